@@ -12,6 +12,9 @@ class Counter(Enum):
     ROWS_REJECTED = "rows_rejected"  # rows that will never be stored
     SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing; the agent retries them
     AGENTS_DUPLICATED = "agents_duplicated"  # times that two processes began to ship under one name
+    PARTS_ROLLED_UP = "parts_rolled_up"  # roll-ups that were made or made again
+    SAMPLES_LEFT_OUT = "samples_left_out"  # samples in no roll-up: unreadable, or of another type
+    ROWS_RETIRED = "rows_retired"  # samples and roll-ups that were removed for their age
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
     NOTIFICATIONS_REFUSED = "notifications_refused"  # refused by the receiver for their content
     NOTIFICATIONS_FAILED = "notifications_failed"  # failed attempts, which are retried

@@ -27,8 +27,9 @@ from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.query.missing_names import missing_names
 from nilometer_collector.query.query import Query
-from nilometer_collector.settings import CollectorSettings
-from nilometer_collector.store import Store, open_store
+from nilometer_collector.rollups.worker import RollUpWorker
+from nilometer_collector.settings import RETENTION, CollectorSettings
+from nilometer_collector.store import LEVELS, Level, Store, open_store
 from nilometer_collector.telemetry import CollectorExports
 
 ORIGIN = "file"  # origin of alerters that the settings define
@@ -113,6 +114,9 @@ class Collector:
         if self._courier is not None:
             self._courier.start()
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
+        rollups = RollUpWorker(store, _keep_ns(self.settings), self._clock, self.counters)
+        rollups.start()
+        self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
 
     def stop(self) -> None:
         """Refuse new requests, wait for running ones, close.
@@ -207,6 +211,12 @@ def run(settings: CollectorSettings, output: TextIO) -> int:
         for number, previous in before.items():
             signal.signal(number, previous)
     return 0 if asked.is_set() else 1
+
+
+def _keep_ns(settings: CollectorSettings) -> dict[Level, int]:
+    """Return how long each level is kept."""
+    days = (getattr(settings, name) for name in RETENTION)
+    return {level: Level.DAY.length_ns * number for level, number in zip(LEVELS, days, strict=True)}
 
 
 def _bound(address: Address) -> socket.socket:

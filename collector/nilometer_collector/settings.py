@@ -1,5 +1,6 @@
 """The settings of the collector."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -20,9 +21,16 @@ from nilometer_collector.limits.bounds import has_control
 PREFIX = "NILOMETER_COLLECTOR_"
 DATABASE_NAME = "collector.db"
 MAX_URL_CHARACTERS = 2048
+RETENTION = (  # finest level first
+    "retention_shipped_days",
+    "retention_5m_days",
+    "retention_1h_days",
+    "retention_1d_days",
+)
 STORE_SCHEMES = ("postgresql://", "postgres://")
 
 Seconds: TypeAlias = Annotated[float, Meta(ge=0.1, le=60.0)]
+Days: TypeAlias = Annotated[int, Meta(ge=1, le=36_500)]
 
 
 class CollectorSettings(Settings, frozen=True, kw_only=True):
@@ -34,6 +42,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         store: URL of a PostgreSQL database, ``postgresql://user@host/name``, which takes the place of
             the SQLite file and which several collectors can share. It is a secret if it contains a
             password. See docs/store.md.
+        retention_shipped_days: Days for which samples stay as agents shipped them, counted from
+            their arrival. At least one; longer for coarser levels. See docs/store.md.
+        retention_5m_days: Days for which roll-ups of 5 minutes stay.
+        retention_1h_days: Days for which roll-ups of an hour stay.
+        retention_1d_days: Days for which roll-ups of a day stay.
         grpc_address: ``host:port`` that agents ship to; loopback only, unless principals and TLS
             are set. Port 0 takes a free port.
         grpc_certificate: Certificate file of the gRPC server with its chain, PEM; empty means no
@@ -79,6 +92,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
 
     database: str = ""
     store: str = ""
+    retention_shipped_days: Days = 2
+    retention_5m_days: Days = 35
+    retention_1h_days: Days = 400
+    retention_1d_days: Days = 1826
     grpc_address: str = "127.0.0.1:7501"
     grpc_certificate: str = ""
     grpc_key: str = ""
@@ -112,6 +129,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
                 raise ConfigError(
                     f"database = {self.database!r}: `store` takes its place: unset one"
                 )
+        self._check_retention()
         allowed = self.webhook.allowed
         if self.slack_webhook_url:
             _check_webhook(self.slack_webhook_url, allowed)
@@ -124,6 +142,14 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             if key in named:
                 raise ConfigError(f"alerters: {key[0]} has two alerters named {key[1]!r}")
             named.add(key)
+
+    def _check_retention(self) -> None:
+        for finer, coarser in pairwise(RETENTION):
+            if getattr(self, finer) > getattr(self, coarser):
+                raise ConfigError(
+                    f"{finer} = {getattr(self, finer)}: must be at most {coarser} = "
+                    f"{getattr(self, coarser)}"
+                )
 
     def _check_access(self) -> None:
         check_principals(self.principals)

@@ -1,4 +1,4 @@
-"""The collector's metrics: status of alerters, age of data, its own counters and resource use.
+"""The collector's metrics: alerters, age of data, size of the store, its own counters and cost.
 
 The collector does not export distributions. Each agent exports its own, and a second source would
 count the same observations twice.
@@ -13,12 +13,23 @@ from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.resource import resource_attributes
 from nilometer.export.series import Family, Series, attributes_of
-from nilometer.export.telemetry import ALERT_STATUS, ALERTER, DATA_AGE, ENTITY, STATUS, SUMMARY
+from nilometer.export.telemetry import (
+    ALERT_STATUS,
+    ALERTER,
+    DATA_AGE,
+    ENTITY,
+    LEVEL,
+    STATUS,
+    STORE_ROWS,
+    STORE_SIZE,
+    STORE_STALE,
+    SUMMARY,
+)
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.errors import NilometerError
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import CollectorSettings
-from nilometer_collector.store import Store
+from nilometer_collector.store import ROLLED_UP, Store
 
 TOLD = (AlertStatus.OK, AlertStatus.ALERTING, AlertStatus.LEARNING)
 WORST = (AlertStatus.ALERTING, AlertStatus.LEARNING, AlertStatus.OK)
@@ -90,6 +101,12 @@ class CollectorExports(Exports):
         for entity, end_ns in newest.items():
             age = max(now - end_ns, 0) / NANOSECONDS
             series.set(DATA_AGE, attributes_of({ENTITY: entity}), age)
+        for held in self._store.rollups.levels():
+            at_level = attributes_of({LEVEL: held.level.value})
+            series.set(STORE_ROWS, at_level, held.rows)
+            series.set(STORE_SIZE, at_level, held.bytes)
+            if held.level in ROLLED_UP:
+                series.set(STORE_STALE, at_level, held.stale)
         self._counters.add(Counter.SERIES_OVERFLOWED, series.overflowed)
         counts = {counter.value: count for counter, count in self._counters.read().items()}
         add_counters(series, Exporter.COLLECTOR, counts)

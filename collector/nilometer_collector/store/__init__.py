@@ -1,10 +1,11 @@
 """The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
-from nilometer_collector.store.levels import LEVELS, Level
+from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
     LEASE_SECONDS,
     MOST_EPISODES,
+    MOST_GROUPS,
     Pins,
     References,
     Samples,
@@ -15,14 +16,17 @@ from nilometer_collector.store.records import (
     DeliveryCounts,
     EntityTotals,
     EpisodeRecord,
+    LevelRecord,
     Notice,
     ReferenceRecord,
+    RollUp,
     RowContent,
     SampleRecord,
     SampleRow,
     SeriesRecord,
     Shipment,
     Shipped,
+    StalePart,
     TransitionRecord,
 )
 
@@ -30,15 +34,19 @@ __all__ = [
     "LEASE_SECONDS",
     "LEVELS",
     "MOST_EPISODES",
+    "MOST_GROUPS",
+    "ROLLED_UP",
     "Arrival",
     "DeliveryCounts",
     "EntityTotals",
     "EpisodeRecord",
     "Level",
+    "LevelRecord",
     "Notice",
     "Pins",
     "ReferenceRecord",
     "References",
+    "RollUp",
     "RowContent",
     "SampleRecord",
     "SampleRow",
@@ -46,6 +54,7 @@ __all__ = [
     "SeriesRecord",
     "Shipment",
     "Shipped",
+    "StalePart",
     "Store",
     "TransitionRecord",
     "open_store",

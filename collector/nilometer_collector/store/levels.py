@@ -44,6 +44,23 @@ class Level(Enum):
             return window
         return Window.containing(window.start_ns, self.length_ns)
 
+    @property
+    def finer(self) -> "Level":
+        """Level that this one is merged from; a roll-up has one."""
+        return LEVELS[LEVELS.index(self) - 1]
+
+    @property
+    def coarser(self) -> "Level | None":
+        """Level that is merged from this one; None for the coarsest."""
+        return next(iter(LEVELS[LEVELS.index(self) + 1 :]), None)
+
 
 LEVELS = tuple(Level)  # finest first
 ROLLED_UP = LEVELS[1:]
+BY_LENGTH = {level.length_ns: level for level in LEVELS}
+DAY_NS = Level.DAY.length_ns
+
+
+def arrival_day(received_ns: int) -> int:
+    """Return the day of an arrival, UTC, counted from 1970."""
+    return received_ns // DAY_NS

@@ -6,7 +6,7 @@ contains NUL or half of a surrogate pair. The tests in `tests/collector/store` h
 to the same behaviour.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from nilometer.alert import Alerter, AlertStatus
@@ -17,15 +17,22 @@ from nilometer_collector.store.records import (
     DeliveryCounts,
     EntityTotals,
     EpisodeRecord,
+    LevelRecord,
     Notice,
     ReferenceRecord,
+    RollUp,
     SampleRecord,
     SeriesRecord,
     Shipment,
     Shipped,
+    StalePart,
 )
 
 MOST_EPISODES = 1000  # in one response
+ROLL_UP_LEASE_SECONDS = 30.0  # time that one collector rolls up; it asks again with every step
+PAGE_BYTES = 8 << 20  # payloads that `RollUps.samples` has in memory at once, about
+MOST_GROUPS = 8  # samples that a part is merged to, if its samples do not merge with each other
+SETTLE_SECONDS = 30.0  # time after a window's end, or after late data, before it is rolled up
 LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
@@ -74,6 +81,62 @@ class Samples(Protocol):
             level: Coarsest level to read where all levels hold the span. A caller that merges into
                 aligned windows of a step asks for the coarsest level whose windows divide the step.
         """
+        ...
+
+
+class RollUps(Protocol):
+    """Roll-ups of samples, and which of them are stale: they lack samples.
+
+    `Store.ship` marks the parts that new samples belong to as stale, in the same transaction. One
+    worker takes them, merges their samples and puts the result. Until then, `Samples.read` reads the
+    finer level. If several collectors share the store, one of them does this work: it holds it for
+    `ROLL_UP_LEASE_SECONDS`, and longer with each call of `take`.
+    """
+
+    def take(self, level: Level, now_ns: int, limit: int) -> list[StalePart]:
+        """List at most *limit* stale parts of *level* that are due at *now_ns*, longest due first.
+
+        The list is empty while another collector holds the work.
+        """
+        ...
+
+    def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
+        """Yield the samples of each part in canonical order: equal samples come in equal order.
+
+        A part with more than about `PAGE_BYTES` of samples is yielded several times in a row, and one
+        without readable samples is yielded with none. Corrupt samples are logged and left out.
+        """
+        ...
+
+    def put(self, rolled: Sequence[RollUp], now_ns: int) -> int:
+        """Replace the roll-ups of these parts, and mark the coarser parts as stale.
+
+        A part that got a further sample since `take` stays stale, and its roll-up as it was.
+
+        Returns:
+            Number of parts that are no longer stale; 0 if another collector holds the work.
+        """
+        ...
+
+    def retire(self, now_ns: int, keep_ns: Mapping[Level, int]) -> int:
+        """Remove samples and roll-ups by the age of their arrival, a bounded number at a time.
+
+        Nothing is removed before it is rolled up to the next level, nor while it is pinned. What a
+        call decides to remove is no longer read; the next calls free its space. Whole days are
+        removed, so a row stays for up to a day longer.
+
+        Args:
+            now_ns: Wall time.
+            keep_ns: Time in nanoseconds to keep each level, at least as long as the finer ones.
+
+        Returns:
+            Number of removed rows; 0 if there is nothing left to remove for now, or another collector
+            holds the work.
+        """
+        ...
+
+    def levels(self) -> list[LevelRecord]:
+        """Return what each level holds, finest first."""
         ...
 
 
@@ -228,6 +291,16 @@ class Store(Protocol):
     @property
     def samples(self) -> Samples:
         """Series and samples."""
+        ...
+
+    @property
+    def rollups(self) -> RollUps:
+        """Roll-ups of samples."""
+        ...
+
+    @property
+    def pins(self) -> Pins:
+        """Spans that stay after their retention."""
         ...
 
     @property

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 from nilometer.alert import Alerter, Evaluation
 from nilometer.profile import SummarySample
 from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer_collector.store.levels import Level
 
 ALERTER_DELETED = "the alerter was deleted"
@@ -113,7 +114,7 @@ class EntityTotals(NamedTuple):
 class SampleRecord(NamedTuple):
     """One stored sample: its window and its bytes, which match their checksum.
 
-    The window of a roll-up is the one given here; its bytes may contain another.
+    The window of a roll-up is the one given here; its bytes contain the same.
 
     Attributes:
         series: Id of its series.
@@ -125,6 +126,84 @@ class SampleRecord(NamedTuple):
     payload: bytes
     series: int
     level: Level
+
+
+class Part(NamedTuple):
+    """What the samples of one window of one series that arrived on one day are merged into.
+
+    Samples of a later day make another part of the same window. So a part can be made again from all
+    its samples as long as it can change: they are kept for longer than a day.
+
+    Attributes:
+        level: Level of the window.
+        arrival_day: Day of arrival, UTC, counted from 1970.
+    """
+
+    entity: str
+    series: int
+    level: Level
+    window: Window
+    arrival_day: int
+
+    @property
+    def last_start_ns(self) -> int:
+        """Largest start of a sample that is merged into the part; the smallest is the window's."""
+        return self.window.start_ns if self._is_own else self.window.end_ns - 1
+
+    @property
+    def longest_ns(self) -> int:
+        """Length below which every sample belongs to the part; a longer one must have its window."""
+        return 0 if self._is_own else self.level.length_ns
+
+    @property
+    def _is_own(self) -> bool:
+        """Whether the window is that of a sample which is too long for the level's windows."""
+        return self.window != Window.containing(self.window.start_ns, self.level.length_ns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StalePart:
+    """A part that lacks samples.
+
+    Attributes:
+        labels: Labels of its series.
+        version: Number that differs after a further sample arrived.
+    """
+
+    part: Part
+    labels: Labels
+    version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollUp:
+    """The merged samples of a stale part.
+
+    Attributes:
+        rows: Usually one sample; several if the samples do not merge with each other, and none if
+            no sample can be read.
+    """
+
+    stale: StalePart
+    rows: Sequence[SampleRow]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelRecord:
+    """What a level holds.
+
+    Attributes:
+        rows: Number of stored samples or roll-ups.
+        bytes: Size of their encoded samples, without indexes.
+        stale: Number of parts that wait to be rolled up to this level.
+        held_from_ns: Time of arrival from which everything is held; 0 if nothing was removed yet.
+    """
+
+    level: Level
+    rows: int
+    bytes: int
+    stale: int
+    held_from_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

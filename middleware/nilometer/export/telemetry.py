@@ -22,6 +22,7 @@ MEASURE = "nilometer.measure"
 STATUS = "nilometer.status"
 PREDICTED = "nilometer.predicted"  # predicted class of a score
 SOURCE = "nilometer.source"  # entity at the start of a pipeline edge
+LEVEL = "nilometer.level"  # as shipped, or the length of roll-ups
 METHOD = "http.request.method"
 STATUS_CODE = "http.response.status_code"
 ERROR_TYPE = "error.type"
@@ -206,6 +207,30 @@ DATA_AGE = Metric(
     attributes=(ENTITY,),
     exporter=Exporter.COLLECTOR,
 )
+STORE_ROWS = Metric(
+    name="nilometer.store.rows",
+    instrument=Instrument.GAUGE,
+    unit="{row}",
+    about="Samples as shipped, and roll-ups of each level, that the collector's store holds.",
+    attributes=(LEVEL,),
+    exporter=Exporter.COLLECTOR,
+)
+STORE_SIZE = Metric(
+    name="nilometer.store.size",
+    instrument=Instrument.GAUGE,
+    unit="By",
+    about="Bytes of the encoded samples and roll-ups of each level, without indexes.",
+    attributes=(LEVEL,),
+    exporter=Exporter.COLLECTOR,
+)
+STORE_STALE = Metric(
+    name="nilometer.store.stale",
+    instrument=Instrument.GAUGE,
+    unit="{part}",
+    about="Roll-ups of each level that lack samples and wait for the collector's worker.",
+    attributes=(LEVEL,),
+    exporter=Exporter.COLLECTOR,
+)
 OUTBOX_ROWS = Metric(
     name="nilometer.outbox.rows",
     instrument=Instrument.GAUGE,
@@ -321,6 +346,9 @@ METRICS: tuple[Metric, ...] = (
     EVALUATION_BREACH,
     ALERT_STATUS,
     DATA_AGE,
+    STORE_ROWS,
+    STORE_SIZE,
+    STORE_STALE,
     OUTBOX_ROWS,
     PIPELINE_CALLS,
     CPU_TIME,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ def new_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[NewPla
     server: Server | None = None
     if request.param == "postgresql":
         server = request.getfixturevalue("postgresql")
-    numbers = iter(range(100))
+    numbers = count()
     with ExitStack() as places:
 
         def make() -> Place:

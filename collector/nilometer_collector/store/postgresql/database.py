@@ -22,11 +22,14 @@ MOST_CONNECTIONS = 8  # of one collector
 BUSY_SECONDS = 5.0  # longest wait for a free connection
 ATTEMPTS = 5  # at one call, where a retry can help
 
-# Settings of every connection. An acknowledged row must be on the server's disk, and a collector that
-# stopped in a transaction must not hold its locks for ever.
+# Settings of every connection. An acknowledged row must be on the server's disk, a collector that
+# stopped in a transaction must not hold its locks for ever, and no statement, such as a read of too
+# much, may occupy the server for longer than a caller waits.
 _PREPARE = """
 SELECT set_config('lock_timeout', '5s', false),
        set_config('idle_in_transaction_session_timeout', '30s', false),
+       CASE current_setting('statement_timeout') WHEN '0'
+       THEN set_config('statement_timeout', '30s', false) END,
        set_config('default_transaction_isolation', 'read committed', false),
        CASE current_setting('synchronous_commit') WHEN 'off'
        THEN set_config('synchronous_commit', 'on', false) END

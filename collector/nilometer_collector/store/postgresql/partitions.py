@@ -4,48 +4,93 @@ from datetime import UTC, datetime
 
 from psycopg import sql
 
-from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.store.levels import DAY_NS, arrival_day
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 
-DAY_NS = 86_400 * NANOSECONDS
-
 _LOCK = 0x6E696C70  # key of the advisory lock that the creation of a partition holds
+_PARTITIONS = """
+SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
+WHERE inhparent = 'samples'::regclass
+"""
+_WAITING = "SELECT true FROM stale_parts WHERE level_ns = 300000000000 AND arrival_day <= %(day)s"
+_ARRIVED = "DELETE FROM arrivals WHERE arrival_day <= %(day)s RETURNING rows"
 
 
 class Partitions:
-    """Creates the partition of a day before its first sample. Any thread may call."""
+    """Creates the partition of a day before its first sample, and drops old ones. Any thread may call."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: set[int] = set()
+        self._day = -1  # day of the newest shipment, whose partition exists
 
-    def ensure(self, received_ns: int) -> None:
-        """Create the partition of *received_ns* if there is none.
+    def ensure(self, now_ns: int) -> int:
+        """Create the partition of what arrives at *now_ns* if there is none.
+
+        Returns:
+            Time of arrival; later than *now_ns* if that is on a day that was removed.
 
         Raises:
             StoreUnavailable: If it cannot be created.
         """
-        day = received_ns // DAY_NS
-        if day not in self._known:
-            self._database.write(lambda session: _create(session, day))
-            self._known.add(day)
+        day = arrival_day(now_ns)
+        if day != self._day:
+            made = self._database.write(lambda session: _create(session, day))
+            if made != day:
+                return made * DAY_NS
+            self._day = day
+        return now_ns
+
+    def drop_before(self, session: Session, day: int) -> int:
+        """Drop the oldest partition if it is before *day* and all of it is rolled up.
+
+        A shipment of a collector whose clock is late may have reached it; it is dropped later then.
+
+        Returns:
+            Number of dropped rows.
+        """
+        days = sorted(_day_of(name) for (name,) in session.rows(_PARTITIONS))
+        if not days or days[0] >= day:
+            return 0
+        oldest = {"day": days[0]}
+        session.execute("SET LOCAL lock_timeout = '1s'")  # shipments wait behind this lock
+        session.execute("LOCK TABLE samples IN ACCESS EXCLUSIVE MODE")
+        if session.row(_WAITING, oldest) is not None:
+            return 0
+        session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(_name(days[0]))))
+        self.forget()
+        counts = session.rows(_ARRIVED, oldest)
+        return int(sum(rows for (rows,) in counts))
 
     def forget(self) -> None:
         """Look again before the next sample: a partition may have been dropped from outside."""
-        self._known = set()
+        self._day = -1
 
 
-def _create(session: Session, day: int) -> None:
-    """Create the partition of *day*, counted from 1970; reads and writes of `samples` go on."""
-    name = f"samples_{datetime.fromtimestamp(day * 86_400, UTC):%Y%m%d}"
+def _create(session: Session, day: int) -> int:
+    """Create the partition of *day*, or of the first day that was not removed, and return that day.
+
+    Days are counted from 1970. Reads and writes of `samples` go on.
+    """
     session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _LOCK})
-    if session.row("SELECT to_regclass(%(name)s)", {"name": name}) != (None,):
-        return
-    table = sql.Identifier(name)
+    ((first,),) = session.rows("SELECT held_from_day FROM levels WHERE level_ns = 0")
+    day = max(day, first)
+    if session.row("SELECT to_regclass(%(name)s)", {"name": _name(day)}) != (None,):
+        return day
+    table = sql.Identifier(_name(day))
     session.execute(sql.SQL("CREATE TABLE {} (LIKE samples INCLUDING ALL)").format(table))
     session.execute(
         sql.SQL("ALTER TABLE samples ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
             table, sql.Literal(day * DAY_NS), sql.Literal((day + 1) * DAY_NS)
         )
     )
+    return day
+
+
+def _name(day: int) -> str:
+    return f"samples_{datetime.fromtimestamp(day * 86_400, UTC):%Y%m%d}"
+
+
+def _day_of(name: str) -> int:
+    parsed = datetime.strptime(name.removeprefix("samples_"), "%Y%m%d").replace(tzinfo=UTC)
+    return int(parsed.timestamp()) // 86_400

@@ -1,15 +1,30 @@
 """Series and samples in PostgreSQL. A stored sample never changes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
+from nilometer.values.window import Window
 from nilometer_collector.store import label_text
-from nilometer_collector.store.checksum import checksum, intact
-from nilometer_collector.store.levels import Level
+from nilometer_collector.store.checksum import checksum
+from nilometer_collector.store.levels import Level, arrival_day
 from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.reading import (
+    PAYLOADS,
+    SIZES,
+    Question,
+    records,
+    sizes,
+)
+from nilometer_collector.store.postgresql.rollups import mark
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.records import EntityTotals, SampleRecord, SampleRow, SeriesRecord
+from nilometer_collector.store.records import (
+    EntityTotals,
+    Part,
+    SampleRecord,
+    SampleRow,
+    SeriesRecord,
+)
 from nilometer_collector.store.rows import series_of
 
 LARGEST_SUM = 1 << 53  # a sum stays at it: JSON readers have no larger integers
@@ -74,13 +89,10 @@ COPY samples (entity, series, window_start_ns, window_end_ns, stream, sequence, 
               received_ns, crc, payload) FROM STDIN (FORMAT BINARY)
 """
 _TYPES = ("text", *["int8"] * 8, "bytea")
-_OVERLAP = """
-FROM unnest(%(entities)s::text[], %(ids)s::bigint[], %(after)s::bigint[])
-     AS asked (entity, id, after_ns)
-JOIN samples ON samples.entity = asked.entity AND samples.series = asked.id
-            AND window_start_ns > asked.after_ns AND window_start_ns < %(end)s
-            AND window_end_ns > %(start)s
-LIMIT %(limit)s
+_ARRIVALS = """
+INSERT INTO arrivals (stream, arrival_day, rows, bytes) VALUES (%(stream)s, %(day)s, %(rows)s, %(bytes)s)
+ON CONFLICT (stream, arrival_day) DO UPDATE SET
+  rows = arrivals.rows + excluded.rows, bytes = arrivals.bytes + excluded.bytes
 """
 
 
@@ -102,6 +114,7 @@ class _Added:
     numbers: int = 0
     categories: int = 0
     samples: int = 0
+    windows: set[Window] = field(default_factory=set)  # of the finest roll-up
 
     def add(self, row: SampleRow) -> None:
         sample = row.sample
@@ -115,6 +128,7 @@ class _Added:
         self.numbers = min(self.numbers + numbers, LARGEST_SUM)
         self.categories = min(self.categories + categories, LARGEST_SUM)
         self.samples += 1
+        self.windows.add(Level.FIVE_MINUTES.window_of(window))
 
 
 Counted: TypeAlias = Sequence[tuple[str, int, _Added]]  # (entity, id, additions) of each series
@@ -159,10 +173,13 @@ class Samples:
                 for key, (sequence, row) in zip(keys, rows, strict=True)
             ),
         )
+        size = sum(len(row.payload) for _, row in rows)
+        day = arrival_day(now_ns)
+        session.execute(_ARRIVALS, {"stream": stream, "day": day, "rows": len(rows), "bytes": size})
         return [(key.entity, ids[key], one) for key, one in added.items()]
 
     def count(self, session: Session, counted: Counted, now_ns: int) -> None:
-        """Add what `add` returned to the statistics of the series.
+        """Add what `add` returned to the statistics of the series, and mark their roll-ups as stale.
 
         It locks them, so it comes last: shipments of other agents then wait only for the commit.
         """
@@ -181,6 +198,12 @@ class Samples:
         }
         session.rows(_LOCK, values)
         session.execute(_COUNT, values)
+        windows = {
+            Part(entity, identity, Level.FIVE_MINUTES, window, arrival_day(now_ns))
+            for entity, identity, one in counted
+            for window in one.windows
+        }
+        mark(session, list(windows), now_ns)
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
         """List the series by name, optionally of one *entity* or one *summary* only."""
@@ -204,13 +227,8 @@ class Samples:
         level: Level = Level.SHIPPED,
     ) -> list[tuple[int, int, int]]:
         """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
-        del level  # nothing is rolled up yet
-        asked = _overlap(series, start_ns, end_ns, limit)
-        return self._database.read(
-            lambda session: session.rows(
-                "SELECT window_start_ns, window_end_ns, length(payload)" + _OVERLAP, asked
-            )
-        )
+        question = Question(start_ns, end_ns, SIZES, limit)
+        return self._database.read(lambda session: sizes(session, series, question, level))
 
     def read(
         self,
@@ -220,26 +238,11 @@ class Samples:
         limit: int,
         level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
-        """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
-        del level  # nothing is rolled up yet
-        asked = _overlap(series, start_ns, end_ns, limit)
-        rows = self._database.read(
-            lambda session: session.rows(
-                "SELECT sequence, window_start_ns, window_end_ns, payload, crc, series" + _OVERLAP,
-                asked,
-            )
+        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
+        question = Question(start_ns, end_ns, PAYLOADS, limit)
+        return self._database.read(
+            lambda session: records(session, series, question, level, pinned=False)
         )
-        return [
-            SampleRecord(
-                window_start_ns=start,
-                window_end_ns=end,
-                payload=payload,
-                series=identity,
-                level=Level.SHIPPED,
-            )
-            for sequence, start, end, payload, crc, identity in rows
-            if intact("samples", sequence, payload, crc)
-        ]
 
 
 def _ids(session: Session, added: Mapping[_Key, _Added]) -> dict[_Key, int]:
@@ -257,16 +260,3 @@ def _ids(session: Session, added: Mapping[_Key, _Added]) -> dict[_Key, int]:
         session.execute(_CREATE, asked)
         found = session.rows(_FIND, asked)
     return {keys[number - 1]: identity for identity, number in found}
-
-
-def _overlap(
-    series: Sequence[SeriesRecord], start_ns: int, end_ns: int, limit: int
-) -> dict[str, object]:
-    return {
-        "entities": [one.entity for one in series],
-        "ids": [one.id for one in series],
-        "after": [start_ns - one.longest_window_ns for one in series],
-        "start": start_ns,
-        "end": end_ns,
-        "limit": limit,
-    }

@@ -6,7 +6,9 @@ from nilometer_collector.store.postgresql.alerts import Alerts
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.deliveries import Deliveries
 from nilometer_collector.store.postgresql.partitions import Partitions
+from nilometer_collector.store.postgresql.pins import Pins
 from nilometer_collector.store.postgresql.references import References
+from nilometer_collector.store.postgresql.rollups import RollUps
 from nilometer_collector.store.postgresql.samples import Samples
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import Arrival, SampleRow, Shipment, Shipped
@@ -50,6 +52,8 @@ class PostgresqlStore:
         self._database = Database(Address(url))
         self._partitions = Partitions(self._database)
         self.samples = Samples(self._database)
+        self.rollups = RollUps(self._database, self._partitions)
+        self.pins = Pins(self._database)
         self.references = References(self._database)
         self.alerts = Alerts(self._database, channel)
         self.deliveries = Deliveries(self._database)
@@ -64,9 +68,9 @@ class PostgresqlStore:
 
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
-        self._partitions.ensure(now_ns)
+        received_ns = self._partitions.ensure(now_ns)
         try:
-            return self._database.write(lambda session: self._ship(session, shipment, now_ns))
+            return self._database.write(lambda session: self._ship(session, shipment, received_ns))
         except StoreUnavailable:
             self._partitions.forget()
             raise

@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,11 @@ class Database:
         check_texts(values)
         with self._lock:
             return self._connection.execute(statement, values).lastrowid or 0
+
+    def execute_many(self, statement: str, values: Iterable[Sequence[int]]) -> None:
+        """Run one statement inside `write` with each of *values*, which are integers."""
+        with self._lock:
+            self._connection.executemany(statement, values)
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query.

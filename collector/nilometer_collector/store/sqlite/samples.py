@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from nilometer_collector.store import label_text
-from nilometer_collector.store.checksum import checksum, intact
+from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import EntityTotals, SampleRecord, SampleRow, SeriesRecord
 from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.reading import PAYLOADS, SIZES, Question, Reading
 
-_SERIES = (
+SERIES = (
     "id, entity, summary, labels, seen, numbers, categories, samples, first_start_ns, "
     "last_end_ns, longest_window_ns, last_window_ns, last_received_ns"
 )
@@ -48,9 +49,10 @@ class Samples:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._reading = Reading(database)
 
-    def add(self, row: SampleRow, stream: int, sequence: int, now_ns: int) -> None:
-        """Store *row* inside a transaction, and update the statistics of its series."""
+    def add(self, row: SampleRow, stream: int, sequence: int, now_ns: int) -> int:
+        """Store *row* inside a transaction; update the statistics of its series, and return its id."""
         sample, window = row.sample, row.sample.window
         length = window.end_ns - window.start_ns
         numbers, categories = sample.content.type_counts
@@ -85,11 +87,12 @@ class Samples:
                 checksum(row.payload),
             ),
         )
+        return int(series)
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
         """List the series by name, optionally of one *entity* or one *summary* only."""
         rows = self._database.rows(
-            f"SELECT {_SERIES} FROM series WHERE (?1 IS NULL OR entity = ?1) "  # noqa: S608
+            f"SELECT {SERIES} FROM series WHERE (?1 IS NULL OR entity = ?1) "  # noqa: S608
             "AND (?2 IS NULL OR summary = ?2) ORDER BY entity, summary, labels",
             (entity, summary),
         )
@@ -108,18 +111,7 @@ class Samples:
         level: Level = Level.SHIPPED,
     ) -> list[tuple[int, int, int]]:
         """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
-        del level  # nothing is rolled up yet
-        found: list[tuple[int, int, int]] = []
-        for one in series:
-            found += self._database.rows(
-                "SELECT window_start_ns, window_end_ns, length(payload) FROM samples "
-                "WHERE series = ? AND window_start_ns > ? AND window_start_ns < ? "
-                "AND window_end_ns > ? LIMIT ?",
-                (one.id, start_ns - one.longest_window_ns, end_ns, start_ns, limit - len(found)),
-            )
-            if len(found) >= limit:
-                break
-        return found
+        return self._reading.sizes(series, Question(start_ns, end_ns, SIZES, limit), level)
 
     def read(
         self,
@@ -129,27 +121,6 @@ class Samples:
         limit: int,
         level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
-        """Read at most *limit* samples that overlap [start, end); log corrupt ones and skip them."""
-        del level  # nothing is rolled up yet
-        found: list[SampleRecord] = []
-        for one in series:
-            rows = self._database.rows(
-                "SELECT id, window_start_ns, window_end_ns, payload, crc FROM samples "
-                "WHERE series = ? AND window_start_ns > ? AND window_start_ns < ? "
-                "AND window_end_ns > ? LIMIT ?",
-                (one.id, start_ns - one.longest_window_ns, end_ns, start_ns, limit - len(found)),
-            )
-            found += [
-                SampleRecord(
-                    window_start_ns=start,
-                    window_end_ns=end,
-                    payload=payload,
-                    series=one.id,
-                    level=Level.SHIPPED,
-                )
-                for row, start, end, payload, crc in rows
-                if intact("samples", row, payload, crc)
-            ]
-            if len(found) >= limit:
-                break
-        return found
+        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
+        question = Question(start_ns, end_ns, PAYLOADS, limit)
+        return self._reading.records(series, question, level, pinned=False)

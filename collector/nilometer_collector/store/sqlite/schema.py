@@ -223,3 +223,67 @@ def name_alerter_payloads(db: Database) -> None:
     """Give the stored alerters of episodes and transitions the name that `alerters` uses."""
     for table in ("episodes", "transitions"):
         db.execute(f"ALTER TABLE {table} RENAME COLUMN rule TO alerter_payload")
+
+
+@migrations()
+def create_rollups(db: Database) -> None:
+    """Roll-ups, the parts that lack samples, what each level holds, and pinned spans.
+
+    A roll-up belongs to a day of arrival, counted from 1970, so that samples which arrive after the
+    others were removed make a roll-up of their own. `number` tells apart samples of one part that do
+    not merge. All samples so far are to be rolled up.
+    """
+    part = {
+        "series": int,
+        "level_ns": int,
+        "window_start_ns": int,
+        "window_end_ns": int,
+        "arrival_day": int,
+    }
+    columns = {**part, "number": int, "observations": int, "payload": bytes, "crc": int}
+    db.table("rollups").create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
+    db.table("rollups").create_index([*part, "number"], unique=True)
+    db.table("rollups").create_index(["level_ns", "arrival_day"])
+    db.table("stale_parts").create(
+        {**part, "due_ns": int, "version": int},
+        pk=tuple(part),
+        not_null={"due_ns", "version"},
+        strict=True,
+    )
+    db.table("stale_parts").create_index(["level_ns", "due_ns"])
+    db.table("levels").create(
+        {"level_ns": int, "rows": int, "bytes": int, "held_from_day": int},
+        pk="level_ns",
+        not_null={"rows", "bytes", "held_from_day"},
+        strict=True,
+    )
+    db.table("pins").create(
+        {"name": str, "series": int, "level_ns": int, "start_ns": int, "end_ns": int},
+        pk=("name", "series"),
+        not_null={"level_ns", "start_ns", "end_ns"},
+        strict=True,
+    )
+    db.table("pins").create_index(["series", "level_ns"])
+    db.table("samples").create_index(["received_ns"])
+    _fill_levels(db)
+
+
+def _fill_levels(db: Database) -> None:
+    db.execute(
+        "INSERT INTO levels (level_ns, rows, bytes, held_from_day) "
+        "SELECT 0, count(*), coalesce(sum(length(payload)), 0), 0 FROM samples"
+    )
+    for level_ns in (300_000_000_000, 3_600_000_000_000, 86_400_000_000_000):
+        db.execute(
+            "INSERT INTO levels (level_ns, rows, bytes, held_from_day) VALUES (?, 0, 0, 0)",
+            (level_ns,),
+        )
+    db.execute(
+        "INSERT INTO stale_parts (series, level_ns, window_start_ns, window_end_ns, arrival_day, "
+        "due_ns, version) SELECT DISTINCT series, 300000000000, "
+        "CASE WHEN short THEN window_start_ns - window_start_ns % 300000000000 "
+        "ELSE window_start_ns END, "
+        "CASE WHEN short THEN window_start_ns - window_start_ns % 300000000000 + 300000000000 "
+        "ELSE window_end_ns END, received_ns / 86400000000000, 0, 0 FROM (SELECT *, "
+        "window_end_ns - window_start_ns < 300000000000 AS short FROM samples)"
+    )

@@ -8,7 +8,9 @@ from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.deliveries import Deliveries
+from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.references import References
+from nilometer_collector.store.sqlite.rollups import Arrived, RollUps
 from nilometer_collector.store.sqlite.samples import Samples
 
 
@@ -28,6 +30,8 @@ class SqliteStore:
     def __init__(self, path: Path, channel: str = "") -> None:
         self._database = Database(path)
         self.samples = Samples(self._database)
+        self.rollups = RollUps(self._database)
+        self.pins = Pins(self._database)
         self.references = References(self._database)
         self.alerts = Alerts(self._database, channel)
         self.deliveries = Deliveries(self._database, self.alerts)
@@ -41,7 +45,9 @@ class SqliteStore:
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
         stored = notices = 0
+        arrived = Arrived()
         with self._database.write():
+            received_ns = self.rollups.received_ns(now_ns)
             stream = self._stream(shipment, now_ns)
             sequences = self._sequences(stream)
             for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence):
@@ -50,9 +56,11 @@ class SqliteStore:
                 stored += 1
                 content = arrival.content
                 if isinstance(content, SampleRow):
-                    self.samples.add(content, stream, arrival.sequence, now_ns)
+                    series = self.samples.add(content, stream, arrival.sequence, received_ns)
+                    arrived.add(series, content)
                 else:
                     notices += self.alerts.judge(content, shipment.agent, now_ns)
+            self.rollups.mark(arrived, received_ns)
             sequences.settle(shipment.oldest_held)
             self._save(stream, sequences, now_ns)
         repeated = len(shipment.arrivals) - stored

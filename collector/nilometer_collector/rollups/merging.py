@@ -1,0 +1,96 @@
+"""Merges the samples of a part into its roll-up, a page at a time, in bounded memory."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from nilometer.profile import SummarySample
+from nilometer.wire.contents.codec import EdgesOf, no_edges
+from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes, sample_to_bytes
+from nilometer_collector.store import MOST_GROUPS, RollUp, SampleRow, StalePart
+
+FAN_IN = 64  # merged pages that wait to be merged with each other
+
+log = logging.getLogger("nilometer.collector")
+
+
+@dataclass(slots=True)
+class Merging:
+    """The roll-up of one part while its pages are merged.
+
+    Pages are merged as a tree, so that a large part is merged few times. Samples that do not merge,
+    because their contents have different types, become up to `MOST_GROUPS` samples of the roll-up.
+
+    Attributes:
+        left_out: Number of samples that are in no roll-up, because they cannot be read or merged.
+    """
+
+    stale: StalePart
+    edges_of: EdgesOf
+    left_out: int = 0
+    _merged: list[SummarySample] = field(default_factory=list)
+
+    def add(self, payloads: Sequence[bytes]) -> None:
+        """Add a page of samples."""
+        if not payloads:
+            return
+        window, labels = self.stale.part.window, self.stale.labels
+        try:
+            merged = merged_sample_from_bytes(payloads, window, labels, self.edges_of)
+        except MemoryError:
+            raise
+        except Exception:  # a content may be the code of an extension, which may raise anything
+            self._merged += self._groups(filter(None, map(self._decoded, payloads)))
+        else:
+            self._merged.append(merged)
+        if len(self._merged) >= FAN_IN:
+            self._merged = self._groups(self._merged)
+
+    def finish(self) -> RollUp:
+        """Return the roll-up of all pages."""
+        rows = []
+        groups = self._merged if len(self._merged) == 1 else self._groups(self._merged)
+        for sample in groups:
+            try:
+                rows.append(SampleRow(sample=sample, payload=sample_to_bytes(sample)))
+            except MemoryError:
+                raise
+            except Exception as error:  # a count beyond 64 bits, or the code of an extension
+                self._leave_out([sample], type(error).__name__)
+        return RollUp(stale=self.stale, rows=rows)
+
+    def _groups(self, samples: Iterable[SummarySample]) -> list[SummarySample]:
+        """Merge *samples* to as few as possible, the one with most cells first."""
+        rest, groups = list(samples), list[SummarySample]()
+        while rest and len(groups) < MOST_GROUPS:
+            merged, rest = SummarySample.merge_most(rest, self.stale.part.window, self.stale.labels)
+            if merged is None:
+                break
+            groups.append(merged)
+        if rest:
+            self._leave_out(rest, "they do not merge")
+        return groups
+
+    def _decoded(self, payload: bytes) -> SummarySample | None:
+        """Decode a sample; without the edges of its counts, only its t-digest is used."""
+        reason = ""
+        for edges_of in (self.edges_of, no_edges):
+            try:
+                return sample_from_bytes(payload, edges_of)
+            except MemoryError:
+                raise
+            except Exception as error:
+                reason = type(error).__name__
+        self._leave_out([payload], reason)
+        return None
+
+    def _leave_out(self, samples: Sequence[object], reason: str) -> None:
+        self.left_out += len(samples)
+        log.error(
+            "stored samples are in no roll-up: install the package of their content type",
+            extra={
+                "entity": self.stale.part.entity,
+                "samples": len(samples),
+                "reason": reason,
+            },
+        )

@@ -1,0 +1,45 @@
+"""Which parts of each level are stale, and when a stale part is due."""
+
+from collections.abc import Iterable, Mapping
+
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.window import Window
+from nilometer_collector.store.levels import ROLLED_UP, Level
+from nilometer_collector.store.protocol import SETTLE_SECONDS
+from nilometer_collector.store.records import Part
+
+SETTLE_NS = int(SETTLE_SECONDS * NANOSECONDS)
+
+
+def due_ns(level: Level, window: Window, now_ns: int) -> int:
+    """Return when a *window* of *level* that got a sample at *now_ns* should be rolled up.
+
+    A window that is still open waits for its end, so that it is rolled up once. It waits for at most
+    the length of the level's windows, because a sample may be from the future.
+    """
+    return max(now_ns, min(window.end_ns, now_ns + level.length_ns)) + SETTLE_NS
+
+
+def part_of(part: Part, level: Level) -> Part:
+    """Return the part of *level* that *part* is merged into."""
+    return part._replace(level=level, window=level.window_of(part.window))
+
+
+def parts_to_replace(marked: Iterable[Part], level: Level) -> Mapping[Level, frozenset[Part]]:
+    """Return the parts up to *level* whose samples must be read from the finer level.
+
+    A part lacks samples if it is stale itself, or if a finer part in it is.
+
+    Args:
+        marked: Stale parts of all levels.
+        level: Coarsest level to read.
+    """
+    stale = list(marked)
+    found: dict[Level, frozenset[Part]] = {}
+    lower: frozenset[Part] = frozenset()
+    for one in ROLLED_UP:
+        if one.length_ns > level.length_ns:
+            break
+        own = (part for part in stale if part.level is one)
+        found[one] = lower = frozenset([*own, *(part_of(part, one) for part in lower)])
+    return found
