@@ -131,78 +131,55 @@ class Digests:
     def quantiles(self, q: Floats) -> Floats:
         """Return the values below which the shares *q*, shape (k,), of each digest lie.
 
+        Only the centroids beside each value are looked at, so many digests cost little more than
+        the sum of their weights.
+
         Returns:
-            Values, shape (n, k); NaN for an empty digest.
+            Values, shape (n, k), as `TDigest.quantile` returns them; NaN for an empty digest.
         """
         found = np.full((self.sizes.size, q.size), np.nan)
         held = np.flatnonzero(self.sizes)
-        if not held.size:
-            return found
-        knots = self._knots(held)
-        targets = knots.before[:, None] + q[None, :] * knots.totals[:, None]
-        # As `np.interp` in each digest: the last knot with at most this rank, and its neighbour.
-        after = np.searchsorted(knots.ranks, targets, "right")
-        last = knots.ends[:, None] - 1
-        left = np.clip(after - 1, knots.starts[:, None], last)
-        right = np.minimum(left + 1, last)
-        with np.errstate(all="ignore"):
-            slope = (knots.values[right] - knots.values[left]) / (
-                knots.ranks[right] - knots.ranks[left]
-            )
-            value = slope * (targets - knots.ranks[left]) + knots.values[left]
-        value = np.where(np.isfinite(value), value, knots.values[left])
-        low, high = self.low[held, None], self.high[held, None]
-        found[held] = np.clip(value, low, high)
+        if held.size and q.size:
+            found[held] = self._quantiles(q, held)
         return found
 
-    def _knots(self, held: NDArray[np.intp]) -> "_Knots":
-        """Return the knots of the digests *held*, as `TDigest` has them, in a row."""
-        sizes = self.sizes[held]
+    def _quantiles(self, q: Floats, held: NDArray[np.intp]) -> Floats:
+        """Return the quantiles of the digests *held*, none of which is empty."""
+        ends = np.cumsum(self.sizes[held])[:, None]
+        first, last = ends - self.sizes[held, None], ends - 1
+        low, high = self.low[held, None], self.high[held, None]
         weights = (self.flags >> _ONE).astype(np.float64)
-        atoms = (self.flags & _ONE).astype(np.bool_)
         after = np.cumsum(weights)
-        before = after - weights
-        middle = before + weights / 2
-        ends = np.cumsum(sizes)
-        starts = ends - sizes
-        totals_after, totals_before = after[ends - 1], before[starts]
-        # Each digest has a knot for its minimum, two for each centroid, and one for its maximum.
-        knots = 2 * sizes + 2
-        knot_ends = np.cumsum(knots)
-        knot_starts = knot_ends - knots
-        inner = np.repeat(knot_starts + 1 - 2 * starts, sizes) + 2 * np.arange(weights.size)
-        values = np.empty(int(knot_ends[-1]))
-        ranks = np.empty(values.size)
-        means = from_rounded_bits(self.bits, 0)
-        values[inner], values[inner + 1] = means, means
-        ranks[inner] = np.where(atoms, before, middle)
-        ranks[inner + 1] = np.where(atoms, after, middle)
-        values[knot_starts], values[knot_ends - 1] = self.low[held], self.high[held]
-        ranks[knot_starts], ranks[knot_ends - 1] = totals_before, totals_after
-        return _Knots(
-            values, ranks, knot_starts, knot_ends, totals_before, totals_after - totals_before
-        )
+        start = after[first] - weights[first]  # observations of earlier digests
+        rank = start + q[None, :] * (after[last] - start)
 
+        def knots(at: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
+            """Return the ranks between which a centroid has its mean, and the mean."""
+            is_atom = (self.flags[at] & _ONE).astype(np.bool_)
+            top, middle = after[at], after[at] - weights[at] / 2
+            mean = from_rounded_bits(self.bits[at], 0)
+            return (
+                np.where(is_atom, top - weights[at], middle),
+                np.where(is_atom, top, middle),
+                mean,
+            )
 
-@dataclass(frozen=True, slots=True)
-class _Knots:
-    """Points between which the distribution functions are linear, of all digests in a row.
-
-    Attributes:
-        values: Values of the knots.
-        ranks: Their ranks, ascending over all digests.
-        starts: Index of the first knot of each digest.
-        ends: Index behind its last knot.
-        before: Observations of all earlier digests.
-        totals: Observations of each digest.
-    """
-
-    values: Floats
-    ranks: Floats
-    starts: NDArray[np.intp]
-    ends: NDArray[np.intp]
-    before: Floats
-    totals: Floats
+        at = np.clip(np.searchsorted(after, rank, "right"), first, last)
+        begin, end, mean = knots(at)
+        _, end_before, mean_before = knots(np.maximum(at - 1, first))
+        begin_after, _, mean_after = knots(np.minimum(at + 1, last))
+        below = rank < begin
+        is_first, is_last = at == first, at == last
+        left = np.where(below, np.where(is_first, start, end_before), end)
+        left_value = np.where(below, np.where(is_first, low, mean_before), mean)
+        right = np.where(below, begin, np.where(is_last, after[last], begin_after))
+        right_value = np.where(below, mean, np.where(is_last, high, mean_after))
+        with np.errstate(all="ignore"):
+            slope = (right_value - left_value) / (right - left)
+            value = slope * (rank - left) + left_value
+        value = np.where(np.isfinite(value) & (right > left), value, right_value)
+        value = np.where(~below & (rank < end), mean, value)
+        return np.asarray(np.clip(value, low, high))
 
 
 def _flags(weights: Floats, atoms: NDArray[np.bool_]) -> Integers:

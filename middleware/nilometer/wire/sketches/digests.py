@@ -17,7 +17,7 @@ from nilometer.wire.sketches.tdigest import HIGHEST, LOWEST, MAX_COMPRESSION, di
 Floats = NDArray[np.float64]
 Integers = NDArray[np.uint64]
 
-MOST_TOGETHER = 256  # digests whose centroids fit the processor's cache
+MOST_TOGETHER = 512  # digests whose centroids fit the processor's cache
 _COMPRESSION, _COUNT, _MIN, _MAX, _MEANS, _WEIGHTS, _DROPPED = range(1, 8)  # numbers of the fields
 _FIELDS = {
     _COMPRESSION: FIXED64,
