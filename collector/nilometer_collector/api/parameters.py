@@ -240,6 +240,12 @@ class Words(Parameter[tuple[str, ...]]):
         return tuple(dict.fromkeys(texts))
 
 
+class OneWord(Words):
+    """At most one word of a set."""
+
+    repeated = False
+
+
 class Flag(Parameter[bool | None]):
     """``true`` or ``false``, read as a bool; or None."""
 

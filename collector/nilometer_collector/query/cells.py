@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.groups import Group, Key
 from nilometer_collector.query.spans import Span, level_for, spans_of, up_to_multiple
-from nilometer_collector.store import LEVELS, SampleRecord, Samples
+from nilometer_collector.store import LEVELS, Level, SampleRecord, Samples
 
 MAX_SAMPLES = 50_000  # most samples that are merged for one response
 MAX_BYTES = 64 << 20  # most bytes of samples that are read for one response
@@ -47,6 +47,7 @@ class Slice:
         step_ns: Length of the windows of the answer; None for one window of the whole time.
         is_first: Whether no earlier slice of the same answer has read the time before it.
         origin_ns: Time at which one of the windows begins, 0 to the step.
+        coarsest: Coarsest level to read.
     """
 
     groups: Sequence[Group]
@@ -55,29 +56,31 @@ class Slice:
     step_ns: int | None
     is_first: bool = True
     origin_ns: int = 0
+    coarsest: Level = LEVELS[-1]
 
     def earlier(self, by_ns: int, groups: Sequence[Group]) -> "Slice":
         """Return the same time, moved to the past by *by_ns*, of other *groups*."""
         start, end = self.start_ns - by_ns, self.end_ns - by_ns
         origin = 0 if self.step_ns is None else -by_ns % self.step_ns
-        return Slice(groups, start, end, self.step_ns, self.is_first, origin)
+        return replace(self, groups=groups, start_ns=start, end_ns=end, origin_ns=origin)
 
     @property
     def spans(self) -> list[Span]:
         """The parts to read, each at its level."""
+        levels = LEVELS[: LEVELS.index(self.coarsest) + 1]
         if self.step_ns is not None:
-            level = level_for(math.gcd(self.step_ns, self.origin_ns))
+            level = level_for(math.gcd(self.step_ns, self.origin_ns), levels)
             return [Span(self.start_ns, self.end_ns, level)]
         if not self.groups:
             return []
         start, end = self.start_ns, self.end_ns
-        coarsest = LEVELS[-1].length_ns
+        coarsest = self.coarsest.length_ns or 1
         first = min(group.first_ns for group in self.groups)
         last = max(group.last_ns for group in self.groups)
         # There is nothing before the first and after the last window, so whole days hold no more.
         start = first - first % coarsest if start <= first else start
         end = up_to_multiple(last, coarsest) if end >= last else end
-        return spans_of(start, end)
+        return spans_of(start, end, levels)
 
 
 def cells_of(stored: Samples, part: Slice) -> Cells:

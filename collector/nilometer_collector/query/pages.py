@@ -1,6 +1,7 @@
 """Divides an answer of many points into pages, so that a page reads no more than it returns."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.cells import Slice
@@ -35,6 +36,7 @@ def slices_of(groups: Sequence[Group], question: SeriesQuestion) -> Iterator[Sli
     """
     start, end = bounds_of(question)
     after, most = question.after, max(question.limit, LEAST_POINTS)
+    page = Slice((), start, end, question.step_ns, coarsest=question.coarsest)
     together: list[Group] = []
     points = 0
     for group in groups:
@@ -43,29 +45,28 @@ def slices_of(groups: Sequence[Group], question: SeriesQuestion) -> Iterator[Sli
         of_group = _most_points(group, question)
         resumed = after is not None and group.key == Key(after.summary, after.labels)
         if together and points + of_group > most:
-            yield Slice(together, start, end, question.step_ns)
+            yield replace(page, groups=together)
             together, points = [], 0
         if question.step_ns is not None and (resumed or of_group > most):
             at = max(after.start_ns, start) if resumed and after is not None else start
-            yield from _slices_of_one(group, at, (start, end), question.step_ns, most)
+            yield from _slices_of_one(replace(page, groups=[group]), question.step_ns, at, most)
         elif of_group:
             together.append(group)
             points += of_group
     if together:
-        yield Slice(together, start, end, question.step_ns)
+        yield replace(page, groups=together)
 
 
-def _slices_of_one(
-    group: Group, at_ns: int, bounds: tuple[int, int], step_ns: int, most: int
-) -> Iterator[Slice]:
-    """Yield slices of one group from *at_ns* on, each with about *most* windows."""
-    is_first = at_ns == bounds[0]
+def _slices_of_one(whole: Slice, step_ns: int, at_ns: int, most: int) -> Iterator[Slice]:
+    """Yield slices of *whole*, which has one group, from *at_ns* on, each of about *most* windows."""
+    (group,) = whole.groups
+    is_first = at_ns == whole.start_ns
     if is_first:
         at_ns = max(at_ns, group.first_ns - group.first_ns % step_ns)
-    last = min(bounds[1], up_to_multiple(group.last_ns, step_ns))
+    last = min(whole.end_ns, up_to_multiple(group.last_ns, step_ns))
     while at_ns < last:
         until = min(at_ns - at_ns % step_ns + most * step_ns, last)
-        yield Slice([group], at_ns, until, step_ns, is_first=is_first)
+        yield replace(whole, start_ns=at_ns, end_ns=until, is_first=is_first)
         at_ns, is_first = until, False
 
 

@@ -8,7 +8,7 @@ from nilometer.profile import Content, Coverage
 from nilometer.sketch.moments import Moments
 from nilometer.values.labels import LabelFilter, Labels
 from nilometer.values.window import Window
-from nilometer_collector.store import Level
+from nilometer_collector.store import LEVELS, Level
 
 MAX_PAGE = 10_000  # most points in one response
 
@@ -100,6 +100,7 @@ class SeriesQuestion:
         comparators: Names of the distances; empty for all.
         limit: Largest number of points in the answer, 1 to `MAX_PAGE`.
         after: First point of the answer; None begins with the first of all.
+        coarsest: Coarsest level of the store to read.
     """
 
     selection: Selection
@@ -111,6 +112,7 @@ class SeriesQuestion:
     comparators: tuple[str, ...] = ()
     limit: int = MAX_PAGE
     after: Cursor | None = None
+    coarsest: Level = LEVELS[-1]
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,9 +14,9 @@ class Span(NamedTuple):
     level: Level
 
 
-def level_for(step_ns: int) -> Level:
-    """Return the coarsest level whose windows divide windows of *step_ns*."""
-    dividing = (one for one in reversed(LEVELS) if one.length_ns and step_ns % one.length_ns == 0)
+def level_for(step_ns: int, levels: Sequence[Level] = LEVELS) -> Level:
+    """Return the coarsest of *levels* whose windows divide windows of *step_ns*."""
+    dividing = (one for one in reversed(levels) if one.length_ns and step_ns % one.length_ns == 0)
     return next(dividing, Level.SHIPPED)
 
 

@@ -16,6 +16,7 @@ from nilometer_collector.api.parameters import (
     LabelKeys,
     LabelPairs,
     Numbers,
+    OneWord,
     Parameter,
     RequiredTexts,
     Schema,
@@ -34,6 +35,7 @@ from nilometer_collector.query.series_records import (
     Selection,
     SeriesQuestion,
 )
+from nilometer_collector.store import LEVELS, Level
 
 MAX_TOP = 1000
 MOMENTS, RATES, COVERAGE = "moments", "rates", "coverage"
@@ -85,6 +87,11 @@ OTHER_ENTITY = Text("other_entity", "Entity to compare with.")
 OTHER_LABEL = LabelPairs("other_label", "Label as key:value of the side to compare with.")
 OTHER_NOT_LABEL = LabelPairs("other_not_label", "Label as key:value that it must not have.")
 OTHER_EARLIER = Step("other_earlier", "Seconds by which the windows to compare with are earlier.")
+LEVEL = OneWord(
+    "level",
+    "Coarsest level to read. Without it, the coarsest that the points are made of.",
+    lambda: [level.value for level in LEVELS],
+)
 LIMIT = Count("limit", "Largest number of points in the answer.", 2000, MAX_PAGE)
 AFTER = Place("after", "The `next` of the page before.")
 
@@ -128,6 +135,7 @@ def question_of(call: Call) -> SeriesQuestion:
         comparators=value(COMPARATOR),
         limit=value(LIMIT),
         after=value(AFTER),
+        coarsest=next(map(Level, value(LEVEL)), LEVELS[-1]),
     )
 
 
@@ -184,6 +192,7 @@ OPERATIONS = (
             OTHER_NOT_LABEL,
             OTHER_EARLIER,
             COMPARATOR,
+            LEVEL,
             LIMIT,
             AFTER,
         ),

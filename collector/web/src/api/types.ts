@@ -396,6 +396,7 @@ export interface Reads {
       other_not_label?: readonly string[] | undefined; // Label as key:value that it must not have.
       other_earlier?: number | undefined; // Seconds by which the windows to compare with are earlier.
       comparator?: readonly ("ks" | "psi")[] | undefined; // Distance to return. Without it, psi and ks.
+      level?: "1d" | "1h" | "5m" | "shipped" | undefined; // Coarsest level to read. Without it, the coarsest that the points are made of.
       limit?: number | undefined; // Largest number of points in the answer.
       after?: string | undefined; // The `next` of the page before.
     };
