@@ -64,6 +64,16 @@ class Slice:
         origin = 0 if self.step_ns is None else -by_ns % self.step_ns
         return replace(self, groups=groups, start_ns=start, end_ns=end, origin_ns=origin)
 
+    def bounds_of(self, record: SampleRecord) -> Bounds:
+        """Return the bounds of the window of the answer that *record* is merged into."""
+        start, end, step = record.window_start_ns, record.window_end_ns, self.step_ns
+        if step is None:
+            return self.start_ns, self.end_ns
+        if end - start >= step:
+            return start, end
+        start -= (start - self.origin_ns) % step
+        return start, start + step
+
     @property
     def spans(self) -> list[Span]:
         """The parts to read, each at its level."""
@@ -94,24 +104,15 @@ def cells_of(stored: Samples, part: Slice) -> Cells:
     _check_size(stored, part, spans)
     key_of = {one.id: group.key for group in part.groups for one in group.series}
     found: dict[Key, dict[Bounds, list[SampleRecord]]] = {}
-    step = part.step_ns
     for number, span in enumerate(spans):
-        earliest = 0 if number == 0 and part.is_first else span.start_ns
         records = stored.read(series, span.start_ns, span.end_ns, MAX_SAMPLES, span.level)
+        # An earlier span or slice has the windows that reach into this one.
+        earliest = 0 if number == 0 and part.is_first else span.start_ns
         for record in records:
-            start, end = record.window_start_ns, record.window_end_ns
-            if step is None:
-                bounds = (part.start_ns, part.end_ns)
-            elif end - start < step:
-                start -= (start - part.origin_ns) % step
-                bounds = (start, start + step)
-                if start < span.start_ns:
-                    continue  # of the window before the span
-            else:
-                bounds = (start, end)
-            if start < earliest:
-                continue  # a window that reaches into the span; an earlier one has it
-            found.setdefault(key_of[record.series], {}).setdefault(bounds, []).append(record)
+            bounds = part.bounds_of(record)
+            start = record.window_start_ns if part.step_ns is None else bounds[0]
+            if start >= earliest and bounds[1] > part.start_ns:
+                found.setdefault(key_of[record.series], {}).setdefault(bounds, []).append(record)
     return Cells(found)
 
 
