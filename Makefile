@@ -104,7 +104,7 @@ web-api: $(VENV)/.installed-check ## Generate the pages' types from the OpenAPI 
 	$(BIN)/python scripts/generate_web_api.py
 
 bench: $(VENV)/.installed-bench ## Cost and size beside the peers, as ratios
-	$(BIN)/python -m benchmarks $(ARGS)
+	PYTHONPATH=tests $(BIN)/python -m benchmarks $(ARGS)
 
 coverage: $(VENV)/.installed-check $(STATIC)/index.html ## Lines and branches that no test reaches
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 --cov --cov-report=term $(ARGS)

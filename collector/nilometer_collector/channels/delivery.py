@@ -85,9 +85,10 @@ class Courier:
         """Try once to deliver the oldest notification.
 
         Returns:
-            Seconds to wait before the next attempt; None if no notification is queued.
+            Seconds to wait before the next attempt; None if no notification is queued, or the oldest
+            must wait.
         """
-        notice = self._store.deliveries.take(CHANNEL)
+        notice = self._store.deliveries.take(CHANNEL, self._clock.now_ns())
         if notice is None:
             return None
         content = message(notice, self._page_url())
@@ -107,7 +108,7 @@ class Courier:
                     extra={**known, "reason": answer.reason},
                 )
             case Outcome.FAILED:
-                self._store.deliveries.failed(notice.id, answer.reason)
+                self._store.deliveries.failed(notice.id, now_ns, answer.reason, answer.wait_seconds)
                 self._counters.add(Counter.NOTIFICATIONS_FAILED)
                 log.warning(
                     "notification failed, will retry: check the webhook",

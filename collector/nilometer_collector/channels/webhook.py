@@ -18,9 +18,9 @@ import httpx
 
 from nilometer_collector.access.destinations import Destination
 from nilometer_collector.channels.pinned import AddressRefused, PinnedTransport
+from nilometer_collector.store import MOST_WAIT_SECONDS
 
 TOTAL_SECONDS = 5.0
-MAX_RETRY_AFTER_SECONDS = 600.0
 
 # At level INFO, these libraries log the URL of every request, which is a secret.
 for _name in ("httpx", "httpcore"):
@@ -107,5 +107,5 @@ def _answer(response: httpx.Response) -> Answer:
     return Answer(
         outcome=Outcome.FAILED,
         reason=f"status {status}",
-        wait_seconds=min(wait, MAX_RETRY_AFTER_SECONDS),
+        wait_seconds=min(wait, MOST_WAIT_SECONDS),
     )

@@ -57,8 +57,17 @@ class RollUpWorker:
             self._thread.join(timeout)
 
     def roll_up(self) -> int:
-        """Roll up the parts that are due, at most `MOST_PARTS` of each level; return their number."""
-        return sum(self._roll_up(level) for level in ROLLED_UP)
+        """Roll up the parts that are due, at most `MOST_PARTS` of each level; return their number.
+
+        A level waits until the finer ones have nothing left to do, so that it is rolled up once.
+        """
+        done = 0
+        for level in ROLLED_UP:
+            rolled = self._roll_up(level)
+            done += rolled
+            if rolled >= MOST_PARTS:
+                break
+        return done
 
     def retire(self) -> int:
         """Remove some of what is too old; return the number of removed rows."""

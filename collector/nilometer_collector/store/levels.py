@@ -40,9 +40,14 @@ class Level(Enum):
         >>> Level.HOUR.window_of(Window(3600 * 10**9 + 5, 3660 * 10**9)).seconds
         3600.0
         """
-        if window.end_ns - window.start_ns >= self.length_ns:
-            return window
-        return Window.containing(window.start_ns, self.length_ns)
+        return Window(*self.bounds_of(window.start_ns, window.end_ns))
+
+    def bounds_of(self, start_ns: int, end_ns: int) -> tuple[int, int]:
+        """Return what `window_of` returns as numbers, for the path of every sample."""
+        if end_ns - start_ns >= self.length_ns:
+            return start_ns, end_ns
+        first_ns = start_ns - start_ns % self.length_ns
+        return first_ns, first_ns + self.length_ns
 
     @property
     def finer(self) -> "Level":

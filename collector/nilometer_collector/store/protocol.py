@@ -33,6 +33,7 @@ ROLL_UP_LEASE_SECONDS = 30.0  # time that one collector rolls up; it asks again 
 PAGE_BYTES = 8 << 20  # payloads that `RollUps.samples` has in memory at once, about
 MOST_GROUPS = 8  # samples that a part is merged to, if its samples do not merge with each other
 SETTLE_SECONDS = 30.0  # time after a window's end, or after late data, before it is rolled up
+MOST_WAIT_SECONDS = 600.0  # between two attempts at one delivery
 LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
@@ -111,10 +112,10 @@ class RollUps(Protocol):
     def put(self, rolled: Sequence[RollUp], now_ns: int) -> int:
         """Replace the roll-ups of these parts, and mark the coarser parts as stale.
 
-        A part that got a further sample since `take` stays stale, and its roll-up as it was.
+        A part that got a further sample since `take` stays stale.
 
         Returns:
-            Number of parts that are no longer stale; 0 if another collector holds the work.
+            Number of parts that were replaced; 0 if another collector holds the work.
         """
         ...
 
@@ -260,11 +261,16 @@ class Alerts(Protocol):
 class Deliveries(Protocol):
     """The queue of notifications, oldest first, with the outcome of each."""
 
-    def take(self, channel: str) -> Notice | None:
-        """Return the oldest queued delivery of *channel*, or None.
+    def take(self, channel: str, now_ns: int) -> Notice | None:
+        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait.
 
         If several collectors share the store, no other gets a delivery of the channel before the
-        outcome is recorded or `LEASE_SECONDS` have passed.
+        outcome is recorded or `LEASE_SECONDS` have passed. No collector gets one before the time that
+        `failed` has set, by the clock of the store's server if it has one.
+
+        Args:
+            channel: Name of the channel.
+            now_ns: Wall time.
         """
         ...
 
@@ -276,8 +282,15 @@ class Deliveries(Protocol):
         """Record that the channel will never accept the delivery."""
         ...
 
-    def failed(self, delivery: int, failure: str) -> None:
-        """Record a failed attempt; the delivery stays queued."""
+    def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
+        """Record a failed attempt; the delivery stays queued.
+
+        Args:
+            delivery: Id of the delivery.
+            now_ns: Wall time.
+            failure: Reason.
+            wait_seconds: Time before which no collector may try again, at most `MOST_WAIT_SECONDS`.
+        """
         ...
 
     def counts(self, channel: str) -> DeliveryCounts:

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 
 from nilometer.values.clock import NANOSECONDS
-from nilometer.values.window import Window
 from nilometer_collector.store.levels import ROLLED_UP, Level
 from nilometer_collector.store.protocol import SETTLE_SECONDS
 from nilometer_collector.store.records import Part
@@ -11,13 +10,18 @@ from nilometer_collector.store.records import Part
 SETTLE_NS = int(SETTLE_SECONDS * NANOSECONDS)
 
 
-def due_ns(level: Level, window: Window, now_ns: int) -> int:
-    """Return when a *window* of *level* that got a sample at *now_ns* should be rolled up.
+def due_ns(level: Level, end_ns: int, now_ns: int) -> int:
+    """Return when a window of *level* that got a sample at *now_ns* should be rolled up.
 
     A window that is still open waits for its end, so that it is rolled up once. It waits for at most
     the length of the level's windows, because a sample may be from the future.
+
+    Args:
+        level: Level of the window.
+        end_ns: End of the window.
+        now_ns: Time of arrival of the sample.
     """
-    return max(now_ns, min(window.end_ns, now_ns + level.length_ns)) + SETTLE_NS
+    return max(now_ns, min(end_ns, now_ns + level.length_ns)) + SETTLE_NS
 
 
 def part_of(part: Part, level: Level) -> Part:

@@ -20,6 +20,7 @@ from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, Shipment, Store
 from nilometer_collector.testing import (
+    START_NS,
     Webhook,
     an_alerter,
     an_evaluation,
@@ -45,12 +46,12 @@ def judge(store: Store, values: list[float], **more: Any) -> None:
     store.ship(Shipment(agent="pod-1", epoch=b"e" * 16, oldest_held=1, arrivals=arrivals), 1)
 
 
-def courier(store: Store, url: str, **more: Any) -> Courier:
+def courier(store: Store, url: str, clock: SteppedClock | None = None, **more: Any) -> Courier:
     return Courier(
         store,
         to(url),
         lambda: "https://nilometer.example",
-        SteppedClock(),
+        clock or SteppedClock(),
         Counters(),
         backoff_seconds=(0.01, 0.02),
         **more,
@@ -78,7 +79,7 @@ def test_each_opening_and_closing_is_posted_once_and_in_order(
 
 def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> None:
     judge(store, [0.5], labels={"version": "v7"})
-    notice = store.deliveries.take(CHANNEL)
+    notice = store.deliveries.take(CHANNEL, START_NS)
     assert notice is not None
     content = message(notice, "https://nilometer.example")
     assert content["text"] == (
@@ -98,7 +99,7 @@ def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> N
 def test_no_name_becomes_a_link_or_calls_out_to_a_channel(store: Store) -> None:
     summary = "input.<!channel> <http://evil.example|a&b>"
     judge(store, [0.5], summary=summary, alerter=an_alerter(summary="*", name="<@U1>"))
-    notice = store.deliveries.take(CHANNEL)
+    notice = store.deliveries.take(CHANNEL, START_NS)
     assert notice is not None
     content = message(notice, "https://nilometer.example")
     header, *rest = content["blocks"]
@@ -159,7 +160,13 @@ def test_the_receiver_may_ask_for_patience_but_not_for_ever(store: Store) -> Non
     def busy(destination: Destination, content: dict[str, Any], key: str) -> Answer:
         return Answer(outcome=Outcome.FAILED, reason="status 429", wait_seconds=600.0)
 
-    assert courier(store, "https://x.example", deliver=busy).deliver_oldest() == 600.0
+    clock = SteppedClock()
+    carrier = courier(store, "https://x.example", clock=clock, deliver=busy)
+    assert carrier.deliver_oldest() == 600.0
+    clock.step(599.0)
+    assert carrier.deliver_oldest() is None  # nor after a restart
+    clock.step(1.0)
+    assert carrier.deliver_oldest() == 600.0
 
 
 def test_a_redirect_is_not_followed(webhook: Webhook) -> None:

@@ -118,7 +118,7 @@ def test_without_a_channel_history_is_kept_and_nothing_is_queued(place: Place) -
     agents = Agents(store)
     assert agents.say("pod-1", 0.5, 1) == 0
     assert agents.statuses == [["ALERTING"]]
-    assert store.deliveries.take("slack") is None
+    assert store.deliveries.take("slack", START_NS) is None
 
 
 def test_one_call_may_open_worsen_and_close_an_episode(agents: Agents) -> None:
@@ -251,15 +251,15 @@ def test_deliveries_are_taken_oldest_first_until_each_has_an_outcome(agents: Age
     queue = agents.store.deliveries
     told = []
     for number in range(3):
-        notice = queue.take("slack")
+        notice = queue.take("slack", START_NS)
         assert notice is not None
         assert notice.attempts == 0
-        again = queue.take("slack")
+        again = queue.take("slack", START_NS)
         assert again is not None
         assert again.key == notice.key
         told.append((notice.transition.status, notice.episode.alerter.name, notice.key))
-        queue.failed(notice.id, "status 500")
-        retried = queue.take("slack")
+        queue.failed(notice.id, START_NS, "status 500")
+        retried = queue.take("slack", START_NS)
         assert retried is not None
         assert (retried.id, retried.key, retried.attempts) == (notice.id, notice.key, 1)
         if number == 1:
@@ -268,25 +268,42 @@ def test_deliveries_are_taken_oldest_first_until_each_has_an_outcome(agents: Age
             queue.delivered(notice.id, START_NS)
     assert [status for status, _, _ in told] == ["ALERTING", "OK", "ALERTING"]
     assert len({key for _, _, key in told}) == 3
-    assert queue.take("slack") is None
+    assert queue.take("slack", START_NS) is None
     counts = queue.counts("slack")
     assert (counts.waiting, counts.delivered, counts.refused) == (0, 2, 1)
 
 
 def test_a_channel_has_a_queue_of_its_own(agents: Agents) -> None:
     agents.say("pod-1", 0.5, 1)
-    assert agents.store.deliveries.take("mail") is None
+    assert agents.store.deliveries.take("mail", START_NS) is None
     assert agents.store.deliveries.counts("mail").waiting == 0
 
 
 def test_the_reason_of_a_failure_may_be_long_and_hostile(agents: Agents, place: Place) -> None:
     agents.say("pod-1", 0.5, 1)
-    notice = agents.store.deliveries.take("slack")
+    notice = agents.store.deliveries.take("slack", START_NS)
     assert notice is not None
-    agents.store.deliveries.failed(notice.id, "\0\ud800" + "x" * 999)
+    agents.store.deliveries.failed(notice.id, START_NS, "\0\ud800" + "x" * 999)
     statement = "SELECT last_failure FROM deliveries"
     ((stored,),) = place.change(sqlite=statement, postgresql=statement)
     assert stored == "\ufffd\ufffd" + "x" * 198
+
+
+def test_a_delivery_waits_as_long_as_the_receiver_asked(agents: Agents, place: Place) -> None:
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.1, 2)
+    queue = agents.store.deliveries
+    notice = queue.take("slack", START_NS)
+    assert notice is not None
+    queue.failed(notice.id, START_NS, "status 429", 300.0)
+    assert queue.take("slack", START_NS + 299 * 10**9) is None  # nor does the next one overtake it
+    place.change(
+        sqlite="UPDATE deliveries SET not_before_ns = not_before_ns - 300000000000 WHERE id = 1",
+        postgresql="UPDATE deliveries SET not_before = not_before - interval '300 s'",
+    )
+    again = queue.take("slack", START_NS)
+    assert again is not None
+    assert (again.key, again.attempts) == (notice.key, 1)
 
 
 def test_a_collector_keeps_a_delivery_longer_than_an_attempt_takes() -> None:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 import pytest
 from support.postgresql import Server, running_server
-from support.shipping import Agents, numbered, ship
+from support.rolling import DAY_NS, KEEP_NS, Rolling, exact, merged, read
+from support.shipping import Agents, a_sample_row, numbered, ship
 from support.stores import PostgresqlPlace
 
 from nilometer.alert import EpisodeState, Evaluation, Transition, advance
@@ -18,8 +19,15 @@ from nilometer.values.errors import ConfigError
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.store import Arrival, Store, open_store
-from nilometer_collector.testing import ENTITY, START_NS, a_reference, an_alerter, an_evaluation
+from nilometer_collector.store import Arrival, Level, RollUp, Store, open_store
+from nilometer_collector.testing import (
+    ENTITY,
+    START_NS,
+    a_reference,
+    an_alerter,
+    an_evaluation,
+    feature_sample,
+)
 
 PASSWORD = "s3cret"
 
@@ -96,7 +104,7 @@ def test_a_database_of_a_newer_version_is_refused(place: PostgresqlPlace) -> Non
         place.open()
 
 
-@pytest.mark.parametrize("step", range(1, 8))
+@pytest.mark.parametrize("step", range(1, 10))
 def test_a_migration_that_is_cut_off_is_made_anew(
     place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch, step: int
 ) -> None:
@@ -253,6 +261,56 @@ def test_a_shipment_waits_for_an_unfinished_one_of_the_same_outbox(
         assert (first.result().stored, second.result().stored) == (2, 0)
 
 
+# Roll-ups
+
+
+def test_one_collector_rolls_up_and_another_takes_over(place: PostgresqlPlace) -> None:
+    one, other = place.open(), place.open()
+    ship(one, [numbered(1)])
+    later = START_NS + 86_400 * 10**9
+    stale = one.rollups.take(Level.FIVE_MINUTES, later, 10)
+    assert len(stale) == 1
+    assert other.rollups.take(Level.FIVE_MINUTES, later, 10) == []
+    assert other.rollups.retire(later, KEEP_NS) == 0
+    place.change(postgresql="UPDATE leases SET held_until = clock_timestamp()")
+    assert other.rollups.take(Level.FIVE_MINUTES, later, 10) == stale
+    made = RollUp(stale=stale[0], rows=[a_sample_row(feature_sample([1.0]))])
+    assert one.rollups.put([made], later) == 0
+    assert other.rollups.put([made], later) == 1
+
+
+def test_a_day_that_is_too_old_is_dropped_once_it_is_rolled_up(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1)])
+    rolling = Rolling(store)
+    rolling.retire(START_NS + 9 * DAY_NS)
+    tables = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'samples'::regclass"
+    assert query(place, tables) == 1
+    rolling.roll_up_all(START_NS + 9 * DAY_NS)
+    rolling.retire(START_NS + 9 * DAY_NS)
+    assert query(place, tables) == 0
+    assert query(place, "SELECT count(*) FROM arrivals") == 0
+
+
+def test_a_shipment_to_a_removed_day_keeps_its_partition(place: PostgresqlPlace) -> None:
+    store, late = place.open(), place.open()
+    ship(late, [numbered(1)])
+    rolling = Rolling(store)
+    rolling.roll_up_all(START_NS + 9 * DAY_NS)
+    rolling.clock.wall_ns = START_NS + 9 * DAY_NS
+    rolling.worker.retire()  # the day is given up, and not yet dropped
+    ship(late, [numbered(2)])  # a collector with a late clock that knows the partition
+    assert rolling.worker.retire() == 0
+    rolling.roll_up_all(START_NS + 9 * DAY_NS)
+    assert rolling.retire(START_NS + 9 * DAY_NS) == 2
+    assert exact(read(store, Level.DAY)) == exact(read(store, Level.SHIPPED))
+    assert merged(read(store, Level.DAY)).coverage.profiled == 8
+    with pytest.raises(StoreUnavailable):
+        ship(late, [numbered(3)])
+    assert ship(late, [numbered(3)]).stored == 1
+    assert merged(read(store, Level.DAY)).coverage.profiled == 12
+
+
 # Alerts and deliveries
 
 
@@ -314,27 +372,44 @@ def test_a_delivery_that_one_collector_holds_is_not_given_to_another(
     agents = Agents(one)
     for number, value in enumerate([0.5, 0.1]):
         agents.say("pod-1", value, number)
-    first = one.deliveries.take("slack")
+    first = one.deliveries.take("slack", START_NS)
     assert first is not None
-    assert other.deliveries.take("slack") is None
-    one.deliveries.failed(first.id, "status 500")
-    assert other.deliveries.take("slack") is None  # the first collector waits to retry
+    assert other.deliveries.take("slack", START_NS) is None
+    one.deliveries.failed(first.id, START_NS, "status 500")
+    assert other.deliveries.take("slack", START_NS) is None  # the first collector waits to retry
     one.deliveries.delivered(first.id, START_NS)
-    second = other.deliveries.take("slack")
+    second = other.deliveries.take("slack", START_NS)
     assert second is not None
     assert second.id > first.id
-    assert one.deliveries.take("slack") is None
+    assert one.deliveries.take("slack", START_NS) is None
 
 
 def test_a_delivery_of_a_collector_that_ended_goes_to_another(place: PostgresqlPlace) -> None:
     one, other = place.open(), place.open()
     Agents(one).say("pod-1", 0.5, 1)
-    first = one.deliveries.take("slack")
+    first = one.deliveries.take("slack", START_NS)
     assert first is not None
     one.close()
-    assert other.deliveries.take("slack") is None
+    assert other.deliveries.take("slack", START_NS) is None
     place.change(postgresql="UPDATE deliveries SET held_until = clock_timestamp()")
-    second = other.deliveries.take("slack")
+    second = other.deliveries.take("slack", START_NS)
+    assert second is not None
+    assert second.key == first.key
+
+
+def test_no_collector_delivers_before_the_receiver_wants_to_hear_again(
+    place: PostgresqlPlace,
+) -> None:
+    one, other = place.open(), place.open()
+    Agents(one).say("pod-1", 0.5, 1)
+    first = one.deliveries.take("slack", START_NS)
+    assert first is not None
+    one.deliveries.failed(first.id, START_NS, "status 429", 600.0)
+    place.change(postgresql="UPDATE deliveries SET held_until = clock_timestamp()")
+    for store in (one, other):
+        assert store.deliveries.take("slack", START_NS) is None
+    place.change(postgresql="UPDATE deliveries SET not_before = clock_timestamp()")
+    second = other.deliveries.take("slack", START_NS)
     assert second is not None
     assert second.key == first.key
 
@@ -350,7 +425,7 @@ def test_collectors_that_deliver_at_once_take_each_notification_once(
 
     def deliver(store: Store) -> None:
         while store.deliveries.counts("slack").waiting:
-            notice = store.deliveries.take("slack")
+            notice = store.deliveries.take("slack", START_NS)
             if notice is not None:
                 taken.append(notice.key)
                 store.deliveries.delivered(notice.id, START_NS)
@@ -467,6 +542,21 @@ def test_a_lock_that_another_client_keeps_makes_the_store_unavailable(
     with holding(place, "SELECT * FROM streams FOR UPDATE"), pytest.raises(StoreUnavailable):
         ship(store, [numbered(2)])
     assert ship(store, [numbered(2)]).stored == 1
+
+
+def test_a_read_that_takes_too_long_is_ended(place: PostgresqlPlace) -> None:
+    from nilometer_collector.store.postgresql import PostgresqlStore
+
+    store = place.open()
+    assert isinstance(store, PostgresqlStore)
+    assert store._database.read(lambda session: session.row("SHOW statement_timeout")) == ("30s",)
+    name = query(place, "SELECT current_database()")
+    place.change(postgresql=f"ALTER DATABASE {name} SET statement_timeout = '50ms'")
+    short = place.open()
+    assert isinstance(short, PostgresqlStore)
+    with pytest.raises(StoreUnavailable, match="statement timeout"):
+        short._database.read(lambda session: session.row("SELECT pg_sleep(60)"))
+    assert short.samples.series() == []
 
 
 def test_a_store_gives_up_when_all_its_connections_are_in_use(

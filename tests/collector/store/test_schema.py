@@ -1,15 +1,22 @@
-"""A database of an earlier schema keeps its alerters, episodes and history."""
+"""A database of an earlier schema keeps its samples, alerters, episodes and history."""
 
 import sqlite3
 from pathlib import Path
 
+import pytest
 from sqlite_utils import Database
+from support.postgresql import Server
+from support.rolling import DAY_NS, Rolling, exact, merged, read
+from support.shipping import a_sample_row, numbered, ship
+from support.stores import PostgresqlPlace, SqlitePlace
 
+from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
 from nilometer.wire.alerts import alerter_to_bytes
-from nilometer_collector.store import open_store
+from nilometer_collector.store import LEVELS, Store, open_store
+from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.sqlite.schema import migrations
-from nilometer_collector.testing import ENTITY, an_alerter
+from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
 
 
 def before(path: Path, migration: str) -> sqlite3.Connection:
@@ -54,3 +61,102 @@ def test_an_open_episode_of_the_earlier_schema_is_read_and_closed(tmp_path: Path
         assert {at.alerter for at in episode.history} == {an_alerter()}
     finally:
         store.close()
+
+
+EARLIER = [feature_sample([1.0, 2.0], window=minute(at)) for at in (0, 1, 70)]
+
+
+def columns(number: int, sample: SummarySample) -> tuple[object, ...]:
+    """Return what the earlier schemas stored of a sample: one a day arrived."""
+    payload = a_sample_row(sample).payload
+    window = sample.window
+    received_ns = START_NS + number * DAY_NS
+    return (
+        1,
+        window.start_ns,
+        window.end_ns,
+        1,
+        number,
+        2,
+        received_ns,
+        payload,
+        checksum(payload),
+    )
+
+
+def check_samples(store: Store) -> None:
+    """Check that the samples of the earlier schema are rolled up, retired and counted once."""
+    assert [level.rows for level in store.rollups.levels()] == [3, 0, 0, 0]
+    expected = exact(read(store, LEVELS[0]))
+    assert merged(read(store, LEVELS[0])).coverage.profiled == 6
+    rolling = Rolling(store)
+    rolling.roll_up_all(START_NS + 4 * DAY_NS)
+    for level in LEVELS:
+        assert exact(read(store, level)) == expected
+    assert rolling.retire(START_NS + 4 * DAY_NS) == 2
+    assert rolling.retire(START_NS + 9 * DAY_NS) == 1
+    for level in LEVELS:
+        assert exact(read(store, level)) == expected
+    assert ship(store, [numbered(9)], now_ns=START_NS + 9 * DAY_NS).stored == 1
+    assert [level.rows for level in store.rollups.levels()] == [1, 3, 3, 3]
+
+
+def test_samples_of_the_earlier_sqlite_schema_are_rolled_up(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "collector.db"
+    earlier = before(path, "create_rollups")
+    with earlier:
+        earlier.execute(
+            "INSERT INTO series (id, entity, summary, labels, seen, numbers, categories, samples, "
+            "first_start_ns, last_end_ns, longest_window_ns, last_window_ns, last_received_ns) "
+            "VALUES (1, ?, 'input.amount', '{}', 6, 6, 0, 3, ?, ?, 60000000000, 60000000000, 1)",
+            (ENTITY, minute(0).start_ns, minute(70).end_ns),
+        )
+        earlier.executemany(
+            "INSERT INTO samples (series, window_start_ns, window_end_ns, stream, sequence, "
+            "observations, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [columns(number, sample) for number, sample in enumerate(EARLIER)],
+        )
+    earlier.close()
+    place = SqlitePlace(path)
+    check_samples(place.open())
+    place.close()
+
+
+def test_samples_of_the_earlier_postgresql_schema_are_rolled_up(
+    postgresql: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import psycopg
+
+    from nilometer_collector.store.postgresql import schema
+    from nilometer_collector.store.postgresql.session import Session
+
+    place = PostgresqlPlace(postgresql, postgresql.create_database())
+    names = list(schema.MIGRATIONS)
+    earlier = {name: schema.MIGRATIONS[name] for name in names[: names.index("create_rollups")]}
+    with (
+        monkeypatch.context() as patch,
+        psycopg.connect(place.url, autocommit=True) as connection,
+    ):
+        patch.setattr(schema, "MIGRATIONS", earlier)
+        schema.migrate(Session(connection), "store")
+        connection.execute(
+            "INSERT INTO series (entity, summary, labels, labels_text, labels_digest, seen, numbers, "
+            "categories, samples, first_start_ns, last_end_ns, longest_window_ns, last_window_ns, "
+            "last_received_ns) VALUES (%s, 'input.amount', '{}', '{}', sha256('{}'), 6, 6, 0, 3, "
+            "%s, %s, 60000000000, 60000000000, 1)",
+            (ENTITY, minute(0).start_ns, minute(70).end_ns),
+        )
+        for number, sample in enumerate(EARLIER):
+            day = (START_NS // DAY_NS + number) * DAY_NS
+            connection.execute(
+                f"CREATE TABLE samples_2023111{4 + number} PARTITION OF samples "  # type: ignore[arg-type]
+                f"FOR VALUES FROM ({day}) TO ({day + DAY_NS})"
+            )
+            connection.execute(
+                "INSERT INTO samples (entity, series, window_start_ns, window_end_ns, stream, "
+                "sequence, observations, received_ns, payload, crc) "
+                f"VALUES ('{ENTITY}', %s, %s, %s, %s, %s, %s, %s, %s, %s)",  # type: ignore[arg-type]
+                columns(number, sample),
+            )
+    check_samples(place.open())
+    place.close()

@@ -2,7 +2,8 @@
 
 Several collectors deliver from one queue. The oldest delivery is held by one of them until its outcome
 is recorded, so none is sent twice and their order stays. If that collector ends, another takes over
-after `LEASE_SECONDS`. The server's clock decides, because the clocks of collectors may differ.
+after `LEASE_SECONDS`. After a failed attempt, nobody tries again before the time that the receiver has
+asked for. The server's clock decides, because the clocks of collectors may differ.
 """
 
 import uuid
@@ -16,7 +17,8 @@ from nilometer_collector.store.texts import short_text
 
 _OLDEST = """
 SELECT d.id, d.key, d.attempts, d.entity, d.transition, t.episode,
-       d.holder IS NOT NULL AND d.holder <> %(holder)s AND d.held_until > clock_timestamp()
+       (d.holder IS NOT NULL AND d.holder <> %(holder)s AND d.held_until > clock_timestamp())
+       OR COALESCE(d.not_before > clock_timestamp(), false)
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
 ORDER BY d.id LIMIT 1 FOR UPDATE OF d
@@ -29,7 +31,8 @@ WHERE id = %(id)s
 _SETTLE = """
 UPDATE deliveries SET attempts = attempts + 1,
   delivered_ns = COALESCE(delivered_ns, %(delivered)s), refused_ns = COALESCE(refused_ns, %(refused)s),
-  last_failure = COALESCE(%(failure)s, last_failure)
+  last_failure = COALESCE(%(failure)s, last_failure),
+  not_before = clock_timestamp() + make_interval(secs => %(wait)s)
 WHERE id = %(id)s
 """
 _COUNTS = """
@@ -44,16 +47,17 @@ class Deliveries:
         self._database = database
         self._holder = uuid.uuid4().hex
 
-    def take(self, channel: str) -> Notice | None:
-        """Return the oldest queued delivery of *channel*, or None if another collector holds it."""
+    def take(self, channel: str, now_ns: int) -> Notice | None:
+        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
+        del now_ns  # the server's clock decides
         return self._database.write(lambda session: self._take(session, channel))
 
     def _take(self, session: Session, channel: str) -> Notice | None:
         found = session.row(_OLDEST, {"channel": channel, "holder": self._holder})
         if found is None:
             return None
-        delivery, key, attempts, entity, transition, episode, is_held = found
-        if is_held:
+        delivery, key, attempts, entity, transition, episode, must_wait = found
+        if must_wait:
             return None
         session.execute(_HOLD, {"id": delivery, "holder": self._holder, "seconds": LEASE_SECONDS})
         (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
@@ -73,9 +77,10 @@ class Deliveries:
         """Record that the channel will never accept the delivery."""
         self._settle(delivery, refused=now_ns, failure=short_text(failure))
 
-    def failed(self, delivery: int, failure: str) -> None:
+    def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
         """Record a failed attempt; the delivery stays queued, and this collector keeps it."""
-        self._settle(delivery, failure=short_text(failure))
+        del now_ns  # the server's clock decides
+        self._settle(delivery, failure=short_text(failure), wait_seconds=wait_seconds)
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""
@@ -93,6 +98,13 @@ class Deliveries:
         delivered: int | None = None,
         refused: int | None = None,
         failure: str | None = None,
+        wait_seconds: float = 0.0,
     ) -> None:
-        values = {"id": delivery, "delivered": delivered, "refused": refused, "failure": failure}
+        values = {
+            "id": delivery,
+            "delivered": delivered,
+            "refused": refused,
+            "failure": failure,
+            "wait": wait_seconds,
+        }
         self._database.write(lambda session: session.execute(_SETTLE, values))

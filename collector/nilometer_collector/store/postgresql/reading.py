@@ -45,10 +45,14 @@ JOIN unnest(%(entities)s::text[], %(ids)s::bigint[], %(starts)s::bigint[], %(las
       OR (window_start_ns = asked.first_ns AND window_end_ns = asked.end_ns))
 """)
 _STALE = """
-SELECT entity, series, level_ns, window_start_ns, window_end_ns, arrival_day FROM stale_parts
-JOIN unnest(%(entities)s::text[], %(ids)s::bigint[]) AS asked (name, id)
-  ON entity = asked.name AND series = asked.id
+SELECT entity, series, level_ns, window_start_ns, window_end_ns, arrival_day
+FROM unnest(%(entities)s::text[], %(ids)s::bigint[]) AS asked (name, id)
+JOIN stale_parts ON entity = asked.name AND series = asked.id
 WHERE level_ns <= %(level)s AND window_start_ns < %(end)s AND window_end_ns > %(start)s
+UNION
+SELECT entity, series, 300000000000, window_start_ns, window_end_ns, arrival_day
+FROM marks WHERE series = ANY(%(ids)s::bigint[])
+  AND window_start_ns < %(end)s AND window_end_ns > %(start)s
 """
 
 Row: TypeAlias = tuple[

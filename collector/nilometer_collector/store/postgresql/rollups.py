@@ -1,6 +1,6 @@
 """Roll-ups in PostgreSQL: which are stale, what they are merged from, how long each level stays."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import LiteralString
 
@@ -28,10 +28,10 @@ from nilometer_collector.store.retention import retired
 from nilometer_collector.store.stale import due_ns, part_of
 
 MOST_REMOVED = 5000  # rows in one step
+MOST_COLLECTED = 20_000  # marks of shipments in one step
 MOST_ROWS = 1 << 40  # no limit
 LAST_NS = 1 << 62
 
-# In the order of the key, so that the worker and a shipment never wait for each other.
 _MARK = """
 INSERT INTO stale_parts (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day,
                          due_ns, version)
@@ -39,10 +39,25 @@ SELECT entity, series, %(level)s, start_ns, end_ns, day, due_ns, 1
 FROM unnest(%(entities)s::text[], %(ids)s::bigint[], %(starts)s::bigint[], %(ends)s::bigint[],
             %(days)s::bigint[], %(due)s::bigint[])
      AS new (entity, series, start_ns, end_ns, day, due_ns)
-ORDER BY entity COLLATE "C", series, start_ns, end_ns, day
 ON CONFLICT (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day) DO UPDATE SET
-  version = stale_parts.version + 1, due_ns = LEAST(stale_parts.due_ns, excluded.due_ns)
+  version = stale_parts.version + 1
 """
+# What a shipment marks while a part is merged is left in `marks`, and makes the part stale again.
+_COLLECT = """
+WITH taken AS (
+  DELETE FROM marks WHERE ctid = ANY(ARRAY(SELECT ctid FROM marks LIMIT %(limit)s)) RETURNING *)
+INSERT INTO stale_parts (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day,
+                         due_ns, version)
+SELECT entity, series, %(level)s, window_start_ns, window_end_ns, arrival_day, min(due_ns), 1
+FROM taken GROUP BY entity, series, window_start_ns, window_end_ns, arrival_day
+ON CONFLICT (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day) DO UPDATE SET
+  version = stale_parts.version + 1
+"""
+_MARKS = """
+COPY marks (entity, series, window_start_ns, window_end_ns, arrival_day, due_ns)
+FROM STDIN (FORMAT BINARY)
+"""
+_MARK_TYPES = ("text", *["int8"] * 5)
 _TAKE = """
 SELECT p.entity, series.labels_text, p.series, p.window_start_ns, p.window_end_ns, p.arrival_day,
        p.version
@@ -58,11 +73,8 @@ _SAME = sql.SQL("""
 p.entity = asked.name AND p.series = asked.id AND p.level_ns = %(level)s
 AND p.window_start_ns = asked.start_ns AND p.window_end_ns = asked.end_ns AND p.arrival_day = asked.day
 """)
-# A part that a shipment is marking now is left to it.
 _UNCHANGED = sql.SQL("""
 SELECT asked.position FROM {keys} JOIN stale_parts p ON {same} AND p.version = asked.known
-ORDER BY p.entity, p.series, p.window_start_ns, p.window_end_ns, p.arrival_day
-FOR UPDATE OF p SKIP LOCKED
 """).format(keys=_KEYS, same=_SAME)
 _SETTLE = sql.SQL("DELETE FROM stale_parts p USING {keys} WHERE {same}").format(
     keys=_KEYS, same=_SAME
@@ -92,10 +104,18 @@ DELETE FROM rollups WHERE level_ns = %(level)s AND ctid = ANY(ARRAY(
       AND pins.end_ns > r.window_start_ns) LIMIT %(limit)s))
 RETURNING octet_length(payload)
 """
+_WAITING = """
+SELECT level_ns, min(arrival_day) FROM (
+  SELECT level_ns, arrival_day FROM stale_parts UNION ALL SELECT 300000000000, arrival_day FROM marks
+) AS stale (level_ns, arrival_day) GROUP BY level_ns
+"""
 _LEVELS = """
+WITH stale AS (
+  SELECT level_ns, series, window_start_ns, window_end_ns, arrival_day FROM stale_parts
+  UNION SELECT 300000000000, series, window_start_ns, window_end_ns, arrival_day FROM marks)
 SELECT level_ns, rows + CASE level_ns WHEN 0 THEN (SELECT COALESCE(sum(rows), 0) FROM arrivals) ELSE 0 END,
        bytes + CASE level_ns WHEN 0 THEN (SELECT COALESCE(sum(bytes), 0) FROM arrivals) ELSE 0 END,
-       (SELECT count(*) FROM stale_parts WHERE stale_parts.level_ns = levels.level_ns), held_from_day
+       (SELECT count(*) FROM stale WHERE stale.level_ns = levels.level_ns), held_from_day
 FROM levels ORDER BY level_ns
 """
 
@@ -115,6 +135,8 @@ class RollUps:
         def take(session: Session) -> list[StalePart]:
             if not self._lease.hold(session):
                 return []
+            if level is Level.FIVE_MINUTES:
+                session.execute(_COLLECT, {"level": level.length_ns, "limit": MOST_COLLECTED})
             return [
                 StalePart(
                     part=Part(entity, series, level, Window(start, end), day),
@@ -188,7 +210,7 @@ class RollUps:
                 coarser = chosen[0].stale.part.level.coarser
                 if coarser is not None:
                     marked = {part_of(one.stale.part, coarser) for one in chosen}
-                    mark(session, list(marked), now_ns)
+                    self._mark(session, list(marked), now_ns)
             return len(chosen)
 
         return self._database.write(put)
@@ -220,6 +242,11 @@ class RollUps:
         size = sum(len(row.payload) for *_, row in rows) - sum(size for (size,) in before)
         _count(session, rolled[0].stale.part.level, len(rows) - len(before), size)
 
+    def _mark(self, session: Session, parts: Sequence[Part], now_ns: int) -> None:
+        values = _keys([StalePart(part=part, labels=Labels(), version=0) for part in parts])
+        due = [due_ns(part.level, part.window.end_ns, now_ns) for part in parts]
+        session.execute(_MARK, {**values, "due": due})
+
     def retire(self, now_ns: int, keep_ns: Mapping[Level, int]) -> int:
         """Remove samples and roll-ups by the age of their arrival, a bounded number at a time."""
         before = self._database.read(held_from)
@@ -230,9 +257,7 @@ class RollUps:
         def give_up(session: Session) -> None:
             if not self._lease.hold(session):
                 return
-            rows = session.rows(
-                "SELECT level_ns, min(arrival_day) FROM stale_parts GROUP BY level_ns"
-            )
+            rows = session.rows(_WAITING)
             waiting = {BY_LENGTH[length]: day for length, day in rows}
             for level, day in retired(now_ns, keep_ns, held_from(session), waiting).items():
                 session.execute(
@@ -272,11 +297,23 @@ class RollUps:
         ]
 
 
-def mark(session: Session, parts: Sequence[Part], now_ns: int) -> None:
-    """Mark *parts*, which are of one level, as stale, inside a transaction."""
-    values = _keys([StalePart(part=part, labels=Labels(), version=0) for part in parts])
-    due = [due_ns(part.level, part.window, now_ns) for part in parts]
-    session.execute(_MARK, {**values, "due": due})
+def mark(session: Session, parts: Collection[Part], now_ns: int) -> None:
+    """Mark *parts* of 5 minutes as stale, inside the transaction of a shipment."""
+    session.copy(
+        _MARKS,
+        _MARK_TYPES,
+        (
+            (
+                part.entity,
+                part.series,
+                part.window.start_ns,
+                part.window.end_ns,
+                part.arrival_day,
+                due_ns(part.level, part.window.end_ns, now_ns),
+            )
+            for part in parts
+        ),
+    )
 
 
 def _keys(stale: Sequence[StalePart]) -> dict[str, object]:

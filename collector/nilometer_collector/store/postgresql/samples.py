@@ -64,7 +64,7 @@ ORDER BY entity COLLATE "C", summary COLLATE "C", digest
 ON CONFLICT (entity, summary, labels_digest) DO NOTHING
 """
 _LOCK = """
-SELECT id FROM series WHERE entity = ANY(%(entities)s::text[]) AND id = ANY(%(ids)s::bigint[])
+SELECT id FROM series WHERE entity = ANY(%(named)s::text[]) AND id = ANY(%(ids)s::bigint[])
 ORDER BY id FOR NO KEY UPDATE
 """
 _COUNT = """
@@ -176,15 +176,22 @@ class Samples:
         size = sum(len(row.payload) for _, row in rows)
         day = arrival_day(now_ns)
         session.execute(_ARRIVALS, {"stream": stream, "day": day, "rows": len(rows), "bytes": size})
+        parts = [
+            Part(key.entity, ids[key], Level.FIVE_MINUTES, window, day)
+            for key, one in added.items()
+            for window in one.windows
+        ]
+        mark(session, parts, now_ns)
         return [(key.entity, ids[key], one) for key, one in added.items()]
 
     def count(self, session: Session, counted: Counted, now_ns: int) -> None:
-        """Add what `add` returned to the statistics of the series, and mark their roll-ups as stale.
+        """Add what `add` returned to the statistics of the series.
 
         It locks them, so it comes last: shipments of other agents then wait only for the commit.
         """
         values: dict[str, object] = {
             "entities": [entity for entity, _, _ in counted],
+            "named": sorted({entity for entity, _, _ in counted}),
             "ids": [identity for _, identity, _ in counted],
             "now": now_ns,
             "seen": [one.seen for _, _, one in counted],
@@ -198,12 +205,6 @@ class Samples:
         }
         session.rows(_LOCK, values)
         session.execute(_COUNT, values)
-        windows = {
-            Part(entity, identity, Level.FIVE_MINUTES, window, arrival_day(now_ns))
-            for entity, identity, one in counted
-            for window in one.windows
-        }
-        mark(session, list(windows), now_ns)
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
         """List the series by name, optionally of one *entity* or one *summary* only."""

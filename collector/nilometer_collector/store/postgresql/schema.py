@@ -285,8 +285,9 @@ def create_rollups(session: Session) -> None:
 
     A roll-up belongs to a day of arrival, counted from 1970, so that samples which arrive after the
     others were removed make a roll-up of their own. `number` tells apart samples of one part that do
-    not merge. Shipments count their samples in a row of their outbox and day in `arrivals`, so that
-    they do not wait for each other. All samples so far are to be rolled up.
+    not merge. So that shipments do not wait for each other, they only add to `marks`, from which the
+    worker fills `stale_parts`, and count their samples in a row of their outbox and day in `arrivals`.
+    All samples so far are to be rolled up.
     """
     _create_rollups(session)
     _create_levels(session)
@@ -326,6 +327,16 @@ def _create_rollups(session: Session) -> None:
             PRIMARY KEY (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day)
         ) WITH (fillfactor = 70)""")
     session.execute("CREATE INDEX stale_parts_due ON stale_parts (level_ns, due_ns)")
+    session.execute("""
+        CREATE TABLE marks (
+            entity text COLLATE "C" NOT NULL,
+            series bigint NOT NULL,
+            window_start_ns bigint NOT NULL,
+            window_end_ns bigint NOT NULL,
+            arrival_day bigint NOT NULL,
+            due_ns bigint NOT NULL
+        )""")
+    session.execute("CREATE INDEX marks_series ON marks (series)")
 
 
 def _create_levels(session: Session) -> None:
@@ -383,3 +394,9 @@ def _mark_everything(session: Session) -> None:
                     ELSE window_end_ns END,
                received_ns / 86400000000000, 0, 0
         FROM (SELECT *, window_end_ns - window_start_ns < 300000000000 AS short FROM samples) old""")
+
+
+@_migration
+def add_waits_of_deliveries(session: Session) -> None:
+    """Add the time, by the server's clock, before which a delivery must not be tried again."""
+    session.execute("ALTER TABLE deliveries ADD COLUMN not_before timestamptz")

@@ -101,8 +101,8 @@ class Database:
         with self._lock:
             return self._connection.execute(statement, values).lastrowid or 0
 
-    def execute_many(self, statement: str, values: Iterable[Sequence[int]]) -> None:
-        """Run one statement inside `write` with each of *values*, which are integers."""
+    def execute_many(self, statement: str, values: Iterable[Sequence[int | bytes]]) -> None:
+        """Run one statement inside `write` with each of *values*, which contain no text."""
         with self._lock:
             self._connection.executemany(statement, values)
 

@@ -1,9 +1,13 @@
 """The queue of notifications, oldest first, with the outcome of each."""
 
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.store.protocol import MOST_WAIT_SECONDS
 from nilometer_collector.store.records import DeliveryCounts, Notice
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.texts import short_text
+
+_MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)
 
 
 class Deliveries:
@@ -13,17 +17,19 @@ class Deliveries:
         self._database = database
         self._alerts = alerts
 
-    def take(self, channel: str) -> Notice | None:
-        """Return the oldest queued delivery of *channel*, or None."""
+    def take(self, channel: str, now_ns: int) -> Notice | None:
+        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
         found = self._database.row(
-            "SELECT d.id, d.key, d.attempts, t.episode, t.id FROM deliveries d "
+            "SELECT d.id, d.key, d.attempts, t.episode, t.id, d.not_before_ns FROM deliveries d "
             "JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
             "AND d.delivered_ns IS NULL AND d.refused_ns IS NULL ORDER BY d.id LIMIT 1",
             (channel,),
         )
         if found is None:
             return None
-        delivery, key, attempts, episode, transition = found
+        delivery, key, attempts, episode, transition, not_before_ns = found
+        if now_ns < not_before_ns <= now_ns + _MOST_WAIT_NS:  # a longer wait: the clock went back
+            return None
         return Notice(
             id=delivery,
             key=key,
@@ -40,9 +46,12 @@ class Deliveries:
         """Record that the channel will never accept the delivery."""
         self._settle("refused_ns = ?, last_failure = ?", delivery, now_ns, short_text(failure))
 
-    def failed(self, delivery: int, failure: str) -> None:
+    def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
         """Record a failed attempt; the delivery stays queued."""
-        self._settle("last_failure = ?", delivery, short_text(failure))
+        not_before_ns = now_ns + int(wait_seconds * NANOSECONDS)
+        self._settle(
+            "last_failure = ?, not_before_ns = ?", delivery, short_text(failure), not_before_ns
+        )
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""

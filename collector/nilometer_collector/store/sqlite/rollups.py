@@ -1,7 +1,6 @@
 """Roll-ups in SQLite: which are stale, what they are merged from, how long each level stays."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from nilometer.values.window import Window
 from nilometer_collector.store import label_text
@@ -11,7 +10,8 @@ from nilometer_collector.store.protocol import PAGE_BYTES
 from nilometer_collector.store.records import LevelRecord, Part, RollUp, SampleRow, StalePart
 from nilometer_collector.store.retention import retired
 from nilometer_collector.store.sqlite.database import Database
-from nilometer_collector.store.sqlite.reading import LAST_DAY, Question, Reading, table_of
+from nilometer_collector.store.sqlite.reading import Question, Reading, table_of
+from nilometer_collector.store.sqlite.samples import Added
 from nilometer_collector.store.stale import due_ns, part_of
 
 MOST_REMOVED = 2000  # rows in one step
@@ -23,7 +23,14 @@ _MARK = """
 INSERT INTO stale_parts (series, level_ns, window_start_ns, window_end_ns, arrival_day, due_ns, version)
 VALUES (?, ?, ?, ?, ?, ?, 1)
 ON CONFLICT (series, level_ns, window_start_ns, window_end_ns, arrival_day) DO UPDATE SET
-  version = version + 1, due_ns = min(due_ns, excluded.due_ns)
+  version = version + 1
+"""
+# The samples of one shipment have consecutive ids.
+_ARRIVED = """
+INSERT INTO arrival_days (day, first_id, last_id)
+SELECT ?1, max(id) - ?2 + 1, max(id) FROM samples WHERE true
+ON CONFLICT (day) DO UPDATE SET
+  first_id = min(first_id, excluded.first_id), last_id = max(last_id, excluded.last_id)
 """
 _TAKE = """
 SELECT series.entity, series.labels, p.series, p.window_start_ns, p.window_end_ns, p.arrival_day, p.version
@@ -32,39 +39,19 @@ WHERE p.level_ns = ? AND p.due_ns <= ? ORDER BY p.due_ns LIMIT ?
 """
 # Equal samples of a part are interchangeable, so the id decides only between equal payloads.
 _ORDER = "ORDER BY window_start_ns, window_end_ns, crc, length(payload), id"
-_REMOVE = {
-    "samples": """
-DELETE FROM samples WHERE id IN (SELECT id FROM samples WHERE ?1 = 0 AND received_ns < ?2 LIMIT ?3)
+# If the clock has gone back, the ids of a day include samples of later days.
+_REMOVE_SHIPPED = """
+DELETE FROM samples WHERE id IN (
+  SELECT id FROM samples WHERE id BETWEEN ? AND ? AND received_ns < ? LIMIT ?)
 RETURNING length(payload)
-""",
-    "rollups": """
+"""
+_REMOVE_ROLLED_UP = """
 DELETE FROM rollups WHERE id IN (
-  SELECT id FROM rollups r WHERE level_ns = ?1 AND arrival_day < ?2 AND NOT EXISTS (
+  SELECT id FROM rollups r WHERE level_ns = ? AND arrival_day < ? AND NOT EXISTS (
     SELECT 1 FROM pins WHERE pins.series = r.series AND pins.level_ns = r.level_ns
-      AND pins.start_ns < r.window_end_ns AND pins.end_ns > r.window_start_ns) LIMIT ?3)
+      AND pins.start_ns < r.window_end_ns AND pins.end_ns > r.window_start_ns) LIMIT ?)
 RETURNING length(payload)
-""",
-}
-
-
-@dataclass(slots=True)
-class Arrived:
-    """The samples of one shipment.
-
-    Attributes:
-        windows: Window of the finest roll-up for each series and window that got a sample.
-    """
-
-    rows: int = 0
-    bytes: int = 0
-    windows: set[tuple[int, int, int]] = field(default_factory=set)
-
-    def add(self, series: int, row: SampleRow) -> None:
-        """Add a sample of *series*."""
-        window = row.sample.window
-        self.rows += 1
-        self.bytes += len(row.payload)
-        self.windows.add((series, window.start_ns, window.end_ns))
+"""
 
 
 class RollUps:
@@ -80,16 +67,13 @@ class RollUps:
         """Return the time of arrival of what arrives at *now_ns*: on no day that was removed."""
         return max(now_ns, self._reading.held_from()[Level.SHIPPED] * DAY_NS)
 
-    def mark(self, arrived: Arrived, received_ns: int) -> None:
-        """Mark the parts of new samples as stale, inside a transaction."""
+    def mark(self, added: Sequence[Added], received_ns: int) -> None:
+        """Mark the parts of new samples as stale, inside a transaction, and count the samples."""
         level, day = Level.FIVE_MINUTES, arrival_day(received_ns)
-        windows = {
-            (series, level.window_of(Window(start, end))) for series, start, end in arrived.windows
-        }
-        self._mark(
-            [Part("", series, level, window, day) for series, window in windows], received_ns
-        )
-        self._count(Level.SHIPPED, arrived.rows, arrived.bytes)
+        parts = {(row[0], *level.bounds_of(row[1], row[2]), day) for row in added}
+        self._mark(level, parts, received_ns)
+        self._count(Level.SHIPPED, len(added), sum([len(row[7]) for row in added]))
+        self._database.execute(_ARRIVED, (day, len(added)))
 
     # Work of the roll-up worker
 
@@ -146,7 +130,9 @@ class RollUps:
                 done += 1
                 self._replace(one.stale.part, key, one.rows)
                 if (coarser := one.stale.part.level.coarser) is not None:
-                    self._mark([part_of(one.stale.part, coarser)], now_ns)
+                    _, series, _, window, day = part_of(one.stale.part, coarser)
+                    marked = (series, window.start_ns, window.end_ns, day)
+                    self._mark(coarser, [marked], now_ns)
         return done
 
     def _replace(self, part: Part, key: tuple[int, ...], rows: Sequence[SampleRow]) -> None:
@@ -181,12 +167,28 @@ class RollUps:
         return removed
 
     def _remove(self, level: Level, day: int) -> int:
-        table = table_of(level)
-        until = min(day, LAST_DAY) * (DAY_NS if level is Level.SHIPPED else 1)
+        """Remove rows of *level* that arrived before *day*."""
         with self._database.write():
-            sizes = self._database.rows(_REMOVE[table], (level.length_ns, until, MOST_REMOVED))
+            if level is Level.SHIPPED:
+                sizes = self._remove_shipped(day)
+            else:
+                sizes = self._database.rows(_REMOVE_ROLLED_UP, (level.length_ns, day, MOST_REMOVED))
             self._count(level, -len(sizes), -sum(size for (size,) in sizes))
         return len(sizes)
+
+    def _remove_shipped(self, day: int) -> list[tuple[int, ...]]:
+        """Remove some samples of the oldest day before *day*; return the size of each."""
+        oldest = self._database.row(
+            "SELECT first_id, last_id, day FROM arrival_days WHERE day < ? ORDER BY day LIMIT 1",
+            (day,),
+        )
+        if oldest is None:
+            return []
+        first, last, old = oldest
+        sizes = self._database.rows(_REMOVE_SHIPPED, (first, last, day * DAY_NS, MOST_REMOVED))
+        if len(sizes) < MOST_REMOVED:
+            self._database.execute("DELETE FROM arrival_days WHERE day = ?", (old,))
+        return sizes
 
     def levels(self) -> list[LevelRecord]:
         """Return what each level holds, finest first."""
@@ -206,10 +208,14 @@ class RollUps:
             )
         ]
 
-    def _mark(self, parts: Sequence[Part], now_ns: int) -> None:
-        self._database.execute_many(
-            _MARK, ((*_key(part), due_ns(part.level, part.window, now_ns)) for part in parts)
-        )
+    def _mark(
+        self, level: Level, parts: Collection[tuple[int, int, int, int]], now_ns: int
+    ) -> None:
+        """Mark parts of *level*, each a series, start, end and day of arrival, as stale."""
+        due = {end: due_ns(level, end, now_ns) for end in {part[2] for part in parts}}
+        length = level.length_ns
+        rows = [(series, length, start, end, day, due[end]) for series, start, end, day in parts]
+        self._database.execute_many(_MARK, rows)
 
     def _count(self, level: Level, rows: int, size: int) -> None:
         if rows or size:

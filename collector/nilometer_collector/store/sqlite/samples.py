@@ -1,6 +1,7 @@
 """Series and samples. A stored sample never changes."""
 
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum
@@ -42,6 +43,13 @@ JOIN (SELECT entity, max(last_received_ns) AS last_received_ns, last_window_ns
       FROM series GROUP BY entity) USING (entity)
 ORDER BY entity
 """
+_ADD = """
+INSERT INTO samples (series, window_start_ns, window_end_ns, stream, sequence, observations,
+                     received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+# series, start, end, stream, sequence, observations, time of arrival, payload, checksum
+Added: TypeAlias = tuple[int, int, int, int, int, int, int, bytes, int]
 
 
 class Samples:
@@ -51,43 +59,46 @@ class Samples:
         self._database = database
         self._reading = Reading(database)
 
-    def add(self, row: SampleRow, stream: int, sequence: int, now_ns: int) -> int:
-        """Store *row* inside a transaction; update the statistics of its series, and return its id."""
-        sample, window = row.sample, row.sample.window
-        length = window.end_ns - window.start_ns
-        numbers, categories = sample.content.type_counts
-        ((series,),) = self._database.rows(
-            _ADD_SERIES,
-            (
-                sample.entity,
-                sample.summary,
-                label_text.to_text(sample.labels),
-                sample.coverage.seen,
-                numbers,
-                categories,
-                window.start_ns,
-                window.end_ns,
-                length,
-                length,
-                now_ns,
-            ),
-        )
-        self._database.execute(
-            "INSERT INTO samples (series, window_start_ns, window_end_ns, stream, sequence, "
-            "observations, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                series,
-                window.start_ns,
-                window.end_ns,
-                stream,
-                sequence,
-                sample.content.count,
-                now_ns,
-                row.payload,
-                checksum(row.payload),
-            ),
-        )
-        return int(series)
+    def add(
+        self, rows: Sequence[tuple[int, SampleRow]], stream: int, received_ns: int
+    ) -> list[Added]:
+        """Store *rows*, each with its sequence, inside a transaction; count them in their series."""
+        added = []
+        for sequence, row in rows:
+            sample, window = row.sample, row.sample.window
+            length = window.end_ns - window.start_ns
+            numbers, categories = sample.content.type_counts
+            ((series,),) = self._database.rows(
+                _ADD_SERIES,
+                (
+                    sample.entity,
+                    sample.summary,
+                    label_text.to_text(sample.labels),
+                    sample.coverage.seen,
+                    numbers,
+                    categories,
+                    window.start_ns,
+                    window.end_ns,
+                    length,
+                    length,
+                    received_ns,
+                ),
+            )
+            added.append(
+                (
+                    series,
+                    window.start_ns,
+                    window.end_ns,
+                    stream,
+                    sequence,
+                    sample.content.count,
+                    received_ns,
+                    row.payload,
+                    checksum(row.payload),
+                )
+            )
+        self._database.execute_many(_ADD, added)
+        return added
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
         """List the series by name, optionally of one *entity* or one *summary* only."""

@@ -244,11 +244,11 @@ def create_rollups(db: Database) -> None:
     db.table("rollups").create({"id": int, **columns}, pk="id", not_null=set(columns), strict=True)
     db.table("rollups").create_index([*part, "number"], unique=True)
     db.table("rollups").create_index(["level_ns", "arrival_day"])
-    db.table("stale_parts").create(
-        {**part, "due_ns": int, "version": int},
-        pk=tuple(part),
-        not_null={"due_ns", "version"},
-        strict=True,
+    db.execute(
+        "CREATE TABLE stale_parts (series INTEGER, level_ns INTEGER, window_start_ns INTEGER, "
+        "window_end_ns INTEGER, arrival_day INTEGER, due_ns INTEGER NOT NULL, "
+        "version INTEGER NOT NULL, PRIMARY KEY (series, level_ns, window_start_ns, window_end_ns, "
+        "arrival_day)) STRICT, WITHOUT ROWID"
     )
     db.table("stale_parts").create_index(["level_ns", "due_ns"])
     db.table("levels").create(
@@ -264,8 +264,22 @@ def create_rollups(db: Database) -> None:
         strict=True,
     )
     db.table("pins").create_index(["series", "level_ns"])
-    db.table("samples").create_index(["received_ns"])
+    _create_arrival_days(db)
     _fill_levels(db)
+
+
+def _create_arrival_days(db: Database) -> None:
+    """Create the ids of the samples of each day of arrival: an index would cost every sample."""
+    db.table("arrival_days").create(
+        {"day": int, "first_id": int, "last_id": int},
+        pk="day",
+        not_null={"first_id", "last_id"},
+        strict=True,
+    )
+    db.execute(
+        "INSERT INTO arrival_days (day, first_id, last_id) "
+        "SELECT received_ns / 86400000000000, min(id), max(id) FROM samples GROUP BY 1"
+    )
 
 
 def _fill_levels(db: Database) -> None:
@@ -287,3 +301,9 @@ def _fill_levels(db: Database) -> None:
         "ELSE window_end_ns END, received_ns / 86400000000000, 0, 0 FROM (SELECT *, "
         "window_end_ns - window_start_ns < 300000000000 AS short FROM samples)"
     )
+
+
+@migrations()
+def add_waits_of_deliveries(db: Database) -> None:
+    """Add the time before which a delivery must not be tried again."""
+    db.execute("ALTER TABLE deliveries ADD COLUMN not_before_ns INTEGER NOT NULL DEFAULT 0")

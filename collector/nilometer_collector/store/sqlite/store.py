@@ -10,7 +10,7 @@ from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.references import References
-from nilometer_collector.store.sqlite.rollups import Arrived, RollUps
+from nilometer_collector.store.sqlite.rollups import RollUps
 from nilometer_collector.store.sqlite.samples import Samples
 
 
@@ -45,22 +45,21 @@ class SqliteStore:
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
         stored = notices = 0
-        arrived = Arrived()
+        samples: list[tuple[int, SampleRow]] = []
         with self._database.write():
-            received_ns = self.rollups.received_ns(now_ns)
             stream = self._stream(shipment, now_ns)
             sequences = self._sequences(stream)
             for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence):
                 if not sequences.take(arrival.sequence):
                     continue
                 stored += 1
-                content = arrival.content
-                if isinstance(content, SampleRow):
-                    series = self.samples.add(content, stream, arrival.sequence, received_ns)
-                    arrived.add(series, content)
+                if isinstance(arrival.content, SampleRow):
+                    samples.append((arrival.sequence, arrival.content))
                 else:
-                    notices += self.alerts.judge(content, shipment.agent, now_ns)
-            self.rollups.mark(arrived, received_ns)
+                    notices += self.alerts.judge(arrival.content, shipment.agent, now_ns)
+            if samples:
+                received_ns = self.rollups.received_ns(now_ns)
+                self.rollups.mark(self.samples.add(samples, stream, received_ns), received_ns)
             sequences.settle(shipment.oldest_held)
             self._save(stream, sequences, now_ns)
         repeated = len(shipment.arrivals) - stored

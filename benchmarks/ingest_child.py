@@ -1,0 +1,90 @@
+"""Ships profiles into a store, and rolls them up; prints profiles per second. Run by `benchmarks.ingest`.
+
+The store is in this process, so its share of a collector's work is measured, without gRPC. Every
+shipment brings one profile of each feature, as an agent does when a window closes.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from nilometer.testing import SteppedClock
+from nilometer.wire.samples import sample_to_bytes
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.store import Arrival, SampleRow, Shipment, Store, open_store
+from nilometer_collector.testing import START_NS, feature_sample, minute
+
+FEATURES = 1000  # profiles of one shipment
+PODS = 4
+MINUTES = 6
+ROLLED_UP_NS = START_NS + 10 * 86_400 * 10**9  # everything is due
+
+
+def rows() -> list[SampleRow]:
+    made = []
+    for feature in range(FEATURES):
+        values = [float(at) * 1.37 % 91 for at in range(300)]
+        sample = feature_sample(values, summary=f"input.f{feature}")
+        made.append(SampleRow(sample=sample, payload=sample_to_bytes(sample)))
+    return made
+
+
+def shipments() -> Iterator[Shipment]:
+
+    base = rows()
+    for number in range(MINUTES):
+        window = minute(number)
+        placed = [
+            SampleRow(sample=replace(row.sample, window=window), payload=row.payload)
+            for row in base
+        ]
+        for pod in range(PODS):
+            first = number * FEATURES + 1
+            arrivals = [Arrival(sequence=at, content=row) for at, row in enumerate(placed, first)]
+            yield Shipment(
+                agent=f"pod-{pod}", epoch=bytes([pod]) * 16, oldest_held=first, arrivals=arrivals
+            )
+
+
+def rolled_up(store: Store) -> float | None:
+    """Return the samples rolled up per second of one thread; None for a version without roll-ups."""
+    try:
+        from nilometer_collector.counters import Counters
+        from nilometer_collector.rollups.worker import RollUpWorker
+        from nilometer_collector.store import LEVELS
+    except ImportError:
+        return None
+    clock = SteppedClock(wall_ns=ROLLED_UP_NS)
+    keep_ns = dict.fromkeys(LEVELS, ROLLED_UP_NS)
+    worker = RollUpWorker(store, keep_ns, clock, Counters())
+    start = time.perf_counter()
+    while worker.roll_up():
+        clock.step(60.0)
+    return MINUTES * PODS * FEATURES / (time.perf_counter() - start)
+
+
+def main() -> None:
+    place = sys.argv[1]
+    is_url = place.startswith("postgresql:")
+    store = open_store(Secret(place) if is_url else Path(place), "")
+    first, *rest = shipments()
+    store.ship(first, START_NS)
+    start, used = time.perf_counter(), time.process_time()
+    for shipment in rest:
+        assert store.ship(shipment, START_NS).stored == FEATURES
+    shipped = len(rest) * FEATURES
+    found = {
+        "wall": shipped / (time.perf_counter() - start),
+        "processor": shipped / (time.process_time() - used),
+        "payload": len(rest[0].arrivals[0].content.payload),  # type: ignore[union-attr]
+        "rolled_up": rolled_up(store),
+    }
+    store.close()
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
