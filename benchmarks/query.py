@@ -59,7 +59,7 @@ MOST_GROWTH = 1.5  # of the time for one day, when the store holds a hundred tim
 EXTENSION = "usr/share/postgresql/*/extension/tdigest.control"
 
 
-def contents(count: int, rows: int) -> list[Content]:
+def contents(count: int, rows: int) -> Sequence[Content]:
     rng = np.random.default_rng(8)
     made = []
     for _ in range(count):

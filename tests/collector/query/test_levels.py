@@ -93,7 +93,8 @@ def test_what_a_coarse_window_holds_beyond_the_time_is_left_out(query: Query) ->
 
 @pytest.mark.parametrize("level", [Level.FIVE_MINUTES, Level.HOUR, Level.DAY])
 def test_points_of_a_step_are_those_of_samples(query: Query, level: Level) -> None:
-    step = {"step_ns": level.length_ns, "measures": Measures(quantiles=(0.5,), coverage=True)}
+    measures = Measures(quantiles=(0.5,), coverage=True)
+    step: dict[str, Any] = {"step_ns": level.length_ns, "measures": measures}
     coarse, fine = asked(query, **step), asked(query, **step, coarsest=Level.SHIPPED)
     assert list(coarse.levels) == [level]
     assert list(fine.levels) == [Level.SHIPPED]

@@ -35,7 +35,7 @@ from nilometer_collector.query.series_records import (
     Selection,
     SeriesQuestion,
 )
-from nilometer_collector.store import LEVELS, Level
+from nilometer_collector.store import LEVELS
 
 MAX_TOP = 1000
 MOMENTS, RATES, COVERAGE = "moments", "rates", "coverage"
@@ -135,7 +135,7 @@ def question_of(call: Call) -> SeriesQuestion:
         comparators=value(COMPARATOR),
         limit=value(LIMIT),
         after=value(AFTER),
-        coarsest=next(map(Level, value(LEVEL)), LEVELS[-1]),
+        coarsest=next((level for level in LEVELS if level.value in value(LEVEL)), LEVELS[-1]),
     )
 
 
