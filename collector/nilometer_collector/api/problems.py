@@ -2,6 +2,7 @@
 
 import http
 import logging
+import re
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -14,6 +15,8 @@ from nilometer_collector.errors import Refused, StoreUnavailable, TooMuch, Unkno
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
+
+_KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = ")  # the key in ``key = value: must be ...``
 
 log = logging.getLogger("nilometer.collector")
 
@@ -82,7 +85,8 @@ async def on_error(request: Request, error: Exception) -> Response:
         case TooMuch():
             return problem(422, str(error), field=error.field)
         case Refused() | ConfigError():
-            return problem(422, str(error))
+            named = _KEY.search(str(error))
+            return problem(422, str(error), field=named[1] if named else "")
         case StoreUnavailable():
             log.error(
                 "request failed, store unavailable: check the database's disk",
