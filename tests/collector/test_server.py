@@ -189,6 +189,11 @@ def test_settings_come_from_a_file_with_its_alerters(tmp_path: Path, database: P
         ("shutdown_seconds = 900", "shutdown_seconds = 900"),
         ("public_url = 'javascript:alert(1)'", "public_url = "),
         ("public_url = 7", "public_url = 7"),
+        (
+            "retention_1h_days = 30",
+            "retention_5m_days = 35: must be at most retention_1h_days = 30",
+        ),
+        ("retention_shipped_days = 0", "retention_shipped_days = 0"),
         ("[[alerters]]\nentity = 'e'", "alerters"),
         (
             "[[alerters]]\nentity='e'\nname='n'\nsummary='*'\nkind='FIXED'\nstatistic='magic'",

@@ -45,6 +45,26 @@ def test_statuses_and_freshness_are_gauges(store: Store) -> None:
     assert (dict(age.attributes)["nilometer.entity"], age.value) == (ENTITY, 30.0)
 
 
+def test_rows_and_bytes_of_each_level_are_gauges(store: Store) -> None:
+    sample = feature_sample([1.0, 2.0])
+    ship(store, SampleRow(sample=sample, payload=b"12345"))
+    exports = CollectorExports(CollectorSettings(), store, Counters(), SteppedClock())
+    told = {
+        (family.metric.name, dict(point.attributes)["nilometer.level"]): point.value
+        for family in exports.families()
+        if family.metric.name.startswith("nilometer.store.")
+        for point in family.points
+    }
+    assert told == {
+        **{("nilometer.store.rows", level): 0 for level in ("5m", "1h", "1d")},
+        **{("nilometer.store.size", level): 0 for level in ("5m", "1h", "1d")},
+        **{("nilometer.store.stale", level): 0 for level in ("1h", "1d")},
+        ("nilometer.store.rows", "shipped"): 1,
+        ("nilometer.store.size", "shipped"): 5,
+        ("nilometer.store.stale", "5m"): 1,
+    }
+
+
 def test_over_the_limit_of_series_an_alert_is_still_exported_and_the_count_only_grows(
     store: Store,
 ) -> None:

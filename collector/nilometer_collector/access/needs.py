@@ -49,6 +49,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
     ("GET", "/api/v1/episodes"): Need.READ,
+    ("GET", "/api/v1/storage"): Need.READ,
 }
 
 

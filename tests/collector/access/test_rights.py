@@ -58,6 +58,7 @@ NEEDS = {
     "old-reader": {Need.READ},
     "old-writer": {Need.READ, Need.WRITE},
 }
+UNNAMED = ("/api/v1/entities", "/api/v1/storage")  # routes without an entity
 NARROW = ("shipper", "reader", "writer")
 
 
@@ -199,7 +200,7 @@ def test_each_route_opens_to_the_right_of_the_table_and_to_no_other(
     need = HTTP[method, path]
     allowed = need is Need.NOTHING or (name != "" and need in NEEDS[name])
     answer = ask(guarded, method, path, name, ENTITY)
-    if path == "/api/v1/entities":  # takes no parameter: 422 is behind the door
+    if path in UNNAMED:  # takes no parameter: 422 is behind the door
         assert is_refused(answer) is not allowed
         return
     assert is_refused(answer) is not allowed, answer.text
@@ -208,7 +209,7 @@ def test_each_route_opens_to_the_right_of_the_table_and_to_no_other(
 @pytest.mark.parametrize("name", NARROW)
 @pytest.mark.parametrize(
     ("method", "path"),
-    [route for route in HTTP if route[1].startswith("/api/") and "entities" not in route[1]],
+    [route for route in HTTP if route[1].startswith("/api/") and route[1] not in UNNAMED],
 )
 def test_a_route_ends_with_the_entities_of_the_right(
     guarded: Running, method: str, path: str, name: str
@@ -367,3 +368,13 @@ def observations(served: Running) -> dict[str, int]:
     headers = {"authorization": f"Bearer {token('old-reader')}"}
     answer = served.http.get("/api/v1/entities", headers=headers).raise_for_status()
     return {one["name"]: one["observations"] for one in answer.json()["entities"]}
+
+
+def test_the_size_of_the_store_is_for_those_who_may_read_all_of_it(guarded: Running) -> None:
+    def listed(name: str) -> int:
+        headers = {"authorization": f"Bearer {token(name)}"}
+        answer = guarded.http.get("/api/v1/storage", headers=headers).raise_for_status()
+        return len(answer.json()["levels"])
+
+    assert listed("reader") == 0
+    assert listed("old-reader") == 4

@@ -149,13 +149,13 @@ def test_samples_of_the_earlier_postgresql_schema_are_rolled_up(
         for number, sample in enumerate(EARLIER):
             day = (START_NS // DAY_NS + number) * DAY_NS
             connection.execute(
-                f"CREATE TABLE samples_2023111{4 + number} PARTITION OF samples "  # type: ignore[arg-type]
+                f"CREATE TABLE samples_2023111{4 + number} PARTITION OF samples "
                 f"FOR VALUES FROM ({day}) TO ({day + DAY_NS})"
             )
             connection.execute(
                 "INSERT INTO samples (entity, series, window_start_ns, window_end_ns, stream, "
                 "sequence, observations, received_ns, payload, crc) "
-                f"VALUES ('{ENTITY}', %s, %s, %s, %s, %s, %s, %s, %s, %s)",  # type: ignore[arg-type]
+                f"VALUES ('{ENTITY}', %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 columns(number, sample),
             )
     check_samples(place.open())

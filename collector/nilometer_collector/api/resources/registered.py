@@ -10,6 +10,7 @@ from nilometer_collector.api.resources import (
     references,
     samples,
     series,
+    storage,
     summaries,
 )
 
@@ -22,5 +23,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *references.OPERATIONS,
     *alerters.OPERATIONS,
     *episodes.OPERATIONS,
+    *storage.OPERATIONS,
     *probes.OPERATIONS,
 )

@@ -4,7 +4,16 @@
  * Times are Unix seconds in UTC, windows are half-open, ratios are 0 to 1.
  */
 
-import type { Alerter, Entity, Episode, Problem, Reads, Samples, Summary } from "./types";
+import type {
+  Alerter,
+  Entity,
+  Episode,
+  Problem,
+  Reads,
+  Samples,
+  StoredLevel,
+  Summary,
+} from "./types";
 
 const MOST_SUMMARIES = 64; // values of one parameter
 
@@ -109,3 +118,6 @@ export const episodes = async (entity?: string, signal?: AbortSignal): Promise<E
 /** Whether the collector refused because the response would be too large. */
 export const tooMuch = (error: unknown): boolean =>
   error instanceof ApiProblem && error.status === 422;
+
+export const storage = async (signal?: AbortSignal): Promise<StoredLevel[]> =>
+  (await get("/api/v1/storage", {}, signal)).levels;

@@ -306,6 +306,20 @@ export interface Service {
   chunk_gap_quantiles_seconds: Record<string, number>;
 }
 
+/** A level: samples as agents shipped them, or roll-ups of a length. */
+export interface StoredLevel {
+  level: "1d" | "1h" | "5m" | "shipped";
+  rows: number;
+  bytes: number; // of the encoded samples, without indexes
+  stale: number; // roll-ups of this level that wait for further samples to be merged into them
+  held_from: number | null; // time of arrival from which everything is held; null for everything
+}
+
+/** What the store holds, finest level first; empty for callers who may not read every entity. */
+export interface StoredLevels {
+  levels: StoredLevel[];
+}
+
 /** The summaries of one entity, `service` first. */
 export interface Summaries {
   summaries: Summary[];
@@ -436,6 +450,11 @@ export interface Reads {
       open?: boolean | undefined; // true: only open episodes; false: only closed episodes.
     };
     answer: Episodes;
+  };
+  /** Read how many samples and roll-ups the store holds, and their size. */
+  "/api/v1/storage": {
+    query: Record<string, never>;
+    answer: StoredLevels;
   };
   /** Check that the process responds. */
   "/healthz": {

@@ -25,6 +25,12 @@ test("a latency is shown in its own unit", () => {
   expect([0.0000042, 0.0031, 2.5].map(format.latency)).toEqual(["4.2 µs", "3.1 ms", "2.5 s"]);
 });
 
+test("a size is shown in its largest unit", () => {
+  expect([0, 1023, 1536, 3 * 2 ** 30, 5e15].map(format.size)).toEqual(
+    ["0 B", "1,023 B", "1.5 KiB", "3 GiB", "4,547 TiB"],
+  );
+});
+
 test("a window of a whole day is its date", () => {
   expect(format.window(NEW_YEAR_2013, NEW_YEAR_2013 + 86400)).toBe("2013-01-01 UTC");
   expect(format.window(NEW_YEAR_2013, NEW_YEAR_2013 + 60)).toBe("2013-01-01 00:00 to 00:01 UTC");

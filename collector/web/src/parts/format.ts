@@ -43,6 +43,15 @@ export function latency(seconds: number | null | undefined): string {
   return `${number(seconds * 1e6, 3)} µs`;
 }
 
+/** A size in its largest fitting unit: 1 572 864 bytes are 1.5 MiB. */
+export function size(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  let value = bytes;
+  let at = 0;
+  for (; value >= 1024 && at < units.length - 1; at += 1) value /= 1024;
+  return `${number(value, 3)} ${units[at]}`;
+}
+
 /** A length of time in its largest fitting unit: 90 000 s is 25 h. */
 export function duration(seconds: number): string {
   const size = Math.max(0, seconds);

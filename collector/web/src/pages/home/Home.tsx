@@ -1,4 +1,4 @@
-/** The home page: all monitored entities and their episodes. */
+/** The home page: all monitored entities, their episodes, and what the store holds. */
 
 import * as api from "../../api";
 import { EpisodeList } from "../../episodes/EpisodeList";
@@ -6,23 +6,25 @@ import { Await } from "../../parts/Await";
 import { Empty } from "../../parts/Empty";
 import { usePolled } from "../../parts/polled";
 import { Entities } from "./Entities";
+import { Stored } from "./Stored";
 import { Welcome } from "./Welcome";
 
 const RECENT = 20; // closed episodes shown
 
 export function Home() {
   const polled = usePolled("home", async (signal) => {
-    const [entities, episodes] = await Promise.all([
+    const [entities, episodes, levels] = await Promise.all([
       api.entities(signal),
       api.episodes(undefined, signal),
+      api.storage(signal),
     ]);
-    return { entities, episodes };
+    return { entities, episodes, levels };
   });
   return (
     <>
       <h1>Monitored entities</h1>
       <Await polled={polled}>
-        {({ entities, episodes }) => {
+        {({ entities, episodes, levels }) => {
           if (!entities.length) return <Welcome />;
           const open = episodes.filter((each) => each.closed === null);
           const closed = episodes.filter((each) => each.closed !== null).slice(0, RECENT);
@@ -42,6 +44,12 @@ export function Home() {
                 <section aria-labelledby="recent">
                   <h2 id="recent">Recent episodes</h2>
                   <EpisodeList episodes={closed} place="home" now={now} />
+                </section>
+              )}
+              {levels.length > 0 && (
+                <section aria-labelledby="storage">
+                  <h2 id="storage">Storage</h2>
+                  <Stored levels={levels} />
                 </section>
               )}
             </>
