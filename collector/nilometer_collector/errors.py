@@ -23,4 +23,13 @@ class Unknown(NilometerError):
 
 
 class TooMuch(NilometerError):
-    """The response would exceed a bound, which the message names."""
+    """The response would exceed a bound, which the message names.
+
+    Args:
+        reason: Sentence that names the bound and what to ask for instead.
+        field: Parameter of the request that makes the response so large.
+    """
+
+    def __init__(self, reason: str, field: str) -> None:
+        super().__init__(reason)
+        self.field = field

@@ -12,13 +12,9 @@ from support import strategies
 from nilometer.sketch import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.errors import IncompatibleSketches
-from nilometer.wire.sketches import tdigest
-from nilometer.wire.sketches.tdigest import (
-    digest_from_wire,
-    digest_to_wire,
-    digests_to_wire,
-    merged_digest_from_wire,
-)
+from nilometer.wire.sketches import digests
+from nilometer.wire.sketches.digests import merged_digest_from_wire
+from nilometer.wire.sketches.tdigest import digest_from_wire, digest_to_wire, digests_to_wire
 
 LARGEST = 1.7976931348623157e308
 
@@ -50,7 +46,7 @@ def test_merging_bytes_gives_the_bits_of_merging_digests(
     assert bits(merged_digest_from_wire(messages)) == expected
     rng.shuffle(messages)
     with pytest.MonkeyPatch.context() as patch:  # equal means on both sides of every border
-        patch.setattr(tdigest, "_AT_ONCE", 2)
+        patch.setattr(digests, "MOST_TOGETHER", 2)
         assert bits(merged_digest_from_wire(messages)) == expected
 
 
@@ -64,7 +60,7 @@ def test_many_digests_are_merged_without_making_one_of_each(
     def refuse(message: pb.TDigest) -> TDigest:
         raise AssertionError(message)
 
-    monkeypatch.setattr(tdigest, "digest_from_wire", refuse)
+    monkeypatch.setattr(digests, "digest_from_wire", refuse)
     assert bits(merged_digest_from_wire(messages)) == expected
     assert bits(merged_digest_from_wire(reversed(messages))) == expected
 
@@ -147,6 +143,6 @@ def test_any_bytes_are_merged_as_one_by_one_or_refused_alike(
     st.lists(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=80), max_size=6)
 )
 def test_digests_coded_together_are_those_coded_alone(streams: list[list[float]]) -> None:
-    digests = [TDigest.of(stream) for stream in streams]
-    alone = [digest_to_wire(digest).SerializeToString() for digest in digests]
-    assert [one.SerializeToString() for one in digests_to_wire(digests)] == alone
+    made = [TDigest.of(stream) for stream in streams]
+    alone = [digest_to_wire(digest).SerializeToString() for digest in made]
+    assert [one.SerializeToString() for one in digests_to_wire(made)] == alone

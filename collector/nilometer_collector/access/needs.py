@@ -42,6 +42,8 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/entities"): Need.READ,
     ("GET", "/api/v1/summaries"): Need.READ,
     ("GET", "/api/v1/samples"): Need.READ,
+    ("GET", "/api/v1/query"): Need.READ,
+    ("GET", "/api/v1/newest"): Need.READ,
     ("GET", "/api/v1/references"): Need.READ,
     ("GET", "/api/v1/alerters"): Need.READ,
     ("PUT", "/api/v1/alerters"): Need.WRITE,

@@ -1,13 +1,21 @@
 """Reads request bodies: JSON of at most 1 MiB, with exactly the declared structure."""
 
+import json
+import math
+import re
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from nilometer_collector.api.problems import ApiError
+from nilometer_collector.limits.bounds import has_control
 
 MAX_BODY_BYTES = 1 << 20
+
+_PLACE = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_NAMED = re.compile(r"^Object (?:missing required|contains unknown) field `([^`]*)`")
 
 T = TypeVar("T")
 
@@ -36,6 +44,34 @@ async def read_json(request: Request, kind: type[T]) -> T:
     try:
         return msgspec.json.decode(bytes(body), type=kind)
     except msgspec.ValidationError as error:
-        raise ApiError(422, str(error)) from error
+        raise ApiError(422, str(error), _place(str(error))) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        raise ApiError(400, f"the body is not JSON: {error}") from error
+        field = _field_outside_json(bytes(body))
+        detail = f"{field}: is not a value of JSON: {error}" if field else f"is not JSON: {error}"
+        raise ApiError(400, f"the body: {detail}", field) from error
+
+
+def _place(message: str) -> str:
+    """Return the field of the body that msgspec's *message* is about; empty for the whole body."""
+    place, named = _PLACE.search(message), _NAMED.search(message)
+    found = [match[1] for match in (place, named) if match is not None and match[1]]
+    return ".".join(found)
+
+
+def _field_outside_json(body: bytes) -> str:
+    """Return the field whose value only Python reads: NaN, infinity, or half of a surrogate pair.
+
+    Returns:
+        The name of the first such field; empty if the body is malformed in another way.
+    """
+    found: list[str] = []
+
+    def look(pairs: list[tuple[str, object]]) -> None:
+        for name, value in pairs:
+            is_odd = isinstance(value, float) and not math.isfinite(value)
+            if is_odd or (isinstance(value, str) and has_control(value)):
+                found.append(name)
+
+    with suppress(ValueError, RecursionError):
+        json.loads(body, object_pairs_hook=look)
+    return found[0] if found else ""

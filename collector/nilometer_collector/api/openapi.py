@@ -13,8 +13,9 @@ import nilometer
 from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
 from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema
 from nilometer_collector.api.body import MAX_BODY_BYTES
+from nilometer_collector.api.forms import JSON, Form
 from nilometer_collector.api.operation import Operation
-from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
+from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
 from nilometer_collector.api.query_parameters import MAX_QUERY_BYTES
 from nilometer_collector.api.resources.alerters import PutAlerter
@@ -80,11 +81,16 @@ def _described(operation: Operation, schema_of: dict[type, dict[str, object]]) -
         str(status): _answer(http.HTTPStatus(status).phrase, MEDIA_TYPE, schema_of[Problem])
         for status in operation.errors
     }
+    if operation.method == "GET":
+        responses["304"] = {"description": "The client has the answer, by its If-None-Match."}
+    if operation.forms:
+        problem = schema_of[Problem]
+        responses["406"] = _answer(http.HTTPStatus(406).phrase, MEDIA_TYPE, problem)
     if operation.answer is None:
         responses["204"] = {"description": "Success, without a body."}
     else:
         schema = schema_of[operation.answer]
-        responses["200"] = _answer("Success.", "application/json", schema)
+        responses["200"] = _answer("Success.", JSON, schema, *operation.forms)
     described: dict[str, object] = {
         "operationId": operation.name,
         "summary": operation.about,
@@ -99,14 +105,21 @@ def _described(operation: Operation, schema_of: dict[type, dict[str, object]]) -
     return described
 
 
-def _answer(about: str, media_type: str, schema: dict[str, object]) -> dict[str, object]:
-    return {"description": about, "content": {media_type: {"schema": schema}}}
+def _answer(
+    about: str, media_type: str, schema: dict[str, object], *forms: Form
+) -> dict[str, object]:
+    """Return a response in one media type with a *schema*, and in other *forms*, which are bytes."""
+    content: dict[str, object] = {media_type: {"schema": schema}}
+    content |= {form.media_type: {} for form in forms}
+    return {"description": about, "content": content}
 
 
 def _parameter(parameter: Parameter[object]) -> dict[str, object]:
     schema: dict[str, object] = dict(parameter.described())
     if parameter.repeated:
-        schema = {"type": "array", "items": schema, "maxItems": MAX_REPEATS}
+        schema = {"type": "array", "items": schema, "maxItems": parameter.most}
+        if parameter.required:
+            schema["minItems"] = 1
     return {
         "name": parameter.name,
         "in": "query",

@@ -15,6 +15,8 @@ from starlette.responses import Response
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
 from nilometer_collector.api.authentication import access_of
+from nilometer_collector.api.caching import UNCACHED, cached
+from nilometer_collector.api.forms import AS_JSON, Form, chosen
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.counters import Counters
@@ -80,6 +82,7 @@ class Operation:
         answer: Type of the response body; None for status 204.
         body: Type of the request body, or None.
         errors: Statuses of its error responses.
+        forms: Other forms of the response body than JSON.
     """
 
     method: str
@@ -91,19 +94,24 @@ class Operation:
     parameters: tuple[Parameter[object], ...] = ()
     body: type[msgspec.Struct] | None = None
     errors: tuple[int, ...] = (422,)
+    forms: tuple[Form, ...] = ()
 
     async def respond(self, request: Request, context: Context) -> Response:
         """Check the parameters and the caller's rights, call the handler and encode its result.
 
         Raises:
             Forbidden: If the caller has no access to the entity.
+            ApiError: 406 if the caller accepts no form of the answer.
         """
         parameters, access = QueryParameters(request, self.parameters), access_of(request)
+        form = chosen(request.headers.get("accept", ""), self.forms) if self.forms else AS_JSON
         named = [parameters.value(one) for one in self.parameters if one.name == "entity"]
         access.require(entity for entity in named if isinstance(entity, str))
         call = Call(request, parameters, context, access)
         answer = await self.handler(call)
-        headers = {"cache-control": "no-store"}
         if self.answer is None:
-            return Response(status_code=204, headers=headers)
-        return Response(msgspec.json.encode(answer), headers=headers, media_type="application/json")
+            return Response(status_code=204, headers=UNCACHED)
+        body = await context.ask(lambda: form.encode(answer)) if self.forms else form.encode(answer)
+        if self.method == "GET":
+            return cached(request, body, form.media_type)
+        return Response(body, headers=UNCACHED, media_type=form.media_type)

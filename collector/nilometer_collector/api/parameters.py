@@ -2,18 +2,21 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from nilometer.compare import COMPARATORS, KS, PSI, Comparator, comparator_named
 from nilometer.values.clock import NANOSECONDS
-from nilometer.values.labels import KEY, LabelFilter
+from nilometer.values.labels import KEY
+from nilometer.values.nearest import did_you_mean
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
 
 MAX_STEP_SECONDS = 400 * 86_400
+MAX_NUMBER_CHARACTERS = 400  # of a number; the largest whole number has 309
 MAX_REPEATS = 64  # most values of a parameter that may be repeated
+MAX_KEYS = 8  # most label keys of one parameter
 LAST_SECONDS = LAST_NS // NANOSECONDS
 
 V_co = TypeVar("V_co", covariant=True)
@@ -29,17 +32,19 @@ class Parameter(ABC, Generic[V_co]):
         schema: JSON Schema of one value.
         required: Whether a request must have it.
         repeated: Whether a request may have it more than once.
+        most: Largest number of times that a request may have it, if it may be repeated.
     """
 
     schema: ClassVar[Schema]
     required: ClassVar[bool] = False
     repeated: ClassVar[bool] = False
+    most: ClassVar[int] = MAX_REPEATS
 
     name: str
     about: str
 
     def described(self) -> Schema:
-        """Return the JSON Schema of one value, as the document has it."""
+        """Return the JSON Schema of one value, with the names that are registered by now."""
         return self.schema
 
     @abstractmethod
@@ -52,7 +57,7 @@ class Parameter(ABC, Generic[V_co]):
 
     def refused(self, reason: str) -> ApiError:
         """Make the error for a value that is not allowed."""
-        return ApiError(422, f"{self.name}: {reason}")
+        return ApiError(422, f"{self.name}: {reason}", self.name)
 
 
 class Text(Parameter[str | None]):
@@ -121,6 +126,127 @@ class Step(Parameter[int | None]):
         return int(text) * NANOSECONDS
 
 
+@dataclass(frozen=True, slots=True)
+class Count(Parameter[int]):
+    """A whole number.
+
+    Attributes:
+        default: Number to use if the request has none.
+        highest: Largest number; the smallest is 1.
+    """
+
+    schema: ClassVar[Schema] = {"type": "integer", "minimum": 1}
+
+    default: int
+    highest: int
+
+    def described(self) -> Schema:
+        """Return the JSON Schema of one value."""
+        return {**self.schema, "maximum": self.highest}
+
+    def read(self, texts: Sequence[str]) -> int:
+        """Return the number."""
+        if not texts:
+            return self.default
+        (text,) = texts
+        if not (text.isascii() and text.isdigit() and len(text) <= 9):
+            raise self.refused("must be a whole number")
+        if not 1 <= int(text) <= self.highest:
+            raise self.refused(f"must be 1 to {self.highest}")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers(Parameter[tuple[float, ...]]):
+    """Any number of finite numbers, read ascending and without repeats.
+
+    Attributes:
+        low: Smallest number.
+        high: Largest number.
+    """
+
+    schema: ClassVar[Schema] = {"type": "number"}
+    repeated = True
+
+    low: float = -1e308
+    high: float = 1e308
+
+    def described(self) -> Schema:
+        """Return the JSON Schema of one value."""
+        return {**self.schema, "minimum": self.low, "maximum": self.high}
+
+    def read(self, texts: Sequence[str]) -> tuple[float, ...]:
+        """Return the numbers."""
+        found = set()
+        for text in texts:
+            number = _number(text)
+            if number is None or not self.low <= number <= self.high:
+                raise self.refused(f"must be numbers, {self.low:g} to {self.high:g}")
+            found.add(number + 0.0)
+        return tuple(sorted(found))
+
+
+class RequiredTexts(Parameter[tuple[str, ...]]):
+    """Texts of 1 to 256 characters, at least one."""
+
+    schema: ClassVar[Schema] = Text.schema
+    required = True
+    repeated = True
+
+    def read(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the texts, each once."""
+        return tuple(dict.fromkeys(_short(self, text) for text in texts))
+
+
+class LabelKeys(Parameter[tuple[str, ...]]):
+    """Keys of labels, at most `MAX_KEYS`."""
+
+    schema: ClassVar[Schema] = {"type": "string", "pattern": f"^{KEY.pattern}$"}
+    repeated = True
+    most = MAX_KEYS
+
+    def read(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the keys, each once."""
+        for text in texts:
+            if not KEY.fullmatch(text):
+                raise self.refused(f"{text[:64]!r} must be a key of labels")
+        return tuple(dict.fromkeys(texts))
+
+
+@dataclass(frozen=True, slots=True)
+class Words(Parameter[tuple[str, ...]]):
+    """Words of a set.
+
+    Attributes:
+        known: Function that returns the allowed words, with those of other packages.
+    """
+
+    schema: ClassVar[Schema] = {"type": "string"}
+    repeated = True
+
+    known: Callable[[], Collection[str]]
+
+    def described(self) -> Schema:
+        """Return the JSON Schema of one value, with the words that are registered by now."""
+        return {**self.schema, "enum": sorted(self.known())}
+
+    def read(self, texts: Sequence[str]) -> tuple[str, ...]:
+        """Return the words, each once."""
+        known = self.known()
+        for text in texts:
+            if text not in known:
+                hint = did_you_mean(text[:MAX_NAME_CHARACTERS], known)
+                words = ", ".join(sorted(known))
+                raise self.refused(f"{text[:64]!r} must be one of {words}{hint}")
+        return tuple(dict.fromkeys(texts))
+
+
+class OneWord(Words):
+    """At most one word of a set."""
+
+    repeated = False
+
+
 class Flag(Parameter[bool | None]):
     """``true`` or ``false``, read as a bool; or None."""
 
@@ -153,8 +279,8 @@ class Comparators(Parameter[tuple[Comparator, ...]]):
             raise self.refused(str(error)) from error
 
 
-class LabelPairs(Parameter[LabelFilter]):
-    """Any number of ``key:value``, read as a filter."""
+class LabelPairs(Parameter[Sequence[tuple[str, str]]]):
+    """Any number of ``key:value``, read as pairs."""
 
     schema: ClassVar[Schema] = {
         "type": "string",
@@ -162,15 +288,15 @@ class LabelPairs(Parameter[LabelFilter]):
     }
     repeated = True
 
-    def read(self, texts: Sequence[str]) -> LabelFilter:
-        """Return the filter of all pairs."""
+    def read(self, texts: Sequence[str]) -> Sequence[tuple[str, str]]:
+        """Return all pairs."""
         pairs = []
         for text in texts:
             key, separator, value = text.partition(":")
             if not separator or not KEY.fullmatch(key) or len(value) > MAX_NAME_CHARACTERS:
                 raise self.refused(f"{text[:64]!r} must be key:value")
             pairs.append((key, value))
-        return LabelFilter.of(pairs)
+        return pairs
 
 
 ENTITY = RequiredText("entity", "Name of the monitored entity.")
@@ -185,7 +311,7 @@ def _short(parameter: Parameter[object], text: str) -> str:
 
 def _number(text: str) -> float | None:
     """Parse a finite decimal number; refuse forms that only Python has, such as nan and 1_000."""
-    if len(text) > 32 or not set(text) <= set("0123456789.eE+-"):
+    if len(text) > MAX_NUMBER_CHARACTERS or not set(text) <= set("0123456789.eE+-"):
         return None
     try:
         number = float(text)

@@ -2,6 +2,7 @@
 
 import http
 import logging
+import re
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -15,6 +16,8 @@ from nilometer_collector.errors import Refused, StoreUnavailable, TooMuch, Unkno
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
 
+_KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = ")  # the key in ``key = value: must be ...``
+
 log = logging.getLogger("nilometer.collector")
 
 
@@ -25,6 +28,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     status: int
     detail: str
+    field: str | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # the parameter, or the place in the body, that is not allowed
 
 
 class ApiError(Exception):
@@ -33,20 +39,24 @@ class ApiError(Exception):
     Args:
         status: HTTP status of the response, 4xx.
         detail: Description of the mistake, for the client.
+        field: Parameter, or place in the body, that is not allowed; empty if it is none of them.
     """
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, field: str = "") -> None:
         super().__init__(detail)
-        self.status, self.detail = status, detail
+        self.status, self.detail, self.field = status, detail, field
 
 
-def problem(status: int, detail: str, headers: dict[str, str] | None = None) -> Response:
-    """Make an error response with *status* and *detail*."""
+def problem(
+    status: int, detail: str, headers: dict[str, str] | None = None, field: str = ""
+) -> Response:
+    """Make an error response with *status* and *detail*, which names a *field* of the request."""
     body = Problem(
         type="about:blank",
         title=http.HTTPStatus(status).phrase,
         status=status,
         detail=detail[:MAX_DETAIL_CHARACTERS],
+        field=field[:MAX_DETAIL_CHARACTERS] or msgspec.UNSET,
     )
     return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
 
@@ -67,13 +77,16 @@ async def on_error(request: Request, error: Exception) -> Response:
     del request
     match error:
         case ApiError():
-            return problem(error.status, error.detail)
+            return problem(error.status, error.detail, field=error.field)
         case Forbidden():
             return problem(403, str(error))
         case Unknown():
             return problem(404, str(error))
-        case TooMuch() | Refused() | ConfigError():
-            return problem(422, str(error))
+        case TooMuch():
+            return problem(422, str(error), field=error.field)
+        case Refused() | ConfigError():
+            named = _KEY.search(str(error))
+            return problem(422, str(error), field=named[1] if named else "")
         case StoreUnavailable():
             log.error(
                 "request failed, store unavailable: check the database's disk",

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
-from nilometer_collector.api.parameters import MAX_REPEATS, Parameter
+from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import has_control
 
@@ -30,12 +30,13 @@ class QueryParameters:
             parameter = by_name.get(name)
             if parameter is None:
                 known = ", ".join(sorted(by_name)) or "none"
-                raise ApiError(422, f"{name[:64]!r}: unknown parameter; known parameters: {known}")
+                detail = f"{name[:64]!r}: unknown parameter; known parameters: {known}"
+                raise ApiError(422, detail, name)
             if has_control(text):
                 raise parameter.refused("must not contain control characters")
             texts = self._texts.setdefault(name, [])
             texts.append(text)
-            if len(texts) > (MAX_REPEATS if parameter.repeated else 1):
+            if len(texts) > (parameter.most if parameter.repeated else 1):
                 raise parameter.refused("is repeated too often")
         for parameter in declared:
             if parameter.required and parameter.name not in self._texts:

@@ -14,7 +14,8 @@ from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.records import SamplesQuestion
-from nilometer_collector.store import SampleRecord, Samples, SeriesRecord
+from nilometer_collector.query.spans import level_for, up_to_multiple
+from nilometer_collector.store import Level, SampleRecord, Samples, SeriesRecord
 
 MAX_WINDOWS = 2000  # most windows in one response
 MAX_SAMPLES = 20_000  # most samples that are merged for one response
@@ -31,26 +32,41 @@ def merged_samples(
     Raises:
         TooMuch: If too many samples match, or the response would have too many windows.
     """
-    span = (question.start_ns, question.end_ns)
-    sizes = stored.windows(series, *span, MAX_SAMPLES + 1)
+    start_ns, end_ns, level = _span(question)
+    sizes = stored.windows(series, start_ns, end_ns, MAX_SAMPLES + 1, level)
     if len(sizes) > MAX_SAMPLES or sum(size for _, _, size in sizes) > MAX_BYTES:
-        raise TooMuch(f"more than {MAX_SAMPLES} samples match: ask for a shorter time")
+        raise TooMuch(
+            f"start: more than {MAX_SAMPLES} samples match: ask for a shorter time", "start"
+        )
     wanted = {_merged_window(start, end, question.step_ns) for start, end, _ in sizes}
     if len(wanted) > MAX_WINDOWS:
         raise TooMuch(
-            f"the response would have {len(wanted)} windows, the limit is {MAX_WINDOWS}: ask for a "
-            "shorter time or a longer step"
+            f"step: the response would have {len(wanted)} windows, the limit is {MAX_WINDOWS}: ask "
+            "for a shorter time or a longer step",
+            "step",
         )
     groups: dict[Window, list[SampleRecord]] = {}
-    for record in stored.read(series, *span, MAX_SAMPLES):
+    for record in stored.read(series, start_ns, end_ns, MAX_SAMPLES, level):
         window = _merged_window(record.window_start_ns, record.window_end_ns, question.step_ns)
-        groups.setdefault(window, []).append(record)
+        if (
+            window.end_ns > start_ns
+        ):  # else a short window reaches from the step before into the span
+            groups.setdefault(window, []).append(record)
     labels = _shared([one.labels for one in series])
     found = (
-        _merged_records(records, window, labels, edges_of)
+        merged_records(records, window, labels, edges_of)
         for window, records in sorted(groups.items())
     )
     return [sample for sample in found if sample is not None]
+
+
+def _span(question: SamplesQuestion) -> tuple[int, int, Level]:
+    """Return the time of *question*, extended to whole steps, and the coarsest level to read."""
+    step = question.step_ns
+    if step is None:
+        return question.start_ns, question.end_ns, Level.SHIPPED
+    start = question.start_ns - question.start_ns % step
+    return start, max(up_to_multiple(question.end_ns, step), start), level_for(step)
 
 
 def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
@@ -60,7 +76,7 @@ def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
     return Window.containing(start_ns, step_ns)
 
 
-def _merged_records(
+def merged_records(
     records: Sequence[SampleRecord], window: Window, labels: Labels, edges_of: EdgesOf
 ) -> SummarySample | None:
     """Merge the stored samples of one window; leave out those that cannot be decoded or merged."""

@@ -1,6 +1,7 @@
 """Queries over the store: monitored entities, their health, and their summaries over time."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 
 from nilometer.alert import AlertStatus
 from nilometer.compare import Comparator, compare_by
@@ -17,14 +18,21 @@ from nilometer.values.nearest import did_you_mean
 from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.query.groups import groups_of
 from nilometer_collector.query.merging import merged_samples
 from nilometer_collector.query.records import (
+    MAX_ENTITIES,
     ComparedSample,
+    EntityPage,
     EntityRecord,
+    NewestAnswer,
+    NewestQuestion,
     SamplesAnswer,
     SamplesQuestion,
     SummaryRecord,
 )
+from nilometer_collector.query.series import SeriesReader
+from nilometer_collector.query.series_records import SeriesAnswer, SeriesQuestion
 from nilometer_collector.store import SeriesRecord, Store
 
 SILENT_WINDOWS = 10  # windows without new data after which the status is NO_DATA
@@ -42,41 +50,55 @@ class Query:
         self._store = store
         self._clock = clock
         self._edges = ReferenceEdges(store.references)
+        self._series = SeriesReader(store.samples, self._edges)
 
-    def entities(self) -> list[EntityRecord]:
-        """List every entity that has data, a reference, an alerter or an episode, by name."""
-        series: dict[str, list[SeriesRecord]] = {}
-        for one in self._store.samples.series():
-            series.setdefault(one.entity, []).append(one)
+    def entities(
+        self,
+        *,
+        after: str = "",
+        limit: int = MAX_ENTITIES,
+        may: Callable[[str], bool] = lambda _: True,
+    ) -> EntityPage:
+        """List the entities that have data, a reference, an alerter or an episode, by name.
+
+        Args:
+            after: Name after which the list begins.
+            limit: Largest number of entities, at least 1.
+            may: Function that returns whether the list may name an entity.
+        """
+        totals = {one.entity: one for one in self._store.samples.totals()}
         references: dict[str, list[str]] = {}
         for record in self._store.references.records():
             if record.name == LEARNED:  # no choice of a user, and only for summaries without one
                 continue
             references.setdefault(record.entity, []).append(record.name)
+        names = totals.keys() | references.keys() | self._store.alerts.entities()
+        chosen = sorted(name for name in names if name > after and may(name))
         judged = {entity for entity, _ in self._store.alerts.judged()}
-        is_open = [entity for entity, _ in self._store.alerts.open_episodes()]
+        is_open = Counter(entity for entity, _ in self._store.alerts.open_episodes())
         watched = self.watched()
         found = []
-        for name in sorted(series.keys() | references.keys() | self._store.alerts.entities()):
-            parts = series.get(name, [])
+        for name in chosen[:limit]:
+            one = totals.get(name)
+            newest = None if one is None else (one.last_received_ns, one.last_window_ns)
             found.append(
                 EntityRecord(
                     name=name,
                     health=self._health(
-                        parts,
+                        newest,
                         judged=name in judged,
                         is_open=name in is_open,
                         watched=watched[name].status if name in watched else None,
                     ),
-                    summaries=len({one.summary for one in parts}),
-                    observations=_seen(parts),
-                    first_start_ns=min((one.first_start_ns for one in parts), default=None),
-                    last_end_ns=max((one.last_end_ns for one in parts), default=None),
-                    open_episodes=is_open.count(name),
+                    summaries=0 if one is None else one.summaries,
+                    observations=0 if one is None else one.seen,
+                    first_start_ns=None if one is None else one.first_start_ns,
+                    last_end_ns=None if one is None else one.last_end_ns,
+                    open_episodes=is_open[name],
                     references=references.get(name, []),
                 )
             )
-        return found
+        return EntityPage(found, chosen[limit - 1] if len(chosen) > limit else None)
 
     def summaries(self, entity: str) -> list[SummaryRecord]:
         """List the summaries of *entity*, `service` first.
@@ -106,13 +128,14 @@ class Query:
                     data_type="service" if name == SERVICE else counts.data_type,
                     role=role_of(name),
                     health=self._health(
-                        parts,
+                        (_newest(parts).last_received_ns, _newest(parts).last_window_ns),
                         judged=key in judged,
                         is_open=key in is_open,
                         watched=watched.get(name),
                     ),
-                    observations=_seen(parts),
+                    observations=sum(one.seen for one in parts),
                     last_end_ns=max(one.last_end_ns for one in parts),
+                    window_ns=_newest(parts).last_window_ns,
                     labels=_label_values(one.labels.pairs for one in parts),
                 )
             )
@@ -134,8 +157,43 @@ class Query:
             names = {one.summary for one in self._store.samples.series(entity)}
             hint = did_you_mean(question.summary, sorted(names))
             raise Unknown(f"{entity} has no summary {question.summary!r}{hint}")
+        return self._answer(question, series, reference)
+
+    def newest(self, question: NewestQuestion) -> NewestAnswer:
+        """Return the newest windows of many summaries, as `samples` returns those of one.
+
+        Raises:
+            Unknown: If the entity, a summary or the reference does not exist.
+            TooMuch: If too many samples match.
+        """
+        reference = self._reference(question.entity, question.reference)
+        groups = groups_of(
+            self._store.samples, question.entity, question.summaries, question.labels
+        )
+        chosen = [group for group in groups if group.key.summary > question.after]
+        found = []
+        for group in chosen[: question.limit]:
+            window_ns = _newest(group.series).last_window_ns
+            part = SamplesQuestion(
+                entity=question.entity,
+                summary=group.key.summary,
+                start_ns=max(group.last_ns - question.windows * window_ns, 0),
+            )
+            found.append((part, self._answer(part, group.series, reference)))
+        more = len(chosen) > question.limit
+        return NewestAnswer(found, found[-1][0].summary if more else None)
+
+    def _answer(
+        self,
+        question: SamplesQuestion,
+        series: Sequence[SeriesRecord],
+        reference: Reference | None,
+    ) -> SamplesAnswer:
+        """Return the windows of matching *series* of one summary."""
+        column = None if reference is None else reference.columns.get(question.summary)
         chosen = [one for one in series if question.labels.matches(one.labels)]
-        merged = merged_samples(self._store.samples, chosen, question, self._edges.of(entity))
+        edges_of = self._edges.of(question.entity)
+        merged = merged_samples(self._store.samples, chosen, question, edges_of)
         samples = [_compared(sample, column, question.comparators) for sample in merged]
         return SamplesAnswer(samples=samples, reference=reference, column=column)
 
@@ -143,6 +201,16 @@ class Query:
         """Return the status of the default alerter of all entities or of one, by name."""
         reports = self._store.watching.reports(entity)
         return {name: WatchReport.from_bytes(content) for name, content in reports}
+
+    def series(self, question: SeriesQuestion) -> SeriesAnswer:
+        """Return a page of the points of many series, oldest first inside a series.
+
+        Raises:
+            Unknown: If the entity, a summary or the reference does not exist.
+            TooMuch: If the answer would have too many points, or a page too many samples.
+        """
+        reference = self._reference(question.selection.entity, question.reference)
+        return self._series.answer(question, reference)
 
     def _require_entity(self, entity: str) -> None:
         known = {record.entity for record in self._store.references.records(entity)}
@@ -152,7 +220,7 @@ class Query:
 
     def _health(
         self,
-        series: Sequence[SeriesRecord],
+        newest: tuple[int, int] | None,
         *,
         judged: bool,
         is_open: bool,
@@ -161,7 +229,7 @@ class Query:
         """Return the health. NO_DATA depends on the last arrival, so a replay of old data is OK.
 
         Args:
-            series: Series of the entity or summary.
+            newest: Time of the last arrival and length of its window; None without data.
             judged: Whether an alerter of a user has judged it.
             is_open: Whether an episode is open.
             watched: Status of the default alerter; None before it has one.
@@ -170,11 +238,10 @@ class Query:
             return watched
         if is_open:
             return AlertStatus.ALERTING
-        if not series:
+        if newest is None:
             return AlertStatus.NO_DATA
-        newest = max(series, key=lambda one: one.last_received_ns)
-        silent_ns = self._clock.now_ns() - newest.last_received_ns
-        if silent_ns > SILENT_WINDOWS * newest.last_window_ns:
+        received_ns, window_ns = newest
+        if self._clock.now_ns() - received_ns > SILENT_WINDOWS * window_ns:
             return AlertStatus.NO_DATA
         if judged:
             return AlertStatus.OK
@@ -207,12 +274,9 @@ def _statuses(report: WatchReport) -> dict[str, AlertStatus]:
     return {one.summary: one.status for one in report.summaries if not one.labels}
 
 
-def _seen(series: Sequence[SeriesRecord]) -> int:
-    """Return the requests: all summaries of an entity count the same requests, so take the most."""
-    by_summary: dict[str, int] = {}
-    for one in series:
-        by_summary[one.summary] = by_summary.get(one.summary, 0) + one.seen
-    return max(by_summary.values(), default=0)
+def _newest(series: Sequence[SeriesRecord]) -> SeriesRecord:
+    """Return the series that data arrived for last."""
+    return max(series, key=lambda one: (one.last_received_ns, one.last_window_ns))
 
 
 def _label_values(label_sets: Iterable[Sequence[tuple[str, str]]]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nilometer.alert import AlertStatus
 from nilometer.compare import KS, PSI, Comparator, Comparison, NotCompared
@@ -11,6 +12,8 @@ from nilometer.values.labels import LabelFilter
 from nilometer_collector.limits.bounds import LAST_NS
 
 EVERY_LABEL = LabelFilter()
+MAX_ENTITIES = 1000  # most entities in one response
+MAX_NEWEST = 100  # most summaries in one response with their newest windows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,18 @@ class EntityRecord:
     references: list[str]
 
 
+class EntityPage(NamedTuple):
+    """A part of the list of entities.
+
+    Attributes:
+        entities: Entities, by name.
+        last: Name of the last of them; None if there are no more.
+    """
+
+    entities: Sequence[EntityRecord]
+    last: str | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryRecord:
     """A named series of an entity.
@@ -45,6 +60,7 @@ class SummaryRecord:
         role: Role of the feature; None for the summary `service`.
         observations: Requests seen over all windows.
         last_end_ns: End of the newest window.
+        window_ns: Length of the window that arrived last.
         labels: Every key with its values, sorted.
     """
 
@@ -55,6 +71,7 @@ class SummaryRecord:
     health: AlertStatus
     observations: int
     last_end_ns: int
+    window_ns: int
     labels: dict[str, list[str]]
 
 
@@ -106,3 +123,36 @@ class SamplesAnswer:
     samples: Sequence[ComparedSample]
     reference: Reference | None
     column: ReferenceColumn | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewestQuestion:
+    """Selection of the newest windows of many summaries.
+
+    Attributes:
+        summaries: Names of summaries, or patterns such as ``input.*``.
+        windows: Number of windows of each summary.
+        reference: Name of the reference to compare with; None for no comparison.
+        limit: Largest number of summaries in the answer.
+        after: Name of the summary after which the answer begins.
+    """
+
+    entity: str
+    summaries: Sequence[str]
+    windows: int
+    labels: LabelFilter = EVERY_LABEL
+    reference: str | None = None
+    limit: int = MAX_NEWEST
+    after: str = ""
+
+
+class NewestAnswer(NamedTuple):
+    """The newest windows of many summaries.
+
+    Attributes:
+        series: Question and answer of each summary, by name.
+        last: Name of the last of them; None if there are no more.
+    """
+
+    series: Sequence[tuple[SamplesQuestion, SamplesAnswer]]
+    last: str | None

@@ -15,6 +15,7 @@ from nilometer_collector.store.protocol import (
 from nilometer_collector.store.records import (
     Arrival,
     DeliveryCounts,
+    EntityTotals,
     EpisodeRecord,
     EpisodeStep,
     HeardRecord,
@@ -44,6 +45,7 @@ __all__ = [
     "ROLLED_UP",
     "Arrival",
     "DeliveryCounts",
+    "EntityTotals",
     "EpisodeRecord",
     "EpisodeStep",
     "HeardRecord",

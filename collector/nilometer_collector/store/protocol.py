@@ -15,6 +15,7 @@ from nilometer.values.labels import Labels
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import (
     DeliveryCounts,
+    EntityTotals,
     EpisodeRecord,
     LevelRecord,
     Notice,
@@ -42,6 +43,10 @@ class Samples(Protocol):
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
         """List the series by name, optionally of one *entity* or one *summary* only."""
+        ...
+
+    def totals(self) -> list[EntityTotals]:
+        """List every entity that has samples, by name, without a look at them."""
         ...
 
     def windows(

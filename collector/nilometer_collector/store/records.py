@@ -92,6 +92,27 @@ class SeriesRecord:
     last_received_ns: int
 
 
+class EntityTotals(NamedTuple):
+    """Statistics of all series of an entity.
+
+    Attributes:
+        summaries: Number of its summaries.
+        seen: Largest number of observations of one summary, because all count the same requests.
+        first_start_ns: Start of the oldest window.
+        last_end_ns: End of the newest window.
+        last_received_ns: Wall time of the last arrival.
+        last_window_ns: Length of the window that arrived then.
+    """
+
+    entity: str
+    summaries: int
+    seen: int
+    first_start_ns: int
+    last_end_ns: int
+    last_received_ns: int
+    last_window_ns: int
+
+
 class SampleRecord(NamedTuple):
     """One stored sample: its window and its bytes, which match their checksum.
 

@@ -110,8 +110,7 @@ class NumericProfile:
         histograms = [part.histogram for part in parts if part.histogram is not None]
         if histograms and len(histograms) == len(parts):
             merged.histogram = ExponentialHistogram.merge_all(histograms)
-        for part in sorted(parts, key=_canonical):
-            merged.moments = merged.moments.merge(part.moments)
+        merged.moments = Moments.merge_all(part.moments for part in parts)
         return merged
 
     def scaled(self, factor: float) -> Self:
@@ -322,9 +321,3 @@ def _whole_groups(weights: Floats, outside: int) -> int:
     """
     up_to = np.cumsum(weights)
     return int(max(up_to[up_to <= outside], default=0.0))
-
-
-def _canonical(profile: NumericProfile) -> tuple[float, ...]:
-    """Return a sort key that does not depend on arrival, so that sums of floats are equal."""
-    moments = profile.moments
-    return (moments.count, moments.mean, moments.m2, moments.m3, moments.m4)

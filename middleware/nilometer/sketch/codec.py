@@ -121,13 +121,23 @@ def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray
         position = np.arange(size) - np.repeat(starts, lengths)
         parts = (raw[:size] & 0x7F).astype(np.uint64) << (position * 7).astype(np.uint64)
         return np.asarray(np.add.reduceat(parts, starts)), sizes
-    # Read eight bytes from the start of each value, mask the bytes after the value, and then join
-    # the groups of seven bits in steps of two, four and eight.
+    # Read eight bytes from the start of each value, and mask the bytes after the value.
     words = np.ndarray((size,), "<u8", packed, 0, (1,)).take(starts)
     words &= _KEPT.take(lengths)
+    return from_varint_words(words, longest), sizes
+
+
+def from_varint_words(words: NDArray[np.uint64], longest: int) -> NDArray[np.uint64]:
+    """Return LEB128 numbers of at most eight bytes, each in one little-endian word, shape (n,).
+
+    Args:
+        words: Bytes of each number; those behind its last byte are 0. They are overwritten.
+        longest: Number of bytes of the longest number.
+    """
+    words &= _KEPT[_WORD]
     for shift, low, high in _DRAWN[: (longest - 1).bit_length()]:
         upper = words & high
         upper >>= shift
         words &= low
         words |= upper
-    return words, sizes
+    return words

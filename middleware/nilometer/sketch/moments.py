@@ -6,7 +6,9 @@ arbitrary-order statistical moments", SAND2008-6212.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Self
 
 import numpy as np
@@ -92,6 +94,14 @@ class Moments:
         if not math.isfinite(mean):
             mean = self.mean + step * b
         return type(self)(n, mean, self.m2 + other.m2 + product, m3, m4)
+
+    @classmethod
+    def merge_all(cls, parts: Iterable[Self]) -> Self:
+        """Return the moments of all streams, the same bits for every order of *parts*."""
+        merged = cls()
+        for part in sorted(parts, key=attrgetter("count", "mean", "m2", "m3", "m4")):
+            merged = merged.merge(part)
+        return merged
 
     def scaled(self, factor: float) -> Self:
         """Return the moments with each observation *factor* times, rounded; the mean is equal."""

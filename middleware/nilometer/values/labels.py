@@ -1,8 +1,9 @@
 """Labels: ordered ``key=value`` pairs that say *where* a summary was measured."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from nilometer.values.errors import ConfigError
 
@@ -57,24 +58,60 @@ class Labels:
         return ",".join(f"{key}={value}" for key, value in self.pairs)
 
 
+Pairs: TypeAlias = Iterable[tuple[str, str]]  # of keys and values; a key may repeat
+ByKey: TypeAlias = tuple[tuple[str, frozenset[str]], ...]  # values of each key
+
+
 @dataclass(frozen=True, slots=True)
 class LabelFilter:
-    """A filter on label sets: OR within a key, AND across keys."""
+    """A filter on label sets: OR within a key, AND across keys and across the four parts.
 
-    allowed: tuple[tuple[str, frozenset[str]], ...] = ()
+    >>> newest = LabelFilter.of([("region", "eu")], denied=[("version", "1")])
+    >>> newest.matches(Labels.of(region="eu"))
+    True
+    >>> newest.matches(Labels.of(region="eu", version="1"))
+    False
+
+    Attributes:
+        allowed: Values of which a label set must have one, for each key.
+        denied: Values that a label set must not have, for each key; it may lack the key.
+        present: Keys that a label set must have.
+        absent: Keys that a label set must not have.
+    """
+
+    allowed: ByKey = ()
+    denied: ByKey = ()
+    present: frozenset[str] = frozenset()
+    absent: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, pairs: Iterator[tuple[str, str]] | list[tuple[str, str]]) -> "LabelFilter":
-        """Return the filter for (key, value) pairs, where a key may repeat."""
-        allowed: dict[str, set[str]] = {}
-        for key, value in pairs:
-            allowed.setdefault(key, set()).add(value)
-        return cls(tuple((key, frozenset(values)) for key, values in sorted(allowed.items())))
+    def of(
+        cls,
+        allowed: Pairs = (),
+        *,
+        denied: Pairs = (),
+        present: Iterable[str] = (),
+        absent: Iterable[str] = (),
+    ) -> "LabelFilter":
+        """Return the filter of (key, value) pairs, where a key may repeat, and of keys."""
+        return cls(_by_key(allowed), _by_key(denied), frozenset(present), frozenset(absent))
 
     def matches(self, labels: Labels) -> bool:
-        """Return whether *labels* has an allowed value for every key of the filter."""
-        present = dict(labels.pairs)
-        return all(present.get(key) in values for key, values in self.allowed)
+        """Return whether *labels* passes all four parts."""
+        found = dict(labels.pairs)
+        return (
+            all(found.get(key) in values for key, values in self.allowed)
+            and not any(found.get(key) in values for key, values in self.denied)
+            and self.present <= found.keys()
+            and self.absent.isdisjoint(found)
+        )
+
+
+def _by_key(pairs: Pairs) -> ByKey:
+    values: dict[str, set[str]] = {}
+    for key, value in pairs:
+        values.setdefault(key, set()).add(value)
+    return tuple((key, frozenset(values[key])) for key in sorted(values))
 
 
 OVERFLOW = Labels.of({OVERFLOW_KEY: "true"})  # of what exceeds a limit

@@ -269,7 +269,7 @@ def test_no_proxy_of_the_environment_is_asked(
     told = {"ca": str(keys.directory / "ca.crt"), "token": str(keys.directory / "token")}
     with guarded(keys, database) as served, dialled(served, **told) as dial:
         assert ship(dial, "scoring-1") is Code.OK
-        assert served.get("entities") == {"entities": []}
+        assert served.get("entities")["entities"] == []
 
 
 @pytest.mark.parametrize(("mode", "lines"), [(0o644, 2), (0o620, 2), (0o440, 0), (0o600, 0)])

@@ -164,7 +164,7 @@ def test_a_principal_cannot_ship_or_read_the_key_as_another_agent(
 
 def ask(served: Running, method: str, path: str, name: str, entity: str) -> httpx.Response:
     parameters = {"entity": entity}
-    if path.endswith("samples"):
+    if path.endswith(("samples", "query", "newest")):
         parameters["summary"] = "input.amount"
     if method == "DELETE":
         parameters["name"] = "nobody's"
@@ -218,6 +218,14 @@ def test_a_route_ends_with_the_entities_of_the_right(
 ) -> None:
     assert ask(guarded, method, path, name, OTHER).status_code in {401, 403}
     assert not is_refused(ask(guarded, method, path, "old-writer", OTHER))
+
+
+@pytest.mark.parametrize("name", NARROW)
+def test_an_entity_to_compare_with_needs_the_right_too(guarded: Running, name: str) -> None:
+    headers = {"authorization": f"Bearer {token(name)}"}
+    asked = {"entity": ENTITY, "summary": "input.amount", "other_entity": OTHER}
+    answer = guarded.http.get("/api/v1/query", params=asked, headers=headers)
+    assert is_refused(answer)
 
 
 @pytest.mark.parametrize("resource", ["entities", "references", "alerters", "episodes"])

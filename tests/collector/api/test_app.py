@@ -151,5 +151,5 @@ def test_a_store_that_fails_is_503_and_a_bug_is_500_without_its_words(
 
     monkeypatch.setattr(store, "check_writable", unavailable)
     assert "/secret" not in is_problem(client.get("/readyz"), 503).detail
-    monkeypatch.setattr(store.samples, "series", lambda: [].__getitem__(1))
+    monkeypatch.setattr(store.samples, "totals", lambda: [].__getitem__(1))
     assert "index" not in is_problem(client.get("/api/v1/entities"), 500).detail

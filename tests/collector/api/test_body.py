@@ -36,6 +36,29 @@ def test_a_body_other_than_an_alerter_is_refused(
     is_problem(answer, status)
 
 
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ('"threshold": NaN', "threshold"),
+        ('"parameters": {"most": -Infinity}', "most"),
+        ('"threshold": 1e400', "threshold"),
+        ('"threshold": "high"', "threshold"),
+        ('"entity": "\\ud800"', "entity"),
+        ('"minimum_count": 1180591620717411303424', "minimum_count"),
+        ('"parameters": {"most": [1]}', "parameters[...]"),
+        ('"colour": "blue"', "colour"),
+        ('"name": 1', "name"),
+        ('"threshold": 0', "threshold"),
+    ],
+)
+def test_a_problem_names_the_field_of_the_body(served: Running, change: str, field: str) -> None:
+    body = f'{{"entity": "e", "name": "n", "summary": "*", "kind": "REFERENCE", "reference": "r", "threshold": 1, {change}}}'
+    headers = {"content-type": "application/json"}
+    answer = served.http.put("/api/v1/alerters", content=body, headers=headers)
+    assert is_problem(answer, answer.status_code).field == field
+    assert answer.status_code in {400, 422}
+
+
 def test_a_body_without_a_length_is_cut_off_at_the_limit(served: Running) -> None:
     sent = 0
 

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
 from nilometer_collector.alerting.definitions import AlerterView
-from nilometer_collector.testing import ENTITY, Running, feature_sample, running
+from nilometer_collector.testing import ENTITY, Running, feature_sample, minute, running
 
 CHROMIUM = shutil.which("chromium") or ""
 QUIET = (  # what Chromium asks of the net by itself
@@ -85,6 +85,22 @@ def test_the_pages_show_what_was_shipped(served: Running, page: Page) -> None:
     served.sender().ship(feature_sample([1.0, 2.0, 3.0]))
     page.goto(served.collector.http_url + "/")
     page.get_by_text(ENTITY).first.wait_for(timeout=10_000)
+
+
+def test_a_table_asks_once_for_the_windows_of_all_its_summaries(
+    served: Running, page: Page
+) -> None:
+    names = [f"input.f{number}" for number in range(8)]
+    sender = served.sender()
+    for number in range(3):
+        sender.ship(*(feature_sample([1.0, 2.0], summary=n, window=minute(number)) for n in names))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("?")[0]))
+    page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}")
+    charts = page.get_by_role("img", name="median of the newest 3 windows")
+    charts.nth(len(names) - 1).wait_for(timeout=10_000)
+    paths = [url.rpartition("/")[2] for url in asked]
+    assert (paths.count("newest"), paths.count("samples")) == (1, 0)
 
 
 def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page) -> None:

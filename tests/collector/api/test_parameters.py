@@ -57,12 +57,30 @@ def test_a_parameter_that_is_not_allowed_is_422(filled: Running, query: str) -> 
 
 @given(
     path=st.sampled_from(
-        ["entities", "summaries", "samples", "references", "episodes", "alerters"]
+        [
+            *("entities", "summaries", "samples", "query", "newest"),
+            *("references", "episodes", "alerters"),
+        ]
     ),
     query=st.lists(
         st.tuples(
             st.sampled_from(
-                ["entity", "summary", "start", "end", "label", "step", "reference", "open", "x"]
+                [
+                    *(
+                        "entity",
+                        "summary",
+                        "start",
+                        "end",
+                        "label",
+                        "step",
+                        "reference",
+                        "open",
+                        "x",
+                    ),
+                    *("not_label", "has_label", "by", "quantile", "cdf", "edge", "top", "show"),
+                    *("statistic", "comparator", "other_entity", "other_label", "other_earlier"),
+                    *("limit", "after", "windows"),
+                ]
             ),
             st.one_of(
                 st.text(max_size=20),

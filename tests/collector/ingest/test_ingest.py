@@ -23,7 +23,7 @@ from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.samples import sample_from_bytes
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
-from nilometer_collector.api.resources.samples import coverage_view
+from nilometer_collector.api.coverage import coverage_view
 from nilometer_collector.contents.bins import common_bins_of
 from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.ingest import ingest

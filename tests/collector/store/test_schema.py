@@ -3,7 +3,6 @@
 import sqlite3
 from pathlib import Path
 
-import pytest
 from sqlite_utils import Database
 from support.postgresql import Server
 from support.rolling import DAY_NS, Rolling, exact, merged, read
@@ -122,23 +121,20 @@ def test_samples_of_the_earlier_sqlite_schema_are_rolled_up(tmp_path: Path) -> N
     place.close()
 
 
-def test_samples_of_the_earlier_postgresql_schema_are_rolled_up(
-    postgresql: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_samples_of_the_earlier_postgresql_schema_are_rolled_up(postgresql: Server) -> None:
     import psycopg
 
     from nilometer_collector.store.postgresql import schema
+    from nilometer_collector.store.postgresql.migrations import Migrations, migrate
     from nilometer_collector.store.postgresql.session import Session
 
     place = PostgresqlPlace(postgresql, postgresql.create_database())
     names = list(schema.MIGRATIONS)
-    earlier = {name: schema.MIGRATIONS[name] for name in names[: names.index("create_rollups")]}
-    with (
-        monkeypatch.context() as patch,
-        psycopg.connect(place.url, autocommit=True) as connection,
-    ):
-        patch.setattr(schema, "MIGRATIONS", earlier)
-        schema.migrate(Session(connection), "store")
+    earlier = Migrations(
+        {name: schema.MIGRATIONS[name] for name in names[: names.index("create_rollups")]}
+    )
+    with psycopg.connect(place.url, autocommit=True) as connection:
+        migrate(Session(connection), earlier, "store")
         connection.execute(
             "INSERT INTO series (entity, summary, labels, labels_text, labels_digest, seen, numbers, "
             "categories, samples, first_start_ns, last_end_ns, longest_window_ns, last_window_ns, "

@@ -4,7 +4,11 @@ import msgspec
 
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
-from nilometer_collector.query.records import EntityRecord
+from nilometer_collector.api.parameters import Count, Text
+from nilometer_collector.query.records import MAX_ENTITIES, EntityRecord
+
+LIMIT = Count("limit", "Largest number of entities in the answer.", MAX_ENTITIES, MAX_ENTITIES)
+AFTER = Text("after", "The `next` of the page before.")
 
 
 class EntityView(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,9 +25,10 @@ class EntityView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Entities(msgspec.Struct, frozen=True, kw_only=True):
-    """All monitored entities, by name."""
+    """Monitored entities, by name."""
 
     entities: list[EntityView]
+    next: str | None  # `after` of the next page; null on the last one
 
 
 def entity_view(entity: EntityRecord) -> EntityView:
@@ -42,12 +47,11 @@ def entity_view(entity: EntityRecord) -> EntityView:
 
 
 async def list_entities(call: Call) -> Entities:
-    """List the entities that the caller may read."""
-    query, access = call.context.query, call.access
-    found = await call.context.ask(
-        lambda: [entity_view(one) for one in query.entities() if access.may(one.name)]
-    )
-    return Entities(entities=found)
+    """List a page of the entities that the caller may read."""
+    query, may = call.context.query, call.access.may
+    after, limit = call.parameters.value(AFTER) or "", call.parameters.value(LIMIT)
+    page = await call.context.ask(lambda: query.entities(after=after, limit=limit, may=may))
+    return Entities(entities=[entity_view(one) for one in page.entities], next=page.last)
 
 
 OPERATIONS = (
@@ -58,5 +62,6 @@ OPERATIONS = (
         about="List the monitored entities with their health.",
         handler=list_entities,
         answer=Entities,
+        parameters=(LIMIT, AFTER),
     ),
 )

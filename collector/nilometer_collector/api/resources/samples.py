@@ -3,7 +3,8 @@
 import msgspec
 
 from nilometer.compare import KS, PSI, Comparison, NotCompared
-from nilometer.profile import Coverage
+from nilometer.values.labels import LabelFilter
+from nilometer_collector.api.coverage import CoverageView, coverage_view
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import (
@@ -36,28 +37,6 @@ REFERENCE = Text("reference", "Name of the reference to compare with.")
 COMPARATOR = Comparators(
     "comparator", "Name of a comparator; by default psi and ks. Needs a reference."
 )
-
-
-class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
-    """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
-
-    lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-    unnamed counts cells of columns whose name was not admitted, by type. lost_cells counts cells, on
-    `service`, of summaries that a profile could not hold, by reason. unread_times counts observations
-    whose event time could not be read; their arrival time is used.
-    """
-
-    seen: int
-    profiled: int
-    sampled_out: int
-    dropped: dict[str, int]
-    undecodable: dict[str, int]
-    lost_inputs: dict[str, int]
-    lost_outputs: dict[str, int]
-    unnamed: dict[str, int]
-    unread_times: int
-    lost_cells: dict[str, int]
-    suppressed: int  # of `service`: cells of summaries with a hidden name (docs/privacy.md)
 
 
 class DistanceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,23 +76,6 @@ class SamplesView(msgspec.Struct, frozen=True, kw_only=True):
     reference: ReferenceView | None
 
 
-def coverage_view(coverage: Coverage) -> CoverageView:
-    """Return *coverage* as the API shows it, with reasons sorted."""
-    return CoverageView(
-        seen=coverage.seen,
-        profiled=coverage.profiled,
-        sampled_out=coverage.sampled_out,
-        dropped=dict(sorted(coverage.dropped.items())),
-        undecodable=dict(sorted(coverage.undecodable.items())),
-        lost_inputs=dict(sorted(coverage.lost_inputs.items())),
-        lost_outputs=dict(sorted(coverage.lost_outputs.items())),
-        unnamed=dict(sorted(coverage.unnamed.items())),
-        unread_times=coverage.unread_times,
-        lost_cells=dict(sorted(coverage.lost_cells.items())),
-        suppressed=coverage.suppressed,
-    )
-
-
 def samples_view(question: SamplesQuestion, answer: SamplesAnswer) -> SamplesView:
     """Return the *answer* to *question* as the API shows it, with all histograms on common bins."""
     bins = _bins(answer)
@@ -133,7 +95,7 @@ async def read_samples(call: Call) -> SamplesView:
     question = SamplesQuestion(
         entity=parameters.value(ENTITY),
         summary=parameters.value(SUMMARY),
-        labels=parameters.value(LABEL),
+        labels=LabelFilter.of(parameters.value(LABEL)),
         start_ns=parameters.value(START),
         end_ns=parameters.value(END),
         step_ns=parameters.value(STEP),

@@ -20,6 +20,7 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     health: Health
     observations: int
     last_seen: float | None
+    window: float  # length of the window that arrived last, in seconds
     labels: dict[str, list[str]]  # every key with its values, sorted
 
 
@@ -39,6 +40,7 @@ def summary_view(summary: SummaryRecord) -> SummaryView:
         health=summary.health.value,
         observations=summary.observations,
         last_seen=seconds(summary.last_end_ns),
+        window=seconds(summary.window_ns),
         labels=summary.labels,
     )
 

@@ -18,7 +18,13 @@ from nilometer_collector.store.postgresql.reading import (
 )
 from nilometer_collector.store.postgresql.rollups import mark
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.records import Part, SampleRecord, SampleRow, SeriesRecord
+from nilometer_collector.store.records import (
+    EntityTotals,
+    Part,
+    SampleRecord,
+    SampleRow,
+    SeriesRecord,
+)
 from nilometer_collector.store.rows import series_of
 
 LARGEST_SUM = 1 << 53  # a sum stays at it: JSON readers have no larger integers
@@ -29,6 +35,15 @@ SELECT id, entity, summary, labels_text, seen, numbers, categories, samples, fir
 FROM series WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
   AND (%(summary)s::text IS NULL OR summary = %(summary)s)
 ORDER BY entity, summary, labels_text
+"""
+_TOTALS = """
+SELECT entity, count(*), max(seen)::bigint, min(first_ns), max(last_ns), max(received_ns),
+       (array_agg(window_ns ORDER BY received_ns DESC, window_ns DESC))[1]
+FROM (SELECT entity, sum(seen) AS seen, min(first_start_ns) AS first_ns,
+             max(last_end_ns) AS last_ns, max(last_received_ns) AS received_ns,
+             (array_agg(last_window_ns ORDER BY last_received_ns DESC))[1] AS window_ns
+      FROM series GROUP BY entity, summary) AS of_summaries
+GROUP BY entity ORDER BY entity COLLATE "C"
 """
 _FIND = """
 SELECT series.id, asked.number
@@ -198,6 +213,11 @@ class Samples:
             series_of(row)
             for row in self._database.read(lambda session: session.rows(_SERIES, asked))
         ]
+
+    def totals(self) -> list[EntityTotals]:
+        """List every entity that has samples, by name, without a look at them."""
+        rows = self._database.read(lambda session: session.rows(_TOTALS))
+        return [EntityTotals(*row) for row in rows]
 
     def windows(
         self,

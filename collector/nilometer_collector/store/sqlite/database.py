@@ -19,6 +19,7 @@ from nilometer_collector.store.texts import check_texts
 from nilometer_collector.store.versions import written_by_newer
 
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
+CACHE_KIB = 64 << 10  # pages in memory; a query counts what it reads, and then reads it
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
 
 
@@ -61,6 +62,7 @@ class Database:
             "synchronous=FULL",
             "foreign_keys=ON",
             f"wal_autocheckpoint={WAL_PAGES}",
+            f"cache_size=-{CACHE_KIB}",
         ):
             self._connection.execute(f"PRAGMA {pragma}")
         schema = SchemaDatabase(self._connection)

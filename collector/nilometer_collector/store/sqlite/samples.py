@@ -6,7 +6,7 @@ from typing import TypeAlias
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.levels import Level
-from nilometer_collector.store.records import SampleRecord, SampleRow, SeriesRecord
+from nilometer_collector.store.records import EntityTotals, SampleRecord, SampleRow, SeriesRecord
 from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.reading import PAYLOADS, SIZES, Question, Reading
@@ -30,6 +30,18 @@ ON CONFLICT (entity, summary, labels) DO UPDATE SET
   last_window_ns = excluded.last_window_ns,
   last_received_ns = max(last_received_ns, excluded.last_received_ns)
 RETURNING id
+"""
+# SQLite takes `last_window_ns` from the row of the largest `last_received_ns`.
+_TOTALS = """
+SELECT entity, summaries, seen, first_start_ns, last_end_ns, last_received_ns, last_window_ns
+FROM (SELECT entity, count(*) AS summaries, max(seen) AS seen, min(first_ns) AS first_start_ns,
+             max(last_ns) AS last_end_ns
+      FROM (SELECT entity, summary, sum(seen) AS seen, min(first_start_ns) AS first_ns,
+                   max(last_end_ns) AS last_ns FROM series GROUP BY entity, summary)
+      GROUP BY entity)
+JOIN (SELECT entity, max(last_received_ns) AS last_received_ns, last_window_ns
+      FROM series GROUP BY entity) USING (entity)
+ORDER BY entity
 """
 _ADD = """
 INSERT INTO samples (series, window_start_ns, window_end_ns, stream, sequence, observations,
@@ -96,6 +108,10 @@ class Samples:
             (entity, summary),
         )
         return [series_of(row) for row in rows]
+
+    def totals(self) -> list[EntityTotals]:
+        """List every entity that has samples, by name, without a look at them."""
+        return [EntityTotals(*row) for row in self._database.rows(_TOTALS)]
 
     def windows(
         self,

@@ -16,6 +16,8 @@ import type {
   Watch,
 } from "./types";
 
+const MOST_SUMMARIES = 64; // values of one parameter
+
 /** An error response of the collector or of a proxy; with status 0, the collector was not reached. */
 export class ApiProblem extends Error {
   constructor(
@@ -76,14 +78,37 @@ async function get<P extends Path>(
   throw new ApiProblem(response.status, title, detail);
 }
 
-export const entities = async (signal?: AbortSignal): Promise<Entity[]> =>
-  (await get("/api/v1/entities", {}, signal)).entities;
+/** All entities, page by page. */
+export async function entities(signal?: AbortSignal): Promise<Entity[]> {
+  const found: Entity[] = [];
+  let after: string | undefined;
+  do {
+    const page = await get("/api/v1/entities", { after }, signal);
+    found.push(...page.entities);
+    after = page.next ?? undefined;
+  } while (after !== undefined);
+  return found;
+}
 
 export const summaries = async (entity: string, signal?: AbortSignal): Promise<Summary[]> =>
   (await get("/api/v1/summaries", { entity }, signal)).summaries;
 
 export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promise<Samples> =>
   get("/api/v1/samples", question, signal);
+
+/** The newest windows of the named summaries, by name, in as few requests as possible. */
+export async function newest(
+  question: Omit<Query<"/api/v1/newest">, "limit" | "after">,
+  signal?: AbortSignal,
+): Promise<Map<string, Samples>> {
+  const found = new Map<string, Samples>();
+  for (let start = 0; start < question.summary.length; start += MOST_SUMMARIES) {
+    const summary = question.summary.slice(start, start + MOST_SUMMARIES);
+    const { series } = await get("/api/v1/newest", { ...question, summary }, signal);
+    for (const each of series) found.set(each.summary, each);
+  }
+  return found;
+}
 
 export const alerters = async (entity: string, signal?: AbortSignal): Promise<Alerter[]> =>
   (await get("/api/v1/alerters", { entity }, signal)).alerters;
@@ -93,6 +118,10 @@ export const watches = async (entity?: string, signal?: AbortSignal): Promise<Wa
 
 export const episodes = async (entity?: string, signal?: AbortSignal): Promise<Episode[]> =>
   (await get("/api/v1/episodes", { entity }, signal)).episodes;
+
+/** Whether the collector refused because the response would be too large. */
+export const tooMuch = (error: unknown): boolean =>
+  error instanceof ApiProblem && error.status === 422;
 
 export const storage = async (signal?: AbortSignal): Promise<StoredLevel[]> =>
   (await get("/api/v1/storage", {}, signal)).levels;

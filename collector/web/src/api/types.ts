@@ -96,9 +96,10 @@ export interface Distance {
   why: string; // the reason in words
 }
 
-/** All monitored entities, by name. */
+/** Monitored entities, by name. */
 export interface Entities {
   entities: Entity[];
+  next: string | null; // `after` of the next page; null on the last one
 }
 
 /** A monitored entity and its health. */
@@ -171,10 +172,33 @@ export interface Feature {
   top: Category[]; // at most 20
 }
 
+/** Counts below the first edge, between the edges, and from the last edge on. */
+export interface HistogramCounts {
+  edges: number[];
+  counts: number[]; // one more than edges
+  estimated: boolean; // from the t-digest; false on the edges of the reference
+}
+
 /** Counts between edges, in the unit of the feature: `len(edges) == len(counts) + 1`. */
 export interface Histogram {
   edges: (number | null)[]; // an infinite edge is null
   counts: number[];
+}
+
+/** Moments of finite numbers or scores. */
+export interface Moments {
+  mean: number | null;
+  standard_deviation: number | null;
+  skewness: number | null;
+  kurtosis: number | null; // excess: 0 for a normal distribution
+  minimum: number | null;
+  maximum: number | null;
+}
+
+/** The newest windows of each summary, by name. */
+export interface Newest {
+  series: Samples[];
+  next: string | null; // `after` of the next page; null on the last one
 }
 
 /** A summary and label set that drifted in an episode of the default alerter. */
@@ -194,12 +218,33 @@ export interface Part {
   evidence: string;
 }
 
+/** One window of a series. Fields that the request did not ask for are absent. */
+export interface Point {
+  window_start: number;
+  window_end: number;
+  level: string; // coarsest level of its samples: shipped, 5m, 1h or 1d
+  samples: number; // stored samples that were merged
+  count: number; // finite numbers and categories, or requests
+  quantiles?: Record<string, number | null>;
+  cdf?: Record<string, number | null>; // by value
+  histogram?: HistogramCounts;
+  moments?: Moments | null;
+  top?: Category[];
+  rates?: Record<string, number | null>;
+  statistics?: Record<string, number | null>;
+  coverage?: Coverage;
+  distances?: Record<string, number | null>; // from the reference
+  other_distances?: Record<string, number | null>;
+  other_count?: number; // values of the other side
+}
+
 /** RFC 9457 problem details. */
 export interface Problem {
   type: string;
   title: string;
   status: number;
   detail: string;
+  field?: string;
 }
 
 /** The stored alerter, with warnings of likely mistakes. */
@@ -277,6 +322,21 @@ export interface Scores {
   not_a_number: number;
 }
 
+/** Series by summary and labels, and where the next page begins. */
+export interface SeriesPage {
+  entity: string;
+  series: Series[];
+  levels: Record<string, number>; // samples that were read, by level
+  next: string | null; // `after` of the next page; null on the last one
+}
+
+/** The points of one summary and group, oldest first. */
+export interface Series {
+  summary: string;
+  labels: Record<string, string>; // of the keys in `by`
+  points: Point[];
+}
+
 /** Requests of one window. */
 export interface Service {
   requests: number;
@@ -324,6 +384,7 @@ export interface Summary {
   health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
   observations: number;
   last_seen: number | null;
+  window: number; // length of the window that arrived last, in seconds
   labels: Record<string, string[]>; // every key with its values, sorted
 }
 
@@ -389,7 +450,10 @@ export interface WebSockets {
 export interface Reads {
   /** List the monitored entities with their health. */
   "/api/v1/entities": {
-    query: Record<string, never>;
+    query: {
+      limit?: number | undefined; // Largest number of entities in the answer.
+      after?: string | undefined; // The `next` of the page before.
+    };
     answer: Entities;
   };
   /** List the summaries of an entity. */
@@ -412,6 +476,50 @@ export interface Reads {
       comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks. Needs a reference.
     };
     answer: Samples;
+  };
+  /** Read many series of an entity: any quantile, histogram and rate of each window, and distances from a reference or another side. */
+  "/api/v1/query": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      summary: readonly string[]; // Name of a summary, or a pattern such as input.*. Several are alternatives.
+      start?: number | undefined; // Unix seconds. Only windows that end after it.
+      end?: number | undefined; // Unix seconds. Only windows that start before it.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
+      not_label?: readonly string[] | undefined; // Label as key:value that a label set must not have.
+      has_label?: readonly string[] | undefined; // Key of a label that a label set must have.
+      lacks_label?: readonly string[] | undefined; // Key of a label that a label set must not have.
+      step?: number | undefined; // Merge into aligned windows of this many seconds; without it, into one of the whole time.
+      by?: readonly string[] | undefined; // Key of a label. Each of its values is a series; other labels are merged.
+      quantile?: readonly number[] | undefined; // Share, 0 to 1, whose value is returned.
+      cdf?: readonly number[] | undefined; // Value for which the share of values up to it is returned.
+      edge?: readonly number[] | undefined; // Edge of a histogram. A value equal to an edge is in the bin above it.
+      top?: number | undefined; // Number of the most frequent categories to return.
+      statistic?: readonly ("broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
+      show?: readonly ("coverage" | "moments" | "rates")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations.
+      reference?: string | undefined; // Name of the reference to compare with.
+      other_entity?: string | undefined; // Entity to compare with.
+      other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
+      other_not_label?: readonly string[] | undefined; // Label as key:value that it must not have.
+      other_earlier?: number | undefined; // Seconds by which the windows to compare with are earlier.
+      comparator?: readonly ("anderson_darling" | "chi_square" | "cosine" | "cramer_von_mises" | "energy" | "g_test" | "hellinger" | "jensen_shannon" | "ks" | "l_infinity" | "l_infinity_robust" | "missing_change" | "non_finite_change" | "null_like_change" | "outside_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change" | "psi" | "total_variation" | "type_error_change" | "unseen_change" | "wasserstein" | "zero_change")[] | undefined; // Distance to return. Without it, psi and ks.
+      level?: "1d" | "1h" | "5m" | "shipped" | undefined; // Coarsest level to read. Without it, the coarsest that the points are made of.
+      limit?: number | undefined; // Largest number of points in the answer.
+      after?: string | undefined; // The `next` of the page before.
+    };
+    answer: SeriesPage;
+  };
+  /** Read the newest windows of many summaries, with their reference. */
+  "/api/v1/newest": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      summary: readonly string[]; // Name of a summary, or a pattern such as input.*. Several are alternatives.
+      windows?: number | undefined; // Number of windows of each summary.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
+      reference?: string | undefined; // Name of the reference to compare with.
+      limit?: number | undefined; // Largest number of summaries in the answer.
+      after?: string | undefined; // The `next` of the page before.
+    };
+    answer: Newest;
   };
   /** List the current references. */
   "/api/v1/references": {

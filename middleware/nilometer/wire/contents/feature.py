@@ -11,6 +11,7 @@ from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.codec import Codec, DigestCodec, EdgesOf, no_edges
 from nilometer.wire.parse import parsed
+from nilometer.wire.sketches.digests import merged_digest_from_wire
 from nilometer.wire.sketches.distinct import distinct_from_wire, distinct_to_wire
 from nilometer.wire.sketches.exponential import histogram_from_wire, histogram_to_wire
 from nilometer.wire.sketches.frequent import frequent_from_wire, frequent_to_wire
@@ -18,7 +19,6 @@ from nilometer.wire.sketches.moments import moments_from_wire
 from nilometer.wire.sketches.tdigest import (
     digest_from_wire,
     digest_to_wire,
-    merged_digest_from_wire,
 )
 
 

@@ -1,20 +1,18 @@
-"""Converts t-digests to protobuf and back, one or many at once."""
+"""Converts t-digests to protobuf, one or many at once, and back."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.sketch.centroids import Centroids, joined
 from nilometer.sketch.codec import (
     MAX_DROPPED_BITS,
     OLD_DROPPED_BITS,
     dropped_bits,
     from_rounded_bits,
     from_varints,
-    from_varints_of,
     ordered_bits,
     rounded_bits,
 )
@@ -23,6 +21,7 @@ from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
 
 MAX_COMPRESSION = 1000.0  # a message beyond it is an attack or corrupt
+LOWEST, HIGHEST = ordered_bits(np.array([-np.inf, np.inf]))  # rounding may give infinity
 
 _VARINT_ENDS = np.array([1 << bits for bits in range(7, 64, 7)], dtype=np.uint64)  # one byte more
 
@@ -121,7 +120,7 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
     if not (weights >= 1).all():
         raise ValueError("t-digest: a centroid is empty")
     ordered = bits << np.uint64(dropped)
-    inside = (bits <= (_HIGHEST >> np.uint64(dropped))) & (ordered >= _LOWEST)
+    inside = (bits <= (HIGHEST >> np.uint64(dropped))) & (ordered >= LOWEST)
     if not inside.all() or not (means[1:] >= means[:-1]).all():
         raise ValueError("t-digest: the means must ascend")
     return TDigest.from_centroids(
@@ -132,83 +131,3 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
         maximum=message.max,
         compression=message.compression,
     )
-
-
-def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
-    """Return one digest of all *messages*, as if each was decoded and all merged, but faster.
-
-    Raises:
-        ValueError: If a message is invalid, as in `digest_from_wire`.
-        IncompatibleSketches: If the compressions differ.
-    """
-    every = list(messages)
-    held = [message for message in every if message.count or message.means or message.weights]
-    if len({message.compression for message in held}) != 1:
-        return TDigest.merge_all(map(digest_from_wire, every))
-    parts = []
-    for first in range(0, len(held), _AT_ONCE):
-        some = _centroids_of(held[first : first + _AT_ONCE])
-        if some is None:  # an error: decode one by one to find it
-            return TDigest.merge_all(map(digest_from_wire, every))
-        parts.append(some)
-    means, weights, atoms = joined(
-        np.concatenate([means for means, _, _ in parts]),
-        np.concatenate([weights for _, weights, _ in parts]),
-        np.concatenate([atoms for _, _, atoms in parts]),
-        held[0].compression,
-    )
-    return TDigest.from_centroids(
-        means,
-        weights,
-        atoms,
-        minimum=min(message.min for message in held),
-        maximum=max(message.max for message in held),
-        compression=held[0].compression,
-    )
-
-
-_LOWEST, _HIGHEST = ordered_bits(np.array([-np.inf, np.inf]))  # rounding may give infinity
-_AT_ONCE = 256  # messages whose centroids fit the processor's cache
-
-
-def _centroids_of(messages: Sequence[pb.TDigest]) -> Centroids | None:
-    """Return the centroids of all *messages* in a row; None if any message is invalid."""
-    low = np.array([message.min for message in messages])
-    high = np.array([message.max for message in messages])
-    bits_dropped = np.array([message.dropped_bits for message in messages])
-    compression = messages[0].compression
-    try:
-        deltas, sizes = from_varints_of([message.means for message in messages])
-        flags, same = from_varints_of([message.weights for message in messages])
-    except ValueError:
-        return None
-    if not (
-        np.isfinite(low).all()
-        and np.isfinite(high).all()
-        and (low <= high).all()
-        and MINIMUM_COMPRESSION <= compression <= MAX_COMPRESSION
-        and bits_dropped.max() <= MAX_DROPPED_BITS + 1
-        and (sizes == same).all()
-        and (sizes > 0).all()
-        and flags.min() >= 2
-        and flags.max() <= 2 * MAX_COUNT
-    ):
-        return None
-    starts = np.cumsum(sizes) - sizes
-    weights = flags >> np.uint64(1)
-    counts = np.add.reduceat(weights, starts)
-    if counts.tolist() != [message.count for message in messages] or counts.max() > MAX_COUNT:
-        return None
-    total = np.cumsum(deltas, dtype=np.uint64)
-    bits = total - np.repeat(total[starts] - deltas[starts], sizes)
-    dropped = np.where(bits_dropped > 0, bits_dropped - 1, OLD_DROPPED_BITS).astype(np.uint64)
-    each = np.repeat(dropped, sizes)
-    if (bits > (_HIGHEST >> each)).any():
-        return None
-    means = from_rounded_bits(bits, each)
-    inner = np.ones(means.size, dtype=np.bool_)
-    inner[starts] = False
-    if not ((bits << each) >= _LOWEST).all() or not (means[1:] >= means[:-1])[inner[1:]].all():
-        return None
-    means = np.clip(means, np.repeat(low, sizes), np.repeat(high, sizes))
-    return means, weights.astype(np.float64), (flags & np.uint64(1)).astype(np.bool_)

@@ -1,14 +1,13 @@
 /** A table of the summaries of one role, with the health and the newest windows of each. */
 
-import { useEffect, useState } from "preact/hooks";
-import type * as api from "../../api";
+import { useEffect, useRef, useState } from "preact/hooks";
+import * as api from "../../api";
 import { Sparkline } from "../../charts/Sparkline";
 import { kindOf } from "../../contents/registered";
 import * as format from "../../parts/format";
 import { ListTable } from "../../parts/ListTable";
 import { StatusMark } from "../../parts/StatusMark";
 import { summaryLink } from "../../router";
-import { recent } from "./recent";
 import { useNearView } from "./nearView";
 import styles from "./Summaries.module.css";
 
@@ -25,8 +24,10 @@ export function Summaries({
 }) {
   const service = rows[0]?.role === "service";
   const id = title.toLowerCase().replace(" ", "-");
+  const [ref, seen] = useNearView<HTMLElement>();
+  const newest = useNewest(seen ? rows : [], service ? undefined : entity.references[0]);
   return (
-    <section aria-labelledby={id}>
+    <section ref={ref} aria-labelledby={id}>
       <h2 id={id}>{title}</h2>
       <ListTable class={styles.summaries}>
         <thead>
@@ -44,7 +45,7 @@ export function Summaries({
         </thead>
         <tbody>
           {rows.map((row) => (
-            <Row key={row.name} summary={row} reference={entity.references[0]} />
+            <Row key={row.name} summary={row} series={newest.get(row.name)} />
           ))}
         </tbody>
       </ListTable>
@@ -52,22 +53,39 @@ export function Summaries({
   );
 }
 
-function Row({ summary, reference }: { summary: api.Summary; reference: string | undefined }) {
-  const [ref, seen] = useNearView<HTMLTableRowElement>();
-  const [series, setSeries] = useState<api.Samples | null>(null);
-  const { entity, name, last_seen: lastSeen, observations } = summary;
+/** The newest windows of the summaries of *rows*; those with new data are requested together. */
+function useNewest(
+  rows: readonly api.Summary[],
+  reference: string | undefined,
+): ReadonlyMap<string, api.Samples> {
+  const [series, setSeries] = useState<ReadonlyMap<string, api.Samples>>(new Map());
+  const known = useRef(new Map<string, string>()); // state of each summary in `series`
+  const states = rows.map((row) => [row.name, `${row.last_seen} ${row.observations} ${reference}`] as const);
   useEffect(() => {
-    if (!seen || lastSeen === null) return;
+    const changed = states.filter(([name, state]) => known.current.get(name) !== state);
+    const entity = rows[0]?.entity;
+    if (entity === undefined || !changed.length) return;
     const stop = new AbortController();
-    const asked = summary.role === "service" ? undefined : reference;
-    recent(entity, name, lastSeen, asked, WINDOWS, stop.signal).then(setSeries, () => {
-      // The page's own poll shows the error; the row keeps its old values.
-    });
+    const question = { entity, summary: changed.map(([name]) => name), windows: WINDOWS, reference };
+    api.newest(question, stop.signal).then(
+      (found) => {
+        for (const [name, state] of changed) known.current.set(name, state);
+        setSeries((before) => new Map([...before, ...found]));
+      },
+      () => {
+        // The page's own poll shows the error; the rows keep their old values.
+      },
+    );
     return () => stop.abort();
-  }, [seen, lastSeen, observations, reference]);
+  }, [JSON.stringify(states)]);
+  return series;
+}
+
+function Row({ summary, series }: { summary: api.Summary; series: api.Samples | undefined }) {
+  const { entity, name, observations } = summary;
   const glance = series?.samples.length ? kindOf(series.samples).glance(series) : null;
   return (
-    <tr ref={ref}>
+    <tr>
       <th scope="row">
         <a href={summaryLink(entity, name)}>{name}</a>
       </th>

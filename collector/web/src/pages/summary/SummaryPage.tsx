@@ -60,7 +60,7 @@ export function SummaryPage({
     // Windows are large, so the page requests them again only when they have changed.
     const state = JSON.stringify([key, reference, summary.observations, summary.last_seen]);
     if (cache.key !== state || cache.series === null) {
-      const question = { entity, summary: summaryName, lastSeen, range, reference, labels };
+      const question = { entity, summary, lastSeen, range, reference, labels };
       cache.series = await load(question, signal);
       cache.key = state;
     }

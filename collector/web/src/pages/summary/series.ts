@@ -1,7 +1,6 @@
 /** Requests the windows of a time range up to the newest data, merged to as many as a chart can show. */
 
 import * as api from "../../api";
-import { tooMuch, windowLength } from "../../api/windowlength";
 import { step } from "./step";
 
 const HOUR = 3600; // seconds
@@ -31,7 +30,7 @@ export function fitting(windowLength: number): Range {
 
 export interface Question {
   entity: api.Entity;
-  summary: string;
+  summary: api.Summary;
   lastSeen: number; // Unix seconds
   range: string | null; // id of the chosen range; null lets the page choose
   reference: string | undefined;
@@ -47,7 +46,7 @@ export interface Series extends api.Samples {
 
 /** The series over the requested range, or over the longest shorter range that fits one response. */
 export async function load(question: Question, signal?: AbortSignal): Promise<Series> {
-  const length = await windowLength(question.entity.name, question.summary, question.lastSeen, signal);
+  const length = question.summary.window;
   const wanted = RANGES.find(({ id }) => id === question.range) ?? fitting(length);
   let at = RANGES.indexOf(wanted);
   for (;;) {
@@ -55,7 +54,7 @@ export async function load(question: Question, signal?: AbortSignal): Promise<Se
       const refused = RANGES[at] === wanted ? null : wanted;
       return { ...(await loadRange(question, RANGES[at]!, length, signal)), refused };
     } catch (error) {
-      if (!tooMuch(error) || at === 0) throw error;
+      if (!api.tooMuch(error) || at === 0) throw error;
       at -= 1;
     }
   }
@@ -74,7 +73,7 @@ async function loadRange(
   const unit = merged ?? length;
   const start = Math.floor((lastSeen - span) / unit) * unit;
   const answer = await api.samples(
-    { entity: entity.name, summary, start, step: merged, reference, label: labels },
+    { entity: entity.name, summary: summary.name, start, step: merged, reference, label: labels },
     signal,
   );
   return { ...answer, range, asked: question.range, step: merged };

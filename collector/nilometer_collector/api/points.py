@@ -1,0 +1,198 @@
+"""Points of many series as the HTTP API shows them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from urllib.parse import quote
+
+import msgspec
+
+from nilometer.profile import Content, FeatureProfile
+from nilometer_collector.api.coverage import CoverageView, coverage_view
+from nilometer_collector.api.fields import seconds
+from nilometer_collector.contents.feature import CategoryView
+from nilometer_collector.contents.view import finite, ratio
+from nilometer_collector.query.series_records import (
+    Cursor,
+    Measures,
+    Point,
+    Series,
+    SeriesAnswer,
+    SeriesQuestion,
+)
+
+RATE_SUFFIX = "_ratio"  # of the names of statistics that are shares
+
+
+class MomentsView(msgspec.Struct, frozen=True, kw_only=True):
+    """Moments of finite numbers or scores."""
+
+    mean: float | None
+    standard_deviation: float | None
+    skewness: float | None
+    kurtosis: float | None  # excess: 0 for a normal distribution
+    minimum: float | None
+    maximum: float | None
+
+
+class HistogramCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts below the first edge, between the edges, and from the last edge on."""
+
+    edges: list[float]
+    counts: list[float]  # one more than edges
+    estimated: bool  # from the t-digest; false on the edges of the reference
+
+
+class PointView(msgspec.Struct, frozen=True, kw_only=True):
+    """One window of a series. Fields that the request did not ask for are absent."""
+
+    window_start: float
+    window_end: float
+    level: str  # coarsest level of its samples: shipped, 5m, 1h or 1d
+    samples: int  # stored samples that were merged
+    count: int  # finite numbers and categories, or requests
+    quantiles: dict[str, float | None] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # by share; seconds of latency for `service`
+    cdf: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # by value
+    histogram: HistogramCounts | msgspec.UnsetType = msgspec.UNSET
+    moments: MomentsView | msgspec.UnsetType | None = msgspec.UNSET
+    top: list[CategoryView] | msgspec.UnsetType = msgspec.UNSET
+    rates: dict[str, float | None] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # per_second, and shares by name
+    statistics: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
+    coverage: CoverageView | msgspec.UnsetType = msgspec.UNSET
+    distances: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # from the reference
+    other_distances: dict[str, float | None] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # from the other side
+    other_count: int | msgspec.UnsetType = msgspec.UNSET  # values of the other side
+
+
+class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
+    """The points of one summary and group, oldest first."""
+
+    summary: str
+    labels: dict[str, str]  # of the keys in `by`
+    points: list[PointView]
+
+
+class SeriesPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Series by summary and labels, and where the next page begins."""
+
+    entity: str
+    series: list[SeriesView]
+    levels: dict[str, int]  # samples that were read, by level
+    next: str | None  # `after` of the next page; null on the last one
+
+
+def page_view(question: SeriesQuestion, answer: SeriesAnswer) -> SeriesPage:
+    """Return the *answer* to *question* as the API shows it."""
+    return SeriesPage(
+        entity=question.selection.entity,
+        series=[_series_view(one, question) for one in answer.series],
+        levels={level.value: count for level, count in answer.levels.items()},
+        next=None if answer.after is None else _cursor_text(answer.after),
+    )
+
+
+def _cursor_text(cursor: Cursor) -> str:
+    return f"{cursor.start_ns}:{quote(cursor.summary, safe='')}:{quote(cursor.labels, safe='')}"
+
+
+def _series_view(series: Series, question: SeriesQuestion) -> SeriesView:
+    return SeriesView(
+        summary=series.summary,
+        labels=series.labels.as_dict(),
+        points=[_point_view(point, question) for point in series.points],
+    )
+
+
+def _point_view(point: Point, question: SeriesQuestion) -> PointView:
+    """Return a point with the fields that *question* asks for."""
+    measures, content = question.measures, point.content
+    unset = msgspec.UNSET
+    return PointView(
+        window_start=seconds(point.window.start_ns),
+        window_end=seconds(point.window.end_ns),
+        level=point.level.value,
+        samples=point.samples,
+        count=point.count,
+        quantiles=_by_number(measures.quantiles, point.quantiles) if measures.quantiles else unset,
+        cdf=_by_number(measures.cdf, point.cdf) if measures.cdf else unset,
+        histogram=_histogram(point, measures) if measures.edges else unset,
+        moments=_moments(point) if measures.moments else unset,
+        top=_top(content, measures.top) if measures.top else unset,
+        rates=_rates(point) if measures.rates else unset,
+        statistics=_statistics(content, measures.statistics) if measures.statistics else unset,
+        coverage=coverage_view(point.coverage)
+        if measures.coverage and point.coverage is not None
+        else unset,
+        distances=dict(point.distances) if question.reference else unset,
+        other_distances=dict(point.other_distances) if question.other else unset,
+        other_count=unset if point.other_count is None else point.other_count,
+    )
+
+
+def _by_number(keys: Sequence[float], values: Sequence[float]) -> dict[str, float | None]:
+    pairs = zip(keys, values, strict=True)
+    return {_text(key): finite(value) for key, value in pairs}
+
+
+def _text(number: float) -> str:
+    """Return the shortest text of a number; whole ones without a decimal point."""
+    text = repr(number)
+    return text.removesuffix(".0")
+
+
+def _histogram(point: Point, measures: Measures) -> HistogramCounts:
+    counts = point.histogram or [0.0] * (len(measures.edges) + 1)
+    return HistogramCounts(
+        edges=list(measures.edges), counts=list(counts), estimated=point.estimated
+    )
+
+
+def _moments(point: Point) -> MomentsView | None:
+    found = point.moments
+    if found is None:
+        return None
+    deviation = found.standard_deviation or 0.0
+    skewness = kurtosis = math.nan
+    if found.m2 > 0 and math.isfinite(found.m2):
+        skewness = found.m3 / found.count / deviation**3
+        kurtosis = found.m4 / found.count / deviation**4 - 3.0
+    return MomentsView(
+        mean=finite(found.mean),
+        standard_deviation=finite(deviation),
+        skewness=finite(skewness),
+        kurtosis=finite(kurtosis),
+        minimum=point.minimum,
+        maximum=point.maximum,
+    )
+
+
+def _top(content: Content | None, most: int) -> list[CategoryView]:
+    if not isinstance(content, FeatureProfile):
+        return []
+    present = sum(content.types.values())
+    return [
+        CategoryView(value=value, count=count, ratio=min(ratio(count, present) or 0.0, 1.0))
+        for value, count in content.categories.top(most)
+    ]
+
+
+def _rates(point: Point) -> dict[str, float | None]:
+    """Return the observations per second, and every statistic that is a share."""
+    seen = 0 if point.coverage is None else point.coverage.seen
+    names = [] if point.content is None else list(point.content.statistics())
+    shares = _statistics(point.content, [name for name in names if name.endswith(RATE_SUFFIX)])
+    return {"per_second": seen / point.window.seconds, **shares}
+
+
+def _statistics(content: Content | None, names: Sequence[str]) -> dict[str, float | None]:
+    known: Mapping[str, object] = {} if content is None else content.statistics()
+    found: dict[str, float | None] = {}
+    for name in names:
+        statistic = known.get(name)
+        found[name] = finite(statistic(content)) if callable(statistic) else None
+    return found

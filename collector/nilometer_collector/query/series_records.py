@@ -1,0 +1,184 @@
+"""Parameters and results of queries for many series. Times are Unix nanoseconds, UTC."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from nilometer.profile import Content, Coverage
+from nilometer.sketch.moments import Moments
+from nilometer.values.labels import LabelFilter, Labels
+from nilometer.values.window import Window
+from nilometer_collector.store import LEVELS, Level
+
+MAX_PAGE = 10_000  # most points in one response
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """The series and the time that a query reads.
+
+    Attributes:
+        entity: Name of the entity.
+        summaries: Names of summaries, or patterns such as ``input.*``.
+        labels: Filter of the label sets.
+        start_ns: Time after which windows must end.
+        end_ns: Time before which windows must start.
+    """
+
+    entity: str
+    summaries: Sequence[str]
+    labels: LabelFilter
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measures:
+    """What to compute for each point.
+
+    Attributes:
+        quantiles: Shares, 0 to 1, whose values are returned.
+        cdf: Values, for each of which the share of values up to it is returned.
+        edges: Edges of a histogram, ascending; empty for none.
+        top: Number of most frequent categories; 0 for none.
+        statistics: Names of statistics, as alerters use them.
+        moments: Whether to return mean, deviation, skewness, kurtosis, minimum and maximum.
+        rates: Whether to return observations per second, and the shares of a feature or service.
+        coverage: Whether to return the coverage.
+    """
+
+    quantiles: tuple[float, ...] = ()
+    cdf: tuple[float, ...] = ()
+    edges: tuple[float, ...] = ()
+    top: int = 0
+    statistics: tuple[str, ...] = ()
+    moments: bool = False
+    rates: bool = False
+    coverage: bool = False
+
+    @property
+    def only_numbers(self) -> bool:
+        """Whether t-digests and moments suffice, so that samples need not be decoded as a whole."""
+        whole = (self.edges, self.top, self.statistics, self.rates, self.coverage)
+        return not any(whole)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """The other side of a comparison: the same summaries and groups, somewhere or some time else.
+
+    Attributes:
+        entity: Name of the entity.
+        labels: Filter of the label sets.
+        earlier_ns: Time by which its windows are earlier.
+    """
+
+    entity: str
+    labels: LabelFilter
+    earlier_ns: int = 0
+
+
+class Cursor(NamedTuple):
+    """The first point of the next page."""
+
+    summary: str
+    labels: str
+    start_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesQuestion:
+    """A query for many series.
+
+    Attributes:
+        selection: Series and time.
+        step_ns: Length of the aligned windows to merge into; None for one window of the whole time.
+        by: Label keys that separate series; others are merged.
+        measures: Values of each point.
+        reference: Name of the reference to compare with; None for none.
+        other: Side to compare with; None for none.
+        comparators: Names of the distances; empty for all.
+        limit: Largest number of points in the answer, 1 to `MAX_PAGE`.
+        after: First point of the answer; None begins with the first of all.
+        coarsest: Coarsest level of the store to read.
+    """
+
+    selection: Selection
+    step_ns: int | None = None
+    by: tuple[str, ...] = ()
+    measures: Measures = Measures()
+    reference: str | None = None
+    other: Other | None = None
+    comparators: tuple[str, ...] = ()
+    limit: int = MAX_PAGE
+    after: Cursor | None = None
+    coarsest: Level = LEVELS[-1]
+
+
+@dataclass(slots=True, kw_only=True)
+class Point:
+    """One window of one series.
+
+    Attributes:
+        level: Coarsest level of the samples that were merged.
+        samples: Number of these samples.
+        count: Number of finite numbers and categories, or of requests.
+        seen: Number of observations, profiled or not; None if it was not read.
+        quantiles: Value of each requested quantile; NaN without numbers.
+        cdf: Share of each requested value; NaN without numbers.
+        histogram: Count of each bin: below the first edge, between the edges, from the last edge.
+        estimated: Whether the histogram was estimated from the t-digest.
+        moments: Moments; None if they were not requested or there are no numbers.
+        minimum: Smallest number; None likewise.
+        maximum: Largest number; None likewise.
+        content: Whole content, if a measure needs it.
+        coverage: Coverage, if the content was read.
+        distances: Distance from the reference by comparator; None if a distance does not exist.
+        other_distances: Distance from the other side by comparator, likewise.
+        other_count: Number of values on the other side; None without one.
+    """
+
+    window: Window
+    level: Level
+    samples: int
+    count: int
+    quantiles: Sequence[float] = ()
+    cdf: Sequence[float] = ()
+    histogram: Sequence[float] = ()
+    estimated: bool = False
+    moments: Moments | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    content: Content | None = None
+    coverage: Coverage | None = None
+    distances: Mapping[str, float | None] = field(default_factory=dict)
+    other_distances: Mapping[str, float | None] = field(default_factory=dict)
+    other_count: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Series:
+    """The points of one summary and group, oldest first.
+
+    Attributes:
+        labels: Labels that all merged label sets share.
+    """
+
+    summary: str
+    labels: Labels
+    points: Sequence[Point]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeriesAnswer:
+    """The answer to a `SeriesQuestion`.
+
+    Attributes:
+        series: Series with points on this page, by summary and labels.
+        levels: Number of samples read from each level.
+        after: Cursor of the next page; None at the end.
+    """
+
+    series: Sequence[Series]
+    levels: Mapping[Level, int]
+    after: Cursor | None

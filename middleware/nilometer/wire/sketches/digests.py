@@ -1,0 +1,244 @@
+"""Decodes many t-digests in one pass."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nilometer.sketch.codec import MAX_DROPPED_BITS, OLD_DROPPED_BITS, from_varints_of, ordered_bits
+from nilometer.sketch.digests import Digests
+from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, TDigest
+from nilometer.v1 import summary_pb2 as pb
+from nilometer.wire.bounds import MAX_COUNT
+from nilometer.wire.scan import BYTES, FIXED64, VARINT, Messages, Places
+from nilometer.wire.sketches.tdigest import HIGHEST, LOWEST, MAX_COMPRESSION, digest_from_wire
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.uint64]
+
+MOST_TOGETHER = 512  # digests whose centroids fit the processor's cache
+_COMPRESSION, _COUNT, _MIN, _MAX, _MEANS, _WEIGHTS, _DROPPED = range(1, 8)  # numbers of the fields
+_FIELDS = {
+    _COMPRESSION: FIXED64,
+    _COUNT: VARINT,
+    _MIN: FIXED64,
+    _MAX: FIXED64,
+    _MEANS: BYTES,
+    _WEIGHTS: BYTES,
+    _DROPPED: VARINT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The fields of *n* t-digests that are not empty; those of numbers are of shape (n,)."""
+
+    compressions: Floats
+    counts: Integers
+    low: Floats
+    high: Floats
+    dropped: Integers
+    means: Sequence[bytes]
+    weights: Sequence[bytes]
+
+    def part(self, start: int, end: int) -> "_Columns":
+        """Return the fields of the digests from *start* to *end* - 1."""
+        some = slice(start, end)
+        return _Columns(
+            self.compressions[some],
+            self.counts[some],
+            self.low[some],
+            self.high[some],
+            self.dropped[some],
+            self.means[some],
+            self.weights[some],
+        )
+
+
+def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
+    """Return one digest of all *messages*, as if each was decoded and all merged, but faster.
+
+    Raises:
+        ValueError: If a message is invalid, as in `digest_from_wire`.
+        IncompatibleSketches: If the compressions differ.
+    """
+    every = list(messages)
+    held = [one for one in every if one.count or one.means or one.weights]
+    if len({one.compression for one in held}) != 1:
+        return TDigest.merge_all(map(digest_from_wire, every))
+    found = _decoded(
+        _Columns(
+            np.array([one.compression for one in held]),
+            np.array([one.count for one in held], dtype=np.uint64),
+            np.array([one.min for one in held]),
+            np.array([one.max for one in held]),
+            np.array([one.dropped_bits for one in held], dtype=np.uint64),
+            [one.means for one in held],
+            [one.weights for one in held],
+        )
+    )
+    if found is None:  # an error: decode one by one to find it
+        return TDigest.merge_all(map(digest_from_wire, every))
+    return found.together()
+
+
+def digests_from_scan(
+    messages: Messages, places: Places, groups: NDArray[np.intp] | None = None
+) -> Digests | None:
+    """Return the digests of the messages at *places*; None if any is invalid.
+
+    Digests of different compressions do not merge, so they are invalid, too.
+
+    Args:
+        messages: Scanned bytes.
+        places: Places of the digests, shape (n,).
+        groups: Number of digests of each group of neighbours that are merged, at least 1; None
+            merges nothing. A group of over `MOST_TOGETHER` is merged part by part, in the given
+            order, so that its centroids stay in the processor's cache.
+
+    Raises:
+        Unscannable: If a message is damaged or unusual.
+    """
+    columns, rows = _columns(messages, places)
+    count = places.starts.size
+    if columns is None:
+        found: Digests | None = _spread(None, rows, count)
+        return found if found is None or groups is None else found.merged(groups)
+    if groups is None or groups.max() <= MOST_TOGETHER:
+        found = _decoded(columns)
+        found = None if found is None else _spread(found, rows, count)
+        return found if found is None or groups is None else found.merged(groups)
+    return _merged(columns, rows, groups)
+
+
+def _columns(messages: Messages, places: Places) -> tuple["_Columns | None", NDArray[np.intp]]:
+    """Return the fields of the digests that are not empty, and their indices."""
+    held = np.flatnonzero(places.held)
+    numbers, found = messages.fields(Places(places.starts[held], places.ends[held]), _FIELDS)
+    means, weights = found[_MEANS], found[_WEIGHTS]
+    full = np.flatnonzero((numbers[_COUNT] > 0) | means.held | weights.held)
+    if not full.size:
+        return None, full
+
+    def texts(of: Places) -> list[bytes]:
+        return messages.texts(Places(of.starts[full], of.ends[full]))
+
+    columns = _Columns(
+        numbers[_COMPRESSION][full].view(np.float64),
+        numbers[_COUNT][full],
+        numbers[_MIN][full].view(np.float64),
+        numbers[_MAX][full].view(np.float64),
+        numbers[_DROPPED][full],
+        texts(means),
+        texts(weights),
+    )
+    return columns, held[full]
+
+
+def _merged(columns: _Columns, rows: NDArray[np.intp], groups: NDArray[np.intp]) -> Digests | None:
+    """Return one digest of each group; large groups are decoded and merged part by part."""
+    ends = np.searchsorted(rows, np.cumsum(groups))
+    found = []
+    start = 0
+    for group, end in enumerate(ends.tolist()):
+        parts = []
+        for first in range(start, end, MOST_TOGETHER):
+            part = _decoded(columns.part(first, min(first + MOST_TOGETHER, end)))
+            if part is None:
+                return None
+            parts.append(part.merged(np.array([part.sizes.size])))
+        start = end
+        merged = Digests.row_of(parts)
+        if merged is not None:
+            merged = merged.merged(np.array([merged.sizes.size]))
+            found.append((group, merged))
+    if len({one.compression for _, one in found}) > 1:
+        return None
+    filled = np.array([group for group, _ in found], dtype=np.intp)
+    return _spread(Digests.row_of([one for _, one in found]), filled, groups.size)
+
+
+def _spread(digests: Digests | None, rows: NDArray[np.intp], count: int) -> Digests:
+    """Return *count* digests: *digests* at *rows*, and empty ones elsewhere."""
+    sizes = np.zeros(count, dtype=np.intp)
+    low, high = np.full(count, np.inf), np.full(count, -np.inf)
+    if digests is None:
+        none = np.empty(0, dtype=np.uint64)
+        return Digests(none, none, sizes, low, high, DEFAULT_COMPRESSION)
+    sizes[rows], low[rows], high[rows] = digests.sizes, digests.low, digests.high
+    return Digests(digests.bits, digests.flags, sizes, low, high, digests.compression)
+
+
+def _decoded(columns: _Columns) -> Digests | None:
+    """Return the digests in *columns*; None if any is invalid or has another compression."""
+    compression = float(columns.compressions[0])
+    if not (
+        (columns.compressions == compression).all()
+        and MINIMUM_COMPRESSION <= compression <= MAX_COMPRESSION
+        and np.isfinite(columns.low).all()
+        and np.isfinite(columns.high).all()
+        and (columns.low <= columns.high).all()
+        and columns.dropped.max() <= MAX_DROPPED_BITS + 1
+    ):
+        return None
+    parts = []
+    for first in range(0, columns.counts.size, MOST_TOGETHER):
+        some = _centroids(columns, slice(first, first + MOST_TOGETHER))
+        if some is None:
+            return None
+        parts.append(some)
+    bits, flags, sizes = (np.concatenate(every) for every in zip(*parts, strict=True))
+    return Digests(bits, flags, sizes, columns.low, columns.high, compression)
+
+
+def _centroids(
+    columns: _Columns, part: slice
+) -> tuple[Integers, Integers, NDArray[np.intp]] | None:
+    """Return bits, flags and numbers of centroids of a *part* of the digests; None if invalid."""
+    counts, dropped = columns.counts[part], columns.dropped[part]
+    try:
+        deltas, sizes = from_varints_of(columns.means[part])
+        flags, same = from_varints_of(columns.weights[part])
+    except ValueError:
+        return None
+    if not (
+        (sizes == same).all()
+        and (sizes > 0).all()
+        and flags.min() >= 2
+        and flags.max() <= 2 * MAX_COUNT
+    ):
+        return None
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    totals = np.add.reduceat(flags >> np.uint64(1), starts)
+    if (totals != counts).any() or totals.max() > MAX_COUNT:
+        return None
+    # The sum starts anew at each digest: its first delta is reduced by the sum of the one before.
+    sums = np.add.reduceat(deltas, starts)
+    deltas[starts[1:]] -= sums[:-1]
+    bits = np.cumsum(deltas, dtype=np.uint64)
+    falling = bits[1:] < bits[:-1]
+    falling[starts[1:] - 1] = False  # between two digests
+    spared = np.where(dropped > 0, dropped - np.uint64(1), np.uint64(OLD_DROPPED_BITS))
+    if falling.any() or (bits[ends - 1] > (HIGHEST >> spared)).any():
+        return None
+    bits <<= spared[0] if (spared == spared[0]).all() else np.repeat(spared, sizes)
+    if bits[starts].min() < LOWEST:
+        return None
+    low, high = ordered_bits(columns.low[part]), ordered_bits(columns.high[part])
+    return _clipped(bits, low, high, sizes), flags, sizes
+
+
+def _clipped(bits: Integers, low: Integers, high: Integers, sizes: NDArray[np.intp]) -> Integers:
+    """Return *bits* inside *low* and *high* of their digest; only rounding moves a mean outside."""
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    inner = np.minimum(np.minimum(starts + 1, ends - 1), bits.size - 1)
+    if (bits[inner] >= low).all() and (bits[np.maximum(ends - 2, starts)] <= high).all():
+        # The means ascend, so at most the first and the last are outside.
+        bits[starts] = np.maximum(bits[starts], low)
+        bits[ends - 1] = np.clip(bits[ends - 1], low, high)
+        bits[starts] = np.minimum(bits[starts], high)
+        return bits
+    return np.clip(bits, np.repeat(low, sizes), np.repeat(high, sizes))
