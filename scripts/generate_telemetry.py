@@ -8,21 +8,29 @@ from typing import Any
 
 import yaml
 
-from nilometer.export.metric import Exporter, Instrument, Metric, sanitised
-from nilometer.export.telemetry import (
-    ACTIVE_REQUESTS,
-    ALERT_STATUS,
+from nilometer.export.keys import (
     ALERTER,
+    ENTITY,
+    FATE,
+    LABEL_PREFIX,
+    OUTCOME,
+    OVERFLOW,
+    QUANTILE,
+    SIDE,
+    STATUS,
+    SUMMARY,
+)
+from nilometer.export.metric import Exporter, Instrument, Metric, sanitised
+from nilometer.export.server_metrics import ACTIVE_REQUESTS, REQUEST_DURATION
+from nilometer.export.telemetry import (
+    ALERT_STATUS,
     CPU_TIME,
     DATA_AGE,
-    ENTITY,
     EVALUATION_BREACH,
     EVALUATION_VALUE,
-    FATE,
     FEATURE_MISSING,
     FEATURE_QUANTILE,
     FEATURE_VALUE,
-    LABEL_PREFIX,
     LOST_SIDES,
     MAX_SERIES,
     MEMORY,
@@ -31,14 +39,7 @@ from nilometer.export.telemetry import (
     OBSERVING_SHARE,
     OBSERVING_TIME,
     OUTBOX_ROWS,
-    OUTCOME,
-    OVERFLOW,
-    QUANTILE,
-    REQUEST_DURATION,
     REQUESTS,
-    SIDE,
-    STATUS,
-    SUMMARY,
 )
 from nilometer.values.reasons import Outcome
 from nilometer_agent.measure.counters import Counter as AgentCounter

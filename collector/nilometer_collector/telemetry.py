@@ -8,23 +8,13 @@ import socket
 
 from nilometer.alert import AlertStatus
 from nilometer.export.exports import Exports, ExportSettings
+from nilometer.export.keys import ALERTER, ENTITY, LEVEL, STATUS, SUMMARY
 from nilometer.export.metric import Exporter
 from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.resource import resource_attributes
 from nilometer.export.series import Family, Series, attributes_of
-from nilometer.export.telemetry import (
-    ALERT_STATUS,
-    ALERTER,
-    DATA_AGE,
-    ENTITY,
-    LEVEL,
-    STATUS,
-    STORE_ROWS,
-    STORE_SIZE,
-    STORE_STALE,
-    SUMMARY,
-)
+from nilometer.export.telemetry import ALERT_STATUS, DATA_AGE, STORE_ROWS, STORE_SIZE, STORE_STALE
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.errors import NilometerError
 from nilometer_collector.counters import Counter, Counters

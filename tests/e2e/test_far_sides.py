@@ -22,7 +22,8 @@ from e2e.stack import GoCollector, Prometheus, Stack, built_collector, replayed,
 from support.otlp_receiver import GrpcReceiver, attributes
 
 from nilometer.export.contents import QUANTILES
-from nilometer.export.telemetry import METRICS, REQUEST_DURATION
+from nilometer.export.server_metrics import REQUEST_DURATION
+from nilometer.export.telemetry import METRICS
 from nilometer.testing import eventually
 from nilometer_collector.demo.show import BROKEN_SUMMARY
 

@@ -22,13 +22,8 @@ from nilometer.export.listen import MAX_CONNECTIONS, MetricsServer
 from nilometer.export.metric import Instrument
 from nilometer.export.prometheus import HIGHEST, LOWEST, classic_buckets, exposition
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point, attributes_of
-from nilometer.export.telemetry import (
-    FEATURE_VALUE,
-    METRICS,
-    PROBABILITIES,
-    REQUEST_DURATION,
-    SCORE_VALUE,
-)
+from nilometer.export.server_metrics import REQUEST_DURATION
+from nilometer.export.telemetry import FEATURE_VALUE, METRICS, PROBABILITIES, SCORE_VALUE
 from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.values.errors import ConfigError
 

@@ -25,8 +25,9 @@ from nilometer import NilometerMiddleware
 from nilometer.capture import stopwatch as stopwatch_module
 from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import Receive, Scope, Send
+from nilometer.export.keys import ENTITY
 from nilometer.export.series import attributes_of
-from nilometer.export.telemetry import ENTITY, OBSERVING_SHARE, OBSERVING_TIME
+from nilometer.export.telemetry import OBSERVING_SHARE, OBSERVING_TIME
 from nilometer.handoff import budget as budget_module
 from nilometer.handoff import worker as worker_module
 from nilometer.handoff.budget import (

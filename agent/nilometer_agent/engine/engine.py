@@ -144,8 +144,7 @@ class Engine:
         plans: Keeper of the references and alerters.
         counters: Telemetry counters of the agent.
         clock: Wall and monotonic clock.
-        on_observed: Callback before a commit, for export, with the predictions of a batch; see
-            `nilometer_agent.engine.receive.OnObserved`.
+        on_observed: Callback before a commit with the predictions, see `receive.OnObserved`.
         on_cost: Callback with the entity, labels, worker and capture cost of a batch.
         on_committed: Callback with all committed samples, decoded here or made by workers.
         on_closed: Callback with the samples and evaluations of a closed window.
@@ -358,18 +357,16 @@ class Engine:
             over = isinstance(error, OverBudget)
             self._lost_as = DropReason.TOO_LARGE if over else DropReason.MALFORMED_BATCH
             self._counters.add(Counter.MALFORMED_BATCHES)
-            told = {"reason": str(error)[:200]}
             log.error(  # noqa: TRY400
                 "batch refused, its observations are lost: install one version in server and agent",
-                extra=told,
+                extra={"reason": str(error)[:200]},
             )
         self._account()
 
     def _account(self) -> None:
-        """Account for the current batch so that it can be acknowledged.
+        """Account for the current batch, so that it can be acknowledged: the rest of it is lost.
 
-        Observations that did not reach a profile are counted as lost. After an error in the
-        middle of a batch, the next step starts here.
+        After an error in the middle of a batch, the next step starts here.
         """
         receipt = self._receipt
         if receipt is None:
@@ -393,8 +390,7 @@ class Engine:
         except sqlite3.Error as error:
             if Fault.of(error) is not Fault.FULL:
                 raise
-            # The profiles of open windows may fill the outbox. A closed window needs less space, and its
-            # rows may be dropped for newer ones.
+            # Open windows may fill the outbox. A closed one needs less space, and may be dropped.
             self._closer.close_oldest(now)
             self._committer.commit(now)
         self._in_work.clear()

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from nilometer.export.genai import genai
+from nilometer.export.keys import GEN_AI_MODEL, GEN_AI_OPERATION, GEN_AI_PROVIDER
 from nilometer.export.series import Attributes, Value, attributes_of
-from nilometer.export.telemetry import GEN_AI_MODEL, GEN_AI_OPERATION, GEN_AI_PROVIDER
 
 
 def with_more(at: Attributes, more: Mapping[str, Value]) -> Attributes:

@@ -7,28 +7,32 @@ from typing import Any, Generic, TypeVar
 
 from nilometer.export.contents import distribution_of, quantiles_of, scores_of
 from nilometer.export.genai import genai
-from nilometer.export.series import Attributes, Distribution, Series
-from nilometer.export.telemetry import (
+from nilometer.export.keys import (
     FATE,
-    FEATURE_CELLS,
-    FEATURE_MISSING,
-    FEATURE_QUANTILE,
-    FEATURE_VALUE,
     GEN_AI_TOKEN_TYPE,
-    GEN_AI_TOKENS,
-    LOST_SIDES,
-    OBSERVATIONS,
     OUTCOME,
     PREDICTED,
     QUANTILE,
     REASON,
-    REQUEST_DURATION,
-    REQUEST_SIZE,
-    REQUESTS,
-    RESPONSE_SIZE,
-    SCORE_VALUE,
     SIDE,
     SUMMARY,
+)
+from nilometer.export.series import Attributes, Distribution, Series
+from nilometer.export.server_metrics import (
+    GEN_AI_TOKENS,
+    REQUEST_DURATION,
+    REQUEST_SIZE,
+    RESPONSE_SIZE,
+)
+from nilometer.export.telemetry import (
+    FEATURE_CELLS,
+    FEATURE_MISSING,
+    FEATURE_QUANTILE,
+    FEATURE_VALUE,
+    LOST_SIDES,
+    OBSERVATIONS,
+    REQUESTS,
+    SCORE_VALUE,
     UNNAMED_CELLS,
     UNREAD_TIMES,
 )

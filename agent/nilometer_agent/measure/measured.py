@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 
 from nilometer.alert import Evaluation, Verdict
+from nilometer.export.keys import ALERTER, ENTITY, MEASURE, REASON, SOURCE, SUMMARY
 from nilometer.export.metric import Exporter
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.series import (
@@ -17,25 +18,19 @@ from nilometer.export.series import (
     Series,
     attributes_of,
 )
+from nilometer.export.server_metrics import ACTIVE_REQUESTS
 from nilometer.export.telemetry import (
-    ACTIVE_REQUESTS,
-    ALERTER,
-    ENTITY,
     EVALUATION_BREACH,
     EVALUATION_EVIDENCE,
     EVALUATION_THRESHOLD,
     EVALUATION_VALUE,
     LOST_CELLS,
-    MEASURE,
     OBSERVING_ADDED,
     OBSERVING_EXCEEDED,
     OBSERVING_SHARE,
     OBSERVING_TIME,
     OUTBOX_ROWS,
     PIPELINE_CALLS,
-    REASON,
-    SOURCE,
-    SUMMARY,
 )
 from nilometer.profile import SummarySample
 from nilometer.profiling.observation import Observation

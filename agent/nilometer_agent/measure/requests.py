@@ -3,20 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 from nilometer.export.genai import genai, operation_of
+from nilometer.export.keys import ERROR_TYPE, METHOD, OUTCOME, RPC_METHOD, RPC_SYSTEM, STATUS_CODE
 from nilometer.export.series import Attributes, Distribution, Exemplar, Series
-from nilometer.export.telemetry import (
+from nilometer.export.server_metrics import (
     CALL_DURATION,
-    ERROR_TYPE,
-    METHOD,
-    OUTCOME,
     REQUEST_DURATION,
     REQUEST_SIZE,
-    REQUESTS,
     RESPONSE_SIZE,
-    RPC_METHOD,
-    RPC_SYSTEM,
-    STATUS_CODE,
 )
+from nilometer.export.telemetry import REQUESTS
 from nilometer.profile.magnitudes import magnitudes
 from nilometer.profiling.gathered import websockets_of
 from nilometer.profiling.observation import Observation

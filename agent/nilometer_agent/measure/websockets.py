@@ -1,10 +1,8 @@
 """The series of WebSocket connections."""
 
+from nilometer.export.keys import CLOSE_CODE, DIRECTION, END
 from nilometer.export.series import Attributes, Distribution, Series
-from nilometer.export.telemetry import (
-    CLOSE_CODE,
-    DIRECTION,
-    END,
+from nilometer.export.server_metrics import (
     WEBSOCKET_CLOSES,
     WEBSOCKET_CONNECTIONS,
     WEBSOCKET_DURATION,

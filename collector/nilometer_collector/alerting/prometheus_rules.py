@@ -9,21 +9,16 @@ from collections.abc import Iterable, Mapping
 from functools import singledispatch
 
 from nilometer.alert import AgainstReference, Alerter, Condition, Fixed, Range
+from nilometer.export.keys import ALERTER, ENTITY, FATE, MEASURE, OUTCOME, SUMMARY
 from nilometer.export.metric import Exporter, sanitised
+from nilometer.export.server_metrics import REQUEST_DURATION
 from nilometer.export.telemetry import (
-    ALERTER,
     DATA_AGE,
-    ENTITY,
     EVALUATION_BREACH,
     EVALUATION_VALUE,
-    FATE,
-    MEASURE,
     OBSERVATIONS,
     OUTBOX_ROWS,
-    OUTCOME,
-    REQUEST_DURATION,
     REQUESTS,
-    SUMMARY,
     own_counter,
 )
 from nilometer.values.reasons import Outcome

@@ -17,8 +17,6 @@ from nilometer_collector.store.records import (
     DeliveryCounts,
     EntityTotals,
     EpisodeRecord,
-    EpisodeStep,
-    HeardRecord,
     LevelRecord,
     Notice,
     PartRecord,
@@ -32,9 +30,8 @@ from nilometer_collector.store.records import (
     Shipped,
     StalePart,
     TransitionRecord,
-    WatchRecord,
-    WatchStep,
 )
+from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
     "LEASE_SECONDS",

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from nilometer_collector.store.records import HeardRecord, WatchRecord, WatchStep
+from nilometer_collector.store.watch_records import HeardRecord, WatchRecord, WatchStep
 
 WATCH_LEASE_SECONDS = 60.0  # time for which one collector advances an entity alone
 

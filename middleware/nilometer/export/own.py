@@ -4,9 +4,10 @@ import os
 import resource
 from collections.abc import Mapping
 
+from nilometer.export.keys import ENTITY, LABEL_PREFIX
 from nilometer.export.metric import Exporter
 from nilometer.export.series import Attributes, Series, attributes_of
-from nilometer.export.telemetry import CPU_TIME, ENTITY, LABEL_PREFIX, MEMORY, own_counter
+from nilometer.export.telemetry import CPU_TIME, MEMORY, own_counter
 from nilometer.values.labels import Labels
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from operator import add, sub
 from typing import Self, TypeAlias
 
+from nilometer.export.keys import OVERFLOW
 from nilometer.export.metric import Instrument, Metric
-from nilometer.export.telemetry import MAX_SERIES, OVERFLOW
+from nilometer.export.telemetry import MAX_SERIES
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 Value = str | int | float | bool

@@ -8,123 +8,48 @@ the names in Prometheus, so a scrape gives the same series with and without its 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
 """
 
+from nilometer.export.keys import (
+    ALERTER,
+    ENTITY,
+    FATE,
+    LEVEL,
+    MEASURE,
+    OUTCOME,
+    PREDICTED,
+    QUANTILE,
+    REASON,
+    SIDE,
+    SOURCE,
+    STATUS,
+    SUMMARY,
+)
 from nilometer.export.metric import Exporter, Instrument, Metric
+from nilometer.export.server_metrics import (
+    ACTIVE_REQUESTS,
+    CALL_DURATION,
+    GEN_AI_DURATION,
+    GEN_AI_FIRST_REASONING,
+    GEN_AI_FIRST_TOKEN,
+    GEN_AI_PER_TOKEN,
+    GEN_AI_TOKENS,
+    REQUEST_DURATION,
+    REQUEST_SIZE,
+    RESPONSE_SIZE,
+    WEBSOCKET_CLOSES,
+    WEBSOCKET_CONNECTIONS,
+    WEBSOCKET_DURATION,
+    WEBSOCKET_IO,
+    WEBSOCKET_MESSAGES,
+)
 
-ENTITY = "nilometer.entity"
-SUMMARY = "nilometer.summary"
-LABEL_PREFIX = "nilometer.label."  # prefix of the key of each label of a sample
-QUANTILE = "nilometer.quantile"
-OUTCOME = "nilometer.outcome"
-FATE = "nilometer.fate"
-REASON = "nilometer.reason"
-SIDE = "nilometer.side"  # inputs or outputs
-ALERTER = "nilometer.alerter"
-MEASURE = "nilometer.measure"
-STATUS = "nilometer.status"
-PREDICTED = "nilometer.predicted"  # predicted class of a score
-SOURCE = "nilometer.source"  # entity at the start of a pipeline edge
-LEVEL = "nilometer.level"  # as shipped, or the length of roll-ups
-METHOD = "http.request.method"
-STATUS_CODE = "http.response.status_code"
-ERROR_TYPE = "error.type"
-RPC_SYSTEM = "rpc.system.name"
-RPC_METHOD = "rpc.method"
-END = "websocket.connection.end"
-CLOSE_CODE = "websocket.close.code"
-DIRECTION = "network.io.direction"  # receive or transmit
-GEN_AI_OPERATION = "gen_ai.operation.name"
-GEN_AI_PROVIDER = "gen_ai.provider.name"
-GEN_AI_MODEL = "gen_ai.request.model"
-GEN_AI_TOKEN_TYPE = "gen_ai.token.type"  # noqa: S105  a name, not a secret
-
-OVERFLOW = "otel.metric.overflow"  # true on the series that collects measurements over the limit
 MAX_SERIES = 2000  # series of one metric, overflow series included; the default of the SDKs
 
-SECONDS = tuple(range(-12, 15))  # 0.24 ms to 4.6 h: a batch or a long generation takes hours
-BYTES = tuple(range(6, 31, 2))  # 64 B to 1 GiB
 # Bounds for probabilities; each is also an edge of the stored bins, with any thresholds.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
-_REQUEST = (ENTITY, METHOD, STATUS_CODE, ERROR_TYPE)
 _FEATURE = (ENTITY, SUMMARY)
 _EVALUATION = (ENTITY, SUMMARY, ALERTER)
-_GEN_AI = (ENTITY, GEN_AI_OPERATION, GEN_AI_PROVIDER, GEN_AI_MODEL)
 
-REQUEST_DURATION = Metric(
-    name="http.server.request.duration",
-    instrument=Instrument.HISTOGRAM,
-    unit="s",
-    about="Time from the first byte of a request to the last byte of its response.",
-    attributes=_REQUEST,
-    bounds=SECONDS,
-)
-ACTIVE_REQUESTS = Metric(
-    name="http.server.active_requests",
-    instrument=Instrument.UP_DOWN_COUNTER,
-    unit="{request}",
-    about="Largest number of concurrent requests, as counted by requests that ended recently.",
-    attributes=(ENTITY,),
-)
-REQUEST_SIZE = Metric(
-    name="http.server.request.body.size",
-    instrument=Instrument.HISTOGRAM,
-    unit="By",
-    about="Bytes of request bodies, as sent over the network.",
-    attributes=_REQUEST,
-    bounds=BYTES,
-)
-RESPONSE_SIZE = Metric(
-    name="http.server.response.body.size",
-    instrument=Instrument.HISTOGRAM,
-    unit="By",
-    about="Bytes of response bodies, as sent over the network.",
-    attributes=_REQUEST,
-    bounds=BYTES,
-)
-CALL_DURATION = Metric(
-    name="rpc.server.call.duration",
-    instrument=Instrument.HISTOGRAM,
-    unit="s",
-    about="Time from the first byte of a gRPC call to the last byte of its response.",
-    attributes=(ENTITY, RPC_SYSTEM, RPC_METHOD, ERROR_TYPE),
-    bounds=SECONDS,
-)
-WEBSOCKET_CONNECTIONS = Metric(
-    name="websocket.server.connections",
-    instrument=Instrument.COUNTER,
-    unit="{connection}",
-    about="WebSocket connections that ended, by how they ended.",
-    attributes=(ENTITY, END),
-)
-WEBSOCKET_CLOSES = Metric(
-    name="websocket.server.connection.closes",
-    instrument=Instrument.COUNTER,
-    unit="{connection}",
-    about="WebSocket connections that ended, by close code.",
-    attributes=(ENTITY, CLOSE_CODE),
-)
-WEBSOCKET_DURATION = Metric(
-    name="websocket.server.connection.duration",
-    instrument=Instrument.HISTOGRAM,
-    unit="s",
-    about="Time from the request for a WebSocket to the end of the connection.",
-    attributes=(ENTITY,),
-    bounds=SECONDS,
-)
-WEBSOCKET_MESSAGES = Metric(
-    name="websocket.server.messages",
-    instrument=Instrument.COUNTER,
-    unit="{message}",
-    about="Messages of WebSocket connections that ended.",
-    attributes=(ENTITY, DIRECTION),
-)
-WEBSOCKET_IO = Metric(
-    name="websocket.server.io",
-    instrument=Instrument.COUNTER,
-    unit="By",
-    about="Bytes of the messages of WebSocket connections that ended.",
-    attributes=(ENTITY, DIRECTION),
-)
 REQUESTS = Metric(
     name="nilometer.requests",
     instrument=Instrument.COUNTER,
@@ -325,46 +250,6 @@ OBSERVING_EXCEEDED = Metric(
     unit="s",
     about="Time during which a limit of the overhead budget was exceeded, over all workers.",
     attributes=(ENTITY,),
-)
-GEN_AI_DURATION = Metric(
-    name="gen_ai.server.request.duration",
-    instrument=Instrument.HISTOGRAM,
-    unit="s",
-    about="Duration of requests to a generative model.",
-    attributes=(*_GEN_AI, ERROR_TYPE),
-    bounds=SECONDS,
-)
-GEN_AI_FIRST_TOKEN = Metric(
-    name="gen_ai.server.time_to_first_token",
-    instrument=Instrument.HISTOGRAM,
-    unit="s",
-    about="Time to the first frame with content of a streamed answer of a generative model.",
-    attributes=_GEN_AI,
-    bounds=SECONDS,
-)
-GEN_AI_PER_TOKEN = Metric(
-    name="gen_ai.server.time_per_output_token",
-    instrument=Instrument.HISTOGRAM,
-    unit="s",
-    about="Time per token after the first of a streamed answer of a generative model.",
-    attributes=_GEN_AI,
-    bounds=SECONDS,
-)
-GEN_AI_FIRST_REASONING = Metric(
-    name="nilometer.gen_ai.time_to_first_reasoning_token",
-    instrument=Instrument.HISTOGRAM,
-    unit="s",
-    about="Time to the first frame with reasoning of a streamed answer of a generative model.",
-    attributes=_GEN_AI,
-    bounds=SECONDS,
-)
-GEN_AI_TOKENS = Metric(
-    name="gen_ai.client.token.usage",
-    instrument=Instrument.HISTOGRAM,
-    unit="{token}",
-    about="Tokens of a request to a generative model, if the protocol reports them.",
-    attributes=(*_GEN_AI, GEN_AI_TOKEN_TYPE),
-    bounds=tuple(range(0, 27, 2)),
 )
 
 METRICS: tuple[Metric, ...] = (

@@ -74,6 +74,11 @@ class Gathered:
         self.inputs.extend(inputs)
         self.outputs.extend(outputs)
 
+    def add_one(self, sides: Sides, values: bytes, decoded: Decoded, names: Names) -> None:
+        """Add the admitted columns of one observation, and the *values* that its model logged."""
+        self.add(sides)
+        self.cover(decoded, self.hand_over(values, names) if values else frozenset())
+
     def refuse(self, unnamed: Counter[str], request: int, sides: Sides) -> None:
         """Count the cells of columns that were refused.
 

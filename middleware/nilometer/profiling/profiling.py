@@ -31,12 +31,7 @@ from nilometer.profiling.layout import Layout, Part, by_kind, by_route, usable_s
 from nilometer.profiling.observation import MOST_NS, Observation, raw_arrays, readable, unpack
 from nilometer.profiling.places import NO_GROUP, Places
 from nilometer.profiling.predictions import Predictions
-from nilometer.profiling.segments import (
-    MAX_LABEL_SETS,
-    Segments,
-    WindowLabels,
-    checked_labels,
-)
+from nilometer.profiling.segments import MAX_LABEL_SETS, Segments, WindowLabels
 from nilometer.profiling.sides import Decoded, decode_sides, known_of
 from nilometer.profiling.stream_facts import NO_FACTS, StreamFacts
 from nilometer.profiling.user_profilers import Runner
@@ -294,15 +289,13 @@ class Profiling:
         count = len(rows)
         self._deltas.given += count
         place = self._places.of(alike.said, rows[0].route, rows[0].path)
-        part = self._waiting.part(window, place.labels, kind.share, place.group)
+        weight = SERVED_BYTES * count + alike.weight
+        part = self._part(window, place.labels, kind.share, place.group, weight, count)
         if part is None:
-            self._drop({DropReason.TOO_LARGE.value: count}, self._waiting.booked_ns)
             return
         for path in alike.paths:
             self._predictions.learn(kind.method, path)
         self.latest_ns = max(self.latest_ns, latest)
-        self._waiting.count += count
-        self._waiting.weight.add(SERVED_BYTES * count + alike.weight)
         if sides is None:
             part.sampled_out += count
         else:
@@ -334,19 +327,18 @@ class Profiling:
             return None
         event_ns, is_read = self.event_times.when(observation, inputs)
         self.latest_ns = max(self.latest_ns, event_ns)
-        window = self._window = self._window_of(event_ns)
+        window = self._window = self._window.at(event_ns)
         place = self._places.of_prediction(observation, decoded)
         labels = place.labels
         if observation.labels or self.segments.rules:
-            labels = self._labels(window, observation, place.labels, (inputs, outputs))
+            found = self.segments.labels_of(observation, place.labels, inputs, outputs)
+            labels = self._label_sets.get(window, found)
         share = self.sample * usable_share(observation.share)
-        part = self._waiting.part(window, labels, share, place.group)
+        weight = inputs.weight + outputs.weight + served_bytes(observation)
+        part = self._part(window, labels, share, place.group, weight)
         if part is None:
-            self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)
             return None
         facts = NO_FACTS if decoded is None else decoded.stream
-        self._waiting.count += 1
-        self._waiting.weight.add(inputs.weight + outputs.weight + served_bytes(observation))
         part.serve(observation, facts)
         part.unread_times += not is_read
         if self._on_served is not None:
@@ -359,7 +351,7 @@ class Profiling:
             return None
         if not self._names.passes(inputs, outputs):
             return self._sift_one(part, (inputs, outputs), observation.values, decoded)
-        self._add(part, (inputs, outputs), observation.values, decoded)
+        part.add_one((inputs, outputs), observation.values, decoded, self._names)
         return None  # the usual case
 
     def _needs_columns(self, observation: Observation) -> bool:
@@ -369,57 +361,39 @@ class Profiling:
 
     def _leave_out(self, observation: Observation) -> None:
         """Count a request that is no prediction; its window and its labels do not depend on it."""
-        window = self._window_of(observation.arrival_ns)
-        part = self._waiting.part(window, self.labels, self.sample, NO_GROUP)
-        if part is None:
-            self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)
-            return
-        self._waiting.count += 1
-        self._waiting.weight.add(SERVED_BYTES)
-        part.undecodable[_NOT_INFERENCE] += 1
+        window = self._window.at(observation.arrival_ns)
+        part = self._part(window, self.labels, self.sample, NO_GROUP, SERVED_BYTES)
+        if part is not None:
+            part.undecodable[_NOT_INFERENCE] += 1
 
     def _count_connection(self, observation: Observation) -> None:
         """Count a WebSocket connection in the window of its end; it is no prediction."""
         end_ns = min(observation.arrival_ns + int(observation.latency * NANOSECONDS), MOST_NS)
-        window = self._window_of(end_ns)
+        window = self._window.at(end_ns)
         place = self._places.of_prediction(observation, None)
-        part = self._waiting.part(window, place.labels, self.sample, NO_GROUP)
+        part = self._part(window, place.labels, self.sample, NO_GROUP, SERVED_BYTES)
         if part is None:
-            self._drop({DropReason.TOO_LARGE.value: 1}, self._waiting.booked_ns)
             return
         self.latest_ns = max(self.latest_ns, end_ns)
-        self._waiting.count += 1
-        self._waiting.weight.add(SERVED_BYTES)
         part.serve(observation, NO_FACTS)
         part.undecodable[_WEBSOCKET] += 1
         if self._on_served is not None:
             self._on_served(place.labels, (observation,), NO_FACTS)
 
-    def _window_of(self, event_ns: int) -> Window:
-        window = self._window
-        if window.start_ns <= event_ns < window.end_ns:
-            return window
-        return Window.containing(event_ns, self.window_ns)
+    def _part(
+        self, window: Window, labels: Labels, share: float, group: int, weight: int, count: int = 1
+    ) -> Gathered | None:
+        """Return the part of *count* more observations; None if they are dropped for lack of room."""
+        part = self._waiting.part(window, labels, share, group)
+        if part is None:
+            self._drop({DropReason.TOO_LARGE.value: count}, self._waiting.booked_ns)
+            return None
+        self._waiting.count += count
+        self._waiting.weight.add(weight)
+        return part
 
     def _sift_one(
         self, part: Gathered, sides: Sides, values: bytes, decoded: Decoded
     ) -> Steps[None]:
         yield from self._waiting.sift(part, sides, 1)
-        self._add(part, sides, values, decoded)
-
-    def _add(self, part: Gathered, sides: Sides, values: bytes, decoded: Decoded) -> None:
-        """Add the admitted columns of one observation, and the values that its model logged."""
-        part.add(sides)
-        part.cover(decoded, part.hand_over(values, self._names) if values else frozenset())
-
-    def _labels(
-        self, window: Window, observation: Observation, said: Labels, sides: Sides
-    ) -> Labels:
-        """Return the labels of one observation, with those that its request *said*."""
-        by_fields = self.segments.rules and not observation.left_out
-        if not observation.labels and not by_fields:
-            return said
-        found = said.as_dict() | checked_labels(observation.labels or {})
-        if by_fields:
-            found |= self.segments.labels(*sides)
-        return self._label_sets.get(window, found)
+        part.add_one(sides, values, decoded, self._names)

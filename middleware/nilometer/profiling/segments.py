@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from nilometer.decode.columns import Column, Side
+from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import KEY, MAX_VALUE_BYTES, OVERFLOW_KEY, Labels
@@ -56,6 +57,15 @@ class Segments:
         """Return the labels of one observation from its columns."""
         sides = {Role.INPUT: inputs, Role.OUTPUT: outputs}
         return {key: _value(sides[role].column(field)) for key, role, field in self.rules}
+
+    def labels_of(
+        self, observation: Observation, said: Labels, inputs: Side, outputs: Side
+    ) -> dict[str, str]:
+        """Return all labels of one observation, with those that its request *said*."""
+        found = said.as_dict() | checked_labels(observation.labels or {})
+        if self.rules and not observation.left_out:
+            found |= self.labels(inputs, outputs)
+        return found
 
 
 def _value(cells: Column) -> str:

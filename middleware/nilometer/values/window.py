@@ -31,6 +31,12 @@ class Window:
         start = event_ns - event_ns % length_ns
         return cls(start, start + length_ns)
 
+    def at(self, event_ns: int) -> "Window":
+        """Return the window of the same length that contains *event_ns*; often this one itself."""
+        if self.start_ns <= event_ns < self.end_ns:
+            return self
+        return Window.containing(event_ns, self.end_ns - self.start_ns)
+
     @property
     def seconds(self) -> float:
         """Length in seconds."""

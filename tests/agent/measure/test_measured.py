@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from nilometer.export.telemetry import CALL_DURATION, LOST_CELLS, REASON, RPC_METHOD
+from nilometer.export.keys import REASON, RPC_METHOD
+from nilometer.export.server_metrics import CALL_DURATION
+from nilometer.export.telemetry import LOST_CELLS
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.profiling.observation import pack, unpack
 from nilometer.testing import SteppedClock

@@ -29,7 +29,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.metrics.v1.metrics_pb2 import AggregationTemporality, DataPointFlags
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from nilometer.export.telemetry import STATUS_CODE
+from nilometer.export.keys import STATUS_CODE
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import SERVICE

@@ -12,7 +12,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 from opentelemetry.proto.resource.v1.resource_pb2 import Resource
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from nilometer.export.telemetry import ENTITY
+from nilometer.export.keys import ENTITY
 from nilometer.values.entity import entity_name
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from nilometer.export.keys import ERROR_TYPE, STATUS_CODE
 from nilometer.export.series import Distribution
-from nilometer.export.telemetry import ERROR_TYPE, STATUS_CODE
 from nilometer.profile import ServiceProfile
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.reasons import Outcome

@@ -16,11 +16,7 @@ from nilometer_collector.store.postgresql.judging import Judging
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.readable import readable, unreadable
-from nilometer_collector.store.records import (
-    ALERTER_DELETED,
-    SUMMARY_LEFT,
-    EpisodeRecord,
-)
+from nilometer_collector.store.records import ALERTER_DELETED, SUMMARY_LEFT, EpisodeRecord
 from nilometer_collector.store.unread_log import UnreadLog
 
 _PUT = """

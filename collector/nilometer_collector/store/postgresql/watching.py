@@ -12,14 +12,9 @@ from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
-from nilometer_collector.store.records import (
-    EpisodeStep,
-    HeardRecord,
-    PartRecord,
-    WatchRecord,
-    WatchStep,
-)
+from nilometer_collector.store.records import PartRecord
 from nilometer_collector.store.texts import storable
+from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 from nilometer_collector.store.watching import WATCH_LEASE_SECONDS
 
 _HEAR = """

@@ -2,16 +2,11 @@
 
 from nilometer_collector.alerting.episodes import Closed, Opened
 from nilometer_collector.store import label_text
-from nilometer_collector.store.records import (
-    EpisodeStep,
-    HeardRecord,
-    PartRecord,
-    WatchRecord,
-    WatchStep,
-)
+from nilometer_collector.store.records import PartRecord
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.texts import storable
+from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 
 class Watching:

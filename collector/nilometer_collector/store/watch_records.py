@@ -1,0 +1,81 @@
+"""Arguments and results of the store's part for the default alerter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nilometer.values.labels import Labels
+from nilometer_collector.alerting.episodes import Closed, Opened
+from nilometer_collector.store.records import PartRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeardRecord:
+    """How far an agent's windows of an entity have arrived.
+
+    Attributes:
+        end_ns: End of its newest window.
+        received_ns: Wall time of its last arrival.
+    """
+
+    agent: str
+    end_ns: int
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchRecord:
+    """The state of the default alerter of an entity, as bytes that the room `watch` reads.
+
+    Attributes:
+        revision: Number of changes of the state so far, at least 1.
+        state: Evidence, open parts and the last window.
+        baselines: Columns and baselines.
+    """
+
+    revision: int
+    state: bytes
+    baselines: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpisodeStep:
+    """A change of an episode of the default alerter.
+
+    Attributes:
+        number: Number of the episode, unique within the entity.
+        summary: Summary of the part with the largest effect.
+        labels: Label set of this part.
+        value: Effect of this part.
+        change: Opening or closing, which is notified; None if only parts changed.
+        parts: Parts that are new or changed.
+    """
+
+    number: int
+    summary: str
+    labels: Labels
+    value: float
+    change: Opened | Closed | None
+    parts: tuple[PartRecord, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchStep:
+    """What the windows of an entity changed; it is stored as a whole or not at all.
+
+    Attributes:
+        revision: Revision that the step follows; 0 without a state.
+        state: New state.
+        baselines: New columns and baselines; None if they stay.
+        report: Status for readers.
+        windows: Counts of base windows to keep, each with the end of its window.
+        forget: Span ``(start_ns, end_ns]`` of the ends of kept windows to delete first, or None.
+        episodes: Changes of episodes, in order.
+    """
+
+    revision: int
+    state: bytes
+    baselines: bytes | None
+    report: bytes
+    windows: Sequence[tuple[int, bytes]]
+    forget: tuple[int, int] | None
+    episodes: Sequence[EpisodeStep]
