@@ -341,7 +341,7 @@ def test_an_application_that_mounts_an_observed_one_is_observed_once(
         stop(process)
     assert Counter((one.path, entity) for entity, one in agent.by_entity) == {
         ("/predict", ENTITY): 16,
-        ("/sub/predict", "mounted"): 64,
+        ("/predict", "mounted"): 64,
     }
 
 

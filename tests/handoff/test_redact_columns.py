@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import pytest
+from support.dialects import DIALECTS, Dialect
 
 from nilometer.commands.traffic_files import Message, read
 from nilometer.decode import Side, decode_exchange
@@ -230,6 +231,10 @@ DOCUMENTS: tuple[Any, ...] = (
     # Columns that are computed.
     {"object": "chat.completion", "choices": [{"text": "abc"}], "usage": {"prompt_tokens": V}},
     {"model": "m", "messages": [{"role": "user", "content": "x" * 77}]},
+    {"model": "m", "message": {"role": "assistant", "content": "abc"}, "done": True, "eval_count": V},
+    {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"candidatesTokenCount": V}},
+    {"finish_reason": "COMPLETE", "message": {"content": [{"type": "text", "text": "abc"}]}},
+    {"generated_text": "abc", "details": {"generated_tokens": V, "finish_reason": "length"}},
 )  # fmt: skip
 
 
@@ -243,6 +248,11 @@ def test_a_column_that_a_decoder_names_does_not_leave(document: Any, carrier: st
         body += b"\n" + body if "ndjson" in carrier else b""
     for role in Role.INPUT, Role.OUTPUT:
         check(Given(body, carrier, role))
+
+
+@pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
+def test_a_column_of_a_generated_stream_does_not_leave_under_its_name(dialect: Dialect) -> None:
+    check(Given(b"".join(dialect.frames), dialect.media, Role.OUTPUT))
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])

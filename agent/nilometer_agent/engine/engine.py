@@ -8,7 +8,6 @@ further sample, which is not judged.
 
 import logging
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,7 +34,7 @@ from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.engine.trial import Trial
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.faults import Fault
+from nilometer_agent.outbox.faults import is_full
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
@@ -279,8 +278,7 @@ class Engine:
     @property
     def _is_full(self) -> bool:
         """Whether everything must be committed before more is received."""
-        many = self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES
-        return many or self._receiver.is_full
+        return self._committer.uncommitted >= MAX_UNCOMMITTED_BATCHES or self._receiver.is_full
 
     def _step(self) -> None:
         """Process the current item, then commit and close windows if due."""
@@ -387,8 +385,8 @@ class Engine:
         self._gathered = _Gathered()
         try:
             self._committer.commit(now)
-        except sqlite3.Error as error:
-            if Fault.of(error) is not Fault.FULL:
+        except Exception as error:
+            if not is_full(error):
                 raise
             # Open windows may fill the outbox. A closed one needs less space, and may be dropped.
             self._closer.close_oldest(now)

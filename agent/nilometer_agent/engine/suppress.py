@@ -71,7 +71,7 @@ class Suppression:
         for (key, decoded_here, _), parts in places.items():
             added = _Added(cells)
             try:
-                found.append((key, self._samples(plan, key, parts, added), decoded_here))
+                samples = self._samples(plan, key, parts, added)
                 added.apply()
             except Exception:
                 log.exception(
@@ -79,6 +79,8 @@ class Suppression:
                     extra={"entity": key.entity},
                 )
                 found.append(lost(key, sum(map(seen, parts.values()))))
+            else:
+                found.append((key, samples, decoded_here))
         return found, cells
 
     def _samples(

@@ -40,6 +40,11 @@ _FAULTS = {
 }
 
 
+def is_full(error: BaseException) -> bool:
+    """Return whether *error* says that the disk is full, or the database has reached its cap."""
+    return isinstance(error, sqlite3.Error) and Fault.of(error) is Fault.FULL
+
+
 def is_of_disk(error: BaseException) -> bool:
     """Return whether the disk caused *error*, so that any other transaction would fail as well."""
     disk = {Fault.FULL, Fault.DAMAGED, Fault.REFUSED}
