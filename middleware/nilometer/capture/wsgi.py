@@ -16,7 +16,7 @@ from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.types import Environ, StartResponse, WSGIApp
 from nilometer.capture.values import Holder, current
-from nilometer.capture.wsgi_exchange import INPUT, HeaderNames, TimedExchange, WsgiExchange
+from nilometer.capture.wsgi_exchange import INPUT, TimedExchange, WsgiExchange
 from nilometer.capture.wsgi_input import observed_input
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.settings.settings import load
@@ -61,20 +61,9 @@ class NilometerWSGIMiddleware(Observer):
         settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         self._open(settings, frozenset(options), added=added)
         packer = self._worker.packer
-        self._request_names = {_key(name): name for name in packer.request_names}
-        # What is the same for all exchanges of this middleware is in their class, because setting
-        # attributes of each would cost more.
-        constants = {
-            "worker": self._worker,
-            "cap": self._cap,
-            "stall_seconds": self._stall_seconds,
-            "wanted": HeaderNames(packer.response_names | {b"content-length"}),
-            "wants_route": self._wants_route,
-        }
-        self._exchange: type[WsgiExchange] = type("WsgiExchange", (WsgiExchange,), constants)
-        self._timed_exchange: type[WsgiExchange] = type(
-            "TimedExchange", (TimedExchange,), constants
-        )
+        self._request_keys = [(_key(name), name) for name in sorted(packer.request_names)]
+        names = packer.response_names | {b"content-length"}
+        self._response_names = {name.decode("latin-1"): name for name in names}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request through the application and offer one observation of it."""
@@ -114,21 +103,23 @@ class NilometerWSGIMiddleware(Observer):
         worker = self._worker
         if worker.due:
             worker.due = False
-            exchange = self._timed_exchange()
+            exchange: WsgiExchange = TimedExchange()
         else:
-            exchange = self._exchange()
+            exchange = WsgiExchange()
+        exchange.worker = worker
         exchange.environ = environ
         exchange.path = path
         exchange.app_start = start_response
-        names = self._request_names
-        exchange.headers = [
-            (names[key], environ[key].encode("latin-1", "replace"))
-            for key in names.keys() & environ.keys()
-        ]
-        share = worker.share
+        exchange.wanted = self._response_names
+        exchange.stall_seconds = self._stall_seconds
+        exchange.cap = self._cap
+        exchange.share = share = worker.share
+        exchange.headers = headers = []
+        for key, name in self._request_keys:
+            if key in environ:
+                headers.append((name, environ[key].encode("latin-1", "replace")))
         if share < 1.0:
             exchange.with_more()
-            exchange.share = share
             if random() >= share:  # noqa: S311  not for secrets
                 exchange.cap, exchange.share = 0, -share
         if self._wants_more:
@@ -142,7 +133,7 @@ class NilometerWSGIMiddleware(Observer):
                 self._enter(environ, _full(environ), exchange)
         stream = environ.get(INPUT)
         if stream is not None:
-            environ[INPUT] = exchange.input = observed_input(stream, exchange)
+            environ[INPUT] = observed_input(stream, exchange)
         worker.in_flight = exchange.in_flight = worker.in_flight + 1
         return exchange
 
@@ -153,6 +144,7 @@ class NilometerWSGIMiddleware(Observer):
             exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
         if self._id_header:
             more.new_id = self._returned_id(environ)
+        exchange.wants_route = self._wants_route
 
     def _returned_id(self, environ: Environ) -> tuple[bytes, bytes]:
         """Return the header to add to the response: the request's own id, or a new one."""

@@ -18,24 +18,21 @@ from nilometer.values.reasons import Outcome
 
 INPUT = "wsgi.input"
 FILE_WRAPPER = "wsgi.file_wrapper"
-MAX_NAMES = 256  # most names of headers that are remembered
 
 
 class WsgiExchange(Exchange):
     """The state of one exchange, with the `start_response` and `write` of its application.
 
-    The class has no constructor: `NilometerWSGIMiddleware` sets what has no default. A subclass for
-    each middleware has `worker`, `cap`, `wanted`, `stall_seconds` and `wants_route`.
+    The class has no constructor: `NilometerWSGIMiddleware` sets what has no default.
 
     Attributes:
         app_start: The server's `start_response`.
         app_write: The server's `write`.
         environ: The request's environ, with `wsgi.input` replaced until the end; then empty, so that
             no request keeps its exchange alive.
-        wanted: Names of the response headers that are recorded.
+        wanted: Names of the response headers that are recorded, as text and as bytes.
         stall_seconds: Silence after which an interrupted stream counts as stalled.
         query: Query string; None if no setting names parameters.
-        input: Object in place of the server's `wsgi.input`; None without one.
         wants_route: Whether a setting asks for the template of the route.
         path: Path of the request.
         headers: Headers of the request that are recorded.
@@ -60,8 +57,7 @@ class WsgiExchange(Exchange):
     length: int = -1
     position: int = -1
     query: bytes | None = None
-    input: Input | None = None
-    share: float = 1.0
+    wants_route: bool = False
     ended: bool = False
 
     app_start: StartResponse
@@ -74,8 +70,7 @@ class WsgiExchange(Exchange):
     previous: Holder | None
     stall_seconds: float
     started: float
-    wanted: "HeaderNames"
-    wants_route: bool
+    wanted: dict[str, bytes]
 
     def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
         """Start the response like the server's `start_response`."""
@@ -118,7 +113,7 @@ class WsgiExchange(Exchange):
             if type(headers) is not list and not isinstance(headers, Collection):
                 headers = ()
             for name, value in headers:
-                key = wanted[name]
+                key = wanted.get(name.lower())
                 if key is None:
                     continue
                 if key == b"content-length":
@@ -186,11 +181,7 @@ class WsgiExchange(Exchange):
             form = _forms[type(result)]
             if form is not None:
                 wrapper = self.environ.get(FILE_WRAPPER)
-                if wrapper is None or (
-                    not isinstance(result, wrapper)
-                    if type(wrapper) is type
-                    else not _is_file(result)
-                ):
+                if wrapper is None or not _is_file(result, wrapper):
                     return form(result, self)
                 self._note_file(result)
                 self._complete()
@@ -235,9 +226,9 @@ class WsgiExchange(Exchange):
             worker.in_flight -= 1
             if worker.notes and current.get() is self:
                 current.set(self.previous)
-            passed = environ.get(INPUT)
-            if type(passed) is Input and passed is self.input:
-                environ[INPUT] = passed.nilometer_stream
+            stream = environ.get(INPUT)
+            if type(stream) is Input and stream.nilometer_reader is self:
+                environ[INPUT] = stream.nilometer_stream
             if raised is None and self.more is None and self.finished and self.status < 400:
                 outcome = _OK
             elif raised is not None:
@@ -364,27 +355,11 @@ class TimedExchange(WsgiExchange):
             return 0.0
 
 
-def _is_file(result: object) -> bool:
-    """Return whether the server sends *result* itself, if its wrapper is a function."""
+def _is_file(result: object, wrapper: object) -> bool:
+    """Return whether the server sends *result* itself: it is what *wrapper* has returned."""
+    if type(wrapper) is type:
+        return isinstance(result, wrapper)
     return hasattr(result, "read")  # a function returns the file itself
-
-
-class HeaderNames(dict[str, "bytes | None"]):
-    """Names of response headers, in any letter case; None for a header that is not recorded.
-
-    Args:
-        wanted: Names that are recorded, in lower case.
-    """
-
-    def __init__(self, wanted: Collection[bytes]) -> None:
-        super().__init__()
-        self._wanted = {name.decode("latin-1"): name for name in wanted}
-
-    def __missing__(self, name: str) -> bytes | None:
-        found = self._wanted.get(name.lower())
-        if len(self) < MAX_NAMES:  # applications use few names, but a client may choose some
-            self[name] = found
-        return found
 
 
 def _size_of_file(wrapped: Any) -> int:
