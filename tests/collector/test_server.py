@@ -105,7 +105,7 @@ def test_a_second_collector_on_a_database_refuses_to_start(database: Path) -> No
         settings = {**_free(), "database": str(database)}
         with pytest.raises(ConfigError, match="in use by another collector"):
             Collector(checked(CollectorSettings, settings)).start()
-        assert first.get("entities") == {"entities": []}
+        assert first.get("entities") == {"entities": [], "next": None}
     with running(database):
         pass
 
@@ -196,7 +196,7 @@ def test_settings_come_from_a_file_with_its_alerters(tmp_path: Path, database: P
         ("retention_shipped_days = 0", "retention_shipped_days = 0"),
         ("[[alerters]]\nentity = 'e'", "alerters"),
         (
-            "[[alerters]]\nentity='e'\nname='n'\nsummary='*'\nkind='FIXED'\nstatistic='magic'",
+            "[[alerters]]\nentity='e'\nname='n'\nsummary='*'\nkind='FIXED'\nthreshold=1\nstatistic='magic'",
             "statistic = 'magic': must be one of",
         ),
         ("not toml", "settings file"),
