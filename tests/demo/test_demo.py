@@ -46,14 +46,21 @@ def test_the_whole_demo_names_the_broken_feature_and_no_other(tmp_path: Path) ->
     assert alert["value"] > 0.5 > alert["threshold"]
     day = {datetime.fromisoformat(alert[name]).date() for name in ("since", "opened")}
     assert day == {BREAK_FROM.date()}  # found within the first day of the fault
-    quiet = {name for name, status in result["statuses"].items() if status == "OK"}
     inputs = {f"input.{name}" for name in FEATURES}
-    assert quiet == (inputs | {"output.late_probability", "service"}) - set(alert["parts"])
+    assert {name for name, status in result["statuses"].items() if status == "ALERTING"} == set(
+        alert["parts"]
+    )
+    assert set(result["statuses"]) == inputs | {"output.late_probability", "service"}
     assert finished.stderr.count("WARNING: flight-delay") == 1  # one message, not one a window
     (shown,) = re.findall(r"```text\n(.*?)```", README.partition("## See it work")[2], re.DOTALL)[
         :1
     ]
-    assert shown in finished.stderr
+    assert without_figures(shown) in without_figures(finished.stderr)
+
+
+def without_figures(text: str) -> str:
+    """Return *text* without figures that depend on the window in which the episode opens."""
+    return re.sub(r"[\d.]+ (sd|windows|rows)\b|at \d\d:00 UTC", r"N \1", text)
 
 
 ALERT: Alert = {
@@ -78,7 +85,8 @@ RESULT: Result = {
     "statuses": {
         "input.distance": "ALERTING",
         "output.late_probability": "ALERTING",
-        "input.hour": "OK",
+        **dict.fromkeys(("input.carrier", "input.dep_delay", "input.hour", "input.origin"), "OK"),
+        "service": "LEARNING",  # latencies depend on the machine
     },
     "seconds": 60.0,
 }
@@ -109,10 +117,11 @@ STATUSES = RESULT["statuses"]
         ({"alerts": [{**ALERT, "opened": "2013-11-07T09:00:00+00:00"}]}, "before the fault"),
         ({"alerts": [{**ALERT, "closed": "2013-11-09T09:00:00+00:00"}]}, "ended, although"),
         ({"alerts": [ALERT, {**ALERT, "summary": "input.hour"}]}, "input.hour alarmed"),
-        ({"alerts": [{**ALERT, "parts": [*ALERT["parts"], "input.hour"]}]}, "hour is not quiet"),
-        ({"statuses": {**STATUSES, "input.hour": "ALERTING"}}, "input.hour is not quiet"),
-        ({"statuses": {**STATUSES, "input.hour": "NOT_WATCHED"}}, "input.hour is not quiet"),
-        ({"statuses": {"input.distance": "ALERTING"}}, "late_probability is not watched"),
+        ({"alerts": [{**ALERT, "parts": ["input.distance", "input.hour"]}]}, "hour alarmed"),
+        ({"alerts": [{**ALERT, "parts": ["input.distance", "service"]}]}, "service alarmed"),
+        ({"statuses": {**STATUSES, "input.hour": "ALERTING"}}, "input.hour is ALERTING"),
+        ({"statuses": {**STATUSES, "input.hour": "NOT_WATCHED"}}, "input.hour is NOT_WATCHED"),
+        ({"statuses": {"input.distance": "ALERTING"}}, "input.hour is missing"),
     ],
 )
 def test_everything_else_is_an_error(change: dict[str, object], error: str) -> None:

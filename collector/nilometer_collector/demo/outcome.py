@@ -12,12 +12,13 @@ import msgspec
 from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
 from nilometer_collector.api.resources.watch import Watches
-from nilometer_collector.demo.model import OUTPUT
+from nilometer_collector.demo.model import FEATURES, OUTPUT
 from nilometer_collector.demo.names import ENTITY
 from nilometer_collector.demo.replay import BROKEN_FEATURE
 from nilometer_collector.demo.slack import SlackStandIn
 
 BROKEN_SUMMARY = f"input.{BROKEN_FEATURE}"
+WATCHED = {f"input.{feature}" for feature in FEATURES} | {f"output.{OUTPUT}"}
 MAY_MOVE = {BROKEN_SUMMARY, f"output.{OUTPUT}"}  # the output depends on the broken feature
 MESSAGE_SECONDS = 15.0  # to deliver the messages
 
@@ -82,12 +83,13 @@ class Outcome:
         for alert in alerts:
             yield from _errors_of(alert, break_from)
         statuses = result["statuses"]
-        for name in sorted(MAY_MOVE - set(statuses)):
-            yield f"{name} is not watched"
         moved = {name for alert in alerts for name in alert["parts"]}
-        loud = {name for name, status in statuses.items() if status != "OK"}
-        for name in sorted((moved - MAY_MOVE) | (loud - moved)):
-            yield f"{name} is not quiet: {statuses.get(name, 'it alarmed')}"
+        for name in sorted(moved - MAY_MOVE):
+            yield f"{name} alarmed, and was not broken"
+        for name in sorted(WATCHED - moved):
+            status = statuses.get(name, "missing")
+            if status != "OK":
+                yield f"the status of {name} is {status}, not OK"
 
     def sentences(self, break_from: datetime) -> Iterator[str]:
         """Yield what happened, line by line.
@@ -110,7 +112,7 @@ class Outcome:
                 f"{_readable(datetime.fromisoformat(alert['opened']))}. The fault began with the "
                 f"flights of {break_from:%Y-%m-%d}."
             )
-        quiet = [name for name, status in result["statuses"].items() if status == "OK"]
+        quiet = [name for name in sorted(WATCHED) if result["statuses"].get(name) == "OK"]
         yield f"Quiet: {', '.join(quiet)}."
         for message in self.messages:
             yield f"\nThe message to Slack:\n  {message}"
