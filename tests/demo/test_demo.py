@@ -1,21 +1,30 @@
 """The main job end to end, and the parts of the demo."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.testing import eventually
+from nilometer_collector.demo.history import write_history
 from nilometer_collector.demo.model import FEATURES, UNITS, FlightModel, fit, rows_of
+from nilometer_collector.demo.outcome import Alert, Outcome, Result
 from nilometer_collector.demo.replay import flights_of
 from nilometer_collector.demo.show import data_directory, half_way
+
+BREAK_FROM = datetime(2013, 11, 8, tzinfo=UTC)
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
 
 
 @pytest.mark.timeout(900)
@@ -29,13 +38,123 @@ def test_the_whole_demo_names_the_broken_feature_and_no_other(tmp_path: Path) ->
     )
     assert finished.returncode == 0, finished.stderr[-2000:]
     result = json.loads(finished.stdout.splitlines()[-1])
-    assert set(result) == {"observed", "profiled", "stored", "dropped", "alerts", "seconds"}
+    assert set(result) == set(Result.__annotations__)
     assert result["observed"] == result["stored"] + sum(result["dropped"].values()) == 12_855
     assert result["profiled"] == 12_855
     (alert,) = result["alerts"]
-    assert alert["summary"] == "input.distance"
-    assert alert["value"] > 1.0 > alert["threshold"]
+    assert (alert["alerter"], alert["summary"]) == (DEFAULT_ALERTER, "input.distance")
+    assert alert["value"] > 0.5 > alert["threshold"]
+    day = {datetime.fromisoformat(alert[name]).date() for name in ("since", "opened")}
+    assert day == {BREAK_FROM.date()}  # found within the first day of the fault
+    inputs = {f"input.{name}" for name in FEATURES}
+    assert {name for name, status in result["statuses"].items() if status == "ALERTING"} == set(
+        alert["parts"]
+    )
+    assert set(result["statuses"]) == inputs | {"output.late_probability", "service"}
     assert finished.stderr.count("WARNING: flight-delay") == 1  # one message, not one a window
+    (shown,) = re.findall(r"```text\n(.*?)```", README.partition("## See it work")[2], re.DOTALL)[
+        :1
+    ]
+    assert without_figures(shown) in without_figures(finished.stderr)
+
+
+def without_figures(text: str) -> str:
+    """Return *text* without figures that depend on the window in which the episode opens."""
+    return re.sub(r"[\d.]+ (sd|windows|rows)\b|at \d\d:00 UTC", r"N \1", text)
+
+
+ALERT: Alert = {
+    "entity": "flight-delay",
+    "alerter": DEFAULT_ALERTER,
+    "summary": "input.distance",
+    "parts": ["input.distance", "output.late_probability"],
+    "since": "2013-11-08T06:00:00+00:00",
+    "opened": "2013-11-08T09:00:00+00:00",
+    "closed": None,
+    "comparator": "position",
+    "value": 0.63,
+    "threshold": 0.1,
+    "evidence": "the position of input.distance is 0.63 sd above normal",
+}
+RESULT: Result = {
+    "observed": 2,
+    "profiled": 2,
+    "stored": 2,
+    "dropped": {},
+    "alerts": [ALERT],
+    "statuses": {
+        "input.distance": "ALERTING",
+        "output.late_probability": "ALERTING",
+        **dict.fromkeys(("input.carrier", "input.dep_delay", "input.hour", "input.origin"), "OK"),
+        "service": "LEARNING",  # latencies depend on the machine
+    },
+    "seconds": 60.0,
+}
+EXPECTED = Outcome(result=RESULT, phase="ACTIVE", messages=["WARNING"])
+
+
+def test_one_alarm_about_the_broken_feature_is_expected() -> None:
+    assert list(EXPECTED.errors(BREAK_FROM)) == []
+    alone: Result = {
+        **RESULT,
+        "alerts": [{**ALERT, "parts": ["input.distance"]}],
+        "statuses": {**RESULT["statuses"], "output.late_probability": "OK"},
+    }
+    assert list(replace(EXPECTED, result=alone).errors(BREAK_FROM)) == []
+
+
+STATUSES = RESULT["statuses"]
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"stored": 1}, "not every request was stored"),
+        ({"stored": 1, "dropped": {"late": 1}}, "not every request was stored"),
+        ({"alerts": []}, "no alarm was raised"),
+        ({"alerts": [{**ALERT, "summary": "output.late_probability"}]}, "was not broken"),
+        ({"alerts": [{**ALERT, "alerter": "drift"}]}, "was not broken"),
+        ({"alerts": [{**ALERT, "opened": "2013-11-07T09:00:00+00:00"}]}, "before the fault"),
+        ({"alerts": [{**ALERT, "closed": "2013-11-09T09:00:00+00:00"}]}, "ended, although"),
+        ({"alerts": [ALERT, {**ALERT, "summary": "input.hour"}]}, "input.hour alarmed"),
+        ({"alerts": [{**ALERT, "parts": ["input.distance", "input.hour"]}]}, "hour alarmed"),
+        ({"alerts": [{**ALERT, "parts": ["input.distance", "service"]}]}, "service alarmed"),
+        ({"statuses": {**STATUSES, "input.hour": "ALERTING"}}, "input.hour is ALERTING"),
+        ({"statuses": {**STATUSES, "input.hour": "NOT_WATCHED"}}, "input.hour is NOT_WATCHED"),
+        ({"statuses": {"input.distance": "ALERTING"}}, "input.hour is missing"),
+    ],
+)
+def test_everything_else_is_an_error(change: dict[str, object], error: str) -> None:
+    result = cast("Result", {**RESULT, **change})
+    outcome = replace(EXPECTED, result=result)
+    assert any(error in one for one in outcome.errors(BREAK_FROM))
+    assert any("ERROR: " in one and error in one for one in outcome.sentences(BREAK_FROM))
+
+
+def test_an_alerter_that_still_learns_and_a_second_message_are_errors() -> None:
+    learning = replace(EXPECTED, phase="COARSE")
+    assert "phase COARSE" in next(learning.errors(BREAK_FROM))
+    assert "0 messages" in next(replace(EXPECTED, messages=[]).errors(BREAK_FROM))
+    assert "2 messages" in next(replace(EXPECTED, messages=["a", "b"]).errors(BREAK_FROM))
+
+
+def test_the_history_has_every_flight_with_the_output_of_the_model(tmp_path: Path) -> None:
+    flights = pq.read_table(data_directory() / "train.parquet").slice(0, 500)
+    model = FlightModel(-1.0, {"dep_delay": 2.0})
+    path = tmp_path / "history.parquet"
+    write_history(model, flights, path)
+    written = pq.read_table(path)
+    first = flights_of(flights)
+    assert written.num_rows == 500
+    assert written["departure"].to_pylist() == [flight.departure for flight in first]
+    assert written["output.late_probability"].to_pylist() == pytest.approx(
+        [model.late_probability(row) for row in rows_of(flights)]
+    )
+    assert set(written.column_names) == {
+        "departure",
+        "output.late_probability",
+        *(f"input.{name}" for name in FEATURES),
+    }
 
 
 START = """
@@ -105,7 +224,7 @@ def test_a_flight_with_missing_or_odd_features_still_has_a_probability() -> None
 
 def test_the_fault_is_a_unit_change_from_the_middle_on() -> None:
     flights = list(flights_of(pq.read_table(data_directory() / "replay.parquet")))
-    assert half_way(flights) == datetime(2013, 11, 8, tzinfo=UTC)
+    assert half_way(flights) == BREAK_FROM
     assert [f.departure for f in flights] == sorted(f.departure for f in flights)
     broken = flights[0].broken()
     assert set(broken.features) == set(FEATURES)

@@ -20,16 +20,30 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import MetricsData
 from nilometer.batch.reference import reference_of
 from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import eventually
-from nilometer_collector.demo.model import fit, reference_table
+from nilometer_collector.demo.model import fit, requests_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
 from nilometer_collector.demo.processes import Processes, free_port
 from nilometer_collector.demo.replay import flights_of, replay
-from nilometer_collector.demo.show import ALERTER, data_directory, half_way
+from nilometer_collector.demo.show import data_directory, half_way
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / ".e2e"  # what was built from Go modules, kept between runs
 GO_MODULES = ROOT / "deploy" / "otel-collector" / "builder.yaml"
 BUILD_SECONDS = 1500
+DAY_SECONDS = 86_400
+ALERTER = {
+    "entity": ENTITY,
+    "name": "drift",
+    "summary": "*put.*",  # input.* and output.*
+    "kind": "REFERENCE",
+    "reference": REFERENCE,
+    "comparator": "psi",
+    "threshold": 0.25,  # nats, debiased; other features stay below 0.16 in these two weeks
+    "minimum_count": 100,
+    "windows_to_open": 2,  # days, so that one stormy day does not alert
+    "windows_to_close": 2,
+    "severity": "warning",
+}
 
 
 class Stack(Processes):
@@ -71,7 +85,7 @@ def replayed(stack: Stack, seconds: float) -> int:
     model.save(file)
     stack.start_collector("")
     # One feature without a reference is counted by magnitude, and can be compared bucket for bucket.
-    known = reference_table(model, train).drop_columns(["input.hour"])
+    known = requests_table(model, train).drop_columns(["input.hour"])
     reference = reference_of(
         known,
         entity=ENTITY,
@@ -81,7 +95,7 @@ def replayed(stack: Stack, seconds: float) -> int:
     )
     put_reference(reference, stack.grpc)
     httpx.put(f"{stack.page}/api/v1/alerters", json=ALERTER, trust_env=False).raise_for_status()
-    stack.start_agent()
+    stack.start_agent(DAY_SECONDS)
     stack.start_server(file, 2)
     flights = list(flights_of(recorded))
     answered = 0

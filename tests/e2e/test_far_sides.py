@@ -25,7 +25,7 @@ from nilometer.export.contents import QUANTILES
 from nilometer.export.server_metrics import REQUEST_DURATION
 from nilometer.export.telemetry import METRICS
 from nilometer.testing import eventually
-from nilometer_collector.demo.show import BROKEN_SUMMARY
+from nilometer_collector.demo.outcome import BROKEN_SUMMARY
 
 SECONDS = float(os.environ.get("NILOMETER_E2E_SECONDS", "30"))
 SPARED = 1e-3  # of a stored digest's means, relative

@@ -92,6 +92,11 @@ class Traffic:
                 self.watch.advance()
         self.watch.advance()
 
+    def send_all(self, windows: int) -> None:
+        """Send *windows* windows, which nobody watches yet."""
+        for _ in range(windows):
+            self.send()
+
     def send(self) -> None:
         """Send the next window of every agent."""
         window = self.window()

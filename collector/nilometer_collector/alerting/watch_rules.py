@@ -58,11 +58,16 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return self.budget_days * WINDOWS_OF_DAY
 
     def tolerance(self, summary: str) -> Tolerance:
-        """Return the tolerance of *summary*."""
+        """Return the tolerance of *summary*.
+
+        Chi-square grows with the square of a distance, so a wider or narrower tolerance changes that
+        of the shape by its square.
+        """
         usual = Tolerance()
+        smooth = _first(self.tolerances, summary, usual.smooth)
         return Tolerance(
-            smooth=_first(self.tolerances, summary, usual.smooth),
-            shape=usual.shape,
+            smooth=smooth,
+            shape=usual.shape * (smooth / usual.smooth) ** 2,
             rate=_first(self.share_tolerances, summary, usual.rate),
             rate_deviations=usual.rate_deviations,
         )

@@ -1,4 +1,4 @@
-"""`nilometer demo`: replays real flights with a fault half-way, and shows the alert about it."""
+"""`nilometer demo`: replays real flights with a fault half-way, and shows the alarm about it."""
 
 import argparse
 from pathlib import Path
@@ -10,9 +10,10 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "demo",
         help="see the whole system work on real flights",
         description="Train a small model on flights of 2013. Start a collector, an agent and a "
-        "model server with two workers on loopback. Replay two weeks over HTTP, and change the unit "
-        "of one feature half-way. Show the alert that names this feature. Writes to its own "
-        "directory only, and stops all processes that it started.",
+        "model server with two workers on loopback. Log two months as past windows, so that the "
+        "default alerter knows what is normal. Replay two weeks over HTTP, and change the unit of "
+        "one feature half-way. Show the alarm that names this feature. Writes to its own directory "
+        "only, and stops all processes that it started.",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object as last line")
     parser.add_argument(
@@ -28,7 +29,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; return 0 if every request is accounted for and only the broken feature alerted."""
+    """Run the demo; return 0 if every request is accounted for and only the broken feature alarmed."""
     from nilometer_collector.demo.show import show
 
     return show(arguments)

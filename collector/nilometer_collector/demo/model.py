@@ -73,8 +73,8 @@ def fit(table: "pyarrow.Table") -> FlightModel:
     return FlightModel(float(model.intercept_[0]), weights)
 
 
-def reference_table(model: FlightModel, table: "pyarrow.Table") -> "pyarrow.Table":
-    """Return inputs and outputs in the form of production data, to make a reference from."""
+def requests_table(model: FlightModel, table: "pyarrow.Table") -> "pyarrow.Table":
+    """Return inputs and outputs in the form of production data, a row for each row of *table*."""
     import pyarrow
 
     columns = {f"input.{feature}": table[feature] for feature in FEATURES}

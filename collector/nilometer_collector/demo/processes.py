@@ -1,11 +1,13 @@
 """Starts and stops the demo's processes: a collector, an agent and a model server."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
 import grpc
@@ -14,12 +16,13 @@ import httpx
 from nilometer.settings.private import private_directory
 from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
-from nilometer_collector.demo.names import EVENT_TIME_HEADER, MODEL_VARIABLE
+from nilometer_collector.demo.names import ENTITY, EVENT_TIME_HEADER, MODEL_VARIABLE, WINDOW_SECONDS
 
 START_SECONDS = 120.0  # a busy machine imports slowly
 SETTLE_SECONDS = 180.0
-WINDOW_SECONDS = 86_400
 GRACE_SECONDS = 6 * 3600
+# Two weeks are replayed in a minute, so latencies are those of the replay, and depend on the machine.
+WATCH = [{"entity": ENTITY, "tolerances": {"service": 100.0}}]
 
 
 class DemoFailed(NilometerError):
@@ -76,17 +79,18 @@ class Processes:
                 "NILOMETER_COLLECTOR_SLACK_WEBHOOK_URL": slack_url,
                 "NILOMETER_COLLECTOR_WEBHOOK_ALLOW": "127.0.0.1",
                 "NILOMETER_COLLECTOR_PUBLIC_URL": self.page,
+                "NILOMETER_COLLECTOR_WATCH": json.dumps(WATCH),
             },
         )
         self._wait("collector", lambda: _answers(f"{self.page}/readyz"))
 
-    def start_agent(self) -> None:
-        """Start the agent and wait until it responds."""
+    def start_agent(self, window_seconds: int = WINDOW_SECONDS) -> None:
+        """Start the agent with windows of *window_seconds*, and wait until it responds."""
         options = {
             "--directory": str(self.socket.parent),
             "--collector": self.grpc,
             "--name": "demo",
-            "--window-seconds": str(WINDOW_SECONDS),
+            "--window-seconds": str(window_seconds),
             "--grace-seconds": str(GRACE_SECONDS),
         }
         flags = [word for pair in options.items() for word in pair]
@@ -135,6 +139,17 @@ class Processes:
         with grpc.insecure_channel(f"unix:{self.socket}") as channel:
             agent_stub(channel).Flush(FlushRequest(), timeout=SETTLE_SECONDS)
         self._wait("outbox", shipped, SETTLE_SECONDS)
+
+    def wait_until_judged(self, last: datetime) -> None:
+        """Wait until the default alerter has judged all windows that end before *last*."""
+
+        def judged() -> bool:
+            asked = {"entity": ENTITY}
+            answer = httpx.get(f"{self.page}/api/v1/watch", params=asked, trust_env=False).json()
+            ends = [one["judged"] or 0.0 for one in answer["entities"]]
+            return bool(ends) and min(ends) >= last.timestamp() // WINDOW_SECONDS * WINDOW_SECONDS
+
+        self._wait("default alerter", judged, SETTLE_SECONDS)
 
     def stop(self) -> None:
         """Stop all processes, the last started first."""

@@ -69,6 +69,7 @@ class EntityWatch:
         self._book = Book()
         self._judge = Judge(())
         self._digest = ""
+        self._past_ns = 0
         self._load(store.watching.load(entity))
 
     @property
@@ -76,16 +77,18 @@ class EntityWatch:
         """End of the newest window that was judged; 0 before the first."""
         return 0 if self._memory is None else self._memory.end_ns
 
-    def advance(self, until_ns: int, now_ns: int) -> int:
-        """Judge every base window that ends up to *until_ns*.
+    def advance(self, until_ns: int, now_ns: int, past_ns: int) -> int:
+        """Judge every base window that ends after *past_ns* and up to *until_ns*.
 
         Args:
             until_ns: Time up to which all data has arrived.
             now_ns: Wall time now.
+            past_ns: End of the past windows of tables, which teach and are not judged.
 
         Returns:
             The number of notifications queued.
         """
+        self._past_ns = past_ns // BASE_NS * BASE_NS
         memory = self._memory or self._first()
         if memory is None:
             return 0
@@ -104,7 +107,8 @@ class EntityWatch:
                 return notices
             memory = self._skipped(memory, until_ns)
             fit_ns = max(memory.fitted_ns + DAY_NS, memory.end_ns + BASE_NS)
-            stop = min(until_ns, memory.end_ns + STEP_WINDOWS * BASE_NS, fit_ns)
+            pause_ns = self._past_ns if memory.end_ns < self._past_ns else fit_ns
+            stop = min(until_ns, memory.end_ns + STEP_WINDOWS * BASE_NS, pause_ns)
             memory, queued = self._step(memory, stop, now_ns)
             notices += queued
 
@@ -135,7 +139,7 @@ class EntityWatch:
         starts = [one.first_start_ns for one in self._store.samples.series(self._entity)]
         if not starts:
             return None
-        begun = min(starts) // BASE_NS * BASE_NS
+        begun = max(min(starts) // BASE_NS * BASE_NS, self._past_ns - KEPT_HOURS * HOUR_NS)
         return Memory(begun_ns=begun, end_ns=begun, data_ns=begun, fitted_ns=begun)
 
     def _step(self, memory: Memory, stop_ns: int, now_ns: int) -> tuple[Memory, int]:
@@ -176,7 +180,7 @@ class EntityWatch:
         return replace(memory, end_ns=reader.next_data_ns(series, memory.end_ns, until_ns))
 
     def _must_fit(self, memory: Memory) -> bool:
-        if memory.end_ns - memory.begun_ns < DAY_NS:
+        if memory.end_ns < self._past_ns or memory.end_ns - memory.begun_ns < DAY_NS:
             return False
         if memory.end_ns - memory.fitted_ns >= DAY_NS:
             return True
@@ -251,8 +255,6 @@ class EntityWatch:
         row = {slots[key]: vector for key, vector in window.counts.items() if key in slots}
         if row:
             kept.append((end_ns, packed_window(row)))
-        counts = self._due(window, kept)
-        state, verdict = self._judge.advance(memory.state, counts, end_ns)
         memory = replace(memory, end_ns=end_ns)
         if window.has_data:
             hour = (end_ns - 1) // HOUR_NS
@@ -260,6 +262,10 @@ class EntityWatch:
             known = tuple(one for one in hours if one > hour - KEPT_HOURS)
             newest = {**memory.newest, **dict.fromkeys(row, end_ns)}
             memory = replace(memory, data_ns=end_ns, hours=known, newest=newest)
+        if end_ns <= self._past_ns:
+            return memory
+        counts = self._due(window, kept)
+        state, verdict = self._judge.advance(memory.state, counts, end_ns)
         memory = self._noted(memory, state, verdict, notes, end_ns, steps, kept)
         gone = self._gone(memory, notes, window)
         if gone:

@@ -3,6 +3,7 @@
 A base window is closed when every agent that still sends has sent a window that ends a base window
 later. If no agent sends any more, the windows that have arrived are closed. Time then stands still
 for the entity for a day, so that agents that were cut off can still send what they have kept.
+The past windows of a table only teach. While one is being logged, nothing is judged.
 """
 
 import logging
@@ -10,7 +11,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from nilometer.values.clock import Clock
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.edges import ReferenceEdges
@@ -22,6 +24,7 @@ from nilometer_collector.watch.memory import BASE_NS, DAY_NS
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
 GRACE_NS = BASE_NS  # time that agents have to send a window after its end
 SILENT_NS = 2 * BASE_NS  # wall time without a window after which an agent is not waited for
+UPLOAD_NS = 30 * NANOSECONDS  # wall time without a call after which a table was logged
 FARTHEST_BEHIND_NS = 12 * BASE_NS  # lag of an agent that is not waited for
 MOST_LOADED = 64  # entities whose state stays in memory
 
@@ -92,7 +95,7 @@ class Watch:
         now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
         if rule_of(self._rules, entity).watch:
             until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
-            if watch.advance(until_ns, now_ns):
+            if watch.advance(until_ns, now_ns, past_until(heard)):
                 self._wake()
         heard_ns = max((one.received_ns for one in heard), default=now_ns)
         report = watch.report(now_ns, max(heard_ns, self._started_ns))
@@ -135,16 +138,30 @@ def closed_until(heard: Sequence[HeardRecord], judged_ns: int, now_ns: int, star
         now_ns: Wall time now.
         started_ns: Wall time since which this collector listens.
     """
-    if not heard:
+    tables = [one for one in heard if one.agent == TABLES]
+    if any(one.received_ns > now_ns - UPLOAD_NS for one in tables):
         return judged_ns
-    newest_ns = max(one.end_ns for one in heard)
+    agents = [one for one in heard if one.agent != TABLES]
+    if not agents:
+        return max(past_until(heard), judged_ns)
+    newest_ns = max(one.end_ns for one in agents)
     silent_since_ns = now_ns - SILENT_NS
-    sending = [one for one in heard if one.received_ns > silent_since_ns]
+    sending = [one for one in agents if one.received_ns > silent_since_ns]
     behind = judged_ns - FARTHEST_BEHIND_NS
     awaited = [one.end_ns for one in sending if one.end_ns > behind]
     if awaited:
         return max(min(awaited) - GRACE_NS, judged_ns)
     if sending or started_ns > silent_since_ns:
         return judged_ns
-    silent_ns = now_ns - max(*(one.received_ns for one in heard), started_ns)
+    silent_ns = now_ns - max(*(one.received_ns for one in agents), started_ns)
     return newest_ns if silent_ns < DAY_NS else newest_ns + silent_ns
+
+
+def past_until(heard: Sequence[HeardRecord]) -> int:
+    """Return the end of the past windows of tables, Unix nanoseconds; 0 without any.
+
+    Args:
+        heard: How far the windows of each agent, and of tables, have arrived.
+    """
+    tables = (min(one.end_ns, one.received_ns) for one in heard if one.agent == TABLES)
+    return max(tables, default=0)

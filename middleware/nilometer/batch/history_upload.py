@@ -17,11 +17,11 @@ from nilometer.batch.read import table_parts
 from nilometer.profile import FeatureProfile, FeatureSpec, Reference, SummarySample
 from nilometer.values.errors import BatchRejected
 from nilometer.values.privacy import BY_DEFAULT, Disclosure
+from nilometer.values.senders import TABLES
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
 
-AGENT = "nilometer-profile"  # the sender of all tables, which a token's `agents` may name
 MAX_ROWS = 500  # rows in one call
 MAX_BYTES = 1 << 20  # size of the rows in one call
 EPOCH_BYTES = 16
@@ -52,7 +52,7 @@ class CountingRules:
             CollectorUnavailable: If the collector does not answer.
             BatchRejected: If the collector refuses the caller.
         """
-        request = GetPlanRequest(entities=[entity], agent=AGENT)
+        request = GetPlanRequest(entities=[entity], agent=TABLES)
         message = calls.call(calls.stub.GetPlan, request, "request for the plan")
         plan = plan_from_wire(message)
         newest = sorted(plan.references, key=lambda one: one.created_ns, reverse=True)
@@ -140,7 +140,7 @@ def _ship(calls: CollectorCalls, epoch: bytes, batch: list[Row]) -> None:
     Raises:
         BatchRejected: If the collector refuses a row; the others are stored.
     """
-    request = ShipRequest(agent=AGENT, epoch=epoch, oldest_held=batch[0].sequence, rows=batch)
+    request = ShipRequest(agent=TABLES, epoch=epoch, oldest_held=batch[0].sequence, rows=batch)
     reply = calls.call(calls.stub.Ship, request, "samples")
     if reply.rejected:
         summaries = {row.sequence: row.sample.summary for row in batch}

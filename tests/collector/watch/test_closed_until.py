@@ -2,9 +2,10 @@
 
 import pytest
 
+from nilometer.values.senders import TABLES
 from nilometer_collector.store import HeardRecord
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS
-from nilometer_collector.watch.watch import closed_until
+from nilometer_collector.watch.watch import closed_until, past_until
 
 NOW = 1_000_000 * BASE_NS
 JUDGED = NOW - 10 * BASE_NS
@@ -25,10 +26,20 @@ def heard(name: str, end: int, *, ago: int = 0) -> HeardRecord:
         ([heard("a", 1), heard("replays history", 500)], NOW - 2 * BASE_NS),
         ([heard("replays history", 500)], JUDGED),
         ([heard("gone", 4, ago=3), heard("also gone", 6, ago=5)], NOW - 4 * BASE_NS),
+        ([heard("a", 1), heard(TABLES, 8, ago=1)], NOW - 2 * BASE_NS),
+        ([heard("a", 1), heard(TABLES, 8)], JUDGED),
+        ([heard(TABLES, 8, ago=1)], NOW - 8 * BASE_NS),
+        ([heard(TABLES, 12, ago=1)], JUDGED),
     ],
 )
 def test_agents_that_still_send_are_awaited(agents: list[HeardRecord], expected: int) -> None:
     assert closed_until(agents, JUDGED, NOW, 0) == expected
+
+
+def test_windows_of_tables_are_past_up_to_their_arrival() -> None:
+    assert past_until([heard("a", 1)]) == 0
+    assert past_until([heard("a", 1), heard(TABLES, 8)]) == NOW - 8 * BASE_NS
+    assert past_until([heard(TABLES, -300, ago=2)]) == NOW - 2 * BASE_NS
 
 
 def test_a_collector_that_has_just_started_waits_for_its_agents() -> None:

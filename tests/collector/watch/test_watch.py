@@ -11,6 +11,7 @@ from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.profile import pseudonym
 from nilometer.profile.reference import LEARNED
+from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.store import EpisodeRecord, WatchStep, open_store
@@ -18,6 +19,7 @@ from nilometer_collector.store.sqlite.watching import Watching
 from nilometer_collector.testing import ENTITY, a_reference
 from nilometer_collector.watch.memory import BASE_NS
 
+DAYS_OF_TABLE = 9  # from a Monday on, so that a weekend is known
 MEANS = {"input.amount": 0.0, "input.age": 5.0}
 
 
@@ -334,8 +336,7 @@ def test_past_windows_that_arrive_later_teach_before_anything_is_judged(tmp_path
         now_ns, live = traffic.clock.wall_ns, traffic.number
         traffic.agents = ("history",)
         traffic.number = 0
-        for _ in range(round(1.5 * DAY)):
-            traffic.send()
+        traffic.send_all(round(1.5 * DAY))
         traffic.clock.wall_ns, traffic.number, traffic.agents = now_ns, live, ("pod-1",)
         traffic.run(3)
         assert traffic.report.phase == "COARSE"
@@ -343,5 +344,47 @@ def test_past_windows_that_arrive_later_teach_before_anything_is_judged(tmp_path
         traffic.columns["input.amount"] = normal(3.0)
         traffic.run(6)
         assert traffic.statuses == [["ALERTING"]]
+    finally:
+        store.close()
+
+
+def test_a_table_teaches_before_the_first_live_window_and_is_never_judged(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state" / "collector.db", "slack")
+    try:
+        traffic = Traffic(store, agents=(TABLES,))
+        for day in range(2 * DAYS_OF_TABLE):  # halves of days, one of them with an incident
+            traffic.columns["input.amount"] = normal(3.0 if day == 3 else 0.0)
+            traffic.send_all(DAY // 2)
+        traffic.watch.advance()  # the table may still be on its way
+        assert traffic.report.reason is Reason.NO_WINDOW_YET
+        traffic.skip(1)
+        traffic.watch.advance()
+        assert traffic.report.phase == "ACTIVE"
+        traffic.agents = ("pod-1",)
+        traffic.run(4)
+        assert (traffic.report.reason, traffic.statuses) == (Reason.WATCHED, [])
+        assert traffic.report.judged_ns == traffic.window(-2).end_ns
+        traffic.columns["input.amount"] = normal(0.5)
+        traffic.run(6)
+        (episode,) = store.alerts.episodes()
+        assert (episode.summary, traffic.notices) == ("input.amount", 1)
+    finally:
+        store.close()
+
+
+def test_a_table_that_follows_another_is_not_judged_either(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state" / "collector.db", "slack")
+    try:
+        traffic = Traffic(store, agents=(TABLES,))
+        traffic.send_all(round(1.5 * DAY))
+        traffic.skip(1)
+        traffic.watch.advance()
+        assert traffic.report.phase == "COARSE"
+        traffic.columns["input.amount"] = normal(3.0)
+        traffic.send_all(12)
+        traffic.skip(1)
+        traffic.watch.advance()
+        assert traffic.report.judged_ns == traffic.window(-2).end_ns
+        assert traffic.statuses == []
     finally:
         store.close()

@@ -1,0 +1,195 @@
+"""What happened in the demo: the alarms, the messages, and what became of every request."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypedDict
+
+import httpx
+import msgspec
+
+from nilometer.alert.conditions import DEFAULT_ALERTER
+from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
+from nilometer_collector.api.resources.watch import Watches
+from nilometer_collector.demo.model import FEATURES, OUTPUT
+from nilometer_collector.demo.names import ENTITY
+from nilometer_collector.demo.replay import BROKEN_FEATURE
+from nilometer_collector.demo.slack import SlackStandIn
+
+BROKEN_SUMMARY = f"input.{BROKEN_FEATURE}"
+WATCHED = {f"input.{feature}" for feature in FEATURES} | {f"output.{OUTPUT}"}
+MAY_MOVE = {BROKEN_SUMMARY, f"output.{OUTPUT}"}  # the output depends on the broken feature
+MESSAGE_SECONDS = 15.0  # to deliver the messages
+
+
+class Alert(TypedDict):
+    """An episode that opened during the demo. Times are ISO 8601, UTC."""
+
+    entity: str
+    alerter: str
+    summary: str  # the one that moved most
+    parts: list[str]  # all summaries that moved, by name
+    since: str  # estimated start of the drift
+    opened: str  # end of the window that opened the episode
+    closed: str | None
+    comparator: str
+    value: float
+    threshold: float
+    evidence: str
+
+
+class Result(TypedDict):
+    """Result of the demo: counts of requests, alarms, and the status of each summary."""
+
+    observed: int
+    profiled: int
+    stored: int
+    dropped: dict[str, int]
+    alerts: list[Alert]
+    statuses: dict[str, str]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened.
+
+    Attributes:
+        result: Counts, alarms and statuses.
+        phase: Phase of the default alerter.
+        messages: Messages that Slack would show, oldest first.
+    """
+
+    result: Result
+    phase: str
+    messages: list[str]
+
+    def errors(self, break_from: datetime) -> Iterator[str]:
+        """Yield what differs from the expected: nothing is lost, and one alarm names the fault.
+
+        Args:
+            break_from: Time, UTC, from which the feature was broken.
+        """
+        result, alerts = self.result, self.result["alerts"]
+        if sum(result["dropped"].values()) or result["observed"] != result["stored"]:
+            yield "not every request was stored"
+        if self.phase != "ACTIVE":
+            yield f"the alerter is in the phase {self.phase}, although past windows taught it"
+        if len(self.messages) != 1:
+            yield f"{len(self.messages)} messages were sent, not one"
+        if not alerts:
+            yield f"no alarm was raised, although {BROKEN_SUMMARY} was broken"
+        for alert in alerts:
+            yield from _errors_of(alert, break_from)
+        statuses = result["statuses"]
+        moved = {name for alert in alerts for name in alert["parts"]}
+        for name in sorted(moved - MAY_MOVE):
+            yield f"{name} alarmed, and was not broken"
+        for name in sorted(WATCHED - moved):
+            status = statuses.get(name, "missing")
+            if status != "OK":
+                yield f"the status of {name} is {status}, not OK"
+
+    def sentences(self, break_from: datetime) -> Iterator[str]:
+        """Yield what happened, line by line.
+
+        Args:
+            break_from: Time, UTC, from which the feature was broken.
+        """
+        result = self.result
+        lost = sum(result["dropped"].values())
+        yield (
+            f"\n{result['observed']} requests observed = {result['stored']} stored + {lost} dropped, "
+            f"in {result['seconds']} s."
+        )
+        for alert in result["alerts"]:
+            yield f"\nALARM: {alert['evidence']}"
+            others = [name for name in alert["parts"] if name != alert["summary"]]
+            moved = f" {', '.join(others)} moved with it." if others else ""
+            yield (
+                f"{alert['summary']} leads it.{moved} It opened with the window that ended on "
+                f"{_readable(datetime.fromisoformat(alert['opened']))}. The fault began with the "
+                f"flights of {break_from:%Y-%m-%d}."
+            )
+        quiet = [name for name in sorted(WATCHED) if result["statuses"].get(name) == "OK"]
+        yield f"Quiet: {', '.join(quiet)}."
+        for message in self.messages:
+            yield f"\nThe message to Slack:\n  {message}"
+        for error in self.errors(break_from):
+            yield f"\nERROR: {error}."
+
+
+def read_outcome(page: str, observed: int, slack: SlackStandIn, seconds: float) -> Outcome:
+    """Read the outcome from the collector, after it has sent its messages.
+
+    Args:
+        page: URL of the collector.
+        observed: Number of requests that were answered.
+        slack: Receiver of the messages.
+        seconds: Duration of the demo.
+    """
+    of_entity = {"entity": ENTITY}
+    with httpx.Client(base_url=f"{page}/api/v1", trust_env=False) as client:
+        samples = client.get("/samples", params={**of_entity, "summary": "service"}).json()
+        answer = client.get("/episodes", params=of_entity).content
+        episodes = msgspec.json.decode(answer, type=Episodes).episodes
+        answer = client.get("/watch", params=of_entity).content
+        (watched,) = msgspec.json.decode(answer, type=Watches).entities
+    dropped: dict[str, int] = {}
+    profiled = stored = 0
+    for sample in samples["samples"]:
+        coverage = sample["coverage"]
+        profiled += coverage["profiled"]
+        stored += coverage["seen"] - sum(coverage["dropped"].values())
+        for reason, count in coverage["dropped"].items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    changes = sum(len(episode.history) for episode in episodes)
+    deadline = time.monotonic() + MESSAGE_SECONDS
+    while len(slack.messages) < changes and time.monotonic() < deadline:
+        time.sleep(0.05)
+    result: Result = {
+        "observed": observed,
+        "profiled": profiled,
+        "stored": stored,
+        "dropped": dropped,
+        "alerts": [_alert(episode) for episode in episodes],
+        "statuses": {one.summary: one.status for one in watched.summaries},
+        "seconds": round(seconds, 1),
+    }
+    return Outcome(result=result, phase=watched.phase, messages=list(slack.messages))
+
+
+def _errors_of(alert: Alert, break_from: datetime) -> Iterator[str]:
+    """Yield how *alert* differs from the one that is expected."""
+    summary = alert["summary"]
+    if alert["alerter"] != DEFAULT_ALERTER or summary != BROKEN_SUMMARY:
+        yield f"{summary} alarmed, and was not broken"
+    if datetime.fromisoformat(alert["opened"]) <= break_from:
+        yield f"{summary} alarmed before the fault"
+    if alert["closed"] is not None:
+        yield f"the alarm of {summary} ended, although the fault remains"
+
+
+def _alert(episode: EpisodeView) -> Alert:
+    return {
+        "entity": episode.entity,
+        "alerter": episode.alerter,
+        "summary": episode.summary,
+        "parts": sorted({part.summary for part in episode.parts}),
+        "since": _time(episode.breached_since).isoformat(),
+        "opened": _time(episode.opened).isoformat(),
+        "closed": None if episode.closed is None else _time(episode.closed).isoformat(),
+        "comparator": episode.comparator,
+        "value": episode.value,
+        "threshold": episode.threshold,
+        "evidence": episode.evidence,
+    }
+
+
+def _time(unix: float) -> datetime:
+    return datetime.fromtimestamp(unix, UTC)
+
+
+def _readable(at: datetime) -> str:
+    return f"{at:%Y-%m-%d at %H:%M} UTC"
