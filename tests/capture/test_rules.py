@@ -94,8 +94,8 @@ def test_a_text_that_is_no_rule_stops_the_start() -> None:
         NilometerMiddleware(echo, entity="tested", exclude=["healthz"])
     with pytest.raises(ConfigError, match=r"include = 'x=y'"):
         NilometerMiddleware(echo, entity="tested", include=["x=y"])
-    with pytest.raises(ConfigError, match=r"labels\.v = '\{modle\}'"):
-        NilometerMiddleware(echo, entity="{model}", labels={"v": "{modle}"})
+    with pytest.raises(ConfigError, match=r"labels\.v = '\{modol\}'"):
+        NilometerMiddleware(echo, entity="{model}", labels={"v": "{modol}"})
 
 
 def test_grpc_methods_are_excluded_by_name() -> None:

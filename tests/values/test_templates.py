@@ -12,7 +12,7 @@ def test_a_template_asks_for_names_in_braces() -> None:
     assert filled("{model}:{version}:{other}", values) == "credit:absent:{other}"
 
 
-@pytest.mark.parametrize("text", ["{modle}", "{model}{Version}"])
+@pytest.mark.parametrize("text", ["{modol}", "{model}{Version}"])
 def test_an_unknown_name_is_refused(text: str) -> None:
     with pytest.raises(ConfigError, match=r"labels\.v"):
         checked(text, "labels.v")
@@ -23,7 +23,7 @@ def test_an_entity_is_a_name_or_a_template_of_one(entity: str) -> None:
     assert entity_or_template(entity) == entity
 
 
-@pytest.mark.parametrize("entity", ["", "a b", "{model} b", "{modle}", "-{model}"])
+@pytest.mark.parametrize("entity", ["", "a b", "{model} b", "{modol}", "-{model}"])
 def test_an_entity_that_is_neither_is_refused(entity: str) -> None:
     with pytest.raises(ConfigError):
         entity_or_template(entity)
