@@ -274,8 +274,8 @@ class Profiling:
         for kind, rows in by_route(parts, FEWEST_ALIKE):
             alike = None if kind is None else (yield from self._reader.read(kind, rows))
             found.append((alike, rows if alike or kind is None else whole(rows)))
-        alikes = [alike for alike, _ in found if alike is not None]
-        if not alikes or not self._names.settle_at_once(one.sides for one in alikes if one.sides):
+        kinds = [alike for alike, _ in found if alike is not None]
+        if not kinds or not self._names.settle_at_once(one.sides for one in kinds if one.sides):
             return False
         for alike, rows in found:
             if alike is None:

@@ -120,7 +120,7 @@ def test_profiles_that_a_worker_made_name_their_entity() -> None:
     made = Batch(worker=b"w", sequence=1, entity="{model}", partials=[b"p"])
     assert "entity" in problem_of(made)
     assert problem_of(msgspec.structs.replace(made, partials=[])) == ""
-    assert "entity" in problem_of(msgspec.structs.replace(made, partials=[], entity="{modle}"))
+    assert "entity" in problem_of(msgspec.structs.replace(made, partials=[], entity="{modol}"))
     many = msgspec.structs.replace(made, partials=[], include=["GET"] * 257)
     assert problem_of(many) == "257 rules in include: at most 256"
 

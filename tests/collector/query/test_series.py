@@ -260,7 +260,7 @@ def test_samples_and_bytes_are_counted_before_they_are_read(
     ("asked", "reason"),
     [
         ({"entity": "frauds", "summary": "input.amount"}, "no data"),
-        ({"entity": ENTITY, "summary": "input.amont"}, "did you mean 'input.amount'"),
+        ({"entity": ENTITY, "summary": "input.amuont"}, "did you mean 'input.amount'"),
         ({"entity": ENTITY, "summary": ["input.amount", "x*"]}, "no summary 'x\\*'"),
         ({**AMOUNT, "reference": "trained"}, "no reference 'trained'"),
     ],
