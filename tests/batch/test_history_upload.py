@@ -1,6 +1,8 @@
 """Past windows are logged to a collector once, however often and however far."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from nilometer.batch.history_upload import log_history
 from nilometer.batch.reference_upload import put_reference
 from nilometer.commands.cli import main
 from nilometer.values.errors import BatchRejected
+from nilometer.values.senders import TABLES
 from nilometer_collector.testing import ENTITY, Running, running
 
 OPTIONS = HistoryOptions(entity=ENTITY, time_column="at", window_seconds=300)
@@ -73,6 +76,15 @@ def test_all_windows_are_stored_in_event_time(
     assert (counts.rows, counts.windows, counts.untimed) == (ROWS, 120, 0)
     assert told
     assert told == sorted(told)
+
+
+def test_the_default_alerter_knows_that_a_table_sent_them(
+    served: Running, path: Path, calls: CollectorCalls, tmp_path: Path
+) -> None:
+    counts = log_history(path, OPTIONS, calls, nothing)
+    with closing(sqlite3.connect(tmp_path / "collector.db")) as database:
+        heard = database.execute("SELECT entity, agent, end_ns FROM heard").fetchall()
+    assert heard == [(ENTITY, TABLES, counts.last_ns)]
     assert seen(served) == [25] * 120
     (first, *_) = served.get("samples", entity=ENTITY, summary="input.amount")["samples"]
     assert (first["window_start"], first["window_end"]) == (
