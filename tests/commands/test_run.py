@@ -77,7 +77,8 @@ NEEDS = {
     "uwsgi": "pyuwsgi",
 }
 # Servers that a signal ends at once, with what was observed in the last `flush_seconds`.
-ENDS_AT_ONCE = {"waitress", "uvicorn-wsgi"}
+# uWSGI ends Python in a signal handler, which does not always succeed (docs/capture.md).
+ENDS_AT_ONCE = {"waitress", "uvicorn-wsgi", "uwsgi"}
 
 # A worker of these servers loses a SIGTERM that comes before it serves: the line that it writes then.
 SERVES = {"gunicorn-asgi": "ASGI server listening", "granian": "Started worker-"}

@@ -35,7 +35,7 @@ MAX_BATCHES = 640  # batches in the file at once; further ones are not listed
 MAX_ENDS = 255
 CLOSING = 2**64 - 1  # instead of a sequence: the entry is a window that is being closed
 
-# A batch: its worker, padded with zeros, its sequence, its ends, and whether it is in work.
+# One batch: worker, padded with zeros; sequence; agents that ended with it; 1 if it is in work.
 _SLOT = struct.Struct(f"<{MAX_WORKER_BYTES}sQBB6x")
 
 _Key: TypeAlias = tuple[bytes, int]  # worker, padded with zeros, and sequence

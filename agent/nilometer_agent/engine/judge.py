@@ -145,7 +145,7 @@ def _attempt(key: WindowKey, make: Callable[P, T], *args: P.args, **kwargs: P.kw
 
 
 def _coarsened_all(merged: MergedWindow, plan: ActivePlan) -> list[SummarySample]:
-    """Coarsen every sample, because its profiles may be older than the setting."""
+    """Apply the privacy setting to every sample: its profiles may have been made before it changed."""
     found: list[SummarySample] = []
     for sample in merged.samples:
         told = _attempt(merged.key, coarsened, sample, plan)

@@ -48,8 +48,8 @@ UNREADABLE = (
 log = logging.getLogger("nilometer.agent")
 
 Acknowledge = Callable[[int], None]
-# Entity, labels of the server, worker, labels of the place, predictions of this place, and facts that
-# each of their streams tells.
+# Arguments: entity, labels of the server, worker, labels of the observations, observations, and the facts
+# that all their streams share.
 OnObserved = Callable[[str, Labels, bytes, Labels, Sequence[Observation], StreamFacts], None]
 OnCost = Callable[[str, Labels, bytes, Cost], None]
 

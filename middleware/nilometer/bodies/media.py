@@ -4,7 +4,7 @@ import re
 from functools import lru_cache
 
 _CHARSET = re.compile(r";\s*charset\s*=\s*\"?([\w.:-]+)\"?", re.IGNORECASE)
-# Encodings of text that real clients declare beside UTF-8. JSON in UTF-16 needs no declaration.
+# Text encodings other than UTF-8 that clients declare. JSON in UTF-16 is found without a declaration.
 _CHARSETS = frozenset(
     {"iso-8859-1", "latin-1", "latin1", "iso-8859-15", "windows-1252", "cp1252", "utf-16"}
 )

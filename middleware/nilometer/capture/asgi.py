@@ -153,7 +153,7 @@ class NilometerMiddleware(Observer):
                     worker.in_flight -= 1
                 if raised is not None:
                     outcome = ended_by(raised, exchange, _CANCELLED)
-                    raised = None  # a cycle of this frame and the exception's traceback
+                    raised = None  # breaks the cycle of this frame and the exception's traceback
                 if exchange.finished:
                     latency = exchange.latest - started
                     if not outcome:
@@ -291,7 +291,7 @@ class NilometerMiddleware(Observer):
                     connection.end(raised, route)
             except Exception as error:  # monitoring must never fail a prediction
                 worker.note(error, lost=1)
-            raised = None  # a cycle of this frame and the exception's traceback
+            raised = None  # breaks the cycle of this frame and the exception's traceback
 
     def _counts(self, scope: Scope, path: str) -> bool:
         """Return whether this middleware counts a WebSocket, and no other one around it."""

@@ -256,7 +256,7 @@ class More:
         stream: Chunks of a response in several chunks; else None.
         left: Whether the client disconnected before the response was complete.
         line: Method and path of the request, if inner middlewares may look for it; else None.
-        new_id: Header to add to the response; None without the setting.
+        new_id: Header with the prediction id to add to the response; None without the setting.
         route: Template of the route, if a setting asks for it; else empty.
     """
 

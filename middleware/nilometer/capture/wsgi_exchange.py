@@ -37,7 +37,7 @@ class WsgiExchange(Exchange):
         path: Path of the request.
         headers: Headers of the request that are recorded.
         length: Content length of the response in bytes; -1 without one.
-        position: Place of the next read in the request's body; -1 if the application did not seek.
+        position: Byte offset of the next read in the request's body; -1 before any seek.
         previous: Exchange or call around this one in the same context.
         in_flight: Number of requests in progress at the start, this one included.
         arrival_ns: Start of the request, in Unix nanoseconds.

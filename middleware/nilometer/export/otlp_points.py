@@ -111,7 +111,7 @@ def _histogram_point(
         start_time_unix_nano=since_ns,
         time_unix_nano=now_ns,
         count=histogram.count,
-        sum=point.value.sum,  # type: ignore[arg-type]  # OTLP leaves it out with negative values
+        sum=point.value.sum,  # type: ignore[arg-type]  # None with negative values: OTLP has no sum then
         scale=histogram.scale,
         zero_count=histogram.zero_count,
         positive=otel.Buckets(positive.offset, list(positive.counts)),

@@ -21,7 +21,7 @@ MAX_ROUTES = 1024  # routes of one entity whose predictions are remembered
 LOGGED = "POST"  # method of what a logger reports, without a path
 _NEVER = frozenset({"OPTIONS", "HEAD", "TRACE", "CONNECT"})  # methods that ask for no prediction
 
-VARIABLE = "{}"  # in place of a part of a path that looks like a value
+VARIABLE = "{}"  # replaces each segment of a path that looks like a value
 # Bodies that a decoder may take, but that cannot be looked into.
 _CLOSED = frozenset(
     reason.value

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 DENSITY = 1.25  # cells per unit of compression
 BESIDE = (-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0)  # starts of finer cells, in cells
-SHARED = 1.2  # mean observations per value above which values count as repeating
+SHARED = 1.2  # from this mean number of observations per value, values count as repeating
 APART_FROM = 1000  # an atom with one observation in this number has its own centroid
 MAX_APART = 200  # largest number of such atoms; the heaviest are chosen
 MAX_WALLS = 4  # number of heaviest atoms that have finer cells beside them

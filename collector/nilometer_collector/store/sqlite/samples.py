@@ -62,7 +62,7 @@ class Samples:
     def add(
         self, rows: Sequence[tuple[int, SampleRow]], stream: int, received_ns: int
     ) -> list[Added]:
-        """Store *rows*, each with its sequence, inside a transaction; count them in their series."""
+        """Store *rows*, each with its sequence, and update their series. The caller holds a transaction."""
         added = []
         for sequence, row in rows:
             sample, window = row.sample, row.sample.window

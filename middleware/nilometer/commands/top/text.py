@@ -149,7 +149,7 @@ def size(value: float | None) -> str:
 
 
 def trend(values: list[float | None], columns: int) -> str:
-    """Return the newest of *values* as bars, the newest last; a gap for a missing value."""
+    """Return a bar chart of the last *columns* values, oldest first; a missing value is a space."""
     newest = values[-columns:] if columns > 0 else []
     top = max((value for value in newest if value is not None), default=0.0)
     bars = [
