@@ -77,8 +77,7 @@ NEEDS = {
     "uwsgi": "pyuwsgi",
 }
 # Servers that a signal ends at once, with what was observed in the last `flush_seconds`.
-# uWSGI ends Python in a signal handler, which does not always succeed (docs/capture.md).
-ENDS_AT_ONCE = {"waitress", "uvicorn-wsgi", "uwsgi"}
+ENDS_AT_ONCE = {"waitress", "uvicorn-wsgi"}
 
 # A worker of these servers loses a SIGTERM that comes before it serves: the line that it writes then.
 SERVES = {"gunicorn-asgi": "ASGI server listening", "granian": "Started worker-"}
