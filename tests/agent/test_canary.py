@@ -30,7 +30,7 @@ Place = Literal["agent", "process"]
 
 ENTITY = "watched"
 REQUESTS = 400
-LONG = 31873  # characters of the one long text
+LONG = 212_873  # characters of the one long text; no id of a process is as large by default
 
 CANARIES: dict[str, Canary] = {
     "largest": 7310529.481634,
@@ -106,7 +106,7 @@ def rows() -> Iterator[dict[str, object]]:
             case 105:
                 row["score"] = CANARIES["score"]
             case 106:
-                row["note"] = (f"{CANARIES['long text']} " * 2000)[:LONG]
+                row["note"] = (f"{CANARIES['long text']} " * 10_000)[:LONG]
             case 107 | 108 | 109:
                 row[f"{CANARIES['key']}"] = 1.0
                 row["country"] = CANARIES["category"]

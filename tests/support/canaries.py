@@ -25,6 +25,7 @@ NARROW = 0.01  # relative width of such a bucket
 COMPRESSED = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
 ZSTD = b"\x28\xb5\x2f\xfd"
 TOKEN = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
+SHORTEST = 6  # bytes of a form; three of a varint stand in a megabyte of digests by chance
 
 
 def forms_of(canary: Canary) -> set[bytes]:
@@ -40,7 +41,7 @@ def forms_of(canary: Canary) -> set[bytes]:
         forms |= {_varint(whole), _varint(whole << 1), struct.pack("<q", whole)}
     (bits,) = ordered_bits(np.array([canary])).tolist()
     forms |= {varints(np.array([bits >> dropped], dtype=np.uint64)) for dropped in range(20)}
-    return forms
+    return {form for form in forms if len(form) >= SHORTEST}
 
 
 def _varint(value: int) -> bytes:
