@@ -124,13 +124,9 @@ def segments_by_entities(draw: random.Random) -> Iterator[Sent]:
 
 
 def labels_by_lengths(draw: random.Random) -> Iterator[Sent]:
-    for _ in range(40):
-        yield Sent(
-            [
-                one(b'{"a": 1}', labels={f"l{k}": f"{draw.getrandbits(99)}" * 8 for k in range(60)})
-                for _ in range(64)
-            ]
-        )
+    for count in (60, 8) * 5:  # more text than a label set may have, and nearly as much
+        sets = ({f"l{k}": f"{draw.getrandbits(99)}" * 8 for k in range(count)} for _ in range(64))
+        yield Sent([one(b'{"a": 1}', labels=labels) for labels in sets])
 
 
 def entities_by_features(_: random.Random) -> Iterator[Sent]:

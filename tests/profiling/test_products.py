@@ -26,6 +26,7 @@ from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import Role
 from nilometer.values.labels import Labels
 from nilometer.values.steps import finished
+from nilometer.wire.samples import sample_to_bytes
 
 MINUTE = 60 * 10**9
 START = 1_700_000_040 * 10**9
@@ -301,6 +302,33 @@ def test_the_label_sets_of_windows_are_known_by_hashes_only_between_two_commits(
     profiled = profiling(segments=Segments.of({"s": "input.s"}))
     profiled.observe([observation(b'{"s": 1}', minute=at) for at in range(100)])
     assert len(profiled._label_sets._sets) <= MAX_OPEN_WINDOWS
+
+
+def test_features_times_the_text_of_labels_are_within_the_budget() -> None:
+    profiled = profiling(4 * MIB)
+    labels = [{f"l{at}": f"{number} {'x' * 200}" for at in range(8)} for number in range(16)]
+    bodies = [observation(keys(100)) for _ in labels]
+    given = [
+        msgspec.structs.replace(one, labels=own) for one, own in zip(bodies, labels, strict=True)
+    ]
+    profiled.observe(given)
+    profiled.settle()
+    assert profiled.budget.held <= 4 * MIB
+    parts = samples(profiled)
+    told = seen(parts)
+    assert sum(told.values()) == 16
+    assert told["profiled"] >= 2
+    assert told["too_large"] >= 8  # without the text of the labels, 10 of them have room
+    assert sum(len(sample_to_bytes(one)) for one in parts) < 4 * MIB
+
+
+def test_a_label_set_of_much_text_shares_the_overflow_set() -> None:
+    sets = LabelSets(Labels.of(zone="a"), 3)
+    fits = {f"k{at}": "x" * 254 for at in range(8)}
+    assert sets.get(fits).as_dict() == {**fits, "zone": "a"}
+    overflow = {"nilometer_overflow": "true", "zone": "a"}
+    assert sets.get({**fits, "k0": "x" * 255}).as_dict() == overflow
+    assert len(sets) == 2
 
 
 def test_values_of_the_models_own_code_are_bounded() -> None:

@@ -7,6 +7,7 @@ before it is allocated. Data that does not fit is dropped and counted as ``too_l
 
 from nilometer.profile.recorder import MISSING_BYTES, RECORDER_BYTES
 from nilometer.profiling.observation import Observation
+from nilometer.values.labels import Labels
 
 MAX_HELD_BYTES = 32 << 20
 WAITING_SHARE = 0.25  # share of the budget for cells that wait to be profiled together
@@ -16,6 +17,7 @@ PROFILE_BYTES = 6144  # memory of an open profile, with its service profile and 
 SERVED_BYTES = 256  # memory per request beside its columns: its time and sizes
 
 _VALUES_WEIGHT = 64  # largest ratio of Python objects to MessagePack, in bytes per byte
+_TEXT_COPIES = 3  # of the labels: in the sample's message, its bytes, and the delta
 _KEPT_BYTES, _NAME_BYTES, _SET_BYTES = 8192, 160, 64  # memory per idle profiling, name, label set
 
 
@@ -107,6 +109,10 @@ def kept_bytes(names: int, label_sets: int) -> int:
     return _KEPT_BYTES + _NAME_BYTES * names + _SET_BYTES * label_sets
 
 
-def recorders_bytes(present: int, absent: int) -> int:
-    """Return the memory of new recorders for *present* and *absent* columns, in bytes."""
-    return RECORDER_BYTES * present + MISSING_BYTES * absent
+def recorders_bytes(present: int, absent: int, labels: Labels) -> int:
+    """Return the memory of new recorders for *present* and *absent* columns, in bytes.
+
+    The sample of each column carries the text of its *labels*.
+    """
+    text = _TEXT_COPIES * labels.text_bytes
+    return (RECORDER_BYTES + text) * present + (MISSING_BYTES + text) * absent

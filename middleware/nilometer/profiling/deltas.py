@@ -173,7 +173,8 @@ class Deltas:
     ) -> bool:
         """Charge the recorders that these columns need; return whether the budget has room."""
         known = profile.features.keys()
-        fresh = recorders_bytes(len(found.keys() - known), len(absent.keys() - known))
+        more, less = len(found.keys() - known), len(absent.keys() - known)
+        fresh = recorders_bytes(more, less, profile.labels)
         return self._budget.take(fresh)
 
     def _miss(self, profile: Profile, summary: str, rows: int) -> None:

@@ -14,7 +14,14 @@ from nilometer.decode.columns import Column, Side
 from nilometer.profiling.observation import Observation
 from nilometer.values.entity import Role
 from nilometer.values.errors import ConfigError
-from nilometer.values.labels import KEY, MAX_VALUE_BYTES, OVERFLOW_KEY, Labels
+from nilometer.values.labels import (
+    KEY,
+    MAX_SET_BYTES,
+    MAX_VALUE_BYTES,
+    OVERFLOW_KEY,
+    Labels,
+    text_bytes,
+)
 from nilometer.values.window import Window
 
 MAX_LABEL_SETS = 2000  # per entity and window; later label sets share the overflow set
@@ -119,12 +126,16 @@ class LabelSets:
         self._known = {(): self._base}
 
     def get(self, found: Mapping[str, str]) -> Labels:
-        """Return the base labels with *found* added, or the overflow set beyond the limit."""
+        """Return the base labels with *found* added, or the overflow set beyond a limit.
+
+        The limits are the number of distinct sets, and `MAX_SET_BYTES` of *found*.
+        """
         key = tuple(sorted(found.items()))
         labels = self._known.get(key)
         if labels is None:
             place = hash(key)
-            if len(self._seen) >= self._most and place not in self._seen:
+            is_one_more = len(self._seen) >= self._most and place not in self._seen
+            if is_one_more or text_bytes(key) > MAX_SET_BYTES:
                 return self._overflow
             self._seen.add(place)
             labels = Labels.of({**found, **self._base.as_dict()})

@@ -83,7 +83,7 @@ class Waiting:
         found = self._parts.get(key)
         if found is None and self._budget.take(PROFILE_BYTES):
             found = self._parts[key] = Gathered()
-            self.weight.expect(recorders_bytes(self._deltas.names or FIRST_NAMES, 0))
+            self.weight.expect(recorders_bytes(self._deltas.names or FIRST_NAMES, 0, labels))
             self.booked_ns = window.start_ns
         if found is not None:
             self._latest = key, found

@@ -9,6 +9,7 @@ from nilometer.values.errors import ConfigError
 
 KEY = re.compile(r"[a-z][a-z0-9_]{0,62}")
 MAX_VALUE_BYTES = 256  # UTF-8 bytes of a value; a longer one is data, not a label
+MAX_SET_BYTES = 2048  # UTF-8 bytes of the keys and values that one request may add to its labels
 OVERFLOW_KEY = "nilometer_overflow"
 
 
@@ -54,8 +55,18 @@ class Labels:
     def __len__(self) -> int:
         return len(self.pairs)
 
+    @property
+    def text_bytes(self) -> int:
+        """UTF-8 bytes of all keys and values."""
+        return text_bytes(self.pairs)
+
     def __str__(self) -> str:
         return ",".join(f"{key}={value}" for key, value in self.pairs)
+
+
+def text_bytes(pairs: Iterable[tuple[str, str]]) -> int:
+    """Return the UTF-8 bytes of all keys and values."""
+    return sum(len(key) + len(value.encode("utf-8", "replace")) for key, value in pairs)
 
 
 Pairs: TypeAlias = Iterable[tuple[str, str]]  # of keys and values; a key may repeat
