@@ -206,7 +206,11 @@ class WsgiExchange(Exchange):
                     or (type(wrapper) is type and not isinstance(result, wrapper))
                     or not _is_file(result, wrapper)
                 ):
-                    return form(result, self)
+                    body = form()
+                    body.nilometer_body = result
+                    body.nilometer_exchange = self
+                    body.nilometer_iterator = None
+                    return body
                 self._note_file(result)
                 self._complete()
             elif isinstance(result, (list, tuple, bytes)):
