@@ -499,7 +499,7 @@ def test_no_request_keeps_its_exchange_alive(monkeypatch: pytest.MonkeyPatch) ->
     kept: list[Any] = []
 
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
-        kept.append(weakref.ref(environ["wsgi.input"].nilometer_stream))
+        kept.append(weakref.ref(environ["wsgi.input"].nilometer_reader.stream))
         return echo(environ, start_response)
 
     watched = Watched(app, monkeypatch)

@@ -399,7 +399,7 @@ def test_the_watch_goes_in_our_code_alone(monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.may_block
 @pytest.mark.usefixtures("no_thread")
-@pytest.mark.parametrize("point", ["Stopwatch", "random"])
+@pytest.mark.parametrize("point", ["Stopwatch", "Exchange.sample"])
 def test_a_fault_of_the_budget_is_no_fault_of_the_request(
     monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:

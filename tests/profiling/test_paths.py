@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from nilometer.commands.decoded_traffic import observation_of
 from nilometer.commands.traffic_files import Exchange, read
 from nilometer.profile import FeatureProfile
 from nilometer.profiling.alike import AlikeReader
@@ -24,25 +25,9 @@ COUNT = FEWEST_ALIKE
 DECODE = Path(__file__).parents[1] / "decode"
 
 
-def observation(exchange: Exchange, at: int) -> Observation:
-    request, response = exchange.request, exchange.response
-    return Observation(
-        arrival_ns=START + at,
-        latency=0.25,
-        status=exchange.status,
-        outcome=exchange.outcome.value,
-        method=exchange.method,
-        path=exchange.path,
-        request_size=len(request.body or b""),
-        response_size=len(response.body or b""),
-        request_type=request.content_type,
-        request_encoding=request.content_encoding,
-        response_type=response.content_type,
-        response_encoding=response.content_encoding,
-        request_body=request.body,
-        response_body=response.body,
-        query=exchange.query,
-    )
+def alike(exchange: Exchange) -> list[Observation]:
+    """As many observations of *exchange* as the fast path takes."""
+    return [observation_of(exchange, START + at, 0.25) for at in range(COUNT)]
 
 
 def figures(profiling: Profiling) -> list[Any]:
@@ -81,7 +66,7 @@ EXCHANGES = {
 
 @pytest.mark.parametrize("case", EXCHANGES)
 def test_both_paths_agree_on_real_traffic(case: str) -> None:
-    same_by_both_paths([observation(EXCHANGES[case], at) for at in range(COUNT)])
+    same_by_both_paths(alike(EXCHANGES[case]))
 
 
 @pytest.mark.parametrize(
@@ -147,5 +132,5 @@ def test_the_fast_path_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AlikeReader, "read", noted)
     for case in ("json_no_ct", "booleans_text", "unicode_keys"):
         taken.clear()
-        same_by_both_paths([observation(EXCHANGES[f"wild-{case}"], at) for at in range(COUNT)])
+        same_by_both_paths(alike(EXCHANGES[f"wild-{case}"]))
         assert taken[-1]

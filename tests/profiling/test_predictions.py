@@ -182,6 +182,22 @@ def test_bodies_decoded_in_one_pass_make_a_route_known_too() -> None:
     assert service(profiled).coverage == Coverage(undecodable={"malformed": 1})
 
 
+@pytest.mark.parametrize("reader", [1, FEWEST_ALIKE])
+def test_a_body_that_the_application_did_not_read_is_one_if_the_answer_has_rows(
+    reader: int,
+) -> None:
+    unread = observation(response={"score": 0.5}, request_type="application/json")
+    without_body = observation("POST", "/reload", response={"ok": True})
+    listed = observation("GET", "/models", response=[{"name": "m"}], request_type="text/plain")
+    found = profiling()
+    for one in (unread, without_body, listed):
+        found.observe_packed(pack([one] * reader))
+    sample = service(found)
+    assert sample.coverage.profiled == reader
+    assert sample.coverage.undecodable == {"not_inference": 2 * reader}
+    assert sample.coverage.lost_inputs == {"empty": reader}
+
+
 def test_a_route_of_paths_with_values_is_one_route() -> None:
     assert route_of("/customers/81231/score") == route_of("/customers/7/score")
     profiled = profiling()

@@ -1,12 +1,14 @@
 """Times of tokens are those of the frames that have them, and errors in streams are failures."""
 
+import gzip
 import struct
+import sys
 import zlib
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 import pytest
-from support.dialects import CHAT, DIALECTS, DONE, SSE, Dialect, event
+from support.dialects import CHAT, DIALECTS, DONE, GEMINI_LIST, SSE, Dialect, event
 
 from nilometer.decode.compressed_places import decoded_places
 from nilometer.profile import ServiceProfile
@@ -19,6 +21,7 @@ MINUTE = 60 * 1_000_000_000
 START = 1_700_000_000 * 1_000_000_000
 FIRST_BYTE = 0.25
 GAP = 0.5
+Pack: TypeAlias = Callable[[Sequence[bytes]], list[bytes]]  # compresses each frame by itself
 ALL = pytest.mark.parametrize("dialect", DIALECTS.values(), ids=DIALECTS)
 
 
@@ -123,25 +126,81 @@ def test_of_a_stream_over_the_cap_the_times_are_the_same(dialect: Dialect) -> No
     assert times(service_of(ends)) == pytest.approx(whole)
 
 
-@pytest.mark.parametrize(("bits", "encoding"), [(31, "gzip"), (15, "deflate")])
-@ALL
+def test_each_item_of_a_list_has_the_time_of_its_message() -> None:
+    service = service_of(streamed(GEMINI_LIST.frames, GEMINI_LIST.media))
+    assert times(service) == pytest.approx(expected(GEMINI_LIST))
+    cut = [part for one in GEMINI_LIST.frames for part in (one[:5], one[5:])]
+    doubled = times(service_of(streamed(cut, GEMINI_LIST.media)))
+    assert doubled[0] == pytest.approx(2 * (expected(GEMINI_LIST)[0] - FIRST_BYTE) + 0.75)
+
+
+def zlib_of(bits: int) -> Pack:
+    def pack(frames: Sequence[bytes]) -> list[bytes]:
+        packer = zlib.compressobj(wbits=bits)
+        messages = [packer.compress(one) + packer.flush(zlib.Z_SYNC_FLUSH) for one in frames]
+        return [*messages[:-1], messages[-1] + packer.flush()]
+
+    return pack
+
+
+def brotli_of(frames: Sequence[bytes]) -> list[bytes]:
+    packer = pytest.importorskip("brotli", reason="brotli is not installed").Compressor()
+    messages = [packer.process(one) + packer.flush() for one in frames]
+    return [*messages[:-1], messages[-1] + packer.finish()]
+
+
+def zstd_of(frames: Sequence[bytes]) -> list[bytes]:
+    packer = zstd().ZstdCompressor()
+    messages = [packer.compress(one, packer.FLUSH_BLOCK) for one in frames]
+    return [*messages[:-1], messages[-1] + packer.flush()]
+
+
+def members_of(frames: Sequence[bytes]) -> list[bytes]:
+    return [*map(gzip.compress, frames)]
+
+
+def zstd_frames_of(frames: Sequence[bytes]) -> list[bytes]:
+    return [*map(zstd().compress, frames)]
+
+
+def zstd() -> Any:
+    name = "compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd"
+    return pytest.importorskip(name, reason="zstd is not installed")
+
+
+PACKED: dict[str, tuple[str, Pack]] = {
+    "gzip": ("gzip", zlib_of(31)),
+    "gzip members": ("gzip", members_of),
+    "zlib": ("deflate", zlib_of(15)),
+    "raw deflate": ("deflate", zlib_of(-15)),
+    "brotli": ("br", brotli_of),
+    "zstd": ("zstd", zstd_of),
+    "zstd frames": ("zstd", zstd_frames_of),
+}
+
+
+@pytest.mark.parametrize(("encoding", "pack"), PACKED.values(), ids=PACKED)
+@pytest.mark.parametrize("dialect", [*DIALECTS.values(), GEMINI_LIST], ids=[*DIALECTS, "list"])
 def test_of_a_compressed_stream_a_frame_has_the_time_of_what_a_reader_can_decode(
-    dialect: Dialect, bits: int, encoding: str
+    dialect: Dialect, encoding: str, pack: Pack
 ) -> None:
-    packer = zlib.compressobj(wbits=bits)
-    messages = [packer.compress(one) + packer.flush(zlib.Z_SYNC_FLUSH) for one in dialect.frames]
-    messages[-1] += packer.flush()
+    messages = pack(dialect.frames)
     service = service_of(streamed(messages, dialect.media, response_encoding=encoding))
     assert times(service) == pytest.approx(expected(dialect))
 
 
-def test_a_compressed_stream_that_is_damaged_or_grows_has_no_times() -> None:
-    bomb = zlib.compress(bytes(64 << 20))
-    half = len(bomb) // 2
-    assert decoded_places(bomb, "deflate", [half, len(bomb)]) is None
-    assert decoded_places(b"no zlib at all", "gzip", [7, 14]) is None
-    assert decoded_places(zlib.compress(b"x"), "br", [5, 9]) is None
-    assert decoded_places(zlib.compress(b"x" * 9), "Deflate", [2, 50]) == [0, 9]
+@pytest.mark.parametrize(("encoding", "pack"), PACKED.values(), ids=PACKED)
+def test_a_compressed_stream_that_grows_has_no_times(encoding: str, pack: Pack) -> None:
+    small = pack([b"one", b"two"])
+    ends = [len(small[0]), len(b"".join(small))]
+    assert decoded_places(b"".join(small), encoding.upper(), ends) == [3, 6]
+    (bomb,) = pack([bytes(5 << 20)])
+    assert decoded_places(bomb, encoding, [len(bomb) // 2, len(bomb)]) is None
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, br", "compress"])
+def test_a_stream_that_is_damaged_or_of_an_unknown_encoding_has_no_times(encoding: str) -> None:
+    assert decoded_places(b"no such stream", encoding, [7, 14]) is None
 
 
 def test_a_mark_may_stand_for_several_messages() -> None:

@@ -324,6 +324,15 @@ GEMINI = Dialect(
     {**_candidate([{"text": TEXT}], finishReason="STOP"), "usageMetadata": _GEMINI_USAGE},
     8,
 )
+# Without `alt=sse`, Gemini streams one list of JSON.
+GEMINI_LIST = GEMINI._replace(
+    media="application/json; charset=UTF-8",
+    frames=[
+        (b"[" if at == 0 else b",\r\n") + one.strip().removeprefix(b"data: ")
+        for at, one in enumerate(GEMINI.frames)
+    ]
+    + [b"\n]"],
+)
 _COHERE_USAGE = {"tokens": {"input_tokens": 7, "output_tokens": 6}}
 
 

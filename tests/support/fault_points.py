@@ -69,7 +69,6 @@ OF_WSGI = {
     "file sought": (WSGI_EXCHANGE, "_is_file"),
     "file noted": (WSGI_EXCHANGE, "WsgiExchange._note_file"),
     "size of the file": (WSGI_EXCHANGE, "_size_of_file"),
-    "body replaced": ("nilometer.capture.wsgi_body", "Body.__init__"),
     "body completed": (WSGI_EXCHANGE, "WsgiExchange._complete"),
     "size of a chunk": (WSGI_EXCHANGE, "size_of"),
     "WSGI outcome named": (WSGI_EXCHANGE, "outcome_of"),

@@ -68,6 +68,7 @@ class Counter(Enum):
     EVENTS = "events"
     EVENTS_JOINED = "events_joined"
     EVENTS_ALONE = "events_alone"
+    EVENTS_AMBIGUOUS = "events_ambiguous"
     EVENTS_REPEATED = "events_repeated"
     EVENTS_REFUSED = "events_refused"
     EVENTS_TRUTH = "events_truth"

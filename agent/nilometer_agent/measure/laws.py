@@ -66,6 +66,7 @@ LAWS = (
         (
             "events_joined",
             "events_alone",
+            "events_ambiguous",
             "events_repeated",
             "events_refused",
             "events_truth",

@@ -1,6 +1,5 @@
 """The observation of one exchange that passes through a proxy."""
 
-from random import random
 from time import perf_counter, time_ns
 
 from nilometer.capture.exchange import Exchange, More, joined
@@ -28,9 +27,6 @@ class Passing(Exchange):
     def __init__(self, worker: Worker, cap: int, head: RequestHead | None) -> None:
         self.worker = worker
         self.cap = cap
-        self.share = share = worker.share
-        if share < 1.0 and random() >= share:  # noqa: S311  not a secret
-            self.cap, self.share = 0, -share
         self.head = head
         self.whole = self.piecewise = False
         self.status = 0
@@ -38,6 +34,8 @@ class Passing(Exchange):
         self.request = self.response = b""
         self.finished = self.annotations = None
         self.more = self.passed = More()
+        if worker.share < 1.0:
+            self.sample(worker.share)
         self.arrival_ns = time_ns()
         self.latest = self.started = perf_counter()
         worker.in_flight += 1

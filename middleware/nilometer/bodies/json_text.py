@@ -9,6 +9,7 @@ import json
 import msgspec
 
 _decode = msgspec.json.Decoder().decode
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _STARTS = frozenset({b"{", b"["})
 
 
@@ -32,3 +33,21 @@ def parsed(text: bytes | str) -> object:
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
     return value
+
+
+def ends_of_items(text: bytes) -> list[int] | None:
+    """Return the end of each item of a JSON list, in bytes from the start of *text*.
+
+    Returns:
+        Places, ascending; None if *text* is no list in UTF-8.
+    """
+    try:
+        items = _items(text)
+    except (msgspec.DecodeError, RecursionError, ValueError):
+        return None
+    ends: list[int] = []
+    end = 0
+    for item in map(bytes, items):
+        end = text.index(item, end) + len(item)  # only space and a comma are before it
+        ends.append(end)
+    return ends

@@ -10,7 +10,6 @@ the application has returned.
 
 import asyncio
 import os
-from random import random
 from time import perf_counter, time_ns
 from typing import Unpack
 
@@ -97,9 +96,12 @@ class NilometerMiddleware(Observer):
         # The path and the headers are read now: routers may change the scope.
         if scope["type"] != "http" or not (worker.live or worker.revive()):
             return await self._unobserved(scope, receive, send)
-        path = scope.get("path", "")
-        if scope.get("root_path"):
-            path = below_root(path, scope["root_path"])
+        try:
+            path, root = scope["path"], scope["root_path"]
+        except KeyError:  # ASGI allows a scope without root path
+            path, root = scope.get("path", ""), scope.get("root_path", "")
+        if root:
+            path = below_root(path, root)
         if path in self._excluded or (self._has_rules and self._leaves_out(scope, path)):
             return await self._unobserved(scope, receive, send)
         if worker.due:
@@ -112,7 +114,6 @@ class NilometerMiddleware(Observer):
             exchange.app_send = send
             exchange.worker = worker
             exchange.cap = self._cap
-            exchange.share = share = worker.share
             exchange.status = 0
             exchange.response_headers = ()
             exchange.request = exchange.response = b""
@@ -120,10 +121,8 @@ class NilometerMiddleware(Observer):
             headers = scope["headers"]
             if type(headers) is not list and type(headers) is not tuple:
                 headers = lasting_headers(scope)
-            if share < 1.0:
-                exchange.with_more()
-                if random() >= share:  # noqa: S311  not for secrets
-                    exchange.cap, exchange.share = 0, -share
+            if worker.share < 1.0:
+                exchange.sample(worker.share)
             if self._wants_more:
                 more = exchange.with_more()
                 if self._id_header:
@@ -134,7 +133,7 @@ class NilometerMiddleware(Observer):
                     self._enter(scope, scope.get("path", ""), exchange)
             arrival_ns = time_ns()
             exchange.latest = started = perf_counter()
-            outcome, raised = "", None
+            raised = None
             app_receive, app_send = exchange.receive, exchange.send
             worker.in_flight = in_flight = worker.in_flight + 1
         except Exception as error:  # monitoring must never fail a prediction
@@ -149,21 +148,23 @@ class NilometerMiddleware(Observer):
             raise
         finally:
             try:
-                if not exchange.finished:  # else the last message of the response did it
-                    worker.in_flight -= 1
-                if raised is not None:
-                    outcome = ended_by(raised, exchange, _CANCELLED)
-                    raised = None  # breaks the cycle of this frame and the exception's traceback
-                if exchange.finished:
+                outcome = ""
+                if exchange.finished:  # its last message has ended it as a request in flight
                     latency = exchange.latest - started
-                    if not outcome:
-                        is_plain = exchange.more is None and exchange.status < 400
-                        outcome = _OK if is_plain else _answered(exchange)
+                    if exchange.more is None and raised is None and exchange.status < 400:
+                        outcome = _OK
                 else:
+                    worker.in_flight -= 1
                     latency = perf_counter() - started
-                    outcome = outcome or outcome_of(exchange)
-                request, response, rest = exchange.request, exchange.response, None
-                sink = worker.sink
+                if not outcome:
+                    if raised is None:
+                        outcome = _answered(exchange)
+                    else:
+                        outcome = ended_by(raised, exchange, _CANCELLED)
+                        raised = (
+                            None  # breaks the cycle of this frame and the exception's traceback
+                        )
+                rest, sink = None, worker.sink
                 if exchange.more is not None or exchange.annotations is not None:
                     query = scope.get("query_string") if self._wants_query else None
                     if self._wants_route:
@@ -172,9 +173,6 @@ class NilometerMiddleware(Observer):
                     rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
                     if leave(scope, exchange):
                         sink = NOWHERE
-                # A task that the handler started may keep the exchange through its context, and
-                # call `log` after the request has ended.
-                exchange.request = exchange.response = exchange.annotations = None
                 packed = worker.packer.pack(
                     arrival_ns,
                     latency,
@@ -184,11 +182,14 @@ class NilometerMiddleware(Observer):
                     path,
                     headers,
                     exchange.response_headers,
-                    request,
-                    response,
+                    exchange.request,
+                    exchange.response,
                     in_flight,
                     rest,
                 )
+                # A task that the handler started may keep the exchange through its context, and
+                # call `log` after the request has ended.
+                exchange.request = exchange.response = exchange.annotations = None
                 sink.offer(packed)
             except Exception as error:  # monitoring must never fail a prediction
                 worker.note(error, lost=1)

@@ -1,6 +1,7 @@
 """One HTTP exchange while it is in progress: it records the messages that pass."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
+from random import random
 from time import perf_counter
 from typing import Any
 
@@ -35,8 +36,6 @@ class Exchange:
         more: Details of an exchange that is not one body under the cap in each direction; else
             None.
         annotations: Values and labels that the model's code added.
-        share: Share of the observations that are kept, read when the exchange began; negative if
-            this observation is not kept.
     """
 
     __slots__ = (
@@ -50,7 +49,6 @@ class Exchange:
         "request",
         "response",
         "response_headers",
-        "share",
         "status",
         "worker",
     )
@@ -67,7 +65,6 @@ class Exchange:
     latest: float
     more: "More | None"
     annotations: Annotations | None
-    share: float
 
     async def receive(self) -> Message:
         """Return the server's next message after recording it."""
@@ -89,24 +86,27 @@ class Exchange:
     def send(self, message: Message) -> Awaitable[None]:
         """Record *message* and return the server's own awaitable."""
         try:
-            if message["type"] == "http.response.body":
+            kind = message["type"]
+            if kind == "http.response.body":
                 body = message.get("body")
                 if self.finished is None and type(body) is bytes and len(body) <= self.cap:
                     self.response = body
                     self.latest = perf_counter()
-                    self.finished = not message.get("more_body", False)
-                    if self.finished:
+                    if message.get("more_body"):
+                        self.finished = False
+                    else:
+                        self.finished = True
                         self.worker.in_flight -= 1
                 elif not self.finished:
                     self._note_response(body, message.get("more_body", False))
-            elif message["type"] == "http.response.start":
+            elif kind == "http.response.start":
                 if not self.status:
                     # Keep a copy, because an outer middleware that compresses may change the list.
                     self.response_headers = _copy_of_list(message.get("headers"))
                     self.status = message["status"]
                     if self.more is not None and self.more.new_id is not None:
                         message = {**message, "headers": [*self._with_id(self.more.new_id)]}
-            elif message["type"] in _WHOLE_BODY and not self.finished:
+            elif kind in _WHOLE_BODY and not self.finished:
                 self.latest = now = perf_counter()
                 more = self.with_more()
                 more.first = more.first or now
@@ -158,6 +158,13 @@ class Exchange:
         if more is None:
             more = self.more = More()
         return more
+
+    def sample(self, share: float) -> None:
+        """Keep the bodies with the probability *share*; otherwise the exchange is only counted."""
+        more = self.with_more()
+        more.share = share
+        if random() >= share:  # noqa: S311  not for secrets
+            self.cap, more.share = 0, -share
 
     def _note_request(self, body: Any) -> None:
         """Record a chunk of a request that is not one `bytes` body under the cap."""
@@ -238,7 +245,7 @@ class Exchange:
             streamed,
             self.annotations,
             query,
-            self.share,
+            more.share,
             None if keeper is None else keeper.ends(),
             more.route,
         )
@@ -256,13 +263,17 @@ class More:
         stream: Chunks of a response in several chunks; else None.
         left: Whether the client disconnected before the response was complete.
         line: Method and path of the request, if inner middlewares may look for it; else None.
+        position: Byte offset of the next read in the request's body; -1 before any seek, and
+            always in ASGI.
         new_id: Header with the prediction id to add to the response; None without the setting.
         route: Template of the route, if a setting asks for it; else empty.
+        share: Share of the observations that are kept, read when the exchange began; negative if
+            this observation is not kept.
     """
 
     __slots__ = (
-        "first", "inside", "keeper", "left", "line", "new_id", "request_size", "response_size",
-        "route", "stream",
+        "first", "inside", "keeper", "left", "line", "new_id", "position", "request_size",
+        "response_size", "route", "share", "stream",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -274,8 +285,10 @@ class More:
         self.keeper: Keeper | None = None
         self.stream: Stream | None = None
         self.left = False
+        self.position = -1
         self.new_id: tuple[bytes, bytes] | None = None
         self.route = ""
+        self.share = 1.0
 
 
 def stream_end(

@@ -7,7 +7,6 @@ to a cap, and packed for a background thread when the response ends.
 
 import os
 from collections.abc import Iterable
-from random import random
 from time import perf_counter, time_ns
 from typing import Unpack
 
@@ -16,8 +15,18 @@ from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.types import Environ, StartResponse, WSGIApp
 from nilometer.capture.values import Holder, current
-from nilometer.capture.wsgi_exchange import INPUT, TimedExchange, WsgiExchange
-from nilometer.capture.wsgi_input import observed_input
+from nilometer.capture.wsgi_exchange import (
+    INPUT,
+    LENGTH,
+    TYPE,
+    HeaderNames,
+    Recorded,
+    TimedExchange,
+    WsgiExchange,
+    types,
+)
+from nilometer.capture.wsgi_input import Input, set_reader
+from nilometer.handoff.pack import Headers
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.settings.settings import load
 
@@ -61,9 +70,11 @@ class NilometerWSGIMiddleware(Observer):
         settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
         self._open(settings, frozenset(options), added=added)
         packer = self._worker.packer
-        self._request_keys = [(_key(name), name) for name in sorted(packer.request_names)]
-        names = packer.response_names | {b"content-length"}
-        self._response_names = {name.decode("latin-1"): name for name in names}
+        names = HeaderNames(packer.response_names | {LENGTH})
+        stall_seconds = self._stall_seconds
+        self._recorded = Recorded(names, self._wants_query, self._wants_route, stall_seconds)
+        self._names = {_key(name): name for name in packer.request_names - {TYPE}}
+        self._keys = self._names.keys()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request through the application and offer one observation of it."""
@@ -103,48 +114,60 @@ class NilometerWSGIMiddleware(Observer):
         worker = self._worker
         if worker.due:
             worker.due = False
-            exchange: WsgiExchange = TimedExchange()
+            timed = TimedExchange()
+            exchange: WsgiExchange = timed
+            start_response = timed.not_timed(start_response)
         else:
             exchange = WsgiExchange()
+        exchange.app_start = start_response
         exchange.worker = worker
+        exchange.recorded = self._recorded
+        exchange.cap = self._cap
         exchange.environ = environ
         exchange.path = path
-        exchange.app_start = start_response
-        exchange.wanted = self._response_names
-        exchange.stall_seconds = self._stall_seconds
-        exchange.cap = self._cap
-        exchange.share = share = worker.share
-        exchange.headers = headers = []
-        for key, name in self._request_keys:
-            if key in environ:
-                headers.append((name, environ[key].encode("latin-1", "replace")))
-        if share < 1.0:
-            exchange.with_more()
-            if random() >= share:  # noqa: S311  not for secrets
-                exchange.cap, exchange.share = 0, -share
+        exchange.length = -1
+        exchange.status = 0
+        exchange.ended = False
+        exchange.request = exchange.response = b""
+        exchange.finished = exchange.more = exchange.annotations = exchange.previous = None
+        exchange.response_headers = ()
+        content_type = environ.get("CONTENT_TYPE")
+        exchange.headers = types[content_type] if content_type else ()
+        if not self._keys.isdisjoint(environ.keys()):
+            exchange.headers = self._headers(environ, exchange.headers)
+        if worker.share < 1.0:
+            exchange.sample(worker.share)
         if self._wants_more:
-            self._add_more(exchange, environ)
+            more = exchange.with_more()
+            if self._id_header:
+                more.new_id = self._returned_id(environ)
         exchange.arrival_ns = time_ns()
         exchange.latest = exchange.started = perf_counter()
         if worker.notes:
-            exchange.previous = _current()
+            previous = current.get()
+            if previous is not None:
+                exchange.previous = _going_on(previous)
             current.set(exchange)
             if worker.nested:
                 self._enter(environ, _full(environ), exchange)
-        stream = environ.get(INPUT)
-        if stream is not None:
-            environ[INPUT] = observed_input(stream, exchange)
+        exchange.input = None
+        exchange.stream = environ.get(INPUT)
+        if exchange.stream is not None:
+            environ[INPUT] = exchange.input = own_input = Input()
+            set_reader(own_input, exchange)
         worker.in_flight = exchange.in_flight = worker.in_flight + 1
         return exchange
 
-    def _add_more(self, exchange: WsgiExchange, environ: Environ) -> None:
-        """Add what only some settings ask for."""
-        more = exchange.with_more()
-        if self._wants_query:
-            exchange.query = environ.get("QUERY_STRING", "").encode("latin-1", "replace")
-        if self._id_header:
-            more.new_id = self._returned_id(environ)
-        exchange.wants_route = self._wants_route
+    def _headers(self, environ: Environ, others: Headers) -> Headers:
+        """Return the headers of a request that are recorded, with those of *others*."""
+        return [
+            *others,
+            *(
+                (name, environ[key].encode("latin-1", "replace"))
+                for key, name in self._names.items()
+                if key in environ
+            ),
+        ]
 
     def _returned_id(self, environ: Environ) -> tuple[bytes, bytes]:
         """Return the header to add to the response: the request's own id, or a new one."""
@@ -153,12 +176,11 @@ class NilometerWSGIMiddleware(Observer):
         return self._id_header, made.encode("latin-1", "replace")
 
 
-def _current() -> Holder | None:
-    """Return the exchange or call that goes on in this context.
+def _going_on(found: Holder | None) -> Holder | None:
+    """Return *found*, or the exchange or call around it that has not ended.
 
     A server may end an exchange in another thread, which cannot remove it from this one's context.
     """
-    found = current.get()
     while isinstance(found, WsgiExchange) and found.ended:
         found = found.previous
     return found

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
@@ -12,32 +13,49 @@ from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
 from nilometer.capture.wsgi_body import Forms
 from nilometer.capture.wsgi_input import ALL, Input
-from nilometer.handoff.annotations import Annotations
-from nilometer.handoff.pack import Body, Headers
+from nilometer.handoff.pack import Headers
 from nilometer.values.reasons import Outcome
 
 INPUT = "wsgi.input"
 FILE_WRAPPER = "wsgi.file_wrapper"
+TYPE, LENGTH = b"content-type", b"content-length"
+MAX_NAMES = 256  # most texts that a cache holds
+MAX_NAME = 128  # most characters of a text in a cache
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the settings ask of each exchange, beside its bodies and times.
+
+    Attributes:
+        headers: Names of the response headers that are recorded.
+        query: Whether a setting names query parameters.
+        route: Whether a setting asks for the template of the route.
+        stall_seconds: Silence after which an interrupted stream counts as stalled.
+    """
+
+    headers: "HeaderNames"
+    query: bool
+    route: bool
+    stall_seconds: float
 
 
 class WsgiExchange(Exchange):
     """The state of one exchange, with the `start_response` and `write` of its application.
 
-    The class has no constructor: `NilometerWSGIMiddleware` sets what has no default.
+    The class has no constructor: `NilometerWSGIMiddleware` sets every attribute but `app_write`.
 
     Attributes:
         app_start: The server's `start_response`.
         app_write: The server's `write`.
         environ: The request's environ, with `wsgi.input` replaced until the end; then empty, so that
             no request keeps its exchange alive.
-        wanted: Names of the response headers that are recorded, as text and as bytes.
-        stall_seconds: Silence after which an interrupted stream counts as stalled.
-        query: Query string; None if no setting names parameters.
-        wants_route: Whether a setting asks for the template of the route.
+        stream: The server's `wsgi.input`; None without one.
+        input: Object that the application gets in its place, until the end; None without one.
+        recorded: What the settings ask for.
         path: Path of the request.
         headers: Headers of the request that are recorded.
         length: Content length of the response in bytes; -1 without one.
-        position: Byte offset of the next read in the request's body; -1 before any seek.
         previous: Exchange or call around this one in the same context.
         in_flight: Number of requests in progress at the start, this one included.
         arrival_ns: Start of the request, in Unix nanoseconds.
@@ -45,47 +63,59 @@ class WsgiExchange(Exchange):
         ended: Whether the observation was offered.
     """
 
+    __slots__ = (
+        "app_start", "app_write", "arrival_ns", "ended", "environ", "headers", "in_flight", "input",
+        "length", "path", "previous", "recorded", "started", "stream",
+    )  # fmt: skip
     is_wsgi = True
-    # Class attributes, so that what most requests leave as it is need not be set for each.
-    status: int = 0
-    response_headers: Headers = ()
-    request: Body = b""
-    response: Body = b""
-    finished: bool | None = None
-    more: More | None = None
-    annotations: Annotations | None = None
-    length: int = -1
-    position: int = -1
-    query: bytes | None = None
-    wants_route: bool = False
-    ended: bool = False
-
     app_start: StartResponse
     app_write: Any
     arrival_ns: int
+    ended: bool
     environ: Environ
     headers: Headers
     in_flight: int
+    input: Input | None
+    length: int
     path: str
     previous: Holder | None
-    stall_seconds: float
+    recorded: Recorded
     started: float
-    wanted: dict[str, bytes]
+    stream: Any
 
-    def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+    def start(  # noqa: C901  in the path of every request
+        self, status: str, headers: Any, exc_info: Any = None
+    ) -> Any:
         """Start the response like the server's `start_response`."""
         passed = headers
         if self.more is not None and self.more.new_id is not None:
-            try:
-                passed = headers = [*headers]  # they may be readable only once
-                passed = [*self._with_new_id(headers, self.more.new_id)]
-            except Exception as error:  # monitoring must never fail a prediction
-                self.worker.note(error)
+            passed = self._passed_headers(headers, self.more.new_id)
         if exc_info is None:
             write = self.app_start(status, passed)
         else:
             write = self.app_start(status, passed, exc_info)
-        self.note_start(status, passed)
+        try:  # the server has accepted the status and the headers
+            self.status = _statuses[status]
+            self.length = -1
+            if self.more is not None and self.recorded.route:  # Flask forgets it before the end
+                self.more.route = wsgi_route_of(self.environ)
+            self.response_headers = found = []
+            wanted = self.recorded.headers
+            # Headers that can be read only once are the server's.
+            if type(passed) is not list and not isinstance(passed, Collection):
+                passed = ()
+            for name, value in passed:
+                key = wanted[name]
+                if key is None:
+                    continue
+                if key == TYPE:
+                    found += types[value]
+                elif key == LENGTH:
+                    self.length = int(value)
+                else:
+                    found.append((key, value.encode("latin-1", "replace")))
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
         if write is None:  # a server without `write`
             return None
         self.app_write = write
@@ -100,40 +130,14 @@ class WsgiExchange(Exchange):
             self._note_left()
             raise
 
-    def note_start(self, status: str, headers: Any) -> None:
-        """Record the status and the headers of a response that the server has accepted."""
-        try:
-            self.status = int(status[:3])
-            self.length = -1
-            if self.wants_route:  # Flask forgets it before the response ends
-                self.with_more().route = wsgi_route_of(self.environ)
-            found: list[tuple[bytes, bytes]] = []
-            wanted = self.wanted
-            # Headers that can be read only once are the server's.
-            if type(headers) is not list and not isinstance(headers, Collection):
-                headers = ()
-            for name, value in headers:
-                key = wanted.get(name.lower())
-                if key is None:
-                    continue
-                if key == b"content-length":
-                    self.length = int(value)
-                else:
-                    found.append((key, value.encode("latin-1", "replace")))
-            self.response_headers = found
-        except Exception as error:  # monitoring must never fail a prediction
-            self.worker.note(error)
-
     def note_chunk(self, chunk: Any) -> None:
         """Record a part of the response's body."""
         try:
-            if self.finished:
-                return
-            if self.finished is None and type(chunk) is bytes and 0 < len(chunk) <= self.cap:
+            if self.finished is None and chunk and type(chunk) is bytes and len(chunk) <= self.cap:
                 self.response = chunk
                 self.finished = len(chunk) == self.length
                 self.latest = perf_counter()
-            elif size_of(chunk):
+            elif not self.finished and size_of(chunk):
                 self._note_response(chunk, True)  # noqa: FBT003  more may follow
                 more = self.with_more()
                 self.finished = 0 <= self.length <= more.response_size
@@ -143,23 +147,39 @@ class WsgiExchange(Exchange):
     def note_read(self, chunk: Any, size: Any = ALL) -> None:
         """Record *chunk*, which the server returned when it was asked for *size* bytes."""
         try:
-            if self.position >= 0:
-                chunk = self._unread(chunk)
-            elif not chunk:
-                self._note_end_of_input(size)
-            if not chunk:
-                return
-            if self.request == b"" and type(chunk) is bytes and len(chunk) <= self.cap:
+            if (
+                chunk
+                and self.more is None
+                and not self.request
+                and type(chunk) is bytes
+                and len(chunk) <= self.cap
+            ):
                 self.request = chunk
             else:
-                self._note_request(chunk)
+                self._note_read(chunk, size)
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
 
+    def _note_read(self, chunk: Any, size: Any) -> None:
+        """Record a read that is not one `bytes` body under the cap."""
+        if self.more is not None and self.more.position >= 0:
+            chunk = self._unread(chunk, self.more)
+        elif not chunk:
+            self._note_end_of_input(size)
+        if not chunk:
+            return
+        if self.request == b"" and type(chunk) is bytes and len(chunk) <= self.cap:
+            self.request = chunk
+        else:
+            self._note_request(chunk)
+
     def note_position(self, position: Any) -> None:
         """Record that the next read begins at *position*, in bytes from the start."""
-        if type(position) is int:
-            self.position = position
+        try:
+            if type(position) is int:
+                self.with_more().position = position
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
 
     def note_input_error(self, error: BaseException) -> None:
         """Record that the server could not read the body."""
@@ -181,8 +201,16 @@ class WsgiExchange(Exchange):
             form = _forms[type(result)]
             if form is not None:
                 wrapper = self.environ.get(FILE_WRAPPER)
-                if wrapper is None or not _is_file(result, wrapper):
-                    return form(result, self)
+                if (
+                    wrapper is None
+                    or (type(wrapper) is type and not isinstance(result, wrapper))
+                    or not _is_file(result, wrapper)
+                ):
+                    body = form()
+                    body.nilometer_body = result
+                    body.nilometer_exchange = self
+                    body.nilometer_iterator = None
+                    return body
                 self._note_file(result)
                 self._complete()
             elif isinstance(result, (list, tuple, bytes)):
@@ -221,14 +249,13 @@ class WsgiExchange(Exchange):
             return
         self.ended = True
         worker = self.worker
-        environ, self.environ = self.environ, {}
+        environ, passed, self.environ, self.input = self.environ, self.input, _NOTHING, None
         try:
             worker.in_flight -= 1
             if worker.notes and current.get() is self:
                 current.set(self.previous)
-            stream = environ.get(INPUT)
-            if type(stream) is Input and stream.nilometer_reader is self:
-                environ[INPUT] = stream.nilometer_stream
+            if passed is not None and environ.get(INPUT) is passed:
+                environ[INPUT] = self.stream
             if raised is None and self.more is None and self.finished and self.status < 400:
                 outcome = _OK
             elif raised is not None:
@@ -240,7 +267,8 @@ class WsgiExchange(Exchange):
             ended_at = self.latest if self.finished else perf_counter()
             rest = None
             if self.more is not None or self.annotations is not None:
-                rest = self.rest(outcome, self.started, ended_at, self.stall_seconds, self.query)
+                query, stall_seconds = self._query_of(environ), self.recorded.stall_seconds
+                rest = self.rest(outcome, self.started, ended_at, stall_seconds, query)
                 if leave(environ, self):
                     return
             packed = worker.packer.pack(
@@ -261,6 +289,12 @@ class WsgiExchange(Exchange):
             worker.sink.offer(packed)
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
+
+    def _query_of(self, environ: Environ) -> bytes | None:
+        """Return the query string; None if no setting names parameters."""
+        if not self.recorded.query:
+            return None
+        return str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace")
 
     def _complete(self) -> None:
         """Note the end of the body, unless its content length has told it."""
@@ -291,17 +325,25 @@ class WsgiExchange(Exchange):
         more = self.more
         return (more.request_size if more is not None else 0) or len(self.request or b"")
 
-    def _unread(self, chunk: Any) -> Any:
+    def _unread(self, chunk: Any, more: More) -> Any:
         """Return the part of *chunk* that was not read before, after the application has moved."""
-        begins, before = self.position, self._read_bytes()
-        self.position = begins + len(chunk)
+        begins, before = more.position, self._read_bytes()
+        more.position = begins + len(chunk)
         if begins > before:  # what it skipped is not known
-            self.request, self.with_more().request_size = None, self.position
+            self.request, more.request_size = None, more.position
             return b""
         return chunk[before - begins :]
 
-    def _with_new_id(self, headers: list[Any], new_id: tuple[bytes, bytes]) -> list[Any]:
+    def _passed_headers(self, headers: Any, new_id: tuple[bytes, bytes]) -> Any:
         """Return the response's headers with the requested id, unless the application set it."""
+        try:
+            headers = [*headers]  # they may be readable only once
+            return [*self._with_new_id(headers, new_id)]
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+            return headers
+
+    def _with_new_id(self, headers: list[Any], new_id: tuple[bytes, bytes]) -> list[Any]:
         name, value = new_id[0].decode("latin-1"), new_id[1].decode("latin-1")
         if any(one.lower() == name for one, _ in headers):
             return headers
@@ -316,13 +358,27 @@ class TimedExchange(WsgiExchange):
         seconds: Time that was measured so far.
     """
 
+    __slots__ = ("made", "seconds")
+
     def __init__(self) -> None:
         self.seconds = 0.0
         self.made = perf_counter()
 
-    def note_start(self, status: str, headers: Any) -> None:
-        """Record and measure the start of the response."""
-        self._timed(super().note_start, status, headers)
+    def not_timed(self, start_response: StartResponse) -> StartResponse:
+        """Return the server's *start_response*, whose time is not nilometer's."""
+
+        def start(*arguments: Any) -> Any:
+            began = self._now()
+            try:
+                return start_response(*arguments)
+            finally:
+                self.seconds -= self._now() - began
+
+        return start
+
+    def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        """Start and measure the response."""
+        return self._timed(super().start, status, headers, exc_info)
 
     def note_chunk(self, chunk: Any) -> None:
         """Record and measure a part of the response's body."""
@@ -342,10 +398,12 @@ class TimedExchange(WsgiExchange):
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
 
-    def _timed(self, record: Callable[..., None], *arguments: object) -> None:
+    def _timed(self, record: Callable[..., Any], *arguments: object) -> Any:
         began = self._now()
-        record(*arguments)
-        self.seconds += self._now() - began
+        try:
+            return record(*arguments)
+        finally:
+            self.seconds += self._now() - began
 
     def _now(self) -> float:
         try:
@@ -371,7 +429,48 @@ def _size_of_file(wrapped: Any) -> int:
         return 0  # no file of the system
 
 
+class HeaderNames(dict[str, "bytes | None"]):
+    """Names of response headers, in any letter case; None for a header that is not recorded.
+
+    Args:
+        wanted: Names that are recorded, in lower case.
+    """
+
+    def __init__(self, wanted: Collection[bytes]) -> None:
+        super().__init__()
+        self._wanted = {name.decode("latin-1"): name for name in wanted}
+
+    def __missing__(self, name: str) -> bytes | None:
+        found = self._wanted.get(name.lower())
+        if len(self) < MAX_NAMES:  # applications use few names, but a client may choose some
+            self[name] = found
+        return found
+
+
+class ContentTypes(dict[str, tuple[tuple[bytes, bytes]]]):
+    """Headers with one content type, because few values occur again and again."""
+
+    def __missing__(self, value: str) -> tuple[tuple[bytes, bytes]]:
+        headers = ((TYPE, value.encode("latin-1", "replace")),)
+        if len(self) < MAX_NAMES and len(value) < MAX_NAME:
+            self[value] = headers
+        return headers
+
+
+class Statuses(dict[str, int]):
+    """The number in a status line, such as 200 for ``200 OK``."""
+
+    def __missing__(self, status: str) -> int:
+        number = int(status[:3])
+        if len(self) < MAX_NAMES and len(status) < MAX_NAME:
+            self[status] = number
+        return number
+
+
+types = ContentTypes()
 _forms = Forms()
+_statuses = Statuses()
 _OK = Outcome.OK.value  # reading an enumeration's value costs a look-up for each request
+_NOTHING: Environ = {}
 _WITHOUT_BODY = frozenset({204, 304})
 _LEAVING = (GeneratorExit,)

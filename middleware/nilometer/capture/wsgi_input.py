@@ -7,7 +7,13 @@ ALL = object()  # in place of a size that was not given
 
 
 class Reader(Protocol):
-    """Records what the application reads of the request's body. Its methods never raise."""
+    """Records what the application reads of the request's body. Its methods never raise.
+
+    Attributes:
+        stream: The server's `wsgi.input`.
+    """
+
+    stream: Any
 
     def note_read(self, chunk: Any, size: Any = ALL) -> None:
         """Record *chunk*, which the server returned when it was asked for *size* bytes."""
@@ -25,43 +31,42 @@ class Input:
     Arguments, results and exceptions are the server's. What it does not have, this has not either.
     """
 
-    __slots__ = ("nilometer_reader", "nilometer_stream")
+    __slots__ = ("nilometer_reader",)
     nilometer_reader: Reader
-    nilometer_stream: Any
 
     def read(self, size: Any = ALL) -> Any:
         """Read like the server's object."""
-        stream = self.nilometer_stream
+        reader = self.nilometer_reader
         try:
-            chunk = stream.read() if size is ALL else stream.read(size)
+            chunk = reader.stream.read() if size is ALL else reader.stream.read(size)
         except BaseException as error:
-            self.nilometer_reader.note_input_error(error)
+            reader.note_input_error(error)
             raise
-        self.nilometer_reader.note_read(chunk, size)
+        reader.note_read(chunk, size)
         return chunk
 
     def readline(self, *asked: Any) -> Any:
         """Read a line like the server's object."""
-        return self.nilometer_noted(self.nilometer_stream.readline)(*asked)
+        return self.nilometer_noted(self.nilometer_reader.stream.readline)(*asked)
 
     def readlines(self, *asked: Any) -> Any:
         """Read lines like the server's object."""
-        return self.nilometer_noted(self.nilometer_stream.readlines, _note_lines)(*asked)
+        return self.nilometer_noted(self.nilometer_reader.stream.readlines, _note_lines)(*asked)
 
     def __iter__(self) -> Iterator[Any]:
-        lines = iter(self.nilometer_stream)
-        return self if lines is self.nilometer_stream else self.nilometer_lines(lines)
+        lines = iter(self.nilometer_reader.stream)
+        return self if lines is self.nilometer_reader.stream else self.nilometer_lines(lines)
 
     def __next__(self) -> Any:
-        return self.nilometer_noted(lambda: next(self.nilometer_stream))()
+        return self.nilometer_noted(lambda: next(self.nilometer_reader.stream))()
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self.nilometer_stream, name)
+        found = getattr(self.nilometer_reader.stream, name)
         note = _READS.get(name)
         return found if note is None else self.nilometer_noted(found, note)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        setattr(self.nilometer_stream, name, value)
+        setattr(self.nilometer_reader.stream, name, value)
 
     def nilometer_lines(self, lines: Iterator[Any]) -> Iterator[Any]:
         """Return the lines of an iterator of the server's."""
@@ -96,17 +101,8 @@ class Input:
         return noted
 
 
-def observed_input(stream: Any, reader: Reader) -> Input:
-    """Return *stream* with its reads recorded by *reader*."""
-    made = Input()
-    _set_reader(made, reader)
-    _set_stream(made, stream)
-    return made
-
-
-# Setting an attribute of an `Input` sets it on the server's object.
-_set_reader = vars(Input)["nilometer_reader"].__set__
-_set_stream = vars(Input)["nilometer_stream"].__set__
+# Setting an attribute of an `Input` sets it on the server's object; this sets its own.
+set_reader: Callable[[Input, Reader], None] = vars(Input)["nilometer_reader"].__set__
 
 Note = Callable[[Reader, Any, tuple[Any, ...]], None]
 

@@ -170,7 +170,7 @@ def see(exchange: Exchange, selection: Selection | None = None) -> Seen:
         response = _see(exchange, exchange.response, Role.OUTPUT)
     decoded = Decoded(lost_input=request.undecodable, is_taken=request.facts is not None)
     is_prediction = selection.predictions.is_one(
-        _observation(exchange), decoded, selection.include, response.rows
+        observation_of(exchange), decoded, selection.include, response.rows
     )
     failed = response.facts is not None and response.facts.stream_end is StreamEnd.ERROR
     return Seen(
@@ -193,12 +193,18 @@ def _left_out(side: SeenSide) -> SeenSide:
     )
 
 
-def _observation(exchange: Exchange) -> Observation:
-    """Return the parts of an observation that tell a prediction from another request."""
+def observation_of(exchange: Exchange, arrival_ns: int = 0, latency: float = 0.0) -> Observation:
+    """Return *exchange* as a middleware observes it, without its headers.
+
+    Args:
+        exchange: Recorded exchange.
+        arrival_ns: Start of the request, in Unix nanoseconds.
+        latency: Seconds until the response was passed on.
+    """
     request, response = exchange.request, exchange.response
     return Observation(
-        arrival_ns=0,
-        latency=0.0,
+        arrival_ns=arrival_ns,
+        latency=latency,
         status=exchange.status,
         outcome=exchange.outcome.value,
         method=exchange.method,

@@ -226,7 +226,7 @@ def _document(value: Cell, body: Body, side: Side) -> Facts:
             if facts is not None:
                 return facts
     elif isinstance(value, list) and body.role is Role.OUTPUT:
-        facts = decode_list(value, side)
+        facts = decode_list(value, body.content, side)
         if facts is not None:
             return facts
     return free_json.decode(value, side)

@@ -27,6 +27,12 @@ def answer_begun_by(value: Mapping[str, Cell]) -> Answer | None:
     return None
 
 
-def decode_list(items: Sequence[Cell], side: Side) -> Facts | None:
-    """Add answers that a server sends as one list of JSON; return None if they are none."""
-    return tgi.decode_list(items, side) or gemini.decode_list(items, side)
+def decode_list(items: Sequence[Cell], text: bytes, side: Side) -> Facts | None:
+    """Add answers that a server sends as one list of JSON; return None if they are none.
+
+    Args:
+        items: Parsed list.
+        text: The list as JSON.
+        side: Side that the rows are added to.
+    """
+    return tgi.decode_list(items, side) or gemini.decode_list(items, text, side)

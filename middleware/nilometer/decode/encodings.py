@@ -7,11 +7,20 @@ include zstd. Source: RFC 9110, 8.4.1; RFC 8878 and 9659 for the window of zstd.
 import sys
 import zlib
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from nilometer.bodies.media import PLAIN
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 from nilometer.values.streams import Ends, Keeper
+
+if TYPE_CHECKING:
+    import brotli
+
+    if sys.version_info >= (3, 14):
+        from compression import zstd
+    else:
+        from backports import zstd
 
 MAX_DECODED_BYTES = 1 << 20  # decoded size of one body
 MAX_STREAM_BYTES = 16 << 20  # decoded size of a stream whose ends alone are kept
@@ -135,8 +144,12 @@ def _gunzip(body: bytes) -> Iterator[bytes]:
 
 def _inflate(body: bytes) -> Iterator[bytes]:
     """Decode deflate with a zlib header, as the standard requires, or without one."""
-    wrapped = len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
-    yield from _zlib_steps(zlib.decompressobj(_ZLIB if wrapped else _RAW), body)
+    yield from _zlib_steps(zlib.decompressobj(_ZLIB if has_zlib_header(body) else _RAW), body)
+
+
+def has_zlib_header(body: bytes) -> bool:
+    """Return whether deflated bytes begin with a zlib header."""
+    return len(body) >= 2 and body[0] & 0x0F == 8 and int.from_bytes(body[:2], "big") % 31 == 0
 
 
 def _zlib_steps(stream: "zlib._Decompress", body: bytes) -> Iterator[bytes]:
@@ -150,13 +163,10 @@ def _zlib_steps(stream: "zlib._Decompress", body: bytes) -> Iterator[bytes]:
 
 
 def _brotli() -> Steps:
-    try:
-        import brotli
-    except ImportError as error:
-        raise Undecodable(UndecodableReason.ENCODED.value) from error
+    new_stream = brotli_streams()
 
     def steps(body: bytes) -> Iterator[bytes]:
-        stream = brotli.Decompressor()
+        stream = new_stream()
         left = body
         while not stream.is_finished():
             part = stream.process(left, output_buffer_limit=STEP_BYTES)
@@ -168,22 +178,28 @@ def _brotli() -> Steps:
     return steps
 
 
-def _zstd() -> Steps:
+def brotli_streams() -> Callable[[], "brotli.Decompressor"]:
+    """Return the function that makes a decompressor of brotli.
+
+    Raises:
+        Undecodable: ``encoded`` if brotli is not installed.
+    """
     try:
-        if sys.version_info >= (3, 14):
-            from compression import zstd
-        else:
-            from backports import zstd
+        import brotli
     except ImportError as error:
         raise Undecodable(UndecodableReason.ENCODED.value) from error
+    return brotli.Decompressor
+
+
+def _zstd() -> Steps:
+    new_stream = zstd_streams()
 
     def steps(body: bytes) -> Iterator[bytes]:
         if not body.startswith(_ZSTD_MAGIC) and _is_json(body):
             yield body
             return
-        options = {int(zstd.DecompressionParameter.window_log_max): ZSTD_WINDOW_LOG}
         for _ in range(MAX_MEMBERS):
-            stream = zstd.ZstdDecompressor(options=options)
+            stream = new_stream()
             left = body
             while not stream.eof:
                 part = stream.decompress(left, STEP_BYTES)
@@ -197,6 +213,23 @@ def _zstd() -> Steps:
         raise EOFError(f"more than {MAX_MEMBERS} zstd frames")
 
     return steps
+
+
+def zstd_streams() -> Callable[[], "zstd.ZstdDecompressor"]:
+    """Return the function that makes a decompressor of one zstd frame.
+
+    Raises:
+        Undecodable: ``encoded`` if zstd is not installed.
+    """
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+    except ImportError as error:
+        raise Undecodable(UndecodableReason.ENCODED.value) from error
+    options = {int(zstd.DecompressionParameter.window_log_max): ZSTD_WINDOW_LOG}
+    return lambda: zstd.ZstdDecompressor(options=options)
 
 
 def _is_json(body: bytes) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from nilometer.bodies.generated import is_gemini
+from nilometer.bodies.json_text import ends_of_items
 from nilometer.decode.answer import (
     CACHED_TOKENS,
     INPUT_TOKENS,
@@ -117,20 +118,28 @@ def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | 
     return decode(DIALECT, value, side) if is_gemini(value) else None
 
 
-def decode_list(items: Sequence[Cell], side: Side) -> Facts | None:
-    """Add a stream that is one list of JSON as one row; return None if the list is none."""
+def decode_list(items: Sequence[Cell], text: bytes, side: Side) -> Facts | None:
+    """Add a stream that is one list of JSON as one row; return None if the list is none.
+
+    Args:
+        items: Parsed list.
+        text: The list as JSON, for the places of its items.
+        side: Side that the row is added to.
+    """
     frames = [item for item in items if isinstance(item, dict)]
     if not frames or len(frames) < len(items) or not is_gemini(frames[0]):
         return None
     answer = Answer(DIALECT, streamed=True)
-    for frame in frames:
+    places = ends_of_items(text)
+    for frame, place in zip(frames, places or [0] * len(frames), strict=True):
         error = error_in(frame)
         if error:
             answer.failed(error)
         else:
-            answer.add(frame)
+            answer.add(frame, place)
     side.add_rows([answer.row()])
-    return replace(answer.facts(), frames=None)  # the places in the list are not known
+    facts = answer.facts()
+    return facts if places else replace(facts, frames=None)
 
 
 PROTOCOL = JsonProtocol(

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from nilometer.decode import Side
 from nilometer.decode.known import NOTHING_KNOWN
-from nilometer.decode.probes import is_inference, is_probe
+from nilometer.decode.probes import BODYLESS, is_inference, is_probe
 from nilometer.profiling.observation import CALL, Observation
 from nilometer.profiling.sides import PREDICTED, Decoded, decode_request
 from nilometer.values.reasons import Outcome, UndecodableReason
@@ -102,11 +102,15 @@ def _is_told(observation: Observation) -> bool:
 def _is_taken(observation: Observation, decoded: Decoded | None, rows: int) -> bool:
     """Return whether a decoder took the body of a request that was answered.
 
-    A body of unknown bytes counts, too, if its answer has rows, as those of an image do.
+    A body of unknown bytes counts, too, if its answer has rows, as those of an image do. So does one
+    that the application did not read: only its content type is known.
     """
     if decoded is None:
         return False
-    return decoded.is_taken or bool(rows and observation.request_size)
+    has_body = observation.request_size or (
+        observation.request_type and observation.method not in BODYLESS
+    )
+    return decoded.is_taken or bool(rows and has_body)
 
 
 def _would_be_taken(observation: Observation) -> bool:

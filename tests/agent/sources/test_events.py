@@ -26,7 +26,16 @@ from nilometer.values.errors import ConfigError
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.events.event_receiver import MAX_REQUEST_BYTES
-from nilometer_agent.sources.events.join import MAX_WAITING_BYTES, Half, Joiner, Pair, Side, held
+from nilometer_agent.sources.events.join import (
+    MAX_CONTENTS,
+    MAX_WAITING_BYTES,
+    Half,
+    Joined,
+    Joiner,
+    Pair,
+    Side,
+    held,
+)
 from nilometer_agent.sources.events.message import BATCH, MAX_EVENTS, STRUCTURED
 
 RECORDED = Path(__file__).parents[2] / "decode" / "recorded" / "kserve_cloudevents"
@@ -68,7 +77,7 @@ class Logged:
             if name.startswith("events") and count
         }
         waiting = self.agent.gauges()["events_waiting"]
-        parts = ("joined", "alone", "repeated", "refused", "truth")
+        parts = ("joined", "alone", "ambiguous", "repeated", "refused", "truth")
         assert found.get("events", 0) == waiting + sum(
             found.get(f"events_{part}", 0) for part in parts
         )
@@ -279,6 +288,16 @@ def test_a_half_is_profiled_as_what_it_is(logged: Logged, monkeypatch: pytest.Mo
     assert [one.lost_outputs for one in coverages if one.lost_outputs] == [{"empty": 1}]
 
 
+def test_an_ambiguous_id_is_counted(logged: Logged) -> None:
+    request, response = pair(3)
+    other = event(f"{KSERVE}.request", {"instances": [[9.0, 9.0]]}, 3)
+    for message in map(to_binary_event, (request, other, response, other)):
+        assert logged.post(message.headers, message.body) == 202
+    counted = {"events": 4, "events_ambiguous": 2, "events_alone": 1, "events_repeated": 1}
+    assert logged.counters() == counted
+    assert service(logged.samples()).outcomes == {"unknown": 3}
+
+
 def test_a_logged_answer_over_the_cap_is_a_lost_side(logged: Logged) -> None:
     request, _ = pair(0)
     response = event(f"{KSERVE}.response", {"predictions": ["x" * (256 << 10)]})
@@ -454,9 +473,9 @@ def test_every_half_leaves_once_whatever_the_order(
     for number, side, passed in coming:
         now += passed
         left += joiner.expired(now)
-        found, known = joiner.take(half(number, side), now)
-        repeated += known
-        left += [found] if found is not None else []
+        found = joiner.take(half(number, side), now)
+        repeated += found.repeated
+        left += found.pairs
     left += joiner.expired(float("inf"))
     assert joiner.waiting == 0
     halves = [one for whole in left for one in whole if one is not None]
@@ -473,6 +492,28 @@ def test_every_half_leaves_once_whatever_the_order(
             {(number, Side.REQUEST), (number, Side.RESPONSE)} <= sides for number in range(7)
         )
         assert len(halves) == len(sides)
+
+
+def test_an_id_of_two_predictions_joins_nothing() -> None:
+    joiner = Joiner(60.0)
+    first, again, answer = half(1, Side.REQUEST), half(1, Side.REQUEST), half(1, Side.RESPONSE)
+    second = replace(first, data=b"other", size=5)
+    assert joiner.take(first, 0.0) == Joined()
+    assert joiner.take(again, 0.0) == Joined(repeated=True)
+    assert joiner.take(second, 0.0) == Joined(((first, None), (second, None)), ambiguous=2)
+    assert joiner.take(answer, 0.0) == Joined(((None, answer),))
+    assert joiner.take(second, 0.0) == joiner.take(answer, 0.0) == Joined(repeated=True)
+    assert joiner.waiting == 0
+
+
+def test_another_prediction_with_the_id_of_a_joined_pair_joins_nothing() -> None:
+    joiner = Joiner(60.0)
+    first, answer = half(1, Side.REQUEST), half(1, Side.RESPONSE)
+    joiner.take(first, 0.0)
+    assert joiner.take(answer, 0.0) == Joined(((first, answer),))
+    for number in range(2 * MAX_CONTENTS):  # more than are remembered
+        other = replace(answer, data=b"%d" % number, size=5)
+        assert joiner.take(other, 0.0) == Joined(((None, other),), ambiguous=1)
 
 
 def test_what_waits_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -167,10 +167,10 @@ class EventReceiver:
         if half is None:
             return False
         with self._lock:
-            pair, repeated = self._joiner.take(half, self._clock.monotonic())
-            if pair is not None:
-                self._observe(pair)
-        if repeated:
+            joined = self._joiner.take(half, self._clock.monotonic())
+            for pair in joined.pairs:
+                self._observe(pair, is_ambiguous=joined.ambiguous > 0)
+        if joined.repeated:
             self._counters.add(Counter.EVENTS_REPEATED)
         return True
 
@@ -214,14 +214,20 @@ class EventReceiver:
         except ConfigError:
             return None
 
-    def _observe(self, pair: Pair) -> None:
-        """Pack a pair, or one half of it, as an observation."""
+    def _observe(self, pair: Pair, *, is_ambiguous: bool = False) -> None:
+        """Pack a pair, or one half of it, as an observation.
+
+        Args:
+            pair: Request and response; None for a half that is missing.
+            is_ambiguous: Whether a half is missing because the id of the other one is ambiguous.
+        """
         request, response = pair
         first = request or response
         if first is None:
             return
         joined = request is not None and response is not None
-        self._counters.add(Counter.EVENTS_JOINED if joined else Counter.EVENTS_ALONE, 1 + joined)
+        one_half = Counter.EVENTS_AMBIGUOUS if is_ambiguous else Counter.EVENTS_ALONE
+        self._counters.add(Counter.EVENTS_JOINED if joined else one_half, 1 + joined)
         status = response.status if response is not None else 0
         if joined and not status:
             status = OK_STATUS  # loggers that tell no status log predictions only

@@ -3,11 +3,12 @@
 from collections import OrderedDict
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 MAX_WAITING = 100_000  # halves
 MAX_WAITING_BYTES = 64 << 20
-MAX_REMEMBERED = 100_000  # pairs remembered to detect repeated halves
+MAX_REMEMBERED = 100_000  # keys remembered to detect repeated halves
+MAX_CONTENTS = 8  # halves of one key remembered to detect repeated halves
 
 
 class Side(Enum):
@@ -54,7 +55,25 @@ class Half:
 
 
 Pair: TypeAlias = tuple[Half | None, Half | None]  # request and response
+
+
+class Joined(NamedTuple):
+    """What a half that arrived completes.
+
+    Attributes:
+        pairs: The completed pair, or halves that join nothing.
+        repeated: Whether the half arrived before.
+        ambiguous: Number of halves in *pairs* that join nothing because another half of the same side
+            and the same key has another content.
+    """
+
+    pairs: tuple[Pair, ...] = ()
+    repeated: bool = False
+    ambiguous: int = 0
+
+
 _Key: TypeAlias = tuple[str, str]
+_Came: TypeAlias = frozenset[tuple[Side, int]]  # sides that arrived, with a hash of their content
 
 
 class Joiner:
@@ -68,37 +87,45 @@ class Joiner:
         self._seconds = seconds
         self._waiting: OrderedDict[_Key, tuple[float, Half]] = OrderedDict()
         self._waiting_bytes = 0
-        # Pairs that were returned: the time until which each is remembered, and the halves that arrived.
-        self._left: OrderedDict[_Key, tuple[float, frozenset[Side]]] = OrderedDict()
+        # Keys whose halves were returned: the time until which each is remembered, and what arrived.
+        self._left: OrderedDict[_Key, tuple[float, _Came]] = OrderedDict()
 
     @property
     def waiting(self) -> int:
         """Number of halves that wait."""
         return len(self._waiting)
 
-    def take(self, half: Half, now: float) -> tuple[Pair | None, bool]:
+    def take(self, half: Half, now: float) -> Joined:
         """Add *half* at *now*, monotonic seconds.
 
-        Returns:
-            The completed pair, or None; and whether this half is a repetition.
+        A key that two predictions have is ambiguous: neither of their halves joins another.
         """
-        key = (half.entity, half.key)
+        key, told = (half.entity, half.key), (half.side, _content(half))
         if key in self._left:
-            until, came = self._left[key]
-            if half.side in came:
-                return None, True
-            self._left[key] = (until, came | {half.side})
-            return alone(half), False  # the other half was returned alone before
+            return self._after(key, half, told)
         found = self._waiting.get(key)
         if found is None:
             self._waiting[key] = (now + self._seconds, half)
             self._waiting_bytes += held(half)
-            return None, False
+            return Joined()
         other = found[1]
+        earlier = (other.side, _content(other))
+        if earlier == told:
+            return Joined(repeated=True)
+        self._let_go(key, now, frozenset({earlier, told}))
         if other.side is half.side:
-            return None, True
-        self._let_go(key, now, frozenset(Side))
-        return ((other, half) if half.side is Side.RESPONSE else (half, other)), False
+            return Joined((alone(other), alone(half)), ambiguous=2)
+        return Joined(((other, half) if half.side is Side.RESPONSE else (half, other),))
+
+    def _after(self, key: _Key, half: Half, told: tuple[Side, int]) -> Joined:
+        """Add a half whose key is no longer waited for."""
+        until, came = self._left[key]
+        if told in came:
+            return Joined(repeated=True)
+        if len(came) < MAX_CONTENTS:
+            self._left[key] = (until, came | {told})
+        is_ambiguous = any(side is half.side for side, _ in came)
+        return Joined((alone(half),), ambiguous=int(is_ambiguous))
 
     def expired(self, now: float) -> list[Pair]:
         """Return halves that waited too long or do not fit, each as a pair with one half missing."""
@@ -108,7 +135,7 @@ class Joiner:
             full = len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_WAITING_BYTES
             if until > now and not full:
                 break
-            self._let_go(key, now, frozenset({half.side}))
+            self._let_go(key, now, frozenset({(half.side, _content(half))}))
             found.append(alone(half))
         while self._left:
             key, (until, _) = next(iter(self._left.items()))
@@ -117,7 +144,7 @@ class Joiner:
             del self._left[key]
         return found
 
-    def _let_go(self, key: _Key, now: float, came: frozenset[Side]) -> None:
+    def _let_go(self, key: _Key, now: float, came: _Came) -> None:
         _, half = self._waiting.pop(key)
         self._waiting_bytes -= held(half)
         self._left[key] = (now + self._seconds, came)
@@ -133,3 +160,8 @@ def held(half: Half) -> int:
     texts = (half.entity, half.key, half.prediction_id, half.content_type, half.trace_parent)
     labels = sum(len(name) + len(value) for name, value in half.labels)
     return len(half.data or b"") + sum(map(len, texts)) + labels + HALF_BYTES
+
+
+def _content(half: Half) -> int:
+    """Return a hash of the body of a half; of a body over the cap only the size is known."""
+    return hash((half.content_type, half.size, half.data))
