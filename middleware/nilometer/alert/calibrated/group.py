@@ -16,6 +16,7 @@ from nilometer.alert.calibrated.parts import Change, ModelState, PartChange
 from nilometer.alert.calibrated.slots import Calendar
 
 CHUNK = 288  # windows that are scored at once
+PATIENCE = 288  # base windows without data after which an open part closes: a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,14 @@ class Subject:
         judged: Column with its baseline and its tolerance.
         length: Length of its windows in base windows; one of `baseline.LENGTHS`.
         share: Share of the entity's budget, above 0. All shares of an entity add up to at most 1.
+        patience: Consecutive windows without data after which an open part closes.
     """
 
     key: PartKey
     judged: Judged
     length: int
     share: float
+    patience: int = PATIENCE
 
 
 Times = NDArray[np.int64]
@@ -81,6 +84,7 @@ class Group:
     Attributes:
         keys: Position of the column of each subject.
         budget: Adds up the evidence of the streams.
+        patience: Windows without data after which an open part of each column closes.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Group:
         self._calendar = calendar
         self._length = length
         self._model = Model([subject.judged for subject in subjects], calendar)
+        self.patience = [subject.patience for subject in subjects]
         shares = np.array([subject.share for subject in subjects])
         self.budget = Budget(self._model.of_stream, shares, base_windows=length, budget=budget)
 

@@ -212,7 +212,7 @@ class Judge:
         for length, z in scores.items():
             group = self.groups[length]
             models[length], changes = advance(
-                group.budget, models.get(length) or group.empty, z, end_ns
+                group.budget, models.get(length) or group.empty, z, end_ns, group.patience
             )
             events += [group.event(change) for change in changes]
         return self._after(state, models, events, end_ns)

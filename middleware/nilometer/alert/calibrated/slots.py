@@ -99,10 +99,12 @@ class Calendar:
         return 0 if offset is None else int(offset.total_seconds())
 
     def _kind(self, day: int) -> int:
-        local = date.fromordinal(_EPOCH + day)
-        if local in self.holidays:
-            return HOLIDAY
-        return WEEKEND if local.weekday() >= 5 else WEEKDAY
+        return HOLIDAY if date.fromordinal(_EPOCH + day) in self.holidays else kind_of_day(day)
+
+
+def kind_of_day(day: int) -> int:
+    """Return `WEEKDAY` or `WEEKEND` for the number of a local day since 1970."""
+    return WEEKEND if date.fromordinal(_EPOCH + day).weekday() >= 5 else WEEKDAY
 
 
 _OFFSET_SECONDS = 900  # time within which the offset of a zone does not change
