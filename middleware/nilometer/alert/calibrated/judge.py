@@ -163,7 +163,7 @@ class Judge:
         """
         scores = {
             length: group.scores(
-                group.joined({key: vector[None] for key, vector in counts.items()}, 1),
+                group.joined_window(counts),
                 np.array([end_ns - length * self._base_ns], np.int64),
             )[0]
             for length, group in self._due(end_ns)
