@@ -12,7 +12,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from support.judged_windows import DAY, MISSING, SHAPES, Truth, World, judge_of, replayed
+from support.judged_windows import (
+    BASE_NS,
+    DAY,
+    MISSING,
+    SHAPES,
+    START_NS,
+    Truth,
+    World,
+    judge_of,
+    replayed,
+)
+
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.judge import EntityState
 
 NUMBERS = 40
 SIZES = (2, 3, 5, 8, 12, 20, 40, 100, 300, 1000)
@@ -146,6 +159,32 @@ def _rows_of_delays(world: World, rows: list[int]) -> Iterator[str]:
                 )
 
 
+def _cost(world: World) -> Iterator[str]:
+    """Time of one window by the steps of a collector, and the size of the evidence."""
+    truth = world.truth(LEARN + DAY, 500, seasonal=0.3, overdispersed=0.05, seed=3)
+    counts = world.counts(truth, 4)
+    judge = judge_of(world, counts, LEARN)
+    keys = [PartKey(column.summary) for column in world.columns]
+    windows = [
+        {key: vectors[place] for key, vectors in zip(keys, counts, strict=True)}
+        for place in range(LEARN, LEARN + DAY)
+    ]
+    taken = []
+    state = EntityState()
+    for _ in range(5):
+        state, started = EntityState(), time.process_time()
+        for place, window in enumerate(windows, start=1):
+            state, _ = judge.advance(state, window, START_NS + (LEARN + place) * BASE_NS)
+        taken.append((time.process_time() - started) / len(windows))
+    evidence = [model.evidence for model in state.models.values()]
+    size = sum(one.m.nbytes + one.windows.nbytes + one.since_ns.nbytes for one in evidence)
+    streams = sum(len(one.m) for one in evidence)
+    yield (
+        f"\nevaluation: {1000 * min(taken):.2f} ms a window (at most 0.5), evidence: {size / 1000:.0f} "
+        f"KB (at most 50) of {streams} streams"
+    )
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -161,6 +200,8 @@ def main() -> None:
         print(line, flush=True)
     for line in _rows_of_delays(world, chosen.rows):
         print(line, flush=True)
+    for line in _cost(world):
+        print(line)
     print(f"\n{time.process_time() - started:.0f} s of CPU")
 
 

@@ -54,7 +54,10 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
         reason: Reason of the status.
         sentence: The reason in words.
         phase: Phase of most baselines: LEARNING, COARSE or ACTIVE.
-        next_phase_ns: Estimated start of the next phase, Unix nanoseconds; None in the last one.
+        next_phase_ns: Expected start of the next phase, Unix nanoseconds; None in the last one, or
+            if it is unknown.
+        frozen: Whether the baselines no longer change.
+        frozen_ns: Time from which they do not change, or are expected not to; None if unknown.
         judged_ns: End of the newest window that was judged; None before the first.
         budget_days: Mean number of days between false alarms that the entity may have.
         summaries: Status of each summary and label set.
@@ -65,6 +68,8 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
     sentence: str
     phase: str = "LEARNING"
     next_phase_ns: int | None = None
+    frozen: bool = False
+    frozen_ns: int | None = None
     judged_ns: int | None = None
     budget_days: float = 30.0
     summaries: tuple[SummaryReport, ...] = ()

@@ -21,12 +21,13 @@ from nilometer.alert.calibrated.parts import PartChange
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import EpisodeStep, Store, WatchRecord, WatchStep
-from nilometer_collector.watch.fitting import LEARNED_DAYS, Fitter, judge_of
+from nilometer_collector.watch.fitting import Fitter, judge_of
 from nilometer_collector.watch.memory import (
     BASE_NS,
     DAY_NS,
     HOUR_NS,
     KEPT_HOURS,
+    LEARNED_DAYS,
     Book,
     Memory,
     Watched,
@@ -190,10 +191,10 @@ class EntityWatch:
         """Return the span of kept windows that nothing needs any more."""
         onset = min((part.record.onset_ns for part in memory.open_parts), default=memory.end_ns)
         if all(one.frozen for one in self._book.watched):
-            return memory.begun_ns + LEARNED_DAYS * DAY_NS, min(
-                onset, memory.end_ns - RECENT_DAYS * DAY_NS
-            )
-        return 0, min(onset, memory.end_ns - LEARNED_DAYS * DAY_NS)
+            learned_ns = max((one.frozen_ns for one in self._book.watched), default=0)
+            since_ns = max(learned_ns, memory.begun_ns + LEARNED_DAYS * DAY_NS)
+            return since_ns, min(onset, memory.end_ns - RECENT_DAYS * DAY_NS)
+        return 0, min(onset, memory.learning_ns)
 
     def _save(
         self,
@@ -261,7 +262,10 @@ class EntityWatch:
             hours = memory.hours if hour in memory.hours[-1:] else (*memory.hours, hour)
             known = tuple(one for one in hours if one > hour - KEPT_HOURS)
             newest = {**memory.newest, **dict.fromkeys(row, end_ns)}
-            memory = replace(memory, data_ns=end_ns, hours=known, newest=newest)
+            days = memory.days if hour // 24 in memory.days[-1:] else (*memory.days, hour // 24)
+            memory = replace(
+                memory, data_ns=end_ns, hours=known, days=days[-LEARNED_DAYS:], newest=newest
+            )
         if end_ns <= self._past_ns:
             return memory
         counts = self._due(window, kept)
@@ -369,7 +373,7 @@ class EntityWatch:
             for event in verdict.parts
             if event.change is PartChange.OPENED and event.key in slots
         ]
-        oldest = end_ns - LEARNED_DAYS * DAY_NS
+        oldest = memory.learning_ns
         return (*(span for span in spans if not span[2] or span[2] > oldest), *opened)
 
     def _watched(self, key: PartKey) -> Watched:

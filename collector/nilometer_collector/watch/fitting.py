@@ -45,7 +45,6 @@ from nilometer_collector.watch.memory import (
 from nilometer_collector.watch.packing import packed_window, unpacked_window
 from nilometer_collector.watch.reading import Reader, is_pooled
 
-LEARNED_DAYS = 15  # days before now that baselines may learn from
 MOST_SEGMENTS = 20  # label sets of one summary that are judged on their own
 WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
 
@@ -88,7 +87,7 @@ class Fitter:
 
     def fit(self, entity: str, memory: Memory, book: Book, rule: WatchRule, now_ns: int) -> Fit:
         """Fit what can be fitted after the window that ends at ``memory.end_ns``."""
-        span = (max(memory.begun_ns, memory.end_ns - LEARNED_DAYS * DAY_NS), memory.end_ns)
+        span = (memory.learning_ns, memory.end_ns)
         series = [
             one
             for one in self._store.samples.series(entity)
@@ -212,7 +211,15 @@ def judge_of(book: Book, rule: WatchRule) -> Judge:
             factor=one.phase.factor,
         )
         share = label_share / len(summaries)
-        subjects.append(Subject(key=one.key, judged=judged, length=one.length, share=share))
+        subjects.append(
+            Subject(
+                key=one.key,
+                judged=judged,
+                length=one.length,
+                share=share,
+                patience=-(-one.patience_ns // (one.length * BASE_NS)),
+            )
+        )
     return Judge(subjects, zone=rule.zone, budget=rule.budget)
 
 
@@ -265,22 +272,29 @@ def _fitted(
     starts = first + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
     calendar = Calendar(window_seconds=length * BASE_SECONDS, zone=rule.zone)
     slots = calendar.slots(starts)
-    teach = merged(rows[:, None], length)[:, 0] >= LEAST_ROWS_TO_LEARN
+    longer_rows = merged(rows[:, None], length)[:, 0]
+    teach = longer_rows >= LEAST_ROWS_TO_LEARN
     for slot, start_ns, end_ns in memory.episode_spans:
         if slot == one.slot:
             until = end_ns or memory.end_ns
             teach &= (starts + length * BASE_NS <= start_ns) | (starts >= until)
-    found = progress(slots, teach)
+    found = progress(slots, longer_rows > 0, teach)
     after = replace(
-        one, phase=found.phase, days_left=found.days_left, frozen=found.frozen, length=length
+        one,
+        phase=found.phase,
+        next_ns=memory.end_ns + found.days_left * DAY_NS if found.days_left else 0,
+        frozen_ns=0 if found.freeze_left is None else memory.end_ns + found.freeze_left * DAY_NS,
+        quiet_ns=round(found.quiet_days * DAY_NS),
+        length=length,
     )
     if found.phase is Phase.LEARNING:
         return replace(after, baseline=None, reason=Reason.LEARNING)
     baseline = learn(column, longer, slots, teach)
     if baseline.is_empty:
         return replace(after, baseline=None, reason=Reason.TOO_FEW)
-    reason = Reason.UNSTABLE_BASELINE if baseline.unstable else None
-    return replace(after, baseline=baseline, reason=reason)
+    if baseline.unstable:
+        return replace(after, baseline=baseline, reason=Reason.UNSTABLE_BASELINE)
+    return replace(after, baseline=baseline, reason=None, frozen=found.frozen)
 
 
 def _must_reset(before: Watched, after: Watched, rule: WatchRule) -> bool:

@@ -17,6 +17,7 @@ BASE_NS = BASE_SECONDS * NS_PER_SECOND
 DAY_NS = 86_400 * NS_PER_SECOND
 HOUR_NS = 3600 * NS_PER_SECOND
 KEPT_HOURS = 28 * 24  # hours for which it is known whether there was traffic
+LEARNED_DAYS = 15  # newest days with traffic that baselines may learn from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,8 +43,12 @@ class Watched:
         slot: Number of its counts in kept windows; a changed column gets a new one.
         counted: How its cells are counted.
         phase: How far its baseline has learned.
-        days_left: Days of traffic until the next phase.
+        next_ns: Expected start of the next phase, Unix nanoseconds; 0 in the last one, or if it is
+            unknown.
         frozen: Whether its baseline no longer changes.
+        frozen_ns: Time from which it does not change, or is expected not to, Unix nanoseconds; 0
+            if it is unknown.
+        quiet_ns: Longest time without its traffic that is usual, in nanoseconds.
         length: Length of its windows in base windows.
         baseline: Normal values; None while it learns, or if there are none.
         reason: Reason why it is not judged; None if it is.
@@ -53,11 +58,18 @@ class Watched:
     slot: int
     counted: SummaryColumn
     phase: Phase = Phase.LEARNING
-    days_left: float = 1.0
+    next_ns: int = 0
     frozen: bool = False
+    frozen_ns: int = 0
+    quiet_ns: int = 0
     length: int = 1
     baseline: Baseline | None = None
     reason: Reason | None = Reason.LEARNING
+
+    @property
+    def patience_ns(self) -> int:
+        """Time without data after which it counts as gone: a day more than is usual."""
+        return DAY_NS + self.quiet_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +127,7 @@ class Memory:
             while the part is open.
         newest: End of the newest window with data, by slot.
         hours: Hours since 1970 that had data, ascending; the last `KEPT_HOURS`.
+        days: Days since 1970 that had data, ascending; the last `LEARNED_DAYS`.
     """
 
     begun_ns: int
@@ -129,6 +142,17 @@ class Memory:
     episode_spans: tuple[tuple[int, int, int], ...] = ()
     newest: Mapping[int, int] = field(default_factory=dict)
     hours: tuple[int, ...] = ()
+    days: tuple[int, ...] = ()
+
+    @property
+    def learning_ns(self) -> int:
+        """Start of the windows that baselines may learn from, Unix nanoseconds.
+
+        The span has at least `LEARNED_DAYS` days with traffic, if there were so many. A pause and
+        free weekends make it longer.
+        """
+        busy = self.days[0] * DAY_NS if self.days else self.end_ns
+        return max(self.begun_ns, min(busy, self.end_ns - LEARNED_DAYS * DAY_NS))
 
     @property
     def state(self) -> EntityState:

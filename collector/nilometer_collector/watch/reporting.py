@@ -1,5 +1,7 @@
 """The status of an entity and of its summaries, each with a reason and a sentence."""
 
+from dataclasses import dataclass
+
 from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.judge import BASE_SECONDS
@@ -49,33 +51,70 @@ def report_of(
             sentence="the first window of five minutes is not complete yet",
             budget_days=rule.budget_days,
         )
-    phase, left = _phase(book)
+    first = _furthest(book, memory)
     summaries = tuple(_summary_report(one, memory) for one in book.watched)
-    status, reason, sentence = _status(memory, phase, left, now_ns, heard_ns)
-    next_ns = memory.end_ns + round(left * DAY_NS) if phase is not Phase.ACTIVE else None
+    status, reason, sentence = _status(memory, first, now_ns, heard_ns)
     return WatchReport(
         status=status,
         reason=reason,
         sentence=sentence,
-        phase=phase.value,
-        next_phase_ns=next_ns,
+        phase=first.phase.value,
+        next_phase_ns=first.next_ns or None,
+        frozen=first.frozen,
+        frozen_ns=first.frozen_ns or None,
         judged_ns=memory.end_ns,
         budget_days=rule.budget_days,
         summaries=summaries,
     )
 
 
-def _phase(book: Book) -> tuple[Phase, float]:
-    """Return the phase of the furthest baseline, and the days of traffic until its next phase."""
-    if not book.watched:
-        return Phase.LEARNING, 1.0
+@dataclass(frozen=True, slots=True)
+class _Stage:
+    """How far a baseline has learned; the times as those of `Watched`."""
+
+    phase: Phase
+    frozen: bool
+    next_ns: int
+    frozen_ns: int
+
+    @classmethod
+    def of(cls, one: Watched) -> "_Stage":
+        return cls(one.phase, one.frozen, one.next_ns, one.frozen_ns)
+
+    @property
+    def sentence(self) -> str:
+        """What the alerter does now, and when that changes."""
+        if self.phase is Phase.LEARNING:
+            return f"it learns what is normal {_until(self.next_ns)}; nothing is judged yet"
+        if self.phase is Phase.COARSE:
+            return (
+                f"tolerances are {COARSE_FACTOR:g} times as wide {_until(self.next_ns)}, "
+                "because the week is not known yet"
+            )
+        if self.frozen:
+            known = f" in the windows up to {time_text(self.frozen_ns)}" if self.frozen_ns else ""
+            return f"normal is what was normal{known}"
+        return f"what is normal is learned anew each day {_until(self.frozen_ns)}"
+
+
+def _until(at_ns: int) -> str:
+    return f"until about {time_text(at_ns)}" if at_ns else "until there was more traffic"
+
+
+def _furthest(book: Book, memory: Memory) -> _Stage:
+    """Return the stage of the baseline that has learned most."""
     order = list(Phase)
-    best = max(book.watched, key=lambda one: (order.index(one.phase), -one.days_left))
-    return best.phase, best.days_left
+    stages = [_Stage.of(one) for one in book.watched]
+    first_fit_ns = memory.begun_ns + DAY_NS
+    return max(
+        stages,
+        key=lambda one: (order.index(one.phase), one.frozen, -one.next_ns, -one.frozen_ns),
+        default=_Stage(Phase.LEARNING, frozen=False, next_ns=first_fit_ns, frozen_ns=0),
+    )
 
 
 def _status(
-    memory: Memory, phase: Phase, left: float, now_ns: int, heard_ns: int
+    memory: Memory, stage: _Stage, now_ns: int, heard_ns: int
 ) -> tuple[AlertStatus, Reason, str]:
     """Return the status of an entity with its reason, the hard rules first."""
     silent_ns = max(now_ns - heard_ns, 0)
@@ -86,22 +125,29 @@ def _status(
         since = time_text(memory.data_ns)
         why = f"no request since {since}, although there are requests at this hour on other days"
         return AlertStatus.NO_DATA, Reason.NO_TRAFFIC, why
-    if silent_ns >= limit_ns and len({one // 24 for one in memory.hours}) < LAST_DAYS:
+    if silent_ns >= limit_ns and _is_young_and_busy(memory, at_ns):
         why = f"no agent has sent a window since {time_text(heard_ns)}"
         return AlertStatus.NO_DATA, Reason.NO_AGENT, why
     if memory.open_parts:
         lead = max(memory.open_parts, key=lambda part: part.record.bound).record
         return AlertStatus.ALERTING, Reason.DRIFT, lead.evidence
-    if phase is Phase.LEARNING:
-        why = f"it learns what is normal, for {_days(left)} more of traffic; nothing is judged yet"
-        return AlertStatus.LEARNING, Reason.LEARNING, why
-    if phase is Phase.COARSE:
-        why = (
-            f"tolerances are {COARSE_FACTOR:g} times as wide for {_days(left)} more of traffic, "
-            "until the week is known"
-        )
-        return AlertStatus.LEARNING, Reason.COARSE, why
-    return AlertStatus.OK, Reason.WATCHED, "every summary is within its tolerance"
+    if stage.phase is Phase.LEARNING:
+        return AlertStatus.LEARNING, Reason.LEARNING, stage.sentence
+    if stage.phase is Phase.COARSE:
+        return AlertStatus.LEARNING, Reason.COARSE, stage.sentence
+    why = f"every summary is within its tolerance; {stage.sentence}"
+    return AlertStatus.OK, Reason.WATCHED, why
+
+
+def _is_young_and_busy(memory: Memory, at_ns: int) -> bool:
+    """Return whether an entity in its first week had traffic at this hour of the day before.
+
+    On its first day, traffic is expected at all hours.
+    """
+    if at_ns - memory.begun_ns < DAY_NS:
+        return True
+    yesterday = (at_ns - 1) // HOUR_NS - 24
+    return at_ns - memory.begun_ns < LAST_DAYS * DAY_NS and yesterday in memory.hours
 
 
 def _has_usual_traffic(hours: tuple[int, ...], at_ns: int) -> bool:
@@ -132,19 +178,12 @@ def _summary_status(one: Watched, memory: Memory) -> tuple[AlertStatus, Reason, 
     if one.reason is not None and one.reason is not Reason.LEARNING:
         return AlertStatus.NOT_WATCHED, one.reason, _LEFT_OUT[one.reason]
     newest = memory.newest.get(one.slot, 0)
-    if newest and memory.data_ns - newest >= DAY_NS:
+    if newest and memory.data_ns - newest >= one.patience_ns:
         why = f"no data since {time_text(newest)}, while the entity has requests"
         return AlertStatus.NO_DATA, Reason.VERSION_GONE, why
+    stage = _Stage.of(one)
     if one.phase is Phase.LEARNING:
-        why = f"it learns what is normal, for {_days(one.days_left)} more of traffic"
-        return AlertStatus.LEARNING, Reason.LEARNING, why
+        return AlertStatus.LEARNING, Reason.LEARNING, stage.sentence
     if one.phase is Phase.COARSE:
-        why = f"tolerances are {COARSE_FACTOR:g} times as wide until the week is known"
-        return AlertStatus.LEARNING, Reason.COARSE, why
-    return AlertStatus.OK, Reason.WATCHED, "within its tolerance"
-
-
-def _days(days: float) -> str:
-    if days * 24 < 1:
-        return "less than an hour"
-    return f"{days * 24:.0f} hours" if days < 2 else f"{days:.1f} days"
+        return AlertStatus.LEARNING, Reason.COARSE, stage.sentence
+    return AlertStatus.OK, Reason.WATCHED, f"within its tolerance; {stage.sentence}"

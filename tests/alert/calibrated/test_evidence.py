@@ -22,6 +22,26 @@ def run(budget: Budget, scores: np.ndarray) -> int | None:
     return None
 
 
+def test_the_evidence_has_the_bits_of_the_formula() -> None:
+    rng = np.random.default_rng(3)
+    streams, budget = 40, budget_of(40)
+    cap = np.log(8640.0 * streams) / 2 + np.log(4) / 2 + 0.01
+    state = EvidenceState.empty(streams)
+    for window in range(1, 400):
+        z = rng.normal(0.2, 1.5, streams)
+        z[rng.random(streams) < 0.1] = np.nan
+        before = state
+        state, _ = budget.advance(before, z, window)
+        seen = np.isfinite(z)
+        exponent = np.where(seen, z, 0.0)[:, None] * THETA - THETA**2 / 2
+        m = np.where(seen[:, None], (1 + before.m) * np.exp(np.minimum(exponent, cap)), before.m)
+        floor = m.mean(axis=1) <= 1
+        more = np.minimum(before.windows.astype(int) + (seen & (exponent.max(axis=1) > 0)), 255)
+        assert state.m.tolist() == m.tolist()
+        assert state.windows.tolist() == np.where(floor, 0, more).tolist()
+        assert state.since_ns.tolist() == np.where(floor, window, before.since_ns).tolist()
+
+
 def test_one_odd_window_never_alarms() -> None:
     z = np.full((300, 50), -0.5)
     z[100] = 1000.0

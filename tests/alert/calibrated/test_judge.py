@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from support.judged_windows import BASE_NS, DAY, START_NS, Seen, Truth, World, judge_of, replayed
 
+from nilometer.alert.calibrated.baseline import learn
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import History
-from nilometer.alert.calibrated.judge import EntityState
+from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState
+from nilometer.alert.calibrated.model import Judged, Model
+from nilometer.alert.calibrated.slots import Calendar
 
 LEARN = 3 * DAY
 WORLD = World(8, (3, 12))
@@ -82,6 +85,27 @@ def test_step_by_step_is_the_same_as_a_replay() -> None:
     last, _ = replay[-1]
     for length, model in state.models.items():
         assert model.evidence.m == pytest.approx(last.models[length].evidence.m)
+
+
+def test_the_scores_alone_and_of_one_window_are_those_with_effects() -> None:
+    truth = WORLD.truth(LEARN + DAY, 200, seasonal=0.3, seed=4)
+    truth.mean[2, LEARN + 100 :] += 0.5
+    counts = WORLD.counts(truth, 5)
+    calendar = Calendar(window_seconds=BASE_SECONDS)
+    starts = START_NS + np.arange(LEARN + DAY, dtype=np.int64) * BASE_NS
+    past, teach = calendar.slots(starts[:LEARN]), np.ones(LEARN, bool)
+    judged = [
+        Judged(column=column, baseline=learn(column, vectors[:LEARN], past, teach))
+        for column, vectors in zip(WORLD.columns, counts, strict=True)
+    ]
+    model = Model(judged, calendar)
+    later = np.concatenate([vectors[LEARN:] for vectors in counts], axis=1)
+    whole = model.scores(later, calendar.slots(starts[LEARN:]))
+    assert np.isfinite(whole.z).any()
+    for place in (0, 99, 100, 287):
+        at = slice(place, place + 1)
+        z = model.z(later[at], calendar.slots(starts[LEARN:][at]))
+        assert z.tobytes() == whole.z[at].tobytes()
 
 
 def test_parts_of_eight_agents_in_any_order_are_the_whole() -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 
 from nilometer.alert.calibrated.evidence import Budget, EvidenceState
-from nilometer.alert.calibrated.parts import SILENT_WINDOWS, Change, ModelState, PartChange, advance
+from nilometer.alert.calibrated.parts import Change, ModelState, PartChange, advance
 
+PATIENCE = (288, 12)  # windows of each column
 BUDGET = Budget(np.array([0, 0, 1], np.intp), np.array([0.5, 0.5]))
 
 
@@ -17,7 +18,9 @@ class Run:
         found = []
         for _ in range(windows):
             self.window += 1
-            self.state, changes = advance(BUDGET, self.state, np.array(z), self.window * 300)
+            self.state, changes = advance(
+                BUDGET, self.state, np.array(z), self.window * 300, PATIENCE
+            )
             found += changes
         return found
 
@@ -51,17 +54,18 @@ def test_late_windows_move_nothing() -> None:
     run = Run()
     run.go(3, 0, 0, 0)
     before = run.state
-    after, changes = advance(BUDGET, before, np.full(3, 100.0), before.end_ns)
+    after, changes = advance(BUDGET, before, np.full(3, 100.0), before.end_ns, PATIENCE)
     assert after is before
     assert not changes
 
 
 def test_a_part_without_data_closes_at_last() -> None:
     run = Run()
-    run.go(10, 5, -1, -1)
+    run.go(10, 5, -1, 5)
     nan = float("nan")
-    assert run.go(SILENT_WINDOWS - 1, nan, nan, -1) == []
-    assert kinds(run.go(1, nan, nan, -1)) == [(0, PartChange.CLOSED_WITHOUT_DATA)]
+    assert run.go(11, nan, nan, nan) == []
+    assert kinds(run.go(276, nan, nan, nan)) == [(1, PartChange.CLOSED_WITHOUT_DATA)]
+    assert kinds(run.go(1, nan, nan, nan)) == [(0, PartChange.CLOSED_WITHOUT_DATA)]
 
 
 def test_evidence_starts_anew_after_a_part_has_closed() -> None:

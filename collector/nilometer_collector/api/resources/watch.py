@@ -46,7 +46,9 @@ class WatchView(msgspec.Struct, frozen=True, kw_only=True):
     reason: Why
     sentence: str  # the reason in words
     phase: Phase
-    next_phase: float | None  # estimated start of the next phase; null in the last one
+    next_phase: float | None  # expected start of the next phase; null if unknown or the last one
+    frozen: bool  # whether what is normal no longer changes
+    frozen_since: float | None  # time from which it does not change, or is expected not to
     judged: float | None  # end of the newest window that was judged
     budget_days: float  # mean number of days between false alarms
     summaries: list[WatchedSummaryView]
@@ -60,15 +62,16 @@ class Watches(msgspec.Struct, frozen=True, kw_only=True):
 
 def watch_view(entity: str, report: WatchReport) -> WatchView:
     """Return the *report* of *entity* as the API shows it."""
-    next_ns, judged_ns = report.next_phase_ns, report.judged_ns
     known = {
         "entity": entity,
         "status": report.status.value,
         "reason": report.reason.value,
         "sentence": report.sentence,
         "phase": report.phase,
-        "next_phase": None if next_ns is None else seconds(next_ns),
-        "judged": None if judged_ns is None else seconds(judged_ns),
+        "next_phase": _time(report.next_phase_ns),
+        "frozen": report.frozen,
+        "frozen_since": _time(report.frozen_ns),
+        "judged": _time(report.judged_ns),
         "budget_days": report.budget_days,
         "summaries": [_summary_view(one) for one in report.summaries],
     }
@@ -81,6 +84,10 @@ async def list_watches(call: Call) -> Watches:
     found = await call.context.ask(lambda: query.watched(entity))
     may = call.access.may
     return Watches(entities=[watch_view(name, one) for name, one in found.items() if may(name)])
+
+
+def _time(at_ns: int | None) -> float | None:
+    return None if at_ns is None else seconds(at_ns)
 
 
 def _summary_view(one: SummaryReport) -> WatchedSummaryView:

@@ -412,7 +412,9 @@ export interface Watch {
   reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
   sentence: string; // the reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
-  next_phase: number | null; // estimated start of the next phase; null in the last one
+  next_phase: number | null; // expected start of the next phase; null if unknown or the last one
+  frozen: boolean; // whether what is normal no longer changes
+  frozen_since: number | null; // time from which it does not change, or is expected not to
   judged: number | null; // end of the newest window that was judged
   budget_days: number; // mean number of days between false alarms
   summaries: WatchedSummary[];

@@ -15,7 +15,6 @@ from nilometer.alert.calibrated.components import LEAST_SHAPE_DEGREES, Component
 from nilometer.alert.calibrated.dispersion import Mask, long_run_ratio, tail_ratio, uneven
 from nilometer.alert.calibrated.incidents import FARTHEST, MAD_TO_SD
 from nilometer.alert.calibrated.normal import (
-    LEAST_ROWS_TO_LEARN,
     MOST_DROPPED,
     Fitted,
     Normal,
@@ -28,7 +27,7 @@ LEAST_ROWS = 30  # fewest rows of a window that is judged
 SMALL_WINDOW = 0.05  # quantile of the rows of windows; the shape needs half of that number
 CLOCK_LIKE = 0.5  # mean of the shape from which windows always differ from the reference
 LENGTHS = (1, 2, 3, 4, 6, 12, 24, 72, 288)  # window lengths, in base windows
-LEAST_ROWS_QUANTILE = 0.1  # largest share of windows that may have fewer than LEAST_ROWS
+MOST_ROWS_APART = 0.1  # largest share of the rows in windows with fewer than LEAST_ROWS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,19 +189,21 @@ def merged(counts: Floats, length: int) -> Floats:
 def window_length(rows: Floats, shortest: int = 1) -> int:
     """Return the length of the windows over which a column is judged, in base windows.
 
+    Rows decide, and not windows: quiet nights do not make the windows of the day longer.
+
     Args:
         rows: Number of rows of each base window, shape (W,); the first one begins at midnight.
         shortest: Length of the windows that agents send, in base windows, at least 1.
 
     Returns:
-        The smallest of `LENGTHS`, at least *shortest*, at which nine tenths of the windows that
-        can be learned from have 30 rows or more; the longest if there is none.
+        The smallest of `LENGTHS`, at least *shortest*, at which nine tenths of the rows are in
+        windows with 30 rows or more; the longest if there is none.
     """
+    total = float(rows.sum())
     for length in LENGTHS:
         if length < shortest:
             continue
         longer = merged(rows[:, None], length)[:, 0]
-        longer = longer[longer >= LEAST_ROWS_TO_LEARN]
-        if len(longer) and np.quantile(longer, LEAST_ROWS_QUANTILE) >= LEAST_ROWS:
+        if total and float(longer[longer < LEAST_ROWS].sum()) <= MOST_ROWS_APART * total:
             return length
     return LENGTHS[-1]

@@ -21,6 +21,9 @@ class PartKey:
     summary: str
     labels: Labels = NO_LABELS
 
+    def __hash__(self) -> int:  # keys are looked up for each column of each window
+        return hash((self.summary, self.labels.pairs))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:

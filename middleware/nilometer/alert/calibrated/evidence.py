@@ -22,8 +22,11 @@ from numpy.typing import NDArray
 from nilometer.alert.calibrated.columns import Floats
 
 THETA = np.array([0.5, 1.0, 2.0, 4.0])  # sizes of drift, in standard deviations of a window
+HALF_SQUARE = THETA**2 / 2
+LEAST_DRIFT = float(THETA[0]) / 2  # score from which a window is evidence for any of these drifts
 BUDGET = 8640.0  # mean base windows between false alarms: 30 days of windows of 5 minutes
 LEAST_WINDOWS = 2  # fewest windows with evidence for a drift before an alarm
+MOST_WINDOWS = 255  # windows with evidence for a drift that are counted
 SLACK = 0.01  # added to the cap, so that rounding cannot keep LEAST_WINDOWS from the budget
 ALIKE = 10.0  # largest ratio of the evidence of streams of which the largest score is reported
 RECOVERED = 200.0  # evidence for a return into the tolerance that closes an alarm
@@ -108,7 +111,7 @@ class Budget:
         self._length = float(base_windows)
         self._budget = budget
         needed = np.log(budget / (self._weight * base_windows)) + np.log(len(THETA))
-        self._cap = needed / LEAST_WINDOWS + SLACK
+        self._cap = (needed / LEAST_WINDOWS + SLACK)[:, None]
 
     def streams_of(self, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the streams of *columns*, shape (C,), as a mask of shape (S,)."""
@@ -126,14 +129,17 @@ class Budget:
             end_ns: End of the window, Unix nanoseconds.
         """
         seen = np.isfinite(z)
-        exponent = np.where(seen, z, 0.0)[:, None] * THETA - THETA**2 / 2
-        factor = np.exp(np.minimum(exponent, self._cap[:, None]))
-        m = np.where(seen[:, None], (self._length + state.m) * factor, state.m)
-        mean = m.mean(axis=1)
+        factor = z[:, None] * THETA
+        factor -= HALF_SQUARE
+        np.minimum(factor, self._cap, out=factor)
+        np.exp(factor, out=factor)
+        factor *= self._length + state.m
+        m = factor if seen.all() else np.where(seen[:, None], factor, state.m)
+        one, two, three, four = m.T  # a mean over an axis of four is ten times as slow
+        mean = (one + two + three + four) / len(THETA)
         floor = mean <= self._length
-        speaks = seen & (exponent.max(axis=1) > 0)
-        more = np.minimum(state.windows.astype(np.intp) + speaks, 255)
-        windows = np.where(floor, 0, more).astype(np.uint8)
+        windows = state.windows + ((z > LEAST_DRIFT) & (state.windows < MOST_WINDOWS))
+        windows[floor] = 0
         since = np.where(floor, end_ns, state.since_ns)
         after = EvidenceState(m=m, windows=windows, since_ns=since)
         weighted = self._weight * mean
@@ -158,5 +164,5 @@ def recovery(m: Floats, z: float) -> Floats:
         m: Evidence after the previous window, shape (4,); zeros when the stream alarmed.
         z: Score of the stream; finite.
     """
-    exponent = -z * THETA - THETA**2 / 2
+    exponent = -z * THETA - HALF_SQUARE
     return np.asarray((1 + m) * np.exp(np.minimum(exponent, RECOVERY_CAP)))

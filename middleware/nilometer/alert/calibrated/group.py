@@ -16,6 +16,7 @@ from nilometer.alert.calibrated.parts import Change, ModelState, PartChange
 from nilometer.alert.calibrated.slots import Calendar
 
 CHUNK = 288  # windows that are scored at once
+PATIENCE = 288  # base windows without data after which an open part closes: a day
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +28,14 @@ class Subject:
         judged: Column with its baseline and its tolerance.
         length: Length of its windows in base windows; one of `baseline.LENGTHS`.
         share: Share of the entity's budget, above 0. All shares of an entity add up to at most 1.
+        patience: Consecutive windows without data after which an open part closes.
     """
 
     key: PartKey
     judged: Judged
     length: int
     share: float
+    patience: int = PATIENCE
 
 
 Times = NDArray[np.int64]
@@ -81,6 +84,7 @@ class Group:
     Attributes:
         keys: Position of the column of each subject.
         budget: Adds up the evidence of the streams.
+        patience: Windows without data after which an open part of each column closes.
     """
 
     def __init__(
@@ -91,6 +95,8 @@ class Group:
         self._calendar = calendar
         self._length = length
         self._model = Model([subject.judged for subject in subjects], calendar)
+        self._nothing = {one.key: np.zeros(one.judged.column.width) for one in subjects}
+        self.patience = [subject.patience for subject in subjects]
         shares = np.array([subject.share for subject in subjects])
         self.budget = Budget(self._model.of_stream, shares, base_windows=length, budget=budget)
 
@@ -155,18 +161,21 @@ class Group:
                 found[: len(vectors), start : start + vectors.shape[1]] = vectors
         return found
 
+    def joined_window(self, counts: Mapping[PartKey, Floats]) -> Floats:
+        """Return the joined vector of one window, shape (1, width), as `joined` does."""
+        parts = [counts.get(key, nothing) for key, nothing in self._nothing.items()]
+        return np.concatenate(parts)[None] if parts else np.zeros((1, 0))
+
     def scores(self, joined: Floats, starts_ns: Times) -> Floats:
         """Return the scores of each stream, shape (W, S)."""
         slots = self._calendar.slots(starts_ns)
+        if len(joined) <= CHUNK:
+            return self._model.z(joined, slots)
         parts = [
-            self._model.scores(
-                joined[first : first + CHUNK], slots.part(slice(first, first + CHUNK))
-            )
+            self._model.z(joined[first : first + CHUNK], slots.part(slice(first, first + CHUNK)))
             for first in range(0, len(joined), CHUNK)
         ]
-        return np.concatenate(
-            [np.zeros((0, len(self._model.streams))), *(part.z for part in parts)]
-        )
+        return np.concatenate(parts)
 
     def event(self, change: Change) -> PartEvent:
         """Return a change of this group with names instead of positions."""

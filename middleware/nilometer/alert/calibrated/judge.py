@@ -163,7 +163,7 @@ class Judge:
         """
         scores = {
             length: group.scores(
-                group.joined({key: vector[None] for key, vector in counts.items()}, 1),
+                group.joined_window(counts),
                 np.array([end_ns - length * self._base_ns], np.int64),
             )[0]
             for length, group in self._due(end_ns)
@@ -212,7 +212,7 @@ class Judge:
         for length, z in scores.items():
             group = self.groups[length]
             models[length], changes = advance(
-                group.budget, models.get(length) or group.empty, z, end_ns
+                group.budget, models.get(length) or group.empty, z, end_ns, group.patience
             )
             events += [group.event(change) for change in changes]
         return self._after(state, models, events, end_ns)

@@ -1,9 +1,12 @@
 """The phases of a baseline: it learns, judges with wide tolerances, judges, and is then frozen.
 
-A baseline is frozen, because a mean that follows the data would never show a slow drift.
+The phases follow the calendar of the traffic: the time since its first window, and the days on which
+there was any. So quiet nights, free weekends and pauses do not keep a baseline from its next phase. A
+baseline is frozen, because a mean that follows the data would never show a slow drift.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -11,17 +14,22 @@ import numpy as np
 from nilometer.alert.calibrated.baseline import Baseline
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.dispersion import Mask
-from nilometer.alert.calibrated.normal import Normal
-from nilometer.alert.calibrated.slots import WEEKEND, Slots
+from nilometer.alert.calibrated.normal import LEAST_WINDOWS, Normal
+from nilometer.alert.calibrated.slots import WEEKEND, Slots, kind_of_day
 from nilometer.alert.calibrated.tolerance import Tolerance
 
-LEARN_DAYS = 1  # days of windows before the first judgement
-COARSE_DAYS = 8  # days of windows with wide tolerances
-COARSE_WEEKEND_DAYS = 2  # weekend days that these days must include
-FREEZE_DAYS = 14  # days of windows after which a baseline is frozen
-COARSE_FACTOR = 3.0  # factor of tolerances until then
-LEAST_WINDOWS_OF_BATCH = 5  # windows before the first judgement, for windows of a day or longer
-FREEZE_WINDOWS_OF_BATCH = 60  # windows after which such a baseline is frozen
+LEARN_DAYS = 1  # days since the first window before the first judgement
+COARSE_DAYS = 8  # days with wide tolerances
+COARSE_BUSY_DAYS = 5  # of these, how many need traffic
+COARSE_WEEKEND_DAYS = 2  # of these, how many need to be at a weekend
+FREE_WEEKEND_DAYS = 13  # days after which weekends without traffic are known to be free
+FREEZE_DAYS = 14  # days after which a baseline is frozen
+FREEZE_BUSY_DAYS = 10  # of these, how many need traffic
+FREEZE_BATCHES = 14  # batches after which the baseline of a batch is frozen
+PAUSE_DAYS = 7  # days without traffic that count; the rest of a longer pause does not
+WEEK = 7  # days after which traffic is expected to repeat
+MOST_AHEAD = 400  # days for which the next phase is predicted
+COARSE_FACTOR = 3.0  # factor of tolerances in the coarse phase
 
 
 class Phase(Enum):
@@ -44,28 +52,132 @@ class Progress:
     Attributes:
         phase: Current phase.
         frozen: Whether the baseline no longer changes.
-        days_left: Days of traffic until the next phase; 0 in the last one.
+        days_left: Days until the next phase if the traffic of the last week repeats; 0 in the last
+            phase, None if there was no traffic in the last week.
+        freeze_left: The same until the baseline is frozen.
+        quiet_days: Longest time without traffic so far, at most `PAUSE_DAYS`.
     """
 
     phase: Phase
     frozen: bool = False
-    days_left: float = 0.0
+    days_left: int | None = 0
+    freeze_left: int | None = 0
+    quiet_days: float = 0.0
 
 
-def progress(slots: Slots, teach: Mask) -> Progress:
-    """Return the progress of a baseline that learns from the windows *teach*, shape (W,)."""
-    windows = int(teach.sum())
-    if slots.per_day == 1:
-        if windows < LEAST_WINDOWS_OF_BATCH:
-            return Progress(Phase.LEARNING, days_left=float(LEAST_WINDOWS_OF_BATCH - windows))
-        return Progress(Phase.ACTIVE, frozen=windows >= FREEZE_WINDOWS_OF_BATCH)
-    days = windows / slots.per_day
-    weekend = len(np.unique(slots.day[teach & (slots.kind == WEEKEND)]))
-    if days < LEARN_DAYS:
-        return Progress(Phase.LEARNING, days_left=LEARN_DAYS - days)
-    if days < COARSE_DAYS or weekend < COARSE_WEEKEND_DAYS:
-        return Progress(Phase.COARSE, days_left=max(COARSE_DAYS - days, 0.0))
-    return Progress(Phase.ACTIVE, frozen=days >= FREEZE_DAYS)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What a baseline has seen of the calendar.
+
+    Attributes:
+        days: Days since the first window with traffic. Of a longer pause, `PAUSE_DAYS` count.
+        busy: Days with windows that can be learned from.
+        weekend: Of these, days of a weekend.
+        windows: Windows that can be learned from.
+        is_batch: Whether there is one window on a busy day.
+    """
+
+    days: float
+    busy: int
+    weekend: int
+    windows: float
+    is_batch: bool
+
+    @classmethod
+    def of(cls, slots: Slots, busy: Mask, teach: Mask) -> "_Seen":
+        starts = np.flatnonzero(busy)
+        lengths = np.diff(np.append(starts, len(busy)))
+        days = np.minimum(lengths, PAUSE_DAYS * slots.per_day).sum() / slots.per_day
+        windows, busy_days = int(teach.sum()), len(np.unique(slots.day[teach]))
+        return cls(
+            days=float(days),
+            busy=busy_days,
+            weekend=len(np.unique(slots.day[teach & (slots.kind == WEEKEND)])),
+            windows=windows,
+            is_batch=slots.per_day == 1 or windows < 2 * busy_days,
+        )
+
+    @property
+    def phase(self) -> Phase:
+        if self.windows < LEAST_WINDOWS or self.days < LEARN_DAYS:
+            return Phase.LEARNING
+        if self.is_batch:
+            return Phase.ACTIVE
+        knows_weekend = self.weekend >= COARSE_WEEKEND_DAYS or self.days >= FREE_WEEKEND_DAYS
+        if self.days < COARSE_DAYS or self.busy < COARSE_BUSY_DAYS or not knows_weekend:
+            return Phase.COARSE
+        return Phase.ACTIVE
+
+    @property
+    def is_frozen(self) -> bool:
+        if self.is_batch:
+            return self.windows >= FREEZE_BATCHES
+        is_active = self.phase is Phase.ACTIVE
+        return is_active and self.days >= FREEZE_DAYS and self.busy >= FREEZE_BUSY_DAYS
+
+    def after(self, days: Sequence[int]) -> "_Seen":
+        """Return what is seen a day later, if *days* have become days with traffic."""
+        return replace(
+            self,
+            days=self.days + 1,
+            busy=self.busy + len(days),
+            weekend=self.weekend + sum(kind_of_day(day) == WEEKEND for day in days),
+            windows=self.windows + len(days) * self.windows / max(self.busy, 1),
+        )
+
+
+def progress(slots: Slots, busy: Mask, teach: Mask) -> Progress:
+    """Return the progress of a baseline.
+
+    Args:
+        slots: The slots of all windows up to now, those without traffic too.
+        busy: Whether each window has traffic, shape (W,).
+        teach: Whether each window may be learned from, shape (W,).
+    """
+    seen = _Seen.of(slots, busy, teach)
+    phase, frozen = seen.phase, seen.is_frozen
+    ahead = _ahead(seen, slots, busy) if teach.any() else []
+    apart = np.diff(np.flatnonzero(busy)).max(initial=1) - 1
+
+    def left(reached: Callable[[_Seen], bool]) -> int | None:
+        return next((days for days, then in enumerate(ahead, start=1) if reached(then)), None)
+
+    return Progress(
+        phase,
+        frozen=frozen,
+        days_left=0 if phase is Phase.ACTIVE else left(lambda then: then.phase is not phase),
+        freeze_left=0 if frozen else left(lambda then: then.is_frozen),
+        quiet_days=min(float(apart) / slots.per_day, PAUSE_DAYS),
+    )
+
+
+def _ahead(seen: _Seen, slots: Slots, busy: Mask) -> list[_Seen]:
+    """Return what will be seen after each day until a freeze, if the last week repeats.
+
+    Days that were before the first traffic are expected to have some. Nothing is expected after a
+    week without traffic.
+    """
+    moment = int(slots.moment[-1] + 1) % slots.per_day  # the time of the day now
+    today = int(slots.day[-1]) + (moment == 0)
+    recent = np.arange(today - WEEK, today)
+    later, sooner = busy & (slots.moment >= moment), busy & (slots.moment < moment)
+    began = int(slots.day[busy.argmax()])
+    # A day from now on is the rest of one local day, and the beginning of the next one.
+    rest = np.isin(recent, slots.day[later]) | (recent < began)
+    beginning = np.isin(recent + 1, slots.day[sooner])
+    if not (rest | beginning).any():
+        return []
+    found: list[_Seen] = []
+    last = int(slots.day[busy].max())
+    while not seen.is_frozen and len(found) < MOST_AHEAD:
+        place = len(found)
+        day = today + place
+        days = [day] if rest[place % WEEK] and day > last else []
+        days += [day + 1] if beginning[place % WEEK] else []
+        last = days[-1] if days else last
+        seen = seen.after(days)
+        found.append(seen)
+    return found
 
 
 def has_moved(before: Baseline, after: Baseline, slots: Slots, tolerance: Tolerance) -> bool:

@@ -5,6 +5,7 @@ All columns of one window length are scored in the same few array operations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -12,10 +13,11 @@ from nilometer.alert.calibrated.baseline import (
     CLOCK_LIKE,
     LEAST_ROWS,
     Baseline,
+    ShapeNormal,
     within_reference,
 )
 from nilometer.alert.calibrated.columns import Column, Floats
-from nilometer.alert.calibrated.components import SMOOTH, Layout
+from nilometer.alert.calibrated.components import SMOOTH, Components, Layout
 from nilometer.alert.calibrated.normal import Normal
 from nilometer.alert.calibrated.scores import binomial_score, chi_square_score, normal_score
 from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, Calendar, Slots
@@ -88,14 +90,22 @@ class Model:
         self.calendar = calendar
         self.layout = Layout([one.column for one in judged])
         self._usual = np.array([one.baseline.rows_per_request for one in judged])
-        self._smooth = _SmoothScores(self.layout, judged)
-        self._shapes = _ShapeScores(self.layout, judged)
-        self._rates = _RateScores(judged, calendar)
-        streams = [*self._smooth.streams, *self._shapes.streams, *self._rates.streams]
+        self._parts: list[_Part] = []
+        for kind in (_SmoothScores, _ShapeScores, _RateScores):
+            part = kind.of(self.layout, judged, calendar)
+            if part is not None:
+                self._parts.append(part)
+        streams = [stream for part in self._parts for stream in part.streams]
         order = sorted(range(len(streams)), key=lambda i: streams[i].column)
         self._order = np.array(order, np.intp)
         self.streams = tuple(streams[i] for i in order)
         self.of_stream = np.array([stream.column for stream in self.streams], np.intp)
+
+    def z(self, counts: Floats, slots: Slots) -> Floats:
+        """Return the scores alone, which is faster, shape (W, S); arguments as for `scores`."""
+        found = self.layout.components(self.layout.effective(counts, self._usual))
+        parts = [part.z(part.seen(found, slots), slots) for part in self._parts]
+        return self._joined(parts, len(counts))
 
     def scores(self, counts: Floats, slots: Slots) -> Scored:
         """Return the scores of windows.
@@ -105,26 +115,98 @@ class Model:
             slots: The slots of the windows.
         """
         found = self.layout.components(self.layout.effective(counts, self._usual))
-        parts = [
-            self._smooth.of(found.smooth, found.numbers, slots),
-            self._shapes.of(found.chi, found.numbers, slots),
-            self._rates.of(found.rates, found.totals, slots),
-        ]
-        joined = (
-            np.concatenate([getattr(part, name) for part in parts], axis=1)[:, self._order]
-            for name in Scored.__slots__
+        both = [(part, part.seen(found, slots)) for part in self._parts]
+        effects = [part.on_both_sides(seen.effect) for part, seen in both]
+        for (part, _), effect in zip(both, effects, strict=True):
+            np.negative(effect[:, part.components :], out=effect[:, part.components :])
+        return Scored(
+            z=self._joined([part.z(seen, slots) for part, seen in both], len(counts)),
+            effect=self._joined(effects, len(counts)),
+            variance=self._joined(
+                [part.on_both_sides(seen.variance) for part, seen in both], len(counts)
+            ),
+            rows=self._joined([part.on_both_sides(seen.rows) for part, seen in both], len(counts)),
         )
-        return Scored(*joined)
+
+    def _joined(self, parts: Sequence[Floats], windows: int) -> Floats:
+        """Join the values of all streams of each part, in the order of the streams."""
+        if not parts:
+            return np.zeros((windows, 0))
+        return np.take(np.concatenate(parts, axis=1), self._order, axis=1)
 
 
-def _nothing(windows: int) -> Scored:
-    return Scored(*np.zeros((4, windows, 0)))
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The components of a part in W windows; every array has the shape (W, j).
+
+    Attributes:
+        value: Value of each component: the smooth component, the chi-square, or the rate.
+        mean: Its mean.
+        effect: Distance above normal.
+        variance: Variance of the effect.
+        rows: Number of rows that the component was computed from.
+    """
+
+    value: Floats
+    mean: Floats
+    effect: Floats
+    variance: Floats
+    rows: Floats
+
+
+class _Part(Protocol):
+    """Components of one kind, of all columns that have them.
+
+    Attributes:
+        streams: A stream above normal of each component, and then streams below normal.
+        components: Number of components.
+    """
+
+    streams: list[Stream]
+    components: int
+
+    def seen(self, found: Components, slots: Slots) -> _Seen:
+        """Return the components of windows with what is normal for them."""
+        ...
+
+    def z(self, seen: _Seen, slots: Slots) -> Floats:
+        """Return the score of each stream; NaN if the window is not judged."""
+        ...
+
+    def on_both_sides(self, values: Floats) -> Floats:
+        """Return *values* of components, shape (W, j), for the streams above and below normal."""
+        ...
 
 
 class _SmoothScores:
     """Scores position, scale, skew and tails of every column that has them, in both directions."""
 
-    def __init__(self, layout: Layout, judged: Sequence[Judged]) -> None:
+    def __init__(
+        self,
+        places: Sequence[tuple[int, int]],
+        owners: Sequence[int],
+        normal: Normal,
+        judged: Sequence[Judged],
+    ) -> None:
+        self._columns, self._components = np.array(places, np.intp).T
+        self._normal = normal
+        base = np.array([judged[i].tolerance.smooth for i in owners])
+        factor = np.array([judged[i].factor for i in owners])
+        self._tolerance = np.maximum(base, normal.wander) * factor
+        self._degrees = np.tile(normal.degrees, 2)
+        self.components = len(owners)
+        self.streams = [
+            Stream(owner, SMOOTH[component], sign)
+            for sign in (1, -1)
+            for owner, (_, component) in zip(owners, places, strict=True)
+        ]
+
+    @classmethod
+    def of(
+        cls, layout: Layout, judged: Sequence[Judged], calendar: Calendar
+    ) -> "_SmoothScores | None":
+        """Return the scores; None if no column has such components."""
+        del calendar
         places: list[tuple[int, int]] = []
         owners: list[int] = []
         normals: list[Normal] = []
@@ -136,136 +218,157 @@ class _SmoothScores:
             places += [(place, component) for component in range(degree)]
             owners += [i] * degree
             normals.append(normal)
-        self._columns, self._components = np.array(places, np.intp).reshape(-1, 2).T
-        self._normal = Normal.joined(normals) if normals else None
-        if self._normal is not None:
-            base = np.array([judged[i].tolerance.smooth for i in owners])
-            factor = np.array([judged[i].factor for i in owners])
-            self._tolerance = np.maximum(base, self._normal.wander) * factor
-        self.streams = [
-            Stream(owner, SMOOTH[component], sign)
-            for sign in (1, -1)
-            for owner, (_, component) in zip(owners, places, strict=True)
-        ]
+        return cls(places, owners, Normal.joined(normals), judged) if normals else None
 
-    def of(self, smooth: Floats, numbers: Floats, slots: Slots) -> Scored:
-        normal = self._normal
-        if normal is None:
-            return _nothing(len(smooth))
-        rows = numbers[:, self._columns]
-        effect = smooth[:, self._columns, self._components] - normal.mu(slots)
-        variance = normal.variance(1 / np.maximum(rows, 1.0), slots)
-        both = np.concatenate([effect, -effect], axis=1)
-        wide, many = np.tile(variance, 2), np.tile(rows, 2)
-        z = (both - np.tile(self._tolerance, 2)) / np.sqrt(wide)
-        z = normal_score(z, np.tile(normal.degrees, 2))
-        return Scored(np.where(many >= LEAST_ROWS, z, np.nan), both, wide, many)
+    def seen(self, found: Components, slots: Slots) -> _Seen:
+        rows = found.numbers[:, self._columns]
+        value, mean = found.smooth[:, self._columns, self._components], self._normal.mu(slots)
+        variance = self._normal.variance(1 / np.maximum(rows, 1.0), slots)
+        return _Seen(value, mean, value - mean, variance, rows)
+
+    def z(self, seen: _Seen, slots: Slots) -> Floats:
+        del slots
+        deviation = np.sqrt(seen.variance)
+        above = (seen.effect - self._tolerance) / deviation
+        below = (-seen.effect - self._tolerance) / deviation
+        few = seen.rows < LEAST_ROWS
+        above[few] = below[few] = np.nan
+        return normal_score(np.concatenate([above, below], axis=1), self._degrees)
+
+    def on_both_sides(self, values: Floats) -> Floats:
+        return np.concatenate([values, values], axis=1)
 
 
 class _ShapeScores:
     """Scores the shape of every column that has one; only larger values are a drift."""
 
-    def __init__(self, layout: Layout, judged: Sequence[Judged]) -> None:
-        found = [
+    def __init__(
+        self,
+        layout: Layout,
+        judged: Sequence[Judged],
+        shapes: Sequence[tuple[int, int, ShapeNormal]],
+    ) -> None:
+        self._columns = np.array([place for place, _, _ in shapes], np.intp)
+        self._degrees = layout.spare[self._columns].astype(np.float64)
+        least = np.array([shape.least_rows for _, _, shape in shapes])
+        self._least_rows = np.maximum(least, LEAST_ROWS)
+        self._normal = Normal.joined([shape.normal for _, _, shape in shapes])
+        self._scale = np.stack([shape.scale for _, _, shape in shapes], axis=1)
+        base = np.array([judged[i].tolerance.shape for _, i, _ in shapes])
+        factor = np.array([judged[i].factor for _, i, _ in shapes])
+        self._tolerance = np.maximum(base, self._normal.wander) * factor
+        self.components = len(shapes)
+        self.streams = [Stream(i, "shape", 1) for _, i, _ in shapes]
+
+    @classmethod
+    def of(
+        cls, layout: Layout, judged: Sequence[Judged], calendar: Calendar
+    ) -> "_ShapeScores | None":
+        """Return the scores; None if no column has a shape."""
+        del calendar
+        shapes = [
             (place, i, shape)
             for place, i in enumerate(layout.shaped)
             if (shape := judged[i].baseline.shape) is not None
         ]
-        self._columns = np.array([place for place, _, _ in found], np.intp)
-        self._degrees = layout.spare[self._columns].astype(np.float64)
-        self._least_rows = np.array([shape.least_rows for _, _, shape in found])
-        self.streams = [Stream(i, "shape", 1) for _, i, _ in found]
-        self._normal = None
-        if found:
-            self._normal = Normal.joined([shape.normal for _, _, shape in found])
-            self._scale = np.stack([shape.scale for _, _, shape in found], axis=1)
-            base = np.array([judged[i].tolerance.shape for _, i, _ in found])
-            factor = np.array([judged[i].factor for _, i, _ in found])
-            self._tolerance = np.maximum(base, self._normal.wander) * factor
+        return cls(layout, judged, shapes) if shapes else None
 
-    def of(self, chi: Floats, numbers: Floats, slots: Slots) -> Scored:
-        normal = self._normal
-        if normal is None:
-            return _nothing(len(chi))
-        rows = numbers[:, self._columns]
+    def seen(self, found: Components, slots: Slots) -> _Seen:
+        rows, value = found.numbers[:, self._columns], found.chi[:, self._columns]
         divisor = np.maximum(rows, 1.0)
-        own = chi[:, self._columns]
-        mean = np.maximum(normal.mu(slots), 0.0)
-        z = chi_square_score(own, self._degrees, rows * (mean + self._tolerance))
-        z = normal_score(z / self._scale[slots.hour], normal.degrees)
-        seen = (rows >= np.maximum(self._least_rows, LEAST_ROWS)) & (mean < CLOCK_LIKE)
-        variance = normal.variance(2 * self._degrees / divisor**2, slots)
-        effect = (own - self._degrees) / divisor - mean
-        return Scored(np.where(seen, z, np.nan), effect, variance, rows)
+        mean = np.maximum(self._normal.mu(slots), 0.0)
+        variance = self._normal.variance(2 * self._degrees / divisor**2, slots)
+        return _Seen(value, mean, (value - self._degrees) / divisor - mean, variance, rows)
+
+    def z(self, seen: _Seen, slots: Slots) -> Floats:
+        noncentral = seen.rows * (seen.mean + self._tolerance)
+        z = chi_square_score(seen.value, self._degrees, noncentral) / self._scale[slots.hour]
+        z[(seen.rows < self._least_rows) | (seen.mean >= CLOCK_LIKE)] = np.nan
+        return normal_score(z, self._normal.degrees)
+
+    def on_both_sides(self, values: Floats) -> Floats:
+        return values
 
 
 class _RateScores:
     """Scores every judged rate above normal, and also below it if it can fall enough."""
 
-    def __init__(self, judged: Sequence[Judged], calendar: Calendar) -> None:
+    def __init__(
+        self,
+        places: Sequence[int],
+        owners: Sequence[int],
+        judged: Sequence[Judged],
+        calendar: Calendar,
+    ) -> None:
+        self._places = np.array(places, np.intp)
+        each = [judged[i].baseline for i in dict.fromkeys(owners)]
+        self._normal = Normal.joined([one.rates for one in each if one.rates is not None])
+        tolerances = [judged[i].tolerance for i in owners]
+        self._floor = np.array([tolerance.rate for tolerance in tolerances])
+        self._deviations = np.array([tolerance.rate_deviations for tolerance in tolerances])
+        self._factor = np.array([judged[i].factor for i in owners])
+        self._rows = np.array([judged[i].column.rows for i in owners])
+        learned = np.concatenate([one.shares for one in each])
+        self._shares = learned * (1 - learned)  # variance of one row in the learned windows
+        mean = np.clip(self._normal.mu(_every_slot(calendar)), 0.0, 1.0)
+        self._below = np.flatnonzero((mean > self._tolerance(mean)).any(axis=0))
+        names = [judged[i].column.rates for i in dict.fromkeys(owners)]
+        labels = [
+            rates[place].name
+            for one, rates in zip(each, names, strict=True)
+            for place in one.judged
+        ]
+        self.components = len(owners)
+        self.streams = [Stream(owner, name, 1) for owner, name in zip(owners, labels, strict=True)]
+        self.streams += [Stream(owners[i], labels[i], -1) for i in self._below.tolist()]
+
+    @classmethod
+    def of(
+        cls, layout: Layout, judged: Sequence[Judged], calendar: Calendar
+    ) -> "_RateScores | None":
+        """Return the scores; None if no column has judged rates."""
+        del layout
         places: list[int] = []
         owners: list[int] = []
-        names: list[str] = []
-        normals: list[Normal] = []
-        shares: list[Floats] = []
         first = 0
         for i, one in enumerate(judged):
-            rates = one.column.rates
             if one.baseline.rates is not None:
                 places += [first + place for place in one.baseline.judged]
                 owners += [i] * len(one.baseline.judged)
-                names += [rates[place].name for place in one.baseline.judged]
-                normals.append(one.baseline.rates)
-                shares.append(one.baseline.shares)
-            first += len(rates)
-        self._places = np.array(places, np.intp)
-        self._normal = Normal.joined(normals) if normals else None
-        self._below = np.zeros(0, np.intp)
-        if self._normal is not None:
-            tolerances = [judged[i].tolerance for i in owners]
-            self._floor = np.array([tolerance.rate for tolerance in tolerances])
-            self._deviations = np.array([tolerance.rate_deviations for tolerance in tolerances])
-            self._factor = np.array([judged[i].factor for i in owners])
-            self._rows = np.array([judged[i].column.rows for i in owners])
-            learned = np.concatenate(shares)
-            self._shares = learned * (1 - learned)  # variance of one row in the learned windows
-            mean = np.clip(self._normal.mu(_every_slot(calendar)), 0.0, 1.0)
-            room = (mean > self._tolerance(mean)).any(axis=0)
-            self._below = np.flatnonzero(room)
-        self.streams = [Stream(owners[i], names[i], 1) for i in range(len(owners))]
-        self.streams += [Stream(owners[i], names[i], -1) for i in self._below]
+            first += len(one.column.rates)
+        return cls(places, owners, judged, calendar) if owners else None
 
     def _tolerance(self, mean: Floats) -> Floats:
-        normal = self._normal
-        if normal is None:
-            return mean
         relative = self._deviations * np.sqrt(mean * (1 - mean))
-        widest = np.maximum(np.maximum(self._floor, relative), normal.wander)
+        widest = np.maximum(np.maximum(self._floor, relative), self._normal.wander)
         return np.asarray(widest * self._factor)
 
-    def of(self, rates: Floats, totals: Floats, slots: Slots) -> Scored:
-        normal = self._normal
-        if normal is None:
-            return _nothing(len(rates))
-        share, rows = rates[:, self._places], totals[:, self._places]
-        divisor = np.maximum(rows, 1.0)
-        mean = np.clip(normal.mu(slots), 0.0, 1.0)
+    def seen(self, found: Components, slots: Slots) -> _Seen:
+        value, rows = found.rates[:, self._places], found.totals[:, self._places]
+        mean = np.clip(self._normal.mu(slots), 0.0, 1.0)
+        variance = self._normal.variance(self._shares / np.maximum(rows, 1.0), slots)
+        return _Seen(value, mean, value - mean, variance, rows)
+
+    def z(self, seen: _Seen, slots: Slots) -> Floats:
+        del slots
+        mean, some = seen.mean, self._below
+        divisor = np.maximum(seen.rows, 1.0)
         known = within_reference(mean, self._rows)
         sampling = known * (1 - known) / divisor
-        variance = normal.variance(self._shares / divisor, slots)
-        effective = divisor * np.minimum(sampling / variance, 1.0)
+        effective = divisor * np.minimum(sampling / seen.variance, 1.0)
         tolerance = self._tolerance(mean)
-        up = binomial_score(share * effective, effective, mean + tolerance)
-        some = self._below
-        least = 1 - np.maximum(mean - tolerance, 0.0)[:, some]
-        down = binomial_score((1 - share[:, some]) * effective[:, some], effective[:, some], least)
-        down = np.where(mean[:, some] > tolerance[:, some], down, np.nan)
-        z = np.concatenate([up, down], axis=1)
-        effect = share - mean
-        both = np.concatenate([effect, -effect[:, some]], axis=1)
-        many = np.concatenate([rows, rows[:, some]], axis=1)
-        wide = np.concatenate([variance, variance[:, some]], axis=1)
-        return Scored(np.where(many >= LEAST_ROWS, z, np.nan), both, wide, many)
+        low, allowed = mean[:, some], tolerance[:, some]
+        # Few of one outcome are many of the other.
+        share = np.concatenate([seen.value, 1 - seen.value[:, some]], axis=1)
+        most = np.concatenate([mean + tolerance, 1 - np.maximum(low - allowed, 0.0)], axis=1)
+        rows = self.on_both_sides(effective)
+        z = binomial_score(share * rows, rows, most)
+        z[self.on_both_sides(seen.rows) < LEAST_ROWS] = np.nan
+        z[:, self.components :][low <= allowed] = np.nan
+        return z
+
+    def on_both_sides(self, values: Floats) -> Floats:
+        return np.concatenate([values, values[:, self._below]], axis=1)
 
 
 def _every_slot(calendar: Calendar) -> Slots:

@@ -1,6 +1,6 @@
 """Parts: the alarm of a single column, from its opening to its closing."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -15,8 +15,6 @@ from nilometer.alert.calibrated.evidence import (
     EvidenceState,
     recovery,
 )
-
-SILENT_WINDOWS = 288  # consecutive windows that are not judged, after which a part closes
 
 
 class PartChange(Enum):
@@ -68,12 +66,15 @@ class Part:
         silent = 0 if judged else self.silent + 1
         return replace(self, recoveries={**self.recoveries, **moved}, silent=silent)
 
-    @property
-    def change(self) -> PartChange | None:
-        """The way in which the part closes now; None if it stays open."""
+    def change(self, patience: int) -> PartChange | None:
+        """Return the way in which the part closes now; None if it stays open.
+
+        Args:
+            patience: Consecutive windows that are not judged, after which it closes.
+        """
         if all(m.mean() >= RECOVERED for m in self.recoveries.values()):
             return PartChange.CLOSED
-        return PartChange.CLOSED_WITHOUT_DATA if self.silent >= SILENT_WINDOWS else None
+        return PartChange.CLOSED_WITHOUT_DATA if self.silent >= patience else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,7 @@ def close(
 
 
 def advance(
-    budget: Budget, state: ModelState, z: Floats, end_ns: int
+    budget: Budget, state: ModelState, z: Floats, end_ns: int, patience: Sequence[int]
 ) -> tuple[ModelState, list[Change]]:
     """Return the state after a window, and the parts that opened or closed.
 
@@ -135,6 +136,7 @@ def advance(
         state: State after the previous window.
         z: Score of each stream, shape (S,); NaN if it was not judged.
         end_ns: End of the window, Unix nanoseconds.
+        patience: Consecutive windows that are not judged, after which a part of each column closes.
     """
     if end_ns <= state.end_ns:
         return state, []
@@ -150,8 +152,9 @@ def advance(
             part = parts[alarm.column] = Part.of(alarm, end_ns)
             changes.append(Change(alarm.column, PartChange.OPENED, part, alarm.log_evidence))
     for column, part in list(parts.items()):
-        if part.change is not None:
-            changes.append(Change(column, part.change, part))
+        change = part.change(patience[column])
+        if change is not None:
+            changes.append(Change(column, change, part))
             ended[column] = True
             del parts[column]
     if ended.any():

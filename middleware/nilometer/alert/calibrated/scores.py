@@ -13,13 +13,13 @@ LEAST_PROBABILITY = 1e-300
 
 
 def normal_score(z: Floats, degrees: Floats) -> Floats:
-    """Return Student's t values *z* with *degrees* of freedom as normal deviates.
+    """Return Student's t values *z*, shape (W, j), with *degrees* (j,) of freedom as normal deviates.
 
     Only positive values become smaller, so that a short baseline does not overstate a drift.
     """
     found = np.array(z, np.float64)
-    up = found > 0
-    tail = stdtr(np.broadcast_to(degrees, found.shape)[up], -found[up])
+    up = np.nonzero(found > 0)
+    tail = stdtr(degrees[up[1]], -found[up])
     found[up] = -ndtri(np.clip(tail, LEAST_PROBABILITY, 1.0))
     return found
 
@@ -43,16 +43,16 @@ def chi_square_score(chi: Floats, degrees: Floats | float, noncentral: Floats) -
 
 
 def binomial_score(k: Floats, n: Floats, p: Floats) -> Floats:
-    """Return ``-Phi^-1 P(Bin(n, p) >= k)`` for real *k* and *n*.
+    """Return ``-Phi^-1 P(Bin(n, p) >= k)`` for real *k* and *n*; all arrays have one shape.
 
     The result is conservative for any *n*, and for *p* = 0. For *k* up to its mean there is no
     evidence, so a normal approximation is enough.
     """
     p = np.clip(p, 1e-9, 1 - 1e-9)
-    k, n, p = np.broadcast_arrays(k, n, p)
-    deviation = np.sqrt(np.maximum(n * p * (1 - p), 1e-9))
-    z = np.array(np.minimum((k - n * p) / deviation, 0.0))
-    up = k > n * p
+    mean = n * p
+    deviation = np.sqrt(np.maximum(mean * (1 - p), 1e-9))
+    z = np.asarray(np.minimum((k - mean) / deviation, 0.0))
+    up = np.nonzero(k > mean)
     tail = betainc(k[up], np.maximum(n[up] - k[up], 0.0) + 1.0, p[up])
     z[up] = -ndtri(np.clip(tail, LEAST_PROBABILITY, 1.0))
     return z

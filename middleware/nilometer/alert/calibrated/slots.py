@@ -81,6 +81,13 @@ class Calendar:
         Args:
             starts_ns: Starts of the windows, Unix nanoseconds, shape (W,).
         """
+        if len(starts_ns) == 1:  # the hot path: a window that is judged
+            second = int(starts_ns[0]) // NS_PER_SECOND
+            local_second = second + self._offset(second)
+            number, into_day = divmod(local_second, DAY_SECONDS)
+            found = [[number], [into_day * self.per_day // DAY_SECONDS], [self._kind(number)]]
+            one_day, one_moment, one_kind = np.array(found, np.intp)
+            return Slots(one_day, one_moment, one_kind, self.per_day)
         day, moment, kind = (np.zeros(len(starts_ns), np.intp) for _ in range(3))
         # Time zones change their offset at multiples of a quarter of an hour of UTC, so one
         # conversion for each quarter of an hour is enough.
@@ -99,10 +106,12 @@ class Calendar:
         return 0 if offset is None else int(offset.total_seconds())
 
     def _kind(self, day: int) -> int:
-        local = date.fromordinal(_EPOCH + day)
-        if local in self.holidays:
-            return HOLIDAY
-        return WEEKEND if local.weekday() >= 5 else WEEKDAY
+        return HOLIDAY if date.fromordinal(_EPOCH + day) in self.holidays else kind_of_day(day)
+
+
+def kind_of_day(day: int) -> int:
+    """Return `WEEKDAY` or `WEEKEND` for the number of a local day since 1970."""
+    return WEEKEND if date.fromordinal(_EPOCH + day).weekday() >= 5 else WEEKDAY
 
 
 _OFFSET_SECONDS = 900  # time within which the offset of a zone does not change

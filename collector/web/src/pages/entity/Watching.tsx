@@ -27,6 +27,11 @@ export function Watching({ watch, now }: { watch: api.Watch; now: number }) {
             <Time at={watch.next_phase} />
           </Fact>
         )}
+        {watch.phase === "ACTIVE" && watch.frozen_since !== null && (
+          <Fact name={watch.frozen ? "frozen since" : "frozen from"}>
+            <Time at={watch.frozen_since} />
+          </Fact>
+        )}
         <Fact name="judged up to">
           <Time at={watch.judged} now={now} />
         </Fact>
