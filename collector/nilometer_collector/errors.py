@@ -3,6 +3,7 @@
 NilometerError
 ├── StoreUnavailable   transient: the transaction stored nothing; try again
 ├── Refused            permanent: what was sent is not allowed; says why
+├── Conflict           what is stored contradicts the change; read it again
 ├── Unknown            what was asked for is not here
 └── TooMuch            the answer would be larger than is served; ask for less
 """
@@ -16,6 +17,19 @@ class StoreUnavailable(NilometerError):
 
 class Refused(NilometerError):
     """A row, a reference or an alerter is not allowed. A retry will fail again."""
+
+
+class Conflict(NilometerError):
+    """A change contradicts what is stored, such as a newer version. The same change will fail again.
+
+    Args:
+        reason: Sentence that names the contradiction.
+        field: Field of the change that contradicts it.
+    """
+
+    def __init__(self, reason: str, field: str) -> None:
+        super().__init__(reason)
+        self.field = field
 
 
 class Unknown(NilometerError):

@@ -31,7 +31,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         ship: Patterns of the entities that it may ship for; if left out, all entities of its
             agents.
         read: Patterns of the entities whose data it may read.
-        write: Patterns of the entities whose alerters and references it may change.
+        write: Patterns of the entities whose declarations, alerters and references it may change.
         http: Older form of ``read`` and ``write`` for all entities: ``read`` means
             ``read = ["*"]``; ``write`` means ``read = ["*"]`` and ``write = ["*"]``.
     """

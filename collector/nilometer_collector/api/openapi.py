@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 import nilometer
+from nilometer.values.time_zone import zone_names
 from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
 from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema
 from nilometer_collector.api.body import MAX_BODY_BYTES
@@ -19,6 +20,7 @@ from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
 from nilometer_collector.api.query_parameters import MAX_QUERY_BYTES
 from nilometer_collector.api.resources.alerters import PutAlerter
+from nilometer_collector.api.resources.entity import EntityDefinition
 from nilometer_collector.api.resources.episodes import EpisodeView
 
 # Constraints that the types of a structure do not express. They are functions, so that each document
@@ -27,6 +29,12 @@ _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
     AlerterView: alerter_schema,
     AlerterDefinition: alerter_schema,
     PutAlerter: alerter_schema,
+    EntityDefinition: lambda: {
+        "properties": {
+            "time_zone": {"enum": sorted(zone_names())},
+            "reads_from": {"uniqueItems": True},
+        }
+    },
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"

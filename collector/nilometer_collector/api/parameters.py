@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 from nilometer.compare import COMPARATORS, KS, PSI, Comparator, comparator_named
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import NAME
 from nilometer.values.labels import KEY
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.api.problems import ApiError
@@ -84,6 +85,19 @@ class RequiredText(Parameter[str]):
     def read(self, texts: Sequence[str]) -> str:
         """The text itself."""
         return _short(self, texts[0])
+
+
+class EntityName(Parameter[str]):
+    """A required name that an entity may have."""
+
+    schema: ClassVar[Schema] = {"type": "string", "pattern": f"^{NAME.pattern}$"}
+    required = True
+
+    def read(self, texts: Sequence[str]) -> str:
+        """The name itself."""
+        if not NAME.fullmatch(texts[0]):
+            raise self.refused(f"must match {NAME.pattern}")
+        return texts[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from nilometer.alert import AlertStatus
 from nilometer.compare import Comparator, compare_by
@@ -33,7 +34,7 @@ from nilometer_collector.query.records import (
 )
 from nilometer_collector.query.series import SeriesReader
 from nilometer_collector.query.series_records import SeriesAnswer, SeriesQuestion
-from nilometer_collector.store import SeriesRecord, Store
+from nilometer_collector.store import UNDECLARED, DeclaredEntity, SeriesRecord, Store
 
 SILENT_WINDOWS = 10  # windows without new data after which the status is NO_DATA
 
@@ -59,7 +60,7 @@ class Query:
         limit: int = MAX_ENTITIES,
         may: Callable[[str], bool] = lambda _: True,
     ) -> EntityPage:
-        """List the entities that have data, a reference, an alerter or an episode, by name.
+        """List the entities that are declared or have data, a reference, an alerter or an episode.
 
         Args:
             after: Name after which the list begins.
@@ -67,19 +68,17 @@ class Query:
             may: Function that returns whether the list may name an entity.
         """
         totals = {one.entity: one for one in self._store.samples.totals()}
-        references: dict[str, list[str]] = {}
-        for record in self._store.references.records():
-            if record.name == LEARNED:  # no choice of a user, and only for summaries without one
-                continue
-            references.setdefault(record.entity, []).append(record.name)
-        names = totals.keys() | references.keys() | self._store.alerts.entities()
+        references = self._reference_names()
+        declared = {one.name: one for one in self._store.entities.all()}
+        names = totals.keys() | references.keys() | declared.keys() | self._store.alerts.entities()
         chosen = sorted(name for name in names if name > after and may(name))
         judged = {entity for entity, _ in self._store.alerts.judged()}
         is_open = Counter(entity for entity, _ in self._store.alerts.open_episodes())
         watched = self.watched()
+        readers = _readers(declared.values(), may)
         found = []
         for name in chosen[:limit]:
-            one = totals.get(name)
+            one, said = totals.get(name), declared.get(name)
             newest = None if one is None else (one.last_received_ns, one.last_window_ns)
             found.append(
                 EntityRecord(
@@ -96,9 +95,35 @@ class Query:
                     last_end_ns=None if one is None else one.last_end_ns,
                     open_episodes=is_open[name],
                     references=references.get(name, []),
+                    declaration=UNDECLARED if said is None else said.declaration,
+                    version=0 if said is None else said.version,
+                    updated_ns=None if said is None else said.updated_ns,
+                    read_by=readers.get(name, []),
                 )
             )
         return EntityPage(found, chosen[limit - 1] if len(chosen) > limit else None)
+
+    def entity(self, name: str, may: Callable[[str], bool] = lambda _: True) -> EntityRecord:
+        """Return the entity *name*; *may* returns whether the answer may name a reader of it.
+
+        Raises:
+            Unknown: If it has no declaration, data, reference, alerter or episode.
+        """
+        page = self.entities(limit=1, may=lambda one: one == name)
+        if not page.entities:
+            known = [one.name for one in self.entities(may=may).entities]
+            raise Unknown(f"entity {name!r} does not exist{did_you_mean(name, known)}")
+        readers = _readers(self._store.entities.all(), may)
+        return replace(page.entities[0], read_by=readers.get(name, []))
+
+    def _reference_names(self) -> dict[str, list[str]]:
+        """Return the names of the current references of each entity that a user may choose."""
+        found: dict[str, list[str]] = {}
+        for record in self._store.references.records():
+            if record.name == LEARNED:  # no choice of a user, and only for summaries without one
+                continue
+            found.setdefault(record.entity, []).append(record.name)
+        return found
 
     def summaries(self, entity: str) -> list[SummaryRecord]:
         """List the summaries of *entity*, `service` first.
@@ -215,7 +240,8 @@ class Query:
     def _require_entity(self, entity: str) -> None:
         known = {record.entity for record in self._store.references.records(entity)}
         known |= {series.entity for series in self._store.samples.series(entity)}
-        if entity not in known | self._store.alerts.entities():
+        is_declared = self._store.entities.read(entity) is not None
+        if not is_declared and entity not in known | self._store.alerts.entities():
             raise Unknown(f"entity {entity!r} does not exist")
 
     def _health(
@@ -267,6 +293,18 @@ def _compared(
         return ComparedSample(sample=sample)
     found = compare_by(comparators, column, sample.content)
     return ComparedSample(sample=sample, distances=found)
+
+
+def _readers(
+    declared: Iterable[DeclaredEntity], may: Callable[[str], bool]
+) -> dict[str, list[str]]:
+    """Return the names of the entities that read from each entity, without those it *may* not name."""
+    found: dict[str, list[str]] = {}
+    for one in declared:
+        if may(one.name):
+            for source in one.declaration.reads_from:
+                found.setdefault(source, []).append(one.name)
+    return found
 
 
 def _statuses(report: WatchReport) -> dict[str, AlertStatus]:

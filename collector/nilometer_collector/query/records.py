@@ -10,6 +10,7 @@ from nilometer.profile import DataType, Reference, ReferenceColumn, SummarySampl
 from nilometer.values.entity import Role
 from nilometer.values.labels import LabelFilter
 from nilometer_collector.limits.bounds import LAST_NS
+from nilometer_collector.store import EntityDeclaration
 
 EVERY_LABEL = LabelFilter()
 MAX_ENTITIES = 1000  # most entities in one response
@@ -28,6 +29,10 @@ class EntityRecord:
         last_end_ns: End of the newest window; None without data.
         open_episodes: Number of its open episodes.
         references: Names of its current references, ascending.
+        declaration: What a user says about it, or the defaults.
+        version: Version of the declaration; 0 without one.
+        updated_ns: Wall time of the last change of the declaration; None without one.
+        read_by: Names of the entities that read from it, ascending.
     """
 
     name: str
@@ -38,6 +43,10 @@ class EntityRecord:
     last_end_ns: int | None
     open_episodes: int
     references: list[str]
+    declaration: EntityDeclaration
+    version: int
+    updated_ns: int | None
+    read_by: list[str]
 
 
 class EntityPage(NamedTuple):

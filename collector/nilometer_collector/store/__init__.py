@@ -1,5 +1,12 @@
 """The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
+from nilometer_collector.store.declaring import Entities
+from nilometer_collector.store.entity_records import (
+    UNDECLARED,
+    DeclaredEntity,
+    EntityDeclaration,
+    EntityKind,
+)
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
@@ -40,8 +47,13 @@ __all__ = [
     "MOST_GROUPS",
     "MOST_WAIT_SECONDS",
     "ROLLED_UP",
+    "UNDECLARED",
     "Arrival",
+    "DeclaredEntity",
     "DeliveryCounts",
+    "Entities",
+    "EntityDeclaration",
+    "EntityKind",
     "EntityTotals",
     "EpisodeRecord",
     "EpisodeStep",

@@ -12,6 +12,7 @@ from typing import Protocol
 from nilometer.alert import Alerter, AlertStatus
 from nilometer.profile import Reference
 from nilometer.values.labels import Labels
+from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import (
     DeliveryCounts,
@@ -327,6 +328,11 @@ class Store(Protocol):
     @property
     def pins(self) -> Pins:
         """Spans that stay after their retention."""
+        ...
+
+    @property
+    def entities(self) -> Entities:
+        """Declared entities."""
         ...
 
     @property

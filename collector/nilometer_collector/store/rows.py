@@ -3,8 +3,15 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import msgspec
+
 from nilometer.wire.alerts import stored_alerter_from_bytes
 from nilometer_collector.store import label_text
+from nilometer_collector.store.entity_records import (
+    DeclaredEntity,
+    EntityDeclaration,
+    EntityKind,
+)
 from nilometer_collector.store.records import (
     EpisodeRecord,
     PartRecord,
@@ -97,4 +104,29 @@ def transition_of(row: Sequence[Any]) -> TransitionRecord:
         evidence=row[5],
         reference_digest=row[6],
         alerter=stored_alerter_from_bytes(row[7]),
+    )
+
+
+def declared_entity_of(row: Sequence[Any]) -> DeclaredEntity:
+    """Return the declared entity in *row*."""
+    declaration = EntityDeclaration(
+        kind=EntityKind(row[1]),
+        owner=row[2],
+        time_zone=row[3],
+        description=row[4],
+        attributes=msgspec.json.decode(row[5], type=dict[str, str]),
+        reads_from=tuple(msgspec.json.decode(row[6], type=list[str])),
+    )
+    return DeclaredEntity(name=row[0], declaration=declaration, version=row[7], updated_ns=row[8])
+
+
+def declaration_columns(declaration: EntityDeclaration) -> tuple[str, str, str, str, str, str]:
+    """Return kind, owner, time zone, description, attributes and edges as columns."""
+    return (
+        declaration.kind.value,
+        declaration.owner,
+        declaration.time_zone,
+        declaration.description,
+        msgspec.json.encode(dict(sorted(declaration.attributes.items()))).decode(),
+        msgspec.json.encode(declaration.reads_from).decode(),
     )

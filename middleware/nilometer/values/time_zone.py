@@ -1,6 +1,7 @@
 """Time zones by their IANA names."""
 
 from datetime import UTC, tzinfo
+from functools import cache
 
 
 def zone_named(name: str) -> tzinfo:
@@ -20,3 +21,11 @@ def zone_named(name: str) -> tzinfo:
             "must be a time zone that this machine knows, such as 'Europe/Berlin'; on a machine "
             "without zones: pip install tzdata"
         ) from error
+
+
+@cache
+def zone_names() -> frozenset[str]:
+    """Return the IANA names that this machine knows; at least UTC."""
+    from zoneinfo import available_timezones  # reads directories
+
+    return frozenset({"UTC", *available_timezones()})

@@ -166,13 +166,17 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
     parameters = {"entity": entity}
     if path.endswith(("samples", "query", "newest")):
         parameters["summary"] = "input.amount"
-    if method == "DELETE":
+    if method == "DELETE" and path.endswith("alerters"):
         parameters["name"] = "nobody's"
+    body: dict[str, Any] | None = None
+    if method == "PUT":
+        body = {"owner": name} if path.endswith("entity") else {**ALERTER, "entity": entity}
+    in_body = method == "PUT" and path.endswith("alerters")
     return served.http.request(
         method,
         path.replace("{path:path}", "nowhere.js"),
-        params=parameters if path.startswith("/api/") and method != "PUT" else None,
-        json={**ALERTER, "entity": entity} if method == "PUT" else None,
+        params=parameters if path.startswith("/api/") and not in_body else None,
+        json=body,
         headers={"authorization": f"Bearer {token(name)}"} if name else {},
     )
 

@@ -8,6 +8,7 @@ from support.problems import is_problem
 from nilometer_collector.api.resources.alerters import Alerters
 from nilometer_collector.api.resources.comparators import ComparatorsView
 from nilometer_collector.api.resources.entities import Entities
+from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes
 from nilometer_collector.api.resources.references import References
 from nilometer_collector.api.resources.samples import SamplesView
@@ -18,6 +19,7 @@ from nilometer_collector.testing import ENTITY, Running
 def test_every_answer_is_the_structure_that_the_contract_names(filled: Running) -> None:
     kinds: dict[str, type] = {
         "entities": Entities,
+        f"entity?entity={ENTITY}": DeclaredEntityView,
         f"summaries?entity={ENTITY}": Summaries,
         f"samples?entity={ENTITY}&summary=input.amount&reference=training": SamplesView,
         f"samples?entity={ENTITY}&summary=service": SamplesView,
@@ -40,6 +42,9 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
     described = {(p, m) for p, methods in document["paths"].items() for m in methods}
     assert described == {
         ("/api/v1/entities", "get"),
+        ("/api/v1/entity", "get"),
+        ("/api/v1/entity", "put"),
+        ("/api/v1/entity", "delete"),
         ("/api/v1/summaries", "get"),
         ("/api/v1/samples", "get"),
         ("/api/v1/query", "get"),

@@ -1,5 +1,7 @@
 """Monitored entities."""
 
+from typing import Literal, TypeAlias
+
 import msgspec
 
 from nilometer_collector.api.fields import Health, seconds
@@ -9,6 +11,8 @@ from nilometer_collector.query.records import MAX_ENTITIES, EntityRecord
 
 LIMIT = Count("limit", "Largest number of entities in the answer.", MAX_ENTITIES, MAX_ENTITIES)
 AFTER = Text("after", "The `next` of the page before.")
+
+Kind: TypeAlias = Literal["model", "data", "pipeline", "endpoint"]
 
 
 class EntityView(msgspec.Struct, frozen=True, kw_only=True):
@@ -22,6 +26,12 @@ class EntityView(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float | None  # end of the newest window
     open_episodes: int
     references: list[str]
+    kind: Kind
+    owner: str
+    description: str
+    reads_from: list[str]  # entities, by name
+    read_by: list[str]  # entities that read from it and that the caller may read, by name
+    version: int  # of the declaration; 0 without one
 
 
 class Entities(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,6 +53,12 @@ def entity_view(entity: EntityRecord) -> EntityView:
         last_seen=None if last_ns is None else seconds(last_ns),
         open_episodes=entity.open_episodes,
         references=entity.references,
+        kind=entity.declaration.kind.value,
+        owner=entity.declaration.owner,
+        description=entity.declaration.description,
+        reads_from=list(entity.declaration.reads_from),
+        read_by=entity.read_by,
+        version=entity.version,
     )
 
 

@@ -5,6 +5,7 @@ from nilometer_collector.api.resources import (
     alerters,
     comparators,
     entities,
+    entity,
     episodes,
     newest,
     probes,
@@ -18,6 +19,7 @@ from nilometer_collector.api.resources import (
 
 OPERATIONS: tuple[Operation, ...] = (
     *entities.OPERATIONS,
+    *entity.OPERATIONS,
     *summaries.OPERATIONS,
     *samples.OPERATIONS,
     *series.OPERATIONS,

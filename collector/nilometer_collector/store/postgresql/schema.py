@@ -303,3 +303,33 @@ def create_episode_parts(session: Session) -> None:
 def add_waits_of_deliveries(session: Session) -> None:
     """Add the time, by the server's clock, before which a delivery must not be tried again."""
     session.execute("ALTER TABLE deliveries ADD COLUMN not_before timestamptz")
+
+
+@MIGRATIONS
+def create_declarations(session: Session) -> None:
+    """What users say about entities, and the types of the summaries that they log.
+
+    A deleted entity keeps its row, so that its versions never repeat.
+    """
+    session.execute("""
+        CREATE TABLE entities (
+            name text COLLATE "C" PRIMARY KEY,
+            kind text NOT NULL,
+            owner text NOT NULL,
+            time_zone text NOT NULL,
+            description text NOT NULL,
+            attributes text NOT NULL,
+            reads_from text NOT NULL,
+            version bigint NOT NULL,
+            updated_ns bigint NOT NULL,
+            deleted boolean NOT NULL
+        )""")
+    session.execute("""
+        CREATE TABLE logged_summaries (
+            entity text COLLATE "C" NOT NULL,
+            summary text COLLATE "C" NOT NULL,
+            data_type text NOT NULL,
+            aggregation text NOT NULL,
+            unit text NOT NULL,
+            PRIMARY KEY (entity, summary)
+        )""")

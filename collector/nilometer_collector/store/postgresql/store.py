@@ -5,6 +5,7 @@ from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.deliveries import Deliveries
+from nilometer_collector.store.postgresql.entities import Entities
 from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.pins import Pins
 from nilometer_collector.store.postgresql.references import References
@@ -56,6 +57,7 @@ class PostgresqlStore:
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database, self._partitions)
         self.pins = Pins(self._database)
+        self.entities = Entities(self._database)
         self.references = References(self._database)
         turns = Turns(channel)
         self.alerts = Alerts(self._database, turns)

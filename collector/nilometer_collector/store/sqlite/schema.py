@@ -357,3 +357,32 @@ def create_watching(db: Database) -> None:
 def add_waits_of_deliveries(db: Database) -> None:
     """Add the time before which a delivery must not be tried again."""
     db.execute("ALTER TABLE deliveries ADD COLUMN not_before_ns INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def create_declarations(db: Database) -> None:
+    """What users say about entities, and the types of the summaries that they log.
+
+    A deleted entity keeps its row, so that its versions never repeat.
+    """
+    db.table("entities").create(
+        {
+            "name": str,
+            "kind": str,
+            "owner": str,
+            "time_zone": str,
+            "description": str,
+            "attributes": str,
+            "reads_from": str,
+            "version": int,
+            "updated_ns": int,
+            "deleted": int,
+        },
+        pk="name",
+        strict=True,
+    )
+    db.table("logged_summaries").create(
+        {"entity": str, "summary": str, "data_type": str, "aggregation": str, "unit": str},
+        pk=("entity", "summary"),
+        strict=True,
+    )

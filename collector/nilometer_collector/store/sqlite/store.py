@@ -8,6 +8,7 @@ from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.deliveries import Deliveries
+from nilometer_collector.store.sqlite.entities import Entities
 from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.references import References
 from nilometer_collector.store.sqlite.rollups import RollUps
@@ -33,6 +34,7 @@ class SqliteStore:
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database)
         self.pins = Pins(self._database)
+        self.entities = Entities(self._database)
         self.references = References(self._database)
         self.alerts = Alerts(self._database, channel)
         self.watching = Watching(self._database, self.alerts)

@@ -6,6 +6,7 @@
 
 import type {
   Alerter,
+  DeclaredEntity,
   Entity,
   Episode,
   Problem,
@@ -89,6 +90,9 @@ export async function entities(signal?: AbortSignal): Promise<Entity[]> {
   } while (after !== undefined);
   return found;
 }
+
+export const entity = (name: string, signal?: AbortSignal): Promise<DeclaredEntity> =>
+  get("/api/v1/entity", { entity: name }, signal);
 
 export const summaries = async (entity: string, signal?: AbortSignal): Promise<Summary[]> =>
   (await get("/api/v1/summaries", { entity }, signal)).summaries;

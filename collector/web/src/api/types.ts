@@ -86,6 +86,27 @@ export interface Coverage {
   suppressed: number; // of `service`: cells of summaries with a hidden name (docs/privacy.md)
 }
 
+/** A monitored entity with everything that is said about it. */
+export interface DeclaredEntity {
+  name: string;
+  health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
+  summaries: number;
+  observations: number;
+  first_seen: number | null;
+  last_seen: number | null;
+  open_episodes: number;
+  references: string[];
+  kind: "data" | "endpoint" | "model" | "pipeline";
+  owner: string;
+  description: string;
+  reads_from: string[];
+  read_by: string[];
+  version: number;
+  time_zone: string; // IANA name
+  attributes: Record<string, string>;
+  updated: number | null; // when the declaration changed; null without one
+}
+
 /** A distance from the requested reference, in the unit of its comparator; or why there is none. */
 export interface Distance {
   value: number | null;
@@ -112,6 +133,12 @@ export interface Entity {
   last_seen: number | null; // end of the newest window
   open_episodes: number;
   references: string[];
+  kind: "data" | "endpoint" | "model" | "pipeline";
+  owner: string;
+  description: string;
+  reads_from: string[]; // entities, by name
+  read_by: string[]; // entities that read from it and that the caller may read, by name
+  version: number; // of the declaration; 0 without one
 }
 
 /** The time from an alerter's opening to its closing. */
@@ -266,6 +293,28 @@ export interface PutAlerter {
   low: number;
   high: number;
   warnings: string[]; // names in it that do not exist yet, each with the most similar known name
+}
+
+/** The declared entity, with warnings of likely mistakes. */
+export interface PutEntity {
+  name: string;
+  health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
+  summaries: number;
+  observations: number;
+  first_seen: number | null;
+  last_seen: number | null;
+  open_episodes: number;
+  references: string[];
+  kind: "data" | "endpoint" | "model" | "pipeline";
+  owner: string;
+  description: string;
+  reads_from: string[];
+  read_by: string[];
+  version: number;
+  time_zone: string;
+  attributes: Record<string, string>;
+  updated: number | null;
+  warnings: string[]; // entities in `reads_from` that do not exist yet, with similar known names
 }
 
 /** Readiness to store rows, and the collector's counters since its start. */
@@ -457,6 +506,13 @@ export interface Reads {
       after?: string | undefined; // The `next` of the page before.
     };
     answer: Entities;
+  };
+  /** Read one monitored entity with its declaration. */
+  "/api/v1/entity": {
+    query: {
+      entity: string; // Name of the monitored entity.
+    };
+    answer: DeclaredEntity;
   };
   /** List the summaries of an entity. */
   "/api/v1/summaries": {

@@ -43,3 +43,8 @@ test("an age is told only while it says more than the date", () => {
   expect(format.ago(100, 190)).toBe("90 s ago");
   expect(format.ago(NEW_YEAR_2013, 2e9)).toBe("");
 });
+
+test("a table shows the first line of a text, up to 80 characters", () => {
+  expect(format.firstLine("Scores payments.\nPaged at night.")).toBe("Scores payments.");
+  expect(format.firstLine("x".repeat(81))).toBe(`${"x".repeat(79)}…`);
+});

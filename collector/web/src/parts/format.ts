@@ -110,3 +110,11 @@ export function named(what: string): string {
   if (what === "psi" || what === "ks") return what.toUpperCase();
   return what.replace(/_seconds$/, "").replaceAll("_", " ");
 }
+
+const MOST_IN_A_ROW = 80; // characters of a text in a table
+
+/** The first line of a text, shortened for a table. */
+export function firstLine(text: string): string {
+  const line = text.split("\n", 1)[0]!;
+  return line.length > MOST_IN_A_ROW ? `${line.slice(0, MOST_IN_A_ROW - 1)}…` : line;
+}

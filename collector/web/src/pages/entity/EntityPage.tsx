@@ -3,12 +3,14 @@
 import * as api from "../../api";
 import { EpisodeList } from "../../episodes/EpisodeList";
 import { Await } from "../../parts/Await";
+import { Edges } from "../../parts/Edges";
 import { Empty } from "../../parts/Empty";
 import { Fact, FactList } from "../../parts/FactList";
 import * as format from "../../parts/format";
 import { usePolled } from "../../parts/polled";
 import { StatusMark } from "../../parts/StatusMark";
 import { Time } from "../../parts/Time";
+import styles from "./EntityPage.module.css";
 import { Summaries } from "./Summaries";
 import { Watching } from "./Watching";
 
@@ -21,14 +23,12 @@ const ROLES: readonly { role: api.Role; title: string }[] = [
 
 export function EntityPage({ name }: { name: string }) {
   const polled = usePolled(name, async (signal) => {
-    const [entities, summaries, episodes, watches] = await Promise.all([
-      api.entities(signal),
+    const [entity, summaries, episodes, watches] = await Promise.all([
+      api.entity(name, signal),
       api.summaries(name, signal),
       api.episodes(name, signal),
       api.watches(name, signal),
     ]);
-    const entity = entities.find((each) => each.name === name);
-    if (!entity) throw new api.ApiProblem(404, "Entity not found", `The collector has no data, alerter or reference of ${name}.`);
     return { entity, summaries, episodes, watch: watches[0] };
   });
   return (
@@ -40,6 +40,7 @@ export function EntityPage({ name }: { name: string }) {
           return (
             <>
               <Head entity={entity} now={now} />
+              <Declared entity={entity} />
               {watch && <Watching watch={watch} now={now} />}
               {episodes.length > 0 && (
                 <section aria-labelledby="episodes">
@@ -78,5 +79,30 @@ function Head({ entity, now }: { entity: api.Entity; now: number }) {
         {entity.references.join(", ") || "none"}
       </Fact>
     </FactList>
+  );
+}
+
+/** What a user has declared: what the entity is, whose, and where its data comes from. */
+function Declared({ entity }: { entity: api.DeclaredEntity }) {
+  return (
+    <>
+      {entity.description && <p class={styles.description}>{entity.description}</p>}
+      <FactList>
+        <Fact name="kind">{entity.kind}</Fact>
+        <Fact name="owner">{entity.owner || "none"}</Fact>
+        <Fact name="time zone">{entity.time_zone}</Fact>
+        <Fact name="reads from">
+          <Edges names={entity.reads_from} />
+        </Fact>
+        <Fact name="read by">
+          <Edges names={entity.read_by} />
+        </Fact>
+        {Object.entries(entity.attributes).map(([key, value]) => (
+          <Fact key={key} name={key}>
+            {value}
+          </Fact>
+        ))}
+      </FactList>
+    </>
   );
 }

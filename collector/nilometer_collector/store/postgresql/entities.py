@@ -1,0 +1,111 @@
+"""Declared entities in PostgreSQL."""
+
+from nilometer_collector.store.entity_records import (
+    UNDECLARED,
+    DeclaredEntity,
+    EntityDeclaration,
+    check_edges,
+    check_version,
+)
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.rows import declaration_columns, declared_entity_of
+
+# Collectors take turns, because two changes may each be allowed and make a cycle together.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer entities', 0))"
+_VERSIONS = "SELECT version, deleted FROM entities WHERE name = %(name)s"
+_SELECT = """
+SELECT name, kind, owner, time_zone, description, attributes, reads_from, version, updated_ns
+FROM entities WHERE NOT deleted AND (%(name)s::text IS NULL OR name = %(name)s) ORDER BY name
+"""
+_PUT = """
+INSERT INTO entities (name, kind, owner, time_zone, description, attributes, reads_from, version,
+                      updated_ns, deleted)
+VALUES (%(name)s, %(kind)s, %(owner)s, %(time_zone)s, %(description)s, %(attributes)s,
+        %(reads_from)s, %(version)s, %(now)s, %(deleted)s)
+ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
+  time_zone = excluded.time_zone, description = excluded.description,
+  attributes = excluded.attributes, reads_from = excluded.reads_from,
+  version = excluded.version, updated_ns = excluded.updated_ns, deleted = excluded.deleted
+"""
+
+
+class Entities:
+    """Reads and changes declarations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(
+        self, name: str, declaration: EntityDeclaration, now_ns: int, replaces: int | None = None
+    ) -> int:
+        """Declare the entity *name*, or replace its declaration, and return the new version."""
+
+        def put(session: Session) -> int:
+            last, stored = _versions(session, name)
+            check_version(name, stored, replaces)
+            edges = {one.name: one.declaration.reads_from for one in _read(session, None)}
+            check_edges(name, declaration.reads_from, edges)
+            _save(session, name, declaration, last + 1, now_ns, is_deleted=False)
+            return last + 1
+
+        return self._database.write(put)
+
+    def delete(self, name: str, now_ns: int, replaces: int | None = None) -> bool:
+        """Remove the declaration of *name*; return False if there is none. Data and edges to it stay."""
+
+        def delete(session: Session) -> bool:
+            last, stored = _versions(session, name)
+            check_version(name, stored, replaces)
+            if stored:
+                _save(session, name, UNDECLARED, last + 1, now_ns, is_deleted=True)
+            return stored > 0
+
+        return self._database.write(delete)
+
+    def read(self, name: str) -> DeclaredEntity | None:
+        """Return the declaration of *name*; None if there is none."""
+        found = self._database.read(lambda session: _read(session, name))
+        return found[0] if found else None
+
+    def all(self) -> list[DeclaredEntity]:
+        """List all declared entities by name."""
+        return self._database.read(lambda session: _read(session, None))
+
+
+def _read(session: Session, name: str | None) -> list[DeclaredEntity]:
+    return [declared_entity_of(row) for row in session.rows(_SELECT, {"name": name})]
+
+
+def _versions(session: Session, name: str) -> tuple[int, int]:
+    """Take the turn; return the last version of *name*, and the stored one: 0 without a declaration."""
+    session.rows(_LOCK)
+    last, is_deleted = session.row(_VERSIONS, {"name": name}) or (0, True)
+    return last, 0 if is_deleted else last
+
+
+def _save(
+    session: Session,
+    name: str,
+    declaration: EntityDeclaration,
+    version: int,
+    now_ns: int,
+    *,
+    is_deleted: bool,
+) -> None:
+    kind, owner, time_zone, description, attributes, reads_from = declaration_columns(declaration)
+    session.execute(
+        _PUT,
+        {
+            "name": name,
+            "kind": kind,
+            "owner": owner,
+            "time_zone": time_zone,
+            "description": description,
+            "attributes": attributes,
+            "reads_from": reads_from,
+            "version": version,
+            "now": now_ns,
+            "deleted": is_deleted,
+        },
+    )

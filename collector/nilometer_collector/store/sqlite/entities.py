@@ -1,0 +1,82 @@
+"""Declared entities in SQLite."""
+
+from nilometer_collector.store.entity_records import (
+    UNDECLARED,
+    DeclaredEntity,
+    EntityDeclaration,
+    check_edges,
+    check_version,
+)
+from nilometer_collector.store.rows import declaration_columns, declared_entity_of
+from nilometer_collector.store.sqlite.database import Database
+
+_COLUMNS = "name, kind, owner, time_zone, description, attributes, reads_from, version, updated_ns"
+_PUT = """
+INSERT INTO entities (name, kind, owner, time_zone, description, attributes, reads_from, version,
+                      updated_ns, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
+  time_zone = excluded.time_zone, description = excluded.description,
+  attributes = excluded.attributes, reads_from = excluded.reads_from,
+  version = excluded.version, updated_ns = excluded.updated_ns, deleted = excluded.deleted
+"""
+
+
+class Entities:
+    """Reads and changes declarations."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def put(
+        self, name: str, declaration: EntityDeclaration, now_ns: int, replaces: int | None = None
+    ) -> int:
+        """Declare the entity *name*, or replace its declaration, and return the new version."""
+        with self._database.write():
+            last, stored = self._versions(name)
+            check_version(name, stored, replaces)
+            edges = {one.name: one.declaration.reads_from for one in self.all()}
+            check_edges(name, declaration.reads_from, edges)
+            self._save(name, declaration, last + 1, now_ns, is_deleted=False)
+        return last + 1
+
+    def delete(self, name: str, now_ns: int, replaces: int | None = None) -> bool:
+        """Remove the declaration of *name*; return False if there is none. Data and edges to it stay."""
+        with self._database.write():
+            last, stored = self._versions(name)
+            check_version(name, stored, replaces)
+            if stored:
+                self._save(name, UNDECLARED, last + 1, now_ns, is_deleted=True)
+        return stored > 0
+
+    def read(self, name: str) -> DeclaredEntity | None:
+        """Return the declaration of *name*; None if there is none."""
+        found = self._database.row(
+            f"SELECT {_COLUMNS} FROM entities WHERE name = ? AND NOT deleted",  # noqa: S608
+            (name,),
+        )
+        return None if found is None else declared_entity_of(found)
+
+    def all(self) -> list[DeclaredEntity]:
+        """List all declared entities by name."""
+        rows = self._database.rows(
+            f"SELECT {_COLUMNS} FROM entities WHERE NOT deleted ORDER BY name"  # noqa: S608
+        )
+        return [declared_entity_of(row) for row in rows]
+
+    def _versions(self, name: str) -> tuple[int, int]:
+        """Return the last version of *name*, and the stored one: 0 without a declaration."""
+        found = self._database.row("SELECT version, deleted FROM entities WHERE name = ?", (name,))
+        last, is_deleted = found or (0, 1)
+        return last, 0 if is_deleted else last
+
+    def _save(
+        self,
+        name: str,
+        declaration: EntityDeclaration,
+        version: int,
+        now_ns: int,
+        *,
+        is_deleted: bool,
+    ) -> None:
+        columns = declaration_columns(declaration)
+        self._database.execute(_PUT, (name, *columns, version, now_ns, int(is_deleted)))
