@@ -4,6 +4,7 @@ NilometerError
 ├── StoreUnavailable   transient: the transaction stored nothing; try again
 ├── Refused            permanent: what was sent is not allowed; says why
 ├── Unknown            what was asked for is not here
+├── Conflict           what was asked for does not fit what is stored now
 └── TooMuch            the answer would be larger than is served; ask for less
 """
 
@@ -20,6 +21,10 @@ class Refused(NilometerError):
 
 class Unknown(NilometerError):
     """The store has nothing with the requested name."""
+
+
+class Conflict(NilometerError):
+    """The request does not fit the present state, such as a change of a closed episode."""
 
 
 class TooMuch(NilometerError):

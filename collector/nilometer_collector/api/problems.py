@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.rights import Forbidden
-from nilometer_collector.errors import Refused, StoreUnavailable, TooMuch, Unknown
+from nilometer_collector.errors import Conflict, Refused, StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
@@ -82,6 +82,8 @@ async def on_error(request: Request, error: Exception) -> Response:
             return problem(403, str(error))
         case Unknown():
             return problem(404, str(error))
+        case Conflict():
+            return problem(409, str(error))
         case TooMuch():
             return problem(422, str(error), field=error.field)
         case Refused() | ConfigError():
@@ -105,4 +107,13 @@ async def on_bug(request: Request, error: Exception) -> Response:
     return problem(500, "internal error of the collector: see its log")
 
 
-EXPECTED = (ApiError, Forbidden, Refused, Unknown, TooMuch, ConfigError, StoreUnavailable)
+EXPECTED = (
+    ApiError,
+    Forbidden,
+    Refused,
+    Unknown,
+    Conflict,
+    TooMuch,
+    ConfigError,
+    StoreUnavailable,
+)

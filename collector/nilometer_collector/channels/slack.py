@@ -38,7 +38,10 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
     headline = f"{word}: {alerter.entity} / {episode.summary}{where}"
     page = page_of(page_url, alerter.entity, episode.summary)
     since = f"since {_time(episode.since_ns)}"
-    text = f"{headline}: {measured} ({held}), {since}. {transition.evidence}. {page}"
+    told = transition.evidence
+    if notice.after_silence:
+        told = f"The silence has ended, and the episode is still open: {told}"
+    text = f"{headline}: {measured} ({held}), {since}. {told}. {page}"
     return {
         "text": _escaped(text)[:MAX_SECTION_CHARACTERS],
         "blocks": [
@@ -47,7 +50,10 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
                 "text": {"type": "plain_text", "text": headline[:MAX_HEADER_CHARACTERS]},
             },
             {"type": "section", "fields": _fields(episode, transition, measured, held)},
-            {"type": "section", "text": _markdown(_told(alerter, transition, opening=opening))},
+            {
+                "type": "section",
+                "text": _markdown(_told(alerter, transition, told, opening=opening)),
+            },
             {
                 "type": "actions",
                 "elements": [
@@ -86,7 +92,7 @@ def _fields(
     return fields
 
 
-def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> str:
+def _told(alerter: Alerter, transition: TransitionRecord, told: str, *, opening: bool) -> str:
     mark = _MARKS[alerter.severity.value] if opening else ":white_check_mark:"
     alerter_name = f"_Alerter {_escaped(alerter.name)}_"
     reference = (
@@ -95,7 +101,7 @@ def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> s
         if alerter.condition.reference
         else ""
     )
-    return f"{mark} {_escaped(transition.evidence)}\n{alerter_name}{reference}"
+    return f"{mark} {_escaped(told)}\n{alerter_name}{reference}"
 
 
 @singledispatch

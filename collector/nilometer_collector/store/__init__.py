@@ -1,5 +1,6 @@
 """The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
+from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
@@ -48,6 +49,7 @@ __all__ = [
     "HeardRecord",
     "Level",
     "LevelRecord",
+    "NormalRecord",
     "Notice",
     "PartRecord",
     "Pins",

@@ -12,6 +12,7 @@ from typing import Protocol
 from nilometer.alert import Alerter, AlertStatus
 from nilometer.profile import Reference
 from nilometer.values.labels import Labels
+from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import (
     DeliveryCounts,
@@ -342,6 +343,11 @@ class Store(Protocol):
     @property
     def watching(self) -> Watching:
         """State of the default alerter."""
+        ...
+
+    @property
+    def decisions(self) -> Decisions:
+        """What people decide about episodes."""
         ...
 
     @property

@@ -93,6 +93,9 @@ class Watch:
             return
         watch = self._loaded_watch(entity)
         now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
+        normals = self._store.decisions.pending(entity)
+        if normals and watch.accept(normals, now_ns):
+            self._wake()
         if rule_of(self._rules, entity).watch:
             until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
             if watch.advance(until_ns, now_ns, past_until(heard)):

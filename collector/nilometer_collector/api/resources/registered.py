@@ -4,6 +4,7 @@ from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
     alerters,
     comparators,
+    decisions,
     entities,
     episodes,
     newest,
@@ -26,6 +27,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *alerters.OPERATIONS,
     *comparators.OPERATIONS,
     *episodes.OPERATIONS,
+    *decisions.OPERATIONS,
     *watch.OPERATIONS,
     *storage.OPERATIONS,
     *probes.OPERATIONS,

@@ -7,6 +7,7 @@ cluster could distribute them by entity.
 
 import secrets
 
+from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
@@ -303,3 +304,9 @@ def create_episode_parts(session: Session) -> None:
 def add_waits_of_deliveries(session: Session) -> None:
     """Add the time, by the server's clock, before which a delivery must not be tried again."""
     session.execute("ALTER TABLE deliveries ADD COLUMN not_before timestamptz")
+
+
+@MIGRATIONS
+def create_decisions(session: Session) -> None:
+    """What people decide about episodes. A notification is held while its episode is silenced."""
+    create_decision_tables(session)

@@ -7,6 +7,8 @@ import secrets
 
 from sqlite_utils import Database, Migrations
 
+from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+
 migrations = Migrations("nilometer_collector")
 
 
@@ -357,3 +359,9 @@ def create_watching(db: Database) -> None:
 def add_waits_of_deliveries(db: Database) -> None:
     """Add the time before which a delivery must not be tried again."""
     db.execute("ALTER TABLE deliveries ADD COLUMN not_before_ns INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def create_decisions(db: Database) -> None:
+    """What people decide about episodes. A notification is held while its episode is silenced."""
+    create_decision_tables(db)

@@ -8,6 +8,8 @@ import { Labels } from "../parts/Labels";
 import { StatusMark } from "../parts/StatusMark";
 import { Time } from "../parts/Time";
 import { entityLink, summaryLink } from "../router";
+import { Decide } from "./Decide";
+import { timeline } from "./timeline";
 import styles from "./EpisodeList.module.css";
 
 export function EpisodeList({
@@ -42,6 +44,8 @@ export function EpisodeList({
               <p class={styles.evidence}>{episode.evidence}</p>
               {episode.parts.length > 1 && <Parts parts={episode.parts} />}
               <Facts episode={episode} now={now} named={place !== "summary"} />
+              {episode.decisions.length > 0 && <Timeline episode={episode} />}
+              {episode.closed === null && place !== "home" && <Decide episode={episode} />}
             </div>
             <div class={styles.gauge}>
               <Gauge what={episode.comparator} value={episode.value} threshold={episode.threshold} />
@@ -66,6 +70,19 @@ function Parts({ parts }: { parts: readonly Part[] }) {
   );
 }
 
+/** What happened to the episode, with the decisions of people. */
+function Timeline({ episode }: { episode: Episode }) {
+  return (
+    <ol class={styles.parts} aria-label="History">
+      {timeline(episode).map(({ at, words }) => (
+        <li key={`${at} ${words}`}>
+          <Time at={at} /> {words}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
 function Facts({ episode, now, named }: { episode: Episode; now: number; named: boolean }) {
   const { breached_since: since, closed } = episode;
   return (
@@ -80,6 +97,14 @@ function Facts({ episode, now, named }: { episode: Episode; now: number; named: 
       )}
       {named && <Fact name="alerter">{episode.alerter}</Fact>}
       <Fact name="severity">{episode.severity}</Fact>
+      {closed === null && episode.acknowledged_by !== null && (
+        <Fact name="acknowledged by">{episode.acknowledged_by}</Fact>
+      )}
+      {closed === null && episode.silenced_until !== null && (
+        <Fact name="silenced until">
+          <Time at={episode.silenced_until} />
+        </Fact>
+      )}
       {episode.reference && (
         <Fact name="reference">
           {episode.reference}
