@@ -14,6 +14,7 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.store import EpisodeRecord, Notice, TransitionRecord
 
 CHANNEL = "slack"
+OWN_SUMMARIES = "nilometer."  # start of the summaries of episodes about the monitoring itself
 MAX_HEADER_CHARACTERS = 150  # Slack's own limit
 MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
 
@@ -69,7 +70,9 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
 
 
 def page_of(page_url: str, entity: str, summary: str) -> str:
-    """Return the URL of the page that shows *summary*."""
+    """Return the URL of the page that shows *summary*; of the entity, if the collector made it."""
+    if summary.startswith(OWN_SUMMARIES):
+        return f"{page_url}/#/entity/{quote(entity, safe='')}"
     return f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
 
 

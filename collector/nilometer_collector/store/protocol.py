@@ -9,7 +9,7 @@ to the same behaviour.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from nilometer.alert import Alerter, AlertStatus
+from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.profile import Reference
 from nilometer.values.labels import Labels
 from nilometer_collector.store.deciding import Decisions
@@ -235,6 +235,10 @@ class Alerts(Protocol):
 
     def unread_alerters(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
         """List the alerters that cannot be read, each with the reason."""
+        ...
+
+    def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        """Apply *evaluations* of the collector itself; return the number of deliveries queued."""
         ...
 
     def expire(self, now_ns: int, since_ns: int) -> int:

@@ -150,6 +150,12 @@ class Alerts:
         """Apply *evaluations* inside a transaction; return the number of deliveries queued."""
         return self._judging.judge(session, evaluations, agent, now_ns)
 
+    def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        """Apply *evaluations* of the collector itself; return the number of deliveries queued."""
+        return self._database.write(
+            lambda session: self._judging.judge(session, evaluations, agent, now_ns)
+        )
+
     def expire(self, now_ns: int, since_ns: int) -> int:
         """Close episodes that no agent judges any more; return the number of deliveries queued."""
         open_now = self._database.read(lambda session: session.rows(_SET_OPEN))

@@ -3,6 +3,8 @@
 Every change of an episode writes its transition and its delivery row in the same transaction.
 """
 
+from collections.abc import Sequence
+
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
 from nilometer.values.labels import Labels
@@ -164,6 +166,11 @@ class Alerts:
         if changes.episode is None:
             return 0
         return self._change(key, state.episode, changes.episode, now_ns)
+
+    def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        """Apply *evaluations* of the collector itself; return the number of deliveries queued."""
+        with self._database.write():
+            return sum(self.judge(one, agent, now_ns) for one in evaluations)
 
     def expire(self, now_ns: int, since_ns: int) -> int:
         """Close episodes that no agent judges any more; return the number of deliveries queued."""

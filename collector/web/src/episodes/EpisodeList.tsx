@@ -12,6 +12,8 @@ import { Decide } from "./Decide";
 import { timeline } from "./timeline";
 import styles from "./EpisodeList.module.css";
 
+const OWN_SUMMARIES = "nilometer."; // episodes about the monitoring itself, which have no page
+
 export function EpisodeList({
   episodes,
   place,
@@ -119,6 +121,7 @@ function Facts({ episode, now, named }: { episode: Episode; now: number; named: 
 
 /** A link to the summary, with the window that opened the episode and the episode's labels. */
 function link(episode: Episode): string {
+  if (episode.summary.startsWith(OWN_SUMMARIES)) return entityLink(episode.entity);
   const options = new URLSearchParams();
   if (episode.reference) options.set("reference", episode.reference);
   for (const [key, value] of Object.entries(episode.labels)) options.append("label", `${key}:${value}`);
