@@ -18,6 +18,8 @@ class Counter(Enum):
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
     NOTIFICATIONS_REFUSED = "notifications_refused"  # refused by the receiver for their content
     NOTIFICATIONS_FAILED = "notifications_failed"  # failed attempts, which are retried
+    HEARTBEATS = "heartbeats"  # accepted by the outside monitor
+    HEARTBEATS_FAILED = "heartbeats_failed"  # not accepted; the next one is sent in its time
     EXPORTS = "exports"  # accepted OTLP requests
     EXPORT_FAILURES = "export_failures"
     EXPORT_POINTS_REJECTED = "export_points_rejected"  # points that an endpoint did not accept

@@ -5,6 +5,7 @@ NilometerError
 ├── Refused            permanent: what was sent is not allowed; says why
 ├── Conflict           what is stored contradicts the change; read it again
 ├── Unknown            what was asked for is not here
+├── Conflict           what was asked for does not fit what is stored now
 └── TooMuch            the answer would be larger than is served; ask for less
 """
 
@@ -34,6 +35,10 @@ class Conflict(NilometerError):
 
 class Unknown(NilometerError):
     """The store has nothing with the requested name."""
+
+
+class Conflict(NilometerError):
+    """The request does not fit the present state, such as a change of a closed episode."""
 
 
 class TooMuch(NilometerError):

@@ -21,7 +21,7 @@ from nilometer_collector.access.server_files import ServerFiles
 from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
-from nilometer_collector.channels import CHANNEL, Courier
+from nilometer_collector.channels import CHANNEL, Courier, Heartbeat
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
@@ -32,6 +32,7 @@ from nilometer_collector.settings import RETENTION, CollectorSettings
 from nilometer_collector.store import LEVELS, Level, Store, open_store
 from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.watch.watch import Watch
+from nilometer_collector.watch.watchdog import Watchdog
 
 ORIGIN = "file"  # origin of alerters that the settings define
 
@@ -109,18 +110,28 @@ class Collector:
             )
         self._serve_http(store)
         self._serve_grpc(store)
-        self.exports = CollectorExports(self.settings, store, self.counters, self._clock)
-        self._resources.callback(self.exports.stop, self.settings.shutdown_seconds)
-        self.exports.start()
-        watch = Watch(store, self._clock, self.settings.watch, self._wake)
-        self._resources.callback(watch.stop, self.settings.shutdown_seconds)
-        watch.start()
+        self._start_watching(store)
         if self._courier is not None:
             self._courier.start()
             self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
         rollups = RollUpWorker(store, _keep_ns(self.settings), self._clock, self.counters)
         rollups.start()
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
+
+    def _start_watching(self, store: Store) -> None:
+        """Start the default alerter, the watch on it, and the exports that show both."""
+        told = self.settings
+        watch = Watch(store, self._clock, told.watch, self._wake)
+        heartbeat = Heartbeat(told.heartbeat, self.counters) if told.heartbeat else None
+        watchdog = Watchdog(
+            store, watch, self._clock, self._wake, heartbeat, told.heartbeat_seconds
+        )
+        self.exports = CollectorExports(
+            told, store, self.counters, self._clock, lambda: watchdog.health
+        )
+        for part in (self.exports, watch, watchdog):
+            self._resources.callback(part.stop, told.shutdown_seconds)
+            part.start()
 
     def stop(self) -> None:
         """Refuse new requests, wait for running ones, close.

@@ -65,8 +65,12 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         http_key: Private key file of the HTTP certificate, PEM.
         slack_webhook_url: URL that openings and closings are posted to in Slack's format; empty
             posts nothing. It is a secret, and must be https, or http to a loopback host.
-        webhook_allow: Host names, addresses and CIDR ranges that a webhook may use, besides public
-            addresses. A listed name may have a private or loopback address. Link-local and metadata
+        heartbeat_url: URL of an outside monitor that awaits a request: the collector posts to it while
+            it judges windows in time, and stops when it does not. Empty posts nothing. It is a
+            secret, and must be https, or http to a loopback host. See docs/operations.md.
+        heartbeat_seconds: Time between two heartbeats.
+        webhook_allow: Host names, addresses and CIDR ranges that a webhook or the heartbeat may use,
+            besides public addresses. A listed name may have a private or loopback address. Link-local and metadata
             addresses need a range.
         public_url: URL of the pages for links in notifications; empty means the HTTP address.
         privacy: Least strict privacy level of all agents: ``open``, ``pod`` or ``strict``. An agent
@@ -109,6 +113,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     http_certificate: str = ""
     http_key: str = ""
     slack_webhook_url: str = ""
+    heartbeat_url: str = ""
+    heartbeat_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     webhook_allow: tuple[str, ...] = ()
     public_url: str = ""
     privacy: PrivacyName = "open"
@@ -136,8 +142,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
                 )
         self._check_retention()
         allowed = self.webhook.allowed
-        if self.slack_webhook_url:
-            _check_webhook(self.slack_webhook_url, allowed)
+        for setting in ("slack_webhook_url", "heartbeat_url"):
+            if url := getattr(self, setting):
+                _check_webhook(setting, url, allowed)
         if self.public_url:
             _check_public_url(self.public_url)
         for rule in self.watch:
@@ -203,6 +210,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         allowed = Allowed.of("webhook_allow", self.webhook_allow)
         return Destination(Secret(self.slack_webhook_url), allowed)
 
+    @property
+    def heartbeat(self) -> Destination:
+        """Outside monitor that awaits heartbeats."""
+        return Destination(Secret(self.heartbeat_url), self.webhook.allowed)
+
     def __repr__(self) -> str:
         webhook = shown_url(self.slack_webhook_url) if self.slack_webhook_url else ""
         store = "postgresql://..." if self.store else ""
@@ -216,9 +228,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         return [("", repr(self))]
 
 
-def _check_webhook(url: str, allowed: Allowed) -> None:
+def _check_webhook(setting: str, url: str, allowed: Allowed) -> None:
     """Refuse a webhook without TLS or at a forbidden address; errors show only its host."""
-    key = f"slack_webhook_url = {shown_url(url)!r}"
+    key = f"{setting} = {shown_url(url)!r}"
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port

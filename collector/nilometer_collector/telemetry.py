@@ -5,6 +5,7 @@ count the same observations twice.
 """
 
 import socket
+from collections.abc import Callable
 
 from nilometer.alert import AlertStatus
 from nilometer.export.exports import Exports, ExportSettings
@@ -14,12 +15,22 @@ from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.own import add_cost, add_counters, where
 from nilometer.export.resource import resource_attributes
 from nilometer.export.series import Family, Series, attributes_of
-from nilometer.export.telemetry import ALERT_STATUS, DATA_AGE, STORE_ROWS, STORE_SIZE, STORE_STALE
+from nilometer.export.telemetry import (
+    ALERT_STATUS,
+    DATA_AGE,
+    LATE_ENTITIES,
+    PASS_AGE,
+    STORE_ROWS,
+    STORE_SIZE,
+    STORE_STALE,
+    UP,
+)
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.errors import NilometerError
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import ROLLED_UP, Store
+from nilometer_collector.watch.watchdog import Health
 
 TOLD = (AlertStatus.OK, AlertStatus.ALERTING, AlertStatus.LEARNING)
 WORST = (AlertStatus.ALERTING, AlertStatus.LEARNING, AlertStatus.OK)
@@ -41,15 +52,22 @@ class CollectorExports(Exports):
         store: Store of alert states and series.
         counters: Counters to export.
         clock: Clock for wall time and monotonic time.
+        health: Function that says whether the monitoring works.
 
     Raises:
         ConfigError: If the port cannot be bound.
     """
 
     def __init__(
-        self, settings: CollectorSettings, store: Store, counters: Counters, clock: Clock
+        self,
+        settings: CollectorSettings,
+        store: Store,
+        counters: Counters,
+        clock: Clock,
+        health: Callable[[], Health],
     ) -> None:
         self._store = store
+        self._health = health
         self._counters = counters
         self._clock = clock
         super().__init__(
@@ -91,6 +109,10 @@ class CollectorExports(Exports):
         for entity, end_ns in newest.items():
             age = max(now - end_ns, 0) / NANOSECONDS
             series.set(DATA_AGE, attributes_of({ENTITY: entity}), age)
+        health = self._health()
+        series.set(UP, (), int(health.is_up))
+        series.set(PASS_AGE, (), health.pass_age_seconds)
+        series.set(LATE_ENTITIES, (), health.late)
         for held in self._store.rollups.levels():
             at_level = attributes_of({LEVEL: held.level.value})
             series.set(STORE_ROWS, at_level, held.rows)

@@ -13,6 +13,9 @@ from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
 from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.testing import ENTITY, START_NS, an_evaluation, feature_sample
+from nilometer_collector.watch.watchdog import Health
+
+HEALTH = Health(is_up=False, pass_age_seconds=700.0, late=2)
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
@@ -34,7 +37,7 @@ def test_statuses_and_freshness_are_gauges(store: Store) -> None:
     clock = SteppedClock(wall_ns=START_NS + 90_000_000_000)
     sample = feature_sample([1.0, 2.0])
     ship(store, SampleRow(sample=sample, payload=b"-"), an_evaluation(0.9, 1))
-    exports = CollectorExports(CollectorSettings(), store, Counters(), clock)
+    exports = CollectorExports(CollectorSettings(), store, Counters(), clock, lambda: HEALTH)
     families = {family.metric.name: family for family in exports.families()}
     told = {
         dict(point.attributes)["nilometer.status"]: point.value
@@ -45,10 +48,22 @@ def test_statuses_and_freshness_are_gauges(store: Store) -> None:
     assert (dict(age.attributes)["nilometer.entity"], age.value) == (ENTITY, 30.0)
 
 
+def test_the_health_of_the_judgement_is_three_gauges(store: Store) -> None:
+    exports = CollectorExports(
+        CollectorSettings(), store, Counters(), SteppedClock(), lambda: HEALTH
+    )
+    told = {family.metric.prometheus: family.points[0].value for family in exports.families()}
+    assert told["nilometer_up"] == 0
+    assert told["nilometer_judgement_age_seconds"] == 700
+    assert told["nilometer_judgement_late"] == 2
+
+
 def test_rows_and_bytes_of_each_level_are_gauges(store: Store) -> None:
     sample = feature_sample([1.0, 2.0])
     ship(store, SampleRow(sample=sample, payload=b"12345"))
-    exports = CollectorExports(CollectorSettings(), store, Counters(), SteppedClock())
+    exports = CollectorExports(
+        CollectorSettings(), store, Counters(), SteppedClock(), lambda: HEALTH
+    )
     told = {
         (family.metric.name, dict(point.attributes)["nilometer.level"]): point.value
         for family in exports.families()
@@ -71,7 +86,7 @@ def test_over_the_limit_of_series_an_alert_is_still_exported_and_the_count_only_
     fine = [an_evaluation(0.0, 1, summary=f"input.f{n:04}") for n in range(900)]
     ship(store, *fine, an_evaluation(0.9, 1, summary="input.zzz"))
     counters = Counters()
-    exports = CollectorExports(CollectorSettings(), store, counters, SteppedClock())
+    exports = CollectorExports(CollectorSettings(), store, counters, SteppedClock(), lambda: HEALTH)
     (family,) = [one for one in exports.families() if one.metric.name == "nilometer.alert.status"]
     alerting = [
         dict(point.attributes)["nilometer.summary"]

@@ -53,6 +53,10 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
     ("GET", "/api/v1/comparators"): Need.READ,
     ("GET", "/api/v1/episodes"): Need.READ,
+    ("POST", "/api/v1/episodes/acknowledge"): Need.WRITE,
+    ("POST", "/api/v1/episodes/silence"): Need.WRITE,
+    ("POST", "/api/v1/episodes/unsilence"): Need.WRITE,
+    ("POST", "/api/v1/episodes/new-normal"): Need.WRITE,
     ("GET", "/api/v1/watch"): Need.READ,
     ("GET", "/api/v1/storage"): Need.READ,
 }

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Literal, TypeAlias
@@ -13,6 +14,7 @@ from nilometer_collector.access.needs import Need
 
 DIGEST_CHARACTERS = 64  # of SHA-256, hexadecimal
 ALL = ("*",)
+HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 
 HttpAccess: TypeAlias = Literal["none", "read", "write"]
 Patterns: TypeAlias = tuple[str, ...]
@@ -31,7 +33,11 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         ship: Patterns of the entities that it may ship for; if left out, all entities of its
             agents.
         read: Patterns of the entities whose data it may read.
-        write: Patterns of the entities whose declarations, alerters and references it may change.
+        write: Patterns of the entities whose declarations, alerters, references and episodes it may
+            change.
+        author_header: Header in which this principal, a proxy that has authenticated a person, names
+            the person, such as ``X-Forwarded-User``. Decisions are recorded under this name. The
+            proxy must remove the header from what it receives. Empty for any other principal.
         http: Older form of ``read`` and ``write`` for all entities: ``read`` means
             ``read = ["*"]``; ``write`` means ``read = ["*"]`` and ``write = ["*"]``.
     """
@@ -44,6 +50,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     read: Patterns | None = None
     write: Patterns | None = None
     http: HttpAccess | None = None
+    author_header: str = ""
 
     @property
     def ships_as(self) -> Patterns:
@@ -121,6 +128,11 @@ def _check(principal: Principal, key: str) -> None:
             )
     if principal.ship and principal.agents == ():
         raise ConfigError(f"{key} has ship and agents = []: add the agent names that it ships as")
+    if principal.author_header and not HEADER.fullmatch(principal.author_header):
+        raise ConfigError(
+            f"{key}: author_header = {principal.author_header!r}: must be the name of a header, such "
+            "as X-Forwarded-User"
+        )
     for digest in principal.token_sha256:
         fine = len(digest) == DIGEST_CHARACTERS and set(digest) <= set("0123456789abcdef")
         if not fine:

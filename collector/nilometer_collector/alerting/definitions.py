@@ -7,7 +7,12 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from nilometer.alert import Alerter, Condition, Severity
-from nilometer.alert.conditions import DEFAULT_ALERTER, ThresholdSide, condition_of
+from nilometer.alert.conditions import (
+    DEFAULT_ALERTER,
+    OWN_ALERTER,
+    ThresholdSide,
+    condition_of,
+)
 from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.values.errors import ConfigError
@@ -63,8 +68,10 @@ def alerter_of(definition: AlerterDefinition | AlerterView) -> Alerter:
         ConfigError: If a value is not allowed; the message names the key, the value and
             what is allowed.
     """
-    if definition.name == DEFAULT_ALERTER:
-        raise ConfigError(f"alerter {definition.name!r}: is the name of the default alerter")
+    if definition.name in {DEFAULT_ALERTER, OWN_ALERTER}:
+        raise ConfigError(
+            f"alerter {definition.name!r}: is the name of an alerter of the collector"
+        )
     try:
         severity = Severity(definition.severity)
         condition = _condition_of(definition)

@@ -37,10 +37,13 @@ class Standing:
     Attributes:
         agent: State of the agent that evaluated.
         episode: Open episode, or None.
+        quiet_until_ns: Wall time until which no episode opens, because a person accepted a new
+            normal; 0 if no one has.
     """
 
     agent: EpisodeState
     episode: OpenEpisode | None = None
+    quiet_until_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +117,12 @@ class Changes:
     Attributes:
         agent: New state of the agent; None if it is as before.
         episode: Change of the episode, or None.
+        ends_quiet: Whether episodes may open again from now on.
     """
 
     agent: EpisodeState | None = None
     episode: EpisodeChange | None = None
+    ends_quiet: bool = False
 
 
 def judge(state: Standing, evaluation: Evaluation, others: Others) -> Changes:
@@ -125,7 +130,16 @@ def judge(state: Standing, evaluation: Evaluation, others: Others) -> Changes:
     after, _ = advance(state.agent, evaluation)
     if after == state.agent:
         return Changes()
-    return Changes(agent=after, episode=_episode_change(state.episode, after, evaluation, others))
+    change = _episode_change(state.episode, after, evaluation, others)
+    if not state.quiet_until_ns:
+        return Changes(agent=after, episode=change)
+    is_quiet = state.quiet_until_ns > others.now_ns
+    is_fine = evaluation.verdict is Verdict.FINE and after.status is not AlertStatus.ALERTING
+    return Changes(
+        agent=after,
+        episode=None if is_quiet and isinstance(change, Opened) else change,
+        ends_quiet=not is_quiet or (is_fine and not others.alert(evaluation.window)),
+    )
 
 
 def _episode_change(

@@ -19,6 +19,7 @@ from nilometer.export.telemetry import (
     OBSERVATIONS,
     OUTBOX_ROWS,
     REQUESTS,
+    UP,
     own_counter,
 )
 from nilometer.values.reasons import Outcome
@@ -107,6 +108,12 @@ def health(window_seconds: int) -> list[dict[str, object]]:
             f"{OUTBOX_ROWS.prometheus} > {OUTBOX_ALARM}",
             "the agent {{ $labels.instance }} holds {{ $value }} rows that the collector has not acknowledged",
             wait="15m",
+        ),
+        _alarm(
+            "NilometerJudgementLate",
+            f"{UP.prometheus} == 0",
+            "the collector {{ $labels.instance }} does not judge all windows in time",
+            wait="5m",
         ),
         _alarm(
             "NilometerRowsRejected",

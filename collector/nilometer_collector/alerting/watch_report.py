@@ -24,6 +24,15 @@ class Reason(Enum):
     NOTHING_TO_JUDGE = "nothing_to_judge"
 
 
+class PartEnd(Enum):
+    """How a part of an episode closed; a closed set."""
+
+    RECOVERED = "recovered"
+    NO_DATA = "no_data"
+    REPLACED = "replaced"  # a new baseline judges it
+    NEW_NORMAL = "new_normal"  # a person accepted what it shows
+
+
 class SummaryReport(msgspec.Struct, frozen=True, kw_only=True):
     """The status of one summary and label set.
 

@@ -10,8 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Match, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.principals import Principal
@@ -54,6 +55,16 @@ class Pages:
         return response
 
 
+class PagesRoute(Route):
+    """The route of the pages. It leaves paths of the API to their own routes, which name their methods."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Match every path outside the API."""
+        if scope.get("path", "").startswith("/api/"):
+            return Match.NONE, {}
+        return super().matches(scope)
+
+
 def make_app(
     store: Store,
     query: Query,
@@ -86,16 +97,13 @@ def make_app(
         QueryParameters(request, ())
         return Response(described, media_type="application/json")
 
-    async def no_pages(_: Request) -> Response:
-        return Response(NO_PAGES, media_type="text/plain")
-
     routes: list[BaseRoute] = [*_routes(OPERATIONS, context), Route("/openapi.json", openapi)]
     if (static / "index.html").is_file():
         # A route, because a mount would respond to every method of every path itself.
-        routes.append(Route("/{path:path}", Pages(static).__call__))
+        routes.append(PagesRoute("/{path:path}", Pages(static).__call__))
     else:
-        routes.append(Route("/", no_pages))
-    return Starlette(
+        routes.append(Route("/", _no_pages))
+    app = Starlette(
         routes=routes,
         middleware=[
             Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
@@ -113,6 +121,12 @@ def make_app(
             **dict.fromkeys(EXPECTED, on_error),
         },
     )
+    app.router.redirect_slashes = False  # a path of the API has no slash at its end
+    return app
+
+
+async def _no_pages(_: Request) -> Response:
+    return Response(NO_PAGES, media_type="text/plain")
 
 
 def _routes(operations: Iterable[Operation], context: Context) -> list[Route]:

@@ -127,7 +127,8 @@ class Authentication:
                 403, "with a session cookie, a change must come from a page of this collector"
             )
         if need is None:
-            allowed = [*(http_methods(path) or ("GET",)), "HEAD"]
+            allowed = [*(http_methods(path) or ("GET",))]
+            allowed += ["HEAD"] if "GET" in allowed else []
             return problem(
                 405, f"{method} is not allowed on this path", {"allow": ", ".join(allowed)}
             )

@@ -14,7 +14,7 @@ from nilometer_collector.limits.bounds import has_control
 
 MAX_BODY_BYTES = 1 << 20
 
-_PLACE = re.compile(r" - at `(?:key` in `)?\$\.?([^`]*)`$")
+_PLACE = re.compile(r" - at (?:`key` in )?`(?:key in )?\$\.?([^`]*)`$")
 _NAMED = re.compile(r"^Object (?:missing required|contains unknown) field `([^`]*)`")
 
 T = TypeVar("T")

@@ -19,6 +19,7 @@ MAX_NUMBER_CHARACTERS = 400  # of a number; the largest whole number has 309
 MAX_REPEATS = 64  # most values of a parameter that may be repeated
 MAX_KEYS = 8  # most label keys of one parameter
 LAST_SECONDS = LAST_NS // NANOSECONDS
+LAST_ID = (1 << 53) - 1  # largest whole number that every JSON reader keeps
 
 V_co = TypeVar("V_co", covariant=True)
 
@@ -167,6 +168,22 @@ class Count(Parameter[int]):
             raise self.refused("must be a whole number")
         if not 1 <= int(text) <= self.highest:
             raise self.refused(f"must be 1 to {self.highest}")
+        return int(text)
+
+
+class RequiredId(Parameter[int]):
+    """The id of a stored object: a required whole number."""
+
+    schema: ClassVar[Schema] = {"type": "integer", "minimum": 1, "maximum": LAST_ID}
+    required = True
+
+    def read(self, texts: Sequence[str]) -> int:
+        """Return the number."""
+        (text,) = texts
+        if not (text.isascii() and text.isdigit() and len(text) <= 19):
+            raise self.refused("must be a whole number")
+        if not 1 <= int(text) <= LAST_ID:
+            raise self.refused(f"must be 1 to {LAST_ID}")
         return int(text)
 
 

@@ -14,6 +14,7 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.store import EpisodeRecord, Notice, TransitionRecord
 
 CHANNEL = "slack"
+OWN_SUMMARIES = "nilometer."  # start of the summaries of episodes about the monitoring itself
 MAX_HEADER_CHARACTERS = 150  # Slack's own limit
 MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
 
@@ -38,7 +39,10 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
     headline = f"{word}: {alerter.entity} / {episode.summary}{where}"
     page = page_of(page_url, alerter.entity, episode.summary)
     since = f"since {_time(episode.since_ns)}"
-    text = f"{headline}: {measured} ({held}), {since}. {transition.evidence}. {page}"
+    told = transition.evidence
+    if notice.after_silence:
+        told = f"The silence has ended, and the episode is still open: {told}"
+    text = f"{headline}: {measured} ({held}), {since}. {told}. {page}"
     return {
         "text": _escaped(text)[:MAX_SECTION_CHARACTERS],
         "blocks": [
@@ -47,7 +51,10 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
                 "text": {"type": "plain_text", "text": headline[:MAX_HEADER_CHARACTERS]},
             },
             {"type": "section", "fields": _fields(episode, transition, measured, held)},
-            {"type": "section", "text": _markdown(_told(alerter, transition, opening=opening))},
+            {
+                "type": "section",
+                "text": _markdown(_told(alerter, transition, told, opening=opening)),
+            },
             {
                 "type": "actions",
                 "elements": [
@@ -63,7 +70,9 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
 
 
 def page_of(page_url: str, entity: str, summary: str) -> str:
-    """Return the URL of the page that shows *summary*."""
+    """Return the URL of the page that shows *summary*; of the entity, if the collector made it."""
+    if summary.startswith(OWN_SUMMARIES):
+        return f"{page_url}/#/entity/{quote(entity, safe='')}"
     return f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
 
 
@@ -86,7 +95,7 @@ def _fields(
     return fields
 
 
-def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> str:
+def _told(alerter: Alerter, transition: TransitionRecord, told: str, *, opening: bool) -> str:
     mark = _MARKS[alerter.severity.value] if opening else ":white_check_mark:"
     alerter_name = f"_Alerter {_escaped(alerter.name)}_"
     reference = (
@@ -95,7 +104,7 @@ def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> s
         if alerter.condition.reference
         else ""
     )
-    return f"{mark} {_escaped(transition.evidence)}\n{alerter_name}{reference}"
+    return f"{mark} {_escaped(told)}\n{alerter_name}{reference}"
 
 
 @singledispatch

@@ -1,5 +1,6 @@
 """The collector's store behind one protocol, `Store`. Only this package uses SQL."""
 
+from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.entity_records import (
     UNDECLARED,
@@ -60,6 +61,7 @@ __all__ = [
     "HeardRecord",
     "Level",
     "LevelRecord",
+    "NormalRecord",
     "Notice",
     "PartRecord",
     "Pins",

@@ -9,9 +9,10 @@ to the same behaviour.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from nilometer.alert import Alerter, AlertStatus
+from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.profile import Reference
 from nilometer.values.labels import Labels
+from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.records import (
@@ -237,6 +238,10 @@ class Alerts(Protocol):
         """List the alerters that cannot be read, each with the reason."""
         ...
 
+    def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        """Apply *evaluations* of the collector itself; return the number of deliveries queued."""
+        ...
+
     def expire(self, now_ns: int, since_ns: int) -> int:
         """Close episodes that no agent judges any more; return the number of deliveries queued.
 
@@ -348,6 +353,11 @@ class Store(Protocol):
     @property
     def watching(self) -> Watching:
         """State of the default alerter."""
+        ...
+
+    @property
+    def decisions(self) -> Decisions:
+        """What people decide about episodes."""
         ...
 
     @property

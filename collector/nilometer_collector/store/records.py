@@ -8,6 +8,7 @@ from nilometer.alert import Alerter, Evaluation
 from nilometer.profile import SummarySample
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
+from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.store.levels import Level
 
 ALERTER_DELETED = "the alerter was deleted"
@@ -227,7 +228,8 @@ class TransitionRecord:
 
     Attributes:
         status: Status after it: ALERTING for an opening, OK for a closing, PAUSED if the alerter was
-            deleted, NO_DATA if nothing was judged any more.
+            deleted or its new normal accepted, NO_DATA if nothing was judged any more, LEARNING if
+            the default alerter learns a new normal.
         at_ns: End of the window that caused it.
         window_start_ns: Start of that window.
         recorded_ns: Wall time at which the collector stored it.
@@ -260,6 +262,7 @@ class PartRecord:
         unit: Unit of `effect`, `bound` and `tolerance`.
         severity: ``info``, ``warning`` or ``critical``, by the lower bound.
         evidence: What moved, how far and since when, one sentence.
+        ended: How it closed, a `PartEnd`; None while it is open, and for parts of older versions.
     """
 
     summary: str
@@ -275,6 +278,7 @@ class PartRecord:
     unit: str
     severity: str
     evidence: str
+    ended: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +293,7 @@ class EpisodeRecord:
         closed_ns: End of the window that closed it; None while it is open.
         history: Openings and closings, oldest first.
         parts: Parts of an episode of the default alerter, oldest first; empty for others.
+        decisions: Decisions of people about it, oldest first.
     """
 
     id: int
@@ -303,6 +308,7 @@ class EpisodeRecord:
     evidence: str
     history: tuple[TransitionRecord, ...]
     parts: tuple[PartRecord, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,6 +319,7 @@ class Notice:
         id: Position in the queue; smaller ids are delivered first.
         key: Idempotency key, the same for each attempt, so that a receiver can detect a repeat.
         attempts: Number of attempts so far.
+        after_silence: Whether it was held while the episode was silenced.
     """
 
     id: int
@@ -320,12 +327,19 @@ class Notice:
     attempts: int
     episode: EpisodeRecord
     transition: TransitionRecord
+    after_silence: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryCounts:
-    """Deliveries of a channel by outcome; the counts add up to all deliveries."""
+    """Deliveries of a channel by outcome; the counts add up to all deliveries.
+
+    Attributes:
+        waiting: Queued, also those that are held while their episode is silenced.
+        withheld: Held by a silence until the episode had closed, so never sent.
+    """
 
     waiting: int
     delivered: int
     refused: int
+    withheld: int = 0

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from nilometer.wire.alerts import stored_alerter_from_bytes
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.store import label_text
 from nilometer_collector.store.entity_records import (
     DeclaredEntity,
@@ -55,9 +56,12 @@ def reference_of(row: Sequence[Any]) -> ReferenceRecord:
 
 
 def episode_of(
-    row: Sequence[Any], history: Iterable[TransitionRecord], parts: Iterable[PartRecord]
+    row: Sequence[Any],
+    history: Iterable[TransitionRecord],
+    parts: Iterable[PartRecord],
+    decisions: Iterable[Decision],
 ) -> EpisodeRecord:
-    """Return the episode in *row*, with its *history* and *parts*, oldest first."""
+    """Return the episode in *row*, with its *history*, *parts* and *decisions*, oldest first."""
     return EpisodeRecord(
         id=row[0],
         summary=row[1],
@@ -71,6 +75,21 @@ def episode_of(
         since_ns=row[9],
         history=tuple(history),
         parts=tuple(parts),
+        decisions=tuple(decisions),
+    )
+
+
+def decision_of(row: Sequence[Any]) -> Decision:
+    """Return the decision in *row*."""
+    return Decision(
+        kind=DecisionKind(row[0]),
+        author=row[1],
+        reason=row[2],
+        made_ns=row[3],
+        until_ns=row[4],
+        summary=row[5],
+        labels=label_text.from_text(row[6]),
+        is_pending=bool(row[7]),
     )
 
 
@@ -90,6 +109,7 @@ def part_of(row: Sequence[Any]) -> PartRecord:
         unit=row[10],
         severity=row[11],
         evidence=row[12],
+        ended=row[13],
     )
 
 

@@ -70,6 +70,7 @@ class WatchStep:
         windows: Counts of base windows to keep, each with the end of its window.
         forget: Span ``(start_ns, end_ns]`` of the ends of kept windows to delete first, or None.
         episodes: Changes of episodes, in order.
+        settled: Ids of the new normals of `Decisions.pending` that it takes into account.
     """
 
     revision: int
@@ -79,3 +80,4 @@ class WatchStep:
     windows: Sequence[tuple[int, bytes]]
     forget: tuple[int, int] | None
     episodes: Sequence[EpisodeStep]
+    settled: Sequence[int] = ()

@@ -6,7 +6,7 @@ transaction. A process that ends in between judges these windows again, with the
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -20,7 +20,7 @@ from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import EpisodeStep, Store, WatchRecord, WatchStep
+from nilometer_collector.store import EpisodeStep, NormalRecord, Store, WatchRecord, WatchStep
 from nilometer_collector.watch.fitting import Fitter, judge_of
 from nilometer_collector.watch.memory import (
     BASE_NS,
@@ -33,6 +33,7 @@ from nilometer_collector.watch.memory import (
     Watched,
     saved_episodes,
 )
+from nilometer_collector.watch.normals import accepted_parts, anew, spans_after
 from nilometer_collector.watch.notes import Notes
 from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
 from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled
@@ -113,6 +114,16 @@ class EntityWatch:
             memory, queued = self._step(memory, stop, now_ns)
             notices += queued
 
+    def accept(self, normals: Sequence[NormalRecord], now_ns: int) -> int:
+        """Let the open parts of *normals* close, and learn them anew from their onset on.
+
+        Returns:
+            The number of notifications queued.
+        """
+        if self._memory is None:
+            return 0
+        return self._fitted(self._memory, now_ns, normals)[1]
+
     def report(self, now_ns: int, heard_ns: int) -> bytes:
         """Return the status now, as bytes of a `WatchReport`.
 
@@ -152,12 +163,21 @@ class EntityWatch:
             memory = self._judged(memory, window, notes, kept, steps)
         return memory, self._save(memory, None, kept, steps, None, now_ns)
 
-    def _fitted(self, memory: Memory, now_ns: int) -> tuple[Memory, int]:
+    def _fitted(
+        self, memory: Memory, now_ns: int, normals: Sequence[NormalRecord] = ()
+    ) -> tuple[Memory, int]:
         """Fit the baselines, go on with them, and store the result."""
         references = self._fitter.fingerprint(self._entity)
-        fit = self._fitter.fit(self._entity, memory, self._book, self._rule, now_ns)
-        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts)
+        accepted = accepted_parts(memory.open_parts, normals)
+        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts, accepted)
         steps: list[EpisodeStep] = []
+        book = anew(self._book, memory.open_parts, accepted)
+        if accepted:
+            state, verdict = self._judge.close(
+                memory.state, accepted, memory.end_ns, PartChange.NEW_NORMAL
+            )
+            memory = self._noted(memory, state, verdict, notes, memory.end_ns, steps)
+        fit = self._fitter.fit(self._entity, memory, book, self._rule, now_ns)
         baselines, before = packed(fit.book), self._judge
         self._use(baselines)
         state, verdict = self._judge.carried(memory.state, before, fit.reset, memory.end_ns)
@@ -170,7 +190,9 @@ class EntityWatch:
             newest={slot: at for slot, at in memory.newest.items() if slot in slots},
         )
         forget = self._forgotten(memory)
-        return memory, self._save(memory, baselines, list(fit.windows), steps, forget, now_ns)
+        settled = tuple(one.id for one in normals)
+        windows = list(fit.windows)
+        return memory, self._save(memory, baselines, windows, steps, forget, now_ns, settled)
 
     def _skipped(self, memory: Memory, until_ns: int) -> Memory:
         """Return *memory* after a long time without data, if nothing is open that it could close."""
@@ -204,6 +226,7 @@ class EntityWatch:
         steps: list[EpisodeStep],
         forget: tuple[int, int] | None,
         now_ns: int,
+        settled: Sequence[int] = (),
     ) -> int:
         step = WatchStep(
             revision=self._revision,
@@ -213,6 +236,7 @@ class EntityWatch:
             windows=windows,
             forget=forget,
             episodes=steps,
+            settled=settled,
         )
         queued = self._store.watching.save(self._entity, step, now_ns)
         if queued is None:
@@ -332,7 +356,9 @@ class EntityWatch:
             episodes, new = notes.take(verdict, state.episodes, end_ns, measure, self._digest)
             state = replace(state, episodes=episodes)
             steps += new
-            memory = replace(memory, episode_spans=self._spans(memory, verdict, end_ns))
+            oldest_ns = memory.learning_ns
+            spans = spans_after(memory.episode_spans, self._book.slots, verdict, end_ns, oldest_ns)
+            memory = replace(memory, episode_spans=spans)
         return replace(
             memory,
             models=state.models,
@@ -356,25 +382,6 @@ class EntityWatch:
         starts = first + np.arange(len(counts), dtype=np.int64) * length_ns
         effect = self._judge.effect(event.key, event.stream, History(starts, counts))
         return effect, tolerance_of(watched, event.stream.component, self._rule)
-
-    def _spans(
-        self, memory: Memory, verdict: Verdict, end_ns: int
-    ) -> tuple[tuple[int, int, int], ...]:
-        """Return the spans that must not teach, after the parts of *verdict*."""
-        spans = list(memory.episode_spans)
-        slots = self._book.slots
-        changed = {slots[event.key]: event for event in verdict.parts if event.key in slots}
-        spans = [
-            (slot, start, end_ns if not end and slot in changed else end)
-            for slot, start, end in spans
-        ]
-        opened = [
-            (slots[event.key], event.onset_ns, 0)
-            for event in verdict.parts
-            if event.change is PartChange.OPENED and event.key in slots
-        ]
-        oldest = memory.learning_ns
-        return (*(span for span in spans if not span[2] or span[2] > oldest), *opened)
 
     def _watched(self, key: PartKey) -> Watched:
         return next(one for one in self._book.watched if one.key == key)

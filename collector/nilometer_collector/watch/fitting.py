@@ -106,7 +106,8 @@ class Fitter:
         busy = {part.record.summary: part for part in memory.open_parts}
         watched, reset = [], set(fresh)
         for one in book.watched:
-            if one.key not in fresh and (one.frozen or one.key.summary in busy):
+            is_busy = one.key.summary in busy and one.baseline is not None
+            if one.key not in fresh and (one.frozen or is_busy):
                 watched.append(one)
                 continue
             own = by_summary.get(one.key.summary, ())
@@ -240,7 +241,8 @@ def _renamed(
         for key in sorted(keys):
             one = before.get(key)
             if one is None or not is_same(one.counted, columns[summary]):
-                one = Watched(key=key, slot=slot, counted=columns[summary])
+                since_ns = 0 if one is None else one.since_ns
+                one = Watched(key=key, slot=slot, counted=columns[summary], since_ns=since_ns)
                 slot += 1
                 fresh.add(key)
             watched.append(one)
@@ -273,12 +275,13 @@ def _fitted(
     calendar = Calendar(window_seconds=length * BASE_SECONDS, zone=rule.zone)
     slots = calendar.slots(starts)
     longer_rows = merged(rows[:, None], length)[:, 0]
-    teach = longer_rows >= LEAST_ROWS_TO_LEARN
+    begun = starts >= one.since_ns
+    teach = begun & (longer_rows >= LEAST_ROWS_TO_LEARN)
     for slot, start_ns, end_ns in memory.episode_spans:
         if slot == one.slot:
             until = end_ns or memory.end_ns
             teach &= (starts + length * BASE_NS <= start_ns) | (starts >= until)
-    found = progress(slots, longer_rows > 0, teach)
+    found = progress(slots, begun & (longer_rows > 0), teach)
     after = replace(
         one,
         phase=found.phase,

@@ -52,6 +52,7 @@ class Watched:
         length: Length of its windows in base windows.
         baseline: Normal values; None while it learns, or if there are none.
         reason: Reason why it is not judged; None if it is.
+        since_ns: Start of its normal; earlier windows do not teach. 0 if no new normal was accepted.
     """
 
     key: PartKey
@@ -65,6 +66,11 @@ class Watched:
     length: int = 1
     baseline: Baseline | None = None
     reason: Reason | None = Reason.LEARNING
+    since_ns: int = 0
+
+    def anew(self, since_ns: int) -> "Watched":
+        """Return it without a baseline, to learn from the windows since *since_ns*."""
+        return Watched(key=self.key, slot=self.slot, counted=self.counted, since_ns=since_ns)
 
     @property
     def patience_ns(self) -> int:

@@ -1,6 +1,6 @@
 """Converts what the judge says into changes of stored episodes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from nilometer.alert import Alerter, AlertStatus, Severity
@@ -10,10 +10,24 @@ from nilometer.alert.calibrated.group import PartEvent
 from nilometer.alert.calibrated.judge import Verdict
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
+from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.alerting.episodes import Closed, Opened, Turn
+from nilometer_collector.alerting.watch_report import PartEnd
 from nilometer_collector.store import EpisodeStep, PartRecord
 from nilometer_collector.watch.memory import BASE_NS, OpenPart
 from nilometer_collector.watch.words import closing_sentence, drift_sentence, opening_sentence
+
+ENDS = {
+    PartChange.CLOSED: PartEnd.RECOVERED,
+    PartChange.CLOSED_WITHOUT_DATA: PartEnd.NO_DATA,
+    PartChange.REPLACED: PartEnd.REPLACED,
+    PartChange.NEW_NORMAL: PartEnd.NEW_NORMAL,
+}
+NO_NORMALS: Mapping[PartKey, Decision] = {}
+_STATUS_AFTER = {
+    PartChange.CLOSED_WITHOUT_DATA: AlertStatus.NO_DATA,
+    PartChange.NEW_NORMAL: AlertStatus.LEARNING,
+}
 
 Measure = Callable[[PartEvent], tuple[Effect | None, float]]  # effect, and the tolerance for it
 
@@ -25,13 +39,21 @@ class Notes:
         entity: Name of the entity.
         budget_days: Mean number of days between its false alarms.
         open_parts: Open parts with the numbers of their episodes.
+        normals: New normals that people have accepted, by part.
 
     Attributes:
         open_parts: Open parts now.
     """
 
-    def __init__(self, entity: str, budget_days: float, open_parts: Sequence[OpenPart]) -> None:
+    def __init__(
+        self,
+        entity: str,
+        budget_days: float,
+        open_parts: Sequence[OpenPart],
+        normals: Mapping[PartKey, Decision] = NO_NORMALS,
+    ) -> None:
         self._entity = entity
+        self._normals = normals
         self._budget_days = budget_days
         self.open_parts: dict[PartKey, OpenPart] = {
             PartKey(part.record.summary, part.record.labels): part for part in open_parts
@@ -64,7 +86,8 @@ class Notes:
                 sizes[event.key] = 0.0 if effect is None else effect.size
             elif event.key in self.open_parts:
                 part = self.open_parts.pop(event.key)
-                ended = replace(part, record=replace(part.record, closed_ns=end_ns))
+                record = replace(part.record, closed_ns=end_ns, ended=ENDS[event.change].value)
+                ended = replace(part, record=record)
                 closed[event.key] = (ended, event.change)
         episodes = episodes.measured(sizes)
         steps = []
@@ -122,9 +145,10 @@ class Notes:
 
     def _closing(self, ended: tuple[OpenPart, PartChange], digest: str, end_ns: int) -> Closed:
         part, change = ended
-        no_data = change is PartChange.CLOSED_WITHOUT_DATA
-        status = AlertStatus.NO_DATA if no_data else AlertStatus.OK
-        sentence = closing_sentence(part.record, change)
+        status = _STATUS_AFTER.get(change, AlertStatus.OK)
+        key = PartKey(part.record.summary, part.record.labels)
+        accepted = self._normals.get(key) if change is PartChange.NEW_NORMAL else None
+        sentence = closing_sentence(part.record, change, accepted)
         return Closed(
             closed_ns=end_ns, turn=self._turn(status, part.record, sentence, digest, end_ns)
         )

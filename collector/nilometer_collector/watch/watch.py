@@ -49,6 +49,7 @@ class Watch:
         self._rules = rules
         self._wake = wake
         self._started_ns = clock.now_ns()
+        self._passed_at = clock.monotonic()
         self._edges = ReferenceEdges(store.references)
         self._fitter = Fitter(store, self._edges)
         self._loaded: OrderedDict[str, EntityWatch] = OrderedDict()
@@ -65,6 +66,11 @@ class Watch:
         self._stopping.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+
+    @property
+    def pass_age_seconds(self) -> float:
+        """Time since it last went over all entities, or since it was made. Any thread may read."""
+        return max(self._clock.monotonic() - self._passed_at, 0.0)
 
     def advance(self) -> None:
         """Judge all windows that have closed, of every entity; close what nobody judges any more."""
@@ -86,6 +92,7 @@ class Watch:
                     "internal error in the default alerter, will retry: report this error",
                     extra={"entity": entity},
                 )
+        self._passed_at = self._clock.monotonic()
 
     def _advance(self, entity: str) -> None:
         if not self._store.watching.hold(entity):
@@ -93,6 +100,9 @@ class Watch:
             return
         watch = self._loaded_watch(entity)
         now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
+        normals = self._store.decisions.pending(entity)
+        if normals and watch.accept(normals, now_ns):
+            self._wake()
         if rule_of(self._rules, entity).watch:
             until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
             if watch.advance(until_ns, now_ns, past_until(heard)):

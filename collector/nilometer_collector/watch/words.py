@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from nilometer.alert.calibrated.effects import CONFIDENCE, Effect, Unit
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.alerting.decisions import Decision, normal_sentence
 from nilometer_collector.store import PartRecord
 
 MOST_NAMED = 5  # further summaries that a sentence names
@@ -21,6 +22,7 @@ _ENDS = {
     PartChange.CLOSED_WITHOUT_DATA: "{summary}{where} has no more data",
     PartChange.REPLACED: "{summary}{where} is compared with a new baseline",
 }
+LEARNS_ANEW = "it is learned anew from {since} on"
 
 
 def drift_sentence(
@@ -56,8 +58,16 @@ def opening_sentence(parts: Sequence[PartRecord]) -> str:
     return f"{lead.evidence}; also {', '.join(names[:MOST_NAMED])}{more}"
 
 
-def closing_sentence(part: PartRecord, change: PartChange) -> str:
-    """Return why *part*, the last one of its episode, has closed."""
+def closing_sentence(part: PartRecord, change: PartChange, decision: Decision | None) -> str:
+    """Return why *part*, the last one of its episode, has closed.
+
+    Args:
+        part: The part.
+        change: How it closed.
+        decision: The new normal that closed it, or None.
+    """
+    if decision is not None:
+        return normal_sentence(decision, LEARNS_ANEW.format(since=time_text(part.onset_ns)))
     return _ENDS[change].format(summary=part.summary, where=_where(str(part.labels)))
 
 

@@ -172,6 +172,27 @@ DATA_AGE = Metric(
     attributes=(ENTITY,),
     exporter=Exporter.COLLECTOR,
 )
+UP = Metric(
+    name="nilometer.up",
+    instrument=Instrument.GAUGE,
+    unit="{state}",
+    about="1 while the default alerter judges every complete window in time, else 0.",
+    exporter=Exporter.COLLECTOR,
+)
+PASS_AGE = Metric(
+    name="nilometer.judgement.age",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    about="Time since the default alerter last went over all entities.",
+    exporter=Exporter.COLLECTOR,
+)
+LATE_ENTITIES = Metric(
+    name="nilometer.judgement.late",
+    instrument=Instrument.GAUGE,
+    unit="{entity}",
+    about="Entities whose complete windows wait too long for the default alerter.",
+    exporter=Exporter.COLLECTOR,
+)
 STORE_ROWS = Metric(
     name="nilometer.store.rows",
     instrument=Instrument.GAUGE,
@@ -285,6 +306,9 @@ METRICS: tuple[Metric, ...] = (
     EVALUATION_BREACH,
     ALERT_STATUS,
     DATA_AGE,
+    UP,
+    PASS_AGE,
+    LATE_ENTITIES,
     STORE_ROWS,
     STORE_SIZE,
     STORE_STALE,

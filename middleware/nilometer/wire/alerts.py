@@ -10,6 +10,7 @@ from nilometer.alert.conditions import (
     Calibrated,
     Condition,
     Fields,
+    Overdue,
     ThresholdSide,
     UnknownCondition,
     condition_of,
@@ -45,6 +46,11 @@ _UNUSED: dict[str, str | float] = {
     "high": math.inf,
     "reference": "",
     "comparator": PSI.name,
+}
+# Conditions that only the collector makes.
+_OF_COLLECTOR: dict[str, type[Calibrated | Overdue]] = {
+    Calibrated.kind: Calibrated,
+    Overdue.kind: Overdue,
 }
 _VERDICTS = {
     Verdict.FINE: pb.Evaluation.VERDICT_FINE,
@@ -104,8 +110,9 @@ def stored_alerter_from_bytes(packed: bytes) -> Alerter:
     """
     message = parsed(pb.Alerter, packed)
     try:
-        if _kind_of(message) == Calibrated.kind:
-            return _alerter(message, Calibrated.of_fields(_fields(message)))
+        own = _OF_COLLECTOR.get(_kind_of(message))
+        if own is not None:
+            return _alerter(message, own.of_fields(_fields(message)))
         return alerter_from_wire(message)
     except (KeyError, ValueError, ConfigError) as error:
         fields = _fields(message)

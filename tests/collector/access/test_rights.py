@@ -166,6 +166,8 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
     parameters = {"entity": entity}
     if path.endswith(("samples", "query", "newest")):
         parameters["summary"] = "input.amount"
+    if path.startswith("/api/v1/episodes/"):
+        parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):
         parameters["name"] = "nobody's"
     body: dict[str, Any] | None = None

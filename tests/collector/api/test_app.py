@@ -44,13 +44,14 @@ def test_an_unknown_name_is_404(filled: Running, path: str) -> None:
     is_problem(filled.http.get(path), 404)
 
 
-@pytest.mark.parametrize("method", ["POST", "PATCH", "OPTIONS", "PUT", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "OPTIONS", "PUT", "BREW"])
 def test_a_method_that_is_not_allowed_is_405_and_names_those_that_are(
     filled: Running, method: str
 ) -> None:
     for path, allowed in (
         ("/api/v1/entities", {"GET", "HEAD"}),
         ("/api/v1/alerters", {"GET", "HEAD", "PUT", "DELETE"}),
+        ("/api/v1/episodes/silence", {"POST"}),
         ("/", {"GET", "HEAD"}),
     ):
         if method in allowed:

@@ -14,12 +14,14 @@ from nilometer.testing import SteppedClock, eventually
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.channels import CHANNEL, Courier, Outcome, message, post
 from nilometer_collector.channels.webhook import Answer
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, Shipment, Store
 from nilometer_collector.testing import (
+    ENTITY,
     START_NS,
     Webhook,
     an_alerter,
@@ -94,6 +96,24 @@ def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> N
         "actions",
     ]
     assert "reference training 0123456789abcdef" in str(content["blocks"][2])
+
+
+def test_a_message_after_a_silence_says_so(store: Store) -> None:
+    judge(store, [0.5])
+    silence = Decision(
+        kind=DecisionKind.SILENCED,
+        author="alice",
+        reason="a sale",
+        made_ns=START_NS - 1,
+        until_ns=START_NS,
+    )
+    store.decisions.make(ENTITY, store.alerts.episodes()[0].id, silence)
+    notice = store.deliveries.take(CHANNEL, START_NS)
+    assert notice is not None
+    content = message(notice, "https://nilometer.example")
+    told = "The silence has ended, and the episode is still open: PSI from training is 0.5"
+    assert told in content["text"]
+    assert told in str(content["blocks"][2])
 
 
 def test_no_name_becomes_a_link_or_calls_out_to_a_channel(store: Store) -> None:
@@ -222,6 +242,7 @@ def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.Monkey
         url = f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}"
         answer = post(to(url), {"text": "x"}, "key")
         ended.set()
+        socket.create_connection(server.getsockname()).close()  # if it has not connected in time
         thread.join()
     assert (answer.outcome, answer.reason) == (Outcome.FAILED, "no response within 0.3 s")
     assert len(drops) < 60

@@ -11,6 +11,7 @@ from support.shipping import Agents
 from support.stores import Place
 
 from nilometer.alert import AlertStatus, Verdict
+from nilometer.alert.conditions import OWN_ALERTER, Overdue
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.channels.webhook import TOTAL_SECONDS
@@ -60,6 +61,21 @@ def test_a_window_that_could_not_be_judged_changes_nothing(agents: Agents) -> No
     agents.say("pod-1", 0.5, 1)
     assert agents.say("pod-1", 0.0, 2, verdict=Verdict.NOT_JUDGED) == 0
     assert agents.statuses == [["ALERTING"]]
+
+
+def test_the_collector_evaluates_by_itself(store: Store) -> None:
+    condition = Overdue(limit_seconds=600.0)
+    alerter = an_alerter(name=OWN_ALERTER, summary="nilometer.agents", condition=condition)
+    late, fine = (
+        an_evaluation(seconds, number, alerter=alerter, summary="nilometer.agents")
+        for number, seconds in enumerate((700.0, 0.0))
+    )
+    assert store.alerts.evaluate([late], "nilometer-collector", START_NS) == 1
+    assert store.alerts.evaluate([late], "nilometer-collector", START_NS) == 0
+    (episode,) = store.alerts.episodes(is_open=True)
+    assert (episode.alerter, episode.worst) == (alerter, 700.0)
+    assert store.alerts.evaluate([fine], "nilometer-collector", START_NS) == 1
+    assert store.alerts.open_episodes() == []
 
 
 def test_a_late_window_is_history_and_does_not_alert(agents: Agents) -> None:

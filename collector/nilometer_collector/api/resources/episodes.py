@@ -1,14 +1,18 @@
 """Episodes: when alerters opened and closed."""
 
-from typing import Literal, cast
+from typing import Literal, TypeAlias, cast
 
 import msgspec
 
 from nilometer.alert.conditions import UnknownCondition
+from nilometer_collector.alerting.decisions import acknowledgement_of, silence_of
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
+from nilometer_collector.api.resources.decisions import DecisionView, decision_view
 from nilometer_collector.store import MOST_EPISODES, EpisodeRecord, PartRecord, TransitionRecord
+
+Ended: TypeAlias = Literal["recovered", "no_data", "replaced", "new_normal"]
 
 OPEN = Flag("open", "true: only open episodes; false: only closed episodes.")
 
@@ -38,6 +42,7 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
     unit: str  # of effect, bound and tolerance
     severity: str
     evidence: str
+    ended: Ended | None  # how it closed; null while it is open
 
 
 class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +65,9 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     evidence: str
     history: list[TransitionView]
     parts: list[PartView]  # of the default alerter's episodes; empty for others
+    decisions: list[DecisionView]  # of people about it, oldest first
+    acknowledged_by: str | None  # author of the acknowledgement that holds now
+    silenced_until: float | None  # end of the silence that holds now
     unread: str | msgspec.UnsetType = (
         msgspec.UNSET
     )  # why its alerter cannot be read; absent if it can
@@ -71,10 +79,12 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
     episodes: list[EpisodeView]
 
 
-def episode_view(episode: EpisodeRecord) -> EpisodeView:
-    """Return *episode* as the API shows it, with its history oldest first."""
+def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
+    """Return *episode* as the API shows it at *now_ns*, with its history oldest first."""
     alerter = episode.alerter
     condition = alerter.condition
+    acknowledged = acknowledgement_of(episode.decisions, now_ns)
+    silence = silence_of(episode.decisions, now_ns)
     return EpisodeView(
         id=episode.id,
         entity=alerter.entity,
@@ -93,13 +103,19 @@ def episode_view(episode: EpisodeRecord) -> EpisodeView:
         evidence=episode.evidence,
         history=[_transition_view(transition) for transition in episode.history],
         parts=[_part_view(part) for part in episode.parts],
+        decisions=[decision_view(decision) for decision in episode.decisions],
+        acknowledged_by=None if acknowledged is None else acknowledged.author,
+        silenced_until=None
+        if silence is None or silence.until_ns is None
+        else seconds(silence.until_ns),
         unread=condition.why if isinstance(condition, UnknownCondition) else msgspec.UNSET,
     )
 
 
 async def list_episodes(call: Call) -> Episodes:
     """List the episodes of all entities or of one, newest first."""
-    found = await call.context.ask(lambda: [episode_view(one) for one in _visible(call)])
+    now_ns = call.context.clock.now_ns()
+    found = await call.context.ask(lambda: [episode_view(one, now_ns) for one in _visible(call)])
     return Episodes(episodes=found)
 
 
@@ -131,6 +147,7 @@ def _part_view(part: PartRecord) -> PartView:
         unit=part.unit,
         severity=part.severity,
         evidence=part.evidence,
+        ended=cast("Ended | None", part.ended),
     )
 
 

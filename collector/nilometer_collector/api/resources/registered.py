@@ -4,6 +4,7 @@ from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
     alerters,
     comparators,
+    decisions,
     entities,
     entity,
     episodes,
@@ -28,6 +29,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *alerters.OPERATIONS,
     *comparators.OPERATIONS,
     *episodes.OPERATIONS,
+    *decisions.OPERATIONS,
     *watch.OPERATIONS,
     *storage.OPERATIONS,
     *probes.OPERATIONS,

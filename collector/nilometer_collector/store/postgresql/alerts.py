@@ -25,6 +25,12 @@ VALUES (%(entity)s, %(name)s, %(origin)s, false, %(now)s, %(payload)s)
 ON CONFLICT (entity, name) DO UPDATE SET deleted = false, origin = excluded.origin,
   updated_ns = excluded.updated_ns, payload = excluded.payload
 """
+# A changed alerter has other limits, so it is no longer quiet.
+_LOUD = """
+UPDATE judged SET quiet_until_ns = 0
+WHERE entity = %(entity)s AND alerter = %(name)s AND quiet_until_ns > 0 AND EXISTS
+  (SELECT 1 FROM alerters WHERE entity = %(entity)s AND name = %(name)s AND payload <> %(payload)s)
+"""
 _SUMMARIES = """
 SELECT DISTINCT summary FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
 WHERE j.entity = %(entity)s AND j.alerter = %(name)s
@@ -42,7 +48,8 @@ _STATUSES = """
 SELECT j.entity, j.alerter, j.summary, j.labels_text, bool_and(s.status = %(learning)s),
        bool_or(s.status <> %(no_data)s),
        EXISTS (SELECT 1 FROM episodes e
-               WHERE e.entity = j.entity AND e.judged = j.id AND e.closed_ns IS NULL)
+               WHERE e.entity = j.entity AND e.judged = j.id AND e.closed_ns IS NULL),
+       j.quiet_until_ns > 0
 FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
 GROUP BY j.entity, j.id ORDER BY j.entity, j.alerter, j.summary, j.labels_text
 """
@@ -122,6 +129,7 @@ class Alerts:
     def _put(self, session: Session, alerter: Alerter, origin: str, now_ns: int) -> None:
         key = {"entity": alerter.entity, "name": alerter.name}
         payload = alerter_to_bytes(alerter)
+        session.execute(_LOUD, {**key, "payload": payload})
         session.execute(_PUT, {**key, "origin": origin, "now": now_ns, "payload": payload})
         judged = [summary for (summary,) in session.rows(_SUMMARIES, key)]
         left = [summary for summary in judged if not alerter.watches(summary)]
@@ -141,6 +149,12 @@ class Alerts:
     ) -> int:
         """Apply *evaluations* inside a transaction; return the number of deliveries queued."""
         return self._judging.judge(session, evaluations, agent, now_ns)
+
+    def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        """Apply *evaluations* of the collector itself; return the number of deliveries queued."""
+        return self._database.write(
+            lambda session: self._judging.judge(session, evaluations, agent, now_ns)
+        )
 
     def expire(self, now_ns: int, since_ns: int) -> int:
         """Close episodes that no agent judges any more; return the number of deliveries queued."""
@@ -166,10 +180,18 @@ class Alerts:
         """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
         asked = {"learning": AlertStatus.LEARNING.value, "no_data": AlertStatus.NO_DATA.value}
         found = []
-        for entity, alerter, summary, labels, learning, heard, is_open in self._database.read(
-            lambda session: session.rows(_STATUSES, asked)
-        ):
+        for (
+            entity,
+            alerter,
+            summary,
+            labels,
+            learning,
+            heard,
+            is_open,
+            is_quiet,
+        ) in self._database.read(lambda session: session.rows(_STATUSES, asked)):
             status = AlertStatus.LEARNING if learning else AlertStatus.OK
+            status = AlertStatus.PAUSED if is_quiet else status
             status = status if heard else AlertStatus.NO_DATA
             status = AlertStatus.ALERTING if is_open else status
             found.append((entity, alerter, summary, label_text.from_text(labels), status))

@@ -3,7 +3,8 @@
 Several collectors deliver from one queue. The oldest delivery is held by one of them until its outcome
 is recorded, so none is sent twice and their order stays. If that collector ends, another takes over
 after `LEASE_SECONDS`. After a failed attempt, nobody tries again before the time that the receiver has
-asked for. The server's clock decides, because the clocks of collectors may differ.
+asked for. The server's clock decides, because the clocks of collectors may differ. A silence ends by
+the collector's clock.
 """
 
 import uuid
@@ -18,9 +19,11 @@ from nilometer_collector.store.texts import short_text
 _OLDEST = """
 SELECT d.id, d.key, d.attempts, d.entity, d.transition, t.episode,
        (d.holder IS NOT NULL AND d.holder <> %(holder)s AND d.held_until > clock_timestamp())
-       OR COALESCE(d.not_before > clock_timestamp(), false)
+       OR COALESCE(d.not_before > clock_timestamp(), false),
+       d.held_until_ns > 0
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
+  AND d.withheld_ns IS NULL AND d.held_until_ns <= %(now)s
 ORDER BY d.id LIMIT 1 FOR UPDATE OF d
 """
 _HOLD = """
@@ -36,7 +39,8 @@ UPDATE deliveries SET attempts = attempts + 1,
 WHERE id = %(id)s
 """
 _COUNTS = """
-SELECT count(*), count(delivered_ns), count(refused_ns) FROM deliveries WHERE channel = %(channel)s
+SELECT count(*), count(delivered_ns), count(refused_ns), count(withheld_ns)
+FROM deliveries WHERE channel = %(channel)s
 """
 
 
@@ -49,14 +53,14 @@ class Deliveries:
 
     def take(self, channel: str, now_ns: int) -> Notice | None:
         """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
-        del now_ns  # the server's clock decides
-        return self._database.write(lambda session: self._take(session, channel))
+        return self._database.write(lambda session: self._take(session, channel, now_ns))
 
-    def _take(self, session: Session, channel: str) -> Notice | None:
-        found = session.row(_OLDEST, {"channel": channel, "holder": self._holder})
+    def _take(self, session: Session, channel: str, now_ns: int) -> Notice | None:
+        asked = {"channel": channel, "holder": self._holder, "now": now_ns}
+        found = session.row(_OLDEST, asked)
         if found is None:
             return None
-        delivery, key, attempts, entity, transition, episode, must_wait = found
+        delivery, key, attempts, entity, transition, episode, must_wait, after_silence = found
         if must_wait:
             return None
         session.execute(_HOLD, {"id": delivery, "holder": self._holder, "seconds": LEASE_SECONDS})
@@ -67,6 +71,7 @@ class Deliveries:
             attempts=attempts,
             episode=shown,
             transition=read_transition(session, entity, transition),
+            after_silence=after_silence,
         )
 
     def delivered(self, delivery: int, now_ns: int) -> None:
@@ -84,11 +89,14 @@ class Deliveries:
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""
-        ((total, delivered, refused),) = self._database.read(
+        ((total, delivered, refused, withheld),) = self._database.read(
             lambda session: session.rows(_COUNTS, {"channel": channel})
         )
         return DeliveryCounts(
-            waiting=total - delivered - refused, delivered=delivered, refused=refused
+            waiting=total - delivered - refused - withheld,
+            delivered=delivered,
+            refused=refused,
+            withheld=withheld,
         )
 
     def _settle(

@@ -1,9 +1,10 @@
-"""Reads episodes and their history from PostgreSQL."""
+"""Reads episodes with their history, parts and decisions from PostgreSQL."""
 
+from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.protocol import MOST_EPISODES
 from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
-from nilometer_collector.store.rows import episode_of, part_of, transition_of
+from nilometer_collector.store.rows import decision_of, episode_of, part_of, transition_of
 
 _EPISODES = """
 SELECT e.entity, e.id, j.summary, j.labels_text, e.alerter_payload, e.opened_ns, e.closed_ns, e.worst,
@@ -22,9 +23,14 @@ ORDER BY id
 """
 _PARTS = """
 SELECT episode, summary, labels_text, component, direction, onset_ns, opened_ns, closed_ns, effect,
-       bound, tolerance, unit, severity, evidence
+       bound, tolerance, unit, severity, evidence, ended
 FROM episode_parts WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(episodes)s::bigint[])
 ORDER BY opened_ns, summary, labels_text
+"""
+_DECISIONS = """
+SELECT episode, kind, author, reason, made_ns, until_ns, summary, labels_text, pending
+FROM decisions WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(episodes)s::bigint[])
+ORDER BY id
 """
 _TRANSITION = """
 SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest,
@@ -46,7 +52,24 @@ def read_episodes(
     parts: dict[int, list[PartRecord]] = {}
     for row in session.rows(_PARTS, chosen):
         parts.setdefault(row[0], []).append(part_of(row[1:]))
-    return [episode_of(row[1:], history.get(row[1], ()), parts.get(row[1], ())) for row in rows]
+    decisions: dict[int, list[Decision]] = {}
+    for row in session.rows(_DECISIONS, chosen):
+        decisions.setdefault(row[0], []).append(decision_of(row[1:]))
+    return [
+        episode_of(
+            row[1:],
+            history.get(row[1], ()),
+            parts.get(row[1], ()),
+            decisions.get(row[1], ()),
+        )
+        for row in rows
+    ]
+
+
+def read_decisions(session: Session, entity: str, episode: int) -> list[Decision]:
+    """Read the decisions about an episode, oldest first."""
+    asked = {"entities": [entity], "episodes": [episode]}
+    return [decision_of(row[1:]) for row in session.rows(_DECISIONS, asked)]
 
 
 def read_transition(session: Session, entity: str, transition: int) -> TransitionRecord:

@@ -35,9 +35,10 @@ SELECT name FROM alerters JOIN unnest(%(entities)s::text[], %(alerters)s::text[]
 ORDER BY alerters.entity, name FOR SHARE OF alerters
 """
 _LOCK = """
-SELECT id FROM judged WHERE entity = ANY(%(entities)s::text[]) AND id = ANY(%(ids)s::bigint[])
+SELECT id, quiet_until_ns FROM judged WHERE entity = ANY(%(entities)s::text[]) AND id = ANY(%(ids)s::bigint[])
 ORDER BY id FOR UPDATE
 """
+_LOUD = "UPDATE judged SET quiet_until_ns = 0 WHERE entity = %(entity)s AND id = %(id)s"
 _DELETED = """
 SELECT DISTINCT alerters.entity, name FROM alerters
 JOIN unnest(%(entities)s::text[], %(alerters)s::text[]) AS asked (entity, alerter)
@@ -88,6 +89,7 @@ class _Loaded:
     episode: OpenEpisode | None
     alerting_heard_ns: int | None
     is_deleted: bool
+    quiet_until_ns: int
     is_changed: bool = False
 
 
@@ -115,7 +117,13 @@ class Judging:
             if one.is_deleted:
                 continue
             others = Others(alerting_heard_ns=one.alerting_heard_ns, now_ns=now_ns)
-            changes = judge(Standing(agent=one.agent, episode=one.episode), evaluation, others)
+            standing = Standing(
+                agent=one.agent, episode=one.episode, quiet_until_ns=one.quiet_until_ns
+            )
+            changes = judge(standing, evaluation, others)
+            if changes.ends_quiet:
+                one.quiet_until_ns = 0
+                session.execute(_LOUD, {"entity": key.entity, "id": one.id})
             if changes.agent is not None:
                 one.agent, one.is_changed = changes.agent, True
             if changes.episode is not None:
@@ -151,7 +159,7 @@ def _load(session: Session, keys: Sequence[_Key], agent: str) -> dict[_Key, _Loa
         found = session.rows(_FIND, asked)
     ids = {keys[number - 1]: identity for identity, number in found}
     asked["ids"] = list(ids.values())
-    session.rows(_LOCK, asked)
+    quiet = dict(session.rows(_LOCK, asked))
     # Each of these statements sees everything that was committed before the locks were taken.
     deleted = set(session.rows(_DELETED, asked))
     states = {
@@ -176,6 +184,7 @@ def _load(session: Session, keys: Sequence[_Key], agent: str) -> dict[_Key, _Loa
             episode=episodes.get(identity),
             alerting_heard_ns=heard.get(identity),
             is_deleted=key[:2] in deleted,
+            quiet_until_ns=quiet[identity],
         )
         for key, identity in ids.items()
     }

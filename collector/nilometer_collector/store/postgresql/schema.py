@@ -7,6 +7,7 @@ cluster could distribute them by entity.
 
 import secrets
 
+from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
@@ -333,3 +334,9 @@ def create_declarations(session: Session) -> None:
             unit text NOT NULL,
             PRIMARY KEY (entity, summary)
         )""")
+
+
+@MIGRATIONS
+def create_decisions(session: Session) -> None:
+    """What people decide about episodes. A notification is held while its episode is silenced."""
+    create_decision_tables(session)

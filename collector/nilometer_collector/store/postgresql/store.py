@@ -4,10 +4,12 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
 from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.decisions import Decisions
 from nilometer_collector.store.postgresql.deliveries import Deliveries
 from nilometer_collector.store.postgresql.entities import Entities
 from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.pins import Pins
+from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.references import References
 from nilometer_collector.store.postgresql.rollups import RollUps
 from nilometer_collector.store.postgresql.samples import Samples
@@ -59,9 +61,11 @@ class PostgresqlStore:
         self.pins = Pins(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
-        turns = Turns(channel)
+        queue = Queue(channel)
+        turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
-        self.watching = Watching(self._database, turns)
+        self.decisions = Decisions(self._database, turns, queue)
+        self.watching = Watching(self._database, turns, self.decisions)
         self.deliveries = Deliveries(self._database)
 
     @property

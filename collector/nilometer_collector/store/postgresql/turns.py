@@ -1,7 +1,5 @@
 """Writes changes of episodes to PostgreSQL, with their history and notifications."""
 
-import uuid
-
 from nilometer.alert import AlertStatus
 from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
@@ -15,6 +13,7 @@ from nilometer_collector.alerting.episodes import (
     heard_since_ns,
     pause,
 )
+from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import AGENTS_SILENT
 from nilometer_collector.store.texts import storable
@@ -35,9 +34,16 @@ VALUES (%(entity)s, %(episode)s, %(status)s, %(at)s, %(start)s, %(now)s, %(value
         %(alerter)s, %(digest)s)
 RETURNING id
 """
-_QUEUE = """
-INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts)
-VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0)
+# A silence also holds for the next episode of the same alerter, summary and label set.
+_CARRY = """
+INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
+                       pending)
+SELECT d.entity, %(episode)s, d.kind, d.author, d.reason, d.made_ns, d.until_ns, '', d.labels_text,
+       false
+FROM (SELECT d.* FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
+      WHERE d.entity = %(entity)s AND e.judged = %(judged)s
+        AND d.kind IN ('silenced', 'unsilenced') ORDER BY d.id DESC LIMIT 1) d
+WHERE d.kind = 'silenced' AND d.until_ns > %(now)s
 """
 # The rows of one alerter are locked in one order everywhere. Those of other summaries stay free.
 _LEFT = """
@@ -51,6 +57,10 @@ SELECT id, opened_ns, worst, alerter_payload, reference_digest,
         WHERE s.entity = e.entity AND s.judged = e.judged)
 FROM episodes e WHERE entity = %(entity)s AND judged = ANY(%(judged)s::bigint[])
   AND closed_ns IS NULL ORDER BY id
+"""
+_LOUD = """
+UPDATE judged SET quiet_until_ns = 0
+WHERE entity = %(entity)s AND id = ANY(%(judged)s::bigint[]) AND quiet_until_ns > 0
 """
 _LEFT_STATES = """
 DELETE FROM alert_states WHERE entity = %(entity)s AND judged = ANY(%(judged)s::bigint[])
@@ -78,11 +88,11 @@ class Turns:
     """Applies changes of episodes inside a transaction.
 
     Args:
-        channel: Name of the channel that receives notifications; if empty, nothing is queued.
+        queue: Queue of notifications.
     """
 
-    def __init__(self, channel: str) -> None:
-        self._channel = channel
+    def __init__(self, queue: Queue) -> None:
+        self._queue = queue
 
     def open(
         self,
@@ -94,7 +104,7 @@ class Turns:
         *,
         number: int | None = None,
     ) -> tuple[OpenEpisode, int]:
-        """Open an episode; return it and the number of deliveries queued.
+        """Open an episode, with the silence of an earlier one; return it and the deliveries queued.
 
         Args:
             session: Session in a transaction.
@@ -107,6 +117,8 @@ class Turns:
         turn = change.turn
         known = {"entity": entity, "judged": judged, "number": number, "since": change.since_ns}
         ((episode,),) = session.rows(_OPEN, {**_values(turn), **known})
+        carried = {"entity": entity, "episode": episode, "judged": judged, "now": now_ns}
+        session.execute(_CARRY, carried)
         opened = OpenEpisode(id=episode, opened_ns=turn.at_ns, worst=turn.value)
         return opened, self._record(session, entity, episode, turn, now_ns)
 
@@ -192,23 +204,12 @@ class Turns:
             closed = pause(episode, known, digest, last_end_ns or 0, why)
             self.close(session, entity, identity, closed, now_ns)
         session.execute(_LEFT_STATES, chosen)
+        session.execute(_LOUD, chosen)
 
     def _record(self, session: Session, entity: str, episode: int, turn: Turn, now_ns: int) -> int:
         values = {**_values(turn), "entity": entity, "episode": episode, "now": now_ns}
         ((transition,),) = session.rows(_RECORD, values)
-        if not self._channel:
-            return 0
-        session.execute(
-            _QUEUE,
-            {
-                "entity": entity,
-                "transition": transition,
-                "channel": self._channel,
-                "key": uuid.uuid4().hex,
-                "now": now_ns,
-            },
-        )
-        return 1
+        return self._queue.put(session, entity, episode, transition, turn.status, now_ns)
 
 
 def _values(turn: Turn) -> dict[str, object]:

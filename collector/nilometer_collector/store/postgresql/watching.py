@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from nilometer_collector.alerting.episodes import Closed, Opened
 from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.decisions import Decisions
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.records import PartRecord
@@ -76,13 +77,14 @@ WHERE entity = %(entity)s AND id = %(episode)s
 """
 _PART = """
 INSERT INTO episode_parts (entity, episode, summary, labels_text, labels_digest, component,
-  direction, onset_ns, opened_ns, closed_ns, effect, bound, tolerance, unit, severity, evidence)
+  direction, onset_ns, opened_ns, closed_ns, effect, bound, tolerance, unit, severity, evidence,
+  ended)
 VALUES (%(entity)s, %(episode)s, %(summary)s, %(labels)s, %(digest)s, %(component)s,
   %(direction)s, %(onset)s, %(opened)s, %(closed)s, %(effect)s, %(bound)s, %(tolerance)s, %(unit)s,
-  %(severity)s, %(evidence)s)
+  %(severity)s, %(evidence)s, %(ended)s)
 ON CONFLICT (entity, episode, summary, labels_digest, opened_ns) DO UPDATE SET
   closed_ns = excluded.closed_ns, effect = excluded.effect, bound = excluded.bound,
-  severity = excluded.severity, evidence = excluded.evidence
+  severity = excluded.severity, evidence = excluded.evidence, ended = excluded.ended
 """
 _OPEN_PARTS = """
 SELECT DISTINCT e.entity, p.summary FROM episodes e
@@ -97,11 +99,13 @@ class Watching:
     Args:
         database: Database that holds it.
         turns: Writer of changes of episodes.
+        decisions: Decisions about episodes.
     """
 
-    def __init__(self, database: Database, turns: Turns) -> None:
+    def __init__(self, database: Database, turns: Turns, decisions: Decisions) -> None:
         self._database = database
         self._turns = turns
+        self._decisions = decisions
         self._holder = uuid.uuid4().hex
 
     def hear(self, session: Session, agent: str, newest: Mapping[str, int], now_ns: int) -> None:
@@ -178,6 +182,7 @@ class Watching:
             ends = [end for end, _ in step.windows]
             payloads = [payload for _, payload in step.windows]
             session.execute(_KEEP, {"entity": entity, "ends": ends, "payloads": payloads})
+        self._decisions.settle(session, entity, step.settled)
         return sum(self._change(session, entity, one, now_ns) for one in step.episodes)
 
     def report(self, entity: str, report: bytes) -> None:
@@ -261,5 +266,6 @@ def _keep_part(session: Session, entity: str, episode: int, part: PartRecord) ->
             "unit": part.unit,
             "severity": part.severity,
             "evidence": storable(part.evidence),
+            "ended": part.ended,
         },
     )

@@ -3,10 +3,9 @@
 Every change of an episode writes its transition and its delivery row in the same transaction.
 """
 
-import uuid
-from typing import NamedTuple
+from collections.abc import Sequence
 
-from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation
+from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -34,15 +33,21 @@ from nilometer_collector.store.records import (
 )
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_episodes
+from nilometer_collector.store.sqlite.queueing import Queue
+from nilometer_collector.store.sqlite.states import Key, States
 from nilometer_collector.store.texts import storable
 from nilometer_collector.store.unread_log import UnreadLog
 
-
-class _Key(NamedTuple):
-    entity: str
-    alerter: str
-    summary: str
-    labels: str
+# A silence also holds for the next episode of the same alerter, summary and label set.
+_CARRY = """
+INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels,
+                       pending)
+SELECT d.entity, ?5, d.kind, d.author, d.reason, d.made_ns, d.until_ns, '', d.labels, 0
+FROM (SELECT d.* FROM decisions d JOIN episodes e ON e.id = d.episode
+      WHERE d.entity = ?1 AND e.alerter = ?2 AND e.summary = ?3 AND e.labels = ?4
+        AND d.kind IN ('silenced', 'unsilenced') ORDER BY d.id DESC LIMIT 1) d
+WHERE d.kind = 'silenced' AND d.until_ns > ?6
+"""
 
 
 class Alerts:
@@ -50,12 +55,13 @@ class Alerts:
 
     Args:
         database: Database that holds them.
-        channel: Name of the channel that receives notifications; if empty, nothing is queued.
+        queue: Queue of notifications.
     """
 
-    def __init__(self, database: Database, channel: str) -> None:
+    def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
-        self._channel = channel
+        self._queue = queue
+        self._states = States(database)
         self._unread = UnreadLog(SystemClock().monotonic)
 
     # Alerters
@@ -65,13 +71,19 @@ class Alerts:
 
         It closes open episodes of summaries that the alerter no longer watches.
         """
+        payload = alerter_to_bytes(alerter)
         with self._database.write():
+            self._database.execute(  # a changed alerter has other limits, so it is no longer quiet
+                "DELETE FROM quiet WHERE entity = ?1 AND alerter = ?2 AND EXISTS (SELECT 1 FROM "
+                "alerters WHERE entity = ?1 AND name = ?2 AND payload != ?3)",
+                (alerter.entity, alerter.name, payload),
+            )
             self._database.execute(
                 "INSERT INTO alerters (entity, name, origin, deleted, updated_ns, payload) "
                 "VALUES (?, ?, ?, 0, ?, ?) ON CONFLICT (entity, name) DO UPDATE SET deleted = 0, "
                 "origin = excluded.origin, updated_ns = excluded.updated_ns, "
                 "payload = excluded.payload",
-                (alerter.entity, alerter.name, origin, now_ns, alerter_to_bytes(alerter)),
+                (alerter.entity, alerter.name, origin, now_ns, payload),
             )
             for (summary,) in self._database.rows(
                 "SELECT DISTINCT summary FROM alert_states WHERE entity = ? AND alerter = ?",
@@ -128,25 +140,37 @@ class Alerts:
     def judge(self, evaluation: Evaluation, agent: str, now_ns: int) -> int:
         """Advance the agent's state inside a transaction; return the number of deliveries queued."""
         alerter = evaluation.alerter
-        key = _Key(
+        key = Key(
             alerter.entity,
             alerter.name,
             evaluation.summary,
             label_text.to_text(evaluation.labels),
         )
-        if self._is_deleted(key):
+        is_deleted, quiet_until_ns = self._states.known(key)
+        if is_deleted:
             return 0
-        state = Standing(agent=self._state(key, agent), episode=self._open_episode(key))
-        if state.episode is None:  # the other agents matter only to an open episode
+        state = Standing(
+            agent=self._states.of(key, agent),
+            episode=self._open_episode(key),
+            quiet_until_ns=quiet_until_ns,
+        )
+        if state.episode is None and not quiet_until_ns:  # the other agents do not matter
             others = Others(alerting_heard_ns=None, now_ns=now_ns)
         else:
-            others = self._others(key, agent, now_ns)
+            others = self._states.others(key, agent, now_ns)
         changes = judge(state, evaluation, others)
         if changes.agent is not None:
-            self._keep_state(key, agent, changes.agent, now_ns)
+            self._states.keep(key, agent, changes.agent, now_ns)
+        if changes.ends_quiet:
+            self._states.end_quiet(key)
         if changes.episode is None:
             return 0
         return self._change(key, state.episode, changes.episode, now_ns)
+
+    def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        """Apply *evaluations* of the collector itself; return the number of deliveries queued."""
+        with self._database.write():
+            return sum(self.judge(one, agent, now_ns) for one in evaluations)
 
     def expire(self, now_ns: int, since_ns: int) -> int:
         """Close episodes that no agent judges any more; return the number of deliveries queued."""
@@ -168,7 +192,7 @@ class Alerts:
                 episode = OpenEpisode(id=identity, opened_ns=opened_ns, worst=value)
                 alerter, status = stored_alerter_from_bytes(payload), AlertStatus.NO_DATA
                 closed = pause(episode, alerter, digest or "", end_ns or 0, AGENTS_SILENT, status)
-                notices += self._change(_Key(*key), episode, closed, now_ns)
+                notices += self._change(Key(*key), episode, closed, now_ns)
                 self._database.execute(
                     "UPDATE alert_states SET status = ?, breaches = 0, fines = 0 "
                     "WHERE entity = ? AND alerter = ? AND summary = ? AND labels = ?",
@@ -190,13 +214,16 @@ class Alerts:
             "SELECT entity, alerter, summary, labels, min(status = ?1), max(status != ?2), "
             "EXISTS (SELECT 1 FROM "
             "episodes e WHERE e.entity = s.entity AND e.alerter = s.alerter "
-            "AND e.summary = s.summary AND e.labels = s.labels AND e.closed_ns IS NULL) "
+            "AND e.summary = s.summary AND e.labels = s.labels AND e.closed_ns IS NULL), "
+            "EXISTS (SELECT 1 FROM quiet q WHERE q.entity = s.entity AND q.alerter = s.alerter "
+            "AND q.summary = s.summary AND q.labels = s.labels) "
             "FROM alert_states s GROUP BY entity, alerter, summary, labels",
             (AlertStatus.LEARNING.value, AlertStatus.NO_DATA.value),
         )
         found = []
-        for entity, alerter, summary, labels, learning, heard, is_open in rows:
+        for entity, alerter, summary, labels, learning, heard, is_open, is_quiet in rows:
             status = AlertStatus.LEARNING if learning else AlertStatus.OK
+            status = AlertStatus.PAUSED if is_quiet else status
             status = status if heard else AlertStatus.NO_DATA
             status = AlertStatus.ALERTING if is_open else status
             found.append((entity, alerter, summary, label_text.from_text(labels), status))
@@ -224,56 +251,7 @@ class Alerts:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
         return read_episodes(self._database, entity, is_open=is_open)
 
-    def _is_deleted(self, key: _Key) -> bool:
-        """Return whether the alerter was deleted; an agent may know alerters that this store does not."""
-        found = self._database.row(
-            "SELECT deleted FROM alerters WHERE entity = ? AND name = ?", key[:2]
-        )
-        return found is not None and bool(found[0])
-
-    def _state(self, key: _Key, agent: str) -> EpisodeState:
-        found = self._database.row(
-            "SELECT status, breaches, fines, since_ns, last_end_ns FROM alert_states WHERE entity = ? "
-            "AND alerter = ? AND summary = ? AND labels = ? AND agent = ?",
-            (*key, agent),
-        )
-        if found is None:
-            return EpisodeState()
-        status, breaches, fines, since_ns, last_end_ns = found
-        return EpisodeState(
-            status=AlertStatus(status),
-            breaches=breaches,
-            fines=fines,
-            since_ns=since_ns,
-            last_end_ns=last_end_ns,
-        )
-
-    def _keep_state(self, key: _Key, agent: str, state: EpisodeState, now_ns: int) -> None:
-        self._database.execute(
-            "INSERT OR REPLACE INTO alert_states (entity, alerter, summary, labels, agent, "
-            "status, breaches, fines, since_ns, last_end_ns, received_ns) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                *key,
-                agent,
-                state.status.value,
-                state.breaches,
-                state.fines,
-                state.since_ns,
-                state.last_end_ns,
-                now_ns,
-            ),
-        )
-
-    def _others(self, key: _Key, agent: str, now_ns: int) -> Others:
-        ((heard,),) = self._database.rows(
-            "SELECT max(received_ns) FROM alert_states WHERE entity = ? AND alerter = ? "
-            "AND summary = ? AND labels = ? AND agent != ? AND status = ?",
-            (*key, agent, AlertStatus.ALERTING.value),
-        )
-        return Others(alerting_heard_ns=heard, now_ns=now_ns)
-
-    def _open_episode(self, key: _Key) -> OpenEpisode | None:
+    def _open_episode(self, key: Key) -> OpenEpisode | None:
         found = self._database.row(
             "SELECT id, opened_ns, worst FROM episodes WHERE entity = ? AND alerter = ? "
             "AND summary = ? AND labels = ? AND closed_ns IS NULL",
@@ -286,35 +264,44 @@ class Alerts:
     # Changes
 
     def _change(
-        self, key: _Key, episode: OpenEpisode | None, change: EpisodeChange, now_ns: int
+        self, key: Key, episode: OpenEpisode | None, change: EpisodeChange, now_ns: int
     ) -> int:
         """Apply *change* inside a transaction; return the number of deliveries queued."""
         match change:
             case Opened():
-                return self.record(self.open(key, change), change.turn, now_ns)
+                return self.record(self.open(key, change, now_ns), change.turn, now_ns)
             case Worsened() if episode is not None:
                 self._database.execute(
                     "UPDATE episodes SET worst = ? WHERE id = ?", (change.worst, episode.id)
                 )
             case Closed() if episode is not None:
-                self._database.execute(
-                    "UPDATE episodes SET closed_ns = ? WHERE id = ?", (change.closed_ns, episode.id)
-                )
-                return self.record(episode.id, change.turn, now_ns)
+                return self.end(episode.id, change, now_ns)
         return 0
 
+    def end(self, episode: int, change: Closed, now_ns: int) -> int:
+        """Close an episode inside a transaction; return the number of deliveries queued."""
+        self._database.execute(
+            "UPDATE episodes SET closed_ns = ? WHERE id = ?", (change.closed_ns, episode)
+        )
+        return self.record(episode, change.turn, now_ns)
+
     def open(
-        self, key: tuple[str, str, str, str], change: Opened, number: int | None = None
+        self,
+        key: tuple[str, str, str, str],
+        change: Opened,
+        now_ns: int,
+        number: int | None = None,
     ) -> int:
-        """Write an episode inside a transaction; return its id.
+        """Write an episode inside a transaction, with the silence of an earlier one; return its id.
 
         Args:
             key: Entity, alerter, summary and labels as text.
             change: The opening.
+            now_ns: Wall time now.
             number: Number of an episode of the default alerter; None for other alerters.
         """
         turn = change.turn
-        return self._database.execute(
+        episode = self._database.execute(
             "INSERT INTO episodes (entity, alerter, summary, labels, number, opened_ns, since_ns, "
             "worst, alerter_payload, reference_digest, evidence) "
             "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -329,6 +316,8 @@ class Alerts:
                 storable(turn.evidence),
             ),
         )
+        self._database.execute(_CARRY, (*key, episode, now_ns))
+        return episode
 
     def record(self, episode: int, turn: Turn, now_ns: int) -> int:
         """Write a transition and queue its notification; return the number of deliveries queued."""
@@ -347,14 +336,7 @@ class Alerts:
                 turn.reference_digest,
             ),
         )
-        if not self._channel:
-            return 0
-        self._database.execute(
-            "INSERT INTO deliveries (transition, channel, key, created_ns, attempts) "
-            "VALUES (?, ?, ?, ?, 0)",
-            (transition, self._channel, uuid.uuid4().hex, now_ns),
-        )
-        return 1
+        return self._queue.put(episode, transition, turn.status, now_ns)
 
     def _forget(
         self, entity: str, name: str, why: str, now_ns: int, summary: str | None = None
@@ -371,8 +353,9 @@ class Alerts:
             episode = OpenEpisode(id=known[0], opened_ns=known[1], worst=known[2])
             alerter = stored_alerter_from_bytes(payload)
             closed = pause(episode, alerter, digest or "", last_end_ns or 0, why)
-            self._change(_Key(entity, name, found_summary, labels), episode, closed, now_ns)
-        self._database.execute(
-            f"DELETE FROM alert_states WHERE {chosen}",  # noqa: S608
-            (entity, name, summary),
-        )
+            self._change(Key(entity, name, found_summary, labels), episode, closed, now_ns)
+        for table in ("alert_states", "quiet"):
+            self._database.execute(
+                f"DELETE FROM {table} WHERE {chosen}",  # noqa: S608
+                (entity, name, summary),
+            )

@@ -11,7 +11,7 @@ _MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)
 
 
 class Deliveries:
-    """Reads queued deliveries and records their outcome. `Alerts` queues them."""
+    """Reads queued deliveries and records their outcome. `Queue` queues them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -19,14 +19,15 @@ class Deliveries:
     def take(self, channel: str, now_ns: int) -> Notice | None:
         """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
         found = self._database.row(
-            "SELECT d.id, d.key, d.attempts, t.episode, t.id, d.not_before_ns FROM deliveries d "
-            "JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
-            "AND d.delivered_ns IS NULL AND d.refused_ns IS NULL ORDER BY d.id LIMIT 1",
-            (channel,),
+            "SELECT d.id, d.key, d.attempts, t.episode, t.id, d.not_before_ns, d.held_until_ns "
+            "FROM deliveries d JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
+            "AND d.delivered_ns IS NULL AND d.refused_ns IS NULL AND d.withheld_ns IS NULL "
+            "AND d.held_until_ns <= ? ORDER BY d.id LIMIT 1",
+            (channel, now_ns),
         )
         if found is None:
             return None
-        delivery, key, attempts, episode, transition, not_before_ns = found
+        delivery, key, attempts, episode, transition, not_before_ns, held_until_ns = found
         if now_ns < not_before_ns <= now_ns + _MOST_WAIT_NS:  # a longer wait: the clock went back
             return None
         return Notice(
@@ -35,6 +36,7 @@ class Deliveries:
             attempts=attempts,
             episode=read_episodes(self._database, episode=episode)[0],
             transition=read_transition(self._database, transition),
+            after_silence=held_until_ns > 0,
         )
 
     def delivered(self, delivery: int, now_ns: int) -> None:
@@ -54,13 +56,16 @@ class Deliveries:
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""
-        ((total, delivered, refused),) = self._database.rows(
-            "SELECT count(*), count(delivered_ns), count(refused_ns) FROM deliveries "
-            "WHERE channel = ?",
+        ((total, delivered, refused, withheld),) = self._database.rows(
+            "SELECT count(*), count(delivered_ns), count(refused_ns), count(withheld_ns) "
+            "FROM deliveries WHERE channel = ?",
             (channel,),
         )
         return DeliveryCounts(
-            waiting=total - delivered - refused, delivered=delivered, refused=refused
+            waiting=total - delivered - refused - withheld,
+            delivered=delivered,
+            refused=refused,
+            withheld=withheld,
         )
 
     def _settle(self, what: str, delivery: int, *values: object) -> None:

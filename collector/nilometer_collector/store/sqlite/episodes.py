@@ -1,8 +1,9 @@
-"""Reads episodes, their history and their parts from SQLite."""
+"""Reads episodes with their history, parts and decisions from SQLite."""
 
+from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.store.protocol import MOST_EPISODES
 from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
-from nilometer_collector.store.rows import episode_of, part_of, transition_of
+from nilometer_collector.store.rows import decision_of, episode_of, part_of, transition_of
 from nilometer_collector.store.sqlite.database import Database
 
 _EPISODES = """
@@ -18,9 +19,13 @@ _TRANSITIONS = (
 )
 _PARTS = """
 SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, effect, bound,
-       tolerance, unit, severity, evidence
+       tolerance, unit, severity, evidence, ended
 FROM episode_parts WHERE episode = ? ORDER BY opened_ns, summary, labels
 """
+_DECISIONS = (
+    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending FROM decisions "
+    "WHERE episode = ? ORDER BY id"
+)
 
 
 def read_episodes(
@@ -33,9 +38,19 @@ def read_episodes(
     """Read episodes with their history, newest first, at most `MOST_EPISODES`."""
     asked = (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES)
     return [
-        episode_of(row, _transitions(database, row[0]), _parts(database, row[0]))
+        episode_of(
+            row,
+            _transitions(database, row[0]),
+            _parts(database, row[0]),
+            read_decisions(database, row[0]),
+        )
         for row in database.rows(_EPISODES, asked)
     ]
+
+
+def read_decisions(database: Database, episode: int) -> list[Decision]:
+    """Read the decisions about an episode, oldest first."""
+    return [decision_of(row) for row in database.rows(_DECISIONS, (episode,))]
 
 
 def read_transition(database: Database, transition: int) -> TransitionRecord:

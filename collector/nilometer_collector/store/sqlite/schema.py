@@ -7,6 +7,8 @@ import secrets
 
 from sqlite_utils import Database, Migrations
 
+from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+
 migrations = Migrations("nilometer_collector")
 
 
@@ -386,3 +388,9 @@ def create_declarations(db: Database) -> None:
         pk=("entity", "summary"),
         strict=True,
     )
+
+
+@migrations()
+def create_decisions(db: Database) -> None:
+    """What people decide about episodes. A notification is held while its episode is silenced."""
+    create_decision_tables(db)

@@ -7,9 +7,11 @@ from nilometer_collector.store.records import SampleRow, Shipment, Shipped
 from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.entities import Entities
 from nilometer_collector.store.sqlite.pins import Pins
+from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.references import References
 from nilometer_collector.store.sqlite.rollups import RollUps
 from nilometer_collector.store.sqlite.samples import Samples
@@ -36,8 +38,10 @@ class SqliteStore:
         self.pins = Pins(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
-        self.alerts = Alerts(self._database, channel)
-        self.watching = Watching(self._database, self.alerts)
+        queue = Queue(self._database, channel)
+        self.alerts = Alerts(self._database, queue)
+        self.decisions = Decisions(self._database, self.alerts, queue)
+        self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)
 
     @property

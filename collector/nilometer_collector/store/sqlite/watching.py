@@ -5,6 +5,7 @@ from nilometer_collector.store import label_text
 from nilometer_collector.store.records import PartRecord
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.texts import storable
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
@@ -15,11 +16,13 @@ class Watching:
     Args:
         database: Database that holds it.
         alerts: Episodes of all alerters.
+        decisions: Decisions about episodes.
     """
 
-    def __init__(self, database: Database, alerts: Alerts) -> None:
+    def __init__(self, database: Database, alerts: Alerts, decisions: Decisions) -> None:
         self._database = database
         self._alerts = alerts
+        self._decisions = decisions
 
     def hear(self, entity: str, agent: str, end_ns: int, now_ns: int) -> None:
         """Record inside a transaction that windows of *agent* up to *end_ns* have arrived."""
@@ -90,6 +93,7 @@ class Watching:
                     "INSERT OR REPLACE INTO watch_windows (entity, end_ns, payload) VALUES (?, ?, ?)",
                     (entity, end_ns, payload),
                 )
+            self._decisions.settle(step.settled)
             return sum(self._change(entity, one, now_ns) for one in step.episodes)
 
     def report(self, entity: str, report: bytes) -> None:
@@ -123,7 +127,7 @@ class Watching:
         labels = label_text.to_text(step.labels)
         if isinstance(step.change, Opened):
             key = (entity, step.change.turn.alerter.name, step.summary, labels)
-            episode = self._alerts.open(key, step.change, step.number)
+            episode = self._alerts.open(key, step.change, now_ns, step.number)
         else:
             ((episode,),) = self._database.rows(
                 "SELECT id FROM episodes WHERE entity = ? AND number = ?", (entity, step.number)
@@ -142,8 +146,8 @@ class Watching:
     def _keep_part(self, episode: int, part: PartRecord) -> None:
         self._database.execute(
             "INSERT OR REPLACE INTO episode_parts (episode, summary, labels, component, direction, "
-            "onset_ns, opened_ns, closed_ns, effect, bound, tolerance, unit, severity, evidence) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "onset_ns, opened_ns, closed_ns, effect, bound, tolerance, unit, severity, evidence, ended) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 episode,
                 part.summary,
@@ -159,5 +163,6 @@ class Watching:
                 part.unit,
                 part.severity,
                 storable(part.evidence),
+                part.ended,
             ),
         )

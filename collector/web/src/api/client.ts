@@ -6,6 +6,7 @@
 
 import type {
   Alerter,
+  Decision,
   DeclaredEntity,
   Entity,
   Episode,
@@ -50,21 +51,24 @@ async function get<P extends Path>(
   query: Query<P>,
   signal?: AbortSignal,
 ): Promise<Reads[P]["answer"]> {
+  const headers = { accept: "application/json" };
+  return (await ask(address(path, query), { headers, ...(signal ? { signal } : {}) })) as Reads[P]["answer"];
+}
+
+/** Send a request and return the JSON of a successful response. */
+async function ask(url: string, request: RequestInit): Promise<unknown> {
   let response: Response;
   try {
-    response = await fetch(address(path, query), {
-      headers: { accept: "application/json" },
-      ...(signal ? { signal } : {}),
-    });
+    response = await fetch(url, request);
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiProblem(0, "The collector does not respond", "The page tries again every ten seconds.");
   }
   if (response.ok) {
     try {
-      return (await response.json()) as Reads[P]["answer"];
+      return await response.json();
     } catch {
-      throw new ApiProblem(response.status, "The response is not JSON", `Path: ${path}`);
+      throw new ApiProblem(response.status, "The response is not JSON", `Path: ${url}`);
     }
   }
   let title = `The collector responded with status ${response.status}`;
@@ -122,6 +126,20 @@ export const watches = async (entity?: string, signal?: AbortSignal): Promise<Wa
 
 export const episodes = async (entity?: string, signal?: AbortSignal): Promise<Episode[]> =>
   (await get("/api/v1/episodes", { entity }, signal)).episodes;
+
+/** Record a decision about an episode, with a body as the HTTP API describes it. */
+export async function decide(
+  kind: "acknowledge" | "silence" | "unsilence" | "new-normal",
+  about: { entity: string; episode: number },
+  body: Readonly<Record<string, unknown>>,
+): Promise<Decision> {
+  const query = new URLSearchParams({ entity: about.entity, episode: String(about.episode) });
+  return (await ask(`api/v1/episodes/${kind}?${query.toString()}`, {
+    method: "POST",
+    headers: { accept: "application/json", "content-type": "application/json" },
+    body: JSON.stringify(body),
+  })) as Decision;
+}
 
 /** Whether the collector refused because the response would be too large. */
 export const tooMuch = (error: unknown): boolean =>

@@ -86,6 +86,18 @@ export interface Coverage {
   suppressed: number; // of `service`: cells of summaries with a hidden name (docs/privacy.md)
 }
 
+/** A decision of a person about an episode. */
+export interface Decision {
+  kind: "acknowledged" | "new_normal" | "silenced" | "unsilenced";
+  author: string;
+  reason: string;
+  made: number;
+  until: number | null; // time at which it ends; null if it does not end by itself
+  summary: string; // of the part of a new normal; empty for others
+  labels: Record<string, string>;
+  pending: boolean; // whether the default alerter has still to act on it
+}
+
 /** A monitored entity with everything that is said about it. */
 export interface DeclaredEntity {
   name: string;
@@ -160,6 +172,9 @@ export interface Episode {
   evidence: string;
   history: Transition[];
   parts: Part[]; // of the default alerter's episodes; empty for others
+  decisions: Decision[]; // of people about it, oldest first
+  acknowledged_by: string | null; // author of the acknowledgement that holds now
+  silenced_until: number | null; // end of the silence that holds now
   unread?: string;
 }
 
@@ -243,6 +258,7 @@ export interface Part {
   unit: string; // of effect, bound and tolerance
   severity: string;
   evidence: string;
+  ended: "new_normal" | "no_data" | "recovered" | "replaced" | null; // how it closed; null while it is open
 }
 
 /** One window of a series. Fields that the request did not ask for are absent. */

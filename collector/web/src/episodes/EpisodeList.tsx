@@ -8,7 +8,11 @@ import { Labels } from "../parts/Labels";
 import { StatusMark } from "../parts/StatusMark";
 import { Time } from "../parts/Time";
 import { entityLink, summaryLink } from "../router";
+import { Decide } from "./Decide";
+import { timeline } from "./timeline";
 import styles from "./EpisodeList.module.css";
+
+const OWN_SUMMARIES = "nilometer."; // episodes about the monitoring itself, which have no page
 
 export function EpisodeList({
   episodes,
@@ -42,6 +46,8 @@ export function EpisodeList({
               <p class={styles.evidence}>{episode.evidence}</p>
               {episode.parts.length > 1 && <Parts parts={episode.parts} />}
               <Facts episode={episode} now={now} named={place !== "summary"} />
+              {episode.decisions.length > 0 && <Timeline episode={episode} />}
+              {episode.closed === null && place !== "home" && <Decide episode={episode} />}
             </div>
             <div class={styles.gauge}>
               <Gauge what={episode.comparator} value={episode.value} threshold={episode.threshold} />
@@ -66,6 +72,19 @@ function Parts({ parts }: { parts: readonly Part[] }) {
   );
 }
 
+/** What happened to the episode, with the decisions of people. */
+function Timeline({ episode }: { episode: Episode }) {
+  return (
+    <ol class={styles.parts} aria-label="History">
+      {timeline(episode).map(({ at, words }) => (
+        <li key={`${at} ${words}`}>
+          <Time at={at} /> {words}
+        </li>
+      ))}
+    </ol>
+  );
+}
+
 function Facts({ episode, now, named }: { episode: Episode; now: number; named: boolean }) {
   const { breached_since: since, closed } = episode;
   return (
@@ -80,6 +99,14 @@ function Facts({ episode, now, named }: { episode: Episode; now: number; named: 
       )}
       {named && <Fact name="alerter">{episode.alerter}</Fact>}
       <Fact name="severity">{episode.severity}</Fact>
+      {closed === null && episode.acknowledged_by !== null && (
+        <Fact name="acknowledged by">{episode.acknowledged_by}</Fact>
+      )}
+      {closed === null && episode.silenced_until !== null && (
+        <Fact name="silenced until">
+          <Time at={episode.silenced_until} />
+        </Fact>
+      )}
       {episode.reference && (
         <Fact name="reference">
           {episode.reference}
@@ -94,6 +121,7 @@ function Facts({ episode, now, named }: { episode: Episode; now: number; named: 
 
 /** A link to the summary, with the window that opened the episode and the episode's labels. */
 function link(episode: Episode): string {
+  if (episode.summary.startsWith(OWN_SUMMARIES)) return entityLink(episode.entity);
   const options = new URLSearchParams();
   if (episode.reference) options.set("reference", episode.reference);
   for (const [key, value] of Object.entries(episode.labels)) options.append("label", `${key}:${value}`);

@@ -138,16 +138,27 @@ class Judge:
         return self._after(state, models, events, end_ns)
 
     def close(
-        self, state: EntityState, keys: Collection[PartKey], end_ns: int
+        self,
+        state: EntityState,
+        keys: Collection[PartKey],
+        end_ns: int,
+        how: PartChange = PartChange.CLOSED_WITHOUT_DATA,
     ) -> tuple[EntityState, Verdict]:
-        """Close the parts of *keys*, which get no more data; return the state and the changes."""
+        """Close the parts of *keys*; return the state and the changes.
+
+        Args:
+            state: State after the newest window.
+            keys: Parts to close.
+            end_ns: End of the newest window, Unix nanoseconds.
+            how: Why they close; by default, because they get no more data.
+        """
         models = dict(state.models)
         events: list[PartEvent] = []
         for length, group in self.groups.items():
             columns = [place for key, place in group.keys.items() if key in keys]
             model = models.get(length)
             if columns and model is not None:
-                models[length], changes = close(group.budget, model, columns)
+                models[length], changes = close(group.budget, model, columns, how)
                 events += [group.event(change) for change in changes]
         return self._after(state, models, events, end_ns)
 

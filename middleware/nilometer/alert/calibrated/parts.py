@@ -24,6 +24,7 @@ class PartChange(Enum):
     CLOSED = "CLOSED"
     CLOSED_WITHOUT_DATA = "CLOSED_WITHOUT_DATA"
     REPLACED = "REPLACED"  # a new baseline judges the column, so the part cannot go on
+    NEW_NORMAL = "NEW_NORMAL"  # a person says that what the column shows since the onset is normal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +111,15 @@ class Change:
 
 
 def close(
-    budget: Budget, state: ModelState, columns: Iterable[int]
+    budget: Budget, state: ModelState, columns: Iterable[int], how: PartChange
 ) -> tuple[ModelState, list[Change]]:
-    """Close the parts of *columns*, which get no more data; return the state and the changes."""
+    """Close the parts of *columns* for the reason *how*; return the state and the changes."""
     parts, ended = dict(state.parts), np.zeros(budget.columns, bool)
     changes = []
     for column in columns:
         part = parts.pop(column, None)
         if part is not None:
-            changes.append(Change(column, PartChange.CLOSED_WITHOUT_DATA, part))
+            changes.append(Change(column, how, part))
             ended[column] = True
     evidence = state.evidence.without(budget.streams_of(ended)) if changes else state.evidence
     return replace(state, evidence=evidence, parts=parts), changes

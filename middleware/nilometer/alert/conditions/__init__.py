@@ -9,6 +9,7 @@ from nilometer.alert.conditions.condition import (
     WrongField,
 )
 from nilometer.alert.conditions.fixed import Fixed, ThresholdSide
+from nilometer.alert.conditions.overdue import OWN_ALERTER, Overdue
 from nilometer.alert.conditions.range import Range
 from nilometer.alert.conditions.registry import CONDITIONS, condition_of
 from nilometer.alert.conditions.unknown import UnknownCondition
@@ -16,11 +17,13 @@ from nilometer.alert.conditions.unknown import UnknownCondition
 __all__ = [
     "CONDITIONS",
     "DEFAULT_ALERTER",
+    "OWN_ALERTER",
     "AgainstReference",
     "Calibrated",
     "Condition",
     "Fields",
     "Fixed",
+    "Overdue",
     "Range",
     "RegisteredCondition",
     "ThresholdSide",

@@ -1,0 +1,34 @@
+"""Who makes a change: the principal of the request, or the person that a trusted proxy names."""
+
+from nilometer_collector.alerting.decisions import MOST_AUTHOR_CHARACTERS
+from nilometer_collector.api.operation import Call
+from nilometer_collector.api.problems import ApiError
+from nilometer_collector.limits.bounds import has_control
+
+NOBODY = "local"  # author where no principals exist, so the server listens on loopback only
+
+
+def author_of(call: Call) -> str:
+    """Return the name of the author of a change.
+
+    A header is read only from a principal whose `author_header` names it, because anybody could send
+    it.
+
+    Raises:
+        ApiError: 422 if the header of a trusted proxy is no name.
+    """
+    principal = call.access.principal
+    if principal is None:
+        return NOBODY
+    header = principal.author_header
+    if not header:
+        return principal.name
+    sent = call.request.headers.getlist(header)
+    name = sent[0].strip() if len(sent) == 1 else ""
+    if not 0 < len(name) <= MOST_AUTHOR_CHARACTERS or has_control(name):
+        raise ApiError(
+            422,
+            f"the header {header} must be sent once, with a name of 1 to {MOST_AUTHOR_CHARACTERS} "
+            "characters",
+        )
+    return name

@@ -1,0 +1,218 @@
+"""Decisions about an episode: acknowledge, silence, end a silence, accept a new normal."""
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.errors import ConfigError
+from nilometer.values.labels import KEY, Labels
+from nilometer_collector.alerting.decisions import (
+    MOST_REASON_CHARACTERS,
+    NO_LABELS,
+    Decision,
+    DecisionKind,
+)
+from nilometer_collector.api.authors import author_of
+from nilometer_collector.api.body import read_json
+from nilometer_collector.api.fields import seconds
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.parameters import ENTITY, LAST_SECONDS, RequiredId
+from nilometer_collector.api.problems import ApiError
+from nilometer_collector.errors import Unknown
+from nilometer_collector.limits.bounds import (
+    MAX_NAME_CHARACTERS,
+    NO_CONTROL,
+    PRINTABLE,
+    has_control,
+)
+
+ERRORS = (400, 404, 409, 413, 415, 422)
+EPISODE = RequiredId("episode", "Id of the episode.")
+
+Kind: TypeAlias = Literal["acknowledged", "silenced", "unsilenced", "new_normal"]
+# At least one character that is neither a space nor a control character.
+SAYS_SOMETHING = rf"^{PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{PRINTABLE}*$"
+Reason: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=MOST_REASON_CHARACTERS, pattern=SAYS_SOMETHING)
+]
+Until: TypeAlias = Annotated[float, Meta(ge=0, le=LAST_SECONDS)]
+ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
+LabelKey: TypeAlias = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
+
+
+class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Somebody takes care of the episode."""
+
+    reason: Reason
+    until: Until | None = None  # time at which it ends; null until the episode closes
+
+
+class Silence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """No message about the episode until the end."""
+
+    reason: Reason
+    until: Until  # at most 366 days from now
+
+
+class EndOfSilence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The silence of the episode ends now."""
+
+    reason: Reason
+
+
+class NewNormal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a part of the episode shows now is normal."""
+
+    reason: Reason
+    summary: ShortText = ""  # summary of the part; empty if only one is open
+    labels: dict[LabelKey, ShortText] = {}
+    until: Until | None = (
+        None  # time at which an alerter that somebody set is no longer quiet; null for others
+    )
+
+
+class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision of a person about an episode."""
+
+    kind: Kind
+    author: str
+    reason: str
+    made: float
+    until: float | None  # time at which it ends; null if it does not end by itself
+    summary: str  # of the part of a new normal; empty for others
+    labels: dict[str, str]
+    pending: bool  # whether the default alerter has still to act on it
+
+
+def decision_view(decision: Decision) -> DecisionView:
+    """Return *decision* as the API shows it."""
+    return DecisionView(
+        kind=decision.kind.value,
+        author=decision.author,
+        reason=decision.reason,
+        made=seconds(decision.made_ns),
+        until=None if decision.until_ns is None else seconds(decision.until_ns),
+        summary=decision.summary,
+        labels=decision.labels.as_dict(),
+        pending=decision.is_pending,
+    )
+
+
+async def acknowledge(call: Call) -> DecisionView:
+    """Record that somebody takes care of the episode."""
+    body = await read_json(call.request, Acknowledgement)
+    return await _make(call, DecisionKind.ACKNOWLEDGED, body.reason, until=body.until)
+
+
+async def silence(call: Call) -> DecisionView:
+    """Send no message about the episode until the end."""
+    body = await read_json(call.request, Silence)
+    return await _make(call, DecisionKind.SILENCED, body.reason, until=body.until)
+
+
+async def unsilence(call: Call) -> DecisionView:
+    """End the silence of the episode now."""
+    body = await read_json(call.request, EndOfSilence)
+    return await _make(call, DecisionKind.UNSILENCED, body.reason)
+
+
+async def accept_new_normal(call: Call) -> DecisionView:
+    """Accept what a part of the episode shows as normal."""
+    body = await read_json(call.request, NewNormal)
+    try:
+        labels = Labels.of(body.labels)
+    except ConfigError as error:
+        raise Unknown(f"no part has such labels: {error}") from error
+    return await _make(
+        call,
+        DecisionKind.NEW_NORMAL,
+        body.reason,
+        until=body.until,
+        summary=body.summary,
+        labels=labels,
+    )
+
+
+async def _make(
+    call: Call,
+    kind: DecisionKind,
+    reason: str,
+    *,
+    until: float | None = None,
+    summary: str = "",
+    labels: Labels = NO_LABELS,
+) -> DecisionView:
+    """Record a decision of the caller.
+
+    Raises:
+        ApiError: 422 if the reason or the author is not allowed.
+        Forbidden: If the caller may not change the entity.
+        Unknown: If there is no such episode or part.
+        Conflict: If the episode or the part is closed.
+    """
+    if has_control(reason):
+        raise ApiError(422, "reason: must be a text without control characters", "reason")
+    context = call.context
+    decision = Decision(
+        kind=kind,
+        author=author_of(call),
+        reason=reason.strip() or reason,
+        made_ns=context.clock.now_ns(),
+        until_ns=None if until is None else round(until * NANOSECONDS),
+        summary=summary,
+        labels=labels,
+    )
+    entity, episode = call.parameters.value(ENTITY), call.parameters.value(EPISODE)
+    made = await context.ask(lambda: context.store.decisions.make(entity, episode, decision))
+    context.wake()
+    return decision_view(made)
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/episodes/acknowledge",
+        name="acknowledgeEpisode",
+        about="Record that somebody takes care of an open episode.",
+        handler=acknowledge,
+        answer=DecisionView,
+        parameters=(ENTITY, EPISODE),
+        body=Acknowledgement,
+        errors=ERRORS,
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/episodes/silence",
+        name="silenceEpisode",
+        about="Send no message about an open episode until an end.",
+        handler=silence,
+        answer=DecisionView,
+        parameters=(ENTITY, EPISODE),
+        body=Silence,
+        errors=ERRORS,
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/episodes/unsilence",
+        name="unsilenceEpisode",
+        about="End the silence of an open episode now.",
+        handler=unsilence,
+        answer=DecisionView,
+        parameters=(ENTITY, EPISODE),
+        body=EndOfSilence,
+        errors=ERRORS,
+    ),
+    Operation(
+        method="POST",
+        path="/api/v1/episodes/new-normal",
+        name="acceptNewNormal",
+        about="Accept what a part of an open episode shows as the new normal.",
+        handler=accept_new_normal,
+        answer=DecisionView,
+        parameters=(ENTITY, EPISODE),
+        body=NewNormal,
+        errors=ERRORS,
+    ),
+)

@@ -1,0 +1,146 @@
+"""Decisions about episodes: the verbs that `Store.decisions` implements, and what both databases check."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Protocol
+
+from nilometer.alert.conditions import Calibrated
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.labels import Labels
+from nilometer_collector.alerting.decisions import (
+    MOST_SECONDS,
+    Decision,
+    DecisionKind,
+    normal_sentence,
+    silence_of,
+)
+from nilometer_collector.alerting.episodes import Closed, OpenEpisode, pause
+from nilometer_collector.errors import Conflict, Refused, Unknown
+from nilometer_collector.limits.bounds import LAST_NS
+from nilometer_collector.store.records import EpisodeRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalRecord:
+    """A new normal of a part that the default alerter has still to learn.
+
+    Attributes:
+        number: Number of the episode within its entity.
+    """
+
+    id: int
+    number: int
+    decision: Decision
+
+
+class Decisions(Protocol):
+    """What people decide about episodes."""
+
+    def make(self, entity: str, episode: int, decision: Decision) -> Decision:
+        """Record *decision* and act on it, in one transaction.
+
+        A silence holds the messages of openings until it ends, and so does one that an earlier
+        episode of the same alerter, summary and label set has. A new normal closes an episode of an
+        alerter that somebody set. The default alerter acts on its own (`pending`).
+
+        Returns:
+            The decision as it is stored, with its part.
+
+        Raises:
+            Unknown: If the entity has no such episode, or the episode no such part.
+            Conflict: If the episode or part is closed, or there is nothing to end.
+            Refused: If the end is not allowed, or the part must be named.
+        """
+        ...
+
+    def pending(self, entity: str) -> list[NormalRecord]:
+        """List what the default alerter of *entity* has still to learn, oldest first.
+
+        `Watching.save` settles it.
+        """
+        ...
+
+
+def checked(episode: EpisodeRecord, decision: Decision) -> Decision:
+    """Return *decision* with its part if it fits the *episode*.
+
+    Raises:
+        Unknown: If the episode has no such part.
+        Conflict: If it does not fit.
+        Refused: If the end is not allowed, or the part must be named.
+    """
+    if episode.closed_ns is not None:
+        raise Conflict(f"episode {episode.id} is closed since {_time(episode.closed_ns)}")
+    if decision.until_ns is not None:
+        least, most = decision.made_ns, decision.made_ns + MOST_SECONDS * NANOSECONDS
+        if not least < decision.until_ns <= most:
+            raise Refused(
+                f"until = {decision.until_ns / NANOSECONDS:.0f}: must be after now, and at most "
+                "366 days after"
+            )
+    match decision.kind:
+        case DecisionKind.ACKNOWLEDGED | DecisionKind.SILENCED:
+            return decision
+        case DecisionKind.UNSILENCED:
+            if silence_of(episode.decisions, decision.made_ns) is None:
+                raise Conflict(f"episode {episode.id} is not silenced")
+            return decision
+        case DecisionKind.NEW_NORMAL:
+            return _with_part(episode, decision)
+
+
+def closing(episode: EpisodeRecord, decision: Decision) -> Closed:
+    """Return the closing of an episode of an alerter that somebody set, by a new normal."""
+    if decision.until_ns is None:
+        outcome = "the alerter is quiet until a window is within its limit"
+    else:
+        outcome = (
+            f"the alerter is quiet until {_time(decision.until_ns)}, or until a window is within its "
+            "limit"
+        )
+    opened = OpenEpisode(id=episode.id, opened_ns=episode.opened_ns, worst=episode.worst)
+    sentence = normal_sentence(decision, outcome)
+    return pause(opened, episode.alerter, episode.reference_digest, decision.made_ns, sentence)
+
+
+def quiet_until_ns(decision: Decision) -> int:
+    """Return the wall time until which an alerter that somebody set opens no episode."""
+    return LAST_NS if decision.until_ns is None else decision.until_ns
+
+
+def _with_part(episode: EpisodeRecord, decision: Decision) -> Decision:
+    asked = (decision.summary, decision.labels)
+    if not isinstance(episode.alerter.condition, Calibrated):
+        if asked not in {("", Labels()), (episode.summary, episode.labels)}:
+            raise Unknown(_no_part(episode, decision))
+        return replace(decision, summary=episode.summary, labels=episode.labels)
+    if decision.until_ns is not None:
+        raise Refused(
+            f"until = {decision.until_ns / NANOSECONDS:.0f}: must be left out, because the default "
+            "alerter learns a new normal for good"
+        )
+    still_open = [(one.summary, one.labels) for one in episode.parts if one.closed_ns is None]
+    if not decision.summary:
+        if len(still_open) != 1:
+            raise Refused(
+                f"summary = '': must name a part, because {len(still_open)} parts are open"
+            )
+        asked = still_open[0]
+    if asked not in still_open:
+        if asked in {(one.summary, one.labels) for one in episode.parts}:
+            raise Conflict(f"the part {decision.summary} of episode {episode.id} is closed")
+        raise Unknown(_no_part(episode, decision))
+    summary, labels = asked
+    waiting = {(one.summary, one.labels) for one in episode.decisions if one.is_pending}
+    if asked in waiting:
+        raise Conflict(f"the new normal of {summary} was accepted already")
+    return replace(decision, summary=summary, labels=labels, is_pending=True)
+
+
+def _no_part(episode: EpisodeRecord, decision: Decision) -> str:
+    where = f" [{decision.labels}]" if len(decision.labels) else ""
+    return f"episode {episode.id} has no part {decision.summary!r}{where}"
+
+
+def _time(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,98 @@
+"""Decisions about episodes in PostgreSQL."""
+
+from collections.abc import Sequence
+
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
+from nilometer_collector.errors import Unknown
+from nilometer_collector.store import label_text
+from nilometer_collector.store.deciding import NormalRecord, checked, closing, quiet_until_ns
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.episodes import read_episodes
+from nilometer_collector.store.postgresql.queueing import Queue
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.turns import Turns
+from nilometer_collector.store.rows import decision_of
+from nilometer_collector.store.texts import storable
+
+# The row of what the episode is about is locked, as by the judgement of evaluations.
+_LOCK = """
+SELECT j.id FROM judged j JOIN episodes e ON e.entity = j.entity AND e.judged = j.id
+WHERE e.entity = %(entity)s AND e.id = %(episode)s FOR UPDATE OF j
+"""
+_MAKE = """
+INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
+                       pending)
+VALUES (%(entity)s, %(episode)s, %(kind)s, %(author)s, %(reason)s, %(made)s, %(until)s, %(summary)s,
+        %(labels)s, %(pending)s)
+"""
+_QUIET = """
+UPDATE judged SET quiet_until_ns = %(until)s WHERE entity = %(entity)s AND id = %(judged)s
+"""
+_PENDING = """
+SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, d.labels_text,
+       d.pending
+FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
+WHERE d.entity = %(entity)s AND d.pending ORDER BY d.id
+"""
+_SETTLE = """
+UPDATE decisions SET pending = false
+WHERE entity = %(entity)s AND id = ANY(%(ids)s::bigint[])
+"""
+
+
+class Decisions:
+    """Records decisions and acts on them.
+
+    Args:
+        database: Database that holds them.
+        turns: Writer of changes of episodes.
+        queue: Queue of notifications.
+    """
+
+    def __init__(self, database: Database, turns: Turns, queue: Queue) -> None:
+        self._database = database
+        self._turns = turns
+        self._queue = queue
+
+    def make(self, entity: str, episode: int, decision: Decision) -> Decision:
+        """Record *decision* and act on it, in one transaction."""
+        return self._database.write(lambda session: self._make(session, entity, episode, decision))
+
+    def _make(self, session: Session, entity: str, episode: int, decision: Decision) -> Decision:
+        locked = session.row(_LOCK, {"entity": entity, "episode": episode})
+        found = read_episodes(session, entity, is_open=None, episode=episode)
+        if locked is None or not found:
+            raise Unknown(f"{entity} has no episode {episode}")
+        decision = checked(found[0], decision)
+        session.execute(
+            _MAKE,
+            {
+                "entity": entity,
+                "episode": episode,
+                "kind": decision.kind.value,
+                "author": storable(decision.author),
+                "reason": storable(decision.reason),
+                "made": decision.made_ns,
+                "until": decision.until_ns,
+                "summary": decision.summary,
+                "labels": label_text.to_text(decision.labels),
+                "pending": decision.is_pending,
+            },
+        )
+        self._queue.apply(session, entity, episode, decision)
+        if decision.kind is DecisionKind.NEW_NORMAL and not decision.is_pending:
+            until_ns = quiet_until_ns(decision)
+            session.execute(_QUIET, {"entity": entity, "judged": locked[0], "until": until_ns})
+            closed = closing(found[0], decision)
+            self._turns.close(session, entity, episode, closed, decision.made_ns)
+        return decision
+
+    def pending(self, entity: str) -> list[NormalRecord]:
+        """List what the default alerter of *entity* has still to learn, oldest first."""
+        rows = self._database.read(lambda session: session.rows(_PENDING, {"entity": entity}))
+        return [NormalRecord(id=r[0], number=r[1], decision=decision_of(r[2:])) for r in rows]
+
+    def settle(self, session: Session, entity: str, identities: Sequence[int]) -> None:
+        """Record inside a transaction that the default alerter has acted on these decisions."""
+        if identities:
+            session.execute(_SETTLE, {"entity": entity, "ids": list(identities)})

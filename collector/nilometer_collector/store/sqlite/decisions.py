@@ -1,0 +1,77 @@
+"""Decisions about episodes in SQLite."""
+
+from collections.abc import Sequence
+
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
+from nilometer_collector.errors import Unknown
+from nilometer_collector.store import label_text
+from nilometer_collector.store.deciding import NormalRecord, checked, closing, quiet_until_ns
+from nilometer_collector.store.rows import decision_of
+from nilometer_collector.store.sqlite.alerts import Alerts
+from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.episodes import read_episodes
+from nilometer_collector.store.sqlite.queueing import Queue
+from nilometer_collector.store.texts import storable
+
+
+class Decisions:
+    """Records decisions and acts on them.
+
+    Args:
+        database: Database that holds them.
+        alerts: Episodes of all alerters.
+        queue: Queue of notifications.
+    """
+
+    def __init__(self, database: Database, alerts: Alerts, queue: Queue) -> None:
+        self._database = database
+        self._alerts = alerts
+        self._queue = queue
+
+    def make(self, entity: str, episode: int, decision: Decision) -> Decision:
+        """Record *decision* and act on it, in one transaction."""
+        with self._database.write():
+            found = read_episodes(self._database, entity, episode=episode)
+            if not found:
+                raise Unknown(f"{entity} has no episode {episode}")
+            decision = checked(found[0], decision)
+            self._database.execute(
+                "INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, "
+                "summary, labels, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    entity,
+                    episode,
+                    decision.kind.value,
+                    storable(decision.author),
+                    storable(decision.reason),
+                    decision.made_ns,
+                    decision.until_ns,
+                    decision.summary,
+                    label_text.to_text(decision.labels),
+                    int(decision.is_pending),
+                ),
+            )
+            self._queue.apply(episode, decision)
+            if decision.kind is DecisionKind.NEW_NORMAL and not decision.is_pending:
+                self._database.execute(
+                    "INSERT OR REPLACE INTO quiet (entity, alerter, summary, labels, until_ns) "
+                    "SELECT entity, alerter, summary, labels, ? FROM episodes WHERE id = ?",
+                    (quiet_until_ns(decision), episode),
+                )
+                self._alerts.end(episode, closing(found[0], decision), decision.made_ns)
+        return decision
+
+    def pending(self, entity: str) -> list[NormalRecord]:
+        """List what the default alerter of *entity* has still to learn, oldest first."""
+        rows = self._database.rows(
+            "SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, "
+            "d.labels, d.pending FROM decisions d JOIN episodes e ON e.id = d.episode "
+            "WHERE d.entity = ? AND d.pending = 1 ORDER BY d.id",
+            (entity,),
+        )
+        return [NormalRecord(id=r[0], number=r[1], decision=decision_of(r[2:])) for r in rows]
+
+    def settle(self, identities: Sequence[int]) -> None:
+        """Record inside a transaction that the default alerter has acted on these decisions."""
+        for identity in identities:
+            self._database.execute("UPDATE decisions SET pending = 0 WHERE id = ?", (identity,))

@@ -1,0 +1,66 @@
+"""What a baseline may learn from: no drift, unless a person accepted it as the new normal."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.judge import Verdict
+from nilometer.alert.calibrated.parts import PartChange
+from nilometer_collector.alerting.decisions import Decision
+from nilometer_collector.store import NormalRecord
+from nilometer_collector.watch.memory import Book, OpenPart
+
+Spans = tuple[tuple[int, int, int], ...]
+
+
+def accepted_parts(
+    open_parts: Sequence[OpenPart], normals: Sequence[NormalRecord]
+) -> dict[PartKey, Decision]:
+    """Return the decision about each open part whose new normal was accepted.
+
+    A part that has closed since the decision is left out.
+    """
+    numbers = {PartKey(one.record.summary, one.record.labels): one.number for one in open_parts}
+    found = {}
+    for one in normals:
+        key = PartKey(one.decision.summary, one.decision.labels)
+        if numbers.get(key) == one.number:
+            found[key] = one.decision
+    return found
+
+
+def anew(book: Book, open_parts: Sequence[OpenPart], accepted: Mapping[PartKey, Decision]) -> Book:
+    """Return *book* with the *accepted* parts without a baseline; they learn since their onset."""
+    onsets = {PartKey(p.record.summary, p.record.labels): p.record.onset_ns for p in open_parts}
+    watched = (one.anew(onsets[one.key]) if one.key in accepted else one for one in book.watched)
+    return replace(book, watched=tuple(watched))
+
+
+def spans_after(
+    spans: Spans, slots: Mapping[PartKey, int], verdict: Verdict, end_ns: int, oldest_ns: int
+) -> Spans:
+    """Return the spans ``(slot, start_ns, end_ns)`` that must not teach, after a window.
+
+    The end is 0 while a part is open. A new normal teaches from its onset on.
+
+    Args:
+        spans: Spans before the window.
+        slots: Slot of each subject.
+        verdict: Parts that opened and closed in the window.
+        end_ns: End of the window.
+        oldest_ns: Time before which no window teaches any more.
+    """
+    changed = {slots[event.key]: event.change for event in verdict.parts if event.key in slots}
+    kept = []
+    for slot, start_ns, until_ns in spans:
+        if until_ns:
+            if until_ns > oldest_ns:
+                kept.append((slot, start_ns, until_ns))
+        elif changed.get(slot) is not PartChange.NEW_NORMAL:
+            kept.append((slot, start_ns, end_ns if slot in changed else 0))
+    opened = [
+        (slots[event.key], event.onset_ns, 0)
+        for event in verdict.parts
+        if event.change is PartChange.OPENED and event.key in slots
+    ]
+    return (*kept, *opened)

@@ -1,0 +1,226 @@
+"""The thread that watches the monitoring itself, and sends the heartbeat while it is well.
+
+It opens an episode of an entity when its agents are silent, fall behind, or when the default alerter
+does not judge its windows. If this thread or the whole process ends, the heartbeat stops.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nilometer.alert import Alerter, AlertStatus, Evaluation, Severity, Verdict
+from nilometer.alert.conditions import OWN_ALERTER, Overdue
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer_collector.alerting.watch_report import WatchReport
+from nilometer_collector.channels import Heartbeat
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.store import HeardRecord, Store
+from nilometer_collector.watch.memory import BASE_NS
+from nilometer_collector.watch.overdue import (
+    BEHIND_NS,
+    LATE_SECONDS,
+    Awaited,
+    Finding,
+    age_ns,
+    behind,
+    judgement,
+    silence,
+)
+from nilometer_collector.watch.watch import Watch, closed_until
+
+CHECK_SECONDS = 60.0  # pause between two checks, and length of the window that one stands for
+SENDER = "nilometer-collector"  # name under which all collectors evaluate together
+
+log = logging.getLogger("nilometer.collector")
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Whether the monitoring works.
+
+    Attributes:
+        is_up: Whether windows are judged in time.
+        pass_age_seconds: Time since the default alerter last went over all entities.
+        late: Number of entities whose complete windows wait too long.
+    """
+
+    is_up: bool
+    pass_age_seconds: float
+    late: int
+
+
+class Watchdog:
+    """Checks the monitoring, on its own thread.
+
+    Args:
+        store: Store of states and episodes.
+        watch: Default alerter of this collector.
+        clock: Clock for wall time and monotonic time.
+        wake: Function that is called after a notification was queued.
+        heartbeat: Dead-man's switch, or None.
+        heartbeat_seconds: Time between two heartbeats.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        watch: Watch,
+        clock: Clock,
+        wake: Callable[[], None],
+        heartbeat: Heartbeat | None = None,
+        heartbeat_seconds: float = CHECK_SECONDS,
+    ) -> None:
+        self._store = store
+        self._watch = watch
+        self._clock = clock
+        self._wake = wake
+        self._heartbeat = heartbeat
+        self._heartbeat_seconds = heartbeat_seconds
+        self._started_ns = clock.now_ns()
+        self._judged: dict[str, tuple[int | None, int]] = {}  # newest judged window, wall time
+        self._on_time: dict[str, dict[str, bool]] = {}
+        self._late = 0
+        self._is_checked = True  # whether the last check could be made
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-watchdog", daemon=True)
+
+    def start(self) -> None:
+        """Start to check."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Finish the running check and end. Safe to repeat, and before `start`."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    @property
+    def health(self) -> Health:
+        """Whether the monitoring works now. Any thread may read."""
+        age = self._watch.pass_age_seconds
+        is_up = self._is_checked and not self._late and age <= LATE_SECONDS
+        return Health(is_up, age, self._late)
+
+    def check(self) -> None:
+        """Look at every entity once, and open and close episodes."""
+        try:
+            self._check_entities()
+            self._is_checked = True
+        except StoreUnavailable as error:
+            self._is_checked = False
+            log.warning(
+                "store unavailable, the monitoring is not checked: check the database's disk",
+                extra={"reason": str(error)},
+            )
+
+    def beat(self) -> None:
+        """Send the heartbeat, if the monitoring works."""
+        if self._heartbeat is not None and self.health.is_up:
+            self._heartbeat.beat(self._clock.monotonic())
+
+    def _check_entities(self) -> None:
+        now_ns = self._clock.now_ns()
+        is_open = set(self._store.alerts.open_episodes())
+        reports = {
+            entity: WatchReport.from_bytes(content)
+            for entity, content in self._store.watching.reports()
+        }
+        evaluations, late = [], 0
+        entities = self._store.watching.entities()
+        for entity in entities:
+            heard = self._store.watching.heard(entity)
+            findings = self._findings(entity, reports.get(entity), heard, now_ns, is_open)
+            late += findings[Awaited.JUDGEMENT].is_late
+            evaluations += [
+                _evaluation(entity, awaited, finding, now_ns)
+                for awaited, finding in findings.items()
+                if finding.is_late or (entity, awaited.value) in is_open
+            ]
+        self._late = late
+        for known in (self._judged, self._on_time):
+            for entity in known.keys() - set(entities):
+                del known[entity]
+        if evaluations and self._store.alerts.evaluate(evaluations, SENDER, now_ns):
+            self._wake()
+
+    def _findings(
+        self,
+        entity: str,
+        report: WatchReport | None,
+        heard: list[HeardRecord],
+        now_ns: int,
+        is_open: set[tuple[str, str]],
+    ) -> dict[Awaited, Finding]:
+        on_time = self._on_time.setdefault(entity, {})
+        for one in heard:
+            on_time[one.agent] = on_time.get(one.agent, False) or age_ns(one) <= BEHIND_NS
+        waiting = self._waiting_seconds(entity, report, heard, now_ns)
+        return {
+            Awaited.AGENTS: silence(report, heard, now_ns),
+            Awaited.WINDOWS: behind(
+                heard, on_time, now_ns, is_open=(entity, Awaited.WINDOWS.value) in is_open
+            ),
+            Awaited.JUDGEMENT: judgement(
+                waiting,
+                None if report is None else report.judged_ns,
+                is_open=(entity, Awaited.JUDGEMENT.value) in is_open,
+            ),
+        }
+
+    def _waiting_seconds(
+        self, entity: str, report: WatchReport | None, heard: list[HeardRecord], now_ns: int
+    ) -> float:
+        """Return the wall time for which windows wait while none is judged."""
+        judged_ns = None if report is None else report.judged_ns
+        is_watched = report is None or report.status is not AlertStatus.NOT_WATCHED
+        known = judged_ns or 0
+        until_ns = closed_until(heard, known, now_ns, self._started_ns)
+        if not is_watched or until_ns // BASE_NS * BASE_NS <= known:
+            self._judged[entity] = (judged_ns, now_ns)
+            return 0.0
+        before_ns, since_ns = self._judged.setdefault(entity, (judged_ns, now_ns))
+        if before_ns != judged_ns:
+            self._judged[entity] = (judged_ns, now_ns)
+            return 0.0
+        return max(now_ns - since_ns, 0) / NANOSECONDS
+
+    def _run(self) -> None:
+        now = self._clock.monotonic()
+        check_at, beat_at = now + CHECK_SECONDS, now
+        while not self._stopping.wait(max(min(check_at, beat_at) - now, 0.0)):
+            now = self._clock.monotonic()
+            try:
+                if now >= check_at:
+                    check_at = now + CHECK_SECONDS
+                    self.check()
+                if now >= beat_at:
+                    beat_at = now + self._heartbeat_seconds
+                    self.beat()
+            except Exception:
+                self._is_checked = False
+                log.exception("internal error in the watchdog, will retry: report this error")
+
+
+def _evaluation(entity: str, awaited: Awaited, finding: Finding, now_ns: int) -> Evaluation:
+    minute_ns = round(CHECK_SECONDS * NANOSECONDS)
+    alerter = Alerter(
+        entity=entity,
+        name=OWN_ALERTER,
+        summary=awaited.value,
+        condition=Overdue(limit_seconds=awaited.limit_seconds),
+        severity=Severity.WARNING,
+    )
+    return Evaluation(
+        alerter=alerter,
+        summary=awaited.value,
+        labels=Labels(),
+        window=Window.containing(now_ns, minute_ns),
+        verdict=Verdict.BREACH if finding.is_late else Verdict.FINE,
+        value=finding.seconds,
+        count=1,
+        reference_digest="",
+        evidence=finding.evidence,
+    )

@@ -1,0 +1,41 @@
+/** The openings, closings and decisions of an episode in the order of their time. */
+
+import type { Decision, Episode } from "../api";
+import * as format from "../parts/format";
+
+export interface Turn {
+  at: number; // Unix seconds
+  words: string;
+}
+
+const STATUS_WORDS: Record<Episode["history"][number]["status"], string> = {
+  ALERTING: "opened",
+  OK: "closed",
+  NO_DATA: "closed without data",
+  PAUSED: "closed, the alerter pauses",
+  LEARNING: "closed, learning anew",
+  NOT_WATCHED: "closed, not watched",
+};
+
+/** The timeline of *episode*, oldest turn first. */
+export function timeline(episode: Pick<Episode, "history" | "decisions">): Turn[] {
+  const turns = [
+    ...episode.history.map(({ at, status, evidence }) => ({ at, words: `${STATUS_WORDS[status]}: ${evidence}` })),
+    ...episode.decisions.map((each) => ({ at: each.made, words: decided(each) })),
+  ];
+  return turns.sort((one, other) => one.at - other.at);
+}
+
+function decided({ kind, author, reason, until, summary, pending }: Decision): string {
+  const end = until === null ? "" : ` until ${format.time(until)}`;
+  switch (kind) {
+    case "acknowledged":
+      return `${author} acknowledged it${end}: ${reason}`;
+    case "silenced":
+      return `${author} silenced it${end}: ${reason}`;
+    case "unsilenced":
+      return `${author} ended the silence: ${reason}`;
+    case "new_normal":
+      return `${author} accepted the new normal of ${summary}${end}${pending ? ", which is being learned" : ""}: ${reason}`;
+  }
+}

@@ -1,0 +1,247 @@
+"""The collector tells when agents are silent or late, and when it does not judge; else its heart beats."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from support.shipping import a_sample_row, ship
+
+from nilometer.alert import AlertStatus
+from nilometer.alert.conditions import OWN_ALERTER
+from nilometer.testing import SteppedClock, eventually
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.errors import ConfigError
+from nilometer.values.window import Window
+from nilometer_collector.access.destinations import Destination
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.alerting.watch_report import Reason, WatchReport
+from nilometer_collector.channels import Heartbeat
+from nilometer_collector.channels.webhook import Answer, Outcome
+from nilometer_collector.counters import Counter, Counters
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store import Arrival, Store
+from nilometer_collector.testing import (
+    ENTITY,
+    feature_sample,
+    listening_webhook,
+    minute,
+    running,
+)
+from nilometer_collector.watch.watch import Watch
+from nilometer_collector.watch.watchdog import Watchdog
+
+MINUTE_NS = 60 * NANOSECONDS
+OK = WatchReport(status=AlertStatus.OK, reason=Reason.WATCHED, sentence="fine", judged_ns=1)
+
+
+@dataclass
+class Watched:
+    """A store with one agent of one entity, and the watchdog over it."""
+
+    store: Store
+    clock: SteppedClock = field(default_factory=lambda: SteppedClock(wall_ns=minute(4).end_ns))
+    heartbeat: Heartbeat | None = None
+    wakes: int = 0
+    sequence: int = 0
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self.store, self.clock, (), lambda: None)
+        self.watchdog = Watchdog(self.store, self.watch, self.clock, self._wake, self.heartbeat)
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def arrives(self, age_minutes: float = 1.0, agent: str = "pod-1") -> None:
+        """Let a window arrive that ended *age_minutes* ago."""
+        self.sequence += 1
+        now_ns = self.clock.now_ns()
+        end_ns = now_ns - round(age_minutes * MINUTE_NS)
+        sample = feature_sample([1.0, 2.0], window=Window(end_ns - MINUTE_NS, end_ns))
+        arrival = Arrival(sequence=self.sequence, content=a_sample_row(sample))
+        epoch = agent.encode().ljust(16)[:16]
+        ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=now_ns)
+
+    def reports(self, report: WatchReport) -> None:
+        """Store the status of the default alerter."""
+        self.store.watching.report(ENTITY, report.to_bytes())
+
+    def caught_up(self) -> None:
+        """Store that the default alerter has judged everything."""
+        self.reports(replace_judged(OK, self.clock.now_ns()))
+
+    def later(self, minutes: int, *, judged: bool = True) -> None:
+        """Let *minutes* pass, with a check after each."""
+        for _ in range(minutes):
+            self.clock.wall_ns += MINUTE_NS
+            if judged:
+                self.caught_up()
+            self.watchdog.check()
+
+    @property
+    def statuses(self) -> Mapping[str, list[str]]:
+        """Transitions of the newest episode of each summary."""
+        episodes = reversed(self.store.alerts.episodes())
+        assert {one.alerter.name for one in self.store.alerts.episodes()} <= {OWN_ALERTER}
+        return {one.summary: [turn.status for turn in one.history] for one in episodes}
+
+
+def replace_judged(report: WatchReport, judged_ns: int) -> WatchReport:
+    """Return *report* with another newest judged window."""
+    return WatchReport(
+        status=report.status,
+        reason=report.reason,
+        sentence=report.sentence,
+        judged_ns=judged_ns,
+    )
+
+
+@pytest.fixture
+def watched(store: Store) -> Watched:
+    return Watched(store)
+
+
+def test_an_entity_that_is_well_has_no_episode(watched: Watched) -> None:
+    for _ in range(30):
+        watched.arrives()
+        watched.later(1)
+    assert watched.statuses == {}
+    assert watched.watchdog.health.is_up
+
+
+def test_silent_agents_open_one_episode_until_one_sends_again(watched: Watched) -> None:
+    watched.arrives()
+    sentence = "no agent has sent a window since noon"
+    watched.clock.wall_ns += 12 * MINUTE_NS
+    watched.reports(
+        WatchReport(
+            status=AlertStatus.NO_DATA,
+            reason=Reason.NO_AGENT,
+            sentence=sentence,
+            judged_ns=watched.clock.now_ns(),
+        )
+    )
+    watched.watchdog.check()
+    watched.later(3, judged=False)
+    assert watched.statuses == {"nilometer.agents": ["ALERTING"]}
+    (episode,) = watched.store.alerts.episodes()
+    assert (episode.evidence, watched.wakes) == (sentence, 1)
+    watched.arrives()
+    watched.later(1)
+    assert watched.statuses == {"nilometer.agents": ["ALERTING", "OK"]}
+    assert watched.wakes == 2
+
+
+def test_an_agent_that_falls_behind_opens_an_episode_until_it_has_caught_up(
+    watched: Watched,
+) -> None:
+    watched.arrives()
+    watched.later(1)
+    for age in range(2, 20):  # it goes on with windows that are no newer
+        watched.arrives(age)
+        watched.arrives(agent="pod-2")
+        watched.later(1)
+    assert watched.statuses == {"nilometer.windows": ["ALERTING"]}
+    (episode,) = watched.store.alerts.episodes()
+    assert episode.evidence.startswith(
+        "the agent pod-1 sends its windows late: the newest one ended "
+    )
+    watched.arrives(12)  # not caught up yet
+    watched.later(1)
+    assert watched.statuses == {"nilometer.windows": ["ALERTING"]}
+    watched.arrives(9)
+    watched.later(1)
+    assert watched.statuses == {"nilometer.windows": ["ALERTING", "OK"]}
+
+
+def test_an_agent_that_was_never_on_time_is_not_late(watched: Watched) -> None:
+    for _ in range(5):
+        watched.arrives(24 * 60)
+        watched.later(1)
+    assert watched.statuses == {}
+
+
+def test_windows_that_nobody_judges_open_an_episode_and_stop_the_heart(watched: Watched) -> None:
+    watched.caught_up()
+    watched.watchdog.check()
+    for _ in range(16):
+        watched.clock.wall_ns += MINUTE_NS
+        watched.arrives()
+        watched.watchdog.check()
+    assert watched.statuses == {}
+    for _ in range(10):
+        watched.clock.wall_ns += MINUTE_NS
+        watched.arrives()
+        watched.watchdog.check()
+    assert watched.statuses == {"nilometer.judgement": ["ALERTING"]}
+    assert not watched.watchdog.health.is_up
+    assert watched.watchdog.health.late == 1
+    watched.later(1)
+    assert watched.statuses == {"nilometer.judgement": ["ALERTING", "OK"]}
+    assert watched.watchdog.health.is_up
+
+
+def test_an_episode_of_a_collector_that_restarted_is_closed(watched: Watched) -> None:
+    watched.arrives()
+    watched.reports(
+        WatchReport(
+            status=AlertStatus.NO_DATA,
+            reason=Reason.NO_TRAFFIC,
+            sentence="no request",
+            judged_ns=watched.clock.now_ns(),
+        )
+    )
+    watched.later(1, judged=False)
+    again = Watched(watched.store, watched.clock, sequence=10)
+    again.arrives()
+    again.later(1)
+    assert again.statuses == {"nilometer.agents": ["ALERTING", "OK"]}
+
+
+def test_the_heart_beats_only_while_windows_are_judged_in_time(store: Store) -> None:
+    counters, answers = Counters(), [Outcome.DELIVERED, Outcome.FAILED]
+    heartbeat = Heartbeat(
+        Destination(Secret("https://example.org/ping")),
+        counters,
+        lambda *_: Answer(outcome=answers.pop(0)),
+    )
+    watched = Watched(store, heartbeat=heartbeat)
+    watched.watchdog.beat()
+    watched.watchdog.beat()
+    assert counters.read()[Counter.HEARTBEATS] == counters.read()[Counter.HEARTBEATS_FAILED] == 1
+    watched.clock.seconds += 601
+    watched.watchdog.beat()  # the default alerter hangs
+    assert not watched.watchdog.health.is_up
+    answers.append(Outcome.DELIVERED)
+    watched.watch.advance()
+    watched.watchdog.beat()
+    assert counters.read()[Counter.HEARTBEATS] == 2
+
+
+def test_a_store_that_is_away_stops_the_heart(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> list[tuple[str, str]]:
+        raise StoreUnavailable("gone")
+
+    monkeypatch.setattr(watched.store.alerts, "open_episodes", away)
+    watched.watchdog.check()
+    assert not watched.watchdog.health.is_up
+
+
+def test_a_collector_sends_its_heartbeat(tmp_path: Path) -> None:
+    with (
+        listening_webhook() as monitor,
+        running(
+            tmp_path / "collector.db", heartbeat_url=monitor.url, webhook_allow=["127.0.0.0/8"]
+        ),
+    ):
+        eventually(lambda: len(monitor.accepted) > 0)
+    assert monitor.accepted[0].content == {"status": "up"}
+
+
+@pytest.mark.parametrize("url", ["http://example.org/ping", "https://169.254.169.254/", "x"])
+def test_a_heartbeat_at_a_forbidden_address_is_refused(url: str) -> None:
+    with pytest.raises(ConfigError, match="heartbeat_url = "):
+        CollectorSettings(heartbeat_url=url)
