@@ -48,6 +48,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/alerters"): Need.READ,
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
+    ("POST", "/api/v1/backtests"): Need.READ,  # it changes nothing
     ("GET", "/api/v1/comparators"): Need.READ,
     ("GET", "/api/v1/episodes"): Need.READ,
     ("GET", "/api/v1/watch"): Need.READ,

@@ -60,6 +60,7 @@ NEEDS = {
     "old-writer": {Need.READ, Need.WRITE},
 }
 UNNAMED = ("/api/v1/comparators", "/api/v1/entities", "/api/v1/storage")  # without an entity
+BACKTESTS = "/api/v1/backtests"
 NARROW = ("shipper", "reader", "writer")
 
 
@@ -168,11 +169,13 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["summary"] = "input.amount"
     if method == "DELETE":
         parameters["name"] = "nobody's"
+    bodies = {"/api/v1/alerters": {**ALERTER, "entity": entity}, BACKTESTS: {"entity": entity}}
+    body = bodies.get(path) if method in {"PUT", "POST"} else None
     return served.http.request(
         method,
         path.replace("{path:path}", "nowhere.js"),
-        params=parameters if path.startswith("/api/") and method != "PUT" else None,
-        json={**ALERTER, "entity": entity} if method == "PUT" else None,
+        params=parameters if path.startswith("/api/") and body is None else None,
+        json=body,
         headers={"authorization": f"Bearer {token(name)}"} if name else {},
     )
 

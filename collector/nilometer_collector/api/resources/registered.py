@@ -3,6 +3,7 @@
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
     alerters,
+    backtests,
     comparators,
     entities,
     episodes,
@@ -24,6 +25,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *newest.OPERATIONS,
     *references.OPERATIONS,
     *alerters.OPERATIONS,
+    *backtests.OPERATIONS,
     *comparators.OPERATIONS,
     *episodes.OPERATIONS,
     *watch.OPERATIONS,

@@ -37,6 +37,13 @@ export interface Alive {
   alive: boolean;
 }
 
+/** What alerters would have done, those with the most messages first. */
+export interface Backtest {
+  start: number;
+  end: number;
+  alerters: Replay[];
+}
+
 /** One category with its share of the rows that are not missing. */
 export interface Category {
   value: string;
@@ -172,6 +179,25 @@ export interface Feature {
   top: Category[]; // at most 20
 }
 
+/** An episode that the alerter would have opened. */
+export interface Firing {
+  summary: string;
+  labels: Record<string, string>;
+  since: number; // start of the first breach, or estimated start of the drift
+  opened: number;
+  closed: number | null; // null if it is open at the end of the tested time
+  worst: number; // value that is furthest beyond the threshold
+  severity: string;
+  evidence: string;
+  incidents: string[]; // names of the marked incidents that it meets
+}
+
+/** A marked incident that an episode meets. */
+export interface Found {
+  name: string;
+  delay: number; // seconds from its start to the opening; 0 if an episode was open before
+}
+
 /** Counts below the first edge, between the edges, and from the last edge on. */
 export interface HistogramCounts {
   edges: number[];
@@ -290,6 +316,25 @@ export interface References {
   references: Reference[];
 }
 
+/** What one alerter would have done. */
+export interface Replay {
+  entity: string;
+  alerter: string;
+  kind: string;
+  days: number; // tested days that have data
+  window_seconds: number; // length of the judged windows; 0 if none was judged
+  judged: number; // windows, over all summaries and label sets
+  not_judged: number;
+  episodes: number;
+  messages: number; // notifications: one for each opening, one for each closing
+  episodes_a_month: number; // in 30 days
+  messages_a_month: number;
+  open_seconds: number; // time in which an episode is open
+  score: Score | null; // null if no incident is marked for the entity
+  notes: string[];
+  firings: Firing[]; // oldest first, at most 200
+}
+
 /** The merged samples of one summary and window that match the filter. */
 export interface Sample {
   window_start: number;
@@ -310,6 +355,14 @@ export interface Samples {
   summary: string;
   samples: Sample[];
   reference: Reference | null;
+}
+
+/** The episodes against the marked incidents. */
+export interface Score {
+  found: Found[];
+  missed: string[];
+  outside: string[]; // incidents outside of the time that has data
+  false_alarms: number; // episodes that meet no incident
 }
 
 /** Probabilities of one output in one window. */
