@@ -106,7 +106,7 @@ def test_a_collector_that_is_away_is_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "command", ["agent", "collector", "config", "demo", "profile", "alerters", "backtest"]
+    "command", ["agent", "collector", "config", "demo", "profile", "alerters", "backtest", "canary"]
 )
 def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:
     finished = subprocess.run(
@@ -149,6 +149,7 @@ def test_a_wrong_agent_setting_stops_the_start_with_one_line(tmp_path: Path) -> 
         ("yaml", ["alerters"], "collector"),
         ("httpx", ["demo"], "demo"),
         ("httpx", ["backtest"], "collector"),
+        ("httpx", ["canary", "--entity", "e"], "collector"),
     ],
 )
 def test_a_command_whose_extra_is_missing_says_which(

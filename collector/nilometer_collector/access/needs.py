@@ -49,6 +49,8 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
     ("POST", "/api/v1/backtests"): Need.READ,  # it changes nothing
+    ("GET", "/api/v1/canary"): Need.READ,
+    ("POST", "/api/v1/canary"): Need.READ,  # it changes nothing
     ("GET", "/api/v1/comparators"): Need.READ,
     ("GET", "/api/v1/episodes"): Need.READ,
     ("GET", "/api/v1/watch"): Need.READ,

@@ -14,6 +14,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.staticfiles import StaticFiles
 
 from nilometer.values.clock import Clock
+from nilometer_collector.access.needs import http_methods
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.authentication import Authentication
@@ -45,8 +46,11 @@ class Pages:
         self._files = StaticFiles(directory=static, html=True)
 
     async def __call__(self, request: Request) -> Response:
-        """Respond with the requested file, or with 404."""
+        """Respond with the requested file, or with 404; with 405 on a path that only takes others."""
         path = request.path_params["path"]
+        methods = http_methods(f"/{path}")
+        if methods and "GET" not in methods:
+            raise HTTPException(405, headers={"Allow": ", ".join(methods)})
         response = await self._files.get_response(path or ".", request.scope)
         kept = path.startswith("assets/")
         response.headers["cache-control"] = (

@@ -22,6 +22,7 @@ EXIT_WRONG_USE = 2
 EXTRAS = {
     "alerters": "collector",
     "backtest": "collector",
+    "canary": "collector",
     "config": "agent",
     "doctor": "agent",
     "profile": "batch",

@@ -50,6 +50,8 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),
         ("/api/v1/backtests", "post"),
+        ("/api/v1/canary", "get"),
+        ("/api/v1/canary", "post"),
         ("/api/v1/comparators", "get"),
         ("/api/v1/episodes", "get"),
         ("/api/v1/watch", "get"),

@@ -4,6 +4,7 @@ from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
     alerters,
     backtests,
+    canary,
     comparators,
     entities,
     episodes,
@@ -26,6 +27,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *references.OPERATIONS,
     *alerters.OPERATIONS,
     *backtests.OPERATIONS,
+    *canary.OPERATIONS,
     *comparators.OPERATIONS,
     *episodes.OPERATIONS,
     *watch.OPERATIONS,

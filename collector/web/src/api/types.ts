@@ -44,6 +44,39 @@ export interface Backtest {
   alerters: Replay[];
 }
 
+/** The verdict on one summary. */
+export interface CanarySummary {
+  summary: string;
+  verdict: "fail" | "hold" | "pass";
+  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
+  sentence: string; // the reason in words
+  counts: boolean; // false if neither side has enough rows, so that the verdict does not depend on it
+  component: string; // what differs, or is least certain; empty if no window was judged
+  effect: number | null; // candidate minus stable
+  noise: number | null; // standard deviation of the effect
+  tolerance: number | null; // difference that is none
+  unit: string; // of effect, noise and tolerance
+  windows: number; // judged windows
+  window_seconds: number;
+  candidate_rows: number;
+  stable_rows: number;
+  noise_learned: boolean; // whether a baseline says how noisy the stable side is
+}
+
+/** The verdict on a candidate. */
+export interface Canary {
+  entity: string;
+  verdict: "fail" | "hold" | "pass";
+  value: number; // 1 for pass, 0 for hold, -1 for fail
+  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
+  sentence: string; // the reason in words
+  start: number; // start of the compared time: the candidate's first window
+  end: number; // end of the newest complete window
+  candidate: string[]; // label sets, as key=value,key=value
+  stable: string[];
+  summaries: CanarySummary[]; // failures first
+}
+
 /** One category with its share of the rows that are not missing. */
 export interface Category {
   value: string;
@@ -587,6 +620,20 @@ export interface Reads {
       entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
     };
     answer: Alerters;
+  };
+  /** Compare a candidate with the stable side: pass, hold or fail. */
+  "/api/v1/canary": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      candidate?: readonly string[] | undefined; // Label of the candidate as key:value, such as version:2.
+      candidate_entity?: string | undefined; // Entity of the candidate, if it is not that of the stable side.
+      newest?: string | undefined; // Key of a label. Without a candidate, it is the value of this label that was first seen last; by default that of version.
+      stable?: readonly string[] | undefined; // Label of the stable side as key:value; by default everything but the candidate.
+      summary?: string | undefined; // Pattern over summaries to compare, such as input.*; by default all.
+      start?: number | undefined; // Unix seconds. Nothing before it is compared.
+      windows?: number | undefined; // Fewest windows before a pass; by default 4.
+    };
+    answer: Canary;
   };
   /** List the comparators that alerters and queries may name. */
   "/api/v1/comparators": {
