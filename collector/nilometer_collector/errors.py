@@ -21,24 +21,22 @@ class Refused(NilometerError):
 
 
 class Conflict(NilometerError):
-    """A change contradicts what is stored, such as a newer version. The same change will fail again.
+    """A change contradicts what is stored, such as a newer version or a closed episode.
+
+    The same change will fail again.
 
     Args:
         reason: Sentence that names the contradiction.
-        field: Field of the change that contradicts it.
+        field: Field of the change that contradicts it; empty for the change as a whole.
     """
 
-    def __init__(self, reason: str, field: str) -> None:
+    def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(reason)
         self.field = field
 
 
 class Unknown(NilometerError):
     """The store has nothing with the requested name."""
-
-
-class Conflict(NilometerError):
-    """The request does not fit the present state, such as a change of a closed episode."""
 
 
 class TooMuch(NilometerError):

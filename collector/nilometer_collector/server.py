@@ -178,6 +178,7 @@ class Collector:
             public_url=self.settings.public_url,
             principals=self.settings.principals,
             secure=bool(self.settings.http_certificate),
+            watch_rules=self.settings.watch,
         )
         server = HttpServer(
             app,

@@ -105,7 +105,9 @@ def test_a_collector_that_is_away_is_exit_code_1(
     assert "Connection refused" in error
 
 
-@pytest.mark.parametrize("command", ["agent", "collector", "config", "demo", "profile", "alerters"])
+@pytest.mark.parametrize(
+    "command", ["agent", "collector", "config", "demo", "profile", "alerters", "backtest", "canary"]
+)
 def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:
     finished = subprocess.run(
         [sys.executable, "-m", "nilometer", command, "--help"],
@@ -146,6 +148,8 @@ def test_a_wrong_agent_setting_stops_the_start_with_one_line(tmp_path: Path) -> 
         ("grpc", ["doctor"], "agent"),
         ("yaml", ["alerters"], "collector"),
         ("httpx", ["demo"], "demo"),
+        ("httpx", ["backtest"], "collector"),
+        ("httpx", ["canary", "--entity", "e"], "collector"),
     ],
 )
 def test_a_command_whose_extra_is_missing_says_which(

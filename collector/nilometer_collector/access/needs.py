@@ -51,6 +51,9 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/alerters"): Need.READ,
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
+    ("POST", "/api/v1/backtests"): Need.READ,  # it changes nothing
+    ("GET", "/api/v1/canary"): Need.READ,
+    ("POST", "/api/v1/canary"): Need.READ,  # it changes nothing
     ("GET", "/api/v1/comparators"): Need.READ,
     ("GET", "/api/v1/episodes"): Need.READ,
     ("POST", "/api/v1/episodes/acknowledge"): Need.WRITE,

@@ -16,6 +16,7 @@ from starlette.types import Scope
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.principals import Principal
+from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.authentication import Authentication
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
@@ -75,6 +76,7 @@ def make_app(
     public_url: str = "",
     principals: Sequence[Principal] = (),
     secure: bool = False,
+    watch_rules: tuple[WatchRule, ...] = (),
     static: Path = STATIC,
 ) -> Starlette:
     """Make the application that serves the API and the pages.
@@ -88,23 +90,19 @@ def make_app(
         public_url: Public URL of the pages; requests for its host are accepted.
         principals: Principals that may use the API and the pages.
         secure: Whether the server uses TLS.
+        watch_rules: Settings of the default alerter.
         static: Directory of the built pages.
     """
-    context = Context(store=store, query=query, clock=clock, counters=counters, wake=wake)
-    described = msgspec.json.encode(document(OPERATIONS))
-
-    async def openapi(request: Request) -> Response:
-        QueryParameters(request, ())
-        return Response(described, media_type="application/json")
-
-    routes: list[BaseRoute] = [*_routes(OPERATIONS, context), Route("/openapi.json", openapi)]
-    if (static / "index.html").is_file():
-        # A route, because a mount would respond to every method of every path itself.
-        routes.append(PagesRoute("/{path:path}", Pages(static).__call__))
-    else:
-        routes.append(Route("/", _no_pages))
+    context = Context(
+        store=store,
+        query=query,
+        clock=clock,
+        counters=counters,
+        wake=wake,
+        watch_rules=watch_rules,
+    )
     app = Starlette(
-        routes=routes,
+        routes=[*_routes(OPERATIONS, context), *_documents(static)],
         middleware=[
             Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
             Middleware(
@@ -125,8 +123,21 @@ def make_app(
     return app
 
 
-async def _no_pages(_: Request) -> Response:
-    return Response(NO_PAGES, media_type="text/plain")
+def _documents(static: Path) -> list[BaseRoute]:
+    """Make the routes of the OpenAPI document and of the pages, if they are built."""
+    described = msgspec.json.encode(document(OPERATIONS))
+
+    async def openapi(request: Request) -> Response:
+        QueryParameters(request, ())
+        return Response(described, media_type="application/json")
+
+    async def no_pages(_: Request) -> Response:
+        return Response(NO_PAGES, media_type="text/plain")
+
+    if (static / "index.html").is_file():
+        # A route, because a mount would respond to every method of every path itself.
+        return [Route("/openapi.json", openapi), PagesRoute("/{path:path}", Pages(static).__call__)]
+    return [Route("/openapi.json", openapi), Route("/", no_pages)]
 
 
 def _routes(operations: Iterable[Operation], context: Context) -> list[Route]:

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
+from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.caching import UNCACHED, cached
 from nilometer_collector.api.forms import AS_JSON, Form, chosen
@@ -25,6 +26,7 @@ from nilometer_collector.store import Store
 
 THREADS = 8  # threads that read the store concurrently
 PROBE_THREADS = 1  # a separate thread, so that slow requests do not delay probes
+SLOW_THREADS = 1  # a separate thread for requests that read months of samples, one after another
 
 T = TypeVar("T")
 
@@ -39,6 +41,7 @@ class Context:
         clock: Clock for wall time.
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
+        watch_rules: Settings of the default alerter.
     """
 
     store: Store
@@ -46,12 +49,18 @@ class Context:
     clock: Clock
     counters: Counters
     wake: Callable[[], None]
+    watch_rules: tuple[WatchRule, ...] = ()
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))
+    slow: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SLOW_THREADS))
 
     async def ask(self, question: Callable[[], T]) -> T:
         """Run a blocking *question* on one of `THREADS` threads and return its result."""
         return await to_thread.run_sync(question, limiter=self.limiter)
+
+    async def ask_slowly(self, question: Callable[[], T]) -> T:
+        """Run a *question* that may take minutes, after those that were asked before."""
+        return await to_thread.run_sync(question, limiter=self.slow)
 
     async def probe(self, question: Callable[[], T]) -> T:
         """Run a blocking *question* on a thread that only probes use."""

@@ -1,1 +1,1 @@
-"""The commands `nilometer collector` and `nilometer alerters`."""
+"""The commands of the collector."""

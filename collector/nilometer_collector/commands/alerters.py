@@ -5,21 +5,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nilometer.commands.credentials import (
-    add_credential_options,
-    credentials_of,
-    require_private_url,
-    tls_context,
-)
-from nilometer.settings.credentials import Credentials
-from nilometer.values.errors import ConfigError, NilometerError
+from nilometer.commands.credentials import add_credential_options
+from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from nilometer.alert import Alerter
+    from nilometer_collector.commands.collector_client import CollectorClient
 
 DEFAULT_URL = "http://127.0.0.1:7500"
-TIMEOUT_SECONDS = 10.0
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -58,6 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     from nilometer import kinds
     from nilometer_collector.alerting.prometheus_rules import rules
+    from nilometer_collector.commands.collector_client import CollectorClient
 
     if arguments.window_seconds < 1:
         raise ConfigError(f"--window-seconds = {arguments.window_seconds}: must be at least 1")
@@ -65,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.config:
         written = _of_file(arguments.config)
     else:
-        written = _of_collector(arguments.collector, credentials_of(arguments))
+        written = _of_collector(CollectorClient.of(arguments))
     chosen = [one for one in written if arguments.entity in {None, one.entity}]
     if arguments.entity and not chosen:
         entities = sorted({one.entity for one in written})
@@ -89,32 +84,11 @@ def _of_file(file: Path) -> "list[Alerter]":
     return [alerter_of(definition) for definition in settings.alerters]
 
 
-def _of_collector(url: str, credentials: Credentials) -> "list[Alerter]":
-    import httpx
-    import msgspec
-
+def _of_collector(client: "CollectorClient") -> "list[Alerter]":
     from nilometer_collector.alerting.definitions import alerter_of
     from nilometer_collector.api.resources.alerters import Alerters
 
-    require_private_url(url, credentials)
-    try:
-        token = credentials.bearer()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"token_file cannot be read: {error}") from error
-    try:
-        answer = httpx.get(
-            url.rstrip("/") + "/api/v1/alerters",
-            headers={"authorization": f"Bearer {token}"} if token else {},
-            timeout=TIMEOUT_SECONDS,
-            trust_env=False,
-            verify=tls_context(credentials),
-        )
-        answer.raise_for_status()
-        found = msgspec.json.decode(answer.content, type=Alerters)
-    except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError) as error:
-        raise NilometerError(
-            f"cannot read alerters from {url}: {error}: check that a collector runs there"
-        ) from error
+    found = client.call("GET", "/api/v1/alerters", Alerters)
     for unread in found.unread or ():
         print(
             f"nilometer alerters: alerter {unread.name!r} of {unread.entity} is left out: "

@@ -20,7 +20,7 @@ from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import EpisodeStep, NormalRecord, Store, WatchRecord, WatchStep
+from nilometer_collector.store import EpisodeStep, NormalRecord, WatchRecord, WatchStep
 from nilometer_collector.watch.fitting import Fitter, judge_of
 from nilometer_collector.watch.memory import (
     BASE_NS,
@@ -38,6 +38,7 @@ from nilometer_collector.watch.notes import Notes
 from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
 from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled
 from nilometer_collector.watch.reporting import report_of
+from nilometer_collector.watch.sources import WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
@@ -59,7 +60,12 @@ class EntityWatch:
     """
 
     def __init__(
-        self, entity: str, rule: WatchRule, store: Store, edges: ReferenceEdges, fitter: Fitter
+        self,
+        entity: str,
+        rule: WatchRule,
+        store: WatchedStore,
+        edges: ReferenceEdges,
+        fitter: Fitter,
     ) -> None:
         self._entity = entity
         self._rule = rule

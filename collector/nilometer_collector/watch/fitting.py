@@ -26,7 +26,7 @@ from nilometer.wire.references import with_digest
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import SeriesRecord, Store
+from nilometer_collector.store import SeriesRecord
 from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.columns import (
     columns_of,
@@ -44,6 +44,7 @@ from nilometer_collector.watch.memory import (
 )
 from nilometer_collector.watch.packing import packed_window, unpacked_window
 from nilometer_collector.watch.reading import Reader, is_pooled
+from nilometer_collector.watch.sources import WatchedStore
 
 MOST_SEGMENTS = 20  # label sets of one summary that are judged on their own
 WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
@@ -76,7 +77,7 @@ class Fitter:
         edges: Edges of references.
     """
 
-    def __init__(self, store: Store, edges: ReferenceEdges) -> None:
+    def __init__(self, store: WatchedStore, edges: ReferenceEdges) -> None:
         self._store = store
         self._edges = edges
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from nilometer.alert.calibrated.effects import CONFIDENCE, Effect, Unit
+from nilometer.alert.calibrated.effects import Effect, Unit
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.alerting.decisions import Decision, normal_sentence
@@ -39,11 +39,10 @@ def drift_sentence(
     since = f"since {time_text(onset_ns)}"
     if effect is None:
         return f"{what} is {_SIDES[direction]} normal {since}"
-    noise = (effect.value - effect.bound) / CONFIDENCE
     unit = effect.unit
     return (
         f"{what} is {amount(effect.value, unit)} {_SIDES[direction]} normal {since}: at least "
-        f"{amount(effect.bound, unit)}, noise {amount(noise, unit)}, tolerance "
+        f"{amount(effect.bound, unit)}, noise {amount(effect.noise, unit)}, tolerance "
         f"{amount(tolerance, unit)}, {effect.windows} windows with {effect.rows:.0f} rows"
     )
 

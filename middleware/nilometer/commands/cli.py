@@ -21,6 +21,8 @@ EXIT_WRONG_USE = 2
 # The extra that a command needs, if the extra's name is not that of the command.
 EXTRAS = {
     "alerters": "collector",
+    "backtest": "collector",
+    "canary": "collector",
     "config": "agent",
     "doctor": "agent",
     "profile": "batch",

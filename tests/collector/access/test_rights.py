@@ -60,6 +60,7 @@ NEEDS = {
     "old-writer": {Need.READ, Need.WRITE},
 }
 UNNAMED = ("/api/v1/comparators", "/api/v1/entities", "/api/v1/storage")  # without an entity
+BACKTESTS = "/api/v1/backtests"
 NARROW = ("shipper", "reader", "writer")
 
 
@@ -170,10 +171,13 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):
         parameters["name"] = "nobody's"
-    body: dict[str, Any] | None = None
-    if method == "PUT":
-        body = {"owner": name} if path.endswith("entity") else {**ALERTER, "entity": entity}
-    in_body = method == "PUT" and path.endswith("alerters")
+    bodies: dict[tuple[str, str], dict[str, Any]] = {
+        ("PUT", "/api/v1/entity"): {"owner": name},
+        ("PUT", "/api/v1/alerters"): {**ALERTER, "entity": entity},
+        ("POST", BACKTESTS): {"entity": entity},
+    }
+    body = bodies.get((method, path))
+    in_body = body is not None and not path.endswith("entity")
     return served.http.request(
         method,
         path.replace("{path:path}", "nowhere.js"),

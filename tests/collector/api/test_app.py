@@ -61,6 +61,12 @@ def test_a_method_that_is_not_allowed_is_405_and_names_those_that_are(
         assert set(answer.headers["allow"].split(", ")) == allowed
 
 
+def test_a_path_without_get_is_no_page(filled: Running) -> None:
+    answer = filled.http.get("/api/v1/backtests")
+    is_problem(answer, 405)
+    assert answer.headers["allow"] == "POST"
+
+
 @pytest.mark.parametrize("path", ["/", "/api/v1/entities", "/nothing", "/openapi.json", "/healthz"])
 def test_every_answer_carries_the_headers_that_protect_a_browser(
     served: Running, path: str

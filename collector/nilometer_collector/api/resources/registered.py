@@ -3,6 +3,8 @@
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
     alerters,
+    backtests,
+    canary,
     comparators,
     decisions,
     entities,
@@ -27,6 +29,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *newest.OPERATIONS,
     *references.OPERATIONS,
     *alerters.OPERATIONS,
+    *backtests.OPERATIONS,
+    *canary.OPERATIONS,
     *comparators.OPERATIONS,
     *episodes.OPERATIONS,
     *decisions.OPERATIONS,

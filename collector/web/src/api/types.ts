@@ -37,6 +37,46 @@ export interface Alive {
   alive: boolean;
 }
 
+/** What alerters would have done, those with the most messages first. */
+export interface Backtest {
+  start: number;
+  end: number;
+  alerters: Replay[];
+}
+
+/** The verdict on one summary. */
+export interface CanarySummary {
+  summary: string;
+  verdict: "fail" | "hold" | "pass";
+  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
+  sentence: string; // the reason in words
+  counts: boolean; // false if neither side has enough rows, so that the verdict does not depend on it
+  component: string; // what differs, or is least certain; empty if no window was judged
+  effect: number | null; // candidate minus stable
+  noise: number | null; // standard deviation of the effect
+  tolerance: number | null; // difference that is none
+  unit: string; // of effect, noise and tolerance
+  windows: number; // judged windows
+  window_seconds: number;
+  candidate_rows: number;
+  stable_rows: number;
+  noise_learned: boolean; // whether a baseline says how noisy the stable side is
+}
+
+/** The verdict on a candidate. */
+export interface Canary {
+  entity: string;
+  verdict: "fail" | "hold" | "pass";
+  value: number; // 1 for pass, 0 for hold, -1 for fail
+  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
+  sentence: string; // the reason in words
+  start: number; // start of the compared time: the candidate's first window
+  end: number; // end of the newest complete window
+  candidate: string[]; // label sets, as key=value,key=value
+  stable: string[];
+  summaries: CanarySummary[]; // failures first
+}
+
 /** One category with its share of the rows that are not missing. */
 export interface Category {
   value: string;
@@ -214,6 +254,25 @@ export interface Feature {
   top: Category[]; // at most 20
 }
 
+/** An episode that the alerter would have opened. */
+export interface Firing {
+  summary: string;
+  labels: Record<string, string>;
+  since: number; // start of the first breach, or estimated start of the drift
+  opened: number;
+  closed: number | null; // null if it is open at the end of the tested time
+  worst: number; // value that is furthest beyond the threshold
+  severity: string;
+  evidence: string;
+  incidents: string[]; // names of the marked incidents that it meets
+}
+
+/** A marked incident that an episode meets. */
+export interface Found {
+  name: string;
+  delay: number; // seconds from its start to the opening; 0 if an episode was open before
+}
+
 /** Counts below the first edge, between the edges, and from the last edge on. */
 export interface HistogramCounts {
   edges: number[];
@@ -355,6 +414,25 @@ export interface References {
   references: Reference[];
 }
 
+/** What one alerter would have done. */
+export interface Replay {
+  entity: string;
+  alerter: string;
+  kind: string;
+  days: number; // tested days that have data
+  window_seconds: number; // length of the judged windows; 0 if none was judged
+  judged: number; // windows, over all summaries and label sets
+  not_judged: number;
+  episodes: number;
+  messages: number; // notifications: one for each opening, one for each closing
+  episodes_a_month: number; // in 30 days
+  messages_a_month: number;
+  open_seconds: number; // time in which an episode is open
+  score: Score | null; // null if no incident is marked for the entity
+  notes: string[];
+  firings: Firing[]; // oldest first, at most 200
+}
+
 /** The merged samples of one summary and window that match the filter. */
 export interface Sample {
   window_start: number;
@@ -375,6 +453,14 @@ export interface Samples {
   summary: string;
   samples: Sample[];
   reference: Reference | null;
+}
+
+/** The episodes against the marked incidents. */
+export interface Score {
+  found: Found[];
+  missed: string[];
+  outside: string[]; // incidents outside of the time that has data
+  false_alarms: number; // episodes that meet no incident
 }
 
 /** Probabilities of one output in one window. */
@@ -608,6 +694,20 @@ export interface Reads {
       entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
     };
     answer: Alerters;
+  };
+  /** Compare a candidate with the stable side: pass, hold or fail. */
+  "/api/v1/canary": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      candidate?: readonly string[] | undefined; // Label of the candidate as key:value, such as version:2.
+      candidate_entity?: string | undefined; // Entity of the candidate, if it is not that of the stable side.
+      newest?: string | undefined; // Key of a label. Without a candidate, it is the value of this label that was first seen last; by default that of version.
+      stable?: readonly string[] | undefined; // Label of the stable side as key:value; by default everything but the candidate.
+      summary?: string | undefined; // Pattern over summaries to compare, such as input.*; by default all.
+      start?: number | undefined; // Unix seconds. Nothing before it is compared.
+      windows?: number | undefined; // Fewest windows before a pass; by default 4.
+    };
+    answer: Canary;
   };
   /** List the comparators that alerters and queries may name. */
   "/api/v1/comparators": {

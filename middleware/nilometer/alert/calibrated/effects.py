@@ -63,6 +63,11 @@ class Effect:
         return Severity.WARNING if self.bound >= warning else Severity.INFO
 
     @property
+    def noise(self) -> float:
+        """Standard deviation of the value."""
+        return (self.value - self.bound) / CONFIDENCE
+
+    @property
     def size(self) -> float:
         """The lower bound divided by that of a warning, to compare effects of different units."""
         warning, _ = _SEVERE[self.unit]

@@ -1,0 +1,237 @@
+"""Backtests: what alerters would have done over the stored history. They store nothing."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from nilometer.alert import Alerter
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.api.body import read_json
+from nilometer_collector.api.fields import seconds
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.parameters import LAST_SECONDS
+from nilometer_collector.api.problems import ApiError
+from nilometer_collector.backtest.backtest import Backtests
+from nilometer_collector.backtest.records import Firing, Incident, Question, Replay, scored
+from nilometer_collector.errors import Unknown
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+
+MOST_ALERTERS = 100  # alerters that one backtest tests
+MOST_INCIDENTS = 1000
+MOST_FIRINGS = 200  # episodes of one alerter in an answer; all are counted
+MOST_SECONDS = 400 * 86_400
+MONTH_SECONDS = 30 * 86_400
+
+_Moment = Annotated[float, Meta(ge=0, le=LAST_SECONDS)]
+_Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
+
+
+class IncidentDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A time in which something was wrong."""
+
+    start: _Moment
+    end: _Moment  # after the start
+    name: _Name
+    entity: _Name | None = None  # of all entities, if it is left out
+
+
+class BacktestDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to test. Without `alerters` and `watch`, all alerters that there are now are tested."""
+
+    alerters: Annotated[list[AlerterDefinition], Meta(max_length=MOST_ALERTERS)] | UnsetType = UNSET
+    watch: Annotated[list[WatchRule], Meta(max_length=MOST_ALERTERS)] | UnsetType = (
+        UNSET  # settings of the default alerter, to test it, too
+    )
+    entity: _Name | None = None  # of all entities, if it is left out
+    end: _Moment | None = None  # end of the tested time; now, if it is left out
+    seconds: Annotated[float, Meta(ge=300, le=MOST_SECONDS)] = MONTH_SECONDS  # its length
+    incidents: Annotated[list[IncidentDefinition], Meta(max_length=MOST_INCIDENTS)] = []
+
+
+class FiringView(msgspec.Struct, frozen=True, kw_only=True):
+    """An episode that the alerter would have opened."""
+
+    summary: str
+    labels: dict[str, str]
+    since: float  # start of the first breach, or estimated start of the drift
+    opened: float
+    closed: float | None  # null if it is open at the end of the tested time
+    worst: float  # value that is furthest beyond the threshold
+    severity: str
+    evidence: str
+    incidents: list[str]  # names of the marked incidents that it meets
+
+
+class FoundView(msgspec.Struct, frozen=True, kw_only=True):
+    """A marked incident that an episode meets."""
+
+    name: str
+    delay: float  # seconds from its start to the opening; 0 if an episode was open before
+
+
+class ScoreView(msgspec.Struct, frozen=True, kw_only=True):
+    """The episodes against the marked incidents."""
+
+    found: list[FoundView]
+    missed: list[str]
+    outside: list[str]  # incidents outside of the time that has data
+    false_alarms: int  # episodes that meet no incident
+
+
+class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
+    """What one alerter would have done."""
+
+    entity: str
+    alerter: str
+    kind: str
+    days: float  # tested days that have data
+    window_seconds: float  # length of the judged windows; 0 if none was judged
+    judged: int  # windows, over all summaries and label sets
+    not_judged: int
+    episodes: int
+    messages: int  # notifications: one for each opening, one for each closing
+    episodes_a_month: float  # in 30 days
+    messages_a_month: float
+    open_seconds: float  # time in which an episode is open
+    score: ScoreView | None  # null if no incident is marked for the entity
+    notes: list[str]
+    firings: list[FiringView]  # oldest first, at most 200
+
+
+class BacktestView(msgspec.Struct, frozen=True, kw_only=True):
+    """What alerters would have done, those with the most messages first."""
+
+    start: float
+    end: float
+    alerters: list[ReplayView]
+
+
+async def run_backtest(call: Call) -> BacktestView:
+    """Replay alerters over the stored history.
+
+    Raises:
+        Forbidden: If the caller may not read an entity that the body names.
+        Unknown: If the entity does not exist.
+        TooMuch: If too many samples would be read.
+        ApiError: 422 if an incident ends before it starts.
+    """
+    asked = await read_json(call.request, BacktestDefinition)
+    given = [] if asked.alerters is UNSET else [alerter_of(one) for one in asked.alerters]
+    for rule in () if asked.watch is UNSET else asked.watch:
+        _ = rule.zone  # raises for an unknown time zone
+    named = {one.entity for one in given} | ({asked.entity} if asked.entity else set())
+    call.access.require(sorted(named))
+    incidents = [_incident(at, one) for at, one in enumerate(asked.incidents)]
+    context = call.context
+
+    def run() -> BacktestView:
+        question = _question(call, asked, given, incidents)
+        found = Backtests(context.store).run(question)
+        return BacktestView(
+            start=seconds(question.start_ns),
+            end=seconds(question.end_ns),
+            alerters=[_replay_view(one, incidents) for one in found],
+        )
+
+    return await context.ask_slowly(run)
+
+
+def _question(
+    call: Call, asked: BacktestDefinition, given: list[Alerter], incidents: list[Incident]
+) -> Question:
+    store, may = call.context.store, call.access.may
+    every = asked.alerters is UNSET and asked.watch is UNSET
+    known = {one.entity for one in store.samples.totals()}
+    if asked.entity is not None:
+        if asked.entity not in known | store.alerts.entities():
+            raise Unknown(f"entity {asked.entity!r} does not exist")
+        entities = [asked.entity]
+    else:
+        all_known = every or asked.watch is not UNSET
+        entities = sorted({one.entity for one in given} | (known if all_known else set()))
+        entities = [one for one in entities if may(one)]
+    chosen = store.alerts.alerters(asked.entity) if every else given
+    rules = call.context.watch_rules if every else None
+    if asked.watch is not UNSET:
+        rules = tuple(asked.watch)
+    end_ns = call.context.clock.now_ns() if asked.end is None else _nanoseconds(asked.end)
+    return Question(
+        start_ns=max(end_ns - _nanoseconds(asked.seconds), 0),
+        end_ns=end_ns,
+        entities=entities,
+        alerters=[one for one in chosen if one.entity in entities],
+        rules=rules,
+        incidents=incidents,
+    )
+
+
+def _incident(at: int, one: IncidentDefinition) -> Incident:
+    if one.end <= one.start:
+        raise ApiError(422, f"incidents[{at}].end: must be after its start", f"incidents[{at}].end")
+    start_ns, end_ns = _nanoseconds(one.start), _nanoseconds(one.end)
+    return Incident(start_ns=start_ns, end_ns=end_ns, name=one.name, entity=one.entity)
+
+
+def _nanoseconds(at: float) -> int:
+    return round(at * 1000) * (NANOSECONDS // 1000)
+
+
+def _replay_view(replay: Replay, incidents: list[Incident]) -> ReplayView:
+    score = scored(replay, incidents)
+    own = [one for one in incidents if one.concerns(replay.entity)]
+    view = None
+    if score is not None:
+        view = ScoreView(
+            found=[FoundView(name=one.name, delay=seconds(delay)) for one, delay in score.found],
+            missed=[one.name for one in score.missed],
+            outside=[one.name for one in score.outside],
+            false_alarms=score.false_alarms,
+        )
+    return ReplayView(
+        entity=replay.entity,
+        alerter=replay.alerter,
+        kind=replay.kind,
+        days=replay.days,
+        window_seconds=seconds(replay.window_ns),
+        judged=replay.judged,
+        not_judged=replay.not_judged,
+        episodes=len(replay.firings),
+        messages=replay.messages,
+        episodes_a_month=replay.a_month(len(replay.firings)),
+        messages_a_month=replay.a_month(replay.messages),
+        open_seconds=seconds(replay.open_ns),
+        score=view,
+        notes=list(replay.notes),
+        firings=[_firing_view(one, own) for one in replay.firings[:MOST_FIRINGS]],
+    )
+
+
+def _firing_view(firing: Firing, incidents: list[Incident]) -> FiringView:
+    return FiringView(
+        summary=firing.summary,
+        labels=firing.labels.as_dict(),
+        since=seconds(firing.since_ns),
+        opened=seconds(firing.opened_ns),
+        closed=None if firing.closed_ns is None else seconds(firing.closed_ns),
+        worst=firing.worst,
+        severity=firing.severity,
+        evidence=firing.evidence,
+        incidents=[one.name for one in incidents if firing.meets(one)],
+    )
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/backtests",
+        name="runBacktest",
+        about="Replay alerters over the stored history; nothing is stored.",
+        handler=run_backtest,
+        answer=BacktestView,
+        body=BacktestDefinition,
+        errors=(400, 404, 413, 415, 422),
+    ),
+)

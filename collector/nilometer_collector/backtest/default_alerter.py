@@ -1,0 +1,126 @@
+"""Replays the default alerter: it learns and judges as live, on stored windows, and stores nothing.
+
+It begins to learn before the tested time, as far as the history goes, so its baselines know nothing of
+the future. Its bins are those that agents count on now.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
+from nilometer_collector.alerting.episodes import Closed, Opened
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.backtest.overlay import Overlay
+from nilometer_collector.backtest.records import DAY_NS, Firing, Replay
+from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.store import EpisodeStep, Store, WatchRecord
+from nilometer_collector.watch.entity import EntityWatch
+from nilometer_collector.watch.fitting import Fitter
+from nilometer_collector.watch.memory import BASE_NS, LEARNED_DAYS, Book, Memory, Watched
+from nilometer_collector.watch.packing import packed, unpacked
+
+ACTIVE_DAYS = 8  # days of traffic after which the default alerter is ACTIVE, if it knows a weekend
+
+
+def begun_for(start_ns: int, first_ns: int) -> int:
+    """Return the time at which a replay for a test from *start_ns* on begins to learn.
+
+    Args:
+        start_ns: Start of the tested time.
+        first_ns: Start of the stored history.
+    """
+    begun_ns = max(start_ns - LEARNED_DAYS * DAY_NS, first_ns)
+    return -(-begun_ns // BASE_NS) * BASE_NS
+
+
+def replayed(
+    entity: str,
+    rule: WatchRule,
+    store: Store,
+    edges: ReferenceEdges,
+    begun_ns: int,
+    span: tuple[int, int],
+) -> Replay:
+    """Return what the default alerter would have done.
+
+    Args:
+        entity: Name of the entity.
+        rule: Settings of the default alerter for it.
+        store: Store to read.
+        edges: Edges of the references.
+        begun_ns: Time at which it begins to learn, as `begun_for` returns it.
+        span: Start and end of the tested time that has data.
+    """
+    start_ns, end_ns = span
+    overlay = Overlay(store, begun_ns, _first_record(store, entity, begun_ns))
+    windows = 0
+    if rule.watch and begun_ns < end_ns:
+        watch = EntityWatch(entity, rule, overlay, edges, Fitter(overlay, edges))
+        watch.advance(end_ns, end_ns, 0)
+        windows = (end_ns - max(start_ns, begun_ns)) // BASE_NS
+    firings = [one for one in _firings(overlay.watching.steps) if one.opened_ns > start_ns]
+    return Replay(
+        entity=entity,
+        alerter=DEFAULT_ALERTER,
+        kind=Calibrated.kind,
+        start_ns=start_ns,
+        end_ns=end_ns,
+        window_ns=BASE_NS,
+        judged=windows,
+        not_judged=0,
+        firings=firings,
+        notes=_notes(rule, begun_ns, span),
+    )
+
+
+def _first_record(store: Store, entity: str, begun_ns: int) -> WatchRecord | None:
+    """Return a state before the first window that counts on today's columns and knows no baseline."""
+    now = store.watching.load(entity)
+    if now is None or not now.baselines:
+        return None
+    book = unpacked(now.baselines, Book)
+    watched = tuple(
+        Watched(key=one.key, slot=one.slot, counted=one.counted) for one in book.watched
+    )
+    memory = Memory(begun_ns=begun_ns, end_ns=begun_ns, data_ns=begun_ns, fitted_ns=begun_ns)
+    return WatchRecord(
+        revision=1, state=packed(memory), baselines=packed(replace(book, watched=watched))
+    )
+
+
+def _firings(steps: Sequence[EpisodeStep]) -> list[Firing]:
+    """Return the episodes of *steps*, oldest first."""
+    found: dict[int, Firing] = {}
+    for step in steps:
+        known = found.get(step.number)
+        match step.change:
+            case Opened(since_ns=since_ns, turn=turn):
+                found[step.number] = Firing(
+                    summary=step.summary,
+                    labels=step.labels,
+                    since_ns=since_ns,
+                    opened_ns=turn.at_ns,
+                    closed_ns=None,
+                    worst=step.value,
+                    severity=turn.alerter.severity.value,
+                    evidence=turn.evidence,
+                )
+            case Closed(closed_ns=closed_ns) if known is not None:
+                found[step.number] = replace(known, closed_ns=closed_ns)
+            case None if known is not None:
+                worst = max(known.worst, step.value)
+                found[step.number] = replace(known, summary=step.summary, worst=worst)
+    return sorted(found.values(), key=lambda one: one.opened_ns)
+
+
+def _notes(rule: WatchRule, begun_ns: int, span: tuple[int, int]) -> list[str]:
+    if not rule.watch:
+        return ["a setting switches it off for this entity"]
+    days = max(span[0] - begun_ns, 0) / DAY_NS
+    if days >= ACTIVE_DAYS:
+        return []
+    why = (
+        f"the history begins {days:.1f} days before the tested time: until it has {ACTIVE_DAYS} days, "
+        "it judges nothing (one day) or with wide tolerances"
+    )
+    return [why]

@@ -1,0 +1,150 @@
+"""A store for a replay of the default alerter: it reads the real one, and keeps changes in memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from nilometer.profile import Reference
+from nilometer.profile.reference import LEARNED
+from nilometer_collector.store import (
+    EntityTotals,
+    EpisodeStep,
+    HeardRecord,
+    Level,
+    ReferenceRecord,
+    References,
+    SampleRecord,
+    Samples,
+    SeriesRecord,
+    Store,
+    WatchRecord,
+    WatchStep,
+)
+
+
+class Overlay:
+    """The parts of a store that the default alerter uses.
+
+    Args:
+        store: Real store, which is only read.
+        begun_ns: Start of the history that the replay knows.
+        record: State to begin with; None without one.
+    """
+
+    def __init__(self, store: Store, begun_ns: int, record: WatchRecord | None) -> None:
+        self.samples = _History(store.samples, begun_ns)
+        self.references = _References(store.references)
+        self.watching = _Watching(record)
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """Samples since a time. Roll-ups hold the counts of base windows, and are faster to read."""
+
+    stored: Samples
+    begun_ns: int
+
+    def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
+        return [
+            replace(one, first_start_ns=max(one.first_start_ns, self.begun_ns))
+            for one in self.stored.series(entity, summary)
+            if one.last_end_ns > self.begun_ns
+        ]
+
+    def totals(self) -> list[EntityTotals]:
+        return self.stored.totals()
+
+    def windows(
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
+    ) -> list[tuple[int, int, int]]:
+        start_ns = max(start_ns, self.begun_ns)
+        return self.stored.windows(series, start_ns, end_ns, limit, _rolled_up(level))
+
+    def read(
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        limit: int,
+        level: Level = Level.SHIPPED,
+    ) -> list[SampleRecord]:
+        start_ns = max(start_ns, self.begun_ns)
+        return self.stored.read(series, start_ns, end_ns, limit, _rolled_up(level))
+
+
+def _rolled_up(level: Level) -> Level:
+    return Level.FIVE_MINUTES if level is Level.SHIPPED else level
+
+
+class _References:
+    """References of users, and the bins that the replay learns."""
+
+    def __init__(self, stored: References) -> None:
+        self._stored = stored
+        self._learned: dict[str, Reference] = {}
+
+    @property
+    def generation(self) -> int:
+        return self._stored.generation
+
+    def put(self, reference: Reference, now_ns: int) -> None:
+        del now_ns
+        self._learned[reference.entity] = reference
+
+    def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
+        return self._stored.records(entity, current=current)
+
+    def read(self, record: ReferenceRecord) -> Reference | None:
+        learned = self._learned.get(record.entity) if record.name == LEARNED else None
+        return learned or self._stored.read(record)
+
+
+@dataclass
+class _Watching:
+    """State and kept windows in memory, and the changes of episodes in order."""
+
+    record: WatchRecord | None
+    steps: list[EpisodeStep] = field(default_factory=list)
+    _kept: dict[int, bytes] = field(default_factory=dict)
+
+    def entities(self) -> list[str]:
+        return []
+
+    def heard(self, entity: str) -> list[HeardRecord]:
+        del entity
+        return []
+
+    def hold(self, entity: str) -> bool:
+        del entity
+        return True
+
+    def load(self, entity: str) -> WatchRecord | None:
+        del entity
+        return self.record
+
+    def windows(self, entity: str, start_ns: int, end_ns: int) -> list[tuple[int, bytes]]:
+        del entity
+        return [(end, self._kept[end]) for end in sorted(self._kept) if start_ns < end <= end_ns]
+
+    def save(self, entity: str, step: WatchStep, now_ns: int) -> int:
+        del entity, now_ns
+        if step.forget is not None:
+            first, last = step.forget
+            self._kept = {end: row for end, row in self._kept.items() if not first < end <= last}
+        self._kept.update(step.windows)
+        self.steps += step.episodes
+        return sum(one.change is not None for one in step.episodes)
+
+    def report(self, entity: str, report: bytes) -> None:
+        """A replay has no readers."""
+
+    def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:
+        del entity
+        return []
+
+    def open_parts(self) -> set[tuple[str, str]]:
+        return set()

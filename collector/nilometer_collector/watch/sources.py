@@ -1,0 +1,25 @@
+"""The parts of a store that the default alerter of an entity reads and changes."""
+
+from typing import Protocol
+
+from nilometer_collector.store import References, Samples
+from nilometer_collector.store.watching import Watching
+
+
+class WatchedStore(Protocol):
+    """Samples and references to learn from, and the place of the state. A `Store` is one."""
+
+    @property
+    def samples(self) -> Samples:
+        """Series and samples."""
+        ...
+
+    @property
+    def references(self) -> References:
+        """Versions of references."""
+        ...
+
+    @property
+    def watching(self) -> Watching:
+        """State of the default alerter."""
+        ...

@@ -1,0 +1,54 @@
+"""A replay of the default alerter finds what the live one found, and stores nothing."""
+
+import pytest
+from support.watched_traffic import DAY, Traffic, normal
+
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.backtest.backtest import Backtests
+from nilometer_collector.backtest.records import DAY_NS, Question, Replay
+from nilometer_collector.store import Store
+from nilometer_collector.testing import ENTITY
+
+
+def replay_of(traffic: Traffic, rule: WatchRule, days: float = 1.0) -> Replay:
+    end_ns = traffic.window().start_ns
+    question = Question(
+        start_ns=end_ns - round(days * DAY_NS),
+        end_ns=end_ns,
+        entities=[ENTITY],
+        alerters=[],
+        rules=(rule,),
+        incidents=[],
+    )
+    (found,) = Backtests(traffic.store).run(question)
+    return found
+
+
+def test_the_same_episodes_as_live(store: Store) -> None:
+    traffic = Traffic(store, columns={"input.amount": normal()})
+    traffic.run(DAY + 6, every=36)
+    traffic.columns["input.amount"] = normal(2.0)
+    traffic.run(6)
+    traffic.columns["input.amount"] = normal()
+    traffic.run(30, every=6)
+    (live,) = store.alerts.episodes()
+    before = store.watching.load(ENTITY)
+    found = replay_of(traffic, WatchRule())
+    (firing,) = found.firings
+    assert (firing.since_ns, firing.opened_ns, firing.closed_ns) == (
+        live.since_ns,
+        live.opened_ns,
+        live.closed_ns,
+    )
+    assert firing.worst == pytest.approx(live.worst, rel=1e-6)
+    assert firing.evidence == live.evidence
+    assert found.messages == 2
+    assert found.notes[0].startswith("the history begins 0.1 days before the tested time")
+    assert store.watching.load(ENTITY) == before
+    assert len(store.alerts.episodes()) == 1
+
+    wide = replay_of(traffic, WatchRule(tolerances={"*": 5.0}))
+    assert wide.firings == []
+    assert replay_of(traffic, WatchRule(watch=False)).notes == [
+        "a setting switches it off for this entity"
+    ]

@@ -1,0 +1,165 @@
+"""A candidate is compared with the stable side from its first window on, over stored windows."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+from support.watched_traffic import MONDAY_NS, Traffic, normal
+
+from nilometer.alert.calibrated.two_samples import Outcome
+from nilometer.values.labels import LabelFilter
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.canary.canary import Canaries
+from nilometer_collector.canary.records import Question, Reason, Verdict
+from nilometer_collector.errors import TooMuch, Unknown
+from nilometer_collector.store import Store
+from nilometer_collector.testing import ENTITY
+from nilometer_collector.watch.memory import BASE_NS
+
+ROWS = 400
+EARLIER = 3  # windows of the stable side before the first of the candidate
+
+
+def traffic(store: Store, labels: Mapping[str, str], agent: str, mean: float = 0.0) -> Traffic:
+    columns = {"input.amount": normal(mean, ROWS), "input.age": normal(5.0, ROWS)}
+    return Traffic(store, labels=labels, agents=(agent,), columns=columns)
+
+
+def both(store: Store, windows: int, mean: float = 0.0) -> Traffic:
+    """Send windows of version 1, and later ones of version 2, whose amounts have this *mean*."""
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    stable.send_all(EARLIER)
+    candidate = traffic(store, {"version": "2"}, "pod-2", mean)
+    candidate.number = EARLIER
+    for _ in range(windows):
+        stable.send()
+        candidate.send()
+    return candidate
+
+
+def verdict(traffic: Traffic, rule: WatchRule | None = None, **asked: object) -> Verdict:
+    question = Question(entity=ENTITY, **asked)  # type: ignore[arg-type]
+    return Canaries(traffic.store, traffic.clock).verdict(question, rule or WatchRule())
+
+
+def test_a_different_candidate_fails_within_four_windows(store: Store) -> None:
+    found = verdict(both(store, 5, 0.5))
+    assert (found.outcome, found.reason) == (Outcome.FAIL, Reason.DIFFERENT)
+    first, second = found.summaries
+    assert (first.summary, first.outcome) == ("input.amount", Outcome.FAIL)
+    assert first.difference is not None
+    assert (first.difference.component, first.difference.direction) == ("position", 1)
+    assert first.difference.windows <= 4
+    assert found.sentence == first.sentence
+    assert first.sentence.startswith("the position of input.amount is 0.")
+    assert "above stable, noise" in first.sentence
+    assert second.outcome is not Outcome.FAIL
+
+
+def test_it_begins_with_the_candidates_first_window(store: Store) -> None:
+    candidate = both(store, 5)
+    found = verdict(candidate)
+    assert found.start_ns == MONDAY_NS + EARLIER * BASE_NS
+    assert found.end_ns == candidate.window(-1).start_ns  # the last one may still get data
+    assert (found.candidate, found.stable) == (["version=2"], ["version=1"])
+    later = verdict(candidate, start_ns=found.start_ns + 2 * BASE_NS)
+    assert later.start_ns == found.start_ns + 2 * BASE_NS
+
+
+def test_an_equal_candidate_passes(store: Store) -> None:
+    candidate = both(store, 24)
+    found = verdict(candidate)
+    assert (found.outcome, found.reason) == (Outcome.PASS, Reason.ALIKE)
+    assert found.sentence == "all 2 summaries are like those of the stable side"
+    assert verdict(candidate, least_windows=100).outcome is Outcome.HOLD
+
+
+def test_the_sides_may_be_named(store: Store) -> None:
+    candidate = both(store, 5, 0.5)
+    one, two = (LabelFilter.of([("version", name)]) for name in "12")
+    swapped = verdict(candidate, candidate=one, stable=two)
+    assert swapped.outcome is Outcome.FAIL
+    assert swapped.summaries[0].difference is not None
+    assert swapped.summaries[0].difference.direction == -1
+    assert "below stable" in swapped.sentence
+    assert verdict(candidate, summary="input.age").summaries[0].summary == "input.age"
+
+
+def test_a_wide_tolerance_of_the_settings_applies(store: Store) -> None:
+    candidate = both(store, 5, 0.5)
+    rule = WatchRule(tolerances={"*": 2.0})
+    assert verdict(candidate, rule).outcome is not Outcome.FAIL
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({}, Reason.NO_CANDIDATE_DATA),
+        ({"candidate": LabelFilter.of([("version", "2")])}, Reason.NO_CANDIDATE_DATA),
+        ({"candidate": LabelFilter.of([("version", "1")])}, Reason.NO_STABLE_DATA),
+    ],
+)
+def test_a_side_without_data_holds(store: Store, asked: dict[str, object], reason: Reason) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    stable.send_all(3)
+    found = verdict(stable, **asked)
+    assert (found.outcome, found.reason, found.summaries) == (Outcome.HOLD, reason, ())
+
+
+def test_a_first_window_that_is_not_complete_holds(store: Store) -> None:
+    found = verdict(both(store, 1))
+    assert (found.outcome, found.reason) == (Outcome.HOLD, Reason.NO_WINDOW_YET)
+
+
+def test_a_summary_that_the_candidate_lacks_holds(store: Store) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    del candidate.columns["input.age"]
+    for _ in range(24):
+        stable.send()
+        candidate.send()
+    found = verdict(candidate)
+    assert (found.outcome, found.reason) == (Outcome.HOLD, Reason.NO_CANDIDATE_DATA)
+    assert found.sentence == "the candidate has sent nothing of input.age"
+
+
+def test_few_rows_are_joined_to_longer_windows_or_hold(store: Store) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    candidate.columns = {"input.amount": normal(0.0, 12), "input.age": normal(5.0, 12)}
+    for _ in range(3):
+        stable.send()
+        candidate.send()
+    first = verdict(candidate)
+    assert (first.outcome, first.reason) == (Outcome.HOLD, Reason.TOO_FEW)
+    for _ in range(9):
+        stable.send()
+        candidate.send()
+    later = verdict(candidate)
+    assert later.reason is Reason.UNDECIDED
+    assert {one.window_ns for one in later.summaries} == {3 * BASE_NS}
+
+
+def test_failed_requests_are_compared(store: Store) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    rng = np.random.default_rng(1)
+    for _ in range(6):
+        stable.send()
+        stable.send_service(rng.gamma(2.0, 0.1, ROWS), failed=2)
+        candidate.send()
+        candidate.send_service(rng.gamma(2.0, 0.1, ROWS), failed=80)
+    found = verdict(candidate)
+    assert (found.outcome, found.summaries[0].summary) == (Outcome.FAIL, "service")
+    assert found.sentence.startswith("the failed of service is ")
+
+
+def test_unknown_entities_and_too_much_are_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = both(store, 3)
+    with pytest.raises(Unknown, match="entity 'nobody' has no data"):
+        verdict(candidate, candidate_entity="nobody")
+    monkeypatch.setattr("nilometer_collector.canary.canary.MOST_SAMPLES", 1)
+    with pytest.raises(TooMuch, match="the limit is 1"):
+        verdict(candidate)
