@@ -12,9 +12,13 @@ from nilometer.sketch import TDigest
 from nilometer.wire import numbers as wire_numbers
 from nilometer.wire.numbers import numbers_from_bytes
 from nilometer.wire.samples import merged_sample_from_bytes, sample_to_bytes
+from nilometer.wire.scan import Messages
 from nilometer.wire.sketches import digests
+from nilometer.wire.sketches.digests import digests_from_scan
+from nilometer.wire.sketches.tdigest import digest_from_wire, digests_to_wire
 from nilometer_collector.testing import feature_sample, minute, service_sample
 
+add = digests.MeanCounts.add
 RNG = np.random.default_rng(4)
 
 
@@ -60,6 +64,26 @@ def test_the_order_of_samples_does_not_change_a_bit(
     first = {(one.moments[0], bits(one.digests.at(0))) for one in found}
     assert len(first) == 1
     assert found[0].digests.counts.tolist() == [2400, 300, 2100]
+
+
+@pytest.mark.parametrize("ties", [0, 40])
+def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
+    ties: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (digests, wire_numbers):
+        monkeypatch.setattr(module, "MOST_TOGETHER", 16)
+    streams = [[64.0] * ties + RNG.lognormal(size=900).tolist() for _ in range(400)]
+    messages = digests_to_wire([TDigest.of(stream) for stream in streams])
+    scanned = Messages([message.SerializeToString() for message in messages])
+    added = []
+    monkeypatch.setattr(
+        digests.MeanCounts, "add", lambda self, part: added.append(part) or add(self, part)
+    )
+    found = digests_from_scan(scanned, scanned.whole, np.array([400]))
+    assert len(added) == 25
+    assert found is not None
+    expected = TDigest.merge_all([digest_from_wire(message) for message in messages])
+    assert bits(found.at(0)) == bits(expected)
 
 
 def test_large_groups_keep_the_bound_of_the_rank_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,14 +38,10 @@ def joined(means: Floats, weights: Floats, atoms: Bools, compression: float) -> 
     order of the centroids gives the same bits.
     """
     order = np.argsort(means)
-    return joined_in_order(means[order], weights[order], atoms[order], compression)
-
-
-def joined_in_order(means: Floats, weights: Floats, atoms: Bools, compression: float) -> Centroids:
-    """Return what `joined` returns for centroids with ascending means."""
+    means, weights, atoms = means[order], weights[order], atoms[order]
     # Equal means are joined first. An atom may then fill whole cells, and is mixed with its
     # neighbours only if it is smaller than a cell.
-    starts = _run_starts(means)
+    starts = run_starts(means)
     after = np.cumsum(weights)
     if starts.size < means.size:
         # Differences of cumulative sums are exact for whole weights, and faster than `reduceat`.
@@ -55,28 +51,28 @@ def joined_in_order(means: Floats, weights: Floats, atoms: Bools, compression: f
         weights = np.diff(after, prepend=0.0)
         atoms = np.diff(np.cumsum(atoms)[last], prepend=0) == sizes
         means = means[starts]
-    return _celled(means, weights, atoms, after, compression)
+    return celled(means, weights, atoms, after, compression)
 
 
 def centroids_of(ordered: Floats, compression: float) -> Centroids:
     """Return the centroids of ascending observations, shape (n,)."""
-    starts = _run_starts(ordered)
+    starts = run_starts(ordered)
     if starts.size < ordered.size:
         weights = _sizes(starts, ordered.size).astype(np.float64)
         after = starts + weights  # cumulative weights, five times as fast as `cumsum`
         atoms = np.ones(starts.size, np.bool_)
-        return _celled(ordered[starts], weights, atoms, after, compression)
+        return celled(ordered[starts], weights, atoms, after, compression)
     # Without equal values, the cells depend only on the number of observations.
     starts, weights, alone = _plain_cells(ordered.size, compression)
     with np.errstate(over="ignore"):
         means = np.add.reduceat(ordered, starts) / weights
     if not np.isfinite(means).all():  # values near 1e308
         ones = np.ones(ordered.size)
-        return _celled(ordered, ones, ones.astype(np.bool_), np.cumsum(ones), compression)
+        return celled(ordered, ones, ones.astype(np.bool_), np.cumsum(ones), compression)
     return np.clip(means, ordered[0], ordered[-1]), weights, alone
 
 
-def _celled(
+def celled(
     means: Floats, weights: Floats, atoms: Bools, after: Floats, compression: float
 ) -> Centroids:
     """Return ascending, different points, joined by the cells of the scale function.
@@ -217,7 +213,7 @@ def _sizes(starts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
     return sizes
 
 
-def _run_starts(values: Floats) -> NDArray[np.intp]:
+def run_starts(values: Floats) -> NDArray[np.intp]:
     """Return the indices at which runs of equal neighbours begin, shape (runs,)."""
     changed = np.empty(values.size, dtype=np.bool_)
     changed[0] = True

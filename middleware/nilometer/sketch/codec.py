@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_SIGN = np.uint64(1 << 63)
+SIGN = np.uint64(1 << 63)  # `ordered_bits` of 0
 _WORD = 8  # bytes
 _KEPT = np.array([0x7F7F7F7F7F7F7F7F & (256**length - 1) for length in range(9)], np.uint64)
 _DRAWN = [
@@ -22,8 +22,8 @@ EXACT_UP_TO = 40  # fewest means that are rounded; fewer are written exactly
 def ordered_bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
     """Return ascending integers for ascending finite *values*, shape (n,), with all 64 bits."""
     bits = (values + 0.0).view(np.uint64)
-    magnitude = bits & ~_SIGN
-    return np.where(bits & _SIGN, _SIGN - magnitude, _SIGN + magnitude)
+    magnitude = bits & ~SIGN
+    return np.where(bits & SIGN, SIGN - magnitude, SIGN + magnitude)
 
 
 def dropped_bits(ordered: NDArray[np.uint64]) -> int:
@@ -60,7 +60,7 @@ def from_rounded_bits(
     ordered = bits << np.asarray(dropped, dtype=np.uint64)
     # Integers below the middle are negative numbers: the smaller the integer, the larger the magnitude.
     with np.errstate(over="ignore"):
-        return np.where(ordered >= _SIGN, ordered - _SIGN, np.uint64(0) - ordered).view(np.float64)
+        return np.where(ordered >= SIGN, ordered - SIGN, np.uint64(0) - ordered).view(np.float64)
 
 
 def between(positions: NDArray[np.intp], total: int) -> NDArray[np.int64]:
@@ -101,30 +101,60 @@ def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray
     packed = b"".join([*packs, bytes(_WORD)])
     size = len(packed) - _WORD
     raw = np.frombuffer(packed, dtype=np.uint8)
-    ends = np.flatnonzero(raw[:size] < 0x80) + 1
-    borders = np.cumsum(np.fromiter(map(len, packs), np.intp, len(packs)))
-    # A pack must end with a value: its last byte must be the last byte of a value.
-    if (raw[borders[borders > 0] - 1] >= 0x80).any():
-        raise ValueError("varints are cut short")
-    sizes = np.diff(np.searchsorted(ends, borders, "right"), prepend=0)
-    if not size:
-        return np.empty(0, dtype=np.uint64), sizes
-    if ends.size == size:
+    is_last = raw[:size] < 0x80
+    sizes = np.fromiter(map(len, packs), np.intp, len(packs))
+    if is_last.all():
         return raw[:size].astype(np.uint64), sizes
-    starts = np.empty_like(ends)
-    starts[0], starts[1:] = 0, ends[:-1]
-    lengths = ends - starts
+    borders = np.cumsum(sizes)
+    lasts = np.flatnonzero(is_last)
+    # A pack must end with a value: its last byte must be the last byte of a value.
+    if not is_last[borders[borders > 0] - 1].all():
+        raise ValueError("varints are cut short")
+    sizes = np.diff(np.searchsorted(lasts, borders), prepend=0)
+    # Almost all values have one or two bytes, so both forms are computed at every byte.
+    is_inner = ~is_last
+    wide = raw[:size].astype(np.uint16)
+    pairs = wide[1:] << 7
+    pairs |= wide[:-1] & 0x7F
+    wide[1:] = np.where(is_inner[:-1], pairs, wide[1:])
+    values = wide.take(lasts).astype(np.uint64)
+    is_long = is_inner[:-2] & is_inner[1:-1] & is_last[2:]
+    longer = np.searchsorted(lasts, np.flatnonzero(is_long) + 2)
+    if longer.size:
+        values[longer] = _long_values(packed, lasts, longer)
+    return values, sizes
+
+
+def _long_values(
+    packed: bytes, lasts: NDArray[np.intp], chosen: NDArray[np.intp]
+) -> NDArray[np.uint64]:
+    """Return some of the LEB128 numbers in *packed*, which `_WORD` further bytes follow.
+
+    Args:
+        packed: Numbers in a row.
+        lasts: Offset of the last byte of each number, shape (n,).
+        chosen: Indices of the wanted numbers, shape (k,), k >= 1.
+
+    Raises:
+        ValueError: If a wanted number is longer than ten bytes.
+    """
+    starts = np.where(chosen > 0, lasts[chosen - 1] + 1, 0)
+    lengths = lasts[chosen] + 1 - starts
     longest = int(lengths.max())
     if longest > 10:
         raise ValueError("a varint is longer than ten bytes")
-    if longest > _WORD:
-        position = np.arange(size) - np.repeat(starts, lengths)
-        parts = (raw[:size] & 0x7F).astype(np.uint64) << (position * 7).astype(np.uint64)
-        return np.asarray(np.add.reduceat(parts, starts)), sizes
+    words = np.ndarray((len(packed) - _WORD + 1,), "<u8", packed, 0, (1,))
     # Read eight bytes from the start of each value, and mask the bytes after the value.
-    words = np.ndarray((size,), "<u8", packed, 0, (1,)).take(starts)
-    words &= _KEPT.take(lengths)
-    return from_varint_words(words, longest), sizes
+    found = from_varint_words(
+        words[starts] & _KEPT[np.minimum(lengths, _WORD)], min(longest, _WORD)
+    )
+    if longest > _WORD:
+        last = np.frombuffer(packed, dtype=np.uint8)[lasts[chosen]].astype(np.uint64)
+        for length, shift in ((9, 56), (10, 63)):
+            found |= np.where(lengths == length, last << np.uint64(shift), np.uint64(0))
+        ninth = words[starts + 1] >> np.uint64(56) & np.uint64(0x7F)
+        found |= np.where(lengths == 10, ninth << np.uint64(56), np.uint64(0))
+    return found
 
 
 def from_varint_words(words: NDArray[np.uint64], longest: int) -> NDArray[np.uint64]:

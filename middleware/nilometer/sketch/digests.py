@@ -12,14 +12,15 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.sketch.centroids import Centroids, Floats, joined_in_order
-from nilometer.sketch.codec import from_rounded_bits, ordered_bits
+from nilometer.sketch.centroids import Centroids, Floats, celled, run_starts
+from nilometer.sketch.codec import SIGN, from_rounded_bits, ordered_bits
 from nilometer.sketch.tdigest import TDigest
 
 Integers = NDArray[np.uint64]
 
-_ONE = np.uint64(1)
-_LARGEST = np.uint64((1 << 64) - 1)
+MOST_NUMBERS = 1 << 21  # different means that are counted, in 32 MB
+
+_NONE, _ONE = np.uint64(0), np.uint64(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Digests:
         for start, end, single in zip(starts.tolist(), ends.tolist(), alone.tolist(), strict=True):
             part, weighed = self.bits[start:end], self.flags[start:end]
             if not single and part.size:
-                means, weights, atoms = self._joined(part, weighed)
+                means, weights, atoms = _joined(part, weighed, self.compression)
                 part, weighed = ordered_bits(means), _flags(weights, atoms)
             bits.append(part)
             flags.append(weighed)
@@ -90,7 +91,7 @@ class Digests:
         """Return one digest of all, as `TDigest.merge_all` does."""
         if not self.bits.size:
             return TDigest(self.compression)
-        means, weights, atoms = self._joined(self.bits, self.flags)
+        means, weights, atoms = _joined(self.bits, self.flags, self.compression)
         return TDigest.from_centroids(
             means,
             weights,
@@ -114,12 +115,6 @@ class Digests:
             maximum=float(self.high[index]),
             compression=self.compression,
         )
-
-    def _joined(self, bits: Integers, flags: Integers) -> Centroids:
-        bits, flags = _in_order(bits, flags)
-        weights = (flags >> _ONE).astype(np.float64)
-        atoms = (flags & _ONE).astype(np.bool_)
-        return joined_in_order(from_rounded_bits(bits, 0), weights, atoms, self.compression)
 
     @property
     def counts(self) -> NDArray[np.int64]:
@@ -182,29 +177,136 @@ class Digests:
         return np.asarray(np.clip(value, low, high))
 
 
+class MeanCounts:
+    """Counts the observations of many digests by mean, so that their centroids need no sort.
+
+    The means of stored digests are rounded, so those of thousands of digests are some ten thousand
+    different numbers. The result is that of a sort, bit for bit, in every order of the digests.
+
+    Args:
+        low: `ordered_bits` of the smallest mean.
+        high: `ordered_bits` of the largest mean.
+        spared: Number of low bits that are 0 in almost all means.
+    """
+
+    def __init__(self, low: int, high: int, spared: int) -> None:
+        self._spared = np.uint64(spared)
+        self._first = np.uint64(low >> spared)
+        # Atoms and other centroids are counted apart.
+        self._sums = np.zeros(2 * _numbers(low, high, spared))
+        self._apart: list[tuple[Integers, Integers]] = []
+
+    @staticmethod
+    def fit(low: int, high: int, spared: int, centroids: int) -> bool:
+        """Return whether so many *centroids* are counted faster than sorted."""
+        return _numbers(low, high, spared) <= min(4 * centroids, MOST_NUMBERS)
+
+    def add(self, digests: Digests) -> None:
+        """Count the centroids of *digests*."""
+        bits, flags = digests.bits, digests.flags
+        places = bits >> self._spared
+        places -= self._first
+        places <<= _ONE
+        places |= flags & _ONE
+        weights = (flags >> _ONE).astype(np.float64)
+        apart = np.flatnonzero((bits & ((_ONE << self._spared) - _ONE)) != _NONE)
+        if apart.size:
+            self._apart.append((bits[apart], flags[apart]))
+            weights[apart] = 0.0
+        np.add.at(self._sums, places.view(np.int64), weights)
+
+    def digest(self, low: float, high: float, compression: float) -> Digests:
+        """Return one digest of all, whose minimum is *low* and whose maximum is *high*."""
+        mixed, atoms = self._sums[::2], self._sums[1::2]
+        total = mixed + atoms
+        held = np.flatnonzero(total != 0.0)
+        bits = (held.astype(np.uint64) + self._first) << self._spared
+        flags = _flags(total[held], mixed[held] == 0.0)
+        every = [(bits, flags), *self._apart]
+        means, weights, alone = _joined(
+            np.concatenate([one for one, _ in every]),
+            np.concatenate([one for _, one in every]),
+            compression,
+        )
+        return Digests(
+            ordered_bits(means),
+            _flags(weights, alone),
+            np.array([means.size]),
+            np.array([low]),
+            np.array([high]),
+            compression,
+        )
+
+
+def _numbers(low: int, high: int, spared: int) -> int:
+    """Return how many different means there may be from *low* to *high*."""
+    return (high >> spared) - (low >> spared) + 1
+
+
+def _joined(bits: Integers, flags: Integers, compression: float) -> Centroids:
+    """Return the centroids *bits* and *flags*, in any order, as `centroids.joined` does."""
+    bits, flags = _in_order(bits, flags)
+    starts = run_starts(bits)
+    weights, is_atom = flags >> _ONE, flags & _ONE
+    passed, atoms = np.cumsum(weights), np.cumsum(is_atom)
+    last = np.append(starts[1:], bits.size) - 1
+    after = passed[last]
+    sizes = np.diff(last, prepend=-1)
+    return celled(
+        _means(bits[starts]),
+        np.diff(after, prepend=_NONE).astype(np.float64),
+        np.diff(atoms[last], prepend=_NONE) == sizes.astype(np.uint64),
+        after.astype(np.float64),
+        compression,
+    )
+
+
 def _flags(weights: Floats, atoms: NDArray[np.bool_]) -> Integers:
     return np.asarray((weights.astype(np.uint64) << _ONE) | atoms)
+
+
+def _means(bits: Integers) -> Floats:
+    """Return the values of ascending *bits*, shape (n,)."""
+    middle = int(bits.searchsorted(SIGN))
+    raw = np.empty_like(bits)
+    np.subtract(_NONE, bits[:middle], out=raw[:middle])
+    np.subtract(bits[middle:], SIGN, out=raw[middle:])
+    return raw.view(np.float64)
 
 
 def _in_order(bits: Integers, flags: Integers) -> tuple[Integers, Integers]:
     """Return centroids, each of shape (m,), by ascending mean; equal means in any order."""
     digits = np.uint64((1 << int(flags.max()).bit_length()) - 1)
-    loose = np.flatnonzero(bits & digits)  # means with digits where the weight would be
-    if loose.size * 8 > bits.size:
-        order = np.argsort(bits)
-        return bits[order], flags[order]
-    keys = bits | flags
-    keys[loose] = _LARGEST  # at the end, where they are cut off
-    keys.sort()
-    keys = keys[: keys.size - loose.size]
-    kept, weighed = keys & ~digits, keys & digits
-    if not loose.size:
-        return kept, weighed
-    rest = loose[np.argsort(bits[loose])]
-    places = np.searchsorted(kept, bits[rest]) + np.arange(rest.size)
-    others = np.ones(bits.size, dtype=np.bool_)
-    others[places] = False
-    ordered, heavy = np.empty_like(bits), np.empty_like(flags)
-    ordered[places], heavy[places] = bits[rest], flags[rest]
-    ordered[others], heavy[others] = kept, weighed
-    return ordered, heavy
+    exact = np.flatnonzero((bits & digits) != _NONE)  # means with digits where the weight would be
+    if exact.size * 8 <= bits.size:
+        keys = bits & ~digits
+        keys |= flags
+        some, means = keys[exact], bits[exact]
+        keys.sort()
+        ordered, heavy = keys & ~digits, keys & digits
+        if not exact.size or _restored(ordered, keys, some, means):
+            return ordered, heavy
+    order = np.argsort(bits)
+    return bits[order], flags[order]
+
+
+def _restored(ordered: Integers, keys: Integers, some: Integers, means: Integers) -> bool:
+    """Write exact *means* to the places of *some* keys; return whether all means still ascend.
+
+    They do not if means differ by less than a weight. That is rare.
+
+    Args:
+        ordered: Means without low digits, by ascending key, shape (m,).
+        keys: Ascending keys.
+        some: Keys whose means have low digits, shape (k,), k >= 1.
+        means: Their means.
+    """
+    order = np.lexsort((means, some))
+    some, means = some[order], means[order]
+    # Of equal keys, the exact means are the largest, so they come last.
+    after = np.searchsorted(some, some, "right") - np.arange(some.size)
+    places = np.searchsorted(keys, some, "right") - after
+    ordered[places] = means
+    below, above = np.maximum(places - 1, 0), np.minimum(places + 1, ordered.size - 1)
+    ascends = (ordered[below] <= means) & (means <= ordered[above])
+    return bool(ascends.all())

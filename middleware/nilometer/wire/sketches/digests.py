@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.sketch.codec import MAX_DROPPED_BITS, OLD_DROPPED_BITS, from_varints_of, ordered_bits
-from nilometer.sketch.digests import Digests
+from nilometer.sketch.digests import Digests, MeanCounts
 from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
@@ -17,6 +17,7 @@ from nilometer.wire.sketches.tdigest import HIGHEST, LOWEST, MAX_COMPRESSION, di
 Floats = NDArray[np.float64]
 Integers = NDArray[np.uint64]
 
+MOST_APART = 1 / 8  # share of centroids with more digits than those that are counted
 MOST_TOGETHER = 512  # digests whose centroids fit the processor's cache
 _COMPRESSION, _COUNT, _MIN, _MAX, _MEANS, _WEIGHTS, _DROPPED = range(1, 8)  # numbers of the fields
 _FIELDS = {
@@ -142,21 +143,53 @@ def _merged(columns: _Columns, rows: NDArray[np.intp], groups: NDArray[np.intp])
     found = []
     start = 0
     for group, end in enumerate(ends.tolist()):
-        parts = []
-        for first in range(start, end, MOST_TOGETHER):
-            part = _decoded(columns.part(first, min(first + MOST_TOGETHER, end)))
-            if part is None:
+        if end > start:
+            merged = _together(columns.part(start, end))
+            if merged is None:
                 return None
-            parts.append(part.merged(np.array([part.sizes.size])))
-        start = end
-        merged = Digests.row_of(parts)
-        if merged is not None:
-            merged = merged.merged(np.array([merged.sizes.size]))
             found.append((group, merged))
+        start = end
     if len({one.compression for _, one in found}) > 1:
         return None
     filled = np.array([group for group, _ in found], dtype=np.intp)
     return _spread(Digests.row_of([one for _, one in found]), filled, groups.size)
+
+
+def _together(columns: _Columns) -> Digests | None:
+    """Return one digest of all *columns*, decoded part by part; None if any is invalid."""
+    counts = _mean_counts(columns)
+    parts = []
+    for first in range(0, columns.counts.size, MOST_TOGETHER):
+        part = _decoded(columns.part(first, first + MOST_TOGETHER))
+        if part is None or part.compression != columns.compressions[0]:
+            return None
+        if counts is None:
+            parts.append(part.merged(np.array([part.sizes.size])))
+        else:
+            counts.add(part)
+    if counts is not None:
+        low, high = float(columns.low.min()), float(columns.high.max())
+        return counts.digest(low, high, float(columns.compressions[0]))
+    merged = Digests.row_of(parts)
+    return None if merged is None else merged.merged(np.array([merged.sizes.size]))
+
+
+def _mean_counts(columns: _Columns) -> MeanCounts | None:
+    """Return counts for the means in *columns*; None if it is faster to sort them."""
+    low, high = columns.low.min(), columns.high.max()
+    if not -np.inf < low <= high < np.inf:
+        return None
+    first, last = ordered_bits(np.array([low, high])).tolist()
+    sizes = np.fromiter(map(len, columns.weights), np.int64, columns.counts.size)  # about
+    every = int(sizes.sum())
+    dropped = np.minimum(columns.dropped, MAX_DROPPED_BITS + 1).astype(np.int64)
+    dropped = np.where(dropped > 0, dropped - 1, OLD_DROPPED_BITS)
+    for spared in np.unique(dropped).tolist():
+        if int(sizes[dropped < spared].sum()) > every * MOST_APART:
+            return None
+        if MeanCounts.fit(first, last, spared, every):
+            return MeanCounts(first, last, spared)
+    return None
 
 
 def _spread(digests: Digests | None, rows: NDArray[np.intp], count: int) -> Digests:
@@ -188,7 +221,10 @@ def _decoded(columns: _Columns) -> Digests | None:
         if some is None:
             return None
         parts.append(some)
-    bits, flags, sizes = (np.concatenate(every) for every in zip(*parts, strict=True))
+    if len(parts) == 1:
+        ((bits, flags, sizes),) = parts
+    else:
+        bits, flags, sizes = (np.concatenate(every) for every in zip(*parts, strict=True))
     return Digests(bits, flags, sizes, columns.low, columns.high, compression)
 
 
