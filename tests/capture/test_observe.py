@@ -417,7 +417,9 @@ def test_without_bodies_the_outcome_is_known(
     assert middleware._worker.in_flight == 0
 
 
-@pytest.mark.parametrize("point", ["Exchange", "time_ns", "Exchange._note_response", "Exchange.sample"])
+@pytest.mark.parametrize(
+    "point", ["Exchange", "time_ns", "Exchange._note_response", "Exchange.sample"]
+)
 def test_without_bodies_a_fault_of_ours_changes_no_answer(
     monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
