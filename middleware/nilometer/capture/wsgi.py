@@ -108,12 +108,13 @@ class NilometerWSGIMiddleware(Observer):
         if worker.due:
             worker.due = False
             timed = TimedExchange()
+            timed.worker = worker
             exchange: WsgiExchange = timed
             start_response = timed.not_timed(start_response)
         else:
             exchange = WsgiExchange()
+            exchange.worker = worker
         exchange.app_start = start_response
-        exchange.worker = worker
         exchange.recorded = self._recorded
         exchange.cap = self._cap
         exchange.environ = environ

@@ -7,6 +7,7 @@ from typing import Any
 from nilometer.capture.types import StartResponse
 from nilometer.capture.wsgi_exchange import WsgiExchange
 from nilometer.capture.wsgi_input import ALL
+from nilometer.handoff.worker import Worker
 
 
 class TimedExchange(WsgiExchange):
@@ -15,23 +16,26 @@ class TimedExchange(WsgiExchange):
     Attributes:
         made: Time when the exchange was made, in monotonic seconds.
         seconds: Time that was measured so far.
+        waited: Times of the server's `start_response` in it, in seconds.
     """
 
-    __slots__ = ("made", "seconds")
+    __slots__ = ("made", "seconds", "waited")
 
     def __init__(self) -> None:
         self.seconds = 0.0
+        self.waited: list[float] = []
         self.made = perf_counter()
 
     def not_timed(self, start_response: StartResponse) -> StartResponse:
         """Return the server's *start_response*, whose time is not nilometer's."""
+        worker, waited = self.worker, self.waited
 
         def start(*arguments: Any) -> Any:
-            began = self._now()
+            began = _now(worker)
             try:
                 return start_response(*arguments)
             finally:
-                self.seconds -= self._now() - began
+                waited.append(_now(worker) - began)
 
         return start
 
@@ -53,20 +57,22 @@ class TimedExchange(WsgiExchange):
             return
         self._timed(super().end, raised)
         try:
-            self.worker.meter.note(self.started - self.made + self.seconds)
+            own = self.started - self.made + self.seconds - sum(self.waited)
+            self.worker.meter.note(own)
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
 
     def _timed(self, record: Callable[..., Any], *arguments: object) -> Any:
-        began = self._now()
+        began = _now(self.worker)
         try:
             return record(*arguments)
         finally:
-            self.seconds += self._now() - began
+            self.seconds += _now(self.worker) - began
 
-    def _now(self) -> float:
-        try:
-            return float(perf_counter())
-        except Exception as error:  # monitoring must never fail a prediction
-            self.worker.note(error)
-            return 0.0
+
+def _now(worker: Worker) -> float:
+    try:
+        return float(perf_counter())
+    except Exception as error:  # monitoring must never fail a prediction
+        worker.note(error)
+        return 0.0
