@@ -510,6 +510,41 @@ def test_no_request_keeps_its_exchange_alive(monkeypatch: pytest.MonkeyPatch) ->
     assert kept[0]() is None  # without a collection: no cycle held it
 
 
+def test_the_time_of_the_server_is_not_our_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    for module in ("wsgi", "wsgi_exchange", "wsgi_timed"):
+        monkeypatch.setattr(f"nilometer.capture.{module}.perf_counter", lambda: now[0])
+
+    def slow(*_: Any) -> None:
+        now[0] += 5.0
+
+    watched = Watched(echo, monkeypatch)
+    noted: list[float] = []
+    monkeypatch.setattr(type(watched.worker.meter), "note", lambda _, spent: noted.append(spent))
+    watched.worker.due = True
+    environ = environ_of()
+    list(watched.middleware(environ, slow))
+    assert noted == [0.0]
+
+
+@pytest.mark.parametrize("due", [False, True])
+def test_an_exchange_that_has_ended_is_in_no_cycle(
+    *, due: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[Any] = []
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        kept.append(weakref.ref(environ["wsgi.input"].nilometer_reader.stream))
+        return ZOO["sized"](environ, start_response)
+
+    watched = Watched(app, monkeypatch)
+    watched.worker.due = due
+    environ = environ_of()
+    list(watched.middleware(environ, lambda *_: None))
+    del environ
+    assert kept[0]() is None  # without a collection
+
+
 def test_a_timed_request_notes_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     watched = Watched(ZOO["generates"], monkeypatch)
     noted: list[float] = []

@@ -15,17 +15,10 @@ from nilometer.capture.observer import Observer
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.types import Environ, StartResponse, WSGIApp
 from nilometer.capture.values import Holder, current
-from nilometer.capture.wsgi_exchange import (
-    INPUT,
-    LENGTH,
-    TYPE,
-    HeaderNames,
-    Recorded,
-    TimedExchange,
-    WsgiExchange,
-    types,
-)
+from nilometer.capture.wsgi_exchange import INPUT, Recorded, WsgiExchange
+from nilometer.capture.wsgi_headers import LENGTH, TYPE, HeaderNames, content_types
 from nilometer.capture.wsgi_input import Input, set_reader
+from nilometer.capture.wsgi_timed import TimedExchange
 from nilometer.handoff.pack import Headers
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.settings.settings import load
@@ -115,12 +108,13 @@ class NilometerWSGIMiddleware(Observer):
         if worker.due:
             worker.due = False
             timed = TimedExchange()
+            timed.worker = worker
             exchange: WsgiExchange = timed
             start_response = timed.not_timed(start_response)
         else:
             exchange = WsgiExchange()
+            exchange.worker = worker
         exchange.app_start = start_response
-        exchange.worker = worker
         exchange.recorded = self._recorded
         exchange.cap = self._cap
         exchange.environ = environ
@@ -132,7 +126,7 @@ class NilometerWSGIMiddleware(Observer):
         exchange.finished = exchange.more = exchange.annotations = exchange.previous = None
         exchange.response_headers = ()
         content_type = environ.get("CONTENT_TYPE")
-        exchange.headers = types[content_type] if content_type else ()
+        exchange.headers = content_types[content_type] if content_type else ()
         if not self._keys.isdisjoint(environ.keys()):
             exchange.headers = self._headers(environ, exchange.headers)
         if worker.share < 1.0:

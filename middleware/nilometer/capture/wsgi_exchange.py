@@ -1,7 +1,7 @@
 """One WSGI exchange while it is in progress: it records what passes in both directions."""
 
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
@@ -12,15 +12,13 @@ from nilometer.capture.route import wsgi_route_of
 from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
 from nilometer.capture.wsgi_body import Forms
+from nilometer.capture.wsgi_headers import LENGTH, TYPE, HeaderNames, content_types, statuses
 from nilometer.capture.wsgi_input import ALL, Input
 from nilometer.handoff.pack import Headers
 from nilometer.values.reasons import Outcome
 
 INPUT = "wsgi.input"
 FILE_WRAPPER = "wsgi.file_wrapper"
-TYPE, LENGTH = b"content-type", b"content-length"
-MAX_NAMES = 256  # most texts that a cache holds
-MAX_NAME = 128  # most characters of a text in a cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Recorded:
         stall_seconds: Silence after which an interrupted stream counts as stalled.
     """
 
-    headers: "HeaderNames"
+    headers: HeaderNames
     query: bool
     route: bool
     stall_seconds: float
@@ -95,7 +93,7 @@ class WsgiExchange(Exchange):
         else:
             write = self.app_start(status, passed, exc_info)
         try:  # the server has accepted the status and the headers
-            self.status = _statuses[status]
+            self.status = statuses[status]
             self.length = -1
             if self.more is not None and self.recorded.route:  # Flask forgets it before the end
                 self.more.route = wsgi_route_of(self.environ)
@@ -109,7 +107,7 @@ class WsgiExchange(Exchange):
                 if key is None:
                     continue
                 if key == TYPE:
-                    found += types[value]
+                    found += content_types[value]
                 elif key == LENGTH:
                     self.length = int(value)
                 else:
@@ -350,69 +348,6 @@ class WsgiExchange(Exchange):
         return [*headers, (name, value)]
 
 
-class TimedExchange(WsgiExchange):
-    """An exchange that measures how long its own code takes.
-
-    Attributes:
-        made: Time when the exchange was made, in monotonic seconds.
-        seconds: Time that was measured so far.
-    """
-
-    __slots__ = ("made", "seconds")
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-        self.made = perf_counter()
-
-    def not_timed(self, start_response: StartResponse) -> StartResponse:
-        """Return the server's *start_response*, whose time is not nilometer's."""
-
-        def start(*arguments: Any) -> Any:
-            began = self._now()
-            try:
-                return start_response(*arguments)
-            finally:
-                self.seconds -= self._now() - began
-
-        return start
-
-    def start(self, status: str, headers: Any, exc_info: Any = None) -> Any:
-        """Start and measure the response."""
-        return self._timed(super().start, status, headers, exc_info)
-
-    def note_chunk(self, chunk: Any) -> None:
-        """Record and measure a part of the response's body."""
-        self._timed(super().note_chunk, chunk)
-
-    def note_read(self, chunk: Any, size: Any = ALL) -> None:
-        """Record and measure a read of the request's body."""
-        self._timed(super().note_read, chunk, size)
-
-    def end(self, raised: BaseException | None) -> None:
-        """Offer the observation, and note the time."""
-        if self.ended:
-            return
-        self._timed(super().end, raised)
-        try:
-            self.worker.meter.note(self.started - self.made + self.seconds)
-        except Exception as error:  # monitoring must never fail a prediction
-            self.worker.note(error)
-
-    def _timed(self, record: Callable[..., Any], *arguments: object) -> Any:
-        began = self._now()
-        try:
-            return record(*arguments)
-        finally:
-            self.seconds += self._now() - began
-
-    def _now(self) -> float:
-        try:
-            return float(perf_counter())
-        except Exception as error:  # monitoring must never fail a prediction
-            self.worker.note(error)
-            return 0.0
-
-
 def _is_file(result: object, wrapper: object) -> bool:
     """Return whether the server sends *result* itself: it is what *wrapper* has returned."""
     if type(wrapper) is type:
@@ -429,47 +364,7 @@ def _size_of_file(wrapped: Any) -> int:
         return 0  # no file of the system
 
 
-class HeaderNames(dict[str, "bytes | None"]):
-    """Names of response headers, in any letter case; None for a header that is not recorded.
-
-    Args:
-        wanted: Names that are recorded, in lower case.
-    """
-
-    def __init__(self, wanted: Collection[bytes]) -> None:
-        super().__init__()
-        self._wanted = {name.decode("latin-1"): name for name in wanted}
-
-    def __missing__(self, name: str) -> bytes | None:
-        found = self._wanted.get(name.lower())
-        if len(self) < MAX_NAMES:  # applications use few names, but a client may choose some
-            self[name] = found
-        return found
-
-
-class ContentTypes(dict[str, tuple[tuple[bytes, bytes]]]):
-    """Headers with one content type, because few values occur again and again."""
-
-    def __missing__(self, value: str) -> tuple[tuple[bytes, bytes]]:
-        headers = ((TYPE, value.encode("latin-1", "replace")),)
-        if len(self) < MAX_NAMES and len(value) < MAX_NAME:
-            self[value] = headers
-        return headers
-
-
-class Statuses(dict[str, int]):
-    """The number in a status line, such as 200 for ``200 OK``."""
-
-    def __missing__(self, status: str) -> int:
-        number = int(status[:3])
-        if len(self) < MAX_NAMES and len(status) < MAX_NAME:
-            self[status] = number
-        return number
-
-
-types = ContentTypes()
 _forms = Forms()
-_statuses = Statuses()
 _OK = Outcome.OK.value  # reading an enumeration's value costs a look-up for each request
 _NOTHING: Environ = {}
 _WITHOUT_BODY = frozenset({204, 304})

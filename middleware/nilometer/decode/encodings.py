@@ -188,7 +188,8 @@ def brotli_streams() -> Callable[[], "brotli.Decompressor"]:
         import brotli
     except ImportError as error:
         raise Undecodable(UndecodableReason.ENCODED.value) from error
-    return brotli.Decompressor
+    new_stream: Callable[[], brotli.Decompressor] = brotli.Decompressor
+    return new_stream
 
 
 def _zstd() -> Steps:
