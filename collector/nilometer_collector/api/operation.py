@@ -19,6 +19,7 @@ from nilometer_collector.api.caching import UNCACHED, cached
 from nilometer_collector.api.forms import AS_JSON, Form, chosen
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.query_parameters import QueryParameters
+from nilometer_collector.api.sources import OwnSource
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
@@ -39,6 +40,7 @@ class Context:
         clock: Clock for wall time.
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
+        source: Names rows whose sender gives them no name.
     """
 
     store: Store
@@ -46,6 +48,7 @@ class Context:
     clock: Clock
     counters: Counters
     wake: Callable[[], None]
+    source: OwnSource = field(default_factory=OwnSource)
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))
 

@@ -164,14 +164,17 @@ def test_a_principal_cannot_ship_or_read_the_key_as_another_agent(
 
 def ask(served: Running, method: str, path: str, name: str, entity: str) -> httpx.Response:
     parameters = {"entity": entity}
-    if path.endswith(("samples", "query", "newest")):
+    if path.endswith(("samples", "query", "newest", "difference")):
         parameters["summary"] = "input.amount"
     if method == "DELETE" and path.endswith("alerters"):
         parameters["name"] = "nobody's"
     body: dict[str, Any] | None = None
     if method == "PUT":
         body = {"owner": name} if path.endswith("entity") else {**ALERTER, "entity": entity}
-    in_body = method == "PUT" and path.endswith("alerters")
+    in_body = method == "POST" or (method == "PUT" and path.endswith("alerters"))
+    if method == "POST":
+        row = {"entity": entity, "summary": "logged.x", "start": 0, "seconds": 60}
+        body = {"samples": [{**row, "content": {"type": "number", "value": 1}}]}
     return served.http.request(
         method,
         path.replace("{path:path}", "nowhere.js"),
