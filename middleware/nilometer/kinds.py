@@ -19,16 +19,25 @@ from nilometer.compare.registry import COMPARATORS
 from nilometer.export.series import Attributes, Series
 from nilometer.profile.content import Content
 from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
+from nilometer.profile.logged.line import Line
+from nilometer.profile.logged.matrix import Matrix
+from nilometer.profile.logged.number import Number
+from nilometer.profile.logged.table import Table
+from nilometer.profile.logged.text import Text
 from nilometer.profile.registered import CONTENTS
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
 from nilometer.profile.summary import SummarySample
-from nilometer.values.entity import SCORES_SUFFIX, SERVICE
+from nilometer.values.entity import SCORES_SUFFIX, SERVICE, is_logged
 from nilometer.values.errors import ConfigError
 from nilometer.wire.contents.extension import extension_codec
 from nilometer.wire.contents.registered import CODECS
 
 GROUP = "nilometer.kinds"
+LOGGED_KINDS = frozenset(
+    one.kind for one in (Number, Text, Table, Matrix, Line, ConfusionMatrix)
+)  # contents that only users log
 
 C = TypeVar("C", bound=Content)
 T = TypeVar("T")
@@ -126,11 +135,14 @@ def may_hold(summary: str, kind: str) -> bool:
     """Return whether the name *summary* allows content of *kind*.
 
     `service` has requests, and nothing else has them. A name that matches the pattern `summaries`
-    of an extension has content of its type. Every other name has features, and
+    of an extension has content of its type. ``logged.`` names have what users log. Every other name has features, and
     ``<output>.scores`` may have scores instead.
     """
     if summary == SERVICE or kind == ServiceProfile.kind:
         return summary == SERVICE and kind == ServiceProfile.kind
+    if is_logged(summary) or kind in LOGGED_KINDS:
+        kinds = {*LOGGED_KINDS, FeatureProfile.kind, ScoreProfile.kind}
+        return is_logged(summary) and kind in kinds
     if kind == ScoreProfile.kind:
         return summary.endswith(SCORES_SUFFIX)
     for name, one in CONTENT_KINDS.items():

@@ -15,7 +15,7 @@ import pytest
 
 from nilometer.alert import STATISTICS, Alerter, Fixed, ThresholdSide, Verdict, evaluate
 from nilometer.export.series import Series
-from nilometer.kinds import CONTENT_KINDS, ContentKind, ContentView, Kinds
+from nilometer.kinds import CONTENT_KINDS, LOGGED_KINDS, ContentKind, ContentView, Kinds
 from nilometer.profile import CONTENTS, Coverage, DataType, SummarySample, TypeCounts
 from nilometer.testing import SteppedClock, registered
 from nilometer.v1 import summary_pb2 as pb
@@ -351,7 +351,7 @@ def test_the_agent_exports_series_of_the_type_where_it_has_some() -> None:
 def test_nothing_stays_registered() -> None:
     assert not CONTENT_KINDS
     for registry in (CONTENTS, CODECS):
-        assert set(registry) == {"feature", "service", "scores"}
+        assert set(registry) == {"feature", "service", "scores", *LOGGED_KINDS}
 
 
 def test_what_a_collector_kept_of_a_type_it_lost_does_not_stop_it(tmp_path: Path) -> None:

@@ -14,7 +14,10 @@ from nilometer_agent.measure.contents import CONTENT_SERIES
 from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.limits.contents import CHECKS
 
-KINDS = ["feature", "service", "scores"]
+KINDS = [
+    *("feature", "service", "scores"),
+    *("number", "string", "table", "matrix", "line", "confusion_matrix"),
+]
 
 
 def test_every_registry_has_every_type() -> None:
@@ -59,6 +62,8 @@ def test_requests_are_counted_whole_however_few_are_profiled() -> None:
         ("output.p.scores", {"feature", "scores"}),
         ("output.scores", {"feature", "scores"}),  # a field may have this name
         ("schema", {"feature"}),
+        ("logged.x", {*KINDS} - {"service"}),
+        ("logged.", {"feature"}),
     ],
 )
 def test_a_name_decides_what_it_may_hold(summary: str, kinds: set[str]) -> None:

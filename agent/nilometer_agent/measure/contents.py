@@ -36,7 +36,7 @@ from nilometer.export.telemetry import (
     UNNAMED_CELLS,
     UNREAD_TIMES,
 )
-from nilometer.kinds import CONTENT_KINDS, ContentKind
+from nilometer.kinds import CONTENT_KINDS, LOGGED_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer_agent.measure.attributes import model_attributes, with_more
 from nilometer_agent.measure.websockets import add_connections
@@ -172,6 +172,7 @@ CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
     FeatureProfile.kind: ContentSeries(add=_add_feature, set=_set_feature),
     ServiceProfile.kind: ContentSeries(add=_add_service, requests=_itself),
     ScoreProfile.kind: ContentSeries(add=_add_scores),
+    **dict.fromkeys(LOGGED_KINDS, ContentSeries(add=_nothing)),  # logged to the collector itself
 }
 
 

@@ -45,6 +45,8 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("DELETE", "/api/v1/entity"): Need.WRITE,
     ("GET", "/api/v1/summaries"): Need.READ,
     ("GET", "/api/v1/samples"): Need.READ,
+    ("POST", "/api/v1/samples"): Need.WRITE,
+    ("GET", "/api/v1/difference"): Need.READ,
     ("GET", "/api/v1/query"): Need.READ,
     ("GET", "/api/v1/newest"): Need.READ,
     ("GET", "/api/v1/references"): Need.READ,

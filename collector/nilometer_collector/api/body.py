@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -13,9 +14,12 @@ from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import has_control
 
 MAX_BODY_BYTES = 1 << 20
+MAX_EXACT = 1 << 53  # whole numbers below it are exact in float64
 
 _PLACE = re.compile(r" - at (?:`key` in )?`(?:key in )?\$\.?([^`]*)`$")
 _NAMED = re.compile(r"^Object (?:missing required|contains unknown) field `([^`]*)`")
+
+_FLOAT_FOR_INT = "Expected `int`, got `float`"
 
 T = TypeVar("T")
 
@@ -41,14 +45,68 @@ async def read_json(request: Request, kind: type[T]) -> T:
                 raise ApiError(413, f"the body is over {MAX_BODY_BYTES} bytes")
     except ClientDisconnect as error:
         raise ApiError(400, "the connection ended before the whole body arrived") from error
+    return decoded(bytes(body), kind)
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """Decode *body*, or a part of it, as *kind*.
+
+    Raises:
+        ApiError: 400 if it is not valid JSON, 422 if it is not a *kind*.
+    """
     try:
-        return msgspec.json.decode(bytes(body), type=kind)
+        try:
+            return msgspec.json.decode(body, type=kind)
+        except msgspec.ValidationError as error:
+            if _FLOAT_FOR_INT not in str(error):
+                raise
+            whole = _with_whole_numbers(msgspec.json.decode(body))
+            return msgspec.json.decode(msgspec.json.encode(whole), type=kind)
     except msgspec.ValidationError as error:
         raise ApiError(422, str(error), _place(str(error))) from error
     except (msgspec.DecodeError, ValueError, RecursionError) as error:
-        field = _field_outside_json(bytes(body))
+        field = _field_outside_json(body)
         detail = f"{field}: is not a value of JSON: {error}" if field else f"is not JSON: {error}"
         raise ApiError(400, f"the body: {detail}", field) from error
+
+
+def refuse_controls(value: msgspec.Struct) -> None:
+    """Refuse control characters in the texts and keys of *value*.
+
+    The patterns of a structure refuse them, but in Python they let a newline at the end pass.
+
+    Raises:
+        ApiError: 422 if there is one; it names the place.
+    """
+    place = _control_in(msgspec.to_builtins(value), "")
+    if place is not None:
+        raise ApiError(422, f"{place}: must not contain control characters", place)
+
+
+def _with_whole_numbers(value: object) -> object:
+    """Return a value of JSON with 2.0 as 2: both are the same number in JSON Schema."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
+        return int(value)
+    if isinstance(value, dict):
+        return {key: _with_whole_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_whole_numbers(item) for item in value]
+    return value
+
+
+def _control_in(value: object, place: str) -> str | None:
+    """Return the first place of a text or a key with a control character, as msgspec names places."""
+    if isinstance(value, str):
+        return place if has_control(value) else None
+    found: Iterable[str | None] = ()
+    if isinstance(value, dict):
+        if any(map(has_control, value)):
+            return place
+        fields = ((f"{place}.{key}".lstrip("."), item) for key, item in value.items())
+        found = (_control_in(item, name) for name, item in fields)
+    elif isinstance(value, list):
+        found = (_control_in(item, f"{place}[{at}]") for at, item in enumerate(value))
+    return next((one for one in found if one is not None), None)
 
 
 def _place(message: str) -> str:

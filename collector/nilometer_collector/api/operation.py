@@ -20,6 +20,7 @@ from nilometer_collector.api.caching import UNCACHED, cached
 from nilometer_collector.api.forms import AS_JSON, Form, chosen
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.query_parameters import QueryParameters
+from nilometer_collector.api.sources import OwnSource
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
@@ -42,6 +43,7 @@ class Context:
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
         watch_rules: Settings of the default alerter.
+        source: Names rows whose sender gives them no name.
     """
 
     store: Store
@@ -50,6 +52,7 @@ class Context:
     counters: Counters
     wake: Callable[[], None]
     watch_rules: tuple[WatchRule, ...] = ()
+    source: OwnSource = field(default_factory=OwnSource)
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))
     slow: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SLOW_THREADS))

@@ -21,6 +21,15 @@ _KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = ")  # the key in ``key = value: mus
 log = logging.getLogger("nilometer.collector")
 
 
+class RowProblem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one row of a body is refused."""
+
+    row: int  # position in the body, from 0
+    status: int  # 403, 409 or 422
+    field: str  # place in the row; empty for the whole row
+    detail: str
+
+
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """RFC 9457 problem details."""
 
@@ -31,6 +40,27 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     field: str | msgspec.UnsetType = (
         msgspec.UNSET
     )  # the parameter, or the place in the body, that is not allowed
+    stored: int | msgspec.UnsetType = msgspec.UNSET  # rows that are stored although others are not
+    rows: list[RowProblem] | msgspec.UnsetType = msgspec.UNSET  # refused rows
+
+
+class RowsRefused(Exception):
+    """Some rows of a body are refused; the others are stored.
+
+    Args:
+        stored: Number of rows that are stored now or were before.
+        rows: Refused rows, at least one.
+    """
+
+    def __init__(self, stored: int, rows: list[RowProblem]) -> None:
+        super().__init__(f"{len(rows)} rows are refused")
+        self.stored, self.rows = stored, rows
+
+    @property
+    def status(self) -> int:
+        """The status that all refused rows share; 422 if they differ."""
+        statuses = {row.status for row in self.rows}
+        return statuses.pop() if len(statuses) == 1 else 422
 
 
 class ApiError(Exception):
@@ -61,6 +91,20 @@ def problem(
     return Response(msgspec.json.encode(body), status, headers, MEDIA_TYPE)
 
 
+def _rows_problem(error: RowsRefused) -> Response:
+    first = error.rows[0]
+    body = Problem(
+        type="about:blank",
+        title=http.HTTPStatus(error.status).phrase,
+        status=error.status,
+        detail=f"{error}, the first is row {first.row}: {first.detail}"[:MAX_DETAIL_CHARACTERS],
+        field=f"samples[{first.row}].{first.field}".removesuffix("."),
+        stored=error.stored,
+        rows=error.rows,
+    )
+    return Response(msgspec.json.encode(body), error.status, None, MEDIA_TYPE)
+
+
 async def on_http_error(request: Request, error: Exception) -> Response:
     """Respond to an error of the router, such as an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101  the application registers only this type
@@ -78,6 +122,8 @@ async def on_error(request: Request, error: Exception) -> Response:
     match error:
         case ApiError():
             return problem(error.status, error.detail, field=error.field)
+        case RowsRefused():
+            return _rows_problem(error)
         case Forbidden():
             return problem(403, str(error))
         case Unknown():
@@ -109,6 +155,7 @@ async def on_bug(request: Request, error: Exception) -> Response:
 
 EXPECTED = (
     ApiError,
+    RowsRefused,
     Forbidden,
     Refused,
     Conflict,

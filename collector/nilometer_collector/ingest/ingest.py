@@ -15,6 +15,7 @@ import grpc
 from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
+from nilometer.values.entity import is_logged
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import LAXEST, Disclosure
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
@@ -43,6 +44,7 @@ from nilometer_collector.limits.rows import (
     check_sample,
 )
 from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
+from nilometer_collector.store.logged_types import require_type, type_of
 
 MAX_ROWS = 16_384  # in one call
 MAX_ENTITIES = 1000  # in one plan
@@ -116,7 +118,14 @@ class Ingest:
         for row in request.rows:
             try:
                 access.require(_entities_of(row))
-                arrivals.append(Arrival(sequence=_sequence(row), content=_content(row)))
+                content = _content(row)
+                if isinstance(content, SampleRow) and is_logged(content.sample.summary):
+                    sample = content.sample
+                    require_type(self._store.entities, sample, type_of(sample.content))
+                arrivals.append(Arrival(sequence=_sequence(row), content=content))
+            except StoreUnavailable as error:
+                self._counters.add(Counter.SHIPMENTS_FAILED)
+                raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
             except Forbidden as error:
                 reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
             except (NilometerError, ValueError, ArithmeticError) as error:

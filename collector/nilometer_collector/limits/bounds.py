@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 
 from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
-from nilometer.values.entity import SCHEMA, SERVICE, role_of
+from nilometer.values.entity import SCHEMA, SERVICE, is_logged, role_of
 from nilometer_collector.errors import Refused
 
 MAX_COUNT = 1 << 48  # most observations in one sample, so that a sum over 10,000 samples fits int64
@@ -40,9 +40,10 @@ def check_characters(key: str, text: str, most: int) -> None:
 
 def check_summary(name: str) -> None:
     """Refuse the name of a summary if it does not begin with a role or has control characters."""
-    if name not in {SERVICE, SCHEMA} and role_of(name) is None:
+    if name not in {SERVICE, SCHEMA} and role_of(name) is None and not is_logged(name):
         raise Refused(
-            f"summary {name[:64]!r} must be 'service' or start with a role such as input."
+            f"summary {name[:64]!r} must be 'service' or start with a role such as input., or "
+            "with logged."
         )
     check_text("summary", name, MAX_NAME_BYTES)
 

@@ -8,8 +8,20 @@ from collections.abc import Callable
 
 from nilometer.kinds import CONTENT_KINDS, may_hold
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
+from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
+from nilometer.profile.logged.line import Line
+from nilometer.profile.logged.matrix import Matrix
+from nilometer.profile.logged.number import Number
+from nilometer.profile.logged.table import Table
+from nilometer.profile.logged.text import Text
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.feature import check_feature
+from nilometer_collector.limits.logged import (
+    check_amounts,
+    check_confusion_matrix,
+    check_table,
+    check_text_content,
+)
 from nilometer_collector.limits.scores import check_scores
 from nilometer_collector.limits.service import check_service
 
@@ -18,6 +30,12 @@ CHECKS: dict[str, Callable[..., None]] = {
     FeatureProfile.kind: check_feature,
     ServiceProfile.kind: check_service,
     ScoreProfile.kind: check_scores,
+    Number.kind: check_amounts,
+    Text.kind: check_text_content,
+    Table.kind: check_table,
+    Matrix.kind: check_amounts,
+    Line.kind: check_amounts,
+    ConfusionMatrix.kind: check_confusion_matrix,
 }
 
 

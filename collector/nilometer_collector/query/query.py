@@ -7,6 +7,7 @@ from dataclasses import replace
 from nilometer.alert import AlertStatus
 from nilometer.compare import Comparator, compare_by
 from nilometer.profile import (
+    Content,
     Reference,
     ReferenceColumn,
     SummarySample,
@@ -16,6 +17,7 @@ from nilometer.profile.reference import LEARNED
 from nilometer.values.clock import Clock
 from nilometer.values.entity import SERVICE, role_of
 from nilometer.values.nearest import did_you_mean
+from nilometer.values.window import Window
 from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.edges import ReferenceEdges
@@ -136,6 +138,7 @@ class Query:
             series.setdefault(one.summary, []).append(one)
         if not series:
             self._require_entity(entity)
+        types = self._store.entities.types(entity)
         judged = self._store.alerts.judged()
         is_open = {*self._store.alerts.open_episodes(), *self._store.watching.open_parts()}
         report = self.watched(entity).get(entity)
@@ -162,6 +165,7 @@ class Query:
                     last_end_ns=max(one.last_end_ns for one in parts),
                     window_ns=_newest(parts).last_window_ns,
                     labels=_label_values(one.labels.pairs for one in parts),
+                    logged=types.get(name),
                 )
             )
         return found
@@ -183,6 +187,22 @@ class Query:
             hint = did_you_mean(question.summary, sorted(names))
             raise Unknown(f"{entity} has no summary {question.summary!r}{hint}")
         return self._answer(question, series, reference)
+
+    def content(self, question: SamplesQuestion) -> Content | None:
+        """Return the content of all windows of one summary together; None without data.
+
+        Raises:
+            Unknown: If the entity or the summary does not exist.
+            TooMuch: If too many samples match.
+        """
+        samples = [one.sample for one in self.samples(question).samples]
+        if not samples:
+            return None
+        whole = Window(
+            min(one.window.start_ns for one in samples), max(one.window.end_ns for one in samples)
+        )
+        merged, _ = SummarySample.merge_most(samples, whole, samples[0].labels)
+        return None if merged is None else merged.content
 
     def newest(self, question: NewestQuestion) -> NewestAnswer:
         """Return the newest windows of many summaries, as `samples` returns those of one.

@@ -10,7 +10,7 @@ from nilometer.profile import DataType, Reference, ReferenceColumn, SummarySampl
 from nilometer.values.entity import Role
 from nilometer.values.labels import LabelFilter
 from nilometer_collector.limits.bounds import LAST_NS
-from nilometer_collector.store import EntityDeclaration
+from nilometer_collector.store import EntityDeclaration, LoggedType
 
 EVERY_LABEL = LabelFilter()
 MAX_ENTITIES = 1000  # most entities in one response
@@ -71,6 +71,7 @@ class SummaryRecord:
         last_end_ns: End of the newest window.
         window_ns: Length of the window that arrived last.
         labels: Every key with its values, sorted.
+        logged: Type of a summary that users log; None for any other.
     """
 
     entity: str
@@ -82,6 +83,7 @@ class SummaryRecord:
     last_end_ns: int
     window_ns: int
     labels: dict[str, list[str]]
+    logged: LoggedType | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from nilometer_collector.store.entity_records import (
     DeclaredEntity,
     EntityDeclaration,
     EntityKind,
+    LoggedType,
 )
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.opening import open_store
@@ -61,6 +62,7 @@ __all__ = [
     "HeardRecord",
     "Level",
     "LevelRecord",
+    "LoggedType",
     "NormalRecord",
     "Notice",
     "PartRecord",

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from nilometer_collector.store.entity_records import DeclaredEntity, EntityDeclaration
+from nilometer_collector.store.entity_records import DeclaredEntity, EntityDeclaration, LoggedType
 
 
 class Entities(Protocol):
@@ -38,4 +38,12 @@ class Entities(Protocol):
 
     def all(self) -> list[DeclaredEntity]:
         """List all declared entities by name."""
+        ...
+
+    def settle_type(self, entity: str, summary: str, of_sample: LoggedType) -> LoggedType:
+        """Return the type of a summary that users log; without one, it becomes that *of_sample*."""
+        ...
+
+    def types(self, entity: str) -> dict[str, LoggedType]:
+        """Return the types of the summaries of *entity* that users log, by summary."""
         ...

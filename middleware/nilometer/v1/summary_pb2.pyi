@@ -302,6 +302,93 @@ class WebSockets(_message.Message):
     bytes_sent: int
     def __init__(self, ends: _Optional[_Mapping[str, int]] = ..., close_codes: _Optional[_Mapping[int, int]] = ..., duration: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., duration_sum_seconds: _Optional[float] = ..., messages_received: _Optional[int] = ..., messages_sent: _Optional[int] = ..., bytes_received: _Optional[int] = ..., bytes_sent: _Optional[int] = ...) -> None: ...
 
+class Amounts(_message.Message):
+    __slots__ = ("aggregation", "unit", "count", "end_unix_nano", "created_unix_nano", "values", "weights", "remainders")
+    class Remainder(_message.Message):
+        __slots__ = ("index", "parts")
+        INDEX_FIELD_NUMBER: _ClassVar[int]
+        PARTS_FIELD_NUMBER: _ClassVar[int]
+        index: int
+        parts: _containers.RepeatedScalarFieldContainer[float]
+        def __init__(self, index: _Optional[int] = ..., parts: _Optional[_Iterable[float]] = ...) -> None: ...
+    AGGREGATION_FIELD_NUMBER: _ClassVar[int]
+    UNIT_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    END_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    CREATED_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    WEIGHTS_FIELD_NUMBER: _ClassVar[int]
+    REMAINDERS_FIELD_NUMBER: _ClassVar[int]
+    aggregation: str
+    unit: str
+    count: int
+    end_unix_nano: int
+    created_unix_nano: int
+    values: _containers.RepeatedScalarFieldContainer[float]
+    weights: _containers.RepeatedScalarFieldContainer[int]
+    remainders: _containers.RepeatedCompositeFieldContainer[Amounts.Remainder]
+    def __init__(self, aggregation: _Optional[str] = ..., unit: _Optional[str] = ..., count: _Optional[int] = ..., end_unix_nano: _Optional[int] = ..., created_unix_nano: _Optional[int] = ..., values: _Optional[_Iterable[float]] = ..., weights: _Optional[_Iterable[int]] = ..., remainders: _Optional[_Iterable[_Union[Amounts.Remainder, _Mapping]]] = ...) -> None: ...
+
+class Number(_message.Message):
+    __slots__ = ("amounts",)
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    amounts: Amounts
+    def __init__(self, amounts: _Optional[_Union[Amounts, _Mapping]] = ...) -> None: ...
+
+class Text(_message.Message):
+    __slots__ = ("value", "count", "end_unix_nano", "created_unix_nano")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    END_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    CREATED_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    count: int
+    end_unix_nano: int
+    created_unix_nano: int
+    def __init__(self, value: _Optional[str] = ..., count: _Optional[int] = ..., end_unix_nano: _Optional[int] = ..., created_unix_nano: _Optional[int] = ...) -> None: ...
+
+class Table(_message.Message):
+    __slots__ = ("amounts", "columns", "texts", "keys", "rows")
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    TEXTS_FIELD_NUMBER: _ClassVar[int]
+    KEYS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    amounts: Amounts
+    columns: _containers.RepeatedScalarFieldContainer[str]
+    texts: _containers.RepeatedScalarFieldContainer[int]
+    keys: _containers.RepeatedScalarFieldContainer[str]
+    rows: int
+    def __init__(self, amounts: _Optional[_Union[Amounts, _Mapping]] = ..., columns: _Optional[_Iterable[str]] = ..., texts: _Optional[_Iterable[int]] = ..., keys: _Optional[_Iterable[str]] = ..., rows: _Optional[int] = ...) -> None: ...
+
+class Matrix(_message.Message):
+    __slots__ = ("amounts", "rows", "columns")
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    amounts: Amounts
+    rows: int
+    columns: int
+    def __init__(self, amounts: _Optional[_Union[Amounts, _Mapping]] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ...) -> None: ...
+
+class Line(_message.Message):
+    __slots__ = ("amounts", "x")
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    X_FIELD_NUMBER: _ClassVar[int]
+    amounts: Amounts
+    x: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, amounts: _Optional[_Union[Amounts, _Mapping]] = ..., x: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class ConfusionMatrix(_message.Message):
+    __slots__ = ("amounts", "labels", "cells")
+    AMOUNTS_FIELD_NUMBER: _ClassVar[int]
+    LABELS_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    amounts: Amounts
+    labels: _containers.RepeatedScalarFieldContainer[str]
+    cells: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, amounts: _Optional[_Union[Amounts, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[int]] = ...) -> None: ...
+
 class Extension(_message.Message):
     __slots__ = ("kind", "content")
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -379,7 +466,7 @@ class Coverage(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., suppressed: _Optional[int] = ..., lost_cells: _Optional[_Mapping[str, int]] = ..., unread_times: _Optional[int] = ...) -> None: ...
 
 class SummarySample(_message.Message):
-    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "sample")
+    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "number", "string", "table", "matrix", "line", "confusion_matrix", "sample")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -397,6 +484,12 @@ class SummarySample(_message.Message):
     SERVICE_FIELD_NUMBER: _ClassVar[int]
     SCORES_FIELD_NUMBER: _ClassVar[int]
     EXTENSION_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    STRING_FIELD_NUMBER: _ClassVar[int]
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    MATRIX_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    CONFUSION_MATRIX_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
     entity: str
     summary: str
@@ -408,8 +501,14 @@ class SummarySample(_message.Message):
     service: Service
     scores: Scores
     extension: Extension
+    number: Number
+    string: Text
+    table: Table
+    matrix: Matrix
+    line: Line
+    confusion_matrix: ConfusionMatrix
     sample: float
-    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ..., extension: _Optional[_Union[Extension, _Mapping]] = ..., sample: _Optional[float] = ...) -> None: ...
+    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ..., extension: _Optional[_Union[Extension, _Mapping]] = ..., number: _Optional[_Union[Number, _Mapping]] = ..., string: _Optional[_Union[Text, _Mapping]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., matrix: _Optional[_Union[Matrix, _Mapping]] = ..., line: _Optional[_Union[Line, _Mapping]] = ..., confusion_matrix: _Optional[_Union[ConfusionMatrix, _Mapping]] = ..., sample: _Optional[float] = ...) -> None: ...
 
 class SummarySamples(_message.Message):
     __slots__ = ("samples",)

@@ -9,6 +9,7 @@ from nilometer.values.templates import NAMES, checked, filled, names_in
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 _OTHER = re.compile(r"[^A-Za-z0-9._/-]+")
 SCHEMA = "schema"  # the summary of schema changes, present if a schema is known
+LOGGED = "logged."  # prefix of the summaries whose samples users log
 SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
 SERVICE = "service"  # the summary of the requests, present for every served entity
 
@@ -63,6 +64,11 @@ def summary_name(role: Role, feature: str) -> str:
     Half of a surrogate pair becomes ``?``, because UTF-8 cannot encode it.
     """
     return f"{role.value}.{feature}".encode("utf-8", "replace").decode()
+
+
+def is_logged(summary: str) -> bool:
+    """Return whether users log the samples of *summary*, such as ``logged.accuracy``."""
+    return summary.startswith(LOGGED) and summary != LOGGED
 
 
 def role_of(summary: str) -> Role | None:

@@ -165,15 +165,19 @@ def test_a_principal_cannot_ship_or_read_the_key_as_another_agent(
 
 def ask(served: Running, method: str, path: str, name: str, entity: str) -> httpx.Response:
     parameters = {"entity": entity}
-    if path.endswith(("samples", "query", "newest")):
+    if path.endswith(("samples", "query", "newest", "difference")):
         parameters["summary"] = "input.amount"
     if path.startswith("/api/v1/episodes/"):
         parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):
         parameters["name"] = "nobody's"
+    row = {"entity": entity, "summary": "logged.x", "start": 0, "seconds": 60}
     bodies: dict[tuple[str, str], dict[str, Any]] = {
         ("PUT", "/api/v1/entity"): {"owner": name},
         ("PUT", "/api/v1/alerters"): {**ALERTER, "entity": entity},
+        ("POST", "/api/v1/samples"): {
+            "samples": [{**row, "content": {"type": "number", "value": 1}}]
+        },
         ("POST", BACKTESTS): {"entity": entity},
     }
     body = bodies.get((method, path))

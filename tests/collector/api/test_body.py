@@ -76,3 +76,15 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(served: Running) -> Non
     else:
         is_problem(answer, 413)
     assert served.http.get("/healthz").status_code == 200
+
+
+def test_a_whole_number_may_have_a_decimal_point(served: Running) -> None:
+    headers = {"content-type": "application/json"}
+
+    def put(version: bytes) -> httpx.Response:
+        body = b'{"owner": "x", "version": %s}' % version
+        return served.http.put("/api/v1/entity?entity=e", content=body, headers=headers)
+
+    assert put(b"0.0").json()["version"] == 1
+    assert put(b"1.0e0").json()["version"] == 2
+    assert is_problem(put(b"2.5"), 422).field == "version"

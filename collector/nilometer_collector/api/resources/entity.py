@@ -11,21 +11,21 @@ from nilometer.values.nearest import did_you_mean
 from nilometer.values.time_zone import zone_names
 from nilometer_collector.access.needs import Need
 from nilometer_collector.access.rights import Access
-from nilometer_collector.api.body import read_json
+from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Count, EntityName
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.api.resources.entities import EntityView, Kind, entity_view
 from nilometer_collector.errors import Unknown
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL, has_control
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 from nilometer_collector.query.records import EntityRecord
 from nilometer_collector.store import EntityDeclaration, EntityKind
 
 MAX_DESCRIPTION_CHARACTERS = 4000
 MAX_ATTRIBUTES = 64
 MAX_EDGES = 64  # entities that one entity reads from
-MAX_VERSION = 1 << 53  # largest whole number that every JSON reader keeps
+MAX_VERSION = 999_999_999
 
 NEW_NAME = EntityName("entity", "Name of the monitored entity.")
 ANY_VERSION = 0
@@ -81,7 +81,7 @@ async def read_entity(call: Call) -> DeclaredEntityView:
         Unknown: If it does not exist.
     """
     name, query, may = call.parameters.value(ENTITY), call.context.query, call.access.may
-    return DeclaredEntityView(**_fields(await call.context.ask(lambda: query.entity(name, may))))
+    return _view(await call.context.ask(lambda: query.entity(name, may)))
 
 
 async def put_entity(call: Call) -> PutEntity:
@@ -99,7 +99,7 @@ async def put_entity(call: Call) -> PutEntity:
 
     def put() -> PutEntity:
         context.store.entities.put(name, declaration, now_ns, replaces)
-        fields = _fields(context.query.entity(name, may_read))
+        view = _view(context.query.entity(name, may_read))
         known = [one.name for one in context.query.entities(may=may_read).entities]
         missing = [source for source in declaration.reads_from if source not in known]
         warnings = [
@@ -107,7 +107,7 @@ async def put_entity(call: Call) -> PutEntity:
             for source in missing
             if may_read(source)  # a warning reveals which names exist
         ]
-        return PutEntity(**fields, warnings=warnings)
+        return PutEntity(**msgspec.structs.asdict(view), warnings=warnings)
 
     return await context.ask(put)
 
@@ -139,17 +139,8 @@ def _declaration_of(definition: EntityDefinition) -> EntityDeclaration:
         raise ApiError(
             422, f"time_zone: is not an IANA name that this collector knows{hint}", "time_zone"
         )
-    # The patterns of Python let a newline at the end pass, and know no half of a surrogate pair.
-    texts = {
-        "owner": definition.owner,
-        "description": definition.description.replace("\n", " "),
-        **{f"attributes.{key}": value for key, value in definition.attributes.items()},
-        **{f"attributes.{key}": key for key in definition.attributes if has_control(key)},
-        **{f"reads_from[{at}]": source for at, source in enumerate(definition.reads_from)},
-    }
-    for field, text in texts.items():
-        if has_control(text):
-            raise ApiError(422, f"{field}: must not contain control characters", field)
+    one_line = definition.description.replace("\n", " ")
+    refuse_controls(msgspec.structs.replace(definition, description=one_line))
     if len(set(definition.reads_from)) < len(definition.reads_from):
         raise ApiError(422, "reads_from: names an entity twice", "reads_from")
     return EntityDeclaration(
@@ -162,15 +153,14 @@ def _declaration_of(definition: EntityDefinition) -> EntityDeclaration:
     )
 
 
-def _fields(entity: EntityRecord) -> dict[str, object]:
-    """Return the fields of a `DeclaredEntityView`."""
+def _view(entity: EntityRecord) -> DeclaredEntityView:
     said = entity.declaration
-    return {
+    return DeclaredEntityView(
         **msgspec.structs.asdict(entity_view(entity)),
-        "time_zone": said.time_zone,
-        "attributes": dict(said.attributes),
-        "updated": None if entity.updated_ns is None else seconds(entity.updated_ns),
-    }
+        time_zone=said.time_zone,
+        attributes=dict(said.attributes),
+        updated=None if entity.updated_ns is None else seconds(entity.updated_ns),
+    )
 
 
 OPERATIONS = (

@@ -20,6 +20,7 @@ from nilometer_collector.api.resources.references import ReferenceView, referenc
 from nilometer_collector.contents.bins import Bins, common_bins_of
 from nilometer_collector.contents.extension import ExtensionView
 from nilometer_collector.contents.feature import FeatureView, feature_view
+from nilometer_collector.contents.logged import LoggedView
 from nilometer_collector.contents.registered import shown_of
 from nilometer_collector.contents.scores import ScoresView
 from nilometer_collector.contents.service import ServiceView
@@ -64,6 +65,7 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     extension: ExtensionView | msgspec.UnsetType = (
         msgspec.UNSET
     )  # content of another package's type
+    logged: LoggedView | msgspec.UnsetType = msgspec.UNSET  # content that users log
     distances: dict[str, DistanceView] | msgspec.UnsetType = msgspec.UNSET  # by comparator
 
 

@@ -1,13 +1,24 @@
 """Summaries of an entity."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
+from nilometer.values.entity import is_logged
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY
 from nilometer_collector.query.records import SummaryRecord
+
+SummaryRole: TypeAlias = Literal["input", "output", "ground_truth", "logged", "service"]
+
+
+class LoggedTypeView(msgspec.Struct, frozen=True, kw_only=True):
+    """The type of a summary that users log; all its samples have it."""
+
+    data_type: str  # such as number or confusion_matrix
+    aggregation: str  # sum, mean, min, max or last; empty if the type decides
+    unit: str
 
 
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,12 +27,13 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     entity: str
     name: str
     data_type: Literal["number", "category", "mixed", "empty", "service"]
-    role: Literal["input", "output", "ground_truth", "service"]
+    role: SummaryRole
     health: Health
     observations: int
     last_seen: float | None
     window: float  # length of the window that arrived last, in seconds
     labels: dict[str, list[str]]  # every key with its values, sorted
+    logged: LoggedTypeView | None  # of a summary that users log
 
 
 class Summaries(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,13 +48,20 @@ def summary_view(summary: SummaryRecord) -> SummaryView:
         entity=summary.entity,
         name=summary.name,
         data_type=summary.data_type,
-        role="service" if summary.role is None else summary.role.value,
+        role=_role_of(summary),
         health=summary.health.value,
         observations=summary.observations,
         last_seen=seconds(summary.last_end_ns),
         window=seconds(summary.window_ns),
         labels=summary.labels,
+        logged=None if summary.logged is None else LoggedTypeView(**summary.logged._asdict()),
     )
+
+
+def _role_of(summary: SummaryRecord) -> SummaryRole:
+    if summary.role is not None:
+        return summary.role.value
+    return "logged" if is_logged(summary.name) else "service"
 
 
 async def list_summaries(call: Call) -> Summaries:

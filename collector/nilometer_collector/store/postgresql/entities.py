@@ -4,6 +4,7 @@ from nilometer_collector.store.entity_records import (
     UNDECLARED,
     DeclaredEntity,
     EntityDeclaration,
+    LoggedType,
     check_edges,
     check_version,
 )
@@ -27,6 +28,18 @@ ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
   time_zone = excluded.time_zone, description = excluded.description,
   attributes = excluded.attributes, reads_from = excluded.reads_from,
   version = excluded.version, updated_ns = excluded.updated_ns, deleted = excluded.deleted
+"""
+
+_SETTLE = """
+INSERT INTO logged_summaries (entity, summary, data_type, aggregation, unit)
+VALUES (%(entity)s, %(summary)s, %(data_type)s, %(aggregation)s, %(unit)s) ON CONFLICT DO NOTHING
+"""
+_TYPE = """
+SELECT data_type, aggregation, unit FROM logged_summaries
+WHERE entity = %(entity)s AND summary = %(summary)s
+"""
+_TYPES = """
+SELECT summary, data_type, aggregation, unit FROM logged_summaries WHERE entity = %(entity)s
 """
 
 
@@ -71,6 +84,22 @@ class Entities:
     def all(self) -> list[DeclaredEntity]:
         """List all declared entities by name."""
         return self._database.read(lambda session: _read(session, None))
+
+    def settle_type(self, entity: str, summary: str, of_sample: LoggedType) -> LoggedType:
+        """Return the type of a summary that users log; without one, it becomes that *of_sample*."""
+        names = {"entity": entity, "summary": summary}
+
+        def settle(session: Session) -> LoggedType:
+            session.execute(_SETTLE, {**names, **of_sample._asdict()})
+            (found,) = session.rows(_TYPE, names)
+            return LoggedType(*found)
+
+        return self._database.write(settle)
+
+    def types(self, entity: str) -> dict[str, LoggedType]:
+        """Return the types of the summaries of *entity* that users log, by summary."""
+        rows = self._database.read(lambda session: session.rows(_TYPES, {"entity": entity}))
+        return {summary: LoggedType(*found) for summary, *found in rows}
 
 
 def _read(session: Session, name: str | None) -> list[DeclaredEntity]:

@@ -4,6 +4,7 @@ from nilometer_collector.store.entity_records import (
     UNDECLARED,
     DeclaredEntity,
     EntityDeclaration,
+    LoggedType,
     check_edges,
     check_version,
 )
@@ -62,6 +63,29 @@ class Entities:
             f"SELECT {_COLUMNS} FROM entities WHERE NOT deleted ORDER BY name"  # noqa: S608
         )
         return [declared_entity_of(row) for row in rows]
+
+    def settle_type(self, entity: str, summary: str, of_sample: LoggedType) -> LoggedType:
+        """Return the type of a summary that users log; without one, it becomes that *of_sample*."""
+        with self._database.write():
+            self._database.execute(
+                "INSERT INTO logged_summaries (entity, summary, data_type, aggregation, unit) "
+                "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (entity, summary, *of_sample),
+            )
+            (found,) = self._database.rows(
+                "SELECT data_type, aggregation, unit FROM logged_summaries "
+                "WHERE entity = ? AND summary = ?",
+                (entity, summary),
+            )
+        return LoggedType(*found)
+
+    def types(self, entity: str) -> dict[str, LoggedType]:
+        """Return the types of the summaries of *entity* that users log, by summary."""
+        rows = self._database.rows(
+            "SELECT summary, data_type, aggregation, unit FROM logged_summaries WHERE entity = ?",
+            (entity,),
+        )
+        return {summary: LoggedType(*found) for summary, *found in rows}
 
     def _versions(self, name: str) -> tuple[int, int]:
         """Return the last version of *name*, and the stored one: 0 without a declaration."""

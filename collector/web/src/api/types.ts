@@ -159,6 +159,15 @@ export interface DeclaredEntity {
   updated: number | null; // when the declaration changed; null without one
 }
 
+/** How much one side of a summary differs from the other. */
+export interface Difference {
+  distance: number | null; // 0 for equal sides, 1 for sides that share nothing
+  why: string; // why there is no distance; empty with one
+  current: Logged | null; // null without data, and for types that `samples` shows otherwise
+  other: Logged | null;
+  change: Logged | null; // current less other
+}
+
 /** A distance from the requested reference, in the unit of its comparator; or why there is none. */
 export interface Distance {
   value: number | null;
@@ -286,6 +295,34 @@ export interface Histogram {
   counts: number[];
 }
 
+/** Every row is stored. */
+export interface Log {
+  stored: number;
+  repeated: number; // rows that were stored before
+}
+
+/** The type of a summary that users log; all its samples have it. */
+export interface LoggedType {
+  data_type: string; // such as number or confusion_matrix
+  aggregation: string; // sum, mean, min, max or last; empty if the type decides
+  unit: string;
+}
+
+/** A content that users log. Fields that its type does not have are absent. */
+export interface Logged {
+  type: string; // number, string, table, matrix, line or confusion_matrix
+  aggregation: string; // sum, mean, min, max or last
+  unit: string;
+  count: number; // samples that were merged
+  value?: number | null; // of a number
+  text?: string;
+  columns?: string[]; // names of the columns of a table
+  labels?: string[]; // classes of a confusion matrix
+  accuracy?: number | null; // of a confusion matrix
+  rows?: ((string | number | null)[])[];
+  points?: number[][]; // of a line: x and y, ascending
+}
+
 /** Moments of finite numbers or scores. */
 export interface Moments {
   mean: number | null;
@@ -347,6 +384,8 @@ export interface Problem {
   status: number;
   detail: string;
   field?: string;
+  stored?: number; // rows that are stored although others are not
+  rows?: RowProblem[]; // refused rows
 }
 
 /** The stored alerter, with warnings of likely mistakes. */
@@ -433,6 +472,14 @@ export interface Replay {
   firings: Firing[]; // oldest first, at most 200
 }
 
+/** Why one row of a body is refused. */
+export interface RowProblem {
+  row: number; // position in the body, from 0
+  status: number; // 403, 409 or 422
+  field: string; // place in the row; empty for the whole row
+  detail: string;
+}
+
 /** The merged samples of one summary and window that match the filter. */
 export interface Sample {
   window_start: number;
@@ -444,6 +491,7 @@ export interface Sample {
   psi: number | null; // value of distances.psi
   ks: number | null; // value of distances.ks
   extension?: Extension;
+  logged?: Logged; // content that users log
   distances?: Record<string, Distance>; // by comparator
 }
 
@@ -531,12 +579,13 @@ export interface Summary {
   entity: string;
   name: string;
   data_type: "category" | "empty" | "mixed" | "number" | "service";
-  role: "ground_truth" | "input" | "output" | "service";
+  role: "ground_truth" | "input" | "logged" | "output" | "service";
   health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
   observations: number;
   last_seen: number | null;
   window: number; // length of the window that arrived last, in seconds
   labels: Record<string, string[]>; // every key with its values, sorted
+  logged: LoggedType | null; // of a summary that users log
 }
 
 /** An opening or a closing of an episode. */
@@ -637,6 +686,20 @@ export interface Reads {
     };
     answer: Samples;
   };
+  /** Compare the whole time of one summary with another time, segment or entity. */
+  "/api/v1/difference": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      summary: string; // Name of the summary, such as input.amount.
+      start?: number | undefined; // Unix seconds. Only windows that end after it.
+      end?: number | undefined; // Unix seconds. Only windows that start before it.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
+      other_entity?: string | undefined; // Entity to compare with.
+      other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
+      other_earlier?: number | undefined; // Seconds by which the windows to compare with are earlier.
+    };
+    answer: Difference;
+  };
   /** Read many series of an entity: any quantile, histogram and rate of each window, and distances from a reference or another side. */
   "/api/v1/query": {
     query: {
@@ -654,7 +717,7 @@ export interface Reads {
       cdf?: readonly number[] | undefined; // Value for which the share of values up to it is returned.
       edge?: readonly number[] | undefined; // Edge of a histogram. A value equal to an edge is in the bin above it.
       top?: number | undefined; // Number of the most frequent categories to return.
-      statistic?: readonly ("broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
+      statistic?: readonly ("accuracy_ratio" | "broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
       show?: readonly ("coverage" | "moments" | "rates")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations.
       reference?: string | undefined; // Name of the reference to compare with.
       other_entity?: string | undefined; // Entity to compare with.

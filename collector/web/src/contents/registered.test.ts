@@ -1,5 +1,6 @@
 import { h } from "preact";
 import { expect, test } from "vitest";
+import type { Logged } from "../api";
 import { sampleOf, seriesOf } from "../testing/answers";
 import { SOURCES } from "../testing/sources";
 import { contentKind } from "./content";
@@ -83,9 +84,29 @@ test("the kind of scores has charts and a glance of its own", () => {
   expect(kind.glance(scored)).toMatchObject({ what: "mean", newest: "0.25" });
 });
 
+test("logged numbers have a line, and logged tables a row for each of theirs", () => {
+  const number = { type: "number", aggregation: "mean", unit: "s", count: 2, value: 0.25 };
+  const numbers = seriesOf(sampleOf({ logged: number }), sampleOf({}));
+  const kind = kindOf(numbers.samples);
+  expect(kind.charts(numbers).map(({ title, lines }) => [title, lines.map(({ values }) => values)])).toEqual([
+    ["Value (s)", [[0.25, null]]],
+    ["Samples per window", [[2, null]]],
+  ]);
+  const matrix = { ...number, type: "confusion_matrix", unit: "", value: undefined, labels: ["a"], rows: [[3]], accuracy: 1 };
+  const text = { ...number, type: "string", unit: "", value: undefined, text: "v7" };
+  const table = { ...number, type: "table", value: undefined, columns: ["a"], rows: [["x"]] };
+  const glances = [number, matrix, text, table].map((each) => {
+    const { value, ...rest } = each;
+    const content = value === undefined ? rest : each;
+    const { what, newest } = kind.glance(seriesOf(sampleOf({ logged: content as Logged })));
+    return [what, newest];
+  });
+  expect(glances).toEqual([["value", "0.25 s"], ["accuracy", "1"], ["text", "v7"], ["samples", "2"]]);
+});
+
 test("only a kind reads its field of a sample", () => {
   const readers = Object.entries(SOURCES)
     .filter(([path]) => !path.startsWith("/src/contents/") && !path.startsWith("/src/api/types"))
-    .filter(([, text]) => /\.(feature|service|scores|extension)\b/.test(text));
+    .filter(([, text]) => /\.(feature|service|scores|logged|extension)\b/.test(text));
   expect(readers.map(([path]) => path)).toEqual([]);
 });

@@ -77,7 +77,7 @@ def test_a_change_of_an_older_version_is_a_conflict(served: Running) -> None:
 def test_a_removed_declaration_leaves_the_data(served: Running) -> None:
     served.sender().ship(feature_sample([1.0]))
     put(served, ENTITY).raise_for_status()
-    removed = {"entity": ENTITY, "version": 1}
+    removed: dict[str, str | int] = {"entity": ENTITY, "version": 1}
     assert served.http.delete("/api/v1/entity", params=removed).status_code == 204
     assert served.get("entity", entity=ENTITY)["kind"] == "model"
     is_problem(served.http.delete("/api/v1/entity", params={"entity": ENTITY}), 404)
@@ -117,7 +117,7 @@ def test_an_edge_that_makes_a_cycle_is_a_problem_that_names_it(
         ({"time_zone": "../../etc/passwd"}, "time_zone"),
         ({"time_zone": ""}, "time_zone"),
         ({"attributes": {"Tier": "1"}}, "attributes"),
-        ({"attributes": {"tier\n": "1"}}, "attributes.tier\n"),
+        ({"attributes": {"tier\n": "1"}}, "attributes"),
         ({"attributes": {"tier": 1}}, "attributes[...]"),
         ({"attributes": {"tier": "1\n"}}, "attributes.tier"),
         ({"attributes": {f"k{at}": "" for at in range(65)}}, "attributes"),

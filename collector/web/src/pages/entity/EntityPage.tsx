@@ -18,6 +18,7 @@ const ROLES: readonly { role: api.Role; title: string }[] = [
   { role: "input", title: "Inputs" },
   { role: "output", title: "Outputs" },
   { role: "ground_truth", title: "Ground truth" },
+  { role: "logged", title: "Logged" },
   { role: "service", title: "Service" },
 ];
 

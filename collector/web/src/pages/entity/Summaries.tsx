@@ -82,7 +82,7 @@ function useNewest(
 }
 
 function Row({ summary, series }: { summary: api.Summary; series: api.Samples | undefined }) {
-  const { entity, name, observations } = summary;
+  const { entity, name, observations, logged } = summary;
   const glance = series?.samples.length ? kindOf(series.samples).glance(series) : null;
   return (
     <tr>
@@ -92,7 +92,7 @@ function Row({ summary, series }: { summary: api.Summary; series: api.Samples | 
       <td>
         <StatusMark status={summary.health} />
       </td>
-      <td class="faint">{summary.data_type === "service" ? "requests" : summary.data_type}</td>
+      <td class="faint">{logged ? logged.data_type.replaceAll("_", " ") : summary.data_type === "service" ? "requests" : summary.data_type}</td>
       <td class={styles.spark}>
         {glance && (
           <Sparkline

@@ -1,0 +1,243 @@
+"""Samples as a user logs them, one structure for each data type, and the samples that they become.
+
+JSON Schema cannot say that rows have one length, that a column has one type, or that a name is there
+once. A row that breaks such a rule is refused with the place in it.
+"""
+
+import math
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+import numpy as np
+from msgspec import UNSET, Meta, UnsetType
+
+from nilometer.profile import (
+    Content,
+    Coverage,
+    FeatureRecorder,
+    FeatureSpec,
+    ScoreProfile,
+    SummarySample,
+)
+from nilometer.profile.logged import confusion_matrix, line, matrix, table, text
+from nilometer.profile.logged.amounts import MAX_VALUE, MAX_WEIGHT, Aggregation, Head, Stamp
+from nilometer.profile.logged.number import Number
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import LOGGED, NAME
+from nilometer.values.labels import KEY, Labels
+from nilometer.values.window import Window
+from nilometer_collector.limits.bounds import LAST_NS, MAX_COUNT, PRINTABLE
+from nilometer_collector.limits.logged import MAX_UNIT_CHARACTERS
+from nilometer_collector.limits.rows import MAX_LABELS
+from nilometer_collector.store import LoggedType
+
+MAX_VALUES = 10_000  # of a distribution, or scores
+MAX_CATEGORIES = 1000
+MAX_SUMMARY_CHARACTERS = 60  # behind `logged.`; at most 256 bytes in all
+MAX_LABEL_CHARACTERS = 64  # of a value; at most 256 bytes
+MAX_TEXT_CHARACTERS = 64  # of a name in a content; at most 256 bytes
+MAX_SECONDS = 400 * 86_400  # length of a window
+LAST_START_SECONDS = LAST_NS // NANOSECONDS - MAX_SECONDS
+
+Finite: TypeAlias = Annotated[float, Meta(ge=-MAX_VALUE, le=MAX_VALUE)]
+Weight: TypeAlias = Annotated[int, Meta(ge=1, le=MAX_WEIGHT)]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_COUNT >> 20)]
+ShortText: TypeAlias = Annotated[
+    str, Meta(max_length=MAX_TEXT_CHARACTERS, pattern=f"^{PRINTABLE}*$")
+]
+LongText: TypeAlias = Annotated[
+    str, Meta(max_length=text.MAX_CHARACTERS, pattern=f"^{PRINTABLE}*$")
+]
+UnitText: TypeAlias = Annotated[
+    str, Meta(max_length=MAX_UNIT_CHARACTERS, pattern=f"^{PRINTABLE}*$")
+]
+Cell: TypeAlias = ShortText | Finite | None
+Probability: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+
+
+class _Content(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"
+):
+    """The content of one sample."""
+
+
+class LoggedNumber(_Content, frozen=True, kw_only=True, tag="number"):
+    """A number."""
+
+    value: Finite
+    weight: Weight = 1  # in a mean
+
+
+class LoggedString(_Content, frozen=True, kw_only=True, tag="string"):
+    """A text; the newest one counts."""
+
+    value: LongText
+
+
+class LoggedCategories(_Content, frozen=True, kw_only=True, tag="categories"):
+    """Counts by name, which add up."""
+
+    counts: Annotated[dict[ShortText, Count], Meta(max_length=MAX_CATEGORIES)]
+
+
+class LoggedDistribution(_Content, frozen=True, kw_only=True, tag="distribution"):
+    """Values, of which a t-digest, a histogram and moments are kept."""
+
+    values: Annotated[list[Finite], Meta(min_length=1, max_length=MAX_VALUES)]
+
+
+class LoggedTable(_Content, frozen=True, kw_only=True, tag="table"):
+    """Rows of texts and numbers. Unless the newest counts, rows with equal texts are merged."""
+
+    columns: Annotated[list[ShortText], Meta(min_length=1, max_length=table.MAX_COLUMNS)]
+    rows: Annotated[
+        list[Annotated[list[Cell], Meta(max_length=table.MAX_COLUMNS)]],
+        Meta(max_length=table.MAX_ROWS),
+    ]
+    weight: Weight = 1
+
+
+class LoggedMatrix(_Content, frozen=True, kw_only=True, tag="matrix"):
+    """Numbers in rows of one length, merged cell by cell."""
+
+    rows: Annotated[
+        list[Annotated[list[Finite], Meta(min_length=1, max_length=matrix.MAX_SIDE)]],
+        Meta(min_length=1, max_length=matrix.MAX_SIDE),
+    ]
+    weight: Weight = 1
+
+
+class LoggedLine(_Content, frozen=True, kw_only=True, tag="line"):
+    """Points, each of x and y; those with the same x are merged."""
+
+    points: Annotated[list[tuple[Finite, Finite]], Meta(min_length=1, max_length=line.MAX_POINTS)]
+    weight: Weight = 1
+
+
+class LoggedConfusionMatrix(_Content, frozen=True, kw_only=True, tag="confusion_matrix"):
+    """Counts of predictions: a row for each true class, a column for each predicted one."""
+
+    labels: Annotated[list[ShortText], Meta(min_length=1, max_length=confusion_matrix.MAX_LABELS)]
+    counts: Annotated[
+        list[Annotated[list[Count], Meta(max_length=confusion_matrix.MAX_LABELS)]],
+        Meta(min_length=1, max_length=confusion_matrix.MAX_LABELS),
+    ]
+
+
+class LoggedScores(_Content, frozen=True, kw_only=True, tag="score_histogram"):
+    """Scores of a classifier, counted in bins by predicted class, and by true class if known."""
+
+    scores: Annotated[list[Probability], Meta(min_length=1, max_length=MAX_VALUES)]
+    truth: Annotated[list[ShortText], Meta(max_length=MAX_VALUES)] | UnsetType = UNSET
+
+
+AnyContent: TypeAlias = (
+    LoggedNumber
+    | LoggedString
+    | LoggedCategories
+    | LoggedDistribution
+    | LoggedTable
+    | LoggedMatrix
+    | LoggedLine
+    | LoggedConfusionMatrix
+    | LoggedScores
+)
+
+
+class LoggedSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One sample of a summary, over one window."""
+
+    entity: Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
+    summary: Annotated[
+        str, Meta(pattern=rf"^{LOGGED[:-1]}\.{PRINTABLE}{{1,{MAX_SUMMARY_CHARACTERS}}}$")
+    ]
+    start: Annotated[float, Meta(ge=0, le=LAST_START_SECONDS)]  # of the window, Unix seconds
+    seconds: Annotated[float, Meta(ge=1, le=MAX_SECONDS)]  # length of the window
+    content: AnyContent
+    created: Annotated[float, Meta(ge=0, le=LAST_START_SECONDS)] | UnsetType = (
+        UNSET  # when the sample was made, Unix seconds; now if it is left out
+    )
+    labels: Annotated[
+        dict[
+            Annotated[str, Meta(pattern=f"^{KEY.pattern}$")],
+            Annotated[str, Meta(max_length=MAX_LABEL_CHARACTERS, pattern=f"^{PRINTABLE}*$")],
+        ],
+        Meta(max_length=MAX_LABELS),
+    ] = {}
+    aggregation: Literal["sum", "mean", "min", "max", "last"] = (
+        "last"  # how samples become one; of amounts only
+    )
+    unit: UnitText = ""  # of amounts
+
+
+def type_of(row: LoggedSample) -> LoggedType:
+    """Return the type that all samples of the summary must have."""
+    content = row.content
+    data_type = str(content.__struct_config__.tag)
+    has_amounts = not isinstance(
+        content, LoggedString | LoggedCategories | LoggedDistribution | LoggedScores
+    )
+    return LoggedType(data_type, row.aggregation if has_amounts else "", row.unit)
+
+
+def sample_of(row: LoggedSample, now_ns: int) -> SummarySample:
+    """Return the sample that *row* describes.
+
+    Raises:
+        ValueError: If its content contradicts itself; the message begins with the place.
+    """
+    start_ns = _nanoseconds(row.start)
+    window = Window(start_ns, start_ns + _nanoseconds(row.seconds))
+    created_ns = now_ns if row.created is UNSET else _nanoseconds(row.created)
+    content = _content_of(row, Stamp(window.end_ns, created_ns))
+    return SummarySample(
+        entity=row.entity,
+        summary=row.summary,
+        labels=Labels.of(row.labels),
+        window=window,
+        coverage=Coverage(profiled=content.cells),
+        content=content,
+    )
+
+
+def _content_of(row: LoggedSample, stamp: Stamp) -> Content:
+    logged = row.content
+    head = Head(Aggregation(row.aggregation), row.unit, stamp)
+    match logged:
+        case LoggedNumber():
+            return Number.of(logged.value, head, logged.weight)
+        case LoggedString():
+            return text.Text(logged.value, 1, stamp)
+        case LoggedCategories():
+            recorder = FeatureRecorder(FeatureSpec(readable=True))
+            recorder.observe_categories(logged.counts)
+            return recorder.profile()
+        case LoggedDistribution():
+            recorder = FeatureRecorder()
+            recorder.observe_numbers(np.array(logged.values, dtype=np.float64))
+            return recorder.profile()
+        case LoggedTable():
+            return table.Table.of(logged.columns, logged.rows, head, logged.weight)
+        case LoggedMatrix():
+            return matrix.Matrix.of(logged.rows, head, logged.weight)
+        case LoggedLine():
+            return line.Line.of(logged.points, head, logged.weight)
+        case LoggedConfusionMatrix():
+            return confusion_matrix.ConfusionMatrix.of(logged.labels, logged.counts, head)
+        case LoggedScores():
+            return _scores_of(logged)
+
+
+def _scores_of(logged: LoggedScores) -> ScoreProfile:
+    truth = None if logged.truth is UNSET else logged.truth
+    if truth is not None and len(truth) != len(logged.scores):
+        raise ValueError("truth: must have one class for each score")
+    profile = ScoreProfile()
+    profile.observe(np.array(logged.scores, dtype=np.float64), truth)
+    return profile
+
+
+def _nanoseconds(number: float) -> int:
+    """Return Unix seconds, or a duration in seconds, in nanoseconds."""
+    whole = math.floor(number)
+    return whole * NANOSECONDS + round((number - whole) * NANOSECONDS)

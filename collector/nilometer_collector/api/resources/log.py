@@ -1,0 +1,155 @@
+"""Logs samples of summaries that users measure themselves."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from nilometer.values.errors import ConfigError
+from nilometer.values.senders import TABLES
+from nilometer.wire.samples import sample_to_bytes
+from nilometer_collector.access.rights import Forbidden
+from nilometer_collector.api.body import decoded, read_json, refuse_controls
+from nilometer_collector.api.logged import LoggedSample, sample_of, type_of
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.problems import ApiError, RowProblem, RowsRefused
+from nilometer_collector.counters import Counter
+from nilometer_collector.errors import Conflict, Refused
+from nilometer_collector.limits.rows import MAX_ROW_BYTES, check_sample
+from nilometer_collector.store import Arrival, LoggedType, SampleRow, Shipment, Shipped
+from nilometer_collector.store.logged_types import require_type
+
+MAX_ROWS = 1000
+MAX_FIRST = (1 << 53) - MAX_ROWS
+
+Source = Annotated[str, Meta(pattern="^[0-9a-f]{32}$")]
+First = Annotated[int, Meta(ge=1, le=MAX_FIRST)]
+
+
+class _Named(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What names the rows of a body."""
+
+    source: Source | UnsetType = (
+        UNSET  # random name of the sender: a row that it sends again is stored once
+    )
+    first: First = 1  # number of the first row among all rows of `source`, which come in order
+
+
+class SampleLog(_Named, frozen=True, kw_only=True):
+    """Samples to log. Rows that are allowed are stored also when others are refused."""
+
+    samples: Annotated[list[LoggedSample], Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+class _Rows(_Named, frozen=True, kw_only=True):
+    """Samples to log, which are decoded one by one."""
+
+    samples: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MAX_ROWS)]
+
+
+class LogView(msgspec.Struct, frozen=True, kw_only=True):
+    """Every row is stored."""
+
+    stored: int
+    repeated: int  # rows that were stored before
+
+
+async def log_samples(call: Call) -> LogView:
+    """Store the samples.
+
+    Raises:
+        RowsRefused: If a row is refused; the others are stored.
+    """
+    rows = await read_json(call.request, _Rows)
+    shipped, refused = await call.context.ask(lambda: _logged(call, rows))
+    if refused:
+        raise RowsRefused(shipped.stored + shipped.repeated, refused)
+    return LogView(stored=shipped.stored, repeated=shipped.repeated)
+
+
+def _logged(call: Call, rows: _Rows) -> tuple[Shipped, list[RowProblem]]:
+    """Store the rows that are allowed, and return why each other one is refused."""
+    context, now_ns = call.context, call.context.clock.now_ns()
+    accepted: dict[int, SampleRow] = {}
+    refused: list[RowProblem] = []
+    types: dict[tuple[str, str], LoggedType] = {}
+    for at, content in enumerate(rows.samples):
+        try:
+            row = decoded(bytes(content), LoggedSample)
+            accepted[at] = _accepted(call, row, now_ns, types)
+        except ApiError as error:
+            refused.append(_problem(at, error.status, error.field, error.detail))
+        except Forbidden as error:
+            refused.append(_problem(at, 403, "entity", str(error)))
+        except Conflict as error:
+            refused.append(_problem(at, 409, error.field, str(error)))
+    if not accepted:
+        return Shipped(stored=0, repeated=0, notices=0), refused
+
+    def ship(epoch: bytes, first: int) -> Shipped:
+        arrivals = [Arrival(sequence=first + at, content=row) for at, row in accepted.items()]
+        shipment = Shipment(agent=TABLES, epoch=epoch, oldest_held=first, arrivals=arrivals)
+        return context.store.ship(shipment, now_ns)
+
+    if rows.source is UNSET:
+        shipped = context.source.name(len(rows.samples), ship)
+    else:
+        shipped = ship(bytes.fromhex(rows.source), rows.first)
+    context.counters.add(Counter.ROWS_STORED, shipped.stored)
+    context.counters.add(Counter.ROWS_REPEATED, shipped.repeated)
+    context.counters.add(Counter.ROWS_REJECTED, len(refused))
+    return shipped, refused
+
+
+def _accepted(
+    call: Call, row: LoggedSample, now_ns: int, types: dict[tuple[str, str], LoggedType]
+) -> SampleRow:
+    """Return the sample that *row* describes; *types* has those that were compared before.
+
+    Raises:
+        ApiError: 422 if a value is not allowed.
+        Forbidden: If the caller may not log for the entity.
+        Conflict: If the summary has another type.
+    """
+    refuse_controls(row)
+    call.access.require((row.entity,))
+    try:
+        sample = sample_of(row, now_ns)
+        check_sample(sample)
+    except (ValueError, ArithmeticError, Refused, ConfigError) as error:
+        raise ApiError(422, str(error), _place(row, str(error))) from error
+    payload = sample_to_bytes(sample)
+    if len(payload) > MAX_ROW_BYTES:
+        raise ApiError(422, f"content: is over {MAX_ROW_BYTES} bytes", "content")
+    wanted, key = type_of(row), (row.entity, row.summary)
+    if types.get(key) != wanted:
+        require_type(call.context.store.entities, sample, wanted)
+        types[key] = wanted
+    return SampleRow(sample=sample, payload=payload)
+
+
+def _place(row: LoggedSample, message: str) -> str:
+    """Return the place in *row* that a *message* about it begins with; empty without one."""
+    place = message.partition(":")[0]
+    name = place.partition("[")[0]
+    if name in row.content.__struct_fields__:
+        return f"content.{place}"
+    return place if name in row.__struct_fields__ else ""
+
+
+def _problem(at: int, status: int, field: str, detail: str) -> RowProblem:
+    return RowProblem(row=at, status=status, field=field, detail=detail[:500])
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/samples",
+        name="logSamples",
+        about="Log samples of summaries that users measure, also of past windows.",
+        handler=log_samples,
+        answer=LogView,
+        body=SampleLog,
+        errors=(400, 403, 409, 413, 415, 422),
+    ),
+)

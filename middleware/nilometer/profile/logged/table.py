@@ -1,0 +1,129 @@
+"""A table that a user logs, such as metrics by segment."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Self, TypeAlias
+
+from nilometer.profile.logged.amounts import NO_AMOUNT, Aggregation, Amount, Amounts, Head
+from nilometer.profile.logged.logged import Logged
+
+MAX_COLUMNS = 32
+MAX_ROWS = 512  # of one sample
+MAX_MERGED_ROWS = 4096
+
+Value: TypeAlias = str | float | None
+RowKey: TypeAlias = tuple[str, ...]  # each text behind a `=`; empty for a missing one
+CellKey: TypeAlias = tuple[RowKey, int]  # row, and position of the column; `ROW` for the row itself
+
+ROW = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Table(Logged[CellKey]):
+    """Rows of texts and numbers. Rows with equal texts merge, as by ``GROUP BY``.
+
+    With `Aggregation.LAST` a table stays as it was logged, with its order of rows.
+
+    Attributes:
+        columns: Names of the columns.
+        texts: Positions of the columns of text, ascending; all others are of numbers.
+    """
+
+    kind: ClassVar[str] = "table"
+
+    columns: tuple[str, ...] = ()
+    texts: tuple[int, ...] = ()
+    amounts: Amounts[CellKey] = field(default_factory=Amounts)
+
+    @classmethod
+    def of(
+        cls,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[Value]],
+        head: Head,
+        weight: int = 1,
+    ) -> Self:
+        """Return the table of one sample; *head* has everything but the cells.
+
+        Raises:
+            ValueError: If a column repeats or has texts and numbers, a row has another length than
+                *columns*, or there are too many; it names the place.
+        """
+        if not 1 <= len(columns) <= MAX_COLUMNS or len(set(columns)) < len(columns):
+            raise ValueError(f"columns: must be 1 to {MAX_COLUMNS}, each once")
+        if len(rows) > MAX_ROWS:
+            raise ValueError(f"rows: must be at most {MAX_ROWS}")
+        for at, row in enumerate(rows):
+            if len(row) != len(columns):
+                raise ValueError(f"rows[{at}]: has {len(row)} cells, and {len(columns)} columns")
+        texts = tuple(at for at in range(len(columns)) if _is_text(at, rows))
+        keep_order = head.aggregation is Aggregation.LAST
+        parts = []
+        for at, row in enumerate(rows):
+            key = tuple("" if row[one] is None else f"={row[one]}" for one in texts)
+            key = (f"{at:04d}", *key) if keep_order else key
+            cells = {(key, ROW): Amount.of(1.0, head.aggregation, weight)}
+            for column, value in enumerate(row):
+                if column not in texts:
+                    cells[key, column] = (
+                        Amount.of(float(value), head.aggregation, weight)
+                        if isinstance(value, int | float)
+                        else NO_AMOUNT
+                    )
+            parts.append(Amounts.of(head, cells))
+        merged = _one_table(parts)
+        return cls(tuple(columns), texts, Amounts.of(head, merged))
+
+    @property
+    def rows(self) -> list[list[Value]]:
+        """The rows, in the order of their texts, or as they were logged."""
+        keys = sorted({key for key, column in self.amounts.cells if column == ROW})
+        return [[self._cell(key, column) for column in range(len(self.columns))] for key in keys]
+
+    def _cell(self, key: RowKey, column: int) -> Value:
+        if column not in self.texts:
+            return self.amounts.value((key, column))
+        text = key[len(key) - len(self.texts) + self.texts.index(column)]
+        return text[1:] if text else None
+
+    @property
+    def header(self) -> tuple[object, ...]:
+        """The columns."""
+        return (self.columns, self.texts)
+
+    @classmethod
+    def of_parts(cls, parts: list[Self], amounts: Amounts[CellKey]) -> Self:
+        """Return the merged table.
+
+        Raises:
+            ValueError: If the columns differ, or it has over `MAX_MERGED_ROWS` rows.
+        """
+        heads = {(part.columns, part.texts) for part in parts}
+        if len(heads) > 1:
+            raise ValueError("tables of different columns do not merge")
+        if sum(column == ROW for _, column in amounts.cells) > MAX_MERGED_ROWS:
+            raise ValueError(f"a table of over {MAX_MERGED_ROWS} rows is not kept")
+        columns, texts = heads.pop() if heads else ((), ())
+        return cls(columns, texts, amounts)
+
+
+def _is_text(column: int, rows: Sequence[Sequence[Value]]) -> bool:
+    """Return whether a column has texts.
+
+    Raises:
+        ValueError: If it also has numbers.
+    """
+    kinds = {isinstance(row[column], str) for row in rows if row[column] is not None}
+    if len(kinds) > 1:
+        at = next(at for at, row in enumerate(rows) if isinstance(row[column], str))
+        raise ValueError(f"rows[{at}][{column}]: the column has texts and numbers")
+    return kinds == {True}
+
+
+def _one_table(parts: list[Amounts[CellKey]]) -> dict[CellKey, Amount]:
+    """Return the cells of all rows; those of equal rows are merged."""
+    if not parts:
+        return {}
+    if parts[0].aggregation is Aggregation.LAST:  # every row has a key of its own
+        return {key: amount for part in parts for key, amount in part.cells.items()}
+    return dict(Amounts.merge_all(parts).cells)

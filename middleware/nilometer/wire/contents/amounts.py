@@ -1,0 +1,78 @@
+"""Amounts <-> protobuf: exact sums as the nearest float64 and what it lacks."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from nilometer.profile.logged.amounts import (
+    NO_AMOUNT,
+    UNIT_BITS,
+    Aggregation,
+    Amount,
+    Amounts,
+    K,
+    Stamp,
+)
+from nilometer.v1 import summary_pb2 as pb
+
+MAX_PARTS = 64  # float64 that one exact sum needs at most; 2^-1074 to 2^1023 are 2,098 bits
+
+
+def amounts_to_wire(amounts: Amounts[K], keys: Sequence[K]) -> pb.Amounts:
+    """Return amounts as a message, with the cells in the order of *keys*."""
+    cells = [amounts.cells.get(key, NO_AMOUNT) for key in keys]
+    message = pb.Amounts(
+        aggregation=amounts.aggregation.value,
+        unit=amounts.unit,
+        count=amounts.count,
+        end_unix_nano=amounts.stamp.end_ns,
+        created_unix_nano=amounts.stamp.created_ns,
+    )
+    for index, cell in enumerate(cells):
+        nearest, *rest = _parts(cell.units)
+        message.values.append(nearest)
+        if rest:
+            message.remainders.add(index=index, parts=rest)
+    if any(cell.weight != 1 for cell in cells):
+        message.weights.extend(cell.weight for cell in cells)
+    return message
+
+
+def amounts_from_wire(message: pb.Amounts, keys: Sequence[K]) -> Amounts[K]:
+    """Return the amounts in a message, whose cells are at *keys*.
+
+    Raises:
+        ValueError: If a part contradicts itself.
+    """
+    weights = message.weights or [1] * len(message.values)
+    if not len(message.values) == len(weights) == len(keys) == len(set(keys)):
+        raise ValueError("amounts, weights and keys differ in number")
+    units = [_units(value) for value in message.values]
+    for remainder in message.remainders:
+        if remainder.index >= len(units) or len(remainder.parts) > MAX_PARTS:
+            raise ValueError("a remainder belongs to no amount, or is too long")
+        units[remainder.index] += sum(map(_units, remainder.parts))
+    if not message.count and keys:
+        raise ValueError("amounts of no sample")
+    return Amounts(
+        aggregation=Aggregation(message.aggregation) if message.count else Aggregation.LAST,
+        unit=message.unit,
+        count=message.count,
+        stamp=Stamp(message.end_unix_nano, message.created_unix_nano),
+        cells=dict(zip(keys, map(Amount, units, weights), strict=True)),
+    )
+
+
+def _parts(units: int) -> Iterator[float]:
+    """Yield the float64 nearest to *units*, then nearest to what is left, until nothing is."""
+    nearest = units / (1 << UNIT_BITS)
+    yield nearest
+    left = units - _units(nearest)
+    if left:
+        yield from _parts(left)
+
+
+def _units(value: float) -> int:
+    if not math.isfinite(value):
+        raise ValueError("an amount is not finite")
+    numerator, denominator = value.as_integer_ratio()
+    return numerator << (UNIT_BITS + 1 - denominator.bit_length())

@@ -1,0 +1,244 @@
+"""Samples that users log: stored once, merged by their aggregation, shown, compared, refused by row."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.problems import is_problem
+
+from nilometer.testing import SteppedClock
+from nilometer_collector.testing import ENTITY, Running, running
+
+START = 1_700_000_400  # a whole multiple of five minutes
+SOURCE = "5" * 32
+NUMBER = {"type": "number", "value": 1.5}
+CONTENTS: list[dict[str, Any]] = [
+    NUMBER,
+    {"type": "string", "value": "v7 — canary"},
+    {"type": "categories", "counts": {"cash": 150, "card": 50}},
+    {"type": "distribution", "values": [1, 2.5, -3e100, 0] * 50},
+    {"type": "table", "columns": ["segment", "auc"], "rows": [["eu", 0.9], [None, None]]},
+    {"type": "matrix", "rows": [[1, 0.5], [0.5, 1]]},
+    {"type": "line", "points": [[0, 0.1], [1, 0.9]]},
+    {"type": "confusion_matrix", "labels": ["no", "yes"], "counts": [[8, 1], [0, 2]]},
+    {"type": "score_histogram", "scores": [0.1, 0.9], "truth": ["0", "0"]},
+]
+
+
+def row(content: dict[str, Any], at: float = 0, **more: Any) -> dict[str, Any]:
+    """A row of minute *at*."""
+    start = START + 60 * at
+    common = {"entity": ENTITY, "summary": "logged.x", "start": start, "seconds": 60}
+    return {**common, "content": content, **more}
+
+
+def number(value: float, at: float = 0, **more: Any) -> dict[str, Any]:
+    return row({"type": "number", "value": value}, at, **more)
+
+
+def post(served: Running, *rows: Any, **more: Any) -> httpx.Response:
+    return served.http.post("/api/v1/samples", json={"samples": rows, **more})
+
+
+def logged(served: Running, **asked: Any) -> list[dict[str, Any]]:
+    """What is shown of each window."""
+    found = served.get("samples", entity=ENTITY, summary="logged.x", **asked)["samples"]
+    return [one["logged"] for one in found]
+
+
+def test_every_type_is_logged_shown_and_equal_to_itself(served: Running) -> None:
+    rows = [row(content, summary=f"logged.{content['type']}") for content in CONTENTS]
+    assert post(served, *rows).json() == {"stored": len(rows), "repeated": 0}
+    listed = {one["name"]: one for one in served.get("summaries", entity=ENTITY)["summaries"]}
+    assert set(listed) == {one["summary"] for one in rows}
+    for content in CONTENTS:
+        kind, name = content["type"], f"logged.{content['type']}"
+        assert (listed[name]["role"], listed[name]["logged"]["data_type"]) == ("logged", kind)
+        same = served.get("difference", entity=ENTITY, summary=name)
+        assert (same["distance"], same["why"]) == (0.0, ""), kind
+        (sample,) = served.get("samples", entity=ENTITY, summary=name)["samples"]
+        match kind:
+            case "categories" | "distribution":
+                assert sample["feature"]["count"] == 200
+            case "score_histogram":
+                assert sample["scores"]["count"] == 2
+            case "string":
+                assert sample["logged"]["text"] == content["value"]
+            case "confusion_matrix":
+                shown = sample["logged"]
+                assert (shown["labels"], shown["rows"]) == (content["labels"], content["counts"])
+                assert shown["accuracy"] == 10 / 11
+            case _:
+                assert {key: sample["logged"][key] for key in content} == content
+
+
+@pytest.mark.parametrize(
+    ("aggregation", "merged"),
+    [("sum", 4.0), ("mean", 2.5), ("min", 1.0), ("max", 3.0), ("last", 3.0)],
+)
+def test_windows_merge_by_the_aggregation(served: Running, aggregation: str, merged: float) -> None:
+    weighted = {"type": "number", "value": 3.0, "weight": 3}
+    rows = [row(weighted, 1, aggregation=aggregation), number(1.0, 0, aggregation=aggregation)]
+    post(served, *rows).raise_for_status()
+    (shown,) = logged(served, step=300)
+    assert (shown["value"], shown["count"], shown["aggregation"]) == (merged, 2, aggregation)
+
+
+def test_of_a_window_that_is_logged_twice_what_was_created_later_is_last(served: Running) -> None:
+    later, earlier = number(2.0, created=START + 900), number(1.0, created=START + 800)
+    post(served, later).raise_for_status()
+    post(served, earlier).raise_for_status()
+    assert [one["value"] for one in logged(served)] == [2.0]
+
+
+def test_a_past_window_is_logged_later_with_its_labels(served: Running) -> None:
+    post(served, number(1.0, 10, labels={"region": "eu"})).raise_for_status()
+    post(served, number(2.0, 3, labels={"region": "us"})).raise_for_status()
+    assert [one["value"] for one in logged(served)] == [2.0, 1.0]
+    assert [one["value"] for one in logged(served, label="region:eu")] == [1.0]
+
+
+def test_a_row_of_a_source_is_stored_once(served: Running) -> None:
+    rows = [number(float(at), at) for at in range(3)]
+    assert post(served, *rows[:2], source=SOURCE).json() == {"stored": 2, "repeated": 0}
+    assert post(served, *rows, source=SOURCE).json() == {"stored": 1, "repeated": 2}
+    assert post(served, rows[2], source=SOURCE, first=3).json() == {"stored": 0, "repeated": 1}
+    assert post(served, rows[2], source=SOURCE, first=3.0).json() == {"stored": 0, "repeated": 1}
+    assert post(served, rows[2]).json() == {"stored": 1, "repeated": 0}
+    assert [one["count"] for one in logged(served)] == [1, 1, 2]
+
+
+def test_another_type_aggregation_or_unit_than_the_first_is_a_conflict(served: Running) -> None:
+    post(served, number(1.0, unit="s", aggregation="mean")).raise_for_status()
+    for other, field in (
+        (row({"type": "string", "value": "a"}), "content.type"),
+        (number(1.0, unit="s", aggregation="sum"), "aggregation"),
+        (number(1.0, unit="ms", aggregation="mean"), "unit"),
+    ):
+        problem = is_problem(post(served, other), 409)
+        assert problem.field == f"samples[0].{field}"
+    (summary,) = served.get("summaries", entity=ENTITY)["summaries"]
+    expected = {"data_type": "number", "aggregation": "mean", "unit": "s"}
+    assert summary["logged"] == expected
+    assert len(logged(served)) == 1
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"type": "number", "value": 1e271}, "content.value"),
+    ({"type": "number", "value": "1"}, "content.value"),
+    ({"type": "number", "value": 1, "weight": 2**70}, "content.weight"),
+    ({"type": "number", "value": 1, "weight": 0}, "content.weight"),
+    ({"type": "string", "value": "a\u0000"}, "content.value"),
+    ({"type": "string", "value": "a\n"}, "content.value"),
+    ({"type": "string", "value": "x" * 4097}, "content.value"),
+    ({"type": "categories", "counts": {"a": -1}}, "content.counts[...]"),
+    ({"type": "categories", "counts": {"a": 2**70}}, "content.counts[...]"),
+    ({"type": "distribution", "values": []}, "content.values"),
+    ({"type": "distribution", "values": [None]}, "content.values[0]"),
+    ({"type": "table", "columns": ["a", "a"], "rows": []}, "content.columns"),
+    ({"type": "table", "columns": ["a"], "rows": [[1], [1, 2]]}, "content.rows[1]"),
+    ({"type": "table", "columns": ["a"], "rows": [[1], ["x"]]}, "content.rows[1][0]"),
+    ({"type": "table", "columns": ["a"], "rows": [["x\n"]]}, "content.rows[0][0]"),
+    ({"type": "table", "columns": ["a"], "rows": [[1]] * 513}, "content.rows"),
+    ({"type": "matrix", "rows": [[1, 2], [3]]}, "content.rows"),
+    ({"type": "matrix", "rows": [[0] * 65]}, "content.rows[0]"),
+    ({"type": "matrix", "rows": []}, "content.rows"),
+    ({"type": "line", "points": [[0, 1], [0.0, 2]]}, "content.points"),
+    ({"type": "line", "points": [[0]]}, "content.points[0]"),
+    ({"type": "confusion_matrix", "labels": ["a"], "counts": [[1, 2]]}, "content.counts"),
+    ({"type": "confusion_matrix", "labels": ["a", "a"], "counts": [[1]]}, "content.labels"),
+    ({"type": "score_histogram", "scores": [1.5]}, "content.scores[0]"),
+    ({"type": "score_histogram", "scores": [0.5], "truth": []}, "content.truth"),
+    ({"type": "picture"}, "content.type"),
+]
+
+
+def test_a_bad_row_is_refused_with_its_place_and_the_good_ones_are_stored(
+    served: Running,
+) -> None:
+    rows = [row(content, summary=f"logged.{at}") for at, (content, _) in enumerate(BAD)]
+    answer = post(served, number(1.0), *rows, number(2.0, 1))
+    problem = is_problem(answer, 422)
+    assert problem.stored == 2
+    found = [(one["row"], one["field"]) for one in answer.json()["rows"]]
+    assert found == [(at + 1, field) for at, (_, field) in enumerate(BAD)]
+    assert [one["value"] for one in logged(served)] == [1.0, 2.0]
+    assert len(served.get("summaries", entity=ENTITY)["summaries"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"entity": "no space"}, "entity"),
+        ({"summary": "input.x"}, "summary"),
+        ({"summary": "logged."}, "summary"),
+        ({"summary": "logged.a\n"}, "summary"),
+        ({"start": 292278994 * 31_556_952}, "start"),
+        ({"start": -1}, "start"),
+        ({"seconds": 0}, "seconds"),
+        ({"created": 2**70}, "created"),
+        ({"labels": {"A": "b"}}, "labels"),
+        ({"labels": {"a": "\u0000"}}, "labels[...]"),
+        ({"labels": {f"k{at}": "" for at in range(33)}}, "labels"),
+        ({"aggregation": "median"}, "aggregation"),
+        ({"unit": "s" * 65}, "unit"),
+        ({"colour": "blue"}, "colour"),
+    ],
+)
+def test_a_row_that_is_not_allowed_names_its_field(
+    filled: Running, change: dict[str, Any], field: str
+) -> None:
+    assert is_problem(post(filled, {**number(1.0), **change}), 422).field == f"samples[0].{field}"
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", '"\\ud800"'])
+def test_a_value_that_json_does_not_have_is_named(filled: Running, value: str) -> None:
+    body = json.dumps({"samples": [number(12345.5)]}).replace("12345.5", value)
+    headers = {"content-type": "application/json"}
+    answer = filled.http.post("/api/v1/samples", content=body, headers=headers)
+    assert is_problem(answer, answer.status_code).status in {400, 422}
+    assert "value" in str(answer.json()["field"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"samples": []}, {"samples": [{}] * 1001}, {"source": "x"}, {"first": 0}, {"more": 1}],
+)
+def test_a_body_other_than_rows_is_refused(filled: Running, change: dict[str, Any]) -> None:
+    body = {"samples": [number(1.0)], **change}
+    is_problem(filled.http.post("/api/v1/samples", json=body), 422)
+
+
+def test_a_difference_compares_two_times_of_a_table(served: Running) -> None:
+    def table(*rows: list[Any], at: float) -> dict[str, Any]:
+        return row({"type": "table", "columns": ["segment", "auc"], "rows": rows}, at)
+
+    post(
+        served, table(["eu", 0.5], ["us", 0.5], at=0), table(["eu", 0.75], at=60)
+    ).raise_for_status()
+    now = {"entity": ENTITY, "summary": "logged.x", "start": START + 3600, "end": START + 3660}
+    found = served.get("difference", **now, other_earlier=3600)
+    assert found["distance"] == pytest.approx(0.75 / 1.75)
+    assert found["change"]["rows"] == [["eu", 0.25], ["us", -0.5]]
+    assert found["other"]["rows"] == [["eu", 0.5], ["us", 0.5]]
+    nothing = served.get("difference", **now, other_earlier=7200)
+    assert (nothing["distance"], nothing["other"]) == (None, None)
+    assert nothing["why"] == "a side has no samples"
+
+
+def test_a_caller_logs_for_the_entities_of_its_right_only(tmp_path: Path) -> None:
+    writer = {
+        "name": "writer",
+        "token_sha256": [hashlib.sha256(b"token").hexdigest()],
+        "write": ["fraud-*"],
+    }
+    with running(tmp_path / "collector.db", SteppedClock(), principals=[writer]) as served:
+        served.http.headers["authorization"] = "Bearer token"
+        other = {**number(1.0), "entity": "secret"}
+        answer = post(served, number(1.0), other)
+        assert is_problem(answer, 403).stored == 1
+        assert answer.json()["rows"][0]["field"] == "entity"
+        assert is_problem(post(served, other), 403).stored == 0

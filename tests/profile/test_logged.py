@@ -1,0 +1,266 @@
+"""Contents that users log: merges are exact in every order and grouping, and travel without loss."""
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import permutations
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nilometer.compare.difference import difference
+from nilometer.profile import Content, Coverage, FeatureProfile, SummarySample
+from nilometer.profile.logged.amounts import MAX_VALUE, Aggregation, Head, Stamp
+from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
+from nilometer.profile.logged.line import Line
+from nilometer.profile.logged.logged import Logged
+from nilometer.profile.logged.matrix import Matrix
+from nilometer.profile.logged.number import Number
+from nilometer.profile.logged.table import Table
+from nilometer.profile.logged.text import Text
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
+
+WINDOW = Window(0, 60 * 10**9)
+
+floats = st.floats(-MAX_VALUE, MAX_VALUE)
+stamps = st.builds(Stamp, st.integers(0, 3), st.integers(0, 3))
+names = st.sampled_from(["a", "b", "ü", ""])
+counts = st.integers(0, 1 << 28)
+
+
+def heads(aggregation: Aggregation) -> st.SearchStrategy[Head]:
+    return st.builds(Head, st.just(aggregation), st.just("s"), stamps)
+
+
+def contents(kind: type[Content], aggregation: Aggregation) -> st.SearchStrategy[Any]:
+    """Samples of one *kind* that merge with each other."""
+    head, weight = heads(aggregation), st.integers(1, 3)
+    match kind.kind:
+        case Number.kind:
+            return st.builds(Number.of, floats, head, weight)
+        case Text.kind:
+            return st.builds(Text, names, st.just(1), stamps)
+        case Matrix.kind:
+            rows = st.lists(st.lists(floats, min_size=2, max_size=2), min_size=2, max_size=2)
+            return st.builds(Matrix.of, rows, head, weight)
+        case Line.kind:
+            points = st.lists(
+                st.tuples(st.sampled_from([-1.0, -0.0, 0.5]), floats),
+                min_size=1,
+                unique_by=lambda point: point[0] + 0.0,
+            )
+            return st.builds(Line.of, points, head, weight)
+        case ConfusionMatrix.kind:
+            labels = st.sampled_from([["a", "b"], ["b", "c"]])
+            cells = st.lists(st.lists(counts, min_size=2, max_size=2), min_size=2, max_size=2)
+            return st.builds(ConfusionMatrix.of, labels, cells, head)
+        case _:
+            return tables(head, weight)
+
+
+def tables(head: st.SearchStrategy[Head], weight: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
+    """Tables of the same columns, whose types the first row settles."""
+    texts = st.none() | names
+    more = st.lists(st.tuples(names, texts, floats | st.none()), max_size=4)
+    table = st.builds(lambda one, rest: [one, *rest], st.tuples(names, names, floats), more)
+    return st.builds(Table.of, st.just(["k", "l", "v"]), table, head, weight)
+
+
+def packed(content: Content) -> bytes:
+    """The bytes on the wire, which hold everything that can be read."""
+    return sample_to_bytes(
+        SummarySample(
+            entity="e",
+            summary="logged.x",
+            labels=Labels(),
+            window=WINDOW,
+            coverage=Coverage(profiled=1),
+            content=content,
+        )
+    )
+
+
+KINDS: list[type[Any]] = [Number, Text, Table, Matrix, Line, ConfusionMatrix]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@settings(max_examples=25)
+@given(data=st.data(), aggregation=st.sampled_from(Aggregation))
+def test_every_order_and_grouping_gives_the_same_bits(
+    kind: type[Any], aggregation: Aggregation, data: st.DataObject
+) -> None:
+    parts = data.draw(st.lists(contents(kind, aggregation), min_size=1, max_size=5))
+    whole = packed(kind.merge_all(parts))
+    shuffled = data.draw(st.permutations(parts))
+    cut = data.draw(st.integers(0, len(parts)))
+    groups = [kind.merge_all(shuffled[:cut]), kind.merge_all(shuffled[cut:])]
+    assert packed(kind.merge_all(shuffled)) == whole
+    assert packed(kind.merge_all(groups)) == whole
+    assert kind.merge_all(parts).count == len(parts)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.kind)
+@settings(max_examples=25)
+@given(data=st.data(), aggregation=st.sampled_from(Aggregation))
+def test_the_wire_loses_nothing(
+    kind: type[Any], aggregation: Aggregation, data: st.DataObject
+) -> None:
+    merged = kind.merge_all(data.draw(st.lists(contents(kind, aggregation), max_size=4)))
+    assert sample_from_bytes(packed(merged)).content == merged
+
+
+@settings(max_examples=50)
+@given(values=st.lists(st.tuples(floats, st.integers(1, 1000)), min_size=1, max_size=6))
+def test_a_sum_and_a_weighted_mean_are_rounded_once(values: list[tuple[float, int]]) -> None:
+    def merged(aggregation: Aggregation) -> float | None:
+        head = Head(aggregation)
+        return Number.merge_all(Number.of(value, head, weight) for value, weight in values).value
+
+    exact = sum(Fraction(value) for value, _ in values)
+    weighted = sum(Fraction(value) * weight for value, weight in values)
+    assert merged(Aggregation.SUM) == float(exact)
+    assert merged(Aggregation.MEAN) == float(weighted / sum(weight for _, weight in values))
+    assert merged(Aggregation.MIN) == min(value for value, _ in values)
+    assert merged(Aggregation.MAX) == max(value for value, _ in values)
+
+
+def number(value: float, head: Head | None = None) -> Number:
+    return Number.of(value, head or Head())
+
+
+def test_the_last_is_of_the_latest_window_then_of_the_latest_creation() -> None:
+    parts = [number(1.0, Head(stamp=Stamp(2, 1))), number(2.0, Head(stamp=Stamp(1, 9)))]
+    assert Number.merge_all(parts).value == 1.0
+    again = [*parts, number(3.0, Head(stamp=Stamp(2, 2)))]
+    for order in permutations(again):
+        assert Number.merge_all(order).value == 3.0
+
+
+def test_rows_with_equal_texts_merge_and_a_missing_number_counts_nothing() -> None:
+    head = Head(Aggregation.MEAN)
+    one = Table.of(["k", "v"], [["a", 1.0], [None, 5.0], ["b", None]], head)
+    other = Table.of(["k", "v"], [["b", 4.0], ["a", 3.0]], head, 3)
+    assert Table.merge_all([one, other]).rows == [[None, 5.0], ["a", 2.5], ["b", 4.0]]
+
+
+def test_the_last_table_keeps_its_order_and_its_equal_rows() -> None:
+    rows: list[Any] = [["b", 1.0], ["a", 2.0], ["b", 1.0]]
+    table = Table.of(["k", "v"], rows, Head())
+    assert Table.merge_all([table]).rows == rows
+
+
+def test_confusion_matrices_of_other_classes_merge() -> None:
+    head = Head(Aggregation.SUM)
+    one = ConfusionMatrix.of(["b", "a"], [[5, 1], [0, 2]], head)
+    merged = ConfusionMatrix.merge_all([one, ConfusionMatrix.of(["c"], [[4]], head)])
+    assert merged.labels == ("a", "b", "c")
+    assert merged.counts == [[2.0, 0.0, 0.0], [1.0, 5.0, 0.0], [0.0, 0.0, 4.0]]
+    assert merged.accuracy == 11 / 12
+
+
+@pytest.mark.parametrize(
+    ("parts", "why"),
+    [
+        ([number(1.0, Head(Aggregation.SUM)), number(1.0)], "aggregations"),
+        ([number(1.0, Head(unit="s")), number(1.0)], "units"),
+        (
+            [Matrix.of(rows, Head(Aggregation.SUM)) for rows in ([[1.0]], [[1.0, 2.0]])],
+            "shapes",
+        ),
+        (
+            [Table.of([name], [[1.0]], Head(Aggregation.SUM)) for name in ("a", "b")],
+            "columns",
+        ),
+    ],
+)
+def test_what_does_not_merge_says_why(parts: Sequence[Logged[Any]], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        type(parts[0]).merge_all(parts)
+
+
+def matrix(*rows: list[float]) -> Matrix:
+    return Matrix.of(rows, Head())
+
+
+def line(*points: tuple[float, float]) -> Line:
+    return Line.of(points, Head())
+
+
+def confusion(*rows: list[int]) -> ConfusionMatrix:
+    return ConfusionMatrix.of(["no", "yes"], rows, Head())
+
+
+def table(*rows: list[Any]) -> Table:
+    return Table.of(["k", "v"], rows, Head())
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "distance"),
+    [
+        (number(1.0), number(3.0), 0.5),
+        (number(0.0), number(0.0), 0.0),
+        (number(-1.0), number(1.0), 1.0),
+        (number(MAX_VALUE), number(-MAX_VALUE), 1.0),
+        (Text("a", 1), Text("b", 1), 1.0),
+        (Text("a", 1), Text("a", 2), 0.0),
+        (matrix([1.0, 2.0]), matrix([1.0, 4.0]), 0.25),
+        (table(["a", 1.0]), table(["a", 3.0]), 0.5),
+        (table(["a", 1.0]), table(["b", 1.0]), 1.0),
+        (table(["a", None]), table(["a", None]), 0.0),
+        (table(["a", 1.0], ["b", 2.0]), table(["b", 2.0], ["a", 1.0]), 0.0),
+        (line((0.0, 1.0), (1.0, 1.0)), line((0.0, 1.0), (0.5, 1.0), (1.0, 1.0)), 0.0),
+        (line((0.0, 0.0), (1.0, 1.0)), line((0.0, 0.0), (1.0, 3.0)), 0.5),
+        (line((0.0, 1.0), (2.0, 1.0)), line((1.0, 3.0), (9.0, 3.0)), 0.5),
+        (line((1.0, 2.0)), line((0.0, 0.0), (2.0, 2.0)), 1 / 3),
+        (confusion([9, 1], [0, 10]), confusion([90, 10], [0, 100]), 0.0),
+        (confusion([10, 0], [0, 10]), confusion([5, 5], [0, 10]), 0.25),
+        (confusion([1, 0], [0, 0]), confusion([0, 1], [0, 0]), 1.0),
+    ],
+)
+def test_a_distance_is_that_by_hand_and_symmetric(
+    reference: Content, current: Content, distance: float
+) -> None:
+    assert difference(reference, current).distance == pytest.approx(distance, abs=1e-15)
+    assert difference(current, reference).distance == pytest.approx(distance, abs=1e-15)
+
+
+def test_a_change_is_the_current_side_less_the_reference() -> None:
+    changed = difference(matrix([1.0, 2.0]), matrix([4.0, 0.5])).change
+    assert isinstance(changed, Matrix)
+    assert changed.values == [[3.0, -1.5]]
+    curve = difference(line((0.0, 0.0), (2.0, 2.0)), line((1.0, 5.0))).change
+    assert isinstance(curve, Line)
+    assert curve.points == [(1.0, 4.0)]
+
+
+@pytest.mark.parametrize(
+    ("reference", "current", "why"),
+    [
+        (number(1.0), matrix([1.0]), "different types"),
+        (number(1.0), Number(), "no samples"),
+        (matrix([1.0]), matrix([1.0, 2.0]), "different shapes"),
+        (line((0.0, 1.0)), line((1.0, 1.0)), "no x in common"),
+        (confusion([0, 0], [0, 0]), confusion([1, 0], [0, 0]), "no predictions"),
+        (table(["a", 1.0]), Table.of(["k"], [["a"]], Head()), "different columns"),
+        (FeatureProfile(), FeatureProfile(), "no samples"),
+    ],
+)
+def test_sides_that_cannot_be_compared_say_why(
+    reference: Content, current: Content, why: str
+) -> None:
+    found = difference(reference, current)
+    assert (found.distance, found.change) == (None, None)
+    assert why in found.why
+
+
+@settings(max_examples=50)
+@given(data=st.data(), kind=st.sampled_from(KINDS))
+def test_a_distance_is_a_share_whatever_the_sides(kind: type[Any], data: st.DataObject) -> None:
+    sides = st.lists(contents(kind, Aggregation.SUM), min_size=1, max_size=2).map(kind.merge_all)
+    found = difference(data.draw(sides), data.draw(sides))
+    assert found.distance is None or 0.0 <= found.distance <= 1.0 + 1e-12
+    assert found.distance is None or math.isfinite(found.distance)
