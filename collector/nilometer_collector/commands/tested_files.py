@@ -67,21 +67,36 @@ def alerters_in(file: Path) -> AlerterFile:
     found = _checked(AlerterFile, given, file, lambda steps: _place(before, steps, single=single))
     if not found.alerters and not found.watch:
         raise ConfigError(f"{file}:1: alerters: is missing: the file has no alerter to test")
+    _check(found, lambda steps: f"{file}:{_line(file, _place(before, steps, single=single))}")
+    return found
+
+
+def _check(found: AlerterFile, place: Callable[[tuple[Step, ...]], str]) -> None:
+    """Check what the types of the structures do not express.
+
+    Raises:
+        ConfigError: If something is wrong; the message begins with its place.
+    """
+    names: set[tuple[str, str]] = set()
     for at, definition in enumerate(found.alerters):
+        name = (definition.entity, definition.name)
+        if name in names:
+            raise ConfigError(
+                f"{place(('alerters', at, 'name'))}: alerters[{at}].name = {name[1]!r}: {name[0]} has two "
+                "alerters of this name"
+            )
+        names.add(name)
         try:
             alerter_of(definition)
         except ConfigError as error:
-            named = _KEY.search(str(error))
-            steps = ("alerters", at, *((named[1],) if named else ()))
-            line = _line(file, _place(before, steps, single=single))
-            raise ConfigError(f"{file}:{line}: {error}") from error
+            key = _KEY.search(str(error))
+            steps = ("alerters", at, *((key[1],) if key else ()))
+            raise ConfigError(f"{place(steps)}: {error}") from error
     for at, rule in enumerate(found.watch):
         try:
             _ = rule.zone
         except ConfigError as error:
-            line = _line(file, _place(before, ("watch", at, "time_zone"), single=False))
-            raise ConfigError(f"{file}:{line}: {error}") from error
-    return found
+            raise ConfigError(f"{place(('watch', at, 'time_zone'))}: {error}") from error
 
 
 def incidents_in(file: Path) -> tuple[MarkedIncident, ...]:

@@ -105,6 +105,7 @@ def test_without_a_file_todays_alerters_are_tested(
         ("a.toml", TOML.replace("2.0", '"x"'), r"a.toml:7: alerters\[0\].threshold = 'x': must be"),
         ("a.toml", TOML + TOML.replace("mean", "b").replace('"b"\nthr', '"none"\nthr'),
          r"a.toml:14: alerter 'b': statistic = 'none': must be"),
+        ("a.toml", TOML + TOML, r"a.toml:11: alerters\[1\].name = 'mean': fraud-scorer has two"),
         ("a.yaml", YAML.replace("FIXED", "FIXD"), r"a.yaml:4: alerter 'mean': kind = 'FIXD'"),
         ("a.yaml", YAML.replace("mean", "median"), r"a.yaml:5: alerter 'median': statistic = "),
         ("a.yaml", YAML + "\nkind: FIXED", r"a.yaml: line 8: 'kind' appears twice"),
