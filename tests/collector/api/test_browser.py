@@ -11,7 +11,14 @@ import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
 from nilometer_collector.alerting.definitions import AlerterView
-from nilometer_collector.testing import ENTITY, Running, feature_sample, minute, running
+from nilometer_collector.testing import (
+    ENTITY,
+    Running,
+    an_evaluation,
+    feature_sample,
+    minute,
+    running,
+)
 
 CHROMIUM = shutil.which("chromium") or ""
 QUIET = (  # what Chromium asks of the net by itself
@@ -133,3 +140,28 @@ def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page)
     assert page.get_by_role("img", name="hit ratio over 1 windows").is_visible()
     words = page.get_by_role("cell", name="MOST, statistic = hit_ratio, values_allowed = 7")
     assert words.is_visible()
+
+
+@pytest.fixture
+def alerting(database: Path) -> Iterator[Running]:
+    """A collector with an open episode, by the machine's clock, as the browser's."""
+    with running(database) as served:
+        served.sender().ship(feature_sample([1.0, 2.0]), an_evaluation(0.5, 1))
+        yield served
+
+
+def test_a_person_silences_an_episode_and_says_why(alerting: Running, page: Page) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(f"{alerting.collector.http_url}/#/entity/{ENTITY}")
+    page.get_by_role("button", name="Silence").click()
+    page.get_by_label("Reason").fill("a known sale")
+    page.locator("form button").click()
+    page.get_by_text("a known sale").wait_for()
+    page.get_by_role("button", name="End silence").wait_for()
+    found = page.evaluate("async () => (await fetch('/api/v1/episodes')).json()")
+    (decision,) = found["episodes"][0]["decisions"]
+    assert (decision["kind"], decision["author"]) == ("silenced", "local")
+    assert 3500 < decision["until"] - decision["made"] < 3700
+    assert said == []

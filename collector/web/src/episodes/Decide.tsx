@@ -3,6 +3,7 @@
 import { useState } from "preact/hooks";
 import * as api from "../api";
 import type { Episode } from "../api";
+import { refresh } from "../parts/polled";
 import styles from "./Decide.module.css";
 
 type Kind = "acknowledge" | "silence" | "unsilence" | "new-normal";
@@ -63,6 +64,7 @@ function Form({ kind, episode, onDone }: { kind: Kind; episode: Episode; onDone:
     try {
       await api.decide(kind, { entity: episode.entity, episode: episode.id }, body(kind, entered, open));
       onDone();
+      refresh();
     } catch (error) {
       setProblem(error instanceof api.ApiProblem ? error.message : String(error));
       setWaits(false);
@@ -96,7 +98,7 @@ function Form({ kind, episode, onDone }: { kind: Kind; episode: Episode; onDone:
         </label>
       )}
       <label>
-        Reason <input name="reason" required maxLength={500} autoFocus />
+        Reason <input name="reason" required maxLength={500} />
       </label>
       <button disabled={waits}>{WORDS[kind].button}</button>
       {problem !== null && <p role="alert">{problem}</p>}

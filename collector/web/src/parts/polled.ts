@@ -4,6 +4,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiProblem } from "../api";
 
 export const REFRESH_SECONDS = 10;
+const CHANGED = "nilometer-changed"; // event of the document after the page has changed something
+
+/** Let every request be sent again at once, because the page has changed what they return. */
+export const refresh = (): boolean => document.dispatchEvent(new Event(CHANGED));
 
 export interface Polled<T> {
   value: T | null; // newest response, kept while later requests fail
@@ -44,10 +48,12 @@ export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<
     };
     void round();
     document.addEventListener("visibilitychange", seen);
+    document.addEventListener(CHANGED, seen);
     return () => {
       stop.abort();
       clearTimeout(timer);
       document.removeEventListener("visibilitychange", seen);
+      document.removeEventListener(CHANGED, seen);
     };
   }, [key]);
   return state;
