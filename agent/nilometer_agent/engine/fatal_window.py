@@ -1,4 +1,4 @@
-"""Tries a window that crashed the agent while it was closed: does closing it kill a child process?"""
+"""Finds out, in child processes, whether closing a window crashes every process."""
 
 import dataclasses
 import logging
@@ -23,8 +23,8 @@ log = logging.getLogger("nilometer.agent")
 def kills(window: OpenWindow, plan: ActivePlan, trial: Trial, directory: Path) -> bool:
     """Return whether every process that closes *window* dies.
 
-    A child cannot use the parent's database. So the partial profiles are copied to a temporary file
-    in *directory*, without a name, where the child reads them.
+    A child cannot use the parent's database. So the partial profiles are copied to an unnamed
+    temporary file in *directory*, and the child reads that file.
     """
     try:
         with tempfile.TemporaryFile(dir=directory) as copy:

@@ -47,7 +47,7 @@ CPU_SECONDS = 20  # limit of the CPU time for one observation
 MAX_GROWTH_BYTES = 1 << 30  # limit of the child's added memory; less if little memory is free
 MIN_GROWTH_BYTES = 64 << 20  # smallest value of that limit
 FORKS = 5  # attempts to fork a child that ends before it begins
-KILLS = 3  # consecutive SIGKILLs of children at one observation that prove that it is the cause
+KILLS = 3  # consecutive SIGKILLs at one observation after which that observation is the cause
 
 # Signals that a process causes itself. Other signals come from outside.
 FAULTS = frozenset(
@@ -105,7 +105,7 @@ class Trial:
 
     @property
     def is_over(self) -> bool:
-        """Whether no trial runs any more, because the agent stops."""
+        """Whether no further trial is run, because the agent stops."""
         return self._stopping.is_set()
 
     def poison(self, batch: Batch) -> list[int]:
@@ -168,7 +168,7 @@ class Trial:
         return Ending(How.UNKNOWN, at)
 
     def _begun(self, units: Units, first: int, last: int) -> Ending:
-        """Return how the first child that begins ends; UNKNOWN if none of several begins."""
+        """Return how the first child that started has ended; UNKNOWN if no child starts."""
         for _ in range(FORKS):
             ending = self._child(units, first, last)
             if ending.how is not How.NEVER_BEGAN:

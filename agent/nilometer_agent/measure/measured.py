@@ -93,9 +93,9 @@ class Measured:
             entity: Name of the monitored entity.
             labels: Labels of the server.
             worker: Name of the worker.
-            place: Labels of the predictions: those of the server, and what the requests say.
+            place: Labels of the predictions, from the server and the requests.
             observations: Predictions, or connections.
-            facts: Facts that the stream of each response tells.
+            facts: Facts about the response's stream, from its chunks.
         """
         staged = self._staged.get((entity, place))
         if staged is None:

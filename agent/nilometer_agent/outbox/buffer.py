@@ -162,7 +162,7 @@ class Buffer:
         return self._write(lambda ledger: ledger.partials.read(identity))
 
     def partial_bytes(self, key: WindowKey) -> int:
-        """Return the least size of a window's partial profiles, in bytes."""
+        """Return a lower bound of the size of a window's partial profiles, in bytes."""
         with self._lock:
             return self._ledger.partials.bytes_of(key)
 
