@@ -194,8 +194,9 @@ class Agent:
     def start(self) -> None:
         """Start every part; a part starts before the parts that send data to it.
 
-        Raises: ConfigError: If a source cannot start. All sources are stopped by then; call `stop`
-            to stop the rest.
+        Raises:
+            ConfigError: If a source cannot start. All sources are then stopped; call `stop` for
+                the other parts.
         """
         self.buffer.forget_workers(WORKERS_KEPT)
         self.exports.start()

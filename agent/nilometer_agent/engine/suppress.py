@@ -42,8 +42,9 @@ class Suppression:
         plans: Plans with the privacy level and the published names.
         published: Summaries whose names the agent's own settings publish.
 
-    cells: Number of cells by entity and summary, as the last call of `filtered` returned them.
-        Summaries that a reference or schema names are not counted.
+    Attributes:
+        cells: Number of cells by entity and summary, as the last call of `filtered` returned
+            them. Summaries whose names a reference or schema publishes are not counted.
     """
 
     def __init__(self, plans: PlanKeeper, published: Collection[str] = ()) -> None:

@@ -115,7 +115,8 @@ def head_end(data: bytes, start: int) -> int:
 def request_head(raw: bytes) -> RequestHead:
     """Parse the request head in *raw*, which ends with its empty line.
 
-    Raises: Refused: If the head is invalid, so that a server would refuse it.
+    Raises:
+        Refused: If the head is invalid, so that a server would refuse it.
     """
     gathered = _Gathered()
     parser: Any = httptools.HttpRequestParser(gathered)

@@ -34,7 +34,8 @@ class Keeper:
         proxies: Settings of the proxies, at least one.
         socket: Path of the agent's socket.
 
-    Raises: ConfigError: If a package that proxies use is not installed.
+    Raises:
+        ConfigError: If a package that proxies need is not installed.
     """
 
     name = "proxies"

@@ -104,7 +104,8 @@ class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
 def check_all(proxies: tuple[ProxySettings, ...]) -> None:
     """Check that the proxies work together.
 
-    Raises: ConfigError: If they conflict; the message is one line.
+    Raises:
+        ConfigError: If they conflict; the message is one line.
     """
     for proxy in proxies:
         if proxy.agent != AUTO or proxy.directory:

@@ -64,8 +64,9 @@ class Sources:
     def start(self) -> None:
         """Start every source.
 
-        ConfigError: If a source cannot start. Other errors of a source are raised unchanged. In
-            both cases all sources are stopped.
+        Raises:
+            ConfigError: If a source cannot start. Other errors of a source are raised unchanged.
+                In both cases all sources are stopped.
         """
         try:
             for source in self._sources:

@@ -2,8 +2,8 @@
 
 Bins in which few values are expected are joined (`without_sparse_bins`). The
 statistic is divided by its degrees of freedom, so that one threshold fits columns with different
-numbers of bins. It grows with the number of values: it tells how certain a difference is, not how
-large.
+numbers of bins. It grows with the number of values, so it measures how certain a difference is, not
+how large.
 """
 
 from numpy.typing import ArrayLike
@@ -43,7 +43,7 @@ def _distance(sides: Sides) -> float:
 
 
 def one(sides: Sides) -> float:
-    """Return the expected statistic without drift, 1; 0 for a single bin."""
+    """Return the expected statistic without drift: 1, or 0 for a single bin."""
     r, _ = without_sparse_bins(*sides.counts, ordered=sides.bins.ordered)
     return 1.0 if r.size > 1 else 0.0
 

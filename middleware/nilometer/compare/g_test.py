@@ -1,6 +1,6 @@
 """The G statistic (likelihood ratio) of two samples, per degree of freedom.
 
-Bins are joined and the statistic is divided as for `nilometer.compare.chi_square`.
+Bins are joined and the statistic is divided as in `nilometer.compare.chi_square`.
 """
 
 import numpy as np

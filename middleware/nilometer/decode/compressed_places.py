@@ -1,4 +1,4 @@
-"""Finds how much of a compressed stream was readable after each of its messages."""
+"""Finds how much of a compressed stream could be read after each of its messages."""
 
 import zlib
 from collections.abc import Iterable
@@ -18,8 +18,8 @@ def decoded_places(body: bytes, content_encoding: str, ends: Iterable[int]) -> l
         ends: Bytes of *body* up to the end of each message, ascending.
 
     Returns:
-        Bytes of the decoded body that a reader has at each end; None for encodings other than gzip
-        and deflate, and for a body that is damaged or grows past a limit.
+        Bytes of the decoded body that a reader has at each end. None for encodings other than gzip
+        and deflate, and for a body that is damaged or exceeds a limit.
     """
     if content_encoding.strip().lower() not in _CODINGS:
         return None

@@ -1,7 +1,7 @@
-"""Decodes Google's Gemini: requests, whole answers and streams.
+"""Decodes Google's Gemini API: requests, whole responses and streams.
 
-A stream is a stream of events, or one list of JSON. `output_tokens` includes the tokens of thoughts,
-as the counts of other protocols do.
+A stream is a stream of events or a JSON list. `output_tokens` includes the tokens of thoughts, as
+in other protocols.
 
 Source: Google, "Gemini API": generateContent, streamGenerateContent.
 """
@@ -84,7 +84,7 @@ DIALECT = Dialect(protocol=Protocol.GEMINI, begins=is_gemini, add=_add, tokens=_
 
 
 def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
-    """Add a request as one row; return None if its contents are no messages."""
+    """Add a request as one row; return None if its contents are not messages."""
     contents = value.get("contents")
     if not isinstance(contents, list) or not all(
         isinstance(one, dict) and "parts" in one for one in contents
@@ -118,7 +118,7 @@ def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | 
 
 
 def decode_list(items: Sequence[Cell], side: Side) -> Facts | None:
-    """Add a stream that is one list of JSON as one row; return None if the list is none."""
+    """Add a stream in the form of a JSON list as one row; return None for any other list."""
     frames = [item for item in items if isinstance(item, dict)]
     if not frames or len(frames) < len(items) or not is_gemini(frames[0]):
         return None
@@ -130,7 +130,7 @@ def decode_list(items: Sequence[Cell], side: Side) -> Facts | None:
         else:
             answer.add(frame)
     side.add_rows([answer.row()])
-    return replace(answer.facts(), frames=None)  # the places in the list are not known
+    return replace(answer.facts(), frames=None)  # positions of frames inside a list are unknown
 
 
 PROTOCOL = JsonProtocol(
