@@ -56,7 +56,7 @@ def require_private_url(url: str, credentials: Credentials) -> None:
     except ValueError as error:
         raise ConfigError(f"collector = {url!r}: {error}") from error
     if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigError(f"collector = {url!r}: must be http://host:port or https://host:port")
+        raise ConfigError(f"collector = {url!r}: must be http:// or https:// with host and port")
     if parts.username or parts.password:
         raise ConfigError("collector: the URL contains a token: put the token into a file")
     credentials.require_privacy(host, secure=parts.scheme == "https")
