@@ -21,7 +21,7 @@ _MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":
 
 
 def message(notice: Notice, page_url: str) -> dict[str, Any]:
-    """Make the Slack message of *notice*.
+    """Return the Slack message for *notice*.
 
     Args:
         notice: Notification to describe.
@@ -63,7 +63,7 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
 
 
 def page_of(page_url: str, entity: str, summary: str) -> str:
-    """Return the URL of the page that shows *summary*."""
+    """Return the URL of the page for *summary*."""
     return f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
 
 
@@ -100,7 +100,7 @@ def _told(alerter: Alerter, transition: TransitionRecord, *, opening: bool) -> s
 
 @singledispatch
 def _held_against(condition: Condition) -> str:
-    """Return the limit of *condition* in words."""
+    """Return the limit of *condition*, in words."""
     return condition.limit_text
 
 

@@ -1,4 +1,4 @@
-"""The collector's store behind one protocol, `Store`. Only this package uses SQL."""
+"""The collector's store behind one protocol, `Store`. Only this package contains SQL."""
 
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.opening import open_store

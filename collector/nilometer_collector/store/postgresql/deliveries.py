@@ -1,9 +1,9 @@
 """The queue of notifications in PostgreSQL, oldest first, with the outcome of each.
 
-Several collectors deliver from one queue. The oldest delivery is held by one of them until its outcome
-is recorded, so none is sent twice and their order stays. If that collector ends, another takes over
-after `LEASE_SECONDS`. After a failed attempt, nobody tries again before the time that the receiver has
-asked for. The server's clock decides, because the clocks of collectors may differ.
+Several collectors deliver from one queue. One of them keeps the oldest delivery until its outcome
+is recorded, so no delivery is sent twice and the order is kept. If that collector ends, another one
+takes over after `LEASE_SECONDS`. After a failed attempt, no collector retries before the time that
+the receiver asked for. The server's clock is used, because the clocks of collectors may differ.
 """
 
 import uuid
@@ -48,8 +48,8 @@ class Deliveries:
         self._holder = uuid.uuid4().hex
 
     def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
-        del now_ns  # the server's clock decides
+        """Return the oldest queued delivery of *channel*; None if there is none or it must wait."""
+        del now_ns  # the server's clock is used
         return self._database.write(lambda session: self._take(session, channel))
 
     def _take(self, session: Session, channel: str) -> Notice | None:
@@ -79,7 +79,7 @@ class Deliveries:
 
     def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
         """Record a failed attempt; the delivery stays queued, and this collector keeps it."""
-        del now_ns  # the server's clock decides
+        del now_ns  # the server's clock is used
         self._settle(delivery, failure=short_text(failure), wait_seconds=wait_seconds)
 
     def counts(self, channel: str) -> DeliveryCounts:

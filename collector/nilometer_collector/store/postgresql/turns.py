@@ -39,7 +39,7 @@ _QUEUE = """
 INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts)
 VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0)
 """
-# The rows of one alerter are locked in one order everywhere. Those of other summaries stay free.
+# The rows of one alerter are always locked in the same order. Rows of other summaries stay free.
 _LEFT = """
 SELECT id FROM judged WHERE entity = %(entity)s AND alerter = %(alerter)s
   AND summary = ANY(COALESCE(%(summaries)s::text[], ARRAY[summary]))
@@ -78,7 +78,7 @@ class Turns:
     """Applies changes of episodes inside a transaction.
 
     Args:
-        channel: Name of the channel that receives notifications; if empty, nothing is queued.
+        channel: Name of the channel that receives notifications; empty queues none.
     """
 
     def __init__(self, channel: str) -> None:
@@ -94,14 +94,14 @@ class Turns:
         *,
         number: int | None = None,
     ) -> tuple[OpenEpisode, int]:
-        """Open an episode; return it and the number of deliveries queued.
+        """Open an episode; return it and the number of queued deliveries.
 
         Args:
             session: Session in a transaction.
             entity: Entity of the episode.
-            judged: Id of what the episode is about.
+            judged: Id of the judged series.
             change: The opening.
-            now_ns: Wall time now.
+            now_ns: Wall time, Unix nanoseconds.
             number: Number of an episode of the default alerter; None for other alerters.
         """
         turn = change.turn
@@ -113,7 +113,7 @@ class Turns:
     def close(
         self, session: Session, entity: str, episode: int, change: Closed, now_ns: int
     ) -> int:
-        """Close an episode; return the number of deliveries queued."""
+        """Close an episode; return the number of queued deliveries."""
         session.execute(_CLOSE, {"entity": entity, "id": episode, "closed": change.closed_ns})
         return self._record(session, entity, episode, change.turn, now_ns)
 
@@ -129,7 +129,7 @@ class Turns:
         """Apply *change* to the open *episode*.
 
         Returns:
-            The episode that is open afterwards, and the number of deliveries queued.
+            The episode that is open afterwards, and the number of queued deliveries.
         """
         match change:
             case Opened():
@@ -144,7 +144,7 @@ class Turns:
         return episode, 0
 
     def expire(self, session: Session, entity: str, judged: int, now_ns: int) -> int:
-        """Close the episode of *judged* if no agent judges it any more; return deliveries queued."""
+        """Close the episode of *judged* if no agent judges it; return the queued deliveries."""
         key: dict[str, object] = {"entity": entity, "judged": judged}
         session.rows(
             "SELECT id FROM judged WHERE entity = %(entity)s AND id = %(judged)s FOR UPDATE", key
@@ -171,15 +171,15 @@ class Turns:
         now_ns: int,
         summaries: list[str] | None = None,
     ) -> None:
-        """Delete the states of an alerter; close its episodes at the last window it judged.
+        """Delete the states of an alerter; close its episodes at the last judged window.
 
         Args:
             session: Session in a transaction.
             entity: Entity of the alerter.
             alerter: Name of the alerter.
             why: Reason, for the history.
-            now_ns: Wall time now.
-            summaries: Summaries to forget; None for all.
+            now_ns: Wall time, Unix nanoseconds.
+            summaries: Summaries to forget; None means all.
         """
         asked = {"entity": entity, "alerter": alerter, "summaries": summaries}
         judged = [identity for (identity,) in session.rows(_LEFT, asked)]

@@ -17,7 +17,7 @@ class Deliveries:
         self._database = database
 
     def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
+        """Return the oldest queued delivery of *channel*; None if there is none or it must wait."""
         found = self._database.row(
             "SELECT d.id, d.key, d.attempts, t.episode, t.id, d.not_before_ns FROM deliveries d "
             "JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
@@ -27,7 +27,7 @@ class Deliveries:
         if found is None:
             return None
         delivery, key, attempts, episode, transition, not_before_ns = found
-        if now_ns < not_before_ns <= now_ns + _MOST_WAIT_NS:  # a longer wait: the clock went back
+        if now_ns < not_before_ns <= now_ns + _MOST_WAIT_NS:  # longer if the clock was set back
             return None
         return Notice(
             id=delivery,
