@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: the one thing about an alerter that JSON Schema cannot say."""
+"""A hook for schemathesis: a rule for alerters that JSON Schema cannot express."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,7 +8,7 @@ import schemathesis
 
 @schemathesis.hook
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
-    """Leave out alerters whose ``low`` is above their ``high``, which are refused for that alone."""
+    """Leave out alerters whose ``low`` exceeds their ``high``, because they are refused."""
     del context
     body = case.body
     if not isinstance(body, Mapping) or body.get("kind") != "RANGE":

@@ -43,7 +43,7 @@ def population_stability_index(reference: ArrayLike, current: ArrayLike) -> floa
 def psi_noise(reference: ArrayLike, current: ArrayLike) -> float:
     """Return the expected PSI of two samples of one distribution: about ``(k - 1) (1/n + 1/N)``.
 
-    The half counts reduce it a little. Arguments and errors are those of
+    The half counts reduce the PSI slightly. Arguments and errors are those of
     `population_stability_index`.
     """
     r, c = counts_of(reference, current)

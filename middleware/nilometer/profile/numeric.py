@@ -132,7 +132,7 @@ class NumericProfile:
     def coarsened(self, fewest: int) -> Self:
         """Return the profile in which every number represents at least *fewest* numbers.
 
-        The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`, and counts by
+        The digest contains groups of numbers, see `nilometer.sketch.centroids.grouped`. Counts by
         magnitude count these groups. Counts in the reference's bins are kept, because the edges are
         public ranges. The count of zeros, or of a bin with a single value, is kept only if that
         value has its own group. Moments are kept, because they are sums over all numbers. If fewer
