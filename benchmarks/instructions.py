@@ -21,7 +21,7 @@ LENGTHS = (1024, 1024 + 6144)  # numbers of requests in the two runs
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "GLIBC_TUNABLES": "glibc.cpu.x86_rep_movsb_threshold=1000000000",
-    "OPENBLAS_NUM_THREADS": "1",  # its threads spin while they wait for work
+    "OPENBLAS_NUM_THREADS": "1",  # more threads would spin while they wait for work
     "NILOMETER_FLUSH_SECONDS": "2.5",
     SLOWED: "50",
 }

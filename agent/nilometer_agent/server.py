@@ -332,6 +332,6 @@ def _locked(path: Path) -> int:
 def _resident_bytes() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:  # not Linux: only the peak is known there
+    except OSError:  # only Linux reports more than the peak
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")

@@ -157,7 +157,7 @@ class Closer:
     def _close_alone(self, key: WindowKey, suspect: Suspect, now: float) -> None:
         """Close a window that crashed agents; drop its profiles if it crashes children as well."""
         if suspect.ends and self._trial.is_over:
-            return  # the next agent tries it
+            return  # the next agent retries it
         self._in_work.begin_alone(suspect, *closing_of(key))
         generation = self._buffer.generation
         judged = self._judge_safely(key, now, tried=suspect.ends > 0)

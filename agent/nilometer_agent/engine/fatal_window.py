@@ -39,7 +39,7 @@ def kills(window: OpenWindow, plan: ActivePlan, trial: Trial, directory: Path) -
                 lambda: judge(copied, plan), lambda: judge(harmless, without_alerters)
             )
     except OSError as error:
-        log.warning("suspect window not tried, no temporary file: %s", error.strerror)
+        log.warning("suspect window not tested, cannot create a temporary file: %s", error.strerror)
         return False
 
 

@@ -5,11 +5,12 @@ using too much memory, or by an endless loop. The agent forks a child that profi
 after the other and reports which one it works on. If the child dies, a second child profiles that
 observation alone. An observation that kills both children is poison.
 
-The agent does not judge by its own crashes, because it cannot know why it was killed. It can see how
-its children end, how much memory they took and how much time. If the agent itself is killed, the
-trial ends with it and has no result. A single SIGKILL of a child may come from outside, so it proves
-nothing either. Nothing is poison if a child does not survive a harmless observation. That happens if a
-library cannot be forked or the machine has no memory left, and then every child would die.
+The agent does not judge by its own crashes, because it cannot know why it was killed. It can see
+how its children end, how much memory they took and how much time. If the agent itself is killed,
+the trial ends with it and has no result. A single SIGKILL of a child may come from outside, so it
+proves nothing either. If even a harmless observation kills a child, nothing counts as poison. That
+happens if a library cannot be forked or the machine has no memory left, and then every child would
+die.
 
 A window that crashed the agent while it was closed is tried in the same way, as a whole.
 """
@@ -71,7 +72,7 @@ log = logging.getLogger("nilometer.agent")
 class How(Enum):
     """How a child ended."""
 
-    DONE = auto()  # the child profiled everything
+    DONE = auto()  # the child has profiled everything
     BY_ITSELF = auto()  # the observation in work killed the child
     KILLED = auto()  # SIGKILL, from outside or because of the observation
     NEVER_BEGAN = auto()  # the child died before its first observation, in the fork itself

@@ -51,7 +51,8 @@ COST_SECONDS = 60.0  # time without a reported cost after which a worker counts 
 class Measured:
     """The series of one agent.
 
-    Thread rule: `observed`, `cost`, `committed` and `closed` from the engine's thread, `families` from any.
+    Only the engine's thread may call `observed`, `cost`, `committed` and `closed`. Any thread may
+    call `families`.
 
     Args:
         counters: Function that returns the agent's own counters by name.

@@ -1,7 +1,7 @@
 """The agent's data in one database: marks, partial profiles, and rows for the collector.
 
 `Database` stores rows. `Marks`, `Partials` and `Queue` each own some tables and a cache of them in
-memory. The ledger has the transactions that touch more than one of them.
+memory. The ledger runs the transactions that change more than one of these.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

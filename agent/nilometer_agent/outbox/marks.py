@@ -73,7 +73,7 @@ class Marks:
         database.put("workers", worker, newest, database.commits, identity=identity)
 
     def forget_workers(self, keep: int) -> None:
-        """Forget all workers except the *keep* with the newest commits.
+        """Forget all workers except *keep* of them, those with the newest commits.
 
         This uses the order of commits, not time. After a jump of the clock, it could forget a worker
         that is still connected, and count its repeated batches twice.

@@ -161,7 +161,7 @@ class Processes:
                 process.kill()
                 process.wait(5)
         self._running = []
-        self._guard.kill()  # no process is left for it to end
+        self._guard.kill()  # all processes have ended already
         self._guard.wait()
         os.close(self._guarded)
 

@@ -92,7 +92,7 @@ class Reception(grpc.GenericRpcHandler):
                 return await loop.run_in_executor(self._threads, _answer, method, access, content)
         except Forbidden as error:
             log.warning(
-                "gRPC call refused, the principal lacks the right: add it to the principal",
+                "gRPC call refused, the principal lacks the right: add the right to the principal",
                 extra={"reason": str(error), "method": name},
             )
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))

@@ -73,7 +73,7 @@ class Samples(Protocol):
         The result contains every observation of the span once, at any level. Data that is not
         rolled up yet is read from finer levels. Data that retention has removed from *level* is
         read from coarser levels. So a window may have several samples of several levels, each of
-        which names its level. Merge them by the window of the response.
+        which names its level.
 
         Args:
             series: Series to read.
@@ -281,8 +281,7 @@ class Deliveries(Protocol):
 
         If several collectors share the store, no other collector gets a delivery of the channel
         before the outcome is recorded or `LEASE_SECONDS` have passed. No collector gets it before
-        the time that `failed` has set. That time is by the clock of the store's server, if there is
-        one.
+        the time that `failed` has set, measured by the clock of the store's server if it has one.
 
         Args:
             channel: Name of the channel.

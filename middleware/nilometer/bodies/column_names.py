@@ -16,7 +16,7 @@ MAX_COLUMNS = 1000  # column limit of one body; a body with more columns does no
 MAX_WIDTH = 128  # a wider tensor becomes a single vector column
 VALUE = "value"  # column name of a body that consists of one plain value
 
-_REMEMBERED = 64  # cached key sets; real traffic has few
+_REMEMBERED = 64  # number of cached key sets; real traffic has few different ones
 _WIDEST_REMEMBERED = 256  # a larger key set is not cached
 
 

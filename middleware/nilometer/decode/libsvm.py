@@ -60,7 +60,7 @@ def _row(line: str) -> dict[str, float]:
         if place == "qid":
             continue
         if _PLACE.match(cell) is None:
-            raise ValueError(f"{len(place)} characters are no number of a column")
+            raise ValueError(f"{len(place)} characters are not a valid column number")
         row[place] = float(number)
     return row
 

@@ -41,7 +41,7 @@ class Exports:
         settings: Settings of the exporters.
         gather: Function that returns all current families, cumulative.
         ready: Function that returns whether the process accepts work.
-        count: Function that is called with each export event and a number.
+        count: Function that is called with each export event and its count.
         clock: Clock for wall time.
         alive: Function that returns whether the process still works, as in `MetricsServer`.
 

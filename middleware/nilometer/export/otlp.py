@@ -37,7 +37,7 @@ class OtlpExporter:
         settings: Settings, after `OtlpSettings.resolved`.
         resource: Resource attributes of the process.
         gather: Function that returns all current families, cumulative.
-        count: Function that is called with each export event and a number.
+        count: Function that is called with each export event and its count.
         clock: Clock for the wall time of the points.
     """
 
@@ -113,7 +113,7 @@ class OtlpExporter:
                 self._count(Event.INTERVAL_DROPPED, 1)
             else:
                 break
-            if time.monotonic() > until:  # no answer, so further requests would fail
+            if time.monotonic() > until:  # the receiver is silent, so stop here
                 break
         self._keep()
         return taken

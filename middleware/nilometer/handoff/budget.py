@@ -1,8 +1,9 @@
 """The overhead budget: measures the cost of observing, and limits how many bodies are held.
 
-Cost is measured, not estimated. It has two parts: the CPU time of nilometer's own threads, which
-the kernel counts, and nilometer's part of a few requests per second. A stopwatch measures that
-part; it pauses while the application or the server works. Other requests read no clock for this.
+Cost is measured, not estimated. It has two parts. One is the CPU time of nilometer's threads, which
+the kernel counts. The other is the time that nilometer adds to a request. A stopwatch measures it
+for a few requests per second, and pauses while the application or the server works. Other requests
+read no clock for this.
 
 If a limit is set, a `Budget` halves the share of observations whose bodies are held until the cost
 is under the limit. It doubles the share again after the cost was low for a while. Shares are powers

@@ -303,8 +303,8 @@ def _is_no_name(text: str) -> bool:
 def _after_gap(end: bytes) -> bytes:
     """Return *end* without the event next to the gap.
 
-    The event after the gap may be complete or cut. JSON that begins inside an event cannot be
-    closed by its own bracket.
+    If the gap ends before an event, the event is complete and kept. Otherwise its start is missing,
+    and the rest of it is not valid JSON.
     """
     boundary = EMPTY_LINE.search(end)
     rest = end[boundary.end() :] if boundary is not None else b""

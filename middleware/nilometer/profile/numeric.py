@@ -52,7 +52,7 @@ class NumericProfile:
         negative: Count of finite numbers below 0.
         below_reference: Count of finite numbers below the smallest of the reference.
         above_reference: Count of finite numbers above the largest of the reference.
-        moments: Count, mean and central moments to the fourth, of finite numbers.
+        moments: Count, mean and central moments up to the fourth, of finite numbers.
         digest: Quantiles, minimum and maximum of finite numbers.
         histogram: Finite numbers by magnitude, for export. None without finite numbers, and in
             profiles of older agents that only counted in bins.

@@ -138,7 +138,7 @@ class Names:
         Sizes of maps are added as columns. The work grows with the number of cells, in short steps.
 
         Args:
-            role: INPUT or OUTPUT; the inputs of a request come first.
+            role: INPUT or OUTPUT; call it for the inputs of a request first.
             side: Columns of one request, or of several with the same names; changed in place.
             requests: Number of requests.
 
@@ -284,7 +284,7 @@ class Names:
         return sum(map(len, self.known.values()))
 
     def _change(self, role: Role, parent: str) -> None:
-        """Record new names in *parent*. If it becomes a map by this, review the names in it."""
+        """Record new names in *parent*. If this makes it a map, review the names in it."""
         first = self._maps[role].change(parent, self.requests)
         if first is None:
             return

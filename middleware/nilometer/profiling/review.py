@@ -37,7 +37,7 @@ class Review:
         self._added_at = request
 
     def forget_quiet(self, request: int) -> None:
-        """Forget names of a single request, `WATCHED` requests after the latest of them."""
+        """Forget names of single requests, if none was added for `WATCHED` requests."""
         if request - self._added_at > WATCHED:
             for names in self._once.values():
                 names.clear()

@@ -15,7 +15,7 @@ from nilometer.values.errors import ConfigError
 OPTIONS = (
     ("grpc.max_connection_age_ms", 3_600_000),  # ends those with expired certificates
     ("grpc.max_connection_age_grace_ms", 10_000),
-    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
+    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often than this
     # Longest handshake of TLS and HTTP/2, which allows for a lost packet. No other limit ends a
     # silent handshake. So silent clients can keep others out for this time, see docs/access.md.
     ("grpc.server_handshake_timeout_ms", 1500),

@@ -1,7 +1,7 @@
 """The files of a client's credentials for the collector, and of the CAs that it trusts.
 
-`Credentials.stamp` changes if a file changes, so that certificates and tokens are rotated without a
-restart.
+`Credentials.stamp` changes if a file changes, so that certificates and tokens can be
+rotated without a restart.
 """
 
 from dataclasses import dataclass

@@ -22,7 +22,8 @@ def private_directory(key: str, path: Path, allowed_uids: Collection[int] = ()) 
     """Create *path* and its parents for this user only, or check an existing *path*.
 
     A directory of root may be writable for every user, like a pod's volume. A directory of this
-    user may be so only with the sticky bit, which prevents others from replacing its files.
+    user may be writable for others only with the sticky bit, which prevents others from replacing
+    its files.
 
     Args:
         key: Name of the setting, for the error.

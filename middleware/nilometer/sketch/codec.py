@@ -29,8 +29,8 @@ def ordered_bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
 def dropped_bits(ordered: NDArray[np.uint64]) -> int:
     """Return how many low bits of the ascending integers *ordered*, shape (n,), can be dropped.
 
-    Narrow gaps between the integers keep 128 steps. So wide ranges need few digits, and
-    measurements with a large offset need many. Short lists keep all bits. Integers that were
+    Narrow gaps between the integers keep a resolution of 128 steps. So wide ranges need few digits,
+    and measurements with a large offset need many. Short lists keep all bits. Integers that were
     already rounded do not change.
     """
     if ordered.size <= EXACT_UP_TO:

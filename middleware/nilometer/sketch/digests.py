@@ -155,7 +155,7 @@ class Digests:
         rank = start + q[None, :] * (after[last] - start)
 
         def knots(at: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-            """Return the ranks between which a centroid equals its mean, and the mean."""
+            """Return for each centroid the range of ranks that have its mean, and the mean."""
             is_atom = (self.flags[at] & _ONE).astype(np.bool_)
             top, middle = after[at], after[at] - weights[at] / 2
             mean = from_rounded_bits(self.bits[at], 0)

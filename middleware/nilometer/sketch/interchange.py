@@ -123,7 +123,7 @@ def from_dictionary(
     if not (np.isfinite(weights).all() and (weights >= 1).all() and weights.sum() < 2.0**53):
         raise ValueError("t-digest dictionary: weights must be finite and at least 1")
     if not (weights == np.round(weights)).all():
-        raise ValueError("t-digest dictionary: weights must be whole")
+        raise ValueError("t-digest dictionary: weights must be integers")
     return _checked(means, weights, float(means.min()), float(means.max()), compression)
 
 

@@ -30,7 +30,7 @@ class Edges:
     """Counts calls by (entity, entity it reads from). The caller holds a lock.
 
     Args:
-        left_out: Function that is called for each call that does not fit and is not counted.
+        left_out: Function that is called for each call that exceeds the limit and is not counted.
     """
 
     def __init__(self, left_out: Callable[[], None]) -> None:

@@ -86,7 +86,7 @@ class PostgresqlStore:
             lambda session: session.row("SELECT current_setting('transaction_read_only')")
         )
         if found != ("off",):
-            raise StoreUnavailable("database: accepts no changes now")
+            raise StoreUnavailable("database: is read-only at the moment")
 
     def close(self) -> None:
         """Close all connections. May be called twice."""

@@ -41,7 +41,7 @@ class EntityRow:
         lost_inputs: Number of profiled observations whose requests lack columns, by reason.
         lost_outputs: Number of profiled observations whose responses lack columns, by reason.
         outcomes: Number of requests in the span, by outcome.
-        cpu_per_request: Processor time of the server that observing costs per request, in seconds.
+        cpu_per_request: CPU time of the server for the observation of one request, in seconds.
         added_p99: Time that observation adds to a request, in seconds.
         share: Share of the observations whose bodies are held, at the agent that holds least.
         judged: Number of judgements in the newest windows.

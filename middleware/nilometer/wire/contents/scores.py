@@ -74,7 +74,7 @@ def scores_from_wire(message: pb.Scores) -> ScoreProfile:
             raise ValueError(f"scores: the classes {pair} repeat")
         profile.classes[pair] = ScoreBins(counts, sums)
     if profile.count != profile.score.count:
-        raise ValueError("scores: the bins do not hold all scores")
+        raise ValueError("scores: the bins do not contain all scores")
     return profile
 
 
