@@ -1,1 +1,1 @@
-"""Benchmarks: each measures nilometer and a peer or a lower bound in one run, and compares them."""
+"""Benchmarks: each one measures nilometer and a peer or a lower bound in the same run."""

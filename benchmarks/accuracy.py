@@ -20,7 +20,7 @@ FLIGHTS = Path(__file__).resolve().parent.parent / "examples" / "flights" / "dat
 
 
 def shapes() -> dict[str, Floats]:
-    """Return values of six distributions, and every numeric column of the flights, by name."""
+    """Return values of six distributions, and each numeric column of the flights, by name."""
     rng = np.random.default_rng(17)
     found = {
         "normal": rng.normal(size=ROWS),
@@ -50,7 +50,7 @@ def error(ordered: Floats, digest: TDigest, shares: Floats) -> float:
 
 
 def digests(values: Floats) -> dict[str, TDigest]:
-    """Return digests of the whole, and of many parts sent over the wire and merged in two ways."""
+    """Return a digest of all values, and two digests that are merged from parts."""
     count = min(PARTS, values.size // 50)
     parts = [
         digest_from_wire(digest_to_wire(TDigest.of(part))) for part in np.array_split(values, count)

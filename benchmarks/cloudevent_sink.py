@@ -1,9 +1,9 @@
-"""HTTP sinks of CloudEvents, to compare with the agent's frame socket. They store nothing.
+"""HTTP sinks for CloudEvents, as peers of the agent's frame socket. They store nothing.
 
 ``/events`` accepts the events of KServe's inference logger: one for the request and one for the
 response. The CloudEvents SDK parses them, and they are joined by id. ``/bare`` is a lower bound for
 such a sink: it accepts one event with both bodies, and checks its attributes without parsing them.
-Both decode and profile as the agent does, in batches of 256.
+Both decode and profile in the same way as the agent, in batches of 256.
 """
 
 from datetime import datetime
@@ -34,7 +34,7 @@ REQUIRED = ("ce-id", "ce-source", "ce-type", "ce-specversion")
 
 
 class Exchange(msgspec.Struct, gc=False):
-    """The data of an event that holds both bodies."""
+    """The data of an event that contains both bodies."""
 
     request: msgspec.Raw
     response: msgspec.Raw

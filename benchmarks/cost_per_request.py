@@ -40,7 +40,7 @@ def free_port() -> int:
 
 @contextmanager
 def agent(directory: Path) -> Iterator[dict[str, str]]:
-    """Run an agent for the block; yields the environment variables with which workers find it."""
+    """Run an agent inside the block; yield the environment variables that lead workers to it."""
     process = subprocess.Popen(
         [sys.executable, "-m", "nilometer_agent", "--directory", str(directory), "--collector", ""],
         stderr=subprocess.DEVNULL,
@@ -102,7 +102,7 @@ async def load(port: int, requests: int) -> None:
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time of all threads; exact to a nanosecond if the kernel counts them."""
+    """Return the CPU time of all threads, exact to a nanosecond if the kernel counts it."""
     tasks = Path(f"/proc/{process.pid}/task")
     try:
         nanoseconds = [int((task / "schedstat").read_text().split()[0]) for task in tasks.iterdir()]
@@ -147,7 +147,7 @@ def instructions() -> dict[str, Threads] | None:
 
 
 def print_bytecodes(variant: str) -> None:
-    """The bytecodes of the path of a plain request, by function."""
+    """Print the bytecodes that a plain request runs, by function."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         found = by_thread.bytecodes(variant, stack.enter_context(agent(directory)))
@@ -192,7 +192,7 @@ def main(*, with_instructions: bool = True) -> int:
     if counted:
         ratio = added_instructions[OURS] / added_instructions[PEER]
         print(f"{OURS} / {PEER}, instructions added: {ratio:.3f} (must be at most 0.25)")
-        fine = ratio <= 0.25  # callgrind repeats to 0.1 %, CPU time does not
+        fine = ratio <= 0.25  # callgrind's results vary by 0.1 %; those of CPU time vary more
         ratio = added_instructions[OURS_IN_WSGI] / added_instructions[OURS]
         print(f"{OURS_IN_WSGI} / {OURS}, instructions added: {ratio:.3f} (must be at most 1.5)")
         fine = fine and ratio <= 1.5

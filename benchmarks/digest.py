@@ -65,7 +65,7 @@ def main() -> int:
         "np.sort": nanoseconds(lambda: [np.sort(batch) for batch in batches], VALUES),
     }
     mine = nanoseconds(ours, VALUES)
-    print(f"t-digest, batches of {BATCH}: {mine:.1f} ns a value")
+    print(f"t-digest, batches of {BATCH}: {mine:.1f} ns per value")
     print(f"{'peer':<14} {'ns/value':>10} {'ours/its':>10}  goal")
     fine = True
     for peer, theirs in found.items():

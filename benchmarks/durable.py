@@ -1,9 +1,9 @@
 """Time to store feature profiles durably: the agent's commits, and SQLite alone with the same bytes.
 
-A commit of the agent stores a partial profile of 11 features for each window and label set, with
-the progress of the workers. Closing a window stores one row for each feature. The peer inserts the
-same payloads into a table of id and payload, in transactions of the same size, in WAL with
-``synchronous=FULL``. It has no checksums, no keys, no progress and no counters.
+A commit of the agent stores a partial profile of 11 features for each window and label set, and the
+progress of the workers. Closing a window stores one row for each feature. The peer inserts the same
+payloads into a table of id and payload. It uses transactions of the same size, in WAL mode with
+``synchronous=FULL``, but has no checksums, keys, progress or counters.
 """
 
 import itertools
@@ -93,7 +93,7 @@ def in_bytes(taken: list[Commit]) -> tuple[list[list[Encoded]], list[list[list[b
 
 
 def closings_of(one: Commit, payloads: list[list[bytes]]) -> list[Closing]:
-    """Return each window of the commit *one* with its rows."""
+    """Return the windows of one commit, each with its rows."""
     return [
         Closing(key, (), [NewRow("sample", payload) for payload in of_window])
         for (key, _), of_window in zip(one, payloads, strict=True)
@@ -139,19 +139,19 @@ def main() -> int:
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as folder:
             rounds.append(round_of(taken, Path(folder)))
-    # The best round counts, because other processes on the machine only add time.
+    # The best round counts, because other processes on the machine can only add time.
     best = {
         name: (min(wall for wall, _ in found), min(cpu for _, cpu in found))
         for name, found in zip(NAMES, zip(*rounds, strict=True), strict=True)
     }
-    print(f"{'feature profiles a second':<44} {'of CPU':>10} {'on the wall':>12}")
+    print(f"{'feature profiles per second':<44} {'of CPU':>10} {'on the wall':>12}")
     for name, (wall, cpu) in best.items():
         print(f"{name:<44} {profiles / cpu:>10,.0f} {profiles / wall:>12,.0f}")
     whole, ours, bare, _, _ = best.values()
     rate, ratio = profiles / whole[1], bare[0] / ours[0]
     fast, near = rate >= LEAST_PROFILES, ratio >= LEAST_RATIO
     print(
-        f"encoded and committed: {rate:,.0f} a second of CPU, at least "
+        f"encoded and committed: {rate:,.0f} per second of CPU, at least "
         f"{LEAST_PROFILES:,}: {'met' if fast else 'MISSED'}"
     )
     print(

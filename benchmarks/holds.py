@@ -1,4 +1,4 @@
-"""Durations for which the capture thread holds the interpreter, and the number of thread switches.
+"""Measures how long the capture thread holds the interpreter, and counts thread switches.
 
 While the capture thread holds the interpreter, no request is served, so a hold may add latency for a
 client. `benchmarks.holds_child` serves a real workload through the middleware, and records the
@@ -31,7 +31,7 @@ SECONDS = 4.0
 PROBED_SECONDS = 4.0
 BODIES = ("10 numbers", "8 KiB")
 MOST_P99_US = {"agent": 300.0, "process": 500.0}
-MOST_SWITCHES = 2.0  # switches per batch of all threads but the main one, in mode ``agent``
+MOST_SWITCHES = 2.0  # switches per batch of all threads except the main thread, in mode ``agent``
 MOST_THREADS = 2  # the main thread and the capture thread
 BEFORE = "BENCHMARK_BEFORE"
 
@@ -134,7 +134,7 @@ def _cross_check(environment: dict[str, str]) -> None:
         late = np.array(_run(environment, mode, BODIES[0], probing=True)["late_us"])
         quantiles = np.quantile(late, [0.5, 0.99, 0.999])
         print(
-            f"{mode:8} a thread that slept 50 us came back late by, us: median {quantiles[0]:.0f}, "
+            f"{mode:8} a thread that slept 50 us was late by (us): median {quantiles[0]:.0f}, "
             f"p99 {quantiles[1]:.0f}, p99.9 {quantiles[2]:.0f}, most {late.max():.0f}"
         )
 
@@ -160,10 +160,10 @@ def main() -> int:
                 fine &= _row(mode, body, rounds, before)
         _cross_check(environment)
     print(
-        "noise: p99 of one fixed piece of work over its median; a p99 of holds is no better. first: "
-        "the longest hold\nwhile imports, the connection and the shape of bodies are new; not judged. "
-        "Calls of sockets and of numpy let go\nof the interpreter, too, and split holds that are shown "
-        "as one. What cannot be seen from inside: CPython takes\nthe interpreter away after "
-        "5 ms where another thread waits, so that a longer hold costs that thread 5 ms."
+        "noise: p99 of a fixed piece of work divided by its median; it limits precision. first: "
+        "the longest hold\nduring imports, connecting and learning the bodies; not judged. "
+        "Calls of sockets and numpy also release\nthe interpreter, and split holds that are shown "
+        "as one. Not visible here: CPython takes\nthe interpreter away after "
+        "5 ms if another thread waits, so a longer hold costs that thread only 5 ms."
     )
     return 0 if fine else 1

@@ -73,7 +73,7 @@ class Holds:
         self._since = time.thread_time_ns()
 
     def wait(self, call: Callable[[], Any]) -> Any:
-        """Run *call*, which may wait; if the watched thread calls it, the current hold ends."""
+        """Run *call*, which may wait; in the watched thread, the current hold ends."""
         if threading.get_ident() != self.thread:
             return call()
         self.lets_go()
@@ -239,7 +239,7 @@ def noise() -> list[float]:
 
 def main(mode: str, body: str, seconds: float, *, probing: bool) -> None:
     bodies = [json.dumps(BODIES[body]()).encode() for _ in range(EXAMPLES)]
-    before = threads()  # threads of libraries that a model server has anyway, such as numpy's BLAS
+    before = threads()  # threads of other libraries, such as numpy's BLAS
     counted = Counted()
     if mode != "bare":
         replace_calls()

@@ -2,10 +2,10 @@
 
 Usage: python -m benchmarks.in_process VARIANT REQUESTS [bytecodes]
 
-Headers, path and body are new objects for every request, as in a server. So requests do not share
-hashes and caches that an object holds. The script prints one JSON object. ``worker`` is the position
-of the capture thread among all threads of the process. With the argument ``bytecodes`` the object
-holds the number of nilometer's bytecodes that one request ran, by function.
+Headers, path and body are new objects for every request, as in a server, so requests do not share
+hashes and caches of objects. The script prints one JSON object. ``worker`` is the position of the
+capture thread among all threads of the process. With the argument ``bytecodes``, the object
+contains the number of nilometer's bytecodes that one request ran, by function.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ HEADERS = (
     *((b"host", b"127.0.0.1:8000"), (b"content-type", b"application/json")),
     *((b"accept", b"*/*"), (b"content-length", str(len(BODY)).encode())),
 )
-SLOWED = "BENCHMARK_SLOWED"  # factor by which everything runs slower than at full speed
+SLOWED = "BENCHMARK_SLOWED"  # factor by which everything runs slower, as under callgrind
 PAUSE_EVERY = 64  # requests after which the loop yields, as in a server
 FIRST_USE = 200  # warm-up requests, for imports, connections and caches
 TRACED = 20  # requests whose bytecodes are counted, one after the other
@@ -104,7 +104,7 @@ def drive_wsgi(app: Any, requests: int) -> None:
 
 
 def serve(variant: str, app: Any, requests: int) -> None:
-    """Let the application of *variant* serve so many requests."""
+    """Let the application of *variant* serve *requests* requests."""
     if variant in WSGI:
         drive_wsgi(app, requests)
     else:
@@ -112,7 +112,7 @@ def serve(variant: str, app: Any, requests: int) -> None:
 
 
 def fresh(content: bytes) -> bytes:
-    """Return an equal object that has not been hashed yet."""
+    """Return an equal object whose hash has not been computed."""
     return bytes(memoryview(content))
 
 
@@ -128,7 +128,7 @@ def worker_place() -> int | None:
 def bytecodes(variant: str, app: Any) -> dict[str, int]:
     """Return the bytecodes of nilometer that a plain request runs, by function.
 
-    Several requests are traced, because a few are also timed by the middleware. The cheapest one is plain.
+    Several requests are traced, because the middleware times some of them. The cheapest is plain.
     """
     return min(
         (traced(variant, app) for _ in range(TRACED)), key=lambda counts: sum(counts.values())
@@ -149,7 +149,7 @@ def traced(variant: str, app: Any) -> dict[str, int]:
             counts[frame.f_code.co_qualname] += 1
         return trace
 
-    # This thread only, because the capture thread is not part of the request.
+    # Only this thread is traced, because the capture thread is not part of the request.
     sys.settrace(trace)
     try:
         serve(variant, app, 1)

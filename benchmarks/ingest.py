@@ -1,4 +1,4 @@
-"""Feature profiles per second that a store takes, durable and deduplicated, beside a bare COPY.
+"""Feature profiles per second that a store accepts, durable and deduplicated, relative to a COPY.
 
 Set ``BENCHMARK_BEFORE`` to another checkout to measure its stores in the same rounds.
 """
@@ -22,7 +22,7 @@ LEAST = {"sqlite": 10_000.0, "postgresql": 15_000.0}  # profiles per second
 LEAST_OF_COPY = 1 / 3  # share of the speed of a COPY of the same bytes
 LEAST_OF_BEFORE = 0.9
 BEFORE = "BENCHMARK_BEFORE"
-# A server as it is installed: durable, with its default memory.
+# Settings of a fresh installation: durable, with the default memory.
 DURABLE = {"fsync": "on", "full_page_writes": "on", "shared_buffers": "128MB", "autovacuum": "on"}
 COPIED = 20_000
 COPY_CALLS = 20
@@ -56,7 +56,7 @@ def new_place(store: str, server: Server | None) -> Iterator[str]:
 
 
 def bare_copy(server: Server, payload: int) -> float:
-    """Return the rows per second of a COPY of rows of the same size into a table without indexes."""
+    """Return the rows per second of a COPY of equally large rows into a table without indexes."""
     import psycopg
 
     url = server.create_database()
@@ -117,13 +117,13 @@ def rounds_of(store: str, server: Server | None) -> bool:
 
 def main() -> int:
     print(
-        "profiles per second, shipments of 1,000, one process; the disk is that of the temporary files"
+        "profiles per second, shipments of 1,000, one process; on the disk of the temporary files"
     )
     print(f"{'store':<10} {'shipped/s':>10} {'per core s':>14} {'rolled up/s':>11}")
     fine = rounds_of("sqlite", None)
     folder = programs()
     if folder is None:
-        print("postgresql: not measured, because its programs or setpriv are not on this machine")
+        print("postgresql: not measured, because its programs or setpriv are not installed")
         return 1
     with running_server(folder) as server:
         server.stop()

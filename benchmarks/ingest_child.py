@@ -1,7 +1,7 @@
 """Ships profiles into a store, and rolls them up; prints profiles per second. Run by `benchmarks.ingest`.
 
-The store is in this process, so its share of a collector's work is measured, without gRPC. Every
-shipment brings one profile of each feature, as an agent does when a window closes.
+The store is in this process, so its part of a collector's work is measured, without gRPC. Every
+shipment contains one profile of each feature, like an agent's shipment after a window has closed.
 """
 
 import json
@@ -20,7 +20,7 @@ from nilometer_collector.testing import START_NS, feature_sample, minute
 FEATURES = 1000  # profiles of one shipment
 PODS = 4
 MINUTES = 6
-ROLLED_UP_NS = START_NS + 10 * 86_400 * 10**9  # everything is due
+ROLLED_UP_NS = START_NS + 10 * 86_400 * 10**9  # later than all samples, so that every part is due
 
 
 def rows() -> list[SampleRow]:

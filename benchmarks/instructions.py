@@ -1,9 +1,9 @@
 """Instructions per request under callgrind, by thread; and the bytecodes that a request runs.
 
 The figure is the difference between a long and a short run, so that it excludes the start. glibc
-copies with ``rep movsb``, which is one instruction, but callgrind counts it once for each byte. So it
-is turned off. Everything runs about 50 times slower under callgrind. Intervals are made as much
-longer, so that batches and deltas have the same size as at full speed.
+copies with ``rep movsb``. This is one instruction, but callgrind counts it once per byte, so it is
+turned off. Everything runs about 50 times slower under callgrind. Intervals are 50 times longer as
+well, so that batches and deltas have the same size as at full speed.
 """
 
 import json
@@ -21,7 +21,7 @@ LENGTHS = (1024, 1024 + 6144)  # numbers of requests in the two runs
 ENVIRONMENT = {
     "PYTHONHASHSEED": "0",
     "GLIBC_TUNABLES": "glibc.cpu.x86_rep_movsb_threshold=1000000000",
-    "OPENBLAS_NUM_THREADS": "1",  # its threads spin while they wait for work
+    "OPENBLAS_NUM_THREADS": "1",  # more threads would spin while they wait for work
     "NILOMETER_FLUSH_SECONDS": "2.5",
     SLOWED: "50",
 }
@@ -60,10 +60,10 @@ def instructions(variant: str, environment: dict[str, str], directory: Path) -> 
 
 
 def counted(variant: str, length: int, environment: dict[str, str], directory: Path) -> Threads:
-    """Return the instructions of one whole run.
+    """Return the instructions of a whole run.
 
     Raises:
-        RuntimeError: If the run failed; the text has its output.
+        RuntimeError: If the run failed; the text contains its output.
     """
     valgrind = shutil.which("valgrind")
     if valgrind is None:

@@ -60,7 +60,7 @@ def _agent(directory: Path) -> Iterator[psutil.Process]:
 
 @contextmanager
 def _garbage(path: Path) -> Iterator[None]:
-    """Serve meaningless bytes at the agent's socket."""
+    """Serve random bytes at the agent's socket."""
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(16)
@@ -137,7 +137,7 @@ def _p99_us(port: int) -> float:
 
 
 def _requests_a_second(port: int) -> float:
-    """Return the throughput with bursts of pipelined requests; responses are only counted."""
+    """Return the throughput with bursts of pipelined requests, whose responses are only counted."""
     burst = REQUEST * PIPELINED
     with socket.create_connection(("127.0.0.1", port)) as connection:
         before = time.perf_counter()
@@ -184,7 +184,7 @@ def _large_seconds(port: int) -> float:
 
 
 def _peak_growth(process: psutil.Process, post: Callable[[], object]) -> float:
-    """Return by how many bytes the peak memory of *process* grew while *post* ran."""
+    """Return the number of bytes by which the peak memory of *process* grew while *post* ran."""
     Path(f"/proc/{process.pid}/clear_refs").write_text("5")
     before = process.memory_info().rss
     post()
@@ -208,7 +208,7 @@ def _row(
 
 
 def _p99_rows(p99: dict[str, list[float]]) -> list[bool]:
-    """Print how much two equal servers differ, and the added p99 if that difference is small."""
+    """Print how much two equal servers differ; if that is little, print the added p99 as well."""
     apart = [abs(ratio - 1) for ratio in _ratios(p99["bare again"], p99["bare"])]
     noise = statistics.median(apart)
     print(
@@ -219,7 +219,9 @@ def _p99_rows(p99: dict[str, list[float]]) -> list[bool]:
     for name, goal in (("agent", 1.15), ("process", 1.25)):
         judged = noise <= goal - 1
         if not judged:
-            print(f"that is more than the {100 * (goal - 1):.0f} % of the goal: no verdict on p99")
+            print(
+                f"this is more than the {100 * (goal - 1):.0f} % of the goal, so p99 is not judged"
+            )
         ratios = _ratios(p99[name], p99["bare"])
         row = f"p99, profiled in the {name} / bare"
         fine.append(_row(row, ratios, goal, judged=judged))
@@ -249,7 +251,7 @@ def main() -> int:
             name: stack.enter_context(_server(where, path))
             for name, where in (("bare", ""), ("agent", "agent"), ("process", "process"))
         }
-        # A second bare server: the difference between two equal servers is this machine's noise.
+        # The difference between two equal bare servers is the noise of this machine.
         servers["bare again"] = stack.enter_context(_server("", path))
         ports = {name: port for name, (_, port) in servers.items()}
         for port in ports.values():
@@ -278,7 +280,7 @@ def main() -> int:
 
 
 def _stalls() -> list[bool]:
-    """Measure the added delay of the server's loop with an agent that does not work."""
+    """Measure the added delay of the server's event loop with an agent that does not work."""
     fine = []
     for state in ("absent", "stopped", "garbage"):
         with ExitStack() as stack:

@@ -85,7 +85,7 @@ def main() -> int:
         digests = milliseconds(path, WINDOWS, whole=False)
         whole = milliseconds(path, WINDOWS, whole=True)
         rolled_up = milliseconds(path, ROLLED_UP, whole=False)
-    print(f"merge of {WINDOWS} windows of {ROWS} rows, with the read from SQLite, CPU ms")
+    print(f"merge of {WINDOWS} windows of {ROWS} rows, including the read from SQLite, CPU ms")
     met = digests <= MOST_MILLISECONDS
     fine = met
     print(f"  digests: {digests:.0f}  <= {MOST_MILLISECONDS:g}: {'met' if met else 'MISSED'}")

@@ -1,7 +1,8 @@
-"""CPU time of queries to the collector's store, from samples and from roll-ups, as HTTP answers them.
+"""CPU time of queries to the collector's store, as the HTTP API answers them.
 
-Beside them: PostgreSQL's `tdigest` extension over digests of the same windows, where the machine has
-it (Debian's postgresql-15-tdigest), and the same query over 1, 10 and 100 times the history.
+Samples and roll-ups are queried. Peers are PostgreSQL's `tdigest` extension with digests of the
+same windows, if it is installed (Debian's postgresql-15-tdigest), and the same query with 1, 10 and
+100 times the history.
 """
 
 import shutil
@@ -55,7 +56,7 @@ GOALS = {
     "heat map, 50 features x 7 days x 1 h": 300.0,
     "list of 200 entities x 50 features": 100.0,
 }
-MOST_GROWTH = 1.5  # of the time for one day, when the store holds a hundred times as much
+MOST_GROWTH = 1.5  # limit relative to one day, when the store holds a hundred times as much
 EXTENSION = "usr/share/postgresql/*/extension/tdigest.control"
 
 
@@ -70,7 +71,7 @@ def contents(count: int, rows: int) -> Sequence[Content]:
 
 
 def ship(store: Store, samples: Iterator[SummarySample]) -> None:
-    """Store *samples* as an agent's rows; equal contents are encoded once."""
+    """Store *samples* as rows of an agent; equal contents are encoded only once."""
     known: dict[int, bytes] = {}
     rows: list[Arrival] = []
 
@@ -107,7 +108,7 @@ def windows(
 def roll_up(store: Store) -> None:
     clock = SteppedClock()
     worker = RollUpWorker(store, dict.fromkeys(LEVELS, 10_000 * DAY_NS), clock, Counters())
-    for days, _ in enumerate(ROLLED_UP, 2 * DAYS):  # a level is due a little after the finer one
+    for days, _ in enumerate(ROLLED_UP, 2 * DAYS):  # a level is due after the finer one
         clock.wall_ns = START_NS + days * DAY_NS
         while worker.roll_up():
             pass
@@ -131,7 +132,7 @@ def asked(
     step_ns: int | None = None,
     coarsest: Level = LEVELS[-1],
 ) -> Callable[[], int]:
-    """Return a function that answers a question for quantiles as JSON and counts its points."""
+    """Return a function that answers a query for quantiles as JSON, and counts its points."""
     question = SeriesQuestion(
         selection=Selection(
             entity=entity,
@@ -163,7 +164,7 @@ def opened(folder: Path, name: str) -> Iterator[Store]:
 
 
 def a_month(folder: Path) -> dict[str, float]:
-    """30 days of 5-minute windows of 4 pods."""
+    """Measure 30 days of 5-minute windows from 4 pods."""
     count = DAYS * DAY_NS // WINDOW_NS
     with opened(folder, "month") as store:
         ship(store, windows("benched", "input.x", contents(100, ROWS), WINDOW_NS, count, PODS))
@@ -189,7 +190,7 @@ def a_heat_map(folder: Path) -> dict[str, float]:
 
 
 def a_list(folder: Path) -> dict[str, float]:
-    """A list reads statistics of series, so that the number of their windows does not matter."""
+    """Measure a list, which reads statistics of series and no windows."""
     held = contents(1, 20)
     with opened(folder, "list") as store:
         ship(
@@ -207,7 +208,7 @@ def a_list(folder: Path) -> dict[str, float]:
 
 
 def growth(folder: Path) -> list[tuple[int, float]]:
-    """Time to answer for the newest day in 5-minute windows, over 1, 10 and 100 days of history."""
+    """Measure a query for the newest day, with 1, 10 and 100 days of history."""
     held, found = contents(20, 200), []
     hours = 24
     for times in (1, 10, 100):
@@ -222,9 +223,9 @@ def growth(folder: Path) -> list[tuple[int, float]]:
 
 
 def of_the_extension() -> float | None:
-    """Time of PostgreSQL's extension over digests of the same number of windows, in milliseconds.
+    """Return the milliseconds of PostgreSQL's extension for the same number of digests.
 
-    None without the extension, or without the programs of a server.
+    None without the extension, or without the server's programs.
     """
     if not any(Path("/").glob(EXTENSION)) or shutil.which("setpriv") is None:
         return None
@@ -272,7 +273,7 @@ def main() -> int:
         met = figure <= MOST_GROWTH * first
         fine &= met
         print(
-            f"  one day of {times} times the history: {figure / first:.2f} of the time  "
+            f"  one day out of {times} times the history: {figure / first:.2f} of the time  "
             f"<= {MOST_GROWTH:g}: {'met' if met else 'MISSED'}"
         )
     theirs = of_the_extension()

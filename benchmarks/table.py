@@ -15,7 +15,7 @@ from benchmarks.peers import python_of, python_of_ours
 ROWS = 1_000_000
 FLOATS = 16
 LEAST_VALUES_PER_SECOND = 20e6
-LEAST_RATIO = {"whylogs": 20.0, "evidently": 30.0, "polars": 0.7}  # speed relative to the peer
+LEAST_RATIO = {"whylogs": 20.0, "evidently": 30.0, "polars": 0.7}  # multiple of the peer's speed
 ROUNDS = {"ours": 5, "polars": 5, "whylogs": 1, "evidently": 1}
 ONE_CORE = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "ARROW_NUM_THREADS"), "1"

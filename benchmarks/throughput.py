@@ -1,9 +1,9 @@
 """Requests that an agent on one core receives and commits, compared with an HTTP sink.
 
 Enough workers send batches as plain frames over the Unix socket to keep the agent busy. A batch
-counts when it is acknowledged, after its profile is committed. The agent and the sink have one core
-each. Their CPU time is judged, because other processes on the machine change it less than wall time.
-The sink decodes and profiles as the agent does, but commits nothing.
+counts when it is acknowledged, which happens after its profile is committed. The agent and the sink
+have one core each. CPU time is judged, because other processes affect it less than wall time. The
+sink decodes and profiles like the agent, but commits nothing.
 """
 
 import asyncio
@@ -148,7 +148,7 @@ def sink() -> Iterator[tuple[psutil.Process, int]]:
 
 
 async def exchange(port: int, *requests: bytes) -> bytes:
-    """Send *requests* in turn on one connection; return the body of the last response."""
+    """Send *requests* one after another on one connection; return the body of the last response."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     body = b""
     for request in requests:
@@ -204,7 +204,7 @@ def posted(process: psutil.Process, port: int, events_of: Callable[[int], list[b
     asyncio.run(post_all(port, posts))
     profiled = int(asyncio.run(exchange(port, b"GET /profiled HTTP/1.1\r\nhost: x\r\n\r\n")))
     spent = cpu_seconds(process) - before
-    if abs(profiled - REQUESTS) >= SIZE:  # up to one batch may be from before, or still waiting
+    if abs(profiled - REQUESTS) >= SIZE:  # one batch may be from before, or may still be waiting
         raise RuntimeError(f"the sink profiled {profiled} of {REQUESTS} requests")
     return spent / REQUESTS * 1e6
 
@@ -254,12 +254,12 @@ def main() -> int:
     ratio = statistics.median(peer / ours for peer, ours in zip(pairs, own, strict=True))
     fine = requests >= LEAST_REQUESTS and ratio >= LEAST_RATIO
     print(
-        f"requests a second of a core: {requests:,.0f}, at least {LEAST_REQUESTS:,}: "
+        f"requests per second and core: {requests:,.0f}, at least {LEAST_REQUESTS:,}: "
         f"{'met' if requests >= LEAST_REQUESTS else 'MISSED'} "
         f"(on this machine's clock: {max(rates):,.0f})"
     )
     print(
-        f"times the sink of CloudEvents: {ratio:.0f}, at least {LEAST_RATIO:g}: "
+        f"throughput as a multiple of the CloudEvents sink: {ratio:.0f}, at least {LEAST_RATIO:g}: "
         f"{'met' if ratio >= LEAST_RATIO else 'MISSED'}"
     )
     return 0 if fine else 1

@@ -1,8 +1,8 @@
-"""Times of the tokens of streamed answers, beside the client's own clock.
+"""Times of the tokens in streamed responses, compared with the client's own clock.
 
-A client reads streams in eight dialects, and notes when it has each frame with content. An agent
-exports the time to the first token and the time per token of the same streams. Both are means over
-all rounds. A difference of 5 ms or of 5 % is allowed.
+A client reads streams in eight dialects, and records when each frame with content arrives. An agent
+exports the time to the first token and the time per token of the same streams. Means over all
+rounds are compared. A difference of 5 ms or 5 % is allowed.
 """
 
 import http.client
@@ -32,7 +32,7 @@ _REASONING = b'"hm"'
 
 
 def client(port: int, name: str) -> tuple[float, float]:
-    """Return the times that a client sees: to the first token, and per token; in seconds."""
+    """Return the times from the client's view: to the first token, and per token; in seconds."""
     connection = http.client.HTTPConnection("127.0.0.1", port)
     connection.connect()
     body = json.dumps({"model": "m", "messages": [], "stream": True})
@@ -53,7 +53,7 @@ def client(port: int, name: str) -> tuple[float, float]:
 
 
 def exported(port: int) -> dict[tuple[str, str], float]:
-    """Return the sums and counts of the agent, by series name and entity."""
+    """Return the sums and counts that the agent exports, by series name and entity."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     found = {}
@@ -120,7 +120,7 @@ def measured(
 
 
 def waited(port: int, streams: int) -> dict[tuple[str, str], float]:
-    """Return the series of the agent once it has counted *streams* of each dialect."""
+    """Return the series of the agent after it has counted *streams* of each dialect."""
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         found = exported(port)

@@ -1,8 +1,8 @@
-"""The server of `benchmarks.tokens`: eight dialects that stream an answer at a fixed pace.
+"""The server of `benchmarks.tokens`: eight dialects that stream a response at a fixed pace.
 
-Each dialect has a path and an entity of its own. An answer begins with what is no content: a role
-frame, a sign of life, and reasoning where the dialect has it. Then come `FRAMES` frames with
-`EACH` tokens each, and the usage.
+Each dialect has its own path and entity. A response begins with frames without content: a role
+frame, a keep-alive, and reasoning if the dialect supports it. They are followed by `FRAMES` frames
+with `EACH` tokens each, and the usage.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ FRAMES = 20
 EACH = 3  # tokens of a frame with content
 TOKENS = FRAMES * EACH
 THOUGHT = 5  # tokens of reasoning, in one frame
-BEFORE_SECONDS = 0.1  # before each frame without content, and before the first one with content
+BEFORE_SECONDS = 0.1  # before frames without content and the first one with it
 GAP_SECONDS = 0.03  # between frames with content
 CONTENT = "tok tok tok "
 SSE, NDJSON = "text/event-stream", "application/x-ndjson"
@@ -193,7 +193,7 @@ def application_of(dialect: Dialect) -> Any:
 
 
 def application() -> Any:
-    """Return the application: an observed one for each dialect, by the first part of the path."""
+    """Return the application, which has one observed application for each dialect."""
     from nilometer import NilometerMiddleware
 
     agent = os.environ["BENCHMARK_AGENT"]

@@ -1,4 +1,4 @@
-"""One Starlette application, bare and with each middleware that is compared.
+"""One Starlette application, bare and with each of the compared middlewares.
 
 An environment variable names the variant, so that a server process imports only what it uses.
 """
@@ -84,7 +84,7 @@ def ours_around_function() -> Any:
 
 
 class Answer:
-    """The body of a WSGI response in the form that Flask and Django give it."""
+    """The body of a WSGI response, in the form that Flask and Django return."""
 
     def __init__(self, body: bytes) -> None:
         self.body = body
@@ -140,7 +140,7 @@ def opentelemetry() -> Any:
     )
 
 
-# name -> (function that builds it, variant that it is compared with)
+# name -> (function that builds it, variant with which it is compared)
 VARIANTS: dict[str, tuple[Callable[[], Any], str]] = {
     "bare": (bare, "bare"),
     "no-op": (no_op, "bare"),

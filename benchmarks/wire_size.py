@@ -1,4 +1,4 @@
-"""Size on the wire of one numeric feature in one window, with all of its sketches."""
+"""Size on the wire of one numeric feature in one window, including all its sketches."""
 
 import json
 import subprocess

@@ -73,7 +73,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    # Children of a trial do not call gRPC. With fork support it would stop its threads at each fork.
+    # Child processes of a trial do not use gRPC. Its fork support would stop its threads at each
+    # fork.
     os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     from nilometer_agent.server import run as serve
 

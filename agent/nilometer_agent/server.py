@@ -43,7 +43,7 @@ from nilometer_agent.uplink.ship import Shipper
 
 DATABASE_FILES = ("agent.db", "agent.db-wal", "agent.db-shm", "agent.db-journal")
 WORKERS_KEPT = 10_000  # workers remembered; those idle for longest are forgotten first
-LOCK_ATTEMPTS = 50  # a child of a killed agent may hold the lock a moment longer
+LOCK_ATTEMPTS = 50  # a child of a killed agent may keep the lock for a moment
 LOCK_WAIT_SECONDS = 0.02  # pause after each attempt
 # Unless a source needs longer, an agent stops within 5 s plus its last commit, even if a part hangs.
 STOP_ENGINE_SECONDS = 30.0  # longest wait for the last commit
@@ -78,7 +78,7 @@ class Agent:
         self._planner = threading.Thread(target=self._plan, name="nilometer-plan", daemon=True)
         self.counters = Counters()
         # The stack stops the newest part first, also if creating the next part fails. Observations go
-        # from sources to engine to outbox to collector, so parts stop in that order.
+        # from sources to engine to outbox to collector, so the parts stop in this order.
         with ExitStack() as ends:
             home = settings.home
             private_directory("directory", home, settings.allowed_uids)
@@ -192,10 +192,11 @@ class Agent:
         return GrpcSocket(self.settings.socket_path, service, self.health.servicer)
 
     def start(self) -> None:
-        """Start every part, downstream first.
+        """Start every part; a part starts before the parts that send data to it.
 
         Raises:
-            ConfigError: If a source cannot start. All sources are then stopped; `stop` ends the rest.
+            ConfigError: If a source cannot start. All sources are then stopped; call `stop` for
+                the other parts.
         """
         self.buffer.forget_workers(WORKERS_KEPT)
         self.exports.start()
@@ -244,7 +245,7 @@ class Agent:
         self._ends.close()
 
     def status(self, *, entities: bool = False) -> StatusReply:
-        """Return counters, gauges and states of the agent, and of each entity if *entities* is set."""
+        """Return the agent's counters, gauges and states; *entities* adds those of entities."""
         return StatusReply(
             version=nilometer.__version__,
             agent=self.settings.agent_name,
@@ -300,7 +301,7 @@ def run(settings: AgentSettings) -> None:
 
 
 def _both(first: Callable[P, None], second: Callable[P, None]) -> Callable[P, None]:
-    """Return a function that calls both, one after the other, with the same arguments."""
+    """Return a function that calls both functions with the same arguments, in order."""
 
     def both(*given: P.args, **named: P.kwargs) -> None:
         first(*given, **named)
@@ -331,6 +332,6 @@ def _locked(path: Path) -> int:
 def _resident_bytes() -> int:
     try:
         pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:  # not Linux: only the peak is known there
+    except OSError:  # only Linux reports more than the peak
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return pages * os.sysconf("SC_PAGE_SIZE")

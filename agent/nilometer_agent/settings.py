@@ -45,18 +45,18 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         tls_ca: File of the CA certificates that the agent trusts for the collector, PEM; ``system``
             means the CA certificates of this machine. Empty turns TLS off: use that on loopback or a trusted
             network only.
-        tls_certificate: File of this agent's certificate, for a collector that asks for one; PEM.
+        tls_certificate: File of this agent's certificate, PEM, if the collector requires one.
             The agent reads the TLS files again when they change.
         tls_key: File of the private key of ``tls_certificate``; PEM.
-        tls_server_name: Host name in the collector's certificate, if ``collector`` has another one.
+        tls_server_name: Host name in the collector's certificate, if it differs from ``collector``.
         token_file: File with this agent's token; needs ``tls_ca``, except to a loopback address.
         max_outbox_bytes: Largest size of the outbox file. The agent also never uses more than half
             of the free disk space.
         max_memory_bytes: Largest size of the outbox in memory, used while the disk cannot be used.
         max_working_bytes: Largest amount of memory for decoded observations that are not committed
-            yet. At half of it, the agent commits at once. Columns of a batch without room count as
-            ``too_large``. Raise it if the features times the label sets of half a second exceed
-            4,000.
+            yet. At half of this amount, the agent commits immediately. Columns of a batch that does
+            not fit count as ``too_large``. Raise it if features times label sets within half a
+            second exceed 4,000.
         max_open_windows: Largest number of open windows, over all entities and label sets. Beyond
             it, the agent closes the least recently used windows early. Later data for a closed
             window makes a further sample.
@@ -66,18 +66,18 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             docs/privacy.md. A collector can ask for a stricter level, but not for a less strict one.
         readable_categories: Patterns of summaries whose category names the agent may store at level
             ``pod``. Names in a reference are always readable; all others become pseudonyms.
-        names_key: Secret key of the pseudonyms; empty takes the collector's key. Without a key, the
+        names_key: Secret key of the pseudonyms; empty uses the collector's key. Without a key, the
             agent stores only the names that a reference publishes.
-        suppress_below: Least number of observations behind a published number or pseudonym; smaller
-            groups count in totals only. 0 takes the default of ``privacy``: 5 for pseudonyms in
-            ``pod``, 20 for everything in ``strict``, else 1. ``strict`` needs at least 20.
+        suppress_below: Least number of observations behind a published number or pseudonym. Smaller
+            groups count in totals only. 0 uses the default of ``privacy``: 5 for pseudonyms in
+            ``pod``, 20 for everything in ``strict``, otherwise 1. ``strict`` needs at least 20.
         segments: Labels taken from fields, such as ``{region = "input.region"}``. Their values are
             published. Each observation has exactly one label set, so label sets add up to the total.
         schemas: Field types by entity, such as ``{scorer = {"input.amount" = "number"}}``; a
             question mark after the type makes a field optional. An entity that is not listed
-            takes the schema of its newest reference.
-        admit_after: Number of requests with a new name before the name becomes a feature. It applies
-            once an entity has 64 features, to names that are in neither reference nor schema. Cells
+            uses the schema of its newest reference.
+        admit_after: Number of requests with a new name after which the name becomes a feature. This
+            applies to names in neither reference nor schema, once an entity has 64 features. Cells
             of earlier requests count as unnamed.
         max_label_sets: Largest number of label sets of an entity in one window. Further ones share
             one label set, with the label ``nilometer_overflow``.
@@ -85,19 +85,20 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             counted; coverage says how many were sampled out.
         scores: Outputs that are probabilities, with their decision thresholds, such as
             ``{"output.score" = [0.5]}``. The agent also finds them by a reference.
-        profilers: Modules that register profilers, such as ``my_package.profilers``.
+        profilers: Python modules that register profilers, such as ``my_package.profilers``.
         profiler_seconds: Longest time that a profiler may take for a batch before it is disabled.
         reductions: Statistics computed of each tensor and image: mean, std, min, max, range, l1,
             zero_share.
-        otlp_endpoint: OTLP endpoint for metrics; empty takes ``OTEL_EXPORTER_OTLP_ENDPOINT``.
-        otlp_protocol: ``grpc`` or ``http/protobuf``; empty takes ``OTEL_EXPORTER_OTLP_PROTOCOL``,
+        otlp_endpoint: OTLP endpoint for metrics; empty uses ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+        otlp_protocol: ``grpc`` or ``http/protobuf``; empty uses ``OTEL_EXPORTER_OTLP_PROTOCOL``,
             then ``grpc``.
-        otlp_temporality: ``cumulative`` or ``delta``; empty takes
+        otlp_temporality: ``cumulative`` or ``delta``; empty uses
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
         otlp_interval_seconds: Time between two exports of metrics.
         otlp_use_proxy: Whether OTLP export uses the proxy variables of the environment.
         metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
-            ``/readyz`` and ``/startupz``; an empty host means every address, empty opens no port.
+            ``/readyz`` and ``/startupz``. An empty host means every address; an empty value opens
+            no port.
         otlp_in_grpc_address: ``host:port`` where a server in the pod can send OTLP over gRPC; empty
             opens no port.
         otlp_in_http_address: ``host:port`` where a server in the pod can send OTLP over HTTP; empty
@@ -107,9 +108,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             where the middleware already measures the requests.
         events_address: ``host:port`` where an inference logger in the pod can send CloudEvents, or
             KServe's logger its batches; empty opens no port.
-        events_entity: Entity of all events; empty takes the inference service named in each event.
-        events_join_seconds: Longest time that a request waits for its response, or a response for
-            its request.
+        events_entity: Entity of all events; empty uses the inference service that each event names.
+        events_join_seconds: Longest time that the request or response of a prediction waits for the
+            other one.
         proxy: Proxies in front of servers that cannot use the middleware, each a table of its own;
             see the next section. The environment variable holds a JSON list.
         peers_by_address: Whether clients can be told apart by their addresses. If so, one address

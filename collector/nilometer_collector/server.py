@@ -34,7 +34,7 @@ from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.watch.watch import Watch
 from nilometer_collector.watch.watchdog import Watchdog
 
-ORIGIN = "file"  # origin of alerters that the settings define
+ORIGIN = "file"  # origin of alerters from the settings
 
 log = logging.getLogger("nilometer.collector")
 
@@ -42,8 +42,8 @@ log = logging.getLogger("nilometer.collector")
 class Collector:
     """One collector on one database.
 
-    `start` returns when both servers accept requests. `stop` refuses new requests, waits for running
-    ones, and returns.
+    `start` returns when both servers accept requests. `stop` refuses new requests, waits for
+    running requests, and returns.
 
     Args:
         settings: Settings of the collector.
@@ -63,13 +63,13 @@ class Collector:
 
     @property
     def http_url(self) -> str:
-        """URL of the API and the pages; has the real port after `start`."""
+        """URL of the API and the pages; contains the real port after `start`."""
         scheme = "https" if self.settings.http_certificate else "http"
         return f"{scheme}://{self._http_address}"
 
     @property
     def grpc_target(self) -> str:
-        """Target that agents ship to; has the real port after `start`."""
+        """Address to which agents ship; contains the real port after `start`."""
         return str(self._grpc_address)
 
     @property
@@ -134,7 +134,7 @@ class Collector:
             part.start()
 
     def stop(self) -> None:
-        """Refuse new requests, wait for running ones, close.
+        """Refuse new requests, wait for running requests, and close.
 
         May be called before `start`, and twice.
         """
@@ -203,7 +203,7 @@ def run(settings: CollectorSettings, output: TextIO) -> int:
     """Serve until SIGTERM or SIGINT; return 0 after a signal, and 1 if a server ended by itself.
 
     Raises:
-        ConfigError: If it cannot start.
+        ConfigError: If the collector cannot start.
     """
     raise_limit()
     collector = Collector(settings)
@@ -230,7 +230,7 @@ def run(settings: CollectorSettings, output: TextIO) -> int:
 
 
 def _keep_ns(settings: CollectorSettings) -> dict[Level, int]:
-    """Return how long each level is kept."""
+    """Return the time for which each level is kept."""
     days = (getattr(settings, name) for name in RETENTION)
     return {level: Level.DAY.length_ns * number for level, number in zip(LEVELS, days, strict=True)}
 

@@ -40,26 +40,27 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     Attributes:
         database: SQLite file; empty means ``collector.db`` in the user's state directory. Two
             collectors cannot share a file.
-        store: URL of a PostgreSQL database, ``postgresql://user@host/name``, which takes the place of
-            the SQLite file and which several collectors can share. It is a secret if it contains a
+        store: URL of a PostgreSQL database, ``postgresql://user@host/name``. It replaces the SQLite
+            file, and several collectors can share it. The URL is a secret if it contains a
             password. See docs/store.md.
-        retention_shipped_days: Days for which samples stay as agents shipped them, counted from
-            their arrival. At least one; longer for coarser levels. See docs/store.md.
-        retention_5m_days: Days for which roll-ups of 5 minutes stay.
-        retention_1h_days: Days for which roll-ups of an hour stay.
-        retention_1d_days: Days for which roll-ups of a day stay.
-        grpc_address: ``host:port`` that agents ship to; loopback only, unless principals and TLS
-            are set. Port 0 takes a free port.
+        retention_shipped_days: Days for which samples are kept as agents shipped them, counted from
+            their arrival. At least 1; coarser levels must be kept at least as long. See
+            docs/store.md.
+        retention_5m_days: Days for which 5-minute roll-ups are kept.
+        retention_1h_days: Days for which 1-hour roll-ups are kept.
+        retention_1d_days: Days for which 1-day roll-ups are kept.
+        grpc_address: ``host:port`` to which agents ship; loopback only, unless principals and TLS
+            are set. Port 0 chooses a free port.
         grpc_certificate: Certificate file of the gRPC server with its chain, PEM; empty means no
             TLS. The collector loads a changed file without a restart.
         grpc_key: Private key file of the gRPC certificate, PEM.
         grpc_client_ca: File of the CA certificates that sign client certificates, PEM; if set,
             every gRPC connection needs a client certificate.
         principals: Callers that may ship, read and write, with their agents and entities. Tokens
-            are given as their SHA-256. Without principals, everybody on this machine has access.
+            are given as their SHA-256. Without principals, all users of this machine have access.
             See docs/access.md.
         http_address: ``host:port`` of the API and the pages; loopback only, unless TLS is set and a
-            principal has ``read`` or ``write``. Port 0 takes a free port.
+            principal has ``read`` or ``write``. Port 0 chooses a free port.
         http_certificate: Certificate file of the HTTP server with its chain, PEM; empty means no
             TLS. A changed file needs a restart.
         http_key: Private key file of the HTTP certificate, PEM.
@@ -73,16 +74,16 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             besides public addresses. A listed name may have a private or loopback address. Link-local and metadata
             addresses need a range.
         public_url: URL of the pages for links in notifications; empty means the HTTP address.
-        privacy: Least strict privacy level of all agents: ``open``, ``pod`` or ``strict``. An agent
-            may be stricter, but not less strict. See docs/privacy.md.
-        suppress_below: Fewest observations that an agent may report a number or a pseudonym for;
-            0 leaves the limit to each agent.
-        peers_by_address: Whether connection limits also apply to each peer address: one address gets
-            at most a quarter of the HTTP connections and of the gRPC calls. Leave it off if peers
-            connect through one gateway.
-        shutdown_seconds: Longest time that each server waits for running requests at a stop.
+        privacy: Least strict privacy level for all agents: ``open``, ``pod`` or ``strict``. An
+            agent may be stricter, but not less strict. See docs/privacy.md.
+        suppress_below: Smallest number of observations behind a number or a pseudonym that agents
+            report; 0 leaves this to each agent.
+        peers_by_address: Whether clients can be distinguished by their addresses. If so, one
+            address gets at most a quarter of the HTTP connections and of the gRPC calls. Leave it
+            off if clients connect through one gateway.
+        shutdown_seconds: Longest time that each server waits for running requests when it stops.
         metrics_address: ``host:port`` of ``/metrics`` for Prometheus and of the probes ``/livez``,
-            ``/readyz`` and ``/startupz``. An empty host means every address; an empty setting opens
+            ``/readyz`` and ``/startupz``. An empty host means every address; an empty value opens
             no port.
         otlp_endpoint: OTLP endpoint for metrics; empty uses ``OTEL_EXPORTER_OTLP_ENDPOINT``.
         otlp_protocol: OTLP protocol, ``grpc`` or ``http/protobuf``; empty uses
@@ -91,11 +92,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
         otlp_interval_seconds: Interval between exports of metrics.
         otlp_use_proxy: Whether OTLP uses the proxy that environment variables name.
-        alerters: Alerters of this file. They replace the alerters of the previous file. Alerters
-            that were created over HTTP are kept.
-        watch: Settings of the default alerter, which watches every entity: its budget, its
-            tolerances, its time zone, and a switch. The first rule whose pattern matches an entity
-            applies. See docs/alerters.md.
+        alerters: Alerters that this file defines. They replace those of the previous version of the
+            file. Alerters that were created over HTTP are kept.
+        watch: Settings of the default alerter, which watches every entity: its budget, tolerances
+            and time zone, and a switch. The first rule whose pattern matches an entity applies. See
+            docs/alerters.md.
     """
 
     database: str = ""
@@ -138,7 +139,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             _check_store(self.store)
             if self.database:
                 raise ConfigError(
-                    f"database = {self.database!r}: `store` takes its place: unset one"
+                    f"database = {self.database!r}: cannot be set together with `store`: unset one"
                 )
         self._check_retention()
         allowed = self.webhook.allowed
@@ -247,7 +248,7 @@ def _check_webhook(setting: str, url: str, allowed: Allowed) -> None:
 
 
 def _check_store(url: str) -> None:
-    """Refuse a URL of another database; the error shows nothing of it."""
+    """Refuse a URL of another kind of database; the error shows no part of the URL."""
     if not url.startswith(STORE_SCHEMES) or len(url) > MAX_URL_CHARACTERS or has_control(url):
         raise ConfigError(
             f"store: must be a URL postgresql://... of at most {MAX_URL_CHARACTERS} characters; for a "

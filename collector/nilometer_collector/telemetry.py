@@ -1,7 +1,7 @@
 """The collector's metrics: alerters, age of data, size of the store, its own counters and cost.
 
-The collector does not export distributions. Each agent exports its own, and a second source would
-count the same observations twice.
+The collector does not export distributions. Each agent exports its own distributions, and a second
+source would count the same observations twice.
 """
 
 import socket
@@ -93,9 +93,9 @@ class CollectorExports(Exports):
         )
 
     def families(self) -> list[Family]:
-        """Return all metrics as of now."""
+        """Return all current metrics."""
         series = Series()
-        # Alerting series come first, so that the series limit drops healthy series.
+        # Alerting series come first, so that the limit on series only drops healthy ones.
         statuses = sorted(self._store.alerts.statuses(), key=lambda told: WORST.index(told[-1]))
         for entity, alerter, summary, labels, status in statuses:
             at = dict(where(entity, labels)) | {SUMMARY: summary, ALERTER: alerter}
@@ -134,7 +134,7 @@ class CollectorExports(Exports):
 
 
 def _place(settings: CollectorSettings) -> str:
-    """Return what tells this collector from others of its host: a file of its own, or an address."""
+    """Return text that identifies this collector on its host: its own file, or its address."""
     if settings.store:
         return settings.grpc_address
     return settings.database_path.absolute().as_posix()

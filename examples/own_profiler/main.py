@@ -1,6 +1,6 @@
 """Profile a table with custom profilers and print the results."""
 
-import profilers  # type: ignore[import-not-found]  # beside this file
+import profilers  # type: ignore[import-not-found]  # next to this file
 import pyarrow as pa
 
 from nilometer.batch import profile_of

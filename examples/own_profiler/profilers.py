@@ -1,4 +1,4 @@
-"""Custom profilers of three lines each. They run on live traffic, over a table and on Spark."""
+"""Custom profilers of three lines each. They work on live traffic, on tables and on Spark."""
 
 import nilometer
 from nilometer.profile.profiler import Batch, Produced

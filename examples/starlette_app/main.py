@@ -1,4 +1,4 @@
-"""A model server in Starlette, watched by one line.
+"""A model server in Starlette that is monitored by one line.
 
 Run it with `uvicorn main:app --port 8000`, then send a request:
 
@@ -15,7 +15,7 @@ from nilometer import NilometerMiddleware
 
 
 async def predict(request: Request) -> JSONResponse:
-    """Return the prediction of a model with one rule: a larger payment is more likely a fraud."""
+    """Return the prediction of a one-rule model: a larger payment is more likely to be fraud."""
     payment = await request.json()
     return JSONResponse({"score": min(payment["amount"] / 1000.0, 1.0)})
 

@@ -1,4 +1,4 @@
-"""nilometer: monitors a served model against its reference, from beside the server."""
+"""nilometer: monitors a model in production and compares it with its reference."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Resolved on first use, so that a model server that only captures never imports numpy.
+# Names are resolved on first use, so that a server that only captures never imports numpy.
 _HOMES = {
     "ConfigError": "nilometer.values.errors",
     "IncompatibleSketches": "nilometer.values.errors",

@@ -1,8 +1,8 @@
-"""Extensions: a package adds content types, conditions and comparators in one record.
+"""Extensions: one record with the content types, conditions and comparators of a package.
 
-A package names its `Kinds` under the entry point group ``nilometer.kinds``. The agent, the
-collector and the commands that read alerters `load` them when they start. A model server never
-loads them.
+A package names its `Kinds` in the entry point group ``nilometer.kinds``. The agent, the collector
+and the commands that read alerters call `load` when they start. A model server never loads
+extensions.
 """
 
 from collections.abc import Callable, MutableMapping, Sequence
@@ -53,14 +53,15 @@ class ContentKind(Generic[C]):
 
     Attributes:
         content: Class of the contents.
-        to_bytes: Function that encodes a content: equal bytes for equal contents, at most 64 KiB.
-        from_bytes: Function that decodes the bytes of `to_bytes`; raises ValueError for others.
+        to_bytes: Function that encodes a content, at most 64 KiB; equal contents give equal bytes.
+        from_bytes: Function that decodes the result of `to_bytes`; raises ValueError for other
+            bytes.
         summaries: Glob of the summaries that hold this type, such as ``output.*.hits``. The
-            collector rejects any other type in a summary that matches it.
-        check: Function that raises ValueError for a content that the collector must not store.
-        view: Function that gives the content as the HTTP API shows it.
+            collector rejects other types in a summary that matches.
+        check: Function that raises ValueError if the collector must not store a content.
+        view: Function that returns the content in the form of the HTTP API.
         series: Function that adds a committed sample to the series that the agent exports; or None.
-        gauges: Function that sets gauges from the newest closed window at a monotonic time; or
+        gauges: Function that sets gauges from the newest closed window at a monotonic time; may be
             None.
     """
 
@@ -80,7 +81,7 @@ class Kinds:
 
     Attributes:
         contents: Content types.
-        conditions: Conditions by which alerters judge a window.
+        conditions: Conditions with which alerters judge a window.
         comparators: Distances that an alerter may name.
     """
 
@@ -132,7 +133,7 @@ def register(kinds: Kinds) -> None:
 
 
 def may_hold(summary: str, kind: str) -> bool:
-    """Return whether the name *summary* allows content of *kind*.
+    """Return whether a summary called *summary* may have content of *kind*.
 
     `service` has requests, and nothing else has them. A name that matches the pattern `summaries`
     of an extension has content of its type. ``logged.`` names have what users log. Every other name has features, and
@@ -155,7 +156,7 @@ def require_parts(process: str, parts: Sequence[str]) -> None:
     """Check that every content type of an extension has the *parts* that *process* needs.
 
     Raises:
-        ConfigError: If a part is missing; the message names the first.
+        ConfigError: If a part is missing; the message names the first one.
     """
     for name, kind in CONTENT_KINDS.items():
         for part in parts:

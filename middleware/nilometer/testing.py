@@ -49,7 +49,7 @@ def registered(kinds: Kinds) -> Iterator[None]:
 
 @dataclasses.dataclass(slots=True)
 class SteppedClock:
-    """A clock that only moves when it is stepped.
+    """A clock that only moves when `step` is called.
 
     Attributes:
         wall_ns: Wall time, in Unix nanoseconds.
@@ -89,7 +89,7 @@ class MemoryOutlet:
         self.dropped.update(dropped)
 
     def has_room(self) -> bool:
-        """As set."""
+        """Return the value that the test has set."""
         return self.room
 
     def report_cost(self, cost: Cost) -> None:
@@ -97,19 +97,19 @@ class MemoryOutlet:
         self.cost.add(cost)
 
     def poll(self) -> None:
-        """Do nothing: there is no connection to maintain."""
+        """Do nothing, because there is no connection."""
 
     def finish(self, deadline: float) -> int:
-        """Return 0: nothing is left to send."""
+        """Return 0, because nothing is left to send."""
         del deadline
         return 0
 
 
 def eventually(condition: Callable[[], T], timeout: float = 60.0, poll: float = 0.01) -> T:
-    """Return the first true value of *condition*; polls for at most *timeout* seconds.
+    """Return the first true value of *condition*, which is polled for at most *timeout* seconds.
 
     Raises:
-        AssertionError: If the condition stays false.
+        AssertionError: If the condition does not become true.
     """
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -120,5 +120,5 @@ def eventually(condition: Callable[[], T], timeout: float = 60.0, poll: float = 
 
 
 def amounts(count: int, seed: int = 0) -> list[float]:
-    """Return lognormal amounts, shaped like payments."""
+    """Return lognormal amounts, distributed like payments."""
     return [float(value) for value in np.random.default_rng(seed).lognormal(3.0, 1.0, count)]

@@ -267,7 +267,7 @@ def test_twenty_faults_in_a_minute_take_monitoring_out_of_the_path(
     assert watched.middleware._worker.guard.faults == 20
     fault, pause = (record.message for record in caplog.records)  # one line a minute of each kind
     assert "internal capture error, request served unobserved: ValueError('broken')" in fault
-    assert "nothing is observed for 60 s: 20 faults within a minute" in pause
+    assert "nothing is observed for 60 s: 20 errors within a minute" in pause
 
 
 def test_what_a_fault_or_a_spoilt_message_costs_is_booked(monkeypatch: pytest.MonkeyPatch) -> None:

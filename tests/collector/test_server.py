@@ -254,7 +254,7 @@ def test_collectors_on_postgresql_serve_what_either_of_them_stored(
         ({"store": f"postgresql://n:{PASSWORD}@h/n\n"}, "must be a URL postgresql://"),
         (
             {"store": f"postgresql://n:{PASSWORD}@h/n", "database": "some.db"},
-            "`store` takes its place",
+            "cannot be set together with `store`",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Small ASGI applications and a recorder of what a server would see of them."""
+"""Small ASGI applications, and a recorder of the messages that a server sees from them."""
 
 import asyncio
 from array import array
@@ -37,7 +37,7 @@ def request_of(*chunks: bytes) -> list[Message]:
 
 
 def as_served(message: Message) -> dict[str, Any]:
-    """What a server reads of *message*: headers once, in order, as bytes."""
+    """Return what a server reads from *message*: headers once, in order, as bytes."""
     served = dict(message)
     headers = served.get("headers")
     if headers is not None and not is_usual(headers):
@@ -56,7 +56,7 @@ def is_usual(headers: Any) -> bool:
 async def exchange(
     app: ASGIApp, scope: Scope, incoming: Iterable[Message]
 ) -> tuple[list[Message], BaseException | None]:
-    """Everything the application sent, and what it raised."""
+    """Return everything that the application sent, and the exception that it raised."""
     waiting = list(incoming)
     sent: list[Message] = []
 
@@ -68,7 +68,7 @@ async def exchange(
 
     try:
         await app(scope, receive, send)
-    except BaseException as error:  # the raised exception is part of the answer
+    except BaseException as error:  # the raised exception is part of the result
         return sent, error
     return sent, None
 
@@ -76,7 +76,7 @@ async def exchange(
 async def trace(
     app: ASGIApp, scope: Scope, incoming: Iterable[Message]
 ) -> tuple[list[tuple[str, Any]], BaseException | None]:
-    """What passes between server and application, both ways, in order."""
+    """Return all messages between server and application, in both directions, in order."""
     waiting = list(incoming)
     passed: list[tuple[str, Any]] = []
 
@@ -90,7 +90,7 @@ async def trace(
 
     try:
         await app(scope, receive, send)
-    except BaseException as error:  # the raised exception is part of the answer
+    except BaseException as error:  # the raised exception is part of the result
         return passed, error
     return passed, None
 
@@ -203,11 +203,11 @@ async def raises_after_the_answer(scope: Scope, receive: Receive, send: Send) ->
 async def answers_and_raises(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 500, "headers": []})
     await send({"type": "http.response.body", "body": b"Internal Server Error"})
-    raise ZeroDivisionError("model")  # as Starlette's outermost layer does
+    raise ZeroDivisionError("model")  # like Starlette's outermost layer
 
 
 async def rewrites_its_scope(scope: Scope, receive: Receive, send: Send) -> None:
-    scope["path"] = "/inner"  # as routers of mounted applications did
+    scope["path"] = "/inner"  # like older routers with mounted applications
     scope["headers"] = []
     await echo(scope, receive, send)
 
@@ -216,7 +216,7 @@ async def compressed_outside(scope: Scope, receive: Receive, send: Send) -> None
     await receive()
     headers = list(JSON_HEADERS)
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    headers.append((b"content-encoding", b"gzip"))  # an outer middleware writes into our list
+    headers.append((b"content-encoding", b"gzip"))  # an outer middleware changes the header list
     await send({"type": "http.response.body", "body": b"{}"})
 
 
@@ -240,7 +240,7 @@ async def cannot_receive(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def answering(headers: Any, *bodies: Any) -> ASGIApp:
-    """An application that answers with what *headers* makes, and a message for each of *bodies*."""
+    """Return an application that responds with the result of *headers*, and a message per body."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -257,14 +257,14 @@ ANSWER = b'{"score": 1}'
 
 
 class Headers:
-    """Iterable as often as one likes, and nothing else."""
+    """An iterable without any other method; can be iterated repeatedly."""
 
     def __iter__(self) -> Iterator[tuple[bytes, bytes]]:
         return iter(MORE_HEADERS)
 
 
 class ReadOnce:
-    """Looks iterable, and is so once."""
+    """An iterable that can be iterated only once."""
 
     def __init__(self) -> None:
         self._pairs = iter(MORE_HEADERS)
@@ -279,11 +279,11 @@ def broken_headers() -> Iterator[tuple[bytes, bytes]]:
 
 
 class Answer(dict[str, Any]):
-    """A message of a class of the framework's own."""
+    """A message whose class is defined by a framework."""
 
 
 def answering_with(start: Any, *messages: Any) -> ASGIApp:
-    """An application that sends these messages as they are."""
+    """Return an application that sends these messages unchanged."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
@@ -295,7 +295,7 @@ def answering_with(start: Any, *messages: Any) -> ASGIApp:
 
 
 def more_body_of(more: Any, last: Any) -> ASGIApp:
-    """An application whose `more_body` is no truth value."""
+    """Return an application whose `more_body` is not a boolean."""
     return answering_with(
         {"type": "http.response.start", "status": 200, "headers": JSON_HEADERS},
         {"type": "http.response.body", "body": ANSWER[:5], "more_body": more},
@@ -353,7 +353,8 @@ async def trailers_from_a_generator(scope: Scope, receive: Receive, send: Send) 
     await send({"type": "http.response.trailers", "headers": (pair for pair in MORE_HEADERS)})
 
 
-# Forms that the specification allows and hardly anybody uses; each answers with `ANSWER`, as JSON.
+# Forms that the specification allows but that are rarely used; each responds with `ANSWER`, as
+# JSON.
 UNUSUAL: dict[str, ASGIApp] = {
     "headers_of_a_generator": answering(lambda: (pair for pair in MORE_HEADERS), ANSWER),
     "headers_of_a_map": answering(lambda: map(list, MORE_HEADERS), ANSWER),

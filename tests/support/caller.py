@@ -1,4 +1,4 @@
-"""A worker on the wire, for tests of the agent's side, and an engine that waits for the test."""
+"""A worker that speaks the wire format, and an engine that a test controls."""
 
 import socket
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class Caller:
     def __init__(self, path: Path, worker: bytes = WORKER) -> None:
         self.worker = worker
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(path))  # waits where many others do
+        self.socket.connect(str(path))  # waits if many other callers connect
         self.socket.settimeout(60.0)
 
     def __enter__(self) -> Self:
@@ -61,14 +61,14 @@ class Caller:
         return self
 
     def hear_acknowledged(self, sequence: int) -> None:
-        """Hear acknowledgements until that of *sequence*."""
+        """Read acknowledgements until the one for *sequence*."""
         heard: list[Body | None] = []
         while not heard or heard[-1] != Acknowledged(sequence):
             heard.append(self.hear())
             assert isinstance(heard[-1], Acknowledged), heard
 
     def hear_refused(self) -> Refused:
-        """Hear the reason of a refusal, and the end after it."""
+        """Read the reason of a refusal, and the end of the connection."""
         refused = self.hear()
         assert isinstance(refused, Refused), refused
         assert self.hears_the_end()
@@ -77,18 +77,18 @@ class Caller:
     def hears_the_end(self) -> bool:
         try:
             return self.hear() is None
-        except ConnectionResetError:  # closed with bytes that it did not read
+        except ConnectionResetError:  # the peer closed with unread bytes
             return True
 
 
 class HeldEngine(Engine):
-    """Keeps what it is offered, at most *room* batches, until the test lets it commit."""
+    """Keeps at most *room* offered batches, until the test lets it commit."""
 
     def __init__(self, room: int = 1000, *, commits_at_once: bool = False) -> None:
         self.room = room
         self.commits_at_once = commits_at_once
         self.taken: list[Batch] = []
-        self.wishes = 0  # to commit now
+        self.wishes = 0  # requests for an immediate commit
         self.refusals = 0
         self._waiting: list[tuple[Callable[[int], None], int]] = []
 

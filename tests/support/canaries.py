@@ -1,4 +1,4 @@
-"""Values that nothing else holds, and the search for them: in bytes, and in what bytes decode to."""
+"""Unique values, and a search for them in bytes and in the data that the bytes decode to."""
 
 import re
 import shutil
@@ -19,17 +19,17 @@ from nilometer.wire.sketches.tdigest import varints
 
 Canary = float | str
 
-NEAR = 1e-6  # relative: a number that is as near as this was told, whatever its last digits
-FEW = 20  # observations; a narrow bucket of fewer gives its values away
+NEAR = 1e-6  # relative distance below which a number counts as the canary
+FEW = 20  # observations; a narrow bucket with fewer of them reveals its values
 NARROW = 0.01  # relative width of such a bucket
 COMPRESSED = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
 ZSTD = b"\x28\xb5\x2f\xfd"
 TOKEN = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
-SHORTEST = 6  # bytes of a form; three of a varint stand in a megabyte of digests by chance
+SHORTEST = 6  # shortest form in bytes; shorter ones occur in digests by chance
 
 
 def forms_of(canary: Canary) -> set[bytes]:
-    """What *canary* looks like in bytes, wherever somebody writes it."""
+    """Return the forms in which *canary* may be written as bytes."""
     if isinstance(canary, str):
         return {canary.encode(), canary.encode("utf-16-le")}
     forms = {struct.pack("<d", canary), struct.pack(">d", canary)}
@@ -49,10 +49,10 @@ def _varint(value: int) -> bytes:
 
 
 class Search:
-    """Looks for canaries and keeps where it found each.
+    """Searches for canaries, and records where it found each.
 
     Args:
-        canaries: By name.
+        canaries: Canaries by name.
     """
 
     def __init__(self, canaries: Mapping[str, Canary]) -> None:
@@ -62,19 +62,19 @@ class Search:
         self.searched: dict[str, int] = {}  # bytes by place
 
     def packed(self, place: str, packed: bytes) -> None:
-        """Search *packed*, and what stands compressed anywhere in it."""
+        """Search *packed*, and the decompressed content of any stream in it."""
         self.searched[place] = self.searched.get(place, 0) + len(packed)
         for piece in (packed, *_decompressed(packed)):
             for name, forms in self._forms.items():
                 self._hit(place, [name] if any(form in piece for form in forms) else [])
 
     def text(self, place: str, text: bytes) -> None:
-        """Search *text*, every number in it too."""
+        """Search *text*, including all numbers in it."""
         self.packed(place, text)
         self.numbers(place, map(float, TOKEN.findall(text)))
 
     def numbers(self, place: str, numbers: Iterable[float]) -> None:
-        """Search *numbers* for those that are nearly a canary."""
+        """Search *numbers* for values that are almost equal to a canary."""
         found = np.array([number for number in numbers if np.isfinite(number)])
         for name, canary in self._canaries.items():
             if isinstance(canary, float):
@@ -89,7 +89,7 @@ class Search:
             self._hit(place, self._narrow(sample))
 
     def database(self, place: str, path: Path) -> None:
-        """Search every cell of a copy of a database of SQLite, and the samples in it."""
+        """Search every cell of a copy of a SQLite database, and the samples in it."""
         with TemporaryDirectory() as copies, closing(_opened_copy(path, Path(copies))) as database:
             tables = database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
             for (table,) in tables.fetchall():
@@ -102,7 +102,7 @@ class Search:
                             self.samples(place, _samples_in(cell))
 
     def directory(self, place: str, home: Path) -> None:
-        """Search every file under *home*, and what its databases hold."""
+        """Search every file under *home*, and the content of its databases."""
         for path in sorted(home.rglob("*")):
             if path.is_file():
                 packed = path.read_bytes()
@@ -114,7 +114,7 @@ class Search:
         self.found.setdefault(place, set()).update(names)
 
     def _narrow(self, sample: SummarySample) -> Iterator[str]:
-        """Canaries whose bucket is narrow and holds few."""
+        """Return canaries in a narrow bucket that contains few observations."""
         content = sample.content
         histogram = content.numbers.histogram if isinstance(content, FeatureProfile) else None
         if histogram is None or histogram.base - 1 > NARROW:
@@ -129,7 +129,7 @@ class Search:
 
 
 def numbers_of(sample: SummarySample) -> Iterator[float]:
-    """Every number that a sample tells of values, sums included."""
+    """Return every number in a sample that depends on values, including sums."""
     match sample.content:
         case FeatureProfile(numbers=numbers):
             means, weights, _ = numbers.digest.centroids()
@@ -151,7 +151,7 @@ def numbers_of(sample: SummarySample) -> Iterator[float]:
 
 
 def _decompressed(packed: bytes) -> Iterator[bytes]:
-    """What the streams of zlib and gzip in *packed* hold; nothing here writes any other."""
+    """Return the content of the zlib and gzip streams in *packed*; no others are used."""
     assert not packed.startswith(ZSTD)
     for head in COMPRESSED.finditer(packed):
         with suppress(zlib.error):
@@ -161,7 +161,7 @@ def _decompressed(packed: bytes) -> Iterator[bytes]:
 
 
 def _opened_copy(path: Path, home: Path) -> sqlite3.Connection:
-    """A copy that can be read while the owner of the file keeps it locked."""
+    """Return a copy of a database that can be read while its owner holds the lock."""
     files = [path, path.with_name(f"{path.name}-wal")]
 
     def state() -> list[tuple[int, int]]:
@@ -177,7 +177,7 @@ def _opened_copy(path: Path, home: Path) -> sqlite3.Connection:
 
 
 def _samples_in(packed: bytes) -> list[SummarySample]:
-    """The samples that *packed* holds: one, several or none."""
+    """Return the samples in *packed*: one, several or none."""
     with suppress(Exception):
         return [sample_from_bytes(part) for _, part in parts_by_summary(packed)]
     with suppress(Exception):

@@ -108,7 +108,7 @@ VALUES = {
 
 
 def listed(table: dict[str, str]) -> list[tuple[str, str]]:
-    """Return pairs of kind and text; texts are separated by bars if there are any, else by spaces."""
+    """Return pairs of kind and text; bars separate texts, or spaces if there are no bars."""
     found: list[tuple[str, str]] = []
     for kind, texts in table.items():
         parts = texts.replace("\n", "|").split("|") if "|" in texts else texts.split()

@@ -1,7 +1,7 @@
-"""Streams of eight dialects of language models, frame by frame, and what a reader finds in them.
+"""Streams of eight dialects of language models, frame by frame, and the expected columns.
 
-Each answer says "one two three": a role frame or its like, a sign of life, reasoning where the
-dialect has it, three frames of text, and the usage.
+Each response says "one two three". It consists of a role frame or similar, a keep-alive, reasoning
+if the dialect supports it, three frames of text, and the usage.
 """
 
 import json
@@ -14,18 +14,18 @@ TEXT = "".join(WORDS)
 
 
 class Dialect(NamedTuple):
-    """One way to stream an answer.
+    """One format of a streamed response.
 
     Attributes:
         path: Path of the request.
         request: Body of the request.
-        media: Content type of the answer.
+        media: Content type of the response.
         frames: Frames as bytes, each complete.
         content: Indexes of the frames with content.
         reasoning: Indexes of the frames with reasoning.
-        row: Columns of the answer, beside those that all have.
-        whole: The same answer, not streamed; None if the dialect has no such form.
-        tokens: Tokens from the first frame with generated text on.
+        row: Columns of the response, besides those that all dialects have.
+        whole: The same response without streaming; None if the dialect has no such form.
+        tokens: Tokens from the first frame with generated text to the last.
     """
 
     path: str

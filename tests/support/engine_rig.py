@@ -1,4 +1,4 @@
-"""An engine whose steps are called, not run, on a disk that may fail."""
+"""An engine whose steps are called by the test, on a disk that may fail."""
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ class FailingBuffer(Buffer):
 
 
 class Rig:
-    """An engine whose steps are called, not run."""
+    """An engine whose steps are called by the test instead of its thread."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Rig:
         self.engine._step()
 
     def close(self) -> None:
-        """Close every window, with as many attempts as one may need."""
+        """Close every window, with as many attempts as one window may need."""
         for _ in range(ATTEMPTS + 1):
             self.engine._close_all()
             self.clock.step(RETRY_SECONDS)
@@ -89,7 +89,7 @@ class Rig:
         return list(self.engine._closer.open)
 
     def samples(self) -> list[SummarySample]:
-        """What the collector would get."""
+        """Return the samples that the collector would get."""
         rows, _ = self.buffer.oldest(1000, 1 << 30)
         return [sample_from_bytes(row.payload) for row in rows if row.kind == "sample"]
 

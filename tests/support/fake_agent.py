@@ -1,4 +1,4 @@
-"""An agent that keeps what it is sent: unpacked observations, each (worker, sequence) once."""
+"""An agent that keeps received observations, unpacked; each (worker, sequence) counts once."""
 
 import socket
 import threading
@@ -26,15 +26,15 @@ from nilometer.wire.frames import (
 
 
 class FakeAgent:
-    """Acknowledges each batch at once, a thread for each worker."""
+    """Acknowledges each batch immediately, with one thread per worker."""
 
     def __init__(self, socket_path: Path, refuses: str = "") -> None:
         self.observations: list[Observation] = []
         self.by_entity: list[tuple[str, Observation]] = []
-        self._refuses = refuses  # why every worker is refused; empty where none is
+        self._refuses = refuses  # reason why every worker is refused; empty to accept all
         self.dropped: Counter[str] = Counter()
-        self.partials = 0  # observations in deltas of workers that profile themselves
-        self.workers: dict[bytes, int] = {}  # worker -> observations
+        self.partials = 0  # number of observations in deltas of workers that profile themselves
+        self.workers: dict[bytes, int] = {}  # number of observations by worker
         self.connections: list[socket.socket] = []
         self._seen: set[tuple[bytes, int]] = set()
         self._lock = threading.Lock()
@@ -95,7 +95,7 @@ class FakeAgent:
 
 
 def read_body(connection: socket.socket) -> Body | None:
-    """The next frame's body; None at the end."""
+    """Return the body of the next frame; None at the end."""
     head = read_exactly(connection, HEAD_BYTES)
     if head is None:
         return None
@@ -104,7 +104,7 @@ def read_body(connection: socket.socket) -> Body | None:
 
 
 def read_exactly(connection: socket.socket, size: int) -> bytes | None:
-    """So many bytes; None where the other side ends before."""
+    """Return exactly *count* bytes; None if the other side ends earlier."""
     found = b""
     while len(found) < size:
         came = connection.recv(size - len(found))
@@ -115,7 +115,7 @@ def read_exactly(connection: socket.socket, size: int) -> bytes | None:
 
 
 def close(connection: socket.socket) -> None:
-    """Wake who reads, too."""
+    """Close the socket, which also wakes a reader."""
     with suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     connection.close()

@@ -19,7 +19,7 @@ from nilometer.wire.services import (
 
 
 class FarSide(CollectorServiceServicer):
-    """Counts each (agent, epoch, sequence) once, as the real one does."""
+    """A fake collector that counts each (agent, epoch, sequence) once, like the real one."""
 
     def __init__(self) -> None:
         self.references: list[Reference] = []
@@ -27,9 +27,9 @@ class FarSide(CollectorServiceServicer):
         self.samples: dict[tuple[str, bytes, int], SummarySample] = {}
         self.evaluations: dict[tuple[str, bytes, int], object] = {}
         self.repeated = 0
-        self.plans_known = 0  # questions of agents that have the plan already
-        self.failures_to_come = 0  # calls that are refused before anything is kept
-        self.replies_to_lose = 0  # calls that are kept and then refused
+        self.plans_known = 0  # requests of agents that already have the plan
+        self.failures_to_come = 0  # number of calls to refuse before anything is stored
+        self.replies_to_lose = 0  # number of calls to store and then refuse
         self._server = grpc.server(ThreadPoolExecutor(4))
         serve_collector(self, self._server)
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -64,7 +64,7 @@ class FarSide(CollectorServiceServicer):
         return Plan(version=plan.version, unchanged=True)
 
     def seen(self, entity: str) -> int:
-        """Observations of *entity* in everything that came."""
+        """Return the number of observations of *entity* in all received samples."""
         return sum(
             sample.coverage.seen
             for sample in self.samples.values()

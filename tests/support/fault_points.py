@@ -1,8 +1,8 @@
-"""Named places in the capture path where something of ours may break, and the ways it may.
+"""Named places in the capture path at which tests inject faults, and the kinds of faults.
 
-A point is an attribute of a module or class, replaced by one that misbehaves and counts that it was
-reached. On the path of a request a hang can only delay: there it is short; on our own thread it lasts
-until the test lets it go.
+A point is an attribute of a module or class. It is replaced by one that misbehaves and counts its
+calls. On the request path, a hang can only delay, so it is short there. On nilometer's own thread,
+it lasts until the test releases it.
 """
 
 import importlib
@@ -34,7 +34,7 @@ GUARD = "nilometer.handoff.guard"
 VALUES = "nilometer.capture.values"
 REDACT = "nilometer.handoff.redact"
 
-# name -> (module, attribute). The name is what a reader of a failure sees.
+# name -> (module, attribute); failures show the name.
 OF_ASGI = {
     "exchange made": (ASGI, "Exchange"),
     "wall clock": (ASGI, "time_ns"),
@@ -129,7 +129,7 @@ HTTP2 = "nilometer_agent.proxy.http2"
 FRAMES = "nilometer_agent.proxy.frames"
 MESSAGES = "nilometer_agent.proxy.messages"
 GRPC = "nilometer.capture.grpc.call"
-# Of the agent's proxies; what breaks here must not break a byte.
+# Points of the agent's proxies, where a fault must not change any byte.
 IN_THE_HTTP_PROXY = {
     "request followed": (HTTP1, "Http1.sent"),
     "answer followed": (HTTP1, "Http1.answered"),
@@ -182,12 +182,12 @@ KINDS: dict[str, Callable[[], Exception] | None] = {
 
 
 class Garbage:
-    """What no caller expects: nothing of it works but its existence."""
+    """A value that no caller expects; every use of it fails."""
 
 
 @dataclass
 class Fault:
-    """One point that misbehaves in one way, and how often it was reached."""
+    """One point that misbehaves in one way, with the number of its calls."""
 
     point: str
     kind: str
@@ -202,7 +202,7 @@ class Fault:
         if self.kind == "garbage":
             return Garbage()
         if self.point not in ON_THE_THREAD:
-            time.monotonic_ns()  # never `time.sleep`: it is a point itself
+            time.monotonic_ns()  # not `time.sleep`, which is a point itself
             threading.Event().wait(PATH_HANG_SECONDS)
         else:
             self.released.wait(THREAD_HANG_SECONDS)
@@ -211,7 +211,7 @@ class Fault:
 
 @contextmanager
 def injected(point: str, kind: str) -> Iterator[Fault]:
-    """*point* misbehaves like *kind* as long as this lasts."""
+    """Make *point* misbehave like *kind* inside the block."""
     module_name, attribute = ALL_POINTS[point]
     owner: Any = importlib.import_module(module_name)
     *parents, name = attribute.split(".")
@@ -224,7 +224,7 @@ def injected(point: str, kind: str) -> Iterator[Fault]:
         return fault.act(original, arguments, named)
 
     monkeypatch = pytest.MonkeyPatch()
-    if name == "set":  # a context variable is immutable: the module's name is replaced
+    if name == "set":  # a context variable is immutable, so the module's name is replaced
 
         class Variable:
             set = staticmethod(broken)
@@ -233,7 +233,7 @@ def injected(point: str, kind: str) -> Iterator[Fault]:
         module = importlib.import_module(module_name)
         monkeypatch.setattr(module, parents[0], Variable)
     elif parents and parents[0] in {"os", "time", "threading", "secrets"}:
-        # Only as this module sees it: the standard library is everybody's.
+        # Only this module sees the replacement, because others use the standard library as well.
         module = importlib.import_module(module_name)
         monkeypatch.setattr(module, parents[0], _Seen(owner, name, broken))
     else:

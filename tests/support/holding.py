@@ -1,4 +1,4 @@
-"""Peers that occupy a server: each opens many connections and sends very little."""
+"""Clients that occupy a server: each opens many connections and sends very little."""
 
 import os
 import resource
@@ -16,7 +16,7 @@ import grpc
 from nilometer.wire.services import CHANNEL_OPTIONS
 
 SHIP = "/nilometer.v1.CollectorService/Ship"
-FOR_EVER = 3600.0  # as a limit for a peer: what is served within a minute did not wait for it
+FOR_EVER = 3600.0  # a limit that tests never reach
 CHECK = "/grpc.health.v1.Health/Check"
 HELLO = b"\x16\x03\x01\x02"  # the start of a TLS record
 HEADERS = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: "
@@ -26,14 +26,14 @@ BODY = (
 
 
 def address(text: str) -> tuple[str, int]:
-    """Host and port of ``host:port``, with or without a scheme."""
+    """Return host and port of ``host:port``, with or without a scheme."""
     host, _, port = text.rpartition("/")[2].rpartition(":")
     return host, int(port)
 
 
 @contextmanager
 def silent_sockets(where: str, first: bytes, count: int) -> Iterator[list[socket.socket]]:
-    """*count* connections, each of which sends *first* and then nothing."""
+    """Open *count* connections, each of which sends *first* and then nothing."""
     held: list[socket.socket] = []
     try:
         for _ in range(count):
@@ -57,7 +57,7 @@ def half_open_calls(
     metadata: tuple[tuple[str, str], ...] = (),
     connections: int = 1,
 ) -> Iterator[list[Any]]:
-    """*count* calls that send their headers and no message, over so many *connections*."""
+    """Open *count* calls that send headers but no message, over *connections* connections."""
     released = Event()
 
     def nothing() -> Iterator[bytes]:
@@ -88,7 +88,7 @@ def half_open_calls(
 
 
 def is_closed(one: socket.socket) -> bool:
-    """Whether the server has closed *one*."""
+    """Return whether the server has closed *one*."""
     one.settimeout(0)
     try:
         return one.recv(1) == b""
@@ -99,7 +99,7 @@ def is_closed(one: socket.socket) -> bool:
 
 
 def is_ended(one: socket.socket, sent: bytes) -> bool:
-    """Whether a peer that sends *sent* again and again, and reads nothing, is ended in a minute."""
+    """Return whether a client that only sends *sent* repeatedly is ended in a minute."""
     one.settimeout(0.2)
     until = time.monotonic() + 60.0
     while time.monotonic() < until:
@@ -115,7 +115,7 @@ def is_ended(one: socket.socket, sent: bytes) -> bool:
 
 @contextmanager
 def no_descriptor_left() -> Iterator[socket.socket]:
-    """A new socket, while this process can open nothing more."""
+    """Return a new socket, while this process can open no further files."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with ExitStack() as undone:
         one = undone.enter_context(socket.socket())
@@ -130,5 +130,5 @@ def no_descriptor_left() -> Iterator[socket.socket]:
 
 
 def trusted(ca: str) -> ssl.SSLContext:
-    """A client's side of TLS."""
+    """Return the client's TLS context."""
     return ssl.create_default_context(cafile=ca)

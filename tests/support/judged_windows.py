@@ -1,8 +1,8 @@
-"""Counts of windows whose true distribution is known, on the bins of a real reference.
+"""Counts of windows with a known true distribution, in the bins of a real reference.
 
-Each numeric feature is a monotone function of a latent standard normal, and each category a softmax
-over one. So one drift of the latent has the same size for features of every shape. Counts of a
-window are drawn from the exact probabilities of the bins: no row is ever made.
+Each numeric feature is a monotone function of a latent standard normal, and each category feature a
+softmax over one. So a given drift of the latent has the same size for features of every shape.
+Counts of a window are drawn from the exact probabilities of the bins, without creating rows.
 """
 
 from collections.abc import Callable
@@ -31,7 +31,7 @@ from nilometer.profile.reference import Reference
 DAY = 288  # windows
 BASE_NS = BASE_SECONDS * NS_PER_SECOND
 START_NS = 1_750_636_800 * NS_PER_SECOND  # a Monday, 2025-06-23
-ROWS = 20_000  # of the reference
+ROWS = 20_000  # rows of the reference
 GRID = np.linspace(-6.0, 6.0, 120_001)
 
 SHAPES: dict[str, Callable[[Floats], Floats]] = {
@@ -51,12 +51,12 @@ SHAPES: dict[str, Callable[[Floats], Floats]] = {
     "heavy": lambda u: np.asarray(stats.t.ppf(u, 3)),
 }
 Integers = NDArray[np.int64]
-MISSING = (0.0, 0.0, 0.0, 0.01, 0.0, 0.05, 0.0, 0.0)  # share of each shape
+MISSING = (0.0, 0.0, 0.0, 0.01, 0.0, 0.05, 0.0, 0.0)  # share of missing cells of each shape
 
 
 @dataclass
 class Truth:
-    """What is true of W windows of F features. Tests edit it in place.
+    """The true parameters of W windows of F features. Tests change it in place.
 
     Attributes:
         rows: Rows of each window, shape (W,).
@@ -64,7 +64,7 @@ class Truth:
         deviation: Its standard deviation, shape (F, W).
         missing: Share of missing cells, shape (F, W).
         fixed: Share of the third category, shape (F, W); NaN leaves it as it is.
-        cluster: Rows that are copies of one another, at least 1.
+        cluster: Number of identical copies of each row, at least 1.
     """
 
     rows: Integers
@@ -76,10 +76,10 @@ class Truth:
 
 
 class World:
-    """Features with a reference that was made by the project's own code.
+    """Features with a reference that the project's own code has built.
 
     Args:
-        numbers: Numeric features; their shapes are those of `SHAPES`, in turn.
+        numbers: Number of numeric features; they have the shapes in `SHAPES`, in turn.
         sizes: Number of names of each category feature.
         seed: Seed of the reference.
     """
@@ -122,15 +122,16 @@ class World:
         cluster: int = 1,
         seed: int = 0,
     ) -> Truth:
-        """Windows without drift.
+        """Return the parameters of windows without drift.
 
         Args:
-            windows: How many.
-            rows: Rows of a window, on average.
-            seasonal: Height of a daily swing of the mean, in sd; volume swings eightfold with it.
+            windows: Number of windows.
+            rows: Mean number of rows of a window.
+            seasonal: Amplitude of a daily swing of the mean, in sd; volume varies eightfold with
+                it.
             overdispersed: Deviation of the mean between windows, in sd, with a correlation of .7.
-            cluster: Rows that are copies of one another.
-            seed: Seed of what varies between windows.
+            cluster: Number of identical copies of each row.
+            seed: Seed of the variation between windows.
         """
         rng = np.random.default_rng(seed)
         mean = np.zeros((self.features, windows))
@@ -159,7 +160,7 @@ class World:
         )
 
     def counts(self, truth: Truth, seed: int = 0) -> list[Floats]:
-        """Vectors of each column, shape (W, width), drawn from *truth*."""
+        """Return vectors of each column, shape (W, width), drawn from *truth*."""
         rng = np.random.default_rng(seed)
         found = []
         for i, column in enumerate(self.columns):
@@ -197,7 +198,7 @@ class World:
 
 
 class _NumberBins:
-    """Exact probabilities of a numeric column's bins, and of being outside the reference."""
+    """Exact probabilities of a numeric column's bins, and of values outside the reference."""
 
     def __init__(self, column: Column, shape: str, bounds: Bounds | None) -> None:
         assert bounds is not None
@@ -215,7 +216,7 @@ class _NumberBins:
     def draw(
         self, rows: Integers, mean: Floats, deviation: Floats, rng: np.random.Generator
     ) -> Floats:
-        """Counts, shape (W, bins + 2 or 3): held bins, below, above, between."""
+        """Return counts, shape (W, bins + 2 or 3): in the bins, below, above, between."""
         cuts = np.unique(np.concatenate([self._edges, [self._low, self._high]]))
         cumulative = ndtr((cuts - mean[:, None]) / deviation[:, None])
         shares = np.diff(cumulative, axis=1, prepend=0.0, append=1.0)
@@ -245,7 +246,7 @@ class _CategoryBins:
         self._to = np.array([names.get(f"= k{value}", names["other"]) for value in range(size)])
 
     def draw(self, rows: Integers, mean: Floats, fixed: Floats, rng: np.random.Generator) -> Floats:
-        """Counts of each name of the dictionary, other, unseen; shape (W, names)."""
+        """Return counts of each dictionary name, other and unseen; shape (W, names)."""
         shares = self._shares * np.exp(mean[:, None] * self._sign)
         shares /= shares.sum(axis=1, keepdims=True)
         moved = np.isfinite(fixed)
@@ -275,13 +276,13 @@ def _values(shape: str) -> Floats:
 
 
 def judge_of(world: World, counts: list[Floats], learn: int, factor: float = 1.0) -> Judge:
-    """A judge that has learned from the first *learn* windows, which are those of weekdays.
+    """Return a judge that has learned from the first *learn* windows, all on weekdays.
 
     Args:
-        world: Where the columns are from.
+        world: World that the columns are from.
         counts: Vectors of each column in each base window.
-        learn: Base windows of the learning span.
-        factor: Factor of every tolerance.
+        learn: Number of base windows to learn from.
+        factor: Factor by which every tolerance is multiplied.
     """
     subjects = []
     for column, vectors in zip(world.columns, counts, strict=True):
@@ -303,11 +304,11 @@ def judge_of(world: World, counts: list[Floats], learn: int, factor: float = 1.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What a judge said after the learning span.
+    """The result of a judge after the learning span.
 
     Attributes:
-        opened: Window in which a part of each summary first opened, 1 is the first one judged.
-        episodes: Episodes that opened.
+        opened: Window in which a part of each summary first opened; the first judged window is 1.
+        episodes: Number of episodes that opened.
         closed: Windows in which an episode closed.
     """
 
@@ -317,7 +318,7 @@ class Seen:
 
 
 def replayed(world: World, judge: Judge, counts: list[Floats], learn: int) -> Seen:
-    """Go through the windows after the learning span."""
+    """Judge the windows after the learning span."""
     later = {
         PartKey(column.summary): vectors[learn:]
         for column, vectors in zip(world.columns, counts, strict=True)

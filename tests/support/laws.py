@@ -1,8 +1,8 @@
-"""One suite of laws that every sketch and every profile passes.
+"""One suite of laws that every sketch and every profile must satisfy.
 
-A `Subject` says how to sketch a stream and what can be read from the sketch; each law is a
-function of a subject and of streams that hypothesis draws. "The same" is equality of everything
-that can be read, floats by their bits, unless the subject brings a tolerance.
+A `Subject` describes how to sketch a stream and what can be read from the sketch. Each law is a
+function of a subject and of streams that hypothesis draws. Two sketches are equal if everything
+that can be read is equal, with floats compared by bits, unless the subject defines a tolerance.
 """
 
 import copy
@@ -18,34 +18,34 @@ S = TypeVar("S")
 
 
 def bits(*numbers: float) -> bytes:
-    """Floats by their bits: NaN equals itself and -0.0 is not 0.0."""
+    """Return floats by their bits, so that NaN equals itself and -0.0 differs from 0.0."""
     return struct.pack(f"<{len(numbers)}d", *numbers)
 
 
 def equal(ours: Any, theirs: Any) -> bool:
-    """Plain equality."""
+    """Compare with ``==``."""
     return bool(ours == theirs)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Subject(Generic[S]):
-    """A kind of sketch under the laws.
+    """A kind of sketch that is tested by the laws.
 
     Attributes:
-        name: Of the kind.
-        of: The sketch of a stream.
-        streams: Streams that it takes.
-        merge: Of two.
-        merge_all: Of any number, where the kind promises the same bits for every order.
-        count: Observations of a sketch.
-        size: Observations of a stream.
-        content: Everything that can be read from a sketch.
-        exact: What a sketch says no matter how its stream was cut into parts; None where the
-            parts may show (a digest's centroids).
-        same: Whether two exact contents are one.
-        commutes: Whether the contents of `a + b` and `b + a` are one.
-        round_trip: Over the wire and back; None for what never travels alone.
-        travels: What survives the wire unrounded.
+        name: Name of the kind.
+        of: Function that sketches a stream.
+        streams: Strategy for streams that the sketch accepts.
+        merge: Function that merges two sketches.
+        merge_all: Function that merges any number, if the kind promises equal bits for every order.
+        count: Function that returns the number of observations in a sketch.
+        size: Function that returns the number of observations in a stream.
+        content: Function that returns everything that can be read from a sketch.
+        exact: Function that returns what does not depend on how the stream was divided; None if
+            everything may depend on it (a digest's centroids).
+        same: Function that compares two exact contents.
+        commutes: Whether the contents of `a + b` and `b + a` are equal.
+        round_trip: Function that encodes and decodes a sketch; None if it is never sent alone.
+        travels: Function that returns what is sent without rounding.
     """
 
     name: str
@@ -103,7 +103,7 @@ def merge_leaves_its_operands_alone(subject: Subject[S], data: st.DataObject) ->
 
 
 def any_partition_is_the_whole(subject: Subject[S], data: st.DataObject) -> None:
-    """However the stream is cut and in whatever order its parts arrive."""
+    """Any division of a stream, in any order of arrival, gives the sketch of the whole."""
     assert subject.exact is not None
     stream = data.draw(subject.streams)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4)))
@@ -124,7 +124,7 @@ def every_order_gives_the_same_bits(subject: Subject[S], data: st.DataObject) ->
 
 
 def the_wire_round_trips(subject: Subject[S], data: st.DataObject) -> None:
-    """What comes back reads alike, and a second journey changes nothing at all."""
+    """A decoded sketch has equal content, and a second round trip changes nothing."""
     assert subject.round_trip is not None
     a = subject.of(data.draw(subject.streams))
     back = subject.round_trip(a)
@@ -137,7 +137,7 @@ Law: TypeAlias = Callable[[Subject[Any], st.DataObject], None]
 
 
 def cases(subjects: Iterable[Subject[Any]]) -> Iterator[tuple[Subject[Any], Law]]:
-    """Every subject with every law that it is under; each subject is under the first four."""
+    """Return every subject with each law that applies; the first four apply to all."""
     for subject in subjects:
         for law in (
             merge_is_commutative,
@@ -156,10 +156,10 @@ def cases(subjects: Iterable[Subject[Any]]) -> Iterator[tuple[Subject[Any], Law]
 
 
 def case_name(part: object) -> str:
-    """What pytest calls a case."""
+    """Return the name of a case for pytest."""
     return str(getattr(part, "__name__", part))
 
 
 def sorted_items(counts: Any) -> tuple[tuple[Hashable, int], ...]:
-    """A counter without the order of its keys."""
+    """Return a counter without the order of its keys."""
     return tuple(sorted(counts.items()))

@@ -1,4 +1,4 @@
-"""Applications that treat the lifespan scope in every way: ``bare_<name>`` and ``observed_<name>``."""
+"""Applications for every use of the lifespan scope: ``bare_<name>``, ``observed_<name>``."""
 
 import asyncio
 import sys

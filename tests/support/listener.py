@@ -1,4 +1,4 @@
-"""An agent's side of the frame socket that does only what a test tells it to."""
+"""The agent's side of a frame socket, controlled step by step by a test."""
 
 import socket
 from pathlib import Path
@@ -10,7 +10,7 @@ from nilometer.wire.frames import NEWEST_VERSION, Body, Hello, Welcome, frame_of
 
 
 class Listener:
-    """Listens; takes a connection when it is asked to, and waits for at most a minute."""
+    """Listens, and accepts a connection when asked; waits for at most a minute."""
 
     def __init__(self, path: Path, backlog: int = 64) -> None:
         self.path = path
@@ -37,7 +37,7 @@ class Listener:
         return taken
 
     def welcome(self) -> socket.socket:
-        """Take a connection that says hello, and welcome it."""
+        """Accept a connection that sends hello, and welcome it."""
         taken = self.take()
         assert isinstance(read_body(taken), Hello)
         say(taken, Welcome(NEWEST_VERSION))

@@ -1,4 +1,4 @@
-"""Measures of time that change little when other programs use the machine."""
+"""Measures of time that depend little on other programs on the machine."""
 
 import time
 from collections.abc import Callable
@@ -10,10 +10,10 @@ _PRESSURES = [Path("/proc/pressure") / kind for kind in ("cpu", "io")]
 
 
 def effort(work: Callable[[], object], enough: float) -> float:
-    """CPU time of *work* as a multiple of a piece of work that is measured beside it.
+    """Return the CPU time of *work* as a multiple of the time of a reference calculation.
 
-    The least of a few attempts, because a busy machine only adds to it. The first attempt of at
-    most *enough* is the last.
+    The smallest of a few attempts counts, because a busy machine only adds time. It stops after the
+    first attempt of at most *enough*.
     """
     least = float("inf")
     for _ in range(ATTEMPTS):
@@ -24,10 +24,10 @@ def effort(work: Callable[[], object], enough: float) -> float:
 
 
 def calm_seconds() -> float:
-    """Monotonic seconds, less those in which a thread of this machine waited for a CPU or a disk.
+    """Return monotonic seconds without the time in which some thread waited for a CPU or a disk.
 
-    On an idle machine a difference of two readings is the time that passed. Without the kernel's
-    pressure files it always is.
+    On an idle machine, the difference of two readings is the elapsed time. Without the kernel's
+    pressure files, this is always so.
     """
     return time.monotonic() - sum(_stalled(path) for path in _PRESSURES)
 
@@ -45,6 +45,6 @@ def _cpu_seconds(work: Callable[[], object]) -> float:
 
 
 def _yardstick() -> None:
-    """About 6 ms of CPU time on a machine of 2024."""
+    """Use about 6 ms of CPU time on a machine of 2024."""
     for _ in range(4):
         len({str(number): number for number in range(12_000)})

@@ -1,4 +1,4 @@
-"""An observed application without a lifespan, which responds to every request with a word."""
+"""An observed application without a lifespan, which responds to every request with one word."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Slow, obvious definitions that sketches and comparators are held against."""
+"""Slow, obvious definitions with which sketches and comparators are compared."""
 
 import math
 from collections import Counter
@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 
 def rank_error(ordered: NDArray[np.float64], value: float, q: float) -> float:
-    """How far the share *q* lies outside the ranks that *value* has among *ordered* values.
+    """Return how far the share *q* is outside the ranks of *value* among *ordered* values.
 
-    A value that is held by several observations has an interval of ranks.
+    A repeated value has an interval of ranks.
     """
     below = float(np.searchsorted(ordered, value, "left")) / ordered.size
     up_to = float(np.searchsorted(ordered, value, "right")) / ordered.size
@@ -20,12 +20,12 @@ def rank_error(ordered: NDArray[np.float64], value: float, q: float) -> float:
 
 
 def share_up_to(values: Sequence[float], limit: float) -> float:
-    """The share of *values* that are at most *limit*."""
+    """Return the share of *values* that are at most *limit*."""
     return sum(value <= limit for value in values) / len(values)
 
 
 def moments(values: Iterable[float]) -> tuple[int, Fraction, Fraction, Fraction, Fraction]:
-    """Count, mean and the sums of the second to fourth powers of deviations, without rounding."""
+    """Return count, mean and sums of powers (2 to 4) of deviations, without rounding."""
     exact = [Fraction(value) for value in values]
     if not exact:
         return 0, Fraction(0), Fraction(0), Fraction(0), Fraction(0)
@@ -35,7 +35,7 @@ def moments(values: Iterable[float]) -> tuple[int, Fraction, Fraction, Fraction,
 
 
 def psi(reference: Sequence[float], current: Sequence[float]) -> float:
-    """Population stability index in nats, with half a count more in every bin that is used."""
+    """Return the population stability index in nats, with half a count added to each used bin."""
     used = [(r + 0.5, c + 0.5) for r, c in zip(reference, current, strict=True) if r + c]
     past, present = math.fsum(r for r, _ in used), math.fsum(c for _, c in used)
     return math.fsum(
@@ -44,7 +44,7 @@ def psi(reference: Sequence[float], current: Sequence[float]) -> float:
 
 
 def ks(reference: Sequence[float], current: Sequence[float]) -> float:
-    """Largest distance of two empirical distribution functions, over every value of both."""
+    """Return the largest distance of two empirical distribution functions, over all values."""
     return max(
         abs(share_up_to(reference, value) - share_up_to(current, value))
         for value in {*reference, *current}
@@ -52,21 +52,21 @@ def ks(reference: Sequence[float], current: Sequence[float]) -> float:
 
 
 def distinct(values: Iterable[Hashable]) -> int:
-    """Different values."""
+    """Return the number of distinct values."""
     return len(set(values))
 
 
 def heavy(values: Iterable[str]) -> Counter[str]:
-    """How often each value occurs."""
+    """Return the count of each value."""
     return Counter(values)
 
 
 def bucket_holds(value: float, index: int, scale: int, tolerance: float) -> bool:
-    """Whether ``base**index < value <= base**(index + 1)`` with ``base = 2**(2**-scale)``.
+    """Return whether ``base**index < value <= base**(index + 1)`` with ``base = 2**(2**-scale)``.
 
-    For a scale of 0 or less the bounds are powers of two and the answer is exact. For a finer
-    one, *value* ``** (2**scale)`` would need to be compared with powers of two; its logarithm is
-    taken with a mantissa of its own, so that only *tolerance* (in log2) is forgiven.
+    For a scale of 0 or less, the bounds are powers of two and the result is exact. For a larger
+    scale, the logarithm of *value* is computed separately for mantissa and exponent, so that only
+    *tolerance* (in log2) is allowed.
     """
     if scale <= 0:
         width = 1 << -scale

@@ -18,7 +18,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2_grpc import (
 
 
 def metrics_of(request: ExportMetricsServiceRequest) -> dict[str, Any]:
-    """The metrics of one request, by name."""
+    """Return the metrics of one request, by name."""
     return {
         metric.name: metric
         for resource in request.resource_metrics
@@ -28,7 +28,7 @@ def metrics_of(request: ExportMetricsServiceRequest) -> dict[str, Any]:
 
 
 def attributes(point: Any) -> dict[str, Any]:
-    """Of a point or a resource."""
+    """Return the attributes of a point or a resource."""
     return {a.key: getattr(a.value, a.value.WhichOneof("value")) for a in point.attributes}
 
 
@@ -37,8 +37,8 @@ class GrpcReceiver(MetricsServiceServicer):
         self.requests: list[ExportMetricsServiceRequest] = []
         self.metadata: list[dict[str, Any]] = []
         self.reply = ExportMetricsServiceResponse()
-        self.refuse: grpc.StatusCode | None = None  # answered where set
-        self.token = ""  # where set, what else is asked for is unauthenticated
+        self.refuse: grpc.StatusCode | None = None  # status of all replies, if set
+        self.token = ""  # required token, if set; other requests are unauthenticated
         self.server = grpc.server(ThreadPoolExecutor(2), options=[("grpc.so_reuseport", 0)])
         add_MetricsServiceServicer_to_server(self, self.server)  # type: ignore[no-untyped-call]
         self.port = self.server.add_insecure_port(f"127.0.0.1:{port}")
@@ -71,7 +71,7 @@ class HttpReceiver:
         self.endless = False
         self.status, self.location = 200, ""
         self.sent_bytes = 0
-        self.waits = Event()  # where cleared, an answer takes for ever
+        self.waits = Event()  # cleared to make replies wait forever
         self.waits.set()
         receiver = self
 
@@ -80,7 +80,7 @@ class HttpReceiver:
                 receiver.answer(self)
 
             def log_message(self, *_: object) -> None:
-                """Quiet."""
+                """Do nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True

@@ -14,7 +14,7 @@ from nilometer_collector.testing import ENTITY
 
 @dataclass(frozen=True, slots=True)
 class Most:
-    """At most so many values in a window."""
+    """A condition on the largest number of values in a window."""
 
     kind: ClassVar[str] = "MOST"
     is_distance: ClassVar[bool] = False
@@ -66,7 +66,7 @@ class Most:
 
 
 def largest(sides: Sides) -> float:
-    """The largest difference of two counts."""
+    """Return the largest difference of two counts."""
     before, now = sides.counts
     return float(abs(before - now).max())
 

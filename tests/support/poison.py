@@ -1,8 +1,9 @@
-"""A decoder that ends its process, in the way that a body asks for; ``profilers`` names this module.
+"""A decoder that ends its process in the way that a body requests; for the setting ``profilers``.
 
-A body ``{"way": "abort"}`` aborts, and so on. ``loop`` and ``stop`` need a test that kills: they write the
-id of their process into the file that ``NILOMETER_TEST_NOTES`` names. ``stop`` stops the process at
-exactly that place, and takes a line with a dash for each time; without any left it does nothing.
+The body ``{"way": "abort"}`` aborts, and so on. ``loop`` and ``stop`` need a test that kills the
+process: they write its id into the file that ``NILOMETER_TEST_NOTES`` names. ``stop`` stops the
+process at exactly this place. Each time it removes a line with a dash from the file; without such a
+line it does nothing.
 """
 
 import ctypes
@@ -21,8 +22,8 @@ from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 CONTENT_TYPE = "application/x-poison"
 NOTES = "NILOMETER_TEST_NOTES"
 GROWS_BYTES = 400 << 20
-ENDING_ENTITY = "ends-the-agent"  # whose deltas do, where `read_sample` reads them
-ENDING_WINDOWS = "ends-at-closing"  # whose windows do, where `merge_samples` merges them
+ENDING_ENTITY = "ends-the-agent"  # its deltas end the process when `read_sample` reads them
+ENDING_WINDOWS = "ends-at-closing"  # its windows end the process when `merge_samples` merges them
 
 
 def _kill() -> None:
@@ -30,7 +31,7 @@ def _kill() -> None:
 
 
 def _grow() -> None:
-    """What the kernel ends for its memory; it ends itself, so that no other process is chosen."""
+    """Use memory until the limit, then end, so that the kernel kills no other process."""
     held = [bytearray(b"x" * (16 << 20)) for _ in range(GROWS_BYTES >> 24)]
     assert held
     _kill()
@@ -50,7 +51,7 @@ def _stop() -> None:
         return
     stops[stops.index("-")] = str(os.getpid())
     path.write_text("\n".join(stops), "ascii")
-    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread: at once, and here
+    signal.pthread_kill(threading.get_ident(), signal.SIGSTOP)  # this thread, here and now
 
 
 WAYS: Mapping[str, Callable[[], object]] = {
@@ -65,7 +66,7 @@ WAYS: Mapping[str, Callable[[], object]] = {
 
 
 def read_sample(content: bytes) -> SummarySample:
-    """`sample_from_bytes`, and the end of the process for samples of one entity."""
+    """Like `sample_from_bytes`, but end the process for samples of one entity."""
     sample = sample_from_bytes(content)
     if sample.entity == ENDING_ENTITY:
         os.abort()
@@ -73,7 +74,7 @@ def read_sample(content: bytes) -> SummarySample:
 
 
 def merge_samples(packed: Sequence[bytes], *more: Any) -> SummarySample:
-    """`merged_sample_from_bytes`, and the end of the process for one feature of one entity."""
+    """Like `merged_sample_from_bytes`, but end the process for one feature of one entity."""
     first = sample_from_bytes(packed[0])
     if (first.entity, first.summary) == (ENDING_WINDOWS, "input.amount"):
         os.abort()

@@ -15,10 +15,10 @@ from urllib.parse import quote
 
 from nilometer.testing import eventually
 
-DEBIAN = "/usr/lib/postgresql/*/bin"  # outside the path
+DEBIAN = "/usr/lib/postgresql/*/bin"  # not on PATH
 USER = "postgres"  # superuser of the server
 START_SECONDS = 60.0
-# Nothing here outlives the tests, so the server need not wait for the disk.
+# The data need not outlive the tests, so the server does not wait for the disk.
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -43,7 +43,7 @@ def programs() -> Path | None:
 
 @dataclass
 class Server:
-    """A server that runs as another user than root.
+    """A server that runs as another user if the tests run as root.
 
     Attributes:
         directory: Directory of the data and of the socket.
@@ -131,7 +131,7 @@ class Server:
 
 @contextmanager
 def running_server(folder: Path) -> Iterator[Server]:
-    """Run a server with the programs in *folder* until the block ends."""
+    """Run a server with the programs in *folder* inside the block."""
     directory = Path(tempfile.mkdtemp(prefix="nilometer-pg-"))  # a socket's path must be short
     server = Server(directory, folder)
     try:
@@ -147,7 +147,7 @@ def running_server(folder: Path) -> Iterator[Server]:
 
 
 def _as_other() -> list[str]:
-    """Return the options of `setpriv` with which root runs the server: it refuses root."""
+    """Return the options of `setpriv` for root, because the server refuses to run as root."""
     if os.geteuid() != 0:
         return []
     account = _account()

@@ -1,4 +1,4 @@
-"""Requests to the HTTP API of a collector, and the problems it answers with."""
+"""Requests to the HTTP API of a collector, and the problems in its responses."""
 
 from typing import Any
 

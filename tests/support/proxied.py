@@ -1,4 +1,4 @@
-"""A proxy on a loop of its own, and servers of raw bytes behind it."""
+"""A proxy on its own event loop, and raw servers behind it."""
 
 import asyncio
 import socket
@@ -22,7 +22,7 @@ Handler = Callable[[socket.socket], None]
 
 
 class Raw:
-    """A server whose every connection is given to *handler*, in a thread of its own."""
+    """A server that passes each connection to *handler*, in its own thread."""
 
     def __init__(self, handler: Handler) -> None:
         self._handler = handler
@@ -55,7 +55,7 @@ class Raw:
 
 @contextmanager
 def raw_server(handler: Handler) -> Iterator[Raw]:
-    """A server of raw bytes."""
+    """Run a server of raw bytes."""
     server = Raw(handler)
     try:
         yield server
@@ -64,7 +64,7 @@ def raw_server(handler: Handler) -> Iterator[Raw]:
 
 
 class Proxied:
-    """A proxy in front of *port*, and what it observed."""
+    """A proxy in front of *port*, and its observations."""
 
     def __init__(self, port: int, monkeypatch: pytest.MonkeyPatch, **options: Any) -> None:
         self.outlet = MemoryOutlet()
@@ -81,7 +81,7 @@ class Proxied:
         asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def observed(self, count: int = 1) -> list[Observation]:
-        """What was observed, once it is *count*."""
+        """Return the observations after *count* of them have arrived."""
         eventually(lambda: len(self.outlet.captured) >= count)
         assert len(self.outlet.captured) == count
         return self.outlet.captured
@@ -95,7 +95,7 @@ class Proxied:
 
 @contextmanager
 def proxied(port: int, **options: Any) -> Iterator[Proxied]:
-    """A proxy in front of *port*; at its end it holds nothing, unless faults of ours were meant."""
+    """Run a proxy in front of *port*; check that it ends empty, unless faults are expected."""
     faulty = options.pop("drops_in_flight", False)
     with pytest.MonkeyPatch.context() as monkeypatch:
         proxy = Proxied(port, monkeypatch, **options)
@@ -109,13 +109,13 @@ def proxied(port: int, **options: Any) -> Iterator[Proxied]:
 
 @contextmanager
 def client(port: int) -> Iterator[socket.socket]:
-    """A connection."""
+    """Open a connection."""
     with socket.create_connection((HOST, port), timeout=SECONDS) as connection:
         yield connection
 
 
 def read_until(connection: socket.socket, end: bytes) -> bytes:
-    """What came, up to *end*; or all, where the connection ended before."""
+    """Return the bytes up to *end*; all bytes if the connection ends earlier."""
     read = b""
     while not read.endswith(end):
         more = connection.recv(65536)
@@ -126,7 +126,7 @@ def read_until(connection: socket.socket, end: bytes) -> bytes:
 
 
 def read_head(connection: socket.socket) -> tuple[bytes, bytes]:
-    """A head, and what came with it."""
+    """Return a head, and the bytes that arrived with it."""
     read = b""
     while b"\r\n\r\n" not in read:
         more = connection.recv(65536)
@@ -138,7 +138,7 @@ def read_head(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 def read_all(connection: socket.socket) -> tuple[bytes, str]:
-    """What came until the end, and how it ended."""
+    """Return all bytes until the end, and how the connection ended."""
     read = b""
     try:
         while more := connection.recv(65536):
@@ -151,7 +151,7 @@ def read_all(connection: socket.socket) -> tuple[bytes, str]:
 def both(
     handler: Handler, talk: Callable[[socket.socket], Any], **options: Any
 ) -> tuple[Any, Any, Proxied]:
-    """What *talk* returns of a server by itself, and of it behind a proxy."""
+    """Return the result of *talk* with a server alone, and with it behind a proxy."""
     with raw_server(handler) as server:
         with client(server.port) as connection:
             bare = talk(connection)

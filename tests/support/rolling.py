@@ -18,7 +18,7 @@ KEEP_NS = {level: days * DAY_NS for level, days in zip(LEVELS, (2, 35, 400, 1826
 
 
 class Rolling:
-    """A worker of *store* at the times that a test chooses."""
+    """A roll-up worker for *store*, at times that a test chooses."""
 
     def __init__(self, store: Store, keep_ns: Mapping[Level, int] = KEEP_NS) -> None:
         self.clock = SteppedClock()
@@ -26,7 +26,7 @@ class Rolling:
         self.worker = RollUpWorker(store, keep_ns, self.clock, self.counters)
 
     def roll_up(self, now_ns: int) -> int:
-        """Roll up everything that is due at *now_ns*."""
+        """Roll up all parts that are due at *now_ns*."""
         self.clock.wall_ns = now_ns
         done = 0
         while more := self.worker.roll_up():
@@ -34,11 +34,11 @@ class Rolling:
         return done
 
     def roll_up_all(self, now_ns: int) -> int:
-        """Roll up what is due at *now_ns*, and the coarser levels, which follow a little later."""
+        """Roll up all parts that are due at *now_ns*, then the coarser levels."""
         return sum(self.roll_up(now_ns + step * MINUTE_NS) for step in range(len(ROLLED_UP)))
 
     def retire(self, now_ns: int) -> int:
-        """Remove everything that is too old at *now_ns*; the first call only decides."""
+        """Remove all expired data at *now_ns*; the first call only decides what to remove."""
         self.clock.wall_ns = now_ns
         removed = self.worker.retire()
         while more := self.worker.retire():
@@ -53,13 +53,13 @@ def read(store: Store, level: Level, start_ns: int = 0, end_ns: int = END_NS) ->
 
 
 def merged(records: list[SampleRecord]) -> SummarySample:
-    """Merge *records* to one sample."""
+    """Merge *records* into one sample."""
     samples = [sample_from_bytes(record.payload) for record in records]
     return SummarySample.merge_all(samples, Window(0, END_NS), Labels())
 
 
 def exact(records: list[SampleRecord]) -> object:
-    """Return everything of the merged *records* that is the same at every level, bit for bit."""
+    """Return the values of the merged *records* that are bit-identical at every level."""
     sample = merged(records)
     content = sample.content
     assert isinstance(content, FeatureProfile)

@@ -1,4 +1,4 @@
-"""The application that tests of real servers serve: its answer depends on what it is sent."""
+"""The application for tests of real servers; its response depends on the request."""
 
 import os
 

@@ -17,7 +17,7 @@ def a_sample_row(sample: SummarySample) -> SampleRow:
 
 
 def numbered(sequence: int, entity: str = ENTITY) -> Arrival:
-    """Make the row of *sequence*: what it holds depends on that alone."""
+    """Return the row with *sequence*; its content only depends on that."""
     sample = feature_sample(
         [float(sequence), sequence / 7, None, 1e9 * sequence],
         window=minute(sequence % 3),
@@ -41,7 +41,7 @@ def ship(
 
 
 class Agents:
-    """Agents that ship evaluations straight into a store, each under its next sequence."""
+    """Agents that ship evaluations directly into a store, each with its next sequence."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -59,14 +59,14 @@ class Agents:
         labels: Mapping[str, str] | None = None,
         verdict: Verdict | None = None,
     ) -> int:
-        """Let *agent* measure *value* in minute *number*; return the notifications it caused."""
+        """Let *agent* report *value* in minute *number*; return the notifications that result."""
         evaluation = an_evaluation(
             value, number, alerter=alerter, summary=summary, labels=labels, verdict=verdict
         )
         return self.judge(agent, [evaluation])
 
     def judge(self, agent: str, evaluations: Sequence[Evaluation]) -> int:
-        """Ship *evaluations* of *agent* in one call; return the notifications they caused."""
+        """Ship *evaluations* of *agent* in one call; return the notifications that result."""
         arrivals = []
         for evaluation in evaluations:
             self._sequence += 1
@@ -76,5 +76,5 @@ class Agents:
 
     @property
     def statuses(self) -> list[list[str]]:
-        """Transitions of every episode, newest episode first."""
+        """Return the transitions of every episode, newest episode first."""
         return [[t.status for t in e.history] for e in self.store.alerts.episodes()]

@@ -1,4 +1,4 @@
-"""Databases for tests of the store: each is opened, closed and opened again, and changed from outside."""
+"""Databases for tests of the store, which can be opened repeatedly and changed from outside."""
 
 import sqlite3
 from collections.abc import Callable
@@ -17,11 +17,11 @@ class Place(Protocol):
     """A database that holds a store."""
 
     def open(self, channel: str = "slack") -> Store:
-        """Open the store, as a collector does; every store is closed at the end of the test."""
+        """Open the store like a collector; every store is closed at the end of the test."""
         ...
 
     def change(self, *, sqlite: str = "", postgresql: str = "") -> list[tuple[object, ...]]:
-        """Run a statement past the store, in its dialect, and return the rows."""
+        """Run a statement directly on the database, in its dialect, and return the rows."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Hypothesis strategies in the words of the domain. `conftest.py` holds the settings."""
+"""Hypothesis strategies for domain values. `conftest.py` contains the settings."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -45,18 +45,18 @@ from nilometer.values.reasons import (
 )
 from nilometer.values.window import Window
 
-few = settings(max_examples=40)  # for properties that cost milliseconds an example
+few = settings(max_examples=40)  # for properties that take milliseconds per example
 
-MAX_COUNT = 2**40  # of a counter in a test; far above what is seen, far below 2**64
+MAX_COUNT = 2**40  # largest counter in a test: far above real counts, far below 2**64
 
-# Any float64 that is finite: denormals, both zeros and 1.8e308 too.
+# All finite float64 values, including denormals, both zeros and 1.8e308.
 finite = st.floats(allow_nan=False, allow_infinity=False)
 awkward = st.sampled_from(
     [0.0, -0.0, 5e-324, -5e-324, 2.2e-308, 1e308, -1e308, math.ulp(0.0), 1.7976931348623157e308]
 )
 streams = st.lists(finite | awkward, max_size=60)
 streams_of_any = st.lists(finite | awkward, min_size=1, max_size=60)
-# Magnitudes whose fourth powers add up without overflow.
+# Magnitudes whose fourth powers do not overflow when added.
 measurements = st.lists(st.integers(-1000, 1000).map(float), max_size=60)
 tied = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=200)
 
@@ -66,7 +66,7 @@ edges = st.lists(st.integers(-50, 50).map(float), unique=True, max_size=6).map(
     lambda values: tuple(sorted(values))
 )
 
-# What a decoder or a data frame may put into a cell.
+# Values that a decoder or a data frame may put into a cell.
 numpy_scalars = st.sampled_from(
     [
         np.float64(1.5),
@@ -96,7 +96,7 @@ cells = st.one_of(
     st.floats(),
     awkward,
     st.text(max_size=80),
-    st.characters(categories=["Cs"]),  # half of a surrogate pair: JSON may hold it
+    st.characters(categories=["Cs"]),  # lone surrogates, which JSON may contain
     st.binary(max_size=4),
     st.lists(st.integers(), max_size=3),
     st.dictionaries(st.text(max_size=2), st.integers(), max_size=2),
@@ -122,7 +122,7 @@ def _coverage(
     lost_cells: dict[str, int],
     suppressed: int,
 ) -> Coverage:
-    """Of *further* observations more than either side lost: a side is lost of what is profiled."""
+    """Add *further* observations, because only profiled ones can lose a side."""
     return Coverage(
         profiled=max(sum(lost_inputs.values()), sum(lost_outputs.values())) + further,
         sampled_out=sampled_out,
@@ -152,7 +152,7 @@ requests = st.lists(
     st.tuples(
         st.sampled_from([outcome.value for outcome in Outcome]),
         st.sampled_from(["200", "404", "500", ""]),
-        st.integers(0, 2**20).map(lambda ticks: ticks / 1024),  # seconds whose sums are exact
+        st.integers(0, 2**20).map(lambda ticks: ticks / 1024),  # seconds with exact sums
         st.integers(0, 2**30),
         st.integers(0, 2**30),
     ),
@@ -161,7 +161,7 @@ requests = st.lists(
 
 
 def streams_from(ends: list[str], first_bytes: list[float], gaps: list[float]) -> Streams:
-    """Streams with as many first bytes as ends."""
+    """Return streams with as many first bytes as ends."""
     counted = {end: ends.count(end) for end in ends}
     firsts = (first_bytes * len(ends))[: len(ends)] if first_bytes else [0.5] * len(ends)
     return Streams.of(
@@ -175,7 +175,7 @@ def streams_from(ends: list[str], first_bytes: list[float], gaps: list[float]) -
     )
 
 
-_ticks = st.integers(0, 2**20).map(lambda ticks: ticks / 1024)  # seconds whose sums are exact
+_ticks = st.integers(0, 2**20).map(lambda ticks: ticks / 1024)  # seconds with exact sums
 streams_of_requests = st.builds(
     streams_from,
     st.lists(st.sampled_from([end.value for end in StreamEnd]), max_size=5),
@@ -206,7 +206,7 @@ def service_of(
     in_flight_max: int = 0,
     sockets: WebSockets = NO_WEBSOCKETS,
 ) -> ServiceProfile:
-    """The profile of (outcome, status, latency, request bytes, response bytes)."""
+    """Return the profile of (outcome, status, latency, request bytes, response bytes)."""
     outcomes: dict[str, int] = {}
     statuses: dict[str, int] = {}
     for outcome, status, *_ in observed:
@@ -226,7 +226,7 @@ def service_of(
 
 
 def feature_of(column: Sequence[object], spec: FeatureSpec | None = None) -> FeatureProfile:
-    """The profile of one column."""
+    """Return the profile of one column."""
     recorder = FeatureRecorder(spec)
     recorder.observe(column)
     return recorder.profile()

@@ -16,18 +16,18 @@ from typing import Any, Self
 import pyte
 
 SECONDS = 60.0
-BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"  # of a frame
+BEGIN, END = b"\x1b[?2026h", b"\x1b[?2026l"  # marks of a frame
 
-# The first terminal that a session's leader opens becomes the session's own.
+# A session leader's first terminal becomes the terminal of the session.
 _LAUNCH = "import os, sys; os.open(os.ttyname(0), os.O_RDWR); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
 class Terminal:
-    """A command inside a terminal of *columns* x *lines*.
+    """A command in a terminal of *columns* x *lines*.
 
     Attributes:
         sent: All bytes that the command wrote.
-        screen: What is to be seen.
+        screen: Content of the screen.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Terminal:
         inherited = {key: text for key, text in os.environ.items() if key != "NO_COLOR"}
         inherited.pop("COLUMNS", None)
         self.process = subprocess.Popen(
-            # Whoever started the tests in the background had SIGINT ignored, for all below.
+            # If the tests run in the background, SIGINT is ignored in all child processes.
             ["env", "--default-signal=INT", sys.executable, "-c", _LAUNCH, *command],
             stdin=self._slave,
             stdout=self._slave,
@@ -66,19 +66,19 @@ class Terminal:
         os.close(self._slave)
 
     def resize(self, columns: int, lines: int) -> None:
-        """As if somebody pulled at the window."""
+        """Change the size of the terminal, like a user who resizes the window."""
         self.screen.resize(lines, columns)
-        self._set_size(columns, lines)  # the kernel signals the foreground
+        self._set_size(columns, lines)  # the kernel then signals the foreground process
 
     def _set_size(self, columns: int, lines: int) -> None:
         fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 
     def type(self, keys: str) -> None:
-        """Press *keys*."""
+        """Type *keys*."""
         os.write(self._master, keys.encode())
 
     def read(self, seconds: float) -> None:
-        """Take what comes within *seconds*, or the first piece of it."""
+        """Read what arrives within *seconds*; return after the first piece."""
         ready, _, _ = select.select([self._master], [], [], seconds)
         if ready:
             data = os.read(self._master, 1 << 16)
@@ -87,24 +87,24 @@ class Terminal:
 
     @property
     def lines(self) -> list[str]:
-        """The screen."""
+        """The lines of the screen."""
         return [line.rstrip() for line in self.screen.display]
 
     @property
     def text(self) -> str:
-        """The screen, as one text."""
+        """The screen as one text."""
         return "\n".join(self.lines)
 
     def until(self, condition: Callable[[], Any]) -> None:
-        """Read until *condition* holds of a whole frame, as terminals show frames whole."""
+        """Read until *condition* is true for a complete frame."""
         self._read_until(lambda: self.sent.count(BEGIN) == self.sent.count(END) and condition())
 
     def shows(self, text: str) -> None:
-        """Read until *text* is to be seen."""
+        """Read until *text* is visible."""
         self.until(lambda: text in self.text)
 
     def ended(self) -> int:
-        """Read to the end of the command; its exit code."""
+        """Read until the command ends; return its exit code."""
         self._read_until(lambda: self.process.poll() is not None)
         while select.select([self._master], [], [], 0)[0]:
             self.read(0)
@@ -118,7 +118,7 @@ class Terminal:
             self.read(0.1)
 
     def is_clean(self) -> bool:
-        """Whether the terminal is as it was: modes, cursor, margin, and the first screen."""
+        """Whether modes, cursor, margin and the first screen are restored."""
         wraps = (7 << 5) in self.screen.mode
         left = self.sent.count(b"\x1b[?1049l") == self.sent.count(b"\x1b[?1049h")
         modes = termios.tcgetattr(self._slave) == self.modes

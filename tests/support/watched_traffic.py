@@ -29,8 +29,8 @@ from nilometer_collector.watch.watch import Watch
 
 MONDAY_NS = 1_750_636_800 * 1_000_000_000  # 2025-06-23, midnight of UTC
 DAY = DAY_NS // BASE_NS  # base windows
-KEY = b"k" * 32  # of pseudonyms
-ROWS = 120  # requests of a window
+KEY = b"k" * 32  # key of the pseudonyms
+ROWS = 120  # requests per window
 
 Draw: TypeAlias = Callable[[np.random.Generator], NDArray[np.float64]]
 
@@ -48,7 +48,8 @@ class Traffic:
         store: Store that receives its windows.
         rules: Settings of the default alerter.
         clock: Wall time, a minute after the end of the newest window.
-        columns: How to draw the numbers of each summary; a test changes it to make a drift.
+        columns: Functions that draw the numbers of each summary; a test replaces them to cause
+            drift.
         labels: Labels of the samples.
         agents: Agents that each send a part of the rows.
         number: Number of the next window.
@@ -81,7 +82,7 @@ class Traffic:
         return Watch(self.store, self.clock, self.rules, wake)
 
     def restart(self) -> None:
-        """Replace the default alerter by one that knows only what is stored."""
+        """Replace the default alerter by one that only knows the stored data."""
         self.watch = self.new_watch()
 
     def run(self, windows: int, *, every: int = 1) -> None:
@@ -93,7 +94,7 @@ class Traffic:
         self.watch.advance()
 
     def send_all(self, windows: int) -> None:
-        """Send *windows* windows, which nobody watches yet."""
+        """Send *windows* windows without the default alerter running."""
         for _ in range(windows):
             self.send()
 
@@ -111,7 +112,7 @@ class Traffic:
         self.number += 1
 
     def start_at(self, number: int) -> None:
-        """Go on with window *number*, as agents whose earlier rows are all stored."""
+        """Continue with window *number*, like agents whose earlier rows are all stored."""
         self.number = number
         self.clock.wall_ns = self.window().start_ns
         self._sequence = 1_000_000
@@ -147,34 +148,34 @@ class Traffic:
         self.watch.advance()
 
     def skip(self, windows: int) -> None:
-        """Let *windows* windows pass in which nobody sends anything."""
+        """Let *windows* windows pass without any data."""
         self.number += windows
         self.clock.wall_ns += windows * BASE_NS
 
     def window(self, offset: int = 0) -> Window:
-        """Return the window with the next number, or one that is *offset* further."""
+        """Return the window with the next number, or *offset* windows later."""
         start = MONDAY_NS + (self.number + offset) * BASE_NS
         return Window(start, start + BASE_NS)
 
     @property
     def report(self) -> WatchReport:
-        """The status of the entity."""
+        """Return the status of the entity."""
         ((_, content),) = self.store.watching.reports(ENTITY)
         return WatchReport.from_bytes(content)
 
     @property
     def statuses(self) -> list[list[str]]:
-        """Transitions of every episode, oldest episode first."""
+        """Return the transitions of every episode, oldest episode first."""
         episodes = reversed(self.store.alerts.episodes())
         return [[turn.status for turn in episode.history] for episode in episodes]
 
     @property
     def notices(self) -> int:
-        """Notifications that wait."""
+        """Return the waiting notifications."""
         return self.store.deliveries.counts("slack").waiting
 
     def _feature(self, summary: str, numbers: NDArray[np.float64]) -> Content:
-        """Return the profile of *numbers*, counted on the edges that an agent would have."""
+        """Return the profile of *numbers*, counted with the edges that an agent would have."""
         if self.store.references.generation != self._generation:
             self._bounds = bounds_of(self.store)
             self._generation = self.store.references.generation
@@ -200,7 +201,7 @@ class Traffic:
 
 
 def bounds_of(store: Store) -> dict[str, Bounds]:
-    """Return the bounds of each summary, as agents take them from the newest reference."""
+    """Return the bounds of each summary, as agents read them from the newest reference."""
     found: dict[str, Bounds] = {}
     for record in sorted(store.references.records(ENTITY), key=lambda one: one.created_ns):
         reference = store.references.read(record)

@@ -1,7 +1,7 @@
-"""One exchange in many forms: documents of each protocol, carried in many ways.
+"""One exchange in many forms: documents of each protocol, in many carriers.
 
-Each form holds a field ``ssn`` with the value `SECRET`. A *sure* document has it where a decoder
-finds a column; from an *unsure* one nothing can be told.
+Each form has a field ``ssn`` with the value `SECRET`. In a *sure* document, it is where a decoder
+finds a column. In an *unsure* document, its position cannot be determined.
 """
 
 import csv
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-SECRET = 42424242  # its digits are nowhere else
+SECRET = 42424242  # no other value contains its digits
 JSON = "application/json"
 FORM = "application/x-www-form-urlencoded"
 EVENTS = "text/event-stream"
@@ -88,7 +88,7 @@ SURE: Mapping[str, Any] = {
     "tag": {"type": "ssn", "ssn": SECRET, "age": 31},
 }
 
-# A document from which nothing tells where the field is.
+# A document in which the position of the field cannot be determined.
 UNSURE: Mapping[str, Any] = {
     "pairs": [{"k": "ssn", "v": SECRET}, {"k": "age", "v": 31}],
     "identifier": {"identifiers": [{"type": "ssn", "value": f"{SECRET}"}]},
@@ -118,8 +118,8 @@ class Carried:
     """A document in one carrier.
 
     Attributes:
-        body: Its bytes.
-        content_types: Content types under which it is decoded without doubt.
+        body: Bytes of the document.
+        content_types: Content types with which it can certainly be decoded.
     """
 
     body: bytes
@@ -138,7 +138,7 @@ def _escaped(document: Any) -> bytes:
 
 
 def _twice(document: Any) -> bytes:
-    """An object whose last key is there twice: parsers keep the last one."""
+    """Return an object whose last key occurs twice; parsers keep the last one."""
     return _json(document)[:-1] + b', "z": {"ssn": %d}, "z": 1}' % SECRET
 
 
@@ -211,7 +211,7 @@ def _table(delimiter: str) -> bytes:
 
 
 def binary_tensors() -> bytes:
-    """A request of the Open Inference Protocol with tensors as bytes after the JSON."""
+    """Return a request of the Open Inference Protocol with binary tensors after the JSON."""
     secret = f"{SECRET}".encode()
     texts = struct.pack("<I", len(secret)) + secret
     more = json.dumps({"ssn": SECRET}).encode()

@@ -1,4 +1,4 @@
-"""WSGI applications of every form, and a server that records what passes in both directions."""
+"""WSGI applications of every form, and a server that records calls in both directions."""
 
 import io
 import tempfile
@@ -14,7 +14,7 @@ ANSWER = b'{"score": 1}'
 
 
 class Stream(io.BytesIO):
-    """A request's body that records each read, and may break off."""
+    """A request body that records each read, and may break off."""
 
     def __init__(
         self, content: bytes, calls: list[Any], error: BaseException | None = None
@@ -40,7 +40,7 @@ class Stream(io.BytesIO):
 
 
 def environ_of(body: bytes = ROW, **keys: Any) -> Environ:
-    """A request as a server makes it; `__` in a name stands for a dot."""
+    """Return a request as a server would create it; `__` in a name means a dot."""
     environ: Environ = {
         "REQUEST_METHOD": "POST",
         "SCRIPT_NAME": "",
@@ -64,13 +64,14 @@ def environ_of(body: bytes = ROW, **keys: Any) -> Environ:
 
 
 class Served:
-    """What one request made a server see: calls in their order, and the error at the end.
+    """What a server sees of one request: its calls in order, and the final error.
 
     Args:
         app: Application to serve.
-        environ: Request; its input is replaced by one that records.
-        leaves_after: Chunks after which the client is gone; the server then closes the body.
-        breaks: Error of the server when the application reads the body.
+        environ: Request; its input is replaced by one that records reads.
+        leaves_after: Number of chunks after which the client disconnects; the server closes the
+            body.
+        breaks: Error that the server raises when the application reads the body.
     """
 
     def __init__(
@@ -90,7 +91,7 @@ class Served:
         environ["wsgi.input"] = Stream(environ["wsgi.input"].read(), self.calls, breaks)
         try:
             self._serve(app, environ)
-        except BaseException as error:  # the raised exception is part of the answer
+        except BaseException as error:  # the raised exception is part of the result
             self.error = error
 
     def _serve(self, app: WSGIApp, environ: Environ) -> None:
@@ -139,7 +140,7 @@ class Served:
 
     @property
     def seen(self) -> tuple[list[Any], object, str]:
-        """Everything that the server saw."""
+        """Return everything that the server saw."""
         return self.calls, type(self.error), str(self.error)
 
 
@@ -174,7 +175,7 @@ def returns_a_tuple(environ: Environ, start_response: StartResponse) -> Iterable
 
 
 class Closing:
-    """An iterable, not an iterator, with a `close` that is counted."""
+    """An iterable that is not an iterator, and counts calls of `close`."""
 
     def __init__(self, *chunks: bytes, error: Exception | None = None) -> None:
         self.chunks, self.error = chunks, error
@@ -195,7 +196,7 @@ class Sized(Closing):
 
 
 class Refusing:
-    """Cannot be iterated, although it says so."""
+    """An object that claims to be iterable but is not."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -205,7 +206,7 @@ class Refusing:
 
 
 class OnlyNext:
-    """Gives an iterator that cannot be iterated itself."""
+    """An object that returns an iterator that is not iterable itself."""
 
     class _Chunks:
         def __init__(self) -> None:
@@ -221,7 +222,7 @@ class OnlyNext:
 
 
 class Indexed:
-    """Iterable by position only, as old code is."""
+    """Iterable by index only, like old code."""
 
     def __getitem__(self, at: int) -> bytes:
         return (ANSWER[:2], ANSWER[2:])[at]
@@ -230,7 +231,7 @@ class Indexed:
 def answering(make: Callable[[], Any], status: str = "200 OK") -> WSGIApp:
     def app(environ: Environ, start_response: StartResponse) -> Any:
         environ["wsgi.input"].read(length_of(environ))
-        start_response(status, [*JSON])  # a server may add to it
+        start_response(status, [*JSON])  # a server may change the list
         return make()
 
     return app

@@ -13,7 +13,7 @@ Taken: TypeAlias = tuple[WindowKey, list[SummarySample], bool]
 
 
 def seen(samples: Iterable[SummarySample]) -> int:
-    """Return the number of observations in *samples*; each is in exactly one service profile."""
+    """Return the number of observations in *samples*: the sum over their service profiles."""
     return sum(sample.coverage.seen for sample in samples if sample.summary == SERVICE)
 
 

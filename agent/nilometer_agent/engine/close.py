@@ -78,7 +78,7 @@ class Closer:
         self._generation = buffer.generation
         self._retry_at: dict[WindowKey, float] = {}
         self._failures: dict[WindowKey, int] = {}
-        self._stored: list[Judged] = []  # not counted yet
+        self._stored: list[Judged] = []  # stored windows that are not counted yet
         self._unsettled = False  # whether stored rows are not released yet
         self._queued = 0  # samples that the current call of `close` has stored
 
@@ -96,8 +96,8 @@ class Closer:
         grace = int(self._settings.grace_seconds * NANOSECONDS)
         wall = self._clock.now_ns()
         due = []
-        # A window also closes after `longest` without new data, in monotonic time, so that a jump of
-        # the wall clock cannot keep it open.
+        # A window also closes after `longest` without new data. This is monotonic time, so that a
+        # jump of the wall clock cannot keep the window open.
         longest = (
             self._settings.window_seconds
             + self._settings.grace_seconds
@@ -115,7 +115,7 @@ class Closer:
             self._close_longest_idle(excess, now)
 
     def close_oldest(self, now: float) -> None:
-        """Close half of the open windows, those without new data for longest, to make room."""
+        """Close half of the open windows to make room, beginning with those idle for longest."""
         self._close_longest_idle(-(-len(self.open) // 2), now)
 
     def _close_longest_idle(self, count: int, now: float) -> None:
@@ -124,9 +124,9 @@ class Closer:
     def close(self, keys: list[WindowKey], now: float) -> int:
         """Close windows, several in a transaction; return the number of samples that were queued.
 
-        A window that cannot be closed does not delay the others. It is tried again, and after
-        `ATTEMPTS` it is closed without its profiles, whose observations are counted as dropped. A
-        window that crashed agents is closed alone, after the others.
+        A window that cannot be closed does not delay the others. It is retried. After `ATTEMPTS` it
+        is closed without its profiles, and their observations are counted as dropped. A window that
+        crashed agents is closed alone, after the others.
         """
         self._finish()
         ready = [key for key in keys if now >= self._retry_at.get(key, 0.0)]
@@ -155,9 +155,9 @@ class Closer:
             self._in_work.clear()
 
     def _close_alone(self, key: WindowKey, suspect: Suspect, now: float) -> None:
-        """Close a window that crashed agents; if it also kills children, without its profiles."""
+        """Close a window that crashed agents; drop its profiles if it crashes children as well."""
         if suspect.ends and self._trial.is_over:
-            return  # the next agent tries it
+            return  # the next agent retries it
         self._in_work.begin_alone(suspect, *closing_of(key))
         generation = self._buffer.generation
         judged = self._judge_safely(key, now, tried=suspect.ends > 0)
@@ -181,7 +181,7 @@ class Closer:
         return judged if looked_at else None
 
     def _judge_safely(self, key: WindowKey, now: float, *, tried: bool = False) -> Judged | None:
-        """Judge a window; None if it has no profiles, or is to be tried again later.
+        """Judge a window; return None if it has no profiles or will be retried later.
 
         Args:
             key: Key of the window.
@@ -191,7 +191,7 @@ class Closer:
         try:
             judged = self._judge(key, tried=tried)
         except BaseException as error:  # the code of an extension may raise anything
-            # An error of the disk says nothing about the window.
+            # A disk error does not mean that the window is faulty.
             self._note_failure(key, now, error, counts=not is_of_disk(error))
             return None
         if judged is None:
@@ -207,16 +207,16 @@ class Closer:
         )
         if self._failures.get(key, 0) >= ATTEMPTS:
             log.error(
-                "window closed without its profiles, counting its observations as lost: see the "
-                "errors before",
+                "window closed without its profiles, its observations are counted as lost: see "
+                "the errors logged before this",
                 extra={"entity": key.entity},
             )
             return judged_as_lost(window, DropReason.INTERNAL_ERROR)
         plan = self._plans.active
         if tried and kills(window, plan, self._trial, self._buffer.path.parent):
             log.error(
-                "window closed without its profiles, dropping its observations as poison: closing it "
-                "crashed every process; please report this: entity %s, %d bytes",
+                "window closed without its profiles, its observations are dropped as poison: "
+                "closing it crashed every process; please report this: entity %s, %d bytes",
                 key.entity,
                 window.size,
                 extra={"entity": key.entity},
@@ -229,24 +229,29 @@ class Closer:
     ) -> None:
         self._retry_at[key] = now + RETRY_SECONDS
         self._failures[key] = self._failures.get(key, 0) + int(counts)
-        log.error("window not closed: will retry", exc_info=error, extra={"entity": key.entity})
+        log.error(
+            "window not closed, will retry: see the error below",
+            exc_info=error,
+            extra={"entity": key.entity},
+        )
 
     def _store(self, judged: list[Judged], generation: int, now: float) -> None:
         """Store closed windows.
 
         Raises:
-            Error: Of SQLite, if neither disk nor memory can store anything.
+            Error: If neither disk nor memory can store anything.
         """
         store, closings = self._buffer.close_windows, [one.closing for one in judged]
         try:
-            # One statement, so that every stored window is counted, even if a later line raises.
+            # One statement, so that every stored window is counted, even if a later statement
+            # raises.
             self._stored = judged if store(closings, generation) else []
         except Exception as error:
             if is_of_disk(error):
                 raise
             if len(judged) == 1:
                 self._note_failure(judged[0].closing.key, now, error)
-            else:  # one of them cannot be stored
+            else:  # at least one window cannot be stored
                 for one in judged:
                     self._store([one], generation, now)
         self._finish()
@@ -260,7 +265,7 @@ class Closer:
             self._forget(judged.closing.key)
             amounts = _amounts(judged)
             lost_cells = {Counter.CELLS_LOST: _lost_cells(judged)}
-            # One statement, so that no window is counted twice, even if a later line raises.
+            # One statement, so that no window is counted twice, even if a later statement raises.
             _, judged = add(amounts, lost_cells), self._stored.pop()
             self._queued += len(judged.samples)
             self._report(judged)
@@ -274,7 +279,7 @@ class Closer:
             )
         try:
             self._on_closed(judged.samples, judged.evaluations)
-        except Exception:  # the series of an extension may raise
+        except Exception:  # an extension's metrics code may raise
             log.exception("metrics not updated for a closed window: its data is stored")
 
     def _forget(self, key: WindowKey) -> None:

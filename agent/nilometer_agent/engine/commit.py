@@ -74,10 +74,10 @@ class Committer:
         self._suppression = suppression
         self._counters = counters
         self._on_committed = on_committed
-        self._disarmed = 0  # disabled profilers that the counters already have
-        self._over_limit = 0  # refused columns that the counters already have
-        self._entities = 0  # requests of entities over the limit that the counters already have
-        self._forgotten = 0  # forgotten names that the counters already have
+        self._disarmed = 0  # disabled profilers that are already in the counters
+        self._over_limit = 0  # refused columns that are already in the counters
+        self._entities = 0  # requests over the entity limit, already in the counters
+        self._forgotten = 0  # forgotten names that are already in the counters
         self._committed = buffer.worker_sequences()
         self._held = _Held()
         self._stored: _Held | None = None  # not acknowledged yet
@@ -88,7 +88,7 @@ class Committer:
         return self._held.batches
 
     def is_repeated(self, worker: bytes, sequence: int, acknowledge: Acknowledge) -> bool:
-        """Whether a batch is a repetition. It counts once and is acknowledged with its first copy."""
+        """Whether a batch was sent before; it counts once, acknowledged with its first copy."""
         self._finish()
         if sequence <= self._committed.get(worker, 0):
             acknowledge(sequence)
@@ -123,7 +123,7 @@ class Committer:
         held = self._held
         self._receiver.take_into(held.received)
         filtered, cells = self._suppression.filtered(held.received)
-        # One statement, so that samples are never filtered twice, even if a later line raises.
+        # One statement, so that samples are never filtered twice, even if a later statement raises.
         held.taken[len(held.taken) :], held.received, self._suppression.cells = filtered, [], cells
         self._count_disarmed()
         self._count_over_limit()
@@ -136,7 +136,7 @@ class Committer:
         held.coverages = [one.coverage for one in samples if one.summary == SERVICE]
         held.stored_at = now
         store, fresh = self._buffer.commit_deltas, _Held()
-        # One statement, so that samples are never stored twice, even if a later line raises.
+        # One statement, so that samples are never stored twice, even if a later statement raises.
         _, self._stored, self._held = store(deltas, held.sequences), held, fresh
         self._finish()
 
@@ -172,7 +172,7 @@ class Committer:
     def _deltas(self, held: _Held) -> list[Delta]:
         """Return the deltas to store; profiles that cannot be stored are counted as lost instead.
 
-        Otherwise one number that no column can hold would block all later commits.
+        Otherwise one number that fits into no database column would block all later commits.
         """
         deltas: list[Delta] = []
         storable: list[Taken] = []

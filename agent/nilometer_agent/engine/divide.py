@@ -1,4 +1,4 @@
-"""Divides batches whose entity is a template into one batch for each entity that requests say."""
+"""Divides batches whose entity is a template into one batch for each entity that requests name."""
 
 import msgspec
 
@@ -8,7 +8,7 @@ from nilometer.values.steps import finished
 from nilometer.values.templates import names_in
 from nilometer.wire.frames import Batch
 
-MAX_TEMPLATES = 100  # the oldest is forgotten with the entities that it knows
+MAX_TEMPLATES = 100  # templates remembered; the oldest is forgotten together with its entities
 
 
 class Divider:
@@ -27,14 +27,14 @@ class Divider:
 
     @property
     def over_limit(self) -> int:
-        """Number of requests that said an entity over the limit of its template."""
+        """Number of requests that named an entity beyond the limit of its template."""
         known = sum(division.over_limit for division in self._divisions.values())
         return self._forgotten_over_limit + known
 
     def parts(self, batch: Batch) -> list[tuple[Batch, bool]]:
-        """Return one batch for each entity, and whether its requests say others over the limit.
+        """Return one batch for each entity, and whether requests named entities beyond the limit.
 
-        The largest part gets the drops and the cost, because no entity is known of them. A batch
+        The largest part gets the drops and the cost, because their entity is not known. A batch
         that cannot be divided belongs to the fallback as a whole.
         """
         if not names_in(batch.entity):

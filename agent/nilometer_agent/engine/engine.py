@@ -39,7 +39,7 @@ from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
 INBOX_BATCHES = 64  # when full, the agent stops reading the sockets and workers keep their batches
-INBOX_BYTES = 4 << 20  # limit of all batches in the inbox; a single batch may be as large
+INBOX_BYTES = 4 << 20  # limit for the sum of all batches in the inbox, and so for a single batch
 MAX_UNCOMMITTED_BATCHES = 512
 HUNG_SECONDS = 120.0  # a longer step counts as hung; a commit to a slow disk may take a while
 BLOCKED_SECONDS = 0.2  # pause between attempts to commit while the outbox cannot be written
@@ -197,8 +197,8 @@ class Engine:
             self._closer.open,
             on_committed,
         )
-        self._item: Arrival | _Flush | None = None  # not finished yet
-        self._receipt: Receipt | None = None  # a batch that is not accounted for yet
+        self._item: Arrival | _Flush | None = None  # the item in work, until it is finished
+        self._receipt: Receipt | None = None  # the batch in work, until it is accounted for
         self._lost_as = DropReason.INTERNAL_ERROR
         self._gathered = _Gathered()
         self._beat = now = clock.monotonic()
@@ -306,7 +306,7 @@ class Engine:
 
     @property
     def _gather_seconds(self) -> float:
-        """Longest wait for more observations, in seconds; 0 if the disclosure needs no groups."""
+        """Longest wait for observations, in seconds; 0 if the privacy level needs no groups."""
         return GATHER_SECONDS if self._plans.active.disclosure.coarsens else 0.0
 
     @property
@@ -351,18 +351,18 @@ class Engine:
         try:
             self._receiver.profile(receipt, apart=apart)
         except UNREADABLE as error:
-            # The same bytes would fail every time, so count the batch as lost and continue.
+            # The same bytes would fail every time, so the batch is counted as lost.
             over = isinstance(error, OverBudget)
             self._lost_as = DropReason.TOO_LARGE if over else DropReason.MALFORMED_BATCH
             self._counters.add(Counter.MALFORMED_BATCHES)
             log.error(  # noqa: TRY400
-                "batch refused, its observations are lost: install one version in server and agent",
+                "batch refused, its observations are lost: install one version in both",
                 extra={"reason": str(error)[:200]},
             )
         self._account()
 
     def _account(self) -> None:
-        """Account for the current batch, so that it can be acknowledged: the rest of it is lost.
+        """Count the rest of the current batch as lost, so that the batch can be acknowledged.
 
         After an error in the middle of a batch, the next step starts here.
         """
@@ -388,7 +388,8 @@ class Engine:
         except Exception as error:
             if not is_full(error):
                 raise
-            # Open windows may fill the outbox. A closed one needs less space, and may be dropped.
+            # Open windows may fill the outbox. A closed window needs less space, and may be
+            # dropped.
             self._closer.close_oldest(now)
             self._committer.commit(now)
         self._in_work.clear()

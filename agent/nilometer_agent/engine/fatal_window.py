@@ -1,4 +1,4 @@
-"""Tries a window that crashed the agent while it was closed: does closing it kill a child process?"""
+"""Finds out, in child processes, whether closing a window crashes every process."""
 
 import dataclasses
 import logging
@@ -23,8 +23,8 @@ log = logging.getLogger("nilometer.agent")
 def kills(window: OpenWindow, plan: ActivePlan, trial: Trial, directory: Path) -> bool:
     """Return whether every process that closes *window* dies.
 
-    A child cannot use the parent's database. So the partial profiles are copied to a temporary file
-    in *directory*, without a name, where the child reads them.
+    A child cannot use the parent's database. So the partial profiles are copied to an unnamed
+    temporary file in *directory*, and the child reads that file.
     """
     try:
         with tempfile.TemporaryFile(dir=directory) as copy:
@@ -39,7 +39,7 @@ def kills(window: OpenWindow, plan: ActivePlan, trial: Trial, directory: Path) -
                 lambda: judge(copied, plan), lambda: judge(harmless, without_alerters)
             )
     except OSError as error:
-        log.warning("suspect window not tried, no temporary file: %s", error.strerror)
+        log.warning("suspect window not tested, cannot create a temporary file: %s", error.strerror)
         return False
 
 

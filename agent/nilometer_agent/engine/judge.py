@@ -1,7 +1,7 @@
 """Judges closed windows: merges their partial profiles and applies the alerters.
 
-Whatever fails for one summary or one alerter costs that one only, and is counted. The code of
-extensions runs here, and data of other programs.
+An error in one summary or one alerter affects only that one, and is counted. This code calls
+extensions and reads data of other programs, so errors are expected.
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ class OpenWindow:
     Attributes:
         key: Key of the window.
         read: Function that reads its partial profiles.
-        size: Least size of the partial profiles, in bytes.
+        size: Lower bound of the size of the partial profiles, in bytes.
         late: Whether an earlier sample of the window was judged, so that this one is not.
     """
 
@@ -135,7 +135,7 @@ def _attempt(key: WindowKey, make: Callable[P, T], *args: P.args, **kwargs: P.kw
     try:
         return make(*args, **kwargs)
     except MemoryError:
-        raise  # the next attempt may have the memory
+        raise  # the next attempt may have enough memory
     except BaseException:  # the code of an extension may raise anything
         log.exception(
             "a part of a window failed and is lost, the rest is stored: report this error",
@@ -145,7 +145,7 @@ def _attempt(key: WindowKey, make: Callable[P, T], *args: P.args, **kwargs: P.kw
 
 
 def _coarsened_all(merged: MergedWindow, plan: ActivePlan) -> list[SummarySample]:
-    """Apply the privacy setting to every sample: its profiles may have been made before it changed."""
+    """Apply the current privacy setting to every sample, because it may have changed since."""
     found: list[SummarySample] = []
     for sample in merged.samples:
         told = _attempt(merged.key, coarsened, sample, plan)

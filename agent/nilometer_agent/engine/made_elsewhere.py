@@ -16,8 +16,7 @@ from nilometer_agent.outbox.rows import WindowKey
 def samples_made_elsewhere(entity: str, partials: Sequence[bytes]) -> list[SummarySample]:
     """Return the samples in the partial profiles of one batch.
 
-    Samples whose name does not allow their kind of content are left out. Their cells are counted
-    as lost.
+    Samples whose name does not allow their kind of content are left out. Their cells count as lost.
 
     Raises:
         ValueError: If a sample cannot be read, belongs to another entity, or contradicts the

@@ -1,8 +1,8 @@
 """Merges the partial profiles of a window, whatever they hold.
 
-Partial profiles come from several workers, versions and extensions. Those of one summary may have
-contents of different kinds, or with different parameters, and then do not merge. The most cells that
-merge are kept, and the others are counted as lost. So no content can keep a window open.
+Partial profiles come from several workers, versions and extensions. Two contents of one summary do
+not merge if their kinds or parameters differ. Then the contents that merge and have the most cells
+are kept, and the others are counted as lost. So every window can be closed.
 """
 
 import logging
@@ -57,7 +57,7 @@ def merged_window(key: WindowKey, read: ReadPartials, size: int, edges: EdgesOf)
     Args:
         key: Key of the window.
         read: Function that reads the partial profiles.
-        size: Least size of the partial profiles, in bytes.
+        size: Lower bound of the size of the partial profiles, in bytes.
         edges: Function from the name of bin edges to the edges.
     """
     shares = size // MERGED_BYTES + 1
@@ -94,8 +94,8 @@ def merged_alike(
     if left_out:
         lost[LostCellReason.OTHER_KIND.value] += _cells(left_out)
         log.error(
-            "partial profiles left out, their cells are lost, because workers send other kinds of data "
-            "under one name: use another name",
+            "partial profiles left out, their cells are lost, because workers send two kinds of data "
+            "under one name: use two names",
             extra={"entity": key.entity, "partials": len(left_out)},
         )
     return kept
@@ -144,14 +144,14 @@ def _merged_parts(
 
 
 def _sample(key: WindowKey, part: bytes, edges: EdgesOf, lost: Lost) -> SummarySample | None:
-    """Read one sample; if its bin edges are not known any more, without its binned counts."""
+    """Read one sample; leave out its binned counts if its bin edges are no longer known."""
     sample = _read(part, edges) or _read(part, no_edges)
     if sample is None:
         log.error(
             "part of a partial profile cannot be read, its cells are lost: report this error",
             extra={"entity": key.entity},
         )
-        lost[LostCellReason.INTERNAL_ERROR.value] += 1  # the least: their number cannot be read
+        lost[LostCellReason.INTERNAL_ERROR.value] += 1  # at least one; the number is unknown
     return sample
 
 

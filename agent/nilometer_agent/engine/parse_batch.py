@@ -4,9 +4,9 @@ The structure of a message is checked before it is parsed, because two bytes of 
 need about eighty bytes of memory. Then its fields are checked, because one number that the outbox
 cannot store would block every commit that contains it.
 
-A batch that breaks the contract is refused with the reason, and its connection goes on. The
+A batch that breaks the contract is refused with the reason, and its connection stays open. The
 observations inside a batch are not checked here, because they hold data of another program.
-`Engine` counts those that it cannot read as `malformed_batch`.
+`Engine` counts unreadable observations as `malformed_batch`.
 """
 
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ def problem_of(batch: Batch) -> str:
         if count > most:
             return f"{count} {what}: at most {most}"
     try:
-        # The entity of partials is known, because their bodies were decoded.
+        # Workers decoded the bodies of partial profiles, so their entity is known.
         (entity_name if batch.partials else entity_or_template)(batch.entity)
         Labels.of(batch.labels)
     except ConfigError as error:

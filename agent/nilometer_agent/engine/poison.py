@@ -59,7 +59,7 @@ def _size(batch: Batch) -> int:
 
 
 def _shape(array: list[Any]) -> dict[str, object]:
-    """Return sizes and shape of an observation from its types, lengths and brackets, which are safe."""
+    """Describe the shape of an observation without its values, so that it can be logged safely."""
     told: dict[str, object] = {"bytes": len(pack(array)), "fields": len(array)}
     for side, kind, body in (("request", 8, 12), ("response", 10, 13)):
         if len(array) > body and isinstance(array[body], bytes):

@@ -35,7 +35,7 @@ from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
-MAX_PROFILINGS = 2000  # entities x label sets; later ones share the overflow label set
+MAX_PROFILINGS = 2000  # pairs of entity and label set; further ones share the overflow labels
 MAX_KEPT_BYTES = 12 << 20  # memory that profilings keep between commits; idle ones are freed first
 MAX_OBSERVATIONS = 8192  # observations per batch; nilometer's own workers send at most 256
 MAX_WATERMARKS = 10_000  # entities with a watermark
@@ -136,7 +136,7 @@ class Receiver:
         self._worker_profiles: dict[Share, list[tuple[WindowKey, SummarySample]]] = {}
         self._predictions: dict[str, Predictions] = {}  # by entity
         self._divider = Divider(MAX_OBSERVATIONS, UNREADABLE)
-        # Predictions and connections of the share in work, as `OnServed` gives them.
+        # Predictions and connections of the share in work, in the form that `OnServed` takes.
         self._served: list[tuple[Labels, list[Observation], StreamFacts]] = []
         self.watermarks: dict[str, int] = {}
 
@@ -181,12 +181,12 @@ class Receiver:
         return self._budget.is_due
 
     def see(self, batch: Batch) -> None:
-        """Include the entity of *batch* in the plan, unless requests say it."""
+        """Include the entity of *batch* in the plan, unless the requests name the entity."""
         if not names_in(batch.entity):
             self._plans.see(entity_name(batch.entity))
 
     def receipt(self, batch: Batch, acknowledge: Acknowledge) -> Receipt:
-        """Return a receipt for *batch*, to account for its observations afterwards."""
+        """Return a receipt for *batch*, with which its observations are accounted for later."""
         parts = self._divider.parts(batch)
         shares = [self._share(part, is_over=is_over) for part, is_over in parts]
         event_ns = batch.dropped_unix_nano or self._clock.now_ns()
@@ -211,8 +211,8 @@ class Receiver:
             apart: Whether each observation is profiled separately, like a batch of its own.
 
         Raises:
-            UNREADABLE: If the batch cannot be parsed, or does not hold as many observations as it
-                says. If it holds more, nothing is added.
+            UNREADABLE: If the batch cannot be parsed, or the number of its observations differs
+                from its count. Nothing is added if it has more.
         """
         unread: Exception | None = None
         for share in receipt.shares:
@@ -259,7 +259,7 @@ class Receiver:
             self._watermark(share.entity, profiling.latest_ns)
 
     def _serve(self, labels: Labels, rows: Sequence[Observation], facts: StreamFacts) -> None:
-        """Keep predictions until the share is whole; most follow others of the same place."""
+        """Keep predictions until the share is complete, grouped by place and stream facts."""
         last = self._served[-1] if self._served else None
         if last is not None and last[0] is labels and last[2] is facts:
             last[1].extend(rows)
@@ -361,7 +361,7 @@ class Receiver:
 def _check_count(held: int, count: int) -> None:
     """Refuse a batch of *count* observations that holds more of them.
 
-    Its sender accounts for *count*, so the others would appear from nowhere.
+    The sender counts only *count* observations, so any further ones would break the totals.
 
     Raises:
         ValueError: If it holds more.
@@ -390,7 +390,7 @@ def _observe_apart(profiling: Profiling, packed: bytes) -> int:
 
 
 def _taken(profile: Profile) -> Taken:
-    """Return the samples of a profile; if that fails, the drops that account for the loss."""
+    """Return the samples of a profile; after an error, a sample that counts them as lost."""
     key = WindowKey(profile.entity, profile.labels, profile.window)
     try:
         return key, profile.samples(), True

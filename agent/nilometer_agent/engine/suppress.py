@@ -7,7 +7,7 @@ cells are below the limit.
 The key of a JSON object may be a secret as well. So the name of a summary is published only after
 enough cells had it in this process, or if a reference or a declared schema publishes it. Cells of
 other summaries are counted in the coverage of ``service``. The cells of each summary are counted in
-bounded memory: names that come least recently are forgotten first, and begin at zero again.
+bounded memory: the least recently seen names are forgotten first, and start at zero again.
 """
 
 import dataclasses
@@ -43,8 +43,8 @@ class Suppression:
         published: Summaries whose names the agent's own settings publish.
 
     Attributes:
-        cells: Cells by entity and summary, of summaries whose names no reference or schema
-            publishes: the counts that `filtered` returned last.
+        cells: Number of cells by entity and summary, as the last call of `filtered` returned
+            them. Summaries whose names a reference or schema publishes are not counted.
     """
 
     def __init__(self, plans: PlanKeeper, published: Collection[str] = ()) -> None:
@@ -129,7 +129,7 @@ class Suppression:
 
 
 class _Added:
-    """Cells of one window and label set, on top of the cells that were counted before.
+    """Cells of one window and label set, in addition to those counted before.
 
     Args:
         counted: Counts that `apply` adds the cells to.

@@ -5,11 +5,12 @@ using too much memory, or by an endless loop. The agent forks a child that profi
 after the other and reports which one it works on. If the child dies, a second child profiles that
 observation alone. An observation that kills both children is poison.
 
-The agent does not judge by its own crashes, because it cannot know why it was killed. It can see how
-its children end, how much memory they took and how much time. If the agent itself is killed, the
-trial ends with it and has no result. A single SIGKILL of a child may come from outside, so it proves
-nothing either. Nothing is poison if a child does not survive a harmless observation. That happens if a
-library cannot be forked or the machine has no memory left, and then every child would die.
+The agent does not judge by its own crashes, because it cannot know why it was killed. It can see
+how its children end, how much memory they took and how much time. If the agent itself is killed,
+the trial ends with it and has no result. A single SIGKILL of a child may come from outside, so it
+proves nothing either. If even a harmless observation kills a child, nothing counts as poison. That
+happens if a library cannot be forked or the machine has no memory left, and then every child would
+die.
 
 A window that crashed the agent while it was closed is tried in the same way, as a whole.
 """
@@ -47,7 +48,7 @@ CPU_SECONDS = 20  # limit of the CPU time for one observation
 MAX_GROWTH_BYTES = 1 << 30  # limit of the child's added memory; less if little memory is free
 MIN_GROWTH_BYTES = 64 << 20  # smallest value of that limit
 FORKS = 5  # attempts to fork a child that ends before it begins
-KILLS = 3  # consecutive SIGKILLs of children at one observation that prove that it is the cause
+KILLS = 3  # consecutive SIGKILLs at one observation after which that observation is the cause
 
 # Signals that a process causes itself. Other signals come from outside.
 FAULTS = frozenset(
@@ -71,7 +72,7 @@ log = logging.getLogger("nilometer.agent")
 class How(Enum):
     """How a child ended."""
 
-    DONE = auto()  # the child profiled everything
+    DONE = auto()  # the child has profiled everything
     BY_ITSELF = auto()  # the observation in work killed the child
     KILLED = auto()  # SIGKILL, from outside or because of the observation
     NEVER_BEGAN = auto()  # the child died before its first observation, in the fork itself
@@ -105,7 +106,7 @@ class Trial:
 
     @property
     def is_over(self) -> bool:
-        """Whether no trial runs any more, because the agent stops."""
+        """Whether no further trial is run, because the agent stops."""
         return self._stopping.is_set()
 
     def poison(self, batch: Batch) -> list[int]:
@@ -168,7 +169,7 @@ class Trial:
         return Ending(How.UNKNOWN, at)
 
     def _begun(self, units: Units, first: int, last: int) -> Ending:
-        """Return how the first child that begins ends; UNKNOWN if none of several begins."""
+        """Return how the first child that started has ended; UNKNOWN if no child starts."""
         for _ in range(FORKS):
             ending = self._child(units, first, last)
             if ending.how is not How.NEVER_BEGAN:

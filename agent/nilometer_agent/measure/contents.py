@@ -53,7 +53,7 @@ class Committed:
     Attributes:
         series: All series of the agent.
         counted: Whether the requests of the samples were already counted one by one.
-        see_in_flight: Function that gets the most requests in flight of a sample.
+        see_in_flight: Function that receives the highest number of requests in flight of a sample.
     """
 
     series: Series
@@ -177,12 +177,12 @@ CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
 
 
 def series_of(content: Content) -> ContentSeries[Any]:
-    """Return the series of *content*, for a type of nilometer or one that was registered."""
+    """Return the series of *content*, a built-in or registered content type."""
     return CONTENT_SERIES.get(content.kind) or _of_outside(CONTENT_KINDS[content.kind])
 
 
 def log_missing_series() -> None:
-    """Log each registered content type of which the agent exports nothing."""
+    """Log each registered content type whose samples the agent does not export."""
     for name, kind in CONTENT_KINDS.items():
         if kind.series is None and kind.gauges is None:
             log.info(

@@ -91,7 +91,7 @@ class Counters:
     def add_all(
         self, amounts: Mapping[Counter, int], by_reason: Mapping[Counter, Mapping[str, int]]
     ) -> None:
-        """Add to several counters, some of them by reason: to all of them, or to none if this raises."""
+        """Add to several counters, some of them by reason; if this raises, no counter changes."""
         with self._lock:
             self._values, self._reasons = self._sum(amounts, by_reason)
 

@@ -31,8 +31,8 @@ JUDGED_WINDOWS = 3  # or for this many windows, if that is longer
 class Entities:
     """The state of all entities of one agent.
 
-    Thread rule: `cost`, `committed` and `closed` from the engine's thread, `states` from any. None
-    of the first three raises.
+    Only the engine's thread may call `cost`, `committed` and `closed`, which never raise. Any
+    thread may call `states`.
 
     Args:
         window_seconds: Length of a window.

@@ -51,7 +51,8 @@ COST_SECONDS = 60.0  # time without a reported cost after which a worker counts 
 class Measured:
     """The series of one agent.
 
-    Thread rule: `observed`, `cost`, `committed` and `closed` from the engine's thread, `families` from any.
+    Only the engine's thread may call `observed`, `cost`, `committed` and `closed`. Any thread may
+    call `families`.
 
     Args:
         counters: Function that returns the agent's own counters by name.
@@ -93,9 +94,9 @@ class Measured:
             entity: Name of the monitored entity.
             labels: Labels of the server.
             worker: Name of the worker.
-            place: Labels of the predictions: those of the server, and what the requests say.
+            place: Labels of the predictions, from the server and the requests.
             observations: Predictions, or connections.
-            facts: Facts that the stream of each response tells.
+            facts: Facts about the response's stream, from its chunks.
         """
         staged = self._staged.get((entity, place))
         if staged is None:

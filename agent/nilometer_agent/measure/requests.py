@@ -24,8 +24,8 @@ METHODS = frozenset(
     {"GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"}
 )
 OTHER_METHOD = "_OTHER"  # value of the convention for methods that it does not list
-NOT_FOUND = 404  # gRPC's UNIMPLEMENTED: the server does not have this method
-_CHAT = "chat"  # operation of a streamed answer under a path that does not name one
+NOT_FOUND = 404  # HTTP status for gRPC's UNIMPLEMENTED: the server does not have this method
+_CHAT = "chat"  # operation of a streamed response if its path names none
 MAX_CALLS = 200  # methods of one entity with series of their own
 
 

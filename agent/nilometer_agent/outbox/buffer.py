@@ -150,7 +150,7 @@ class Buffer:
             self._failover.store(lambda ledger: ledger.commit_deltas(deltas, sequences))
 
     def forget_workers(self, keep: int) -> None:
-        """Forget all workers except the *keep* with the newest commits."""
+        """Forget all workers except *keep* of them, those with the newest commits."""
         self._write(lambda ledger: ledger.marks.forget_workers(keep))
 
     def partials(self, key: WindowKey) -> Iterator[Partial]:
@@ -162,7 +162,7 @@ class Buffer:
         return self._write(lambda ledger: ledger.partials.read(identity))
 
     def partial_bytes(self, key: WindowKey) -> int:
-        """Return the least size of a window's partial profiles, in bytes."""
+        """Return a lower bound of the size of a window's partial profiles, in bytes."""
         with self._lock:
             return self._ledger.partials.bytes_of(key)
 
@@ -224,7 +224,7 @@ class Buffer:
     def oldest(self, most: int, most_bytes: int) -> tuple[list[OutboxRow], list[int]]:
         """Return the oldest rows, and the ids of corrupt ones.
 
-        There are at most *most* rows with *most_bytes* together, but at least one if any wait.
+        The result has at most *most* rows and *most_bytes* in total, but at least one waiting row.
         """
         with self._lock:
             found, corrupt = self._write(lambda ledger: ledger.queue.oldest(most, most_bytes))
@@ -234,7 +234,7 @@ class Buffer:
     def acknowledge(
         self, rows: Iterable[OutboxRow], rejected: Mapping[int, str], corrupt: Iterable[int] = ()
     ) -> set[int]:
-        """Delete *rows*; those with an id in *rejected*, and *corrupt* ids, go to quarantine.
+        """Delete *rows*; move *rejected* ids among them, and *corrupt* ids, to quarantine.
 
         Returns:
             Ids of *rows* that were dropped for space since `oldest` returned them. They are already

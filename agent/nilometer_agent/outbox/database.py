@@ -50,7 +50,7 @@ class Database:
     Attributes:
         connection: Connection, for statements that no method covers.
         damaged: Number of rows found that fail their checksum, since the opening.
-        commits: Number of transactions that were started and stored, ever.
+        commits: Number of transactions that were started and stored, since the file was created.
         commits_stored: Number of transactions known to be stored. A failed transaction may be stored
             after all; only the next opening can tell.
     """

@@ -9,7 +9,7 @@ from nilometer.settings.private import open_private
 
 LEAST_BYTES = 256 << 10  # a smaller database cannot work
 SHARE = 0.5  # largest share of the free space
-SCARCE_RATIO = 0.05  # share of the disk that is left to other programs
+SCARCE_RATIO = 0.05  # share of the disk that must stay free for other programs
 
 log = logging.getLogger("nilometer.agent")
 
@@ -21,7 +21,7 @@ def free_bytes(directory: Path) -> int:
 
 
 def allowed_bytes(database: Path, most_bytes: int) -> int:
-    """Return the cap of a database: *most_bytes*, but at most half of the disk space it can have.
+    """Return the cap of a database: *most_bytes*, or half of the available disk space if less.
 
     The cap also stays below the process's limit for the size of a file. Otherwise the log could not
     be written into the file, and no row could be shipped or dropped.
@@ -77,7 +77,7 @@ class Ballast:
         except OSError as error:
             self.release()
             log.debug(
-                "cannot reserve disk space for the time when the disk is full, will retry",
+                "cannot reserve disk space for the outbox, will retry: free disk space",
                 extra={"reason": error.strerror},
             )
 

@@ -89,7 +89,7 @@ class Failover:
             self.write(work, once=True)
 
     def write(self, work: Callable[[Ledger], T], *, once: bool = False, dropping: bool = True) -> T:
-        """Do *work*; if it fails, retry it with more room or on another ledger.
+        """Run *work*; if it fails, retry it with more room or on another ledger.
 
         *dropping*: whether rows may be dropped to get room, if that is the policy.
 

@@ -1,7 +1,7 @@
 """The agent's data in one database: marks, partial profiles, and rows for the collector.
 
 `Database` stores rows. `Marks`, `Partials` and `Queue` each own some tables and a cache of them in
-memory. The ledger has the transactions that touch more than one of them.
+memory. The ledger runs the transactions that change more than one of these.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -32,7 +32,7 @@ class Ledger:
         marks: Progress of workers and windows.
         partials: Partial profiles of open windows.
         queue: Rows that wait for the collector.
-        commits_found: Number of transactions stored in the file, ever, when it was opened.
+        commits_found: Number of transactions that the file contained when it was opened.
     """
 
     def __init__(self, path: Path | None, most_bytes: int) -> None:
@@ -87,7 +87,8 @@ class Ledger:
         gone = {identity for closing in closings for identity in closing.partials}
         sequences = self.queue.number(new)
         with self.database.transaction():
-            # The partial profiles first: in a full database their rows need the space.
+            # The partial profiles are deleted first: in a full database, the new rows need their
+            # space.
             observations = self.partials.delete(gone)
             self.queue.put(new, sequences, now_ns)
             closed = self.marks.put_closed(closing.key for closing in closings)

@@ -11,7 +11,7 @@ from nilometer.values.labels import Labels
 from nilometer_agent.outbox.database import Database
 from nilometer_agent.outbox.rows import Columns, Row, WindowKey, label_text
 
-MAX_CLOSED = 10_000  # most pairs of entity and label set whose newest judged window is kept
+MAX_CLOSED = 10_000  # largest number of pairs of entity and label set with a stored window end
 MAX_MARK = 64  # longest text of labels that is kept; a longer one is kept as its digest
 PLAN_ID = 2  # id of the plan's row in ``meta``; id 1 is the count of transactions
 
@@ -73,7 +73,7 @@ class Marks:
         database.put("workers", worker, newest, database.commits, identity=identity)
 
     def forget_workers(self, keep: int) -> None:
-        """Forget all workers except the *keep* with the newest commits.
+        """Forget all workers except *keep* of them, those with the newest commits.
 
         This uses the order of commits, not time. After a jump of the clock, it could forget a worker
         that is still connected, and count its repeated batches twice.
@@ -134,7 +134,7 @@ class Marks:
 
 
 def mark_of(labels: Labels) -> str:
-    """Return the text that stands for *labels* in ``closed``; at most `MAX_MARK` characters."""
+    """Return the text that represents *labels* in ``closed``; at most `MAX_MARK` characters."""
     return shortened(label_text(labels))
 
 

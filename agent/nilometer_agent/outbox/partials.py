@@ -62,7 +62,7 @@ class Partials:
         return list(self._ids.get(key, ()))
 
     def bytes_of(self, key: WindowKey) -> int:
-        """Return the least size of a window's partial profiles, in bytes."""
+        """Return a lower bound of the size of a window's partial profiles, in bytes."""
         return self._bytes.get(key, 0)
 
     def read(self, identity: int) -> Partial:

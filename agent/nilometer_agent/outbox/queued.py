@@ -71,7 +71,7 @@ class Queue:
     def oldest(self, most: int, most_bytes: int) -> tuple[list[OutboxRow], list[int]]:
         """Return the oldest rows of one epoch, and the ids of rows that fail their checksum.
 
-        There are at most *most* rows with *most_bytes* together, but at least one if any wait.
+        The result has at most *most* rows and *most_bytes* in total, but at least one waiting row.
         """
         rows: list[OutboxRow] = []
         corrupt: list[int] = []

@@ -34,8 +34,8 @@ FIXED_BYTES = (0, 1, 2, 3, 4, 6, 8)  # content length of serial types 0 to 6
 def salvage(database: Path) -> Iterator[Row]:
     """Yield (table, (id, columns)) of every sound row in *database* and its log, each once.
 
-    Rows are ordered by table and id, because rows are shipped oldest first. Each call tells the
-    collector that no older rows will follow.
+    Rows are ordered by table and id, because rows must be shipped oldest first: each shipment tells
+    the collector that no older rows will follow.
     """
     with _Pages(database) as pages:
         places = _places_of(pages)

@@ -14,7 +14,7 @@ from sqlite_utils.migrations import Migrations
 from nilometer_agent.outbox.faults import Damaged
 
 # The name of each checksummed table, and its columns between the id and the checksum. The
-# payload, where there is one, is last.
+# payload, if there is one, is the last column.
 TABLES: Mapping[str, tuple[str, ...]] = {
     "meta": ("key", "value"),
     "workers": ("worker", "sequence", "seen"),

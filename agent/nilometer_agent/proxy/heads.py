@@ -72,7 +72,8 @@ class AnswerHead:
     Attributes:
         status: Status code.
         headers: Headers with names in lower case.
-        length: Length of the body in bytes; None if it is chunked, -1 if the connection's end ends it.
+        length: Length of the body in bytes; None if chunked, -1 if the end of the connection ends
+            it.
     """
 
     status: int
@@ -115,7 +116,7 @@ def request_head(raw: bytes) -> RequestHead:
     """Parse the request head in *raw*, which ends with its empty line.
 
     Raises:
-        Refused: If a server would refuse this head.
+        Refused: If the head is invalid, so that a server would refuse it.
     """
     gathered = _Gathered()
     parser: Any = httptools.HttpRequestParser(gathered)

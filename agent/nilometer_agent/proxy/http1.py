@@ -65,7 +65,7 @@ class Http1:
         self._turns: deque[_Turn] = deque()  # requests whose responses are incomplete
         self._sending: tuple[_Turn, Body] | None = None  # the request whose body is being forwarded
         self._answer: Body | None = None  # the response whose body is being forwarded
-        self._late: list[Passing] = []  # exchanges whose response ended before the request did
+        self._late: list[Passing] = []  # exchanges whose response was complete before the request
         self._may_switch = False
         self._id_header = settings.return_prediction_id.lower().encode()
 
@@ -167,7 +167,7 @@ class Http1:
         try:
             end, over = body.follow(data, position, pieces)
         except Malformed as error:
-            raise Refused(400, f"the body of the request: {error}") from error
+            raise Refused(400, f"the body of the request is invalid: {error}") from error
         passing = turn.passing
         if passing is not None:
             try:

@@ -18,8 +18,8 @@ from nilometer_agent.proxy.settings import ProxySettings
 NEEDED = ("hpack", "httptools")
 START_SECONDS = 20.0
 AGAIN_SECONDS = (0.1, 0.5, 1.0, 5.0)  # wait before each restart; the last one repeats
-STEADY_SECONDS = 60.0  # run time after which earlier failures are forgotten
-END_SECONDS = 5.0  # in addition to `drain_seconds`, to send the last observations
+STEADY_SECONDS = 60.0  # run time after which earlier failures no longer count
+END_SECONDS = 5.0  # time to send the last observations, in addition to `drain_seconds`
 
 log = logging.getLogger("nilometer.agent")
 
@@ -102,7 +102,7 @@ class Keeper:
             [sys.executable, "-m", "nilometer_agent.proxy"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # The workers get all settings over stdin. The agent's settings file is not for them.
+            # The workers get all settings over stdin; they must not read the agent's settings file.
             env={key: value for key, value in os.environ.items() if key != "NILOMETER_CONFIG"},
         )
         assert process.stdin is not None  # noqa: S101  as asked for
@@ -154,6 +154,6 @@ class Keeper:
                 self.restarts += 1
             except (ConfigError, OSError) as error:
                 log.error(  # noqa: TRY400
-                    "proxies cannot be started, will retry: correct what the reason names",
+                    "proxies cannot be started, will retry: correct the cause given in the reason",
                     extra={"reason": str(error)},
                 )

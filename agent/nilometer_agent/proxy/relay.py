@@ -110,7 +110,7 @@ class Relay:
             self._connect()
 
     def client_sent(self, data: bytes) -> None:
-        """Handle bytes from the client; empty *data* means that held bytes are checked again."""
+        """Handle bytes from the client; empty *data* means: check the held bytes again."""
         if self._closing:
             return  # the last response is sent: later bytes are ignored
         if not self._blind:
@@ -309,7 +309,7 @@ class Relay:
         self._closing = True
         if self._server is not None:
             self._server.abort()
-        if in_answer:  # the client could not tell a refusal from the rest of the response
+        if in_answer:  # the client could not distinguish a refusal from the rest of the response
             reset(client)
             return
         client.write(told)

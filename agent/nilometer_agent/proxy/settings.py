@@ -53,15 +53,15 @@ class Address:
 class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
     """One proxy: its address, its server, and how requests are observed.
 
-    A proxy also has every setting of the middleware except ``agent`` and ``directory``, which are
-    those of this agent.
+    A proxy also has every setting of the middleware, except ``agent`` and ``directory``: it always
+    uses this agent.
 
     Attributes:
         listen: Address for clients: ``8080`` accepts clients of this machine only, ``0.0.0.0:8080``
             accepts any, ``unix:/path`` is a socket for this user.
         upstream: Address of the server, in the same notation. The proxy connects without TLS.
-        protocol: Protocol of the server: ``http`` for HTTP/1.1 and 1.0, ``grpc`` for gRPC and all
-            else over HTTP/2 without TLS.
+        protocol: Protocol of the server: ``http`` for HTTP/1.1 and 1.0; ``grpc`` for gRPC and other
+            HTTP/2 without TLS.
         max_head_bytes: Largest head of a request, and largest trailers; a larger one is refused
             with 431.
         max_connections: Largest number of clients at once. A further client replaces the one that
@@ -70,7 +70,7 @@ class ProxySettings(CaptureSettings, frozen=True, kw_only=True):
             quarter of ``max_connections`` may be idle clients of one address.
         connect_seconds: Longest time to connect to the server; after it the client gets a 502.
         head_seconds: Longest time to receive the head of a request; after it the client gets a 408.
-        drain_seconds: Longest time that a stopping agent waits for requests in progress.
+        drain_seconds: Longest time that a stopping agent waits for requests in progress to end.
     """
 
     listen: str
@@ -105,7 +105,7 @@ def check_all(proxies: tuple[ProxySettings, ...]) -> None:
     """Check that the proxies work together.
 
     Raises:
-        ConfigError: If they do not; the error has one line.
+        ConfigError: If they conflict; the message is one line.
     """
     for proxy in proxies:
         if proxy.agent != AUTO or proxy.directory:

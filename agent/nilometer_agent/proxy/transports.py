@@ -14,7 +14,7 @@ log = logging.getLogger("nilometer.agent")
 async def connected(path: str) -> socket.socket:
     """Return a Unix socket that is connected to the server.
 
-    asyncio would mistake "no room" (EAGAIN) for a connection in progress, and then for an open one.
+    On EAGAIN (no room), asyncio would report a connection that was never made.
     """
     while True:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

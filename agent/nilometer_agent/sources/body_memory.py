@@ -54,12 +54,12 @@ class BodyMemory(Generic[K]):
             self._silent_since[sender] = self._clock.monotonic()
 
     def is_whole(self, sender: K) -> None:
-        """Note that the whole body has arrived, so that its sender is not disconnected."""
+        """Note that the whole body has arrived, so that a silent sender is not disconnected."""
         with self._changed:
             self._silent_since.pop(sender, None)
 
     def release(self, sender: K) -> None:
-        """Release the memory of *sender*. May be called twice, and without memory."""
+        """Release the memory of *sender*. May be called twice, or for a sender without memory."""
         with self._changed:
             self._silent_since.pop(sender, None)
             self._memory.give_back(sender)

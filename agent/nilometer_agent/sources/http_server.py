@@ -24,11 +24,11 @@ from nilometer_agent.sources.source import seconds_until
 
 THREADS = 4  # requests that are unpacked and handled at once
 MAX_CONNECTIONS = 64
-BODY_MEMORY = 16 << 20  # bytes of all bodies at once; more if one body may be larger
+BODY_MEMORY = 16 << 20  # bytes of all bodies together; more if the largest allowed body is larger
 IDLE_SECONDS = 10.0  # longest time between two bytes of a sender
 TURN_SECONDS = 30.0  # longest time to receive a request and to send its response
 GRACE_SECONDS = 0.5  # time for requests in progress when the server stops
-MAX_LENGTH_DIGITS = 19  # most digits of a Content-Length, because Python does not parse thousands
+MAX_LENGTH_DIGITS = 19  # most digits of a Content-Length; Python refuses to parse very long numbers
 AGAIN_SECONDS = "1"  # wait that a 503 response asks for
 TEXT = "text/plain"
 
@@ -64,7 +64,7 @@ class HttpServer:
 
     Args:
         key: Name of the setting that holds *address*, for errors.
-        address: ``host:port``; port 0 takes a free one.
+        address: ``host:port``; port 0 chooses a free port.
         take: Function that answers a request; called on several threads at once.
         max_body_bytes: Largest body, before and after its content encoding is removed.
         refused: Function that is called for each request that was refused before *take*.
@@ -184,7 +184,7 @@ class _Handler(TimedHandler):
         length = self.headers.get("content-length", "")
         limit = self.server.max_body_bytes
         if not length.isascii() or not length.isdigit() or "transfer-encoding" in self.headers:
-            self.close_connection = True  # the start of the next request is unknown
+            self.close_connection = True  # the start of the next request cannot be found
             return Reply(411, b"content-length is needed\n")
         if len(length) > MAX_LENGTH_DIGITS or int(length) > limit:
             self.close_connection = True

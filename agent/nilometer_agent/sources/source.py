@@ -48,8 +48,8 @@ AnySource = TypeVar("AnySource", bound=Source | None)
 class Sources:
     """Starts sources in the order in which they were added, and stops them in reverse.
 
-    A source may feed one that was added before it: the proxies' process is a worker on the
-    workers' socket. The engine must run from before `start` until after `stop`.
+    A source may send to a source that was added before it: the process of the proxies is a worker
+    on the workers' socket. The engine must run from before `start` until after `stop`.
     """
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class Sources:
         """Start every source.
 
         Raises:
-            ConfigError: If a source cannot start; any other error of a source is passed on too. All
-                sources are stopped by then.
+            ConfigError: If a source cannot start. Other errors of a source are raised unchanged.
+                In both cases all sources are stopped.
         """
         try:
             for source in self._sources:
@@ -104,5 +104,5 @@ def _stop(source: Source) -> None:
 
 
 def seconds_until(deadline: float) -> float:
-    """Return the seconds from now until *deadline*, which is monotonic; at least 0."""
+    """Return the seconds from now until *deadline* (monotonic time), at least 0."""
     return max(deadline - time.monotonic(), 0.0)

@@ -10,9 +10,9 @@ MOST_ASKED_SECONDS = 600.0  # longest wait that a collector may ask for
 class Backoff:
     """Waits with full jitter: a random time below a bound that doubles from 1 to 60 s.
 
-    Agents that an outage stopped in the same second spread out within a minute and stay apart. Of
-    1,000 agents, about 33 retry in each second of an outage, also in the second in which it ends.
-    `test_a_thousand_agents_come_back_apart` holds the busiest second to twice that rate.
+    Agents that an outage stopped in the same second spread out within a minute, and do not meet
+    again. Of 1,000 agents, about 33 retry in each second, also in the second in which the outage
+    ends. `test_a_thousand_agents_come_back_apart` limits the busiest second to twice that rate.
 
     Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
 

@@ -37,7 +37,7 @@ class Reach(Enum):
     """The result of a probe."""
 
     ANSWERS = "answers"
-    DOWN = "down"  # no connection, or none in time
+    DOWN = "down"  # no connection, or not in time
     TLS = "tls"  # connected, but the handshake fails
 
 
@@ -87,7 +87,7 @@ class Dial:
             return Reach.DOWN, str(error)
 
     def warn_if_silent(self) -> None:
-        """Log a warning if the ``host:port`` does not answer; only gRPC can try other targets."""
+        """Log a warning if nothing answers at ``host:port``. Other gRPC targets are not tested."""
         if _GRPC_NAME.match(self.address):
             return
         reach, why = self.probe()
@@ -123,7 +123,7 @@ class Dial:
         return Reach.ANSWERS, ""
 
     def _closed(self) -> tuple[Reach, str]:
-        """Find out whether a server that closes plain HTTP/2 expects TLS."""
+        """Return whether a server that closes plain HTTP/2 expects TLS."""
         host, _, port = self.address.rpartition(":")
         name = host.strip("[]")
         context = ssl.create_default_context()
@@ -133,7 +133,7 @@ class Dial:
             try:
                 context.wrap_socket(raw, server_hostname=name).close()
             except ssl.SSLCertVerificationError:
-                pass  # the server speaks TLS; no CA is set that could verify it
+                pass  # the server speaks TLS, but no CA is set to verify it
             except ssl.SSLError:
                 return Reach.DOWN, "the server closed the connection without an answer"
         return Reach.TLS, "the collector wants TLS; set tls_ca"

@@ -66,7 +66,7 @@ class ActivePlan:
     def schema(self, entity: str) -> Schema | None:
         """Return the declared schema of *entity*, else the schema of its newest reference.
 
-        The learned reference has no schema, because it holds numbers only.
+        The learned reference has no schema, because it only stores numbers.
         """
         declared = self._declared.get(entity)
         if declared is not None:
@@ -104,7 +104,7 @@ class ActivePlan:
         return [alerter for alerter in self._alerters.get(entity, ()) if alerter.watches(summary)]
 
     def spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
-        """Return how a feature is counted, by the newest reference that has it."""
+        """Return how a feature is counted, from the newest reference that contains it."""
         key = (entity, summary)
         spec = self._specs.get(key)
         if spec is None:
@@ -128,11 +128,11 @@ class PlanKeeper:
     Args:
         buffer: Outbox that keeps the last plan for when the collector cannot be reached.
         stub: Client of the collector; None without a collector.
-        names_key: Key of pseudonyms; empty takes the collector's.
+        names_key: Key of pseudonyms; empty uses the collector's key.
         declared: Schemas by entity that take precedence over those of references.
         disclosure: Disclosure rules of the agent's settings; a plan may tighten them.
-        agent: Stable name of this agent. With *instance*, 16 random bytes of this process, the
-            collector notices two processes of one name even if they ship nothing.
+        agent: Stable name of this agent. *instance*: 16 random bytes that name this process. With
+            both, the collector detects two processes with one name, even if they ship nothing.
     """
 
     def __init__(
@@ -193,12 +193,12 @@ class PlanKeeper:
         return True
 
     def _tell_forbidden(self, entities: Iterable[str]) -> None:
-        """Log each entity once that this agent may not ship."""
+        """Log each entity that this agent may not ship, once."""
         forbidden = frozenset(entities)
         for entity in sorted(forbidden - self._forbidden):
             log.error(
-                "the collector will reject this entity, this agent may not ship it: add it to the "
-                "agent's principal, or set another entity",
+                "the collector will reject this entity, because this agent may not ship it: add it "
+                "to the agent's principal, or set another entity",
                 extra={"entity": entity},
             )
         self._forbidden = forbidden

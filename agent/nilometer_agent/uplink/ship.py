@@ -117,13 +117,13 @@ class Shipper:
         self._backoff = backoff or Backoff()
         self._most = MAX_ROWS
         self._suspected = 0  # consecutive failures that one bad row may have caused
-        self._suspects = 0  # rows left in the batch that is searched for the bad row
+        self._suspects = 0  # rows that remain in the search for the bad row
         self._forbidden: set[str] = set()  # reasons, each naming an entity, that were logged
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-ship", daemon=True)
         self.state = CollectorState.UNSET if collector is None else CollectorState.CONNECTING
-        self.reason = ""  # why the state is not READY
+        self.reason = ""  # reason for a state other than READY
         self.duplicate = False  # the collector sees another process under this agent's name
 
     def start(self) -> None:
@@ -177,7 +177,7 @@ class Shipper:
         return len(rows) + len(corrupt)
 
     def _passed(self, rows: int) -> None:
-        """Count rows that left the outbox; use larger batches again once no bad row is searched."""
+        """Count rows that left the outbox; use large batches again once the bad row is found."""
         self._suspects = max(self._suspects - rows, 0)
         if not self._suspects:
             self._suspected = 0
@@ -270,8 +270,8 @@ class Shipper:
     def _tell_apart(self, rows: list[OutboxRow], error: "_Suspect", deadline: float) -> int:
         """Find the row that makes every call fail, and move it to quarantine.
 
-        A row is bad only if a later row passes. Otherwise the collector may be at fault, and no row
-        goes to quarantine.
+        A row counts as bad only if a later row is accepted. Otherwise the collector may be at
+        fault, and no row goes to quarantine.
         """
         self._suspects = max(self._suspects, len(rows))
         self._most = max(len(rows) // 2, 1)
@@ -283,7 +283,7 @@ class Shipper:
         if not messages:
             raise _Refused(error.state, str(error))
         try:
-            # `oldest_held` must not pass the bad row, because the agent still holds it.
+            # `oldest_held` must not exceed the bad row, because the agent still holds that row.
             self._send([rows[0], *others], messages, deadline)
         except (_Suspect, _TooLarge):
             raise _Refused(error.state, str(error)) from error
@@ -309,7 +309,8 @@ class Shipper:
                 if sent:
                     self._set_state(CollectorState.READY, "")
                     continue
-            # New rows end an idle wait. They do not end a backoff, because the collector is down.
+            # New rows end the wait of an idle shipper, but not a backoff, because the collector is
+            # down.
             if failed:
                 self._stopping.wait(wait)
             else:

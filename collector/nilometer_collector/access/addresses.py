@@ -1,4 +1,4 @@
-"""Parses the addresses that the collector listens on, and tells which are loopback addresses."""
+"""Parses the addresses on which the collector listens, and recognises loopback addresses."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from nilometer.values.errors import ConfigError
 
 
 class Address(NamedTuple):
-    """A host and a port; port 0 takes any free one."""
+    """A host and a port; port 0 chooses a free port."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ def is_loopback(host: str) -> bool:
 
 
 def require_loopback(key: str, text: str) -> Address:
-    """Parse a loopback address: without principals, the collector does not authenticate callers.
+    """Parse a loopback address; it is required without principals, which means no authentication.
 
     Raises:
         ConfigError: If the address is not a loopback address; the message names *key*.

@@ -1,7 +1,7 @@
-"""Decides which addresses the collector may connect to: public ones, and those a setting allows.
+"""Decides to which addresses the collector may connect: public ones, and those a setting allows.
 
-A host name can resolve to any address, and to another one a moment later. So the collector checks
-the resolved addresses when it opens a connection, and connects to a checked address.
+A host name can resolve to any address, and to a different one a moment later. So the collector
+checks the resolved addresses when it opens a connection, and only connects to a checked address.
 """
 
 import ipaddress
@@ -69,7 +69,7 @@ class Allowed:
 
     Attributes:
         names: Hosts that may resolve to loopback and private addresses.
-        networks: Ranges in which every address is allowed, whatever its reach.
+        networks: Ranges in which all addresses are allowed, even private ones.
     """
 
     names: frozenset[str] = frozenset()
@@ -113,11 +113,11 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Webhook that receives notifications; false if none is set.
+    """Webhook that receives notifications; false if no webhook is set.
 
     Attributes:
         url: URL of the webhook.
-        allowed: Addresses that its host may have, besides public ones.
+        allowed: Addresses that its host may have, in addition to public ones.
     """
 
     url: Secret
@@ -144,7 +144,7 @@ def addresses_of(host: str, *, numeric: bool = False) -> list[IPAddress]:
 
 
 def known_refusal(host: str, allowed: Allowed) -> str:
-    """Return why *host* is refused, as far as that is known without a name lookup; else empty."""
+    """Return why *host* is refused, if that is known without a name lookup; otherwise empty."""
     name = _plain(host)
     if name == "localhost" or name.endswith(".localhost"):
         return allowed.refusal(host, ipaddress.ip_address("127.0.0.1"))
@@ -160,7 +160,7 @@ def _plain(name: str) -> str:
 
 
 def _meant(address: IPAddress) -> IPAddress:
-    """Return the IPv4 address that an IPv6 *address* embeds, else *address*."""
+    """Return the IPv4 address that an IPv6 *address* embeds; otherwise *address*."""
     if isinstance(address, ipaddress.IPv4Address):
         return address
     if address in _NAT64:

@@ -10,9 +10,9 @@ MAX_PROCESSES = 8  # processes remembered for each name
 
 
 class DuplicateAgents:
-    """Detects two processes that ship under one name, through a copied volume or setting.
+    """Detects two processes that ship under one name, because a volume or a setting was copied.
 
-    After a restart, the old process never ships again. If it does, both processes are running.
+    After a restart, the old process never ships again. If it does ship, both processes are running.
     Not thread-safe.
 
     Args:
@@ -26,7 +26,7 @@ class DuplicateAgents:
         self._duplicate_at: dict[str, float] = {}
 
     def see(self, agent: str, instance: bytes) -> tuple[bool, bool]:
-        """Record a call; return whether two processes use the name, and whether that is new.
+        """Record a call; return whether two processes use the name, and whether this is new.
 
         Args:
             agent: Name of the agent.

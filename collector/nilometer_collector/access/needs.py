@@ -1,7 +1,7 @@
-"""The right that each gRPC method and HTTP route needs, in one table.
+"""A table of the right that each gRPC method and HTTP route needs.
 
-A method or route without an entry is refused. `http_need` and `GRPC.get` are the only ways to read
-the table, and only `rights.Gate` acts on it.
+A method or route without an entry is refused. The table is only read through `http_need` and
+`GRPC.get`, and only `rights.Gate` acts on it.
 """
 
 from collections.abc import Mapping
@@ -26,10 +26,10 @@ GRPC: Mapping[str, Need] = {
     f"{_COLLECTOR}GetPlan": Need.SHIP,  # the plan contains the key of the pseudonyms
     f"{_COLLECTOR}PutReference": Need.WRITE,
     f"{_HEALTH}Check": Need.NOTHING,
-    f"{_HEALTH}Watch": Need.NAME,  # an endless stream
+    f"{_HEALTH}Watch": Need.NAME,  # a stream without end
 }
 
-PAGES = "/{path:path}"  # every file of the pages
+PAGES = "/{path:path}"  # all files of the pages
 HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/healthz"): Need.NOTHING,
     ("GET", "/readyz"): Need.READ,

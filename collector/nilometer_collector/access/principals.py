@@ -12,7 +12,7 @@ import msgspec
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.needs import Need
 
-DIGEST_CHARACTERS = 64  # of SHA-256, hexadecimal
+DIGEST_CHARACTERS = 64  # SHA-256 in hexadecimal
 ALL = ("*",)
 HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
 
@@ -28,8 +28,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         token_sha256: SHA-256 of each valid token, in hexadecimal; several during a token rotation.
         certificates: Common names or subject alternative names of its client certificates.
         agents: Patterns of the agent names that it may ship as, such as ``scoring-*``. If left out,
-            a principal with ``ship``, or with no rights listed, may ship as any agent. Any other
-            principal may not ship.
+            a principal with ``ship`` or without any listed right may ship as any agent, and any
+            other principal may not ship.
         ship: Patterns of the entities that it may ship for; if left out, all entities of its
             agents.
         read: Patterns of the entities whose data it may read.

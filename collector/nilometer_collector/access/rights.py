@@ -1,7 +1,7 @@
-"""Decides what a call may do. This is the only place that decides, for gRPC and HTTP.
+"""Decides what a call may do. No other module decides this, for gRPC or HTTP.
 
-`Gate.enter` runs when only the headers of a call have been read. `Access.require` runs as soon as
-the agent and the entities of the call are known.
+`Gate.enter` runs when only the headers of a call have been read. `Access.require` runs when the
+agent and the entities of the call are known.
 """
 
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from nilometer_collector.access.needs import Need
 from nilometer_collector.access.principals import ALL, Principal, matches, principal_of
 
-SHOWN_CHARACTERS = 100  # of a name, in the message of a refusal
+SHOWN_CHARACTERS = 100  # characters of a name in the message of a refusal
 
 
 class Unauthenticated(Exception):
@@ -18,7 +18,7 @@ class Unauthenticated(Exception):
 
 
 class Forbidden(Exception):
-    """The principal is known but may not do this. The message is sent to the caller."""
+    """The principal is known, but may not do this. The caller receives the message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Access:
 
     Attributes:
         principal: Caller; None if there are no principals, or if the call needs no right.
-        need: Right that the call needs, as the module `needs` lists it.
+        need: Right that the call needs, from the module `needs`.
     """
 
     principal: Principal | None

@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 
 class Secret:
-    """A secret text that only `reveal` returns; false if it is empty."""
+    """A secret text that only `reveal` returns; false if empty."""
 
     __slots__ = ("_text",)
 
@@ -12,7 +12,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """Return the secret text, for the one place that uses it."""
+        """Return the secret text, for the single place that uses it."""
         return self._text
 
     def __bool__(self) -> bool:
@@ -25,7 +25,7 @@ class Secret:
 
 
 def shown_url(url: str) -> str:
-    """Return the part of *url* that is not secret, as ``https://host/...``."""
+    """Return the public part of *url*, as ``https://host/...``."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or "?"

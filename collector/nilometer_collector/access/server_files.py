@@ -26,7 +26,7 @@ class ServerFiles:
         self._stamp = self._stamps()
 
     def credentials(self) -> grpc.ServerCredentials:
-        """Return credentials for a port. New connections use the files as they are then.
+        """Return credentials for a port. New connections use the files' current content.
 
         Raises:
             ConfigError: If a file cannot be read.
@@ -37,7 +37,7 @@ class ServerFiles:
             raise ConfigError(f"{error.filename}: {error.strerror}") from error
         return grpc.dynamic_ssl_server_credentials(
             first,
-            self._newer,  # type: ignore[arg-type]  # None says that nothing changed
+            self._newer,  # type: ignore[arg-type]  # None means that nothing changed
             require_client_authentication=self._asks,
         )
 
@@ -52,15 +52,15 @@ class ServerFiles:
         return [(there.st_ino, there.st_mtime_ns, there.st_size) for there in found]
 
     def _newer(self) -> grpc.ServerCertificateConfiguration | None:
-        """Return the changed configuration, or None. gRPC calls this at each connection."""
+        """Return the changed configuration, or None. gRPC calls this for each connection."""
         try:
             stamp = self._stamps()
             if stamp == self._stamp:
                 return None
             configuration = self._read()
-        except OSError as error:  # a rotation may not be complete
+        except OSError as error:  # a rotation may still be incomplete
             log.warning(
-                "cannot read the certificate files, the old ones stay in use: correct the files",
+                "cannot read the certificate files, keeping the old ones: correct the files",
                 extra={"reason": str(error)},
             )
             return None

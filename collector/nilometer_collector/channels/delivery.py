@@ -1,7 +1,7 @@
 """Delivers stored notifications, oldest first, until each is delivered or refused.
 
-A notification is marked after the receiver has accepted it. After a crash in between, it is
-delivered again under the same key. Failed attempts are retried without end, with a full-jitter
+A notification is marked after the receiver has accepted it. After a crash before the mark, it is
+delivered again under the same key. Failed attempts are retried without limit, with a full-jitter
 backoff of 1 to 60 s.
 """
 
@@ -20,7 +20,7 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import Store
 
 BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
-IDLE_SECONDS = 5.0  # interval of checks for notifications that another collector queued or left
+IDLE_SECONDS = 5.0  # interval of checks for notifications of other collectors
 
 log = logging.getLogger("nilometer.collector")
 
@@ -63,7 +63,7 @@ class Courier:
         self._thread = threading.Thread(target=self._run, name="nilometer-notify", daemon=True)
 
     def start(self) -> None:
-        """Start to deliver, beginning with notifications of an earlier run."""
+        """Start to deliver, beginning with notifications of earlier runs."""
         log.info(
             "notifications go to a webhook",
             extra={"webhook": shown_url(self._destination.url.reveal())},
@@ -71,11 +71,11 @@ class Courier:
         self._thread.start()
 
     def wake(self) -> None:
-        """Deliver now, because there is a new notification. Any thread may call."""
+        """Deliver now, because a new notification was queued. Any thread may call."""
         self._wake.set()
 
     def stop(self, timeout: float) -> None:
-        """Finish the running attempt and end; other notifications stay queued. Safe to repeat."""
+        """End after the current attempt; other notifications stay queued. May be called twice."""
         self._stopping.set()
         self._wake.set()
         if self._thread.is_alive():

@@ -1,7 +1,7 @@
-"""An HTTP transport that connects only to addresses that it has checked.
+"""An HTTP transport that only connects to addresses that it has checked.
 
-It resolves a host name once, checks all addresses, and connects to one of them. TLS verification and
-the Host header still use the name.
+It resolves a host name once, checks all addresses, and connects to one of them. TLS verification
+and the Host header use the name.
 """
 
 import httpx
@@ -13,17 +13,17 @@ MAX_ADDRESSES = 4  # most addresses of a host that are tried
 
 
 class AddressRefused(httpx.TransportError):
-    """A host has a forbidden address; the message names it and how to allow it."""
+    """A host has a forbidden address; the message names it and says how to allow it."""
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):
-    """HTTP transport that connects to allowed addresses only, without a proxy.
+    """HTTP transport that only connects to allowed addresses, and uses no proxy.
 
-    It refuses a host if one of its addresses is forbidden. Plain HTTP may use loopback addresses
-    only.
+    It refuses a host if any of its addresses is forbidden. Plain HTTP may only use loopback
+    addresses.
 
     Args:
-        allowed: Addresses that it may connect to, besides public ones.
+        allowed: Addresses to which it may connect, in addition to public ones.
     """
 
     def __init__(self, allowed: Allowed) -> None:
@@ -38,7 +38,7 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             OSError: If its host has no address.
         """
         host = request.url.raw_host.decode("ascii")
-        # The thread is abandoned on cancellation, so that a hanging lookup does not delay it.
+        # The thread is abandoned on cancellation, so that a hanging lookup cannot delay it.
         addresses = await to_thread.run_sync(addresses_of, host, abandon_on_cancel=True)
         for address in addresses:
             if refusal := self._allowed.refusal(host, address):

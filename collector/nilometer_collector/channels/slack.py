@@ -22,7 +22,7 @@ _MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":
 
 
 def message(notice: Notice, page_url: str) -> dict[str, Any]:
-    """Make the Slack message of *notice*.
+    """Return the Slack message for *notice*.
 
     Args:
         notice: Notification to describe.
@@ -109,7 +109,7 @@ def _told(alerter: Alerter, transition: TransitionRecord, told: str, *, opening:
 
 @singledispatch
 def _held_against(condition: Condition) -> str:
-    """Return the limit of *condition* in words."""
+    """Return the limit of *condition*, in words."""
     return condition.limit_text
 
 

@@ -32,7 +32,7 @@ class Outcome(Enum):
 
     DELIVERED = "delivered"
     REFUSED = "refused"  # permanent, because the receiver will never accept this message
-    FAILED = "failed"  # transient: try again
+    FAILED = "failed"  # transient; a retry may succeed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Answer:
 
     Attributes:
         reason: Reason why it was not delivered, without the URL.
-        wait_seconds: Wait that the receiver demands before the next attempt; 0 if it demands none.
+        wait_seconds: Wait before the next attempt that the receiver asked for; 0 if none.
     """
 
     outcome: Outcome
@@ -51,7 +51,7 @@ class Answer:
 
 Post: TypeAlias = Callable[[Destination, Mapping[str, object], str], Answer]
 
-# Statuses that blame the message: the receiver will never accept it, but may accept others.
+# Statuses that mean that the receiver will never accept this message, but may accept others.
 _REFUSED = frozenset({400, 413, 415, 422})
 
 
@@ -61,7 +61,7 @@ def post(destination: Destination, content: Mapping[str, object], key: str) -> A
     Args:
         destination: Webhook to post to.
         content: Message, as JSON values.
-        key: Idempotency key, the same for each attempt, so that the receiver can detect a repeat.
+        key: Idempotency key, equal for each attempt, so that the receiver can detect a repetition.
     """
     return asyncio.run(_post(destination, content, key))
 
@@ -69,7 +69,7 @@ def post(destination: Destination, content: Mapping[str, object], key: str) -> A
 async def _post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
     body = json.dumps(content, allow_nan=False).encode()
     headers = {"content-type": "application/json", "idempotency-key": key}
-    answer: Answer | None = None  # once set, an error while closing does not change the outcome
+    answer: Answer | None = None  # an error while closing does not change it
     reason = ""
     try:
         async with (

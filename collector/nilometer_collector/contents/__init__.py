@@ -1,1 +1,1 @@
-"""Contents of samples as the HTTP API shows them: one module for each content type."""
+"""The form of sample contents in the HTTP API, with one module for each content type."""

@@ -1,4 +1,4 @@
-"""Histogram bins that all windows of one response share."""
+"""Histogram bins that are shared by all windows of one response."""
 
 import math
 from collections.abc import Iterable
@@ -9,16 +9,16 @@ import numpy as np
 
 from nilometer.profile import FeatureProfile
 
-PLAIN_BINS = 20  # bins of equal width if no reference has edges
+PLAIN_BINS = 20  # bins of equal width, if no reference has edges
 
 
 @dataclass(frozen=True, slots=True)
 class Bins:
-    """Edges that all windows of one response share, so that a page can draw them side by side.
+    """Edges that are shared by all windows of one response, so that a page can draw them together.
 
     Attributes:
         inner: Edges for counting values, ascending.
-        outer: The inner edges with a finite bound on each side, so that every bin has a width.
+        outer: The inner edges plus a finite bound on each side, so that every bin has a width.
     """
 
     inner: tuple[float, ...]
@@ -26,7 +26,7 @@ class Bins:
 
 
 def common_bins_of(features: Iterable[FeatureProfile], edges: tuple[float, ...]) -> Bins | None:
-    """Make bins for *features*.
+    """Return bins for *features*.
 
     Args:
         features: Features that the bins must cover.

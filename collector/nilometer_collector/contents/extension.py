@@ -1,4 +1,4 @@
-"""Contents of other packages' types as the API shows them."""
+"""The form of other packages' content types in the API."""
 
 from nilometer.kinds import ContentKind, ContentView
 from nilometer.values.window import Window
@@ -14,7 +14,7 @@ class ExtensionView(ContentView, frozen=True, kw_only=True):
 
 
 def shown_extension(kind: ContentKind[C]) -> Shown[C]:
-    """Return how the API shows a content type of another package."""
+    """Return the form in which the API shows a content type of another package."""
     name, view = kind.content.kind, kind.view
 
     def in_window(value: C, window: Window, bins: Bins | None) -> ExtensionView:

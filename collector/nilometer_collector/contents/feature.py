@@ -1,4 +1,4 @@
-"""Features as the API shows them."""
+"""The form of features in the API."""
 
 from nilometer.kinds import ContentView
 from nilometer.profile import FeatureProfile
@@ -21,17 +21,17 @@ class CategoryView(ContentView, frozen=True, kw_only=True):
 class FeatureView(ContentView, frozen=True, kw_only=True):
     """A distribution of one feature in one window, or of a reference."""
 
-    count: int  # finite numbers and categories
+    count: int  # number of finite numbers and categories
     missing: int
     missing_ratio: float | None
     non_finite: int
     null_like: int  # strings such as "n/a"
-    suppressed: int  # numbers that only `types` counts, because they are few (docs/privacy.md)
+    suppressed: int  # too few numbers, which only `types` counts (docs/privacy.md)
     types: dict[str, int]
     type_errors: dict[str, int]  # cells of an unexpected type, by type
     zero: int
     negative: int
-    below_reference: int  # below the smallest of the reference
+    below_reference: int  # numbers below the smallest one in the reference
     above_reference: int
     unseen: int | None  # categories that are not in the reference; null without a reference
     mean: float | None
@@ -39,13 +39,13 @@ class FeatureView(ContentView, frozen=True, kw_only=True):
     minimum: float | None
     maximum: float | None
     quantiles: dict[str, float]  # "0.01" ... "0.99"; empty without numbers
-    histogram: HistogramView | None  # on the reference's edges, if it has edges
+    histogram: HistogramView | None  # with the reference's edges, if it has edges
     distinct: float | None
     top: list[CategoryView]  # at most 20
 
 
 def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
-    """Return *feature* as the API shows it, with its histogram on *bins*."""
+    """Return *feature* in the form of the API, with its histogram in *bins*."""
     moments, digest = feature.numbers.moments, feature.numbers.digest
     present = sum(feature.types.values())
     known = feature.categories.dictionary

@@ -1,4 +1,4 @@
-"""The registered content types, with how the API shows each."""
+"""The registered content types, and the form of each in the API."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from nilometer_collector.contents.scores import SHOWN_SCORES
 from nilometer_collector.contents.service import SHOWN_SERVICE
 from nilometer_collector.contents.view import Shown
 
-# `Any`, because each entry shows only the content type of its key.
+# `Any`, because each entry only shows the content type of its key.
 SHOWN: dict[str, Shown[Any]] = {
     shown.kind: shown for shown in (SHOWN_FEATURE, SHOWN_SERVICE, SHOWN_SCORES, *SHOWN_LOGGED)
 }
 
 
 def shown_of(content: Content) -> Shown[Any]:
-    """Return how the API shows *content*, of this package's types or of another package's."""
+    """Return the form in which the API shows *content*, of this package or another one."""
     return SHOWN.get(content.kind) or shown_extension(CONTENT_KINDS[content.kind])

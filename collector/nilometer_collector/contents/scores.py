@@ -1,4 +1,4 @@
-"""Scores as the API shows them."""
+"""The form of scores in the API."""
 
 import numpy as np
 
@@ -12,16 +12,16 @@ from nilometer_collector.contents.view import HistogramView, Shown, finite
 class ScoresView(ContentView, frozen=True, kw_only=True):
     """Probabilities of one output in one window."""
 
-    count: int  # inside [0, 1]
+    count: int  # scores inside [0, 1]
     mean: float | None
     predicted: dict[str, int]  # by predicted class
-    histogram: HistogramView  # on the edges of all classes and the decision thresholds
-    outside: int  # below 0 or above 1
+    histogram: HistogramView  # with edges for all classes and the decision thresholds
+    outside: int  # scores below 0 or above 1
     not_a_number: int
 
 
 def scores_view(scores: ScoreProfile) -> ScoresView:
-    """Return *scores* as the API shows them, with all classes added up."""
+    """Return *scores* in the form of the API, summed over all classes."""
     total = sum((bins.counts for bins in scores.classes.values()), np.zeros(scores.edges.size + 1))
     return ScoresView(
         count=scores.count,

@@ -1,4 +1,4 @@
-"""Service profiles (requests, statuses, latencies) as the API shows them."""
+"""The form of service profiles (requests, statuses, latencies) in the API."""
 
 import msgspec
 
@@ -35,18 +35,18 @@ class ServiceView(ContentView, frozen=True, kw_only=True):
     statuses: dict[str, int]
     latency_quantiles_seconds: dict[str, float]  # "0.5", "0.9", "0.99"
     latency_mean_seconds: float | None
-    in_flight_max: int  # concurrent requests in one process
+    in_flight_max: int  # most concurrent requests in one process
     stream_ends: dict[str, int]  # streamed responses, by how they ended
     first_byte_quantiles_seconds: dict[str, float]
     chunk_gap_quantiles_seconds: dict[str, float]
-    first_token_quantiles_seconds: dict[str, float]  # of language models
+    first_token_quantiles_seconds: dict[str, float]  # only for language models
     first_reasoning_quantiles_seconds: dict[str, float]
     per_token_quantiles_seconds: dict[str, float]
     websockets: WebSocketsView | None  # None without connections
 
 
 def service_view(service: ServiceProfile, window: Window) -> ServiceView:
-    """Return *service* as the API shows it, for *window*."""
+    """Return *service* in the form of the API, for *window*."""
     timed = service.latency.count
     return ServiceView(
         requests=service.count,

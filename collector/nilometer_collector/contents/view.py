@@ -1,6 +1,6 @@
 """Types and conversions that the views of all content types share.
 
-A number that does not exist or is not finite becomes null.
+Numbers that are undefined or not finite become null.
 """
 
 import math
@@ -25,13 +25,13 @@ class HistogramView(ContentView, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown(Generic[C]):
-    """The way in which the API shows one content type.
+    """How the API shows one content type.
 
     Attributes:
         kind: Kind of the content type.
         field: Field of `SampleView` that holds the view; ``extension`` for other packages' types.
         view: Function that makes the view of a content, from its window and the common bins.
-        binned: Function that returns the feature to make common bins for; None without one.
+        binned: Function that returns the feature for common bins; None if the type has no bins.
     """
 
     kind: str

@@ -1,4 +1,4 @@
-"""`nilometer demo`: replays real flights with a fault half-way, and shows the alarm about it."""
+"""`nilometer demo`: replays real flights with a fault in the second half, and shows the alarm."""
 
 import argparse
 from pathlib import Path
@@ -29,7 +29,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; return 0 if every request is accounted for and only the broken feature alarmed."""
+    """Run the demo; return 0 if no request is lost and only the broken feature alarmed."""
     from nilometer_collector.demo.show import show
 
     return show(arguments)

@@ -1,7 +1,7 @@
-"""Ends the processes of a demo that was killed: `python -m nilometer_collector.demo.guard`.
+"""Ends the processes of a killed demo: `python -m nilometer_collector.demo.guard`.
 
-The demo writes the id of each process group that it starts to the guard's stdin, a line each. The pipe
-closes when the demo ends, however it ends.
+The demo writes the id of each process group that it starts to the guard's stdin, one per line. When
+the demo ends in any way, the pipe is closed.
 """
 
 import os
@@ -11,11 +11,11 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-END_SECONDS = 15.0  # to end in order, before they are killed
+END_SECONDS = 15.0  # time for an orderly end before they are killed
 
 
 def main() -> None:
-    """Wait until the demo has ended, and end the process groups that are left."""
+    """Wait until the demo has ended, and end the remaining process groups."""
     groups = [int(line) for line in sys.stdin][::-1]  # the last one started ends first
     deadline = time.monotonic() + END_SECONDS
     left = _signalled(groups, signal.SIGTERM)
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _signalled(groups: Iterable[int], number: int) -> list[int]:
-    """Send a signal to *groups*; return those that exist."""
+    """Send a signal to *groups*; return the groups that exist."""
     found = []
     for group in groups:
         with suppress(ProcessLookupError):

@@ -19,12 +19,12 @@ TIME_COLUMN = "departure"
 def log_flights(
     model: FlightModel, flights: "pyarrow.Table", path: Path, collector: str
 ) -> HistoryCounts:
-    """Log *flights* as past windows, like ``nilometer profile --log``; return what was logged.
+    """Log *flights* as past windows, like ``nilometer profile --log``; return the counts.
 
     Args:
-        model: Model that serves later.
+        model: Model that is served later.
         flights: Past flights.
-        path: Parquet file to write them to.
+        path: Path of the Parquet file to write.
         collector: Address of the collector, ``host:port``.
     """
     write_history(model, flights, path)

@@ -24,7 +24,7 @@ UNITS = {"distance": 1000.0, "dep_delay": 60.0, "hour": 24.0}
 
 @dataclass(frozen=True, slots=True)
 class FlightModel:
-    """Logistic regression, with weights by ``feature`` (numbers) or ``feature=value`` (categories)."""
+    """Logistic regression. The weights are named ``feature`` (numbers) or ``feature=value``."""
 
     intercept: float
     weights: Mapping[str, float]
@@ -74,7 +74,7 @@ def fit(table: "pyarrow.Table") -> FlightModel:
 
 
 def requests_table(model: FlightModel, table: "pyarrow.Table") -> "pyarrow.Table":
-    """Return inputs and outputs in the form of production data, a row for each row of *table*."""
+    """Return inputs and outputs in the form of production data, one row for each row of *table*."""
     import pyarrow
 
     columns = {f"input.{feature}": table[feature] for feature in FEATURES}

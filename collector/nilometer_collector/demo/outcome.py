@@ -1,4 +1,4 @@
-"""What happened in the demo: the alarms, the messages, and what became of every request."""
+"""The result of the demo: the alarms, the messages, and the fate of every request."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from nilometer_collector.demo.slack import SlackStandIn
 BROKEN_SUMMARY = f"input.{BROKEN_FEATURE}"
 WATCHED = {f"input.{feature}" for feature in FEATURES} | {f"output.{OUTPUT}"}
 MAY_MOVE = {BROKEN_SUMMARY, f"output.{OUTPUT}"}  # the output depends on the broken feature
-MESSAGE_SECONDS = 15.0  # to deliver the messages
+MESSAGE_SECONDS = 15.0  # time to deliver the messages
 
 
 class Alert(TypedDict):
@@ -28,7 +28,7 @@ class Alert(TypedDict):
 
     entity: str
     alerter: str
-    summary: str  # the one that moved most
+    summary: str  # summary that moved most
     parts: list[str]  # all summaries that moved, by name
     since: str  # estimated start of the drift
     opened: str  # end of the window that opened the episode
@@ -53,7 +53,7 @@ class Result(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What happened.
+    """The outcome of the demo.
 
     Attributes:
         result: Counts, alarms and statuses.
@@ -66,7 +66,7 @@ class Outcome:
     messages: list[str]
 
     def errors(self, break_from: datetime) -> Iterator[str]:
-        """Yield what differs from the expected: nothing is lost, and one alarm names the fault.
+        """Yield differences from the expected outcome: no loss, one alarm that names the fault.
 
         Args:
             break_from: Time, UTC, from which the feature was broken.
@@ -92,7 +92,7 @@ class Outcome:
                 yield f"the status of {name} is {status}, not OK"
 
     def sentences(self, break_from: datetime) -> Iterator[str]:
-        """Yield what happened, line by line.
+        """Yield the description of the outcome, line by line.
 
         Args:
             break_from: Time, UTC, from which the feature was broken.
@@ -161,7 +161,7 @@ def read_outcome(page: str, observed: int, slack: SlackStandIn, seconds: float) 
 
 
 def _errors_of(alert: Alert, break_from: datetime) -> Iterator[str]:
-    """Yield how *alert* differs from the one that is expected."""
+    """Yield the differences between *alert* and the expected one."""
     summary = alert["summary"]
     if alert["alerter"] != DEFAULT_ALERTER or summary != BROKEN_SUMMARY:
         yield f"{summary} alarmed, and was not broken"

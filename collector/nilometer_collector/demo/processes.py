@@ -21,7 +21,7 @@ from nilometer_collector.demo.names import ENTITY, EVENT_TIME_HEADER, MODEL_VARI
 START_SECONDS = 120.0  # a busy machine imports slowly
 SETTLE_SECONDS = 180.0
 GRACE_SECONDS = 6 * 3600
-# Two weeks are replayed in a minute, so latencies are those of the replay, and depend on the machine.
+# Two weeks are replayed in a minute, so latencies depend on the machine.
 WATCH = [{"entity": ENTITY, "tolerances": {"service": 100.0}}]
 
 
@@ -51,11 +51,11 @@ class Processes:
         self.model_url = f"http://127.0.0.1:{free_port()}"
         self.socket = directory / "agent" / "agent.sock"
         self._running: list[subprocess.Popen[bytes]] = []
-        waits, self._guarded = os.pipe()  # closed when this process ends, however it ends
+        waits, self._guarded = os.pipe()  # the pipe is closed when this process ends in any way
         self._guard = subprocess.Popen(
             [sys.executable, "-m", "nilometer_collector.demo.guard"],
             stdin=waits,
-            start_new_session=True,  # it survives a signal to this process's group
+            start_new_session=True,  # so that it survives a signal to this process's group
         )
         os.close(waits)
 
@@ -152,7 +152,7 @@ class Processes:
         self._wait("default alerter", judged, SETTLE_SECONDS)
 
     def stop(self) -> None:
-        """Stop all processes, the last started first."""
+        """Stop all processes, in reverse order of their start."""
         for process in reversed(self._running):
             process.terminate()
             try:
@@ -161,7 +161,7 @@ class Processes:
                 process.kill()
                 process.wait(5)
         self._running = []
-        self._guard.kill()  # it has nothing left to end
+        self._guard.kill()  # all processes have ended already
         self._guard.wait()
         os.close(self._guarded)
 
@@ -173,7 +173,7 @@ class Processes:
                 stdout=output,
                 stderr=output,
                 env={**inherited, **environment},
-                start_new_session=True,  # Ctrl-C reaches this process only, which stops the rest
+                start_new_session=True,  # Ctrl-C reaches only this process, which stops the others
             )
         self._running.append(process)
         os.write(self._guarded, b"%d\n" % process.pid)

@@ -1,4 +1,4 @@
-"""Replays recorded flights over HTTP in event time, with a fault from half-way on."""
+"""Replays recorded flights over HTTP in event time, with a fault in the second half."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -39,7 +39,7 @@ class Flight:
 
 
 def flights_of(table: "pyarrow.Table") -> Iterator[Flight]:
-    """Yield the flights in the order of the table, which is the order of departure."""
+    """Yield the flights in the order of the table, which is sorted by departure."""
     for row in table.to_pylist():
         departure = datetime(YEAR, row["month"], row["day"], row["hour"], row["minute"], tzinfo=UTC)
         yield Flight(departure, {name: row[name] for name in FEATURES})
@@ -56,7 +56,7 @@ async def replay(
     Args:
         url: URL of the prediction endpoint.
         flights: Flights in order of departure.
-        break_from: Time, UTC; flights that depart at it or later have the fault.
+        break_from: Time, UTC; flights that depart at this time or later have the fault.
         on_progress: Function that is called with the number of flights sent since its last call,
             and the departure.
     """

@@ -58,7 +58,7 @@ def _in(directory: Path, arguments: argparse.Namespace) -> int:
 
 
 def _course(processes: Processes, slack: SlackStandIn, workers: int) -> tuple[Result, bool]:
-    """Run everything; return the result, and whether it is as expected."""
+    """Run all steps; return the result, and whether it is as expected."""
     import pyarrow.parquet as pq
 
     started = time.monotonic()
@@ -150,5 +150,5 @@ def _interrupt(*_: object) -> None:
 
 
 def _say(line: str) -> None:
-    """Print a line to stderr, because stdout is for machines."""
+    """Print a line to stderr, because stdout is for machine-readable output."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""A replacement for Slack on loopback, which keeps all posted messages."""
+"""A local replacement for Slack, which keeps all posted messages."""
 
 import json
 import threading
@@ -8,7 +8,7 @@ MAX_MESSAGE_BYTES = 1 << 20
 
 
 class SlackStandIn:
-    """Webhook that serves from construction until `stop`.
+    """A webhook that serves from its construction until `stop`.
 
     Attributes:
         messages: Texts of the posted messages, oldest first.
@@ -28,7 +28,7 @@ class SlackStandIn:
                 self.wfile.write(b"ok")
 
             def log_message(self, *_: object) -> None:
-                """Write no access log to the terminal."""
+                """Do nothing, so that the terminal shows no access log."""
 
         self.messages = messages
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)

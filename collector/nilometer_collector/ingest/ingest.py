@@ -1,4 +1,4 @@
-"""The gRPC methods of the collector: they store rows of agents, and send plans to agents.
+"""The gRPC methods of the collector, which store agents' rows and send plans to agents.
 
 Each row is checked separately. The reply lists each bad row as rejected, and the agent must not
 retry it. All other rows are stored in one transaction, which is committed before the reply. A
@@ -46,8 +46,8 @@ from nilometer_collector.limits.rows import (
 from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
 from nilometer_collector.store.logged_types import require_type, type_of
 
-MAX_ROWS = 16_384  # in one call
-MAX_ENTITIES = 1000  # in one plan
+MAX_ROWS = 16_384  # most rows in one call
+MAX_ENTITIES = 1000  # most entities in one plan
 MAX_SEQUENCE = (1 << 63) - 1  # largest integer of SQLite
 MAX_REASON_CHARACTERS = 300
 EPOCH_BYTES = 16
@@ -57,14 +57,14 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Ingest:
-    """The collector's gRPC methods. Any thread may call; each raises `CallRefused`.
+    """The collector's gRPC methods. Thread-safe; each raises `CallRefused`.
 
     Args:
         store: Store for rows and references.
         clock: Clock for the wall time of arrivals.
         counters: Counters of stored, repeated and rejected rows.
         wake: Function that is called after a notification was queued.
-        disclosure: Least strict privacy settings that agents may use; part of every plan.
+        disclosure: Least strict privacy settings for agents; sent in every plan.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Ingest:
     def ship(self, request: ShipRequest, access: Access) -> ShipReply:
         """Store the new rows, and reply with the rejected rows.
 
-        A row of an entity that the agent may not ship is rejected alone.
+        If the agent may not ship the entity of a row, only that row is rejected.
         """
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
@@ -170,9 +170,9 @@ class Ingest:
         return duplicate
 
     def plan(self, request: GetPlanRequest, access: Access) -> Plan:
-        """Return the references and alerters of the requested entities, or that nothing changed.
+        """Return the references and alerters of the requested entities, or "unchanged".
 
-        Entities that the agent may not ship are left out and listed.
+        Entities that the agent may not ship are left out, and are listed.
         """
         self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
@@ -228,7 +228,7 @@ class Ingest:
 
 
 def _entities_of(row: Row) -> tuple[str, ...]:
-    """Return the entity of a row; a row without a known content has none."""
+    """Return the entity of a row; None if its content is unknown."""
     match row.WhichOneof("content"):
         case "sample":
             return (row.sample.entity,)

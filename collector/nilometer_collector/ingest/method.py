@@ -17,11 +17,12 @@ class Method(Generic[Q]):
 
     Attributes:
         kind: Type of its request message.
-        answer: Function that makes the reply; it may block, and raises `CallRefused`. It gets the
-            rights of the call.
-        agent: Function that returns the agent name of a request; None if agents do not call it.
-        entities: Function that returns the entities that the call needs a right to; None if the
-            reply refuses single entities, so that one of them does not hold up the others.
+        answer: Function from a request and the rights of the call to the reply; it may block, and
+            raises `CallRefused`.
+        agent: Function that returns the agent name in a request; None if agents do not call the
+            method.
+        entities: Function that returns the entities to which the call needs a right; None if the
+            reply refuses single entities, so that one entity does not block the others.
     """
 
     kind: type[Q]

@@ -1,4 +1,4 @@
-"""Receives gRPC calls: authenticates a caller before it reads a message, with time limits.
+"""Receives gRPC calls: authenticates the caller before it reads a message; all steps are limited.
 
 A call runs on an event loop, so a caller that sends headers but no message occupies no thread. The
 principal is found from the headers or the certificate. Then the call waits for the message, and a
@@ -34,7 +34,7 @@ Health: TypeAlias = Callable[[Any, "_Encoding"], Awaitable[Message | None]]
 
 
 class Reception(grpc.GenericRpcHandler):
-    """Serves every method of the collector; other methods get UNIMPLEMENTED.
+    """Serves the collector's methods; all other methods return UNIMPLEMENTED.
 
     Args:
         gate: Gate that authenticates calls and checks their rights.
@@ -61,7 +61,7 @@ class Reception(grpc.GenericRpcHandler):
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
     ) -> "grpc.RpcMethodHandler[bytes, bytes] | None":
-        """Return the handler of the call, which decides when to read the message."""
+        """Return the handler of the call, which decides when the message is read."""
         name = handler_call_details.method
         if name in self._methods:
             method = self._methods[name]
@@ -92,7 +92,7 @@ class Reception(grpc.GenericRpcHandler):
                 return await loop.run_in_executor(self._threads, _answer, method, access, content)
         except Forbidden as error:
             log.warning(
-                "gRPC call refused, the principal lacks the right: add it to the principal",
+                "gRPC call refused, the principal lacks the right: add the right to the principal",
                 extra={"reason": str(error), "method": name},
             )
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
@@ -127,7 +127,7 @@ class Reception(grpc.GenericRpcHandler):
 
 
 class _Encoding:
-    """A call context that encodes replies, because the health service writes messages."""
+    """A call context that encodes replies, because the health service returns message objects."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -142,7 +142,7 @@ class _Encoding:
 
 
 def _answer(method: Method[Any], access: Access, content: bytes) -> bytes:
-    """Check the rights of the caller for *content* and return the reply."""
+    """Check the rights of the caller for *content*, and return the reply."""
     request = _parsed(method.kind, content)
     if method.agent is not None:
         access.require_agent(method.agent(request))

@@ -25,14 +25,14 @@ class CollectorServer(GrpcServer):
     """Serves the collector's methods and the health service.
 
     Args:
-        address: Address to listen on; port 0 takes any free port. After `start`, the attribute has
+        address: Address to listen on; port 0 chooses a free port. After `start`, the attribute has
             the real port.
-        credentials: Certificate and key; None for no TLS.
+        credentials: Certificate and key; None means no TLS.
         gate: Gate that authenticates calls and checks their rights.
         methods: Methods of the collector by full name.
-        shutdown_seconds: Longest time for running calls to finish at a stop.
-        connections: Most open connections.
-        by_address: Whether limits apply to each peer address separately.
+        shutdown_seconds: Longest time that a stop waits for running calls.
+        connections: Largest number of open connections.
+        by_address: Whether limits apply to each client address separately.
     """
 
     def __init__(

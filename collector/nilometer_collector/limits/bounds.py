@@ -1,4 +1,4 @@
-"""Bounds of names, texts, counts and histograms before they are stored."""
+"""Limits for names, texts, counts and histograms before they are stored."""
 
 import math
 import unicodedata
@@ -14,7 +14,7 @@ MAX_NAME_CHARACTERS = 256  # longest text that a client of the API sends
 MAX_KINDS = 64  # most outcomes, reasons or types; newer agents may send unknown ones
 LAST_NS = 1 << 62  # year 2116, so that sums fit int64
 SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
-PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character, as JSON Schema
+PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character; in the notation of JSON Schema
 NO_CONTROL = f"^{PRINTABLE}*$"
 
 
@@ -51,11 +51,11 @@ def check_summary(name: str) -> None:
 def check_counts(what: str, counts: Iterable[int]) -> None:
     """Refuse a count below 0 or over `MAX_COUNT`."""
     if any(not 0 <= count <= MAX_COUNT for count in counts):
-        raise Refused(f"{what}: a count must be 0 to {MAX_COUNT}")
+        raise Refused(f"{what}: a count must be between 0 and {MAX_COUNT}")
 
 
 def check_kinds(what: str, counts: Mapping[str, int], most: int = MAX_KINDS) -> None:
-    """Refuse more than *most* named counts, and names or counts out of bounds."""
+    """Refuse more than *most* named counts, and names or counts outside their limits."""
     if len(counts) > most:
         raise Refused(f"{what}: has {len(counts)} names, must have at most {most}")
     for kind in counts:
@@ -70,7 +70,7 @@ def check_numbers(what: str, *numbers: float) -> None:
 
 
 def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -> None:
-    """Refuse buckets that are too far apart, because a merge allocates all buckets between them."""
+    """Refuse buckets with large gaps, because a merge allocates all buckets in the gaps."""
     if not MIN_SCALE <= histogram.scale <= MAX_SCALE:
         raise Refused(f"a histogram's scale must be {MIN_SCALE} to {MAX_SCALE}")
     scaled = SPAN_OF_FLOAT64 * 2.0**histogram.scale + 2

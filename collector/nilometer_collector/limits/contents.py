@@ -1,7 +1,7 @@
 """Checks of the contents of samples before they are stored, one for each content type.
 
-A series has contents of one type, so that its samples can be merged. The name of a summary decides which
-types it may have (`nilometer.kinds.may_hold`).
+A series has contents of one type, so that its samples can be merged. The name of a summary
+determines which types it may have (`nilometer.kinds.may_hold`).
 """
 
 from collections.abc import Callable
@@ -25,7 +25,7 @@ from nilometer_collector.limits.logged import (
 from nilometer_collector.limits.scores import check_scores
 from nilometer_collector.limits.service import check_service
 
-# The parameters are `...`, because each check takes the content type of its key. It raises `Refused`.
+# The parameters are `...`, because each check takes its own content type. It raises `Refused`.
 CHECKS: dict[str, Callable[..., None]] = {
     FeatureProfile.kind: check_feature,
     ServiceProfile.kind: check_service,
@@ -40,10 +40,10 @@ CHECKS: dict[str, Callable[..., None]] = {
 
 
 def check_content(sample: SummarySample) -> None:
-    """Refuse a *sample* if its content has the wrong type for its summary or is out of bounds.
+    """Refuse a *sample* if its content has a wrong type for its summary or exceeds a limit.
 
     Raises:
-        Refused: If it is refused; the message gives the reason.
+        Refused: If the sample is refused; the message gives the reason.
     """
     kind = sample.content.kind
     if not may_hold(sample.summary, kind):
@@ -53,7 +53,7 @@ def check_content(sample: SummarySample) -> None:
 
 
 def _check_extension(content: Content) -> None:
-    """Check a content of another package's type with the check of that package."""
+    """Check a content of another package's type with that package's own check."""
     check = CONTENT_KINDS[content.kind].check
     if check is None:
         return

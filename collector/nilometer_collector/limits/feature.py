@@ -20,7 +20,7 @@ MAX_CATEGORY_BYTES = 256
 
 
 def check_feature(feature: FeatureProfile) -> None:
-    """Refuse a feature that cannot be merged or shown."""
+    """Refuse a feature that could not be merged or shown."""
     counts = (feature.missing, feature.non_finite, feature.cells, feature.suppressed_numbers)
     check_counts("feature", counts)
     check_kinds("types", feature.types)

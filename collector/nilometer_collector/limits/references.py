@@ -24,19 +24,17 @@ MAX_COLUMNS = 4096
 
 
 def check_reference(reference: Reference) -> None:
-    """Refuse *reference* if samples cannot be compared with it.
+    """Refuse *reference* if samples could not be compared with it.
 
     Raises:
-        Refused: If a value is out of bounds; the message gives the reason.
+        Refused: If a value exceeds a limit; the message gives the reason.
         ConfigError: If a name is not allowed.
     """
     entity_name(reference.entity)
     if not reference.name:
         raise Refused("a reference must have a name")
     if reference.name == LEARNED:
-        raise Refused(
-            f"name {LEARNED!r} is that of the reference which the collector learns itself"
-        )
+        raise Refused(f"name {LEARNED!r} is reserved for the reference that the collector learns")
     check_text("name", reference.name, MAX_REFERENCE_NAME_BYTES)
     check_text("source", reference.source, MAX_SOURCE_BYTES)
     if not 0 <= reference.created_ns < LAST_NS or reference.rows > MAX_COUNT:

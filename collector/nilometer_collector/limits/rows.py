@@ -1,4 +1,4 @@
-"""Checks of an agent's row, which is a sample or an evaluation, before it is stored.
+"""Checks of an agent's row (a sample or an evaluation) before it is stored.
 
 A row that passes can be shown and merged with every other row of its series. Reading it later never
 fails, never allocates unbounded memory, and never overflows an integer.
@@ -29,10 +29,10 @@ MAX_WINDOW_NS = 400 * 86_400 * 10**9
 
 
 def check_sample(sample: SummarySample) -> None:
-    """Refuse *sample* if it cannot be stored and merged.
+    """Refuse *sample* if it could not be stored and merged.
 
     Raises:
-        Refused: If a value is out of bounds; the message gives the reason.
+        Refused: If a value exceeds a limit; the message gives the reason.
         ConfigError: If the entity's name is not allowed.
     """
     entity_name(sample.entity)
@@ -44,10 +44,10 @@ def check_sample(sample: SummarySample) -> None:
 
 
 def check_evaluation(evaluation: Evaluation) -> None:
-    """Refuse *evaluation* if it cannot be stored.
+    """Refuse *evaluation* if it could not be stored.
 
     Raises:
-        Refused: If a value is out of bounds; the message gives the reason.
+        Refused: If a value exceeds a limit; the message gives the reason.
         ConfigError: If the entity's name is not allowed.
     """
     check_alerter(evaluation.alerter)

@@ -10,7 +10,7 @@ from nilometer_collector.limits.bounds import (
 
 
 def check_scores(scores: ScoreProfile) -> None:
-    """Refuse scores that cannot be merged or shown."""
+    """Refuse scores that could not be merged or shown."""
     check_counts("scores", (scores.count, scores.outside, scores.not_a_number))
     for predicted, truth in scores.classes:
         check_text("scores", predicted, MAX_NAME_BYTES)

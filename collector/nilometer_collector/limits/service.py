@@ -10,11 +10,11 @@ from nilometer_collector.limits.bounds import (
 )
 
 MAX_STATUSES = 600
-MAX_CLOSE_CODES = 1100  # an application has a thousand of its own
+MAX_CLOSE_CODES = 1100  # an application may use a thousand private codes
 
 
 def check_service(service: ServiceProfile) -> None:
-    """Refuse requests that cannot be merged or shown."""
+    """Refuse requests that could not be merged or shown."""
     check_kinds("outcomes", service.outcomes)
     check_kinds("statuses", service.statuses, MAX_STATUSES)
     check_numbers("latency_sum_seconds", service.latency_sum)

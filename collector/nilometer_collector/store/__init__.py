@@ -1,4 +1,4 @@
-"""The collector's store behind one protocol, `Store`. Only this package uses SQL."""
+"""The collector's store behind one protocol, `Store`. Only this package contains SQL."""
 
 from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.declaring import Entities

@@ -1,4 +1,4 @@
-"""Checksums of stored payloads: a damaged disk returns wrong bytes without an error."""
+"""Checksums of stored payloads, because a damaged disk may return wrong bytes without an error."""
 
 import logging
 import zlib
@@ -12,7 +12,7 @@ def checksum(payload: bytes) -> int:
 
 
 def intact(table: str, row: int, payload: bytes, crc: int) -> bool:
-    """Whether *payload* matches its checksum; log an error if not."""
+    """Return whether *payload* matches its checksum; log an error if it does not."""
     fine = checksum(payload) == crc
     if not fine:
         log.error(

@@ -8,22 +8,22 @@ from nilometer.values.labels import Labels
 from nilometer_collector.store.texts import check_texts
 
 
-@lru_cache(maxsize=1024)  # of at most 10 KiB each; the rows of a call share a few label sets
+@lru_cache(maxsize=1024)  # entries of at most 10 KiB; the rows of a call share a few label sets
 def to_text(labels: Labels) -> str:
     """Return a JSON object with sorted keys and without spaces.
 
     Raises:
-        Refused: If a value contains NUL: PostgreSQL cannot keep it, even escaped.
+        Refused: If a value contains NUL, which PostgreSQL cannot store, even escaped.
     """
     check_texts([value for _, value in labels.pairs])
     return json.dumps(labels.as_dict(), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_text(text: str) -> Labels:
-    """Return the labels of a text that `to_text` made."""
+    """Return the labels in a text of `to_text`."""
     return Labels.of(json.loads(text))
 
 
 def digest(text: str) -> bytes:
-    """Return the SHA-256 of a text that `to_text` made: an index cannot hold every text."""
+    """Return the SHA-256 of a text of `to_text`, because an index cannot hold long texts."""
     return hashlib.sha256(text.encode()).digest()

@@ -10,7 +10,7 @@ from nilometer.values.window import Window
 class Level(Enum):
     """A level: samples as agents shipped them, or roll-ups, which merge the samples of a window.
 
-    The value is the name in the database, in metrics and in answers.
+    The value is the name in the database, in metrics and in responses.
 
     Attributes:
         length_ns: Length of the windows in nanoseconds; 0 for samples as shipped.
@@ -31,10 +31,10 @@ class Level(Enum):
         return member
 
     def window_of(self, window: Window) -> Window:
-        """Return the window of this level that a sample over *window* is merged into.
+        """Return the window of this level into which a sample over *window* is merged.
 
-        Windows of roll-ups are aligned to the epoch, so that days are days of UTC. A sample belongs
-        to the window in which it starts. A sample that is at least as long as the level's windows
+        Windows of roll-ups are aligned to the epoch, so that days are UTC days. A sample belongs to
+        the window in which it starts. A sample that is at least as long as the level's windows
         keeps its own window.
 
         >>> Level.HOUR.window_of(Window(3600 * 10**9 + 5, 3660 * 10**9)).seconds
@@ -43,7 +43,7 @@ class Level(Enum):
         return Window(*self.bounds_of(window.start_ns, window.end_ns))
 
     def bounds_of(self, start_ns: int, end_ns: int) -> tuple[int, int]:
-        """Return what `window_of` returns as numbers, for the path of every sample."""
+        """Return the result of `window_of` as numbers; this is faster, for every stored sample."""
         if end_ns - start_ns >= self.length_ns:
             return start_ns, end_ns
         first_ns = start_ns - start_ns % self.length_ns
@@ -51,12 +51,12 @@ class Level(Enum):
 
     @property
     def finer(self) -> "Level":
-        """Level that this one is merged from; a roll-up has one."""
+        """Level from which this level is merged; exists for every roll-up."""
         return LEVELS[LEVELS.index(self) - 1]
 
     @property
     def coarser(self) -> "Level | None":
-        """Level that is merged from this one; None for the coarsest."""
+        """Level that is merged from this level; None for the coarsest."""
         return next(iter(LEVELS[LEVELS.index(self) + 1 :]), None)
 
 
@@ -67,5 +67,5 @@ DAY_NS = Level.DAY.length_ns
 
 
 def arrival_day(received_ns: int) -> int:
-    """Return the day of an arrival, UTC, counted from 1970."""
+    """Return the day of an arrival in UTC, counted from 1970."""
     return received_ns // DAY_NS

@@ -1,4 +1,4 @@
-"""Opens the store that the settings name."""
+"""Opens the store that the settings define."""
 
 from pathlib import Path
 
@@ -16,8 +16,8 @@ def open_store(database: Path | Secret, channel: str) -> Store:
         channel: Name of the channel that receives notifications; empty for no notifications.
 
     Raises:
-        ConfigError: If the database cannot be opened, is in use by another collector that does not
-            share it, or is not of this or an older nilometer.
+        ConfigError: If the database cannot be opened, is used by another collector and cannot be
+            shared, or was not written by this or an older nilometer.
     """
     if isinstance(database, Path):
         return SqliteStore(database, channel)

@@ -1,9 +1,9 @@
-"""The store as the rest of the collector sees it: verbs of the domain, no database.
+"""The store's interface for the rest of the collector, in terms of the domain.
 
-A change is durable when its call returns. Any thread may call. Every verb raises
-`StoreUnavailable` if the database cannot be read or written, and `Refused` for a name that
-contains NUL or half of a surrogate pair. The tests in `tests/collector/store` hold every implementation
-to the same behaviour.
+A change is durable when its call returns. Any thread may call. Every method raises
+`StoreUnavailable` if the database cannot be read or written, and `Refused` for a name that contains
+NUL or a lone surrogate. The tests in `tests/collector/store` require the same behaviour from every
+implementation.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,12 +31,12 @@ from nilometer_collector.store.records import (
 )
 from nilometer_collector.store.watching import Watching
 
-MOST_EPISODES = 1000  # in one response
-ROLL_UP_LEASE_SECONDS = 30.0  # time that one collector rolls up; it asks again with every step
-PAGE_BYTES = 8 << 20  # payloads that `RollUps.samples` has in memory at once, about
-MOST_GROUPS = 8  # samples that a part is merged to, if its samples do not merge with each other
+MOST_EPISODES = 1000  # episodes in one response
+ROLL_UP_LEASE_SECONDS = 30.0  # lease of one collector for rolling up; each step renews it
+PAGE_BYTES = 8 << 20  # approximate size of one page of payloads in memory
+MOST_GROUPS = 8  # results of a part if its samples do not all merge
 SETTLE_SECONDS = 30.0  # time after a window's end, or after late data, before it is rolled up
-MOST_WAIT_SECONDS = 600.0  # between two attempts at one delivery
+MOST_WAIT_SECONDS = 600.0  # longest wait between two attempts at one delivery
 LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
@@ -44,11 +44,11 @@ class Samples(Protocol):
     """Series and samples. A stored sample never changes."""
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
-        """List the series by name, optionally of one *entity* or one *summary* only."""
+        """List the series by name; *entity* and *summary* restrict the list."""
         ...
 
     def totals(self) -> list[EntityTotals]:
-        """List every entity that has samples, by name, without a look at them."""
+        """List every entity that has samples, by name, without reading the samples."""
         ...
 
     def windows(
@@ -70,82 +70,84 @@ class Samples(Protocol):
         limit: int,
         level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
-        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them.
+        """Read samples that overlap [start, end), in any order; log and skip corrupt ones.
 
-        The result holds every observation of the span once, whatever the level: what is not rolled
-        up yet is read from the finer levels, and what retention has removed from *level* is read
-        from the coarser ones. So a window may have several samples, of several levels, and each says
-        its level. Merge them by the window of the answer.
+        The result contains every observation of the span once, at any level. Data that is not
+        rolled up yet is read from finer levels. Data that retention has removed from *level* is
+        read from coarser levels. So a window may have several samples of several levels, each of
+        which names its level.
 
         Args:
             series: Series to read.
             start_ns: Start of the span.
             end_ns: End of the span.
             limit: Largest number of samples.
-            level: Coarsest level to read where all levels hold the span. A caller that merges into
-                aligned windows of a step asks for the coarsest level whose windows divide the step.
+            level: Coarsest level to read from, where all levels have data. A caller that merges
+                into aligned windows of a step passes the coarsest level whose windows divide the
+                step.
         """
         ...
 
 
 class RollUps(Protocol):
-    """Roll-ups of samples, and which of them are stale: they lack samples.
+    """Roll-ups of samples. A roll-up that lacks samples is stale.
 
     `Store.ship` marks the parts that new samples belong to as stale, in the same transaction. One
-    worker takes them, merges their samples and puts the result. Until then, `Samples.read` reads the
-    finer level. If several collectors share the store, one of them does this work: it holds it for
-    `ROLL_UP_LEASE_SECONDS`, and longer with each call of `take`.
+    worker takes them, merges their samples and stores the result. Until then, `Samples.read` reads
+    the finer level. If several collectors share the store, one of them does this work: it has a
+    lease for `ROLL_UP_LEASE_SECONDS`, which each call of `take` renews.
     """
 
     def take(self, level: Level, now_ns: int, limit: int) -> list[StalePart]:
-        """List at most *limit* stale parts of *level* that are due at *now_ns*, longest due first.
+        """List at most *limit* stale parts of *level* due at *now_ns*, longest overdue first.
 
-        The list is empty while another collector holds the work.
+        The list is empty while another collector has the lease.
         """
         ...
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
-        """Yield the samples of each part in canonical order: equal samples come in equal order.
+        """Yield the samples of each part in canonical order: equal samples are in equal order.
 
-        A part with more than about `PAGE_BYTES` of samples is yielded several times in a row, and one
-        without readable samples is yielded with none. Corrupt samples are logged and left out.
+        A part with more than about `PAGE_BYTES` of samples is yielded several times in a row. A
+        part without readable samples is yielded with an empty list. Corrupt samples are logged and
+        left out.
         """
         ...
 
     def put(self, rolled: Sequence[RollUp], now_ns: int) -> int:
         """Replace the roll-ups of these parts, and mark the coarser parts as stale.
 
-        A part that got a further sample since `take` stays stale.
+        A part that received another sample since `take` stays stale.
 
         Returns:
-            Number of parts that were replaced; 0 if another collector holds the work.
+            Number of parts that were replaced; 0 if another collector has the lease.
         """
         ...
 
     def retire(self, now_ns: int, keep_ns: Mapping[Level, int]) -> int:
-        """Remove samples and roll-ups by the age of their arrival, a bounded number at a time.
+        """Remove samples and roll-ups by the age of their arrival, a limited number at a time.
 
-        Nothing is removed before it is rolled up to the next level, nor while it is pinned. What a
-        call decides to remove is no longer read; the next calls free its space. Whole days are
-        removed, so a row stays for up to a day longer.
+        Nothing is removed before it is rolled up to the next level, or while it is pinned. Data
+        that a call decides to remove is no longer read; later calls free its space. Whole days are
+        removed, so a row may be kept for up to one day longer.
 
         Args:
-            now_ns: Wall time.
+            now_ns: Wall time, Unix nanoseconds.
             keep_ns: Time in nanoseconds to keep each level, at least as long as the finer ones.
 
         Returns:
-            Number of removed rows; 0 if there is nothing left to remove for now, or another collector
-            holds the work.
+            Number of removed rows; 0 if nothing can be removed now, or another collector has the
+            lease.
         """
         ...
 
     def levels(self) -> list[LevelRecord]:
-        """Return what each level holds, finest first."""
+        """Return the content of each level, finest first."""
         ...
 
 
 class Pins(Protocol):
-    """Spans of series whose roll-ups stay after their retention, each under a name."""
+    """Named spans of series, whose roll-ups are kept beyond their retention."""
 
     def put(
         self,
@@ -157,16 +159,16 @@ class Pins(Protocol):
     ) -> None:
         """Keep the windows of *level* that overlap [start, end) until `remove` is called.
 
-        A window that retention has removed before does not come back. An earlier span under the
-        same name is replaced.
+        Windows that retention has already removed do not return. An earlier span with the same name
+        is replaced.
 
         Args:
-            name: Name of the span, such as that of the baseline that was learned from it.
+            name: Name of the span, such as that of a baseline learned from it.
             series: Series to keep.
             start_ns: Start of the span.
             end_ns: End of the span.
-            level: Level of the windows; one of the roll-ups, because samples as shipped cannot be
-                kept longer.
+            level: Level of the windows, a roll-up, because samples as shipped cannot be kept
+                longer.
 
         Raises:
             ValueError: If *level* is `SHIPPED`.
@@ -174,7 +176,7 @@ class Pins(Protocol):
         ...
 
     def remove(self, name: str) -> bool:
-        """Leave the span to retention again; return False if there is no such name."""
+        """Apply retention to the span again; return False if the name does not exist."""
         ...
 
     def names(self) -> list[str]:
@@ -182,7 +184,7 @@ class Pins(Protocol):
         ...
 
     def read(self, name: str, limit: int) -> list[SampleRecord]:
-        """Read at most *limit* samples of the span, at its level where they are rolled up."""
+        """Read at most *limit* samples of the span, at its level if they are rolled up."""
         ...
 
 
@@ -191,11 +193,11 @@ class References(Protocol):
 
     @property
     def generation(self) -> int:
-        """Number that differs after a version was added, so that a reader can empty its cache."""
+        """Number that changes after a version was added, so that a reader can clear its cache."""
         ...
 
     def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current version of its name; add a version if its digest is new."""
+        """Make *reference* the current version of its name; add a version if the digest is new."""
         ...
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
@@ -203,7 +205,7 @@ class References(Protocol):
 
         Args:
             entity: Name of the entity; None for all entities.
-            current: Whether to list only current versions; else all versions, oldest first.
+            current: Whether to list only current versions; otherwise all versions, oldest first.
         """
         ...
 
@@ -216,14 +218,14 @@ class Alerts(Protocol):
     """Alerters, the state of each agent for each alerter, and episodes."""
 
     def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
-        """Create or replace the alerter of this entity and name.
+        """Create or replace the alerter with this entity and name.
 
         It closes open episodes of summaries that the alerter no longer watches.
         """
         ...
 
     def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete its others."""
+        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
         ...
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
@@ -243,14 +245,14 @@ class Alerts(Protocol):
         ...
 
     def expire(self, now_ns: int, since_ns: int) -> int:
-        """Close episodes that no agent judges any more; return the number of deliveries queued.
+        """Close episodes that no agent judges any more; return the number of queued deliveries.
 
         An agent counts as gone after `SILENT_WINDOWS` of its windows, and at least
-        `SILENT_SECONDS`, without an evaluation. Episodes of the default alerter stay.
+        `SILENT_SECONDS`, without an evaluation. Episodes of the default alerter are not affected.
 
         Args:
-            now_ns: Wall time now.
-            since_ns: Wall time since which this collector has listened.
+            now_ns: Wall time, Unix nanoseconds.
+            since_ns: Wall time at which this collector started to listen, Unix nanoseconds.
         """
         ...
 
@@ -259,7 +261,7 @@ class Alerts(Protocol):
         ...
 
     def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
+        """List (entity, alerter, summary, labels, status over all agents) of all judged series."""
         ...
 
     def open_episodes(self) -> list[tuple[str, str]]:
@@ -281,15 +283,15 @@ class Deliveries(Protocol):
     """The queue of notifications, oldest first, with the outcome of each."""
 
     def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait.
+        """Return the oldest queued delivery of *channel*; None if there is none or it must wait.
 
-        If several collectors share the store, no other gets a delivery of the channel before the
-        outcome is recorded or `LEASE_SECONDS` have passed. No collector gets one before the time that
-        `failed` has set, by the clock of the store's server if it has one.
+        If several collectors share the store, no other collector gets a delivery of the channel
+        before the outcome is recorded or `LEASE_SECONDS` have passed. No collector gets it before
+        the time that `failed` has set, measured by the clock of the store's server if it has one.
 
         Args:
             channel: Name of the channel.
-            now_ns: Wall time.
+            now_ns: Wall time, Unix nanoseconds.
         """
         ...
 
@@ -306,9 +308,9 @@ class Deliveries(Protocol):
 
         Args:
             delivery: Id of the delivery.
-            now_ns: Wall time.
+            now_ns: Wall time, Unix nanoseconds.
             failure: Reason.
-            wait_seconds: Time before which no collector may try again, at most `MOST_WAIT_SECONDS`.
+            wait_seconds: Time for which no collector may retry, at most `MOST_WAIT_SECONDS`.
         """
         ...
 
@@ -332,7 +334,7 @@ class Store(Protocol):
 
     @property
     def pins(self) -> Pins:
-        """Spans that stay after their retention."""
+        """Spans that are kept beyond their retention."""
         ...
 
     @property
@@ -367,7 +369,7 @@ class Store(Protocol):
 
     @property
     def names_key(self) -> bytes:
-        """Key of the pseudonyms of this installation, 32 random bytes."""
+        """Key for pseudonyms of this installation, 32 random bytes."""
         ...
 
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
@@ -384,5 +386,5 @@ class Store(Protocol):
         ...
 
     def close(self) -> None:
-        """Close the database. Safe to repeat."""
+        """Close the database. May be called twice."""
         ...

@@ -1,4 +1,4 @@
-"""Stored alerters: those that this collector can read, and those that it cannot."""
+"""Separates stored alerters that this collector can read from those that it cannot."""
 
 from collections.abc import Iterable
 
@@ -9,7 +9,7 @@ from nilometer_collector.store.unread_log import UnreadLog
 
 
 def readable(payloads: Iterable[bytes], unread: UnreadLog) -> list[Alerter]:
-    """Return the alerters of *payloads* in their order; log those that cannot be read."""
+    """Return the readable alerters in *payloads*, in order; log the others."""
     found = []
     for alerter in map(stored_alerter_from_bytes, payloads):
         if isinstance(alerter.condition, UnknownCondition):

@@ -54,11 +54,11 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shipped:
-    """Result of a Ship call: it stored a row, or the row was stored before."""
+    """Result of a Ship call for a row: it was stored now, or before."""
 
     stored: int
     repeated: int
-    notices: int  # queued deliveries
+    notices: int  # number of queued deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,11 +97,12 @@ class EntityTotals(NamedTuple):
 
     Attributes:
         summaries: Number of its summaries.
-        seen: Largest number of observations of one summary, because all count the same requests.
+        seen: Largest number of observations of a summary, because all summaries count the same
+            requests.
         first_start_ns: Start of the oldest window.
         last_end_ns: End of the newest window.
         last_received_ns: Wall time of the last arrival.
-        last_window_ns: Length of the window that arrived then.
+        last_window_ns: Length of the window that arrived last.
     """
 
     entity: str
@@ -114,9 +115,9 @@ class EntityTotals(NamedTuple):
 
 
 class SampleRecord(NamedTuple):
-    """One stored sample: its window and its bytes, which match their checksum.
+    """One stored sample: its window, and bytes that match their checksum.
 
-    The window of a roll-up is the one given here; its bytes contain the same.
+    The window of a roll-up is also contained in its bytes.
 
     Attributes:
         series: Id of its series.
@@ -131,10 +132,10 @@ class SampleRecord(NamedTuple):
 
 
 class Part(NamedTuple):
-    """What the samples of one window of one series that arrived on one day are merged into.
+    """A roll-up's unit: samples of one window of one series that arrived on one day.
 
-    Samples of a later day make another part of the same window. So a part can be made again from all
-    its samples as long as it can change: they are kept for longer than a day.
+    Samples from a later day belong to another part of the same window. So a part can be merged
+    again from all its samples while it can change, because they are kept for longer than a day.
 
     Attributes:
         level: Level of the window.
@@ -149,27 +150,27 @@ class Part(NamedTuple):
 
     @property
     def last_start_ns(self) -> int:
-        """Largest start of a sample that is merged into the part; the smallest is the window's."""
+        """Largest start of a sample in the part; the smallest start is that of the window."""
         return self.window.start_ns if self._is_own else self.window.end_ns - 1
 
     @property
     def longest_ns(self) -> int:
-        """Length below which every sample belongs to the part; a longer one must have its window."""
+        """Length below which any sample may belong to the part; longer ones need its window."""
         return 0 if self._is_own else self.level.length_ns
 
     @property
     def _is_own(self) -> bool:
-        """Whether the window is that of a sample which is too long for the level's windows."""
+        """Whether the window is that of a sample that is longer than the level's windows."""
         return self.window != Window.containing(self.window.start_ns, self.level.length_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StalePart:
-    """A part that lacks samples.
+    """A part without some of its samples.
 
     Attributes:
         labels: Labels of its series.
-        version: Number that differs after a further sample arrived.
+        version: Number that changes when another sample arrives.
     """
 
     part: Part
@@ -182,8 +183,8 @@ class RollUp:
     """The merged samples of a stale part.
 
     Attributes:
-        rows: Usually one sample; several if the samples do not merge with each other, and none if
-            no sample can be read.
+        rows: Usually one sample. There are several if the samples do not merge with each other, and
+            none if no sample can be read.
     """
 
     stale: StalePart
@@ -192,13 +193,14 @@ class RollUp:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelRecord:
-    """What a level holds.
+    """The content of a level.
 
     Attributes:
         rows: Number of stored samples or roll-ups.
-        bytes: Size of their encoded samples, without indexes.
+        bytes: Size of the encoded samples, without indexes.
         stale: Number of parts that wait to be rolled up to this level.
-        held_from_ns: Time of arrival from which everything is held; 0 if nothing was removed yet.
+        held_from_ns: Time of arrival from which the level is complete; 0 if nothing was removed
+            yet.
     """
 
     level: Level
@@ -224,7 +226,7 @@ class ReferenceRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransitionRecord:
-    """An opening or a closing of an episode, with the alerter and the evidence as they were then.
+    """An opening or a closing of an episode, with the alerter and the evidence at that time.
 
     Attributes:
         status: Status after it: ALERTING for an opening, OK for a closing, PAUSED if the alerter was
@@ -232,7 +234,7 @@ class TransitionRecord:
             the default alerter learns a new normal.
         at_ns: End of the window that caused it.
         window_start_ns: Start of that window.
-        recorded_ns: Wall time at which the collector stored it.
+        recorded_ns: Wall time at which the collector stored the transition.
     """
 
     status: str
@@ -258,7 +260,7 @@ class PartRecord:
         closed_ns: End of the window that closed it; None while it is open.
         effect: Distance from normal since the onset, measured when the part opened, in `unit`.
         bound: Lower bound of the effect, with 99 % confidence.
-        tolerance: Distance from normal that was no drift then, in `unit`.
+        tolerance: Distance from normal that did not count as drift at that time, in `unit`.
         unit: Unit of `effect`, `bound` and `tolerance`.
         severity: ``info``, ``warning`` or ``critical``, by the lower bound.
         evidence: What moved, how far and since when, one sentence.
@@ -289,7 +291,7 @@ class EpisodeRecord:
         alerter: Alerter as it was when the episode opened.
         since_ns: Start of the first window of the breaches that opened it.
         opened_ns: End of the window that opened it.
-        worst: Value that exceeded the threshold by most so far.
+        worst: Value with the largest excess over the threshold up to now.
         closed_ns: End of the window that closed it; None while it is open.
         history: Openings and closings, oldest first.
         parts: Parts of an episode of the default alerter, oldest first; empty for others.

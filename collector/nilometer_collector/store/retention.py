@@ -1,4 +1,4 @@
-"""From which day of arrival each level is held, after what is too old was given up."""
+"""Computes from which day of arrival each level is kept."""
 
 from collections.abc import Mapping
 
@@ -11,17 +11,17 @@ def retired(
     held_from: Mapping[Level, int],
     waiting: Mapping[Level, int],
 ) -> Mapping[Level, int]:
-    """Return the first day of arrival that each level will hold.
+    """Return the first day of arrival that each level will contain.
 
-    A day is given up when all of it is older than the level is kept, and when nothing that arrived on
-    it waits to be rolled up from the level. So the next coarser level has all of it by then. A level
-    never gives up a day before the finer ones do, and never takes one back.
+    A day is removed from a level when all of it is older than the level's retention, and no sample
+    that arrived on it waits to be rolled up from the level. So the next coarser level contains all
+    of it by then. A level never removes a day before the finer levels do, and never restores one.
 
     Args:
-        now_ns: Wall time.
-        keep_ns: Time in nanoseconds to keep each level.
-        held_from: First day that each level holds now.
-        waiting: First day of which a part is stale, for each level that has stale parts.
+        now_ns: Wall time, Unix nanoseconds.
+        keep_ns: Time in nanoseconds for which each level is kept.
+        held_from: First day that each level contains now.
+        waiting: First day with a stale part, for each level that has stale parts.
     """
     found: dict[Level, int] = {}
     until = now_ns // DAY_NS

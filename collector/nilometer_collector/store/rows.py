@@ -1,4 +1,4 @@
-"""Records of the store from rows; both databases select their columns in this order."""
+"""Converts rows to records of the store; both databases select their columns in this order."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any

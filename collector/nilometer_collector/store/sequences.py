@@ -4,17 +4,17 @@ from collections.abc import Iterable
 
 
 class Sequences:
-    """Decides which rows of an outbox are new. A store loads it and saves it in a transaction.
+    """Decides which rows of an outbox are new. A store loads and saves it in a transaction.
 
     A row is stored once, even if the agent ships it repeatedly or out of order. All sequences up to
     the mark are complete. Sequences above the mark are kept one by one until the mark reaches them.
 
     Args:
-        mark: Mark as it is stored; 0 for a new outbox.
+        mark: Stored mark; 0 for a new outbox.
         ahead: Stored sequences above the mark.
 
     Attributes:
-        mark: Mark now.
+        mark: Current mark.
     """
 
     def __init__(self, mark: int, ahead: Iterable[int]) -> None:
@@ -30,7 +30,7 @@ class Sequences:
         return True
 
     def settle(self, oldest_held: int) -> None:
-        """Advance the mark; the agent ships nothing below *oldest_held* any more."""
+        """Advance the mark; the agent no longer ships sequences below *oldest_held*."""
         self.mark = max(self.mark, oldest_held - 1)
         while self.mark + 1 in self._ahead:
             self.mark += 1
@@ -38,7 +38,7 @@ class Sequences:
 
     @property
     def passed(self) -> list[int]:
-        """Stored sequences above the mark that the mark has reached since."""
+        """Stored sequences that the mark has reached since they were loaded."""
         return sorted(self._stored_ahead - self._ahead)
 
     @property

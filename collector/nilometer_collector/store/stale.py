@@ -1,4 +1,4 @@
-"""Which parts of each level are stale, and when a stale part is due."""
+"""Decides which parts of each level are stale, and when a stale part is due."""
 
 from collections.abc import Iterable, Mapping
 
@@ -11,10 +11,10 @@ SETTLE_NS = int(SETTLE_SECONDS * NANOSECONDS)
 
 
 def due_ns(level: Level, end_ns: int, now_ns: int) -> int:
-    """Return when a window of *level* that got a sample at *now_ns* should be rolled up.
+    """Return when a window of *level* should be rolled up after a sample arrived at *now_ns*.
 
-    A window that is still open waits for its end, so that it is rolled up once. It waits for at most
-    the length of the level's windows, because a sample may be from the future.
+    An open window waits for its end, so that it is rolled up only once. It waits for at most the
+    length of the level's windows, because a sample may be from the future.
 
     Args:
         level: Level of the window.
@@ -25,14 +25,14 @@ def due_ns(level: Level, end_ns: int, now_ns: int) -> int:
 
 
 def part_of(part: Part, level: Level) -> Part:
-    """Return the part of *level* that *part* is merged into."""
+    """Return the part of *level* into which *part* is merged."""
     return part._replace(level=level, window=level.window_of(part.window))
 
 
 def parts_to_replace(marked: Iterable[Part], level: Level) -> Mapping[Level, frozenset[Part]]:
     """Return the parts up to *level* whose samples must be read from the finer level.
 
-    A part lacks samples if it is stale itself, or if a finer part in it is.
+    A part lacks samples if it is stale, or if a finer part in it is stale.
 
     Args:
         marked: Stale parts of all levels.

@@ -1,7 +1,7 @@
 """Texts that every store can keep: UTF-8 without NUL.
 
-PostgreSQL stores no NUL, and no database stores half of a surrogate pair. Names with such
-characters are refused; in free text, such as evidence, they become U+FFFD.
+PostgreSQL cannot store NUL, and no database can store a lone surrogate. Names with such characters
+are refused. In free text, such as evidence, they are replaced by U+FFFD.
 """
 
 from collections.abc import Iterable
@@ -14,24 +14,24 @@ _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 
 
 def storable(text: str) -> str:
-    """Return *text* with U+FFFD in place of NUL and of half a surrogate pair."""
+    """Return *text* with U+FFFD instead of NUL and lone surrogates."""
     if _is_storable(text):
         return text
     return "".join(_REPLACEMENT if _is_bad(character) else character for character in text)
 
 
 def short_text(failure: str) -> str:
-    """Return the beginning of a *failure*'s reason, as `storable` text."""
+    """Return the start of a *failure*'s reason, as `storable` text."""
     return storable(failure[:MOST_FAILURE_CHARACTERS])
 
 
 def check_texts(values: Iterable[object]) -> None:
-    """Refuse a text among *values* that not every store can keep.
+    """Refuse a text in *values* that not every store can keep.
 
     Raises:
-        Refused: If a text contains NUL or half of a surrogate pair.
+        Refused: If a text contains NUL or a lone surrogate.
     """
-    for value in values:  # those of every statement, so without a call for almost every text
+    for value in values:  # called for every statement, so it avoids a function call for most texts
         if type(value) is str and ("\0" in value or not (value.isascii() or _is_storable(value))):
             raise Refused(f"{value[:64]!r} must not contain NUL or half of a surrogate pair")
 

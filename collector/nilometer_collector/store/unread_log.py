@@ -1,4 +1,4 @@
-"""Logs stored alerters that this collector cannot read, one line a minute for each kind."""
+"""Logs stored alerters that this collector cannot read, once a minute for each kind."""
 
 import logging
 from collections.abc import Callable
@@ -9,10 +9,10 @@ log = logging.getLogger("nilometer.collector")
 
 
 class UnreadLog:
-    """Logs at most one line a minute for each kind of condition. Any thread may call.
+    """Logs at most one line per minute for each kind of condition. Thread-safe.
 
     Args:
-        monotonic: Clock in seconds that never goes back.
+        monotonic: Monotonic clock, in seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
@@ -20,7 +20,7 @@ class UnreadLog:
         self._once = OnceAMinute()
 
     def note(self, kind: str, alerter: str, why: str) -> None:
-        """Log that the collector ignores *alerter*, and *why*."""
+        """Log that the collector ignores *alerter*, and the reason *why*."""
         if self._once.due(self._monotonic(), kind):
             log.warning(
                 "stored alerter ignored: install the package of its kind, or delete the alerter",

@@ -1,4 +1,4 @@
-"""Refusal of a database that a newer version has written."""
+"""The error for a database that a newer version has written."""
 
 from collections.abc import Collection
 

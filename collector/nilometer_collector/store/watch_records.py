@@ -10,10 +10,10 @@ from nilometer_collector.store.records import PartRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeardRecord:
-    """How far an agent's windows of an entity have arrived.
+    """The newest window of an entity that an agent has sent.
 
     Attributes:
-        end_ns: End of its newest window.
+        end_ns: End of the newest window.
         received_ns: Wall time of its last arrival.
     """
 
@@ -24,7 +24,7 @@ class HeardRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchRecord:
-    """The state of the default alerter of an entity, as bytes that the room `watch` reads.
+    """The state of the default alerter for an entity, as bytes that the room `watch` can read.
 
     Attributes:
         revision: Number of changes of the state so far, at least 1.
@@ -47,7 +47,7 @@ class EpisodeStep:
         labels: Label set of this part.
         value: Effect of this part.
         change: Opening or closing, which is notified; None if only parts changed.
-        parts: Parts that are new or changed.
+        parts: New or changed parts.
     """
 
     number: int
@@ -60,15 +60,16 @@ class EpisodeStep:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WatchStep:
-    """What the windows of an entity changed; it is stored as a whole or not at all.
+    """The changes that an entity's windows caused; stored as a whole or not at all.
 
     Attributes:
-        revision: Revision that the step follows; 0 without a state.
+        revision: Revision before the step; 0 if there is no state yet.
         state: New state.
-        baselines: New columns and baselines; None if they stay.
+        baselines: New columns and baselines; None if they did not change.
         report: Status for readers.
         windows: Counts of base windows to keep, each with the end of its window.
-        forget: Span ``(start_ns, end_ns]`` of the ends of kept windows to delete first, or None.
+        forget: Span ``(start_ns, end_ns]``; kept windows that end in it are deleted first. May be
+            None.
         episodes: Changes of episodes, in order.
         settled: Ids of the new normals of `Decisions.pending` that it takes into account.
     """

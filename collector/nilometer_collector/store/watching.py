@@ -1,27 +1,27 @@
-"""The verbs of the store for the default alerter, which `Store.watching` implements."""
+"""The store's interface for the default alerter, which `Store.watching` implements."""
 
 from typing import Protocol
 
 from nilometer_collector.store.watch_records import HeardRecord, WatchRecord, WatchStep
 
-WATCH_LEASE_SECONDS = 60.0  # time for which one collector advances an entity alone
+WATCH_LEASE_SECONDS = 60.0  # lease of one collector for an entity
 
 
 class Watching(Protocol):
     """The state of the default alerter of each entity, and the windows that it learned from."""
 
     def entities(self) -> list[str]:
-        """List the entities that agents have sent windows of, by name."""
+        """List the entities whose windows agents have sent, by name."""
         ...
 
     def heard(self, entity: str) -> list[HeardRecord]:
-        """List how far the windows of each agent have arrived, by agent."""
+        """List the end of the newest window of each agent, by agent."""
         ...
 
     def hold(self, entity: str) -> bool:
         """Return whether this collector may advance *entity* for the next `WATCH_LEASE_SECONDS`.
 
-        If several collectors share the store, only one of them may.
+        If several collectors share the store, only one of them may do this.
         """
         ...
 
@@ -30,24 +30,24 @@ class Watching(Protocol):
         ...
 
     def windows(self, entity: str, start_ns: int, end_ns: int) -> list[tuple[int, bytes]]:
-        """List the kept windows that end in ``(start_ns, end_ns]``, oldest first, with their ends."""
+        """List the kept windows with ends in ``(start_ns, end_ns]``, oldest first."""
         ...
 
     def save(self, entity: str, step: WatchStep, now_ns: int) -> int | None:
-        """Store *step* in one transaction, with its episodes and their notifications.
+        """Store *step* in one transaction, including its episodes and their notifications.
 
         Returns:
-            The number of deliveries queued; None, and nothing is stored, if the state has another
-            revision, because another collector has advanced it.
+            The number of queued deliveries. If the state has another revision, because another
+            collector has advanced it, nothing is stored and the result is None.
         """
         ...
 
     def report(self, entity: str, report: bytes) -> None:
-        """Replace the status of *entity* for readers; its state stays."""
+        """Replace the status of *entity* for readers; its state does not change."""
         ...
 
     def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:
-        """List the status of each entity or of one, by name."""
+        """List the status of all entities, or of one."""
         ...
 
     def open_parts(self) -> set[tuple[str, str]]:

@@ -31,15 +31,15 @@ class Alerter:
         name: Name of the alerter, unique within the entity.
         summary: Glob over summary names, such as ``input.*``.
         condition: Condition that judges each window.
-        minimum_count: Smallest number of observations for which a window is judged; >= 1. By
-            default, or with 0, the number that the condition needs.
+        minimum_count: Smallest number of observations for which a window is judged; >= 1. The
+            default and 0 mean the number that the condition needs.
         windows_to_open: Number of consecutive breaches that open an episode; >= 1.
         windows_to_close: Number of consecutive windows without a breach that close it; >= 1.
         severity: Urgency for the receiver of a notification.
 
     Raises:
-        ConfigError: If a value is not allowed; the message names the key, the value and
-            what is allowed.
+        ConfigError: If a value is not allowed; the message gives the key, the value and the
+            allowed values.
     """
 
     entity: str

@@ -22,7 +22,7 @@ class Evaluation:
         window: Window of the sample, in event time.
         verdict: Outcome of the evaluation.
         value: Measured value, in the unit of the condition; 0 if nothing was measured.
-        count: Number of observations that the verdict rests on.
+        count: Number of observations on which the verdict is based.
         reference_digest: Digest of the reference version; empty if no reference was used.
         evidence: Reason for the verdict, one sentence.
     """

@@ -7,7 +7,7 @@ from nilometer.profile.registered import CONTENTS
 
 Statistic = Callable[[Content], float | None]
 
-COUNT = "count"  # judged at any size, because a minimum count would hide small windows
+COUNT = "count"  # judged at any count, because a minimum would hide windows with few values
 CELL_SHARES = frozenset(
     {"missing_ratio", "non_finite_ratio", "null_like_ratio", "type_error_ratio"}
 )  # ratios of all cells, not of values

@@ -1,4 +1,4 @@
-"""The state machine from verdicts to episodes: each has one opening and one closing."""
+"""The state machine that turns verdicts into episodes; each episode opens and closes once."""
 
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -19,7 +19,7 @@ class AlertStatus(Enum):
 
 
 class Transition(Enum):
-    """The change that an evaluation caused."""
+    """The change of an episode that an evaluation caused."""
 
     OPENED = "OPENED"
     CLOSED = "CLOSED"

@@ -1,7 +1,7 @@
 """Reads columns of Arrow tables: finds their kinds, and adds their cells to recorders.
 
-Numbers and strings are counted in Arrow's own buffers. A cell becomes a Python object only if its
-type has no faster way.
+Numbers and strings are counted in Arrow's own buffers. A cell becomes a Python object only if there
+is no faster way for its type.
 """
 
 from typing import TYPE_CHECKING
@@ -89,7 +89,7 @@ def numbers_of(column: "pyarrow.ChunkedArray") -> Floats | None:
 
 
 def is_text(column: "pyarrow.ChunkedArray") -> bool:
-    """Return whether the cells are strings, also in a dictionary."""
+    """Return whether the cells are strings, stored directly or in a dictionary."""
     import pyarrow.types as kinds
 
     kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type

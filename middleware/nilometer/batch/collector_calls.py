@@ -1,4 +1,4 @@
-"""Calls to a collector from a command: with credentials, and again if it does not answer at once."""
+"""Calls from a command to a collector, with credentials and retries."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,8 +12,8 @@ from nilometer.values.errors import BatchRejected, CollectorUnavailable
 from nilometer.wire.channel import call_metadata, open_channel
 from nilometer.wire.services import collector_stub
 
-DEADLINE_SECONDS = 10.0  # of one attempt
-RETRY_SECONDS = (1.0, 2.0)  # between attempts, if the collector is unavailable
+DEADLINE_SECONDS = 10.0  # limit for one attempt
+RETRY_SECONDS = (1.0, 2.0)  # waits before the second and the third attempt
 
 _UNAVAILABLE = {
     grpc.StatusCode.UNAVAILABLE,

@@ -1,9 +1,10 @@
 """Past windows of a table: what agents would have sent for its rows, for the collector to store.
 
-The rows come in parts. Each part is split into windows and label sets, and each of those is
-profiled like live traffic. Profiles of a window that continues in the next part are merged, as
-long as few windows are open. A window that is complete, or the oldest of too many, becomes one
-sample per summary. Samples of one window add up in the collector, so rows may be in any order.
+The rows are read in parts. Each part is split by window and label set, and each piece is profiled
+like live traffic. If a window continues in the next part, its profiles are merged, as long as few
+windows are open. A window is finished when it is complete, or when too many are open and it is the
+oldest. It then becomes one sample per summary. The collector adds samples of one window, so rows
+may be in any order.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,9 +28,9 @@ from nilometer.values.window import Window
 if TYPE_CHECKING:
     import pyarrow
 
-OPEN_PROFILES = 1024  # most profiles of windows that later rows may continue; about 25 MB
-SLOTS = 64  # sequences of one column in one window: its own summary and those derived from it
-OWN_SLOTS = 1024  # sequences of all summaries of users' profilers in one window
+OPEN_PROFILES = 1024  # limit for unfinished windows that later rows may continue; about 25 MB
+SLOTS = 64  # sequences for one column in one window: its own summary and the derived ones
+OWN_SLOTS = 1024  # sequences for all summaries of the user's profilers in one window
 
 Times = NDArray[np.int64]
 
@@ -57,12 +58,12 @@ class HistoryOptions:
 
 @dataclass(slots=True)
 class HistoryCounts:
-    """What was read so far.
+    """Counts of the rows and windows up to now.
 
     Attributes:
         rows: Number of rows.
         untimed: Number of rows without a time that can be read; they are left out.
-        windows: Number of windows and label sets that were given out.
+        windows: Number of pairs of window and label set that were yielded.
         first_ns: Start of the earliest window, Unix nanoseconds; None without any.
         last_ns: End of the latest window.
     """
@@ -76,10 +77,10 @@ class HistoryCounts:
 
 @dataclass(frozen=True, slots=True)
 class NumberedSample:
-    """A sample with its place among all samples of the table, which is the same each time.
+    """A sample and its number in the table, which is the same in every run.
 
     Attributes:
-        sequence: Number above those of all samples before it; >= 1.
+        sequence: Number of the sample, >= 1; larger than those of all earlier samples.
         sample: Sample of one summary, label set and window.
     """
 
@@ -98,14 +99,14 @@ class History:
 
     Args:
         options: How rows become windows.
-        spec_of: Function that gives the spec of a summary, as agents count it.
+        spec_of: Function that returns how agents count a summary.
     """
 
     def __init__(self, options: HistoryOptions, spec_of: Callable[[str], FeatureSpec]) -> None:
         self._options = options
         self._spec_of = spec_of
         self._open: dict[tuple[int, Labels], _OpenWindow] = {}
-        self._columns: list[str] = []  # summaries of the table, whose order numbers the samples
+        self._columns: list[str] = []  # summaries of the table, in the order of their numbers
         self.counts = HistoryCounts()
 
     def samples(self, parts: Iterable["pyarrow.Table"]) -> Iterator[NumberedSample]:
@@ -196,8 +197,8 @@ class History:
     def _slots(self, summaries: Iterable[str]) -> list[tuple[int, str]]:
         """Return each of *summaries* with its number in the window, ascending.
 
-        A column and the summaries derived from it have a range of their own, so that a reference,
-        which decides what is derived from vectors, changes no number of another column.
+        A column and the summaries derived from it have their own range of numbers. A reference
+        decides what is derived from vectors, so it must not change the numbers of other columns.
         """
         of_column: dict[str, list[str]] = {}
         for summary in sorted(summaries):
@@ -234,7 +235,7 @@ def _times(column: "pyarrow.ChunkedArray", times: EventTimes) -> Times:
                 column, zone, ambiguous="earliest", nonexistent="earliest"
             )
         unit = {"s": NANOSECONDS, "ms": 10**6, "us": 10**3, "ns": 1}[column.type.unit]
-        # Times before 1970 and after 2116 are no times of traffic, and would overflow.
+        # Times before 1970 or after 2116 are not times of traffic, and would overflow.
         whole = column.cast(pyarrow.int64()).fill_null(-1).to_numpy()
         fits = (whole >= 0) & (whole <= (1 << 62) // unit)
         return np.where(fits, whole, 0) * unit - np.where(fits, 0, 1)
@@ -245,7 +246,7 @@ def _times(column: "pyarrow.ChunkedArray", times: EventTimes) -> Times:
 def _label_sets(
     table: "pyarrow.Table", labels: Mapping[str, str]
 ) -> dict[str, tuple[Times, list[str]]]:
-    """Return the code of each row and the value of each code, by label key in order."""
+    """Return the code of each row and the value of each code, for each label key in order."""
     found: dict[str, tuple[Times, list[str]]] = {}
     for key, column in sorted(labels.items()):
         values = [cell_label(cell) for cell in table.column(column).to_pylist()]

@@ -1,8 +1,8 @@
-"""Logs the past windows of a table to the collector, each once however often the table is logged.
+"""Uploads the past windows of a table to the collector; a repeated upload stores nothing twice.
 
-The rows are shipped as those of an agent. The epoch names the file's content and the options, and
-the sequences number its samples, so a collector that has a row acknowledges it and stores nothing.
-An upload that was interrupted continues where it was when it is repeated.
+The rows are shipped like those of an agent. The epoch is a digest of the file's content and the
+options, and the sequences number its samples. So a collector that already has a row acknowledges it
+and stores nothing. An interrupted upload continues at the same place when it is repeated.
 """
 
 import dataclasses
@@ -59,7 +59,7 @@ class CountingRules:
         return cls(tuple(newest), message.names_key, BY_DEFAULT.tightened(plan.disclosure))
 
     def spec(self, summary: str) -> FeatureSpec:
-        """Return how *summary* is counted, by the newest reference that has it."""
+        """Return how *summary* is counted, from the newest reference that contains it."""
         for reference in self.references:
             found = reference.spec(summary, key=self.names_key)
             if found is not None:
@@ -80,7 +80,7 @@ def log_history(
 ) -> HistoryCounts:
     """Log the past windows of the table in *path*.
 
-    Memory is bounded: the file is read in parts. A repetition stores nothing twice.
+    Memory is bounded, because the file is read in parts. A repetition stores nothing twice.
 
     Args:
         path: Parquet, CSV or JSON-lines file.
@@ -103,7 +103,7 @@ def log_history(
 
 
 def epoch_of(path: Path, options: HistoryOptions) -> bytes:
-    """Return the name of the file's content and of the options, 16 bytes."""
+    """Return a digest of the file's content and of the options, 16 bytes."""
     told = (
         options.entity,
         options.time_column,

@@ -1,4 +1,4 @@
-"""Profiles of tables, equal to live profiles, from an Arrow table or a data frame.
+"""Profiles an Arrow table or a data frame; the profiles equal those of live traffic.
 
 A column named ``input.x`` or ``output.y`` has that role; any other column is an input.
 """
@@ -34,8 +34,8 @@ def profile_of(
 
     Args:
         frame: Arrow table, or data frame of pandas or polars, with any number of rows.
-        spec_of: Function that gives the spec of a summary. By default names are readable and
-            nothing else is known. `Reference.spec` compares with a reference.
+        spec_of: Function that gives the spec of a summary. By default, names are readable and there
+            is no reference. `Reference.spec` compares with a reference.
         profilers: Profilers of users; each runs once over the whole table.
 
     Raises:
@@ -60,14 +60,14 @@ def profile_of(
 
 
 def summary_of(column: str) -> str:
-    """Return the summary for *column* of a table: an input, unless its name has a role."""
+    """Return the summary for *column* of a table; without a role in its name, it is an input."""
     return column if role_of(column) else summary_name(Role.INPUT, column)
 
 
 def derived_columns(
     summary: str, column: "pyarrow.ChunkedArray", spec: FeatureSpec
 ) -> dict[str, Column]:
-    """Return the derived columns of one with text, times, vectors or tensors."""
+    """Return the columns derived from a column of text, times, vectors or tensors."""
     import pyarrow.types as kinds
 
     kind = column.type

@@ -1,6 +1,7 @@
 """Reads tables from files and from data frames.
 
-A file is read by its suffix, with pyarrow. A data frame is converted by its Arrow stream.
+The suffix of a file selects its format; pyarrow reads it. A data frame is converted by its Arrow
+stream.
 """
 
 import csv
@@ -28,7 +29,7 @@ def read_table(path: Path) -> "pyarrow.Table":
     Columns of a CSV file whose header is missing or looks like a value are named by position.
 
     Raises:
-        ConfigError: If pyarrow is missing, or the file does not have its suffix's format.
+        ConfigError: If pyarrow is missing, or the file's content does not match its suffix.
     """
     pyarrow = require_pyarrow()
     from pyarrow import csv as arrow_csv
@@ -52,10 +53,10 @@ def read_table(path: Path) -> "pyarrow.Table":
 def table_parts(path: Path) -> "Iterator[pyarrow.Table]":
     """Yield the rows of a file as tables of at most `PART_ROWS` rows, with bounded memory.
 
-    The parts of one file are the same each time. The types of a part of JSON lines are its own.
+    A file is always split into the same parts. Each part of a JSON-lines file has its own types.
 
     Raises:
-        ConfigError: If pyarrow is missing, or the file does not have its suffix's format.
+        ConfigError: If pyarrow is missing, or the file's content does not match its suffix.
     """
     pyarrow = require_pyarrow()
     readers = {
@@ -77,7 +78,7 @@ def _parquet_parts(path: Path) -> "Iterator[pyarrow.Table]":
     import pyarrow
     from pyarrow import parquet
 
-    # A buffer that reads ahead would keep what was read until the end of the file.
+    # A buffer that reads ahead would keep all data until the end of the file.
     with parquet.ParquetFile(path, pre_buffer=False) as file:
         for batch in file.iter_batches(batch_size=PART_ROWS):
             yield pyarrow.Table.from_batches([batch])
@@ -113,16 +114,16 @@ def _csv_options(path: Path) -> "pyarrow.csv.ReadOptions":
         return ReadOptions()
     width = len(first[0])
     table = [row for row in first if len(row) == width]
-    if not has_header(table, lambda _: True):  # files of words have a header
+    if not has_header(table, lambda _: True):  # a file that contains only words has a header
         return ReadOptions(column_names=[*map(str, range(width))])
     names = placed(first[0])
     return ReadOptions() if names == first[0] else ReadOptions(column_names=names, skip_rows=1)
 
 
 def table_of(frame: object) -> "pyarrow.Table":
-    """Return *frame*, a table or any object that exports Arrow streams, as an Arrow table.
+    """Return *frame*, a table or another object that exports Arrow streams, as an Arrow table.
 
-    Data frames of pandas and polars do so.
+    Data frames of pandas and polars export Arrow streams.
 
     Raises:
         ConfigError: If pyarrow is missing or *frame* exports no Arrow stream.

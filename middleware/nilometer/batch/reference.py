@@ -1,4 +1,4 @@
-"""Builds references from tables: profiles with exact edges and dictionaries."""
+"""Builds references from tables: profiles with exact bin edges and dictionaries."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -31,7 +31,7 @@ from nilometer.wire.references import with_digest
 if TYPE_CHECKING:
     import pyarrow
 
-PUBLISHED_AT_LEAST = 5  # fewest rows with a name that a reference publishes
+PUBLISHED_AT_LEAST = 5  # smallest number of rows with a name that a reference publishes
 
 
 def reference_of(
@@ -45,7 +45,7 @@ def reference_of(
 ) -> Reference:
     """Return the profile of *table* as a reference; its edges and dictionaries are exact.
 
-    Names in at least `PUBLISHED_AT_LEAST` rows are readable. Rarer ones are known by their hash.
+    Names in at least `PUBLISHED_AT_LEAST` rows are readable. Of rarer names, only hashes are kept.
 
     Raises:
         ConfigError: If the table has no rows or the entity's name is not allowed.
@@ -121,7 +121,7 @@ def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
 def _dictionary(column: "pyarrow.ChunkedArray") -> tuple[Dictionary, int]:
     """Return the strings of *column*, and how many of them occur once.
 
-    The dictionary holds the names that many rows have, and hashes of some others.
+    The dictionary holds the most frequent names, and hashes of some other names.
     """
     counted: dict[str, int] = {}
     for entry in column.drop_null().value_counts():

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from nilometer.profile import FeatureProfile
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
-TOP = 20  # most categories of a feature in the JSON output
+TOP = 20  # limit for the categories of a feature in the JSON output
 
 _HEAD = ("feature", "type", "count", "missing", "distinct", "min", "median", "mean", "max", "top")
 
@@ -52,7 +52,7 @@ def as_json(entity: str, rows: int, profiles: Mapping[str, FeatureProfile]) -> d
 
 
 def feature_json(feature: FeatureProfile) -> dict[str, object]:
-    """Return one feature as a JSON object; a number that does not exist is null."""
+    """Return one feature as a JSON object; undefined numbers are null."""
     quantiles: dict[str, float] = {}
     if feature.numbers.count:
         found = feature.numbers.digest.quantile(QUANTILES)

@@ -1,7 +1,7 @@
-"""Profiles of Spark data frames: each executor profiles its partitions, and profiles are merged.
+"""Profiles Spark data frames: each executor profiles its partitions, then profiles are merged.
 
-The recorders and profilers are those of live traffic and tables. Arrow batches of a partition
-become profiles of some kilobytes, and only those leave the executors.
+The recorders and profilers are the same as for live traffic and tables. Each executor turns its
+Arrow batches into profiles of a few kilobytes. Only these profiles leave the executors.
 """
 
 from collections.abc import Iterator, Sequence
@@ -31,7 +31,7 @@ def profile_dataframe(
         readable: Whether category names are kept; otherwise they are only counted.
 
     Raises:
-        NilometerError: If a profiler fails: then the job fails, too.
+        NilometerError: If a profiler fails; the job fails as well.
     """
     user_profilers = tuple(profilers)
 

@@ -1,4 +1,4 @@
-"""Recognises bodies and splits them into parts, for the decoders and for redaction alike.
+"""Recognises bodies and splits them into parts, for both decoders and redaction.
 
-Imports neither numpy nor a decoder, because redaction runs in the server's process.
+These modules import neither numpy nor a decoder, because redaction runs in the server's process.
 """

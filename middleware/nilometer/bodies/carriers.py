@@ -1,4 +1,4 @@
-"""Decides how a body is read: the content type and the first bytes select carriers, in an order.
+"""Decides how a body is read: its content type and first bytes select carriers, in order.
 
 A carrier is the outer form of a body: a form, lines of JSON, a stream of events. Some clients omit
 the content type, and some servers declare a wrong one, so a body may have several carriers. The
@@ -24,9 +24,9 @@ class Carrier:
         media_types: Content types that declare the form, without parameters, in lower case.
         often_json: Whether clients also send JSON under these content types. If so, a body that
             begins like JSON is read as JSON first.
-        families: Beginnings of further content types that declare the form, such as ``image/``.
-        begun_by: Function that returns whether a body under these content types is first read as
-            its first bytes say; None never does.
+        families: Prefixes of further content types that declare the form, such as ``image/``.
+        begun_by: Function that returns whether the first bytes of a body with these content types
+            take precedence over the content type; None if they never do.
         begins: Function that returns whether bytes begin like this form. It is called for a
             malformed body that should be JSON.
     """
@@ -57,7 +57,7 @@ class Carriers(Generic[C]):
 
     @classmethod
     def of(cls, carriers: Iterable[C]) -> "Carriers[C]":
-        """Index *carriers*; earlier ones take precedence."""
+        """Return an index of *carriers*; earlier carriers take precedence."""
         known = tuple(carriers)
         declared: dict[str, C] = {}
         for one in known:
@@ -75,14 +75,14 @@ class Carriers(Generic[C]):
         return found
 
     def may_be_json(self, content: bytes, content_type: str) -> bool:
-        """Return whether *content* is to be read as one JSON document before any other reading."""
+        """Return whether *content* is first read as a single JSON document."""
         if is_json(content_type):
             return True
         declared = self.declared_by(content_type)
         return declared is not None and declared.often_json and begins_like_json(content)
 
     def readings(self, content: bytes, content_type: str) -> Iterator[C]:
-        """Yield the carriers that *content* may have in the order to try, if it is not JSON."""
+        """Yield the possible carriers of *content* in the order to try, if it is not JSON."""
         declared = self.declared_by(content_type)
         begun = declared is not None and declared.begun_by and declared.begun_by(content)
         if begun or self.may_be_json(content, content_type):
@@ -91,14 +91,14 @@ class Carriers(Generic[C]):
             yield declared
 
     def readings_of_ends(self, start: bytes, content_type: str) -> Iterator[C]:
-        """Yield the carriers that a stream may have of which only *start* and its end are known."""
+        """Yield the possible carriers of a stream of which only *start* and the end are known."""
         yield from self.begun(start)
         declared = self.declared_by(content_type)
         if declared is not None:
             yield declared
 
     def begun(self, content: bytes) -> Iterator[C]:
-        """Yield the carriers that *content* begins like."""
+        """Yield the carriers that the first bytes of *content* match."""
         for one in self.recognised:
             if one.begins is not None and one.begins(content):
                 yield one
@@ -115,7 +115,7 @@ STREAM = Carrier(
 )
 # Plain text may begin like a field of an event, such as ``id:``.
 TEXT = Carrier(media_types=frozenset({"text/plain"}), often_json=True, begun_by=has_json_event)
-# The default content type of curl and others.
+# This is the default content type of curl and others.
 FORM = Carrier(media_types=frozenset({"application/x-www-form-urlencoded"}), often_json=True)
 MULTIPART = Carrier(media_types=frozenset({"multipart/form-data"}))
 TABS = frozenset({"text/tab-separated-values", "text/tsv"})

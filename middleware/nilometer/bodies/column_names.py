@@ -1,8 +1,8 @@
-"""Names columns: which keys and headers name one, and what a column without a name is called.
+"""Names columns: which keys and headers are column names, and how other columns are named.
 
-A key that looks like a value is not a column name. Integers that count the columns are positions,
-which are valid column names. Decoders name columns by these rules, and redaction finds the columns
-that a rule names by them.
+A key that looks like a value is not a column name. Integers that number the columns are positions,
+which are valid column names. Decoders name columns by these rules. Redaction uses the same rules to
+find the columns that a redaction rule names.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,12 +12,12 @@ from math import prod
 
 from nilometer.values.value_like import is_place, looks_like_value
 
-MAX_COLUMNS = 1000  # most columns of one body; a body with more does not count as a table
-MAX_WIDTH = 128  # a wider tensor becomes one vector column
-VALUE = "value"  # column name for a body that is a bare value
+MAX_COLUMNS = 1000  # column limit of one body; a body with more columns does not count as a table
+MAX_WIDTH = 128  # a wider tensor becomes a single vector column
+VALUE = "value"  # column name of a body that consists of one plain value
 
-_REMEMBERED = 64  # cached key sets; real traffic has few
-_WIDEST_REMEMBERED = 256  # most keys of a cached key set
+_REMEMBERED = 64  # number of cached key sets; real traffic has few different ones
+_WIDEST_REMEMBERED = 256  # a larger key set is not cached
 
 
 def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozenset[str]:
@@ -29,7 +29,7 @@ def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozens
     Args:
         keys: Keys of the object.
         in_table: Whether every row of a table has these keys. If so, every integer below 1000 is a
-            position. Otherwise integers are positions only if they count from 0 or 1.
+            position. Otherwise integers are positions only if they are consecutive from 0 or 1.
     """
     if len(keys) <= _WIDEST_REMEMBERED:
         found = _values_among(tuple(keys))
@@ -45,7 +45,7 @@ def value_like_keys(keys: Collection[str], *, in_table: bool = False) -> frozens
 
 
 def are_values(keys: Collection[str]) -> bool:
-    """Return whether all *keys*, of many the first `MAX_COLUMNS`, look like values."""
+    """Return whether all *keys* look like values; of many keys, only the first are examined."""
     return all(map(looks_like_value, islice(keys, MAX_COLUMNS)))
 
 
@@ -55,7 +55,7 @@ def _values_among(keys: tuple[str, ...]) -> frozenset[str]:
 
 
 def _counts(places: Collection[str]) -> bool:
-    """Return whether *places* are 0 to n - 1, or 1 to n."""
+    """Return whether *places* are exactly 0 to n - 1, or 1 to n."""
     first = min(map(int, places), default=0)
     return first <= 1 and max(map(int, places), default=0) == first + len(places) - 1
 
@@ -91,12 +91,12 @@ def told_apart(names: Sequence[str]) -> list[str]:
 
 
 def table_names(names: Sequence[str]) -> list[str]:
-    """Return the names of the columns of a table, all different."""
+    """Return the names of the columns of a table, made unique."""
     return told_apart(placed(names))
 
 
 def frame_name(column: object) -> str:
-    """Return the name of a column of a data frame; one of several levels is a list."""
+    """Return the name of a data frame's column; a name with several levels is a list."""
     return ".".join(map(str, column)) if isinstance(column, list) else str(column)
 
 
@@ -106,7 +106,7 @@ def series_name(name: object) -> str:
 
 
 def tensor_names(name: str, shape: Sequence[int]) -> list[str] | None:
-    """Return the column names of a tensor of *shape*; None if it is one vector column."""
+    """Return the column names of a tensor of *shape*; None if it becomes one vector column."""
     width = prod(shape[1:])
     if width <= 1:
         return [name]

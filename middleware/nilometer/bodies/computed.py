@@ -1,18 +1,18 @@
-"""Columns that decoders compute: no key of a body has their names.
+"""Names of columns that decoders compute; they are not keys of a body.
 
-Redaction leaves out what a column is computed from if a rule names the column.
+If a rule names such a column, redaction removes the fields from which it is computed.
 """
 
 from collections.abc import Mapping
 
-# Columns of one field, after its name: of a text, and of a file or an image.
+# Suffixes of columns computed from one field: a text, a file or an image.
 OF_TEXT = (
     *("characters", "words", "lines", "digit_share", "upper_share"),
     *("punctuation_share", "whitespace_share", "non_ascii_share"),
 )
 OF_FILE = ("bytes", "type")
 
-# Columns of a request to a language model or of its answer.
+# Columns of a request to a language model, or of its response.
 OF_LANGUAGE_MODELS = frozenset(
     {
         *("input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "total_tokens"),
@@ -20,7 +20,7 @@ OF_LANGUAGE_MODELS = frozenset(
         *("tool_calls", "finish_reason", "error.type", "model", "stream_end"),
     }
 )
-# Keys that requests, answers and events of language models have at their top.
+# Top-level keys of requests, responses and events of language models.
 _MARKS = frozenset(
     {
         *("messages", "prompt", "input", "inputs", "contents", "message", "query", "texts"),

@@ -1,4 +1,4 @@
-"""Splits a stream of server-sent events, recognised by its framing.
+"""Splits a stream of server-sent events, which it recognises by its framing.
 
 Source: WHATWG HTML, "Server-sent events".
 """
@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from nilometer.bodies.json_text import parsed
 
-DONE = b"[DONE]"  # marks the end of a complete OpenAI-style stream
+DONE = b"[DONE]"  # marks a complete OpenAI-style stream
 _FRAME = re.compile(rb"(?:\xef\xbb\xbf)?[\r\n]*(?:data|event|id|retry)?:")
 _JSON_EVENT = re.compile(rb"(?:^|[\r\n])data: ?[{\[]")
-# Two line ends of any of the three kinds. CR LF counts as a single line end.
+# Two line ends, each of one of the three kinds. CR LF counts as a single line end.
 EMPTY_LINE = re.compile(rb"(?:\r\n|\n|\r(?!\n))(?:\r\n|\n|\r)")
 
 
@@ -21,7 +21,7 @@ class Event:
     """One event.
 
     Attributes:
-        kind: Type of the event, or empty.
+        kind: Type of the event; may be empty.
         data: Data lines, joined.
         end: Number of bytes of the body up to the end of the event.
     """
@@ -37,15 +37,15 @@ def is_stream(body: bytes) -> bool:
 
 
 def has_json_event(body: bytes) -> bool:
-    """Return whether a line of *body* is an event with JSON, or the mark of the end."""
+    """Return whether a line of *body* is an event with JSON, or the end marker."""
     return _JSON_EVENT.search(body) is not None
 
 
 def events(body: bytes) -> Iterator[Event]:
     """Yield the events of *body*.
 
-    Like browsers, this skips a last event that no empty line follows. A JSON object, a JSON list
-    and the end marker of the stream are kept, because they are complete.
+    A last event without a following empty line is skipped, as in browsers. It is kept if it is a
+    JSON object, a JSON list or the end marker of the stream, because these are complete.
     """
     kind = b""
     data: list[bytes] = []
@@ -70,7 +70,7 @@ def events(body: bytes) -> Iterator[Event]:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Return whether *data* is certainly complete and not the beginning of a longer event."""
+    """Return whether *data* is certainly complete, and not the start of a longer event."""
     if data == DONE:
         return True
     try:

@@ -1,7 +1,7 @@
-"""Recognises the frames in which language models stream their answers, and masks the text in them.
+"""Recognises the frames in which language models stream responses, and masks their text.
 
-Decoders use the length of generated text only. A field or a number may be cut into several frames,
-where redaction would not find it, so redaction masks the text of all frames.
+Decoders only use the length of generated text. A number or a field that redaction should find may
+be split over several frames. So redaction masks the text of all frames.
 
 Sources: the API references of OpenAI, Anthropic, Ollama, Hugging Face's Text Generation Inference,
 Google's Gemini and Cohere.
@@ -45,12 +45,12 @@ _ARGUMENTS = frozenset({"args", "arguments", "input", "bytes"})
 
 
 def is_openai(value: Object) -> bool:
-    """Return whether an object is an answer of an OpenAI-style server, or a frame of one."""
+    """Return whether an object is a response of an OpenAI-style server, or a frame of one."""
     return is_openai_answer(value) or _text(value, "type").startswith(_RESPONSE_EVENT)
 
 
 def is_openai_answer(value: Object) -> bool:
-    """Return whether an object is such an answer, or a chunk of a chat or of a completion."""
+    """Return whether an object is an OpenAI-style chat or completion response, or a chunk of it."""
     if _text(value, "object") in _ANSWERS:
         return True
     choices = value.get("choices")
@@ -63,7 +63,7 @@ def is_anthropic(value: Object) -> bool:
 
 
 def is_ollama(value: Object) -> bool:
-    """Return whether an object is an answer of Ollama, or a line of one."""
+    """Return whether an object is a response of Ollama, or a line of one."""
     return (
         isinstance(value.get("done"), bool)
         and isinstance(value.get("model"), str)
@@ -78,7 +78,7 @@ def is_tgi(value: Object) -> bool:
 
 
 def is_gemini(value: Object) -> bool:
-    """Return whether an object is an answer of Gemini, or a frame of one."""
+    """Return whether an object is a response of Gemini, or a frame of one."""
     candidates = value.get("candidates")
     has_usage = isinstance(value.get("usageMetadata"), dict)
     if candidates is None:
@@ -89,12 +89,12 @@ def is_gemini(value: Object) -> bool:
 
 
 def is_cohere(value: Object) -> bool:
-    """Return whether an object is a frame of Cohere's chat, of either version."""
+    """Return whether an object is a frame of Cohere's chat API, version 1 or 2."""
     return _text(value, "type") in _COHERE or _text(value, "event_type") in _COHERE
 
 
 def is_frame(value: object) -> bool:
-    """Return whether *value* is a frame of any of these."""
+    """Return whether *value* is a frame of any of these APIs."""
     return isinstance(value, dict) and (
         is_openai(value)
         or is_anthropic(value)
@@ -106,7 +106,7 @@ def is_frame(value: object) -> bool:
 
 
 def masked(value: object, depth: int = 0) -> object:
-    """Return a frame with its text masked, each text by another one of the same length."""
+    """Return a frame with each text replaced by a mask of the same length."""
     if depth > MAX_DEPTH:
         return None
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Parses JSON as leniently as real servers write it.
+"""Parses JSON as leniently as real clients and servers need.
 
 msgspec parses first. If it refuses a body, Python's own parser is tried, because real servers send
 NaN, Infinity, integers of hundreds of digits, a byte order mark and UTF-16.

@@ -11,7 +11,7 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 MAX_PARTS = 1000  # parts of one body
-MAX_FIELD_BYTES = 1024  # only the length of a longer field is profiled
+MAX_FIELD_BYTES = 1024  # of a longer field, only the length is profiled
 MAX_HEAD_BYTES = 8192  # size of the headers of one part
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,70})', re.IGNORECASE)
 _PARAMETER = re.compile(r';\s*([a-z-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]*))', re.IGNORECASE)
@@ -35,13 +35,13 @@ class Part:
 
 
 def delimiter_of(body: bytes, content_type: str) -> bytes:
-    """Return the delimiter of the parts, which begins with two hyphens.
+    """Return the delimiter of the parts, including its two leading hyphens.
 
     Raises:
-        Undecodable: If neither *content_type* nor *body* tells it.
+        Undecodable: If neither *content_type* nor *body* contains it.
     """
     told = _BOUNDARY.search(content_type)
-    # A logger may have lost the boundary parameter, but the body begins with the delimiter.
+    # A logger may have lost the boundary parameter, but the body starts with the delimiter.
     delimiter = (
         b"--" + told.group(1).strip().encode("latin-1", "replace")
         if told
@@ -56,8 +56,8 @@ def parts(body: bytes, content_type: str) -> Iterator[Part]:
     """Yield the parts of *body*.
 
     Raises:
-        Undecodable: If a part has no name, the end is missing, or (``too_large``)
-            there are more than `MAX_PARTS`.
+        Undecodable: If a part has no name or the end is missing; ``too_large`` if there are more
+            than `MAX_PARTS`.
     """
     delimiter = delimiter_of(body, content_type)
     pieces = (b"\r\n" + body).split(b"\r\n" + delimiter, MAX_PARTS + 2)

@@ -1,4 +1,4 @@
-"""Tables that have a list of names beside their rows, as pandas and Seldon write them."""
+"""Keys of tables that have a list of column names beside the rows, as pandas and Seldon write."""
 
 NAMES = ("columns", "names")  # keys of the list of names: pandas' and Seldon's
 ROWS = ("data", "ndarray", "rows", "values")  # keys of the rows

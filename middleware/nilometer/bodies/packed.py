@@ -1,4 +1,4 @@
-"""Parses MessagePack to the values that JSON has, and bytes and times.
+"""Parses MessagePack into the same values as JSON, and into bytes and times.
 
 Source: the MessagePack specification.
 """
@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 
-MOST_BYTES = 3 << 17  # of values beside texts and bytes at the top: each may need 64 times as much
+MOST_BYTES = 3 << 17  # limit without top-level texts and bytes; a value may need 64 times its size
 
 _fields = msgspec.msgpack.Decoder(dict[Any, msgspec.Raw]).decode
 _decode = msgspec.msgpack.Decoder().decode
-_LONG = frozenset({0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB})  # marks of bytes and of longer texts
+_LONG = frozenset({0xC4, 0xC5, 0xC6, 0xD9, 0xDA, 0xDB})  # type bytes of byte strings and long texts
 
 
 class TooLarge(ValueError):
@@ -20,10 +20,10 @@ class TooLarge(ValueError):
 
 
 def unpacked(body: bytes) -> object:
-    """Return the value of a MessagePack document; keys of objects are texts.
+    """Return the value of a MessagePack document; the keys of its objects are texts.
 
     Raises:
-        TooLarge: If it would need too much memory.
+        TooLarge: If the value would need too much memory.
         ValueError: If *body* is not MessagePack, is nested too deeply, or has other values.
     """
     if len(body) > MOST_BYTES and len(body) - _long_bytes(body) > MOST_BYTES:
@@ -40,7 +40,7 @@ def packed(value: object) -> bytes:
 
 
 def _long_bytes(body: bytes) -> int:
-    """Return the number of bytes in texts and bytes that are fields of the document."""
+    """Return the number of bytes in texts and byte strings that are fields of the document."""
     try:
         fields = _fields(body)
     except (msgspec.MsgspecError, TypeError, ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""Reduces labels with scores to the predicted class and its score.
+"""Reduces the labels and scores of a classifier to the best label and its score.
 
-Classifiers answer with all classes, or the best ones, of an input. Only the class with the highest
-score is kept, so that its label is a category and its score is a number. Other labels would be
-names of features that clients may choose, as in zero-shot classification.
+Classifiers return all classes of an input, or the best ones. Only the class with the highest score
+is kept, so that its label is a category and its score is a number. Other labels would become
+feature names, which clients may choose in zero-shot classification.
 
 Source: Hugging Face, "Inference API"; TensorFlow Serving, "Classify"; Vertex AI, "Get predictions".
 """
@@ -10,23 +10,23 @@ Source: Hugging Face, "Inference API"; TensorFlow Serving, "Classify"; Vertex AI
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-LABEL, SCORE = "label", "score"  # columns of pairs and of two lists
+LABEL, SCORE = "label", "score"  # column names for pairs and for two lists
 
-# Keys of a class and of its score, in the objects of a list.
+# Keys of a class and of its score, in objects of a list.
 _OBJECTS = tuple(
     (label, score)
     for label in ("label", "class", "class_name", "className", "tagName", "category")
     for score in ("score", "confidence", "probability", "prob", "p")
 )
 _BESIDE = frozenset({"id", "index", "tagId", "class_id"})
-# Keys of a list of classes and of the list of their scores, in one object.
+# Keys of a list of classes and of a list of their scores, in one object.
 _LISTS = tuple(
     (labels, scores)
     for labels in ("labels", "classes", "displayNames")
     for scores in ("scores", "confidences", "probabilities", "probs")
 )
 _NUMBERS = frozenset({int, float})
-_WHOLE = 1.001  # largest sum of the scores of one input, rounded
+_WHOLE = 1.001  # largest sum of one input's scores, with rounding
 
 Best: TypeAlias = dict[str, object]  # the best label and its score, by column name
 
@@ -48,10 +48,10 @@ def best_of(value: object) -> Best | None:
     """Return the best label of one input; None for anything else.
 
     Args:
-        value: List of scored labels, or an object with a list of labels and one of their scores;
-            the other cells of the object stay. The labels of one input differ, and their scores
-            add up to at most 1, or are three or more in descending order. A list of other labels
-            has one for each of several inputs.
+        value: List of scored labels, or an object with a list of labels and a list of their scores.
+            Other cells of the object are kept. The labels of one input differ, and their scores add
+            up to at most 1, or there are three or more in descending order. Lists of other labels
+            have one label for each of several inputs.
     """
     if isinstance(value, dict):
         keys = scored_lists(value)
@@ -66,14 +66,14 @@ def best_of(value: object) -> Best | None:
 
 
 def has_pairs(items: Sequence[object]) -> bool:
-    """Return whether scored labels, of one or of several inputs, are lists of both, not objects."""
+    """Return whether scored labels are lists of label and score, and not objects."""
     return any(
         isinstance(item, list) and not all(isinstance(one, dict) for one in item) for item in items
     )
 
 
 def scored_lists(row: Mapping[str, object]) -> tuple[str, str] | None:
-    """Return the keys of a list of labels and of the list of their scores; None without both."""
+    """Return the keys of the label list and of the score list; None if one is missing."""
     if LABEL in row or SCORE in row:
         return None
     for keys in _LISTS:
@@ -108,7 +108,7 @@ def _best_of(items: Sequence[object]) -> Best | None:
 
 
 def _pairs_of(items: Sequence[object]) -> list[tuple[str, float]] | None:
-    """Return label and score of each item: of an object, or of a list of both."""
+    """Return label and score of each item, which is an object or a list of both."""
     keys: tuple[str, str] | None = None
     pairs: list[tuple[str, float]] = []
     for item in items:

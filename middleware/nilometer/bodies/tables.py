@@ -1,4 +1,4 @@
-"""Reads CSV and its dialects: the delimiter, the rows of text, and whether the first is a header.
+"""Reads CSV and its dialects: finds the delimiter, the rows, and whether there is a header.
 
 Columns are separated by commas, tabs, semicolons or bars. MLflow and pandas write a header.
 SageMaker and XGBoost do not.
@@ -27,7 +27,7 @@ _CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "
 
 
 class Table(NamedTuple):
-    """The rows of a table, of any length each.
+    """The rows of a table; their lengths may differ.
 
     Attributes:
         delimiter: Character between two cells.
@@ -60,13 +60,13 @@ def is_decimal(cell: str) -> bool:
 def begins_with_header(
     rows: Sequence[Sequence[str]], content_type: str, is_name: Callable[[str], bool]
 ) -> bool:
-    """Return whether the first of *rows* is a header, as the content type says or by a guess."""
+    """Return whether the first of *rows* is a header: as *content_type* declares, or by a guess."""
     told = told_header(content_type)
     return has_header(rows[:LOOKED_AT], is_name) if told is None else told
 
 
 def told_header(content_type: str) -> bool | None:
-    """Return whether *content_type* says that there is a header; None if it does not say."""
+    """Return whether *content_type* declares a header; None if it does not say."""
     told = _HEADER.search(content_type)
     return None if told is None else told.group(1).lower() == "present"
 
@@ -74,9 +74,10 @@ def told_header(content_type: str) -> bool | None:
 def has_header(table: Sequence[Sequence[str]], is_name: Callable[[str], bool]) -> bool:
     """Guess whether the first row of *table* is a header with column names.
 
-    A single row is not a header, because nothing tells its values from names. A first row is a
-    header if its cells count the columns, or if some column has a word at the top and only values
-    below. A table of words gives no such sign: its first row is a header if it has a known name.
+    A single row does not count as a header, because nothing distinguishes its values from names. A
+    first row is a header if its cells are consecutive integers, or if some column has a word at the
+    top and only values below. In a table of words, the first row is a header if it contains a known
+    name.
 
     Args:
         table: Rows of text, at least one; the first few rows of a long table are enough.
@@ -118,9 +119,9 @@ def _read(lines: Iterable[str], delimiter: str) -> list[list[str]]:
 
 
 def _delimiter(lines: Sequence[str]) -> str:
-    """Return the delimiter that separates each of the first *lines* into as many cells.
+    """Return the delimiter that splits each of the first *lines* into equally many cells.
 
-    Beside a comma that does so, too, another delimiter needs commas that are decimal marks.
+    If the comma fits as well, another delimiter is used only if the commas are decimal marks.
     """
     first = lines[:LOOKED_AT]
     text = "".join(first)
@@ -137,7 +138,7 @@ def _delimiter(lines: Sequence[str]) -> str:
 
 
 def _even_rows(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """Return the rows of *lines*; none if they differ in length or have one cell each."""
+    """Return the rows of *lines*; empty if their lengths differ or they have one cell each."""
     try:
         rows = _read(lines, delimiter)
     except csv.Error:

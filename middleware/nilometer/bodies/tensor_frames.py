@@ -1,4 +1,4 @@
-"""Splits bodies of the Open Inference Protocol with binary tensors: JSON, then bytes of tensors.
+"""Splits messages of the Open Inference Protocol with binary tensors: JSON, then tensor bytes.
 
 ``Inference-Header-Content-Length`` is the length of the JSON. Loggers and proxies may lose this
 header. If it is absent or wrong, parsing the JSON finds the end.
@@ -11,10 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from nilometer.bodies.json_text import parsed
 
-BYTES = "BYTES"  # datatype of texts and bytes, each after its length
-SIZE = "binary_data_size"  # parameter of a tensor: number of its bytes after the JSON
+BYTES = "BYTES"  # datatype of texts and byte strings, each preceded by its length
+SIZE = "binary_data_size"  # parameter of a tensor: its number of bytes after the JSON
 _MAX_LENGTH = 12  # digits of the header
-LENGTH_BYTES = 4  # of an element of BYTES
+LENGTH_BYTES = 4  # bytes of the length before each element of BYTES
 _scan = json.JSONDecoder().raw_decode
 
 
@@ -46,10 +46,10 @@ def split(body: bytes, header_length: str) -> tuple[object, memoryview]:
 def with_bytes(
     tensors: Iterable[Mapping[str, object]], raw: memoryview
 ) -> Iterator[tuple[Mapping[str, object], memoryview | None]]:
-    """Yield each tensor with its part of *raw*; with None if its data is in the JSON.
+    """Yield each tensor with its part of *raw*, or with None if its data is in the JSON.
 
     Raises:
-        ValueError: If a tensor has more bytes than are left.
+        ValueError: If a tensor has more bytes than remain.
     """
     at = 0
     for tensor in tensors:

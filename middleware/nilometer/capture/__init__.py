@@ -1,1 +1,1 @@
-"""Captures observations in the model server: O(1) work per request, the rest in a thread."""
+"""Captures observations in the model server: O(1) work per request, all else in a thread."""

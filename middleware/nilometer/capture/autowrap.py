@@ -1,11 +1,11 @@
 """Observation without a code change: servers are wrapped when their modules are imported.
 
-`install` watches for the modules of servers (`nilometer.capture.servers`). Each module is changed
-so that it puts a middleware around the application that it loads. The middleware is outermost and
-sees the bytes that the client sees. ``capture/hook/sitecustomize.py`` calls `install` in every
-interpreter that ``nilometer run`` starts. Nothing is imported before the server itself imports it.
+`install` watches for imports of server modules (`nilometer.capture.servers`). Each such module is
+changed so that it puts a middleware around the application that it loads. This middleware is
+outermost, so it sees the same bytes as the client. ``capture/hook/sitecustomize.py`` calls
+`install` in every interpreter that ``nilometer run`` starts. It imports no server itself.
 
-A request that a middleware in the application's code observes is left to that middleware.
+If the application's code has its own middleware, that middleware observes the requests.
 """
 
 import importlib.abc
@@ -68,5 +68,5 @@ class _Loader(importlib.abc.Loader):
         self._loader.exec_module(module)
         try:
             self._change(module)
-        except Exception as error:  # an unexpected version of the server: it runs unobserved
+        except Exception as error:  # the server's version is unexpected, so it runs unobserved
             print_unobserved(module.__name__, str(error))

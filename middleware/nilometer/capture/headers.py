@@ -1,8 +1,8 @@
-"""Headers in every form that ASGI allows: any iterable of any two-item iterables.
+"""Reads headers in every form that ASGI allows: any iterable of two-item iterables.
 
 Almost all servers and applications pass a list of tuples of `bytes`. `Exchange` and `Packer` read
 those lists directly. This module reads the other forms. An iterable that can be read only once is
-left to the server.
+not read before the server reads it.
 """
 
 from collections.abc import Collection, Iterable, Iterator
@@ -26,7 +26,7 @@ class PassingHeaders:
     Args:
         headers: Headers that the application sent.
         exchange: Exchange that keeps the headers.
-        new_id: Header to add at the end unless the application set it; None adds nothing.
+        new_id: Header to add at the end, unless the application set it; None adds no header.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class PassingHeaders:
 
 
 def with_id(headers: Iterable[Any], new_id: tuple[bytes, bytes]) -> list[Any]:
-    """Return *headers* with *new_id* at the end, unless they already have a header of its name."""
+    """Return *headers* with *new_id* at the end, unless they contain a header of its name."""
     pairs = [lasting_pair(pair) for pair in headers]
     if not _has(pairs, new_id[0]):
         pairs.append(new_id)
@@ -62,7 +62,7 @@ def lasting_pair(pair: Any) -> Any:
 
 
 def lasting_headers(scope: Scope) -> Any:
-    """Return the request's headers; replace them in *scope* if they can be read only once."""
+    """Return the request's headers; headers that can be read only once are copied into *scope*."""
     headers = scope["headers"]
     if not isinstance(headers, Collection):
         scope["headers"] = headers = [lasting_pair(pair) for pair in headers]

@@ -26,16 +26,16 @@ _ARGUMENTS = {
 
 
 def check_interface(app: object, wanted: Interface) -> None:
-    """Check that *app* can be called as the interface *wanted* calls applications.
+    """Check that *app* can be called in the way of the interface *wanted*.
 
-    An application whose signature is unknown or accepts both calls passes.
+    The check passes if the signature of the application is unknown, or accepts both calls.
 
     Raises:
-        ConfigError: If it cannot be called so; the line names the middleware that fits.
+        ConfigError: If it cannot be called in this way; the message names the right middleware.
     """
     name = getattr(app, "__qualname__", None) or type(app).__qualname__
     if not callable(app):
-        raise ConfigError(f"{name} is no application: it cannot be called")
+        raise ConfigError(f"{name} is not an application: it cannot be called")
     found = _interfaces(app)
     if found is None or wanted in found:
         return
@@ -51,7 +51,7 @@ def check_interface(app: object, wanted: Interface) -> None:
 
 
 def _interfaces(app: Callable[..., object]) -> set[Interface] | None:
-    """Return the interfaces that the signature of *app* fits; None if it is unknown."""
+    """Return the interfaces that match the signature of *app*; None if the signature is unknown."""
     try:
         signature = inspect.signature(app, follow_wrapped=False)
     except (TypeError, ValueError):

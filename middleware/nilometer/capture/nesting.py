@@ -1,15 +1,14 @@
-"""Middlewares around each other: each request is observed once.
+"""Nested middlewares: makes sure that each request is observed once.
 
-The innermost middleware that names an entity of its own observes the request; without one, the
-outermost does. A middleware that `nilometer run` added also gives way to every middleware that
-somebody wrote into the code, because that one may redact.
+The innermost middleware that names its own entity observes the request. If none does, the outermost
+middleware observes it. A middleware that `nilometer run` added never observes if there is a
+middleware in the application's code, because that one may redact.
 
-A process with one middleware looks for nothing. With a second one, each middleware marks the
-request (the scope or the environ) with its exchange, and an inner one finds that mark. A framework
-may build an inner middleware while the first request for it is in progress already, and so not
-marked. It is then found behind `receive` or
-`start_response`. Between ASGI and WSGI the context variable of
-`nilometer.log` leads to the exchange.
+A process with one middleware has no extra work. With more than one, each middleware marks the
+request (the scope or the environ) with its exchange, and an inner middleware finds that mark. A
+framework may build an inner middleware during its first request, which then has no mark. In that
+case, the exchange is found behind `receive` or `start_response`. Between ASGI and WSGI, the context
+variable of `nilometer.log` leads to the exchange.
 """
 
 import weakref
@@ -23,15 +22,15 @@ from nilometer.capture.websocket import Connection
 from nilometer.handoff.worker import Worker
 
 MARK = "nilometer.exchange"  # key in the scope or the environ
-MAX_LINKS = 64  # objects that are looked at behind a function of the server
+MAX_LINKS = 64  # objects that are followed behind a function of the server
 
 
 _workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
-_added: "weakref.WeakSet[Worker]" = weakref.WeakSet()  # those of `nilometer run`
+_added: "weakref.WeakSet[Worker]" = weakref.WeakSet()  # added by `nilometer run`
 
 
 def join(worker: Worker, *, added: bool) -> int:
-    """Add the worker of a new middleware; return how many requests are not marked for it.
+    """Add the worker of a new middleware; return the number of requests without its mark.
 
     Args:
         worker: Worker of the middleware.
@@ -50,10 +49,10 @@ def join(worker: Worker, *, added: bool) -> int:
 
 
 def running_with(worker: Worker) -> list[Worker]:
-    """Return the workers that end with *worker*, itself included, as far as they run.
+    """Return the running workers that end together with *worker*, including *worker*.
 
-    A server reports its end only to the outermost middleware. Some servers then end their process by
-    a signal, so that nothing else could stop the workers of inner ones.
+    A server reports its end only to the outermost middleware. Some servers then end their process
+    with a signal, so that the workers of inner middlewares would never stop.
     """
     ending = {worker, *(_workers if worker.nested else ())}
     return [one for one in ending if one.runs]
@@ -62,7 +61,7 @@ def running_with(worker: Worker) -> list[Worker]:
 def enter(request: MutableMapping[str, Any], exchange: Exchange, line: tuple[str, str]) -> None:
     """Mark *request* as observed by *exchange*; *line* is its method and path."""
     exchange.with_more().line = line
-    with suppress(TypeError):  # a scope that nobody may write to
+    with suppress(TypeError):  # the scope is read-only
         request[MARK] = exchange
 
 
@@ -72,7 +71,7 @@ def leave(request: MutableMapping[str, Any], exchange: Exchange) -> bool:
     if more is None:
         return False
     if more.line is not None and request.get(MARK) is exchange:
-        del request[MARK]  # the request and its exchange would keep each other alive
+        del request[MARK]  # otherwise the request and its exchange keep each other alive
     return more.inside
 
 
@@ -84,7 +83,7 @@ def is_added(exchange: Exchange | Connection) -> bool:
 def outer_of(
     request: MutableMapping[str, Any], kind: type[Exchange], line: tuple[str, str]
 ) -> Exchange | None:
-    """Return the exchange of the middleware around this one; None if there is none.
+    """Return the exchange of the middleware around this one; None without one.
 
     Args:
         request: Scope or environ.
@@ -101,7 +100,7 @@ def outer_of(
 
 
 def behind(server: object) -> Exchange | None:
-    """Return the exchange that *server* leads to, through functions of other middlewares."""
+    """Return the exchange behind *server*, through functions of other middlewares."""
     waiting = [server]
     for _ in range(MAX_LINKS):
         if not waiting:
@@ -112,7 +111,7 @@ def behind(server: object) -> Exchange | None:
             return owner
         held = [*getattr(owner, "__dict__", {}).values(), getattr(link, "func", None)]
         for cell in getattr(link, "__closure__", None) or ():
-            with suppress(ValueError):  # not set yet
+            with suppress(ValueError):  # the context variable is not set yet
                 held.append(cell.cell_contents)
         waiting += [one for one in held if callable(one) and not isinstance(one, type)]
     return None

@@ -10,17 +10,17 @@ from nilometer.values.request_rules import RequestRules
 
 
 class Observer:
-    """Observes one application, unless a middleware inside or around it does."""
+    """Observes one application, unless an inner or outer middleware observes it."""
 
     _kind: type[Exchange]  # of the exchanges of this middleware
 
     def _open(
         self, settings: CaptureSettings | None, options: frozenset[str], *, added: bool
     ) -> None:
-        """Prepare to observe.
+        """Prepare for observation.
 
         Args:
-            settings: Valid settings; None observes nothing.
+            settings: Valid settings; None turns observation off.
             options: Names of the settings that the code gives.
             added: Whether `nilometer run` added the middleware.
         """
@@ -43,13 +43,13 @@ class Observer:
     def _gives_way(self, request: Scope | Environ, path: str, server: object) -> bool:
         """Return whether a middleware around this one observes the request.
 
-        If this middleware observes it instead, the outer one is told. Called only if the process
-        has several middlewares.
+        If this middleware observes the request, the outer one is told not to. Called only if the
+        process has several middlewares.
 
         Args:
             request: Scope or environ.
             path: Path of the request.
-            server: Function of the server, such as `receive`, or of what stands before it.
+            server: Function of the server, such as `receive`, possibly wrapped by other code.
         """
         try:
             outer = outer_of(request, self._kind, self._line(request, path))

@@ -12,14 +12,14 @@ class CaptureOptions(TypedDict, total=False):
     """Keywords of `NilometerMiddleware`, `observe` and the interceptors."""
 
     entity: str
-    """Name of the monitored entity. A template, such as `{model}`, takes it from the requests:
-    `{model}`, `{version}` and `{route}` are what a request says.
+    """Name of the monitored entity. It may be a template, such as `{model}`, that each request
+    fills in: `{model}`, `{version}` and `{route}` are what a request names.
     """
 
     labels: Mapping[str, str]
     """Labels on every sample, such as the server's location, version and region. Values may be
     templates, such as `{version = "{version}"}`. The labels `model` and `version` are added if
-    requests say them and no label or entity does.
+    requests name them and no other label or the entity does.
     """
 
     agent: str
@@ -31,7 +31,7 @@ class CaptureOptions(TypedDict, total=False):
     """User ids that may run the agent, in addition to this process's own and root."""
 
     profile_in: Literal["agent", "process"]
-    """Place where bodies are parsed: `agent`, or `process` if no raw byte may leave the process.
+    """Place where bodies are parsed: `agent`, or `process`, so that no raw byte leaves the process.
     Default: `"agent"`.
     """
 
@@ -39,8 +39,8 @@ class CaptureOptions(TypedDict, total=False):
     """Directory of the socket and of the data of an agent that this process starts."""
 
     max_body_bytes: int
-    """Cap for each body. Of a larger body only the size is kept. A larger stream of events or lines
-    also keeps its start and its end. Default: `262144`.
+    """Cap for each body. Of a larger body, only the size is kept. Of a larger stream of events or
+    lines, the start and the end are kept as well. Default: `262144`.
     """
 
     max_queue_bytes: int
@@ -56,33 +56,35 @@ class CaptureOptions(TypedDict, total=False):
     """Longest time that the process waits for the agent when it ends. Default: `2.0`."""
 
     stall_seconds: float
-    """Silence after which an interrupted stream counts as stalled. Default: `10.0`."""
+    """Time without a chunk after which an interrupted stream counts as stalled. Default: `10.0`.
+    """
 
     max_cpu_percent: float
-    """Limit of the processor time that observing takes in a process, in percent of one core. Above
-    it, the bodies of a share of the observations are left out. 0: no limit. Default: `0.0`.
+    """Limit of the CPU time for observation in a process, in percent of one core. Above it, the
+    bodies of a share of the observations are left out. 0 means no limit. Default: `0.0`.
     """
 
     max_p99_us: float
-    """Limit of the microseconds that observing adds to a request, at the 99th percentile. 0: no
+    """Limit of the microseconds that observation adds to a request (99th percentile). 0 means no
     limit. Default: `0.0`.
     """
 
     capture: Literal["bodies", "values"]
-    """Source of the columns: `bodies`, or `values`, which keeps no body and records only what
-    `nilometer.log` and `observe` are given. Requests are counted with both. Default: `"bodies"`.
+    """Source of the columns: `bodies`, or `values`, which keeps no body and records only what is
+    passed to `nilometer.log` and `observe`. Requests are counted with both. Default: `"bodies"`.
     """
 
     exclude: list[str] | tuple[str, ...]
-    """Rules for requests that are not observed at all, such as probes. A rule is a path, or words
-    such as `GET /static/*`, `route=/items/{id}`, `grpc=ray.serve.*` and `type=text/*`. Paths are
-    those below the root path. Default: `["/healthz", "/readyz", "/livez", "/metrics",
-    "/favicon.ico", "/health", "/ping", "/v2/health/live", "/v2/health/ready"]`.
+    """Rules for requests that are not observed, such as probes. A rule is a path, or words such as
+    `GET /static/*`, `route=/items/{id}`, `grpc=ray.serve.*` and `type=text/*`. Paths are relative
+    to the root path. Default: `["/healthz", "/readyz", "/livez", "/metrics", "/favicon.ico",
+    "/health", "/ping", "/v2/health/live", "/v2/health/ready"]`.
     """
 
     include: list[str] | tuple[str, ...]
-    """Rules, in the same form, for requests that are predictions. Without a rule, a request with a
-    body that a decoder takes is one; all others are only counted, as `not_inference`.
+    """Rules, in the same form, for requests that are predictions. Without rules, a request counts
+    as a prediction if a decoder accepts its body. All other requests are only counted, as
+    `not_inference`.
     """
 
     event_time_header: str
@@ -143,13 +145,13 @@ class CaptureOptions(TypedDict, total=False):
     """
 
     features: list[str] | tuple[str, ...]
-    """Summaries that are features from their first request on, such as `input.amount`, if profiles
-    are made in the process. An agent takes the features from its schemas and references instead.
+    """Summaries that are features from their first request, such as `input.amount`, if profiles are
+    made in the process. An agent takes the features from its schemas and references instead.
     """
 
     admit_after: int
-    """Number of requests with a new name before it becomes a feature, if the entity has 64 features
-    already and profiles are made in the process. The cells of earlier requests are counted as
+    """Number of requests with a new name before it becomes a feature. It applies if profiles are
+    made in the process and the entity already has 64 features. Cells of earlier requests count as
     unnamed. Default: `5`.
     """
 

@@ -1,4 +1,4 @@
-"""The template of a request's route, as the framework tells it after it has served the request."""
+"""The template of a request's route, read from the framework after the request was served."""
 
 import re
 from collections.abc import Mapping
@@ -10,10 +10,10 @@ _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
 
 
 def route_of(scope: Scope, path: str) -> str:
-    """Return the template of a route of Starlette or FastAPI, such as ``/items/{id}``; or empty.
+    """Return the route template of Starlette or FastAPI, such as ``/items/{id}``; may be empty.
 
-    The route in the scope may lack the prefixes of mounts and included routers. They are the start
-    of the path, with the values of parameters replaced by their names.
+    The route in the scope may lack the prefixes of mounts and included routers. These prefixes are
+    read from the start of the path, with parameter values replaced by their names.
 
     Args:
         scope: Scope of a request that was served.
@@ -32,13 +32,13 @@ def route_of(scope: Scope, path: str) -> str:
 
 
 def wsgi_route_of(environ: Environ) -> str:
-    """Return the template of a route of Flask, such as ``/items/<id>``; or empty."""
+    """Return the route template of Flask, such as ``/items/<id>``; may be empty."""
     rule = getattr(getattr(environ.get("werkzeug.request"), "url_rule", None), "rule", "")
     return rule[:MAX_ROUTE] if isinstance(rule, str) else ""
 
 
 def _named(path: str, names: Mapping[str, str]) -> str:
-    """Return *path* with ``{name}`` in place of each part that is the value of a parameter."""
+    """Return *path* with each parameter value replaced by ``{name}``."""
     return "/".join(
         f"{{{names[part]}}}" if part and part in names else part for part in path.split("/")
     )

@@ -1,8 +1,8 @@
-"""The servers that `nilometer run` knows, and what it changes in the module of each.
+"""The servers that `nilometer run` supports, and how it changes the module of each server.
 
-An application is wrapped where the server takes it: as the argument of a function, or as the
-attribute of a worker. A server without ASGI or WSGI cannot be observed in its process. It says so
-when it starts.
+An application is wrapped where the server receives it: as the argument of a function, or as the
+attribute of a worker. A server without ASGI or WSGI cannot be observed inside its process. A
+message says so when it starts.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ _watched: dict[int, tuple[object, Any]] = {}
 
 
 def watched(app: ASGIApp) -> ASGIApp:
-    """Return an ASGI application behind its one middleware, or *app* itself if that fails."""
+    """Return an ASGI application inside one middleware, or *app* itself if that fails."""
 
     def around() -> ASGIApp:
         from nilometer.capture.asgi import NilometerMiddleware
@@ -33,7 +33,7 @@ def watched(app: ASGIApp) -> ASGIApp:
 
 
 def watched_wsgi(app: WSGIApp) -> WSGIApp:
-    """Return a WSGI application behind its one middleware, or *app* itself if that fails."""
+    """Return a WSGI application inside one middleware, or *app* itself if that fails."""
 
     def around() -> WSGIApp:
         from nilometer.capture.wsgi import NilometerWSGIMiddleware
@@ -60,7 +60,7 @@ def _once(app: A, make: Callable[[], A]) -> A:
 
 
 def print_unobserved(what: str, why: str) -> None:
-    """Write one line to stderr: logging may not be configured yet, or may hide extra values."""
+    """Write one line to stderr, because logging may be unconfigured or may hide extra values."""
     with contextlib.suppress(Exception):
         sys.stderr.write(f"nilometer: {what} is not observed: {why}\n")
 
@@ -74,7 +74,7 @@ def _takes(owner: Any, name: str, argument: str, watch: Callable[[Any], Any]) ->
 
     @wraps(call)
     def call_watched(*positional: Any, **named: Any) -> Any:
-        with contextlib.suppress(TypeError):  # the server itself refuses these arguments
+        with contextlib.suppress(TypeError):  # the server itself refuses such arguments
             bound = signature.bind(*positional, **named)
             if bound.arguments.get(argument) is not None:
                 bound.arguments[argument] = watch(bound.arguments[argument])
@@ -166,7 +166,7 @@ def _wsgi(place: str, argument: str) -> Callable[[ModuleType], None]:
 def uwsgi_change(module_name: str) -> Callable[[ModuleType], None] | None:
     """Return the change to the module whose application uWSGI serves; None for any other module.
 
-    uWSGI loads and calls applications in C, so that only the import of the module can be watched.
+    uWSGI loads and calls applications in C, so only the import of the module can be watched.
     """
     options: dict[str, object] = getattr(sys.modules.get("uwsgi"), "opt", {})
     named = next((options[key] for key in ("module", "wsgi") if key in options), None)
@@ -201,7 +201,7 @@ def _text(option: object) -> str:
 
 
 def _unobservable(what: str, place: str) -> Callable[[ModuleType], None]:
-    """Return the change to the function that starts a server which cannot be observed."""
+    """Return the change to the start function of a server that cannot be observed."""
 
     def change(module: ModuleType) -> None:
         owner: Any = module

@@ -18,8 +18,8 @@ M = TypeVar("M", bound=_Wrapper)
 class Stopwatch:
     """Measures the time that one request spends in nilometer's code, in seconds.
 
-    It runs from the moment that a message or the request arrives until the message is passed on.
-    Each stretch is synchronous, so that concurrent requests of one event loop do not mix.
+    It runs from the arrival of a message or request until nilometer passes it on. Each measured
+    period is synchronous, so concurrent requests of one event loop do not mix.
     """
 
     __slots__ = ("_began", "seconds")
@@ -29,7 +29,7 @@ class Stopwatch:
         self._began = 0.0
 
     def go(self) -> None:
-        """We begin."""
+        """Start the watch, because nilometer's code runs now."""
         self._began = perf_counter()
 
     def stop(self) -> None:
@@ -37,16 +37,16 @@ class Stopwatch:
         self.seconds += perf_counter() - self._began
 
     def timed(self, middleware: M) -> M:
-        """Return a copy of *middleware* for one request, whose application stops the watch."""
+        """Return a copy of *middleware* for one request; its application stops the watch."""
         its_own = copy.copy(middleware)
         its_own.app = self._outside(middleware.app)
         return its_own
 
     def server(self, receive: Receive, send: Send) -> tuple[Receive, Send]:
-        """Return the server's `receive` and `send`, which stop the watch while they wait."""
+        """Return the server's `receive` and `send`, with the watch stopped while they wait."""
         go, stop = self.go, self.stop
 
-        # Quoted types are not evaluated anew for each request.
+        # Quoted types are not evaluated again for each request.
         async def receive_stopped() -> Message:
             stop()
             try:
@@ -54,7 +54,7 @@ class Stopwatch:
             finally:
                 go()
 
-        def send_stopped(message: Message) -> "Awaitable[None]":  # returns what the server returned
+        def send_stopped(message: Message) -> "Awaitable[None]":  # returns the server's awaitable
             stop()
             try:
                 return send(message)

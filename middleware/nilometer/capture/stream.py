@@ -1,7 +1,7 @@
 """The chunks of a response in progress: when each was sent, and how many bytes it has.
 
-Nothing is parsed here. The decoder finds the place of a frame in the body, and the marks give the
-time of that place.
+Nothing is parsed here. The decoder finds the position of a frame in the body, and the marks give
+the time of that position.
 """
 
 import sys
@@ -10,16 +10,16 @@ from array import array
 from nilometer.handoff.pack import Streamed
 from nilometer.values.reasons import StreamEnd
 
-EXACT = 512  # chunks after the first one that have a mark each
-MOST_BYTES = 0xFFFFFFFF  # largest size that a mark can hold
+EXACT = 512  # chunks after the first one that each have a mark
+MOST_BYTES = 0xFFFFFFFF  # largest byte count that a mark can hold
 
 
 class Stream:
     """The chunks of a response after its first one.
 
     A mark holds the seconds and the bytes since the previous mark. Each of the first `EXACT` chunks
-    has a mark. After 512 chunks every second one has a mark, after 1,024 every fourth, and so on. So
-    a mark is at most 1/256 of its own place too late, and a million chunks have 3,000 marks.
+    has a mark. After 512 chunks every second chunk has one, after 1,024 every fourth, and so on. So
+    the position of a mark is exact within 1/256, and a million chunks have 3,000 marks.
 
     Args:
         first: Size of the first chunk, in bytes.
@@ -29,8 +29,8 @@ class Stream:
 
     def __init__(self, first: int) -> None:
         self.chunks = 1
-        self.gaps = array("f")  # of the first `EXACT` chunks after the first one
-        self.later = array("f")  # of the marks after them
+        self.gaps = array("f")  # gaps of the first `EXACT` chunks after the first one
+        self.later = array("f")  # gaps of later marks
         self.sizes = array("I", (min(first, MOST_BYTES),))
         self._gap = 0.0
         self._size = 0
@@ -60,7 +60,7 @@ class Stream:
             self.sizes[-1] = min(self.sizes[-1] + size, MOST_BYTES)
 
     def ended(self, end: StreamEnd) -> Streamed:
-        """Return the summary of the stream, which has ended."""
+        """Return the summary of the finished stream."""
         if self._size:
             self._mark()
         if sys.byteorder == "big":

@@ -10,5 +10,5 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 Environ: TypeAlias = dict[str, Any]
-StartResponse: TypeAlias = Callable[..., Any]  # returns `write`, which some servers do not have
+StartResponse: TypeAlias = Callable[..., Any]  # returns `write`, which some servers do not provide
 WSGIApp: TypeAlias = Callable[[Environ, StartResponse], Iterable[bytes]]

@@ -1,6 +1,6 @@
-"""`log` and `label`: the model's code adds to the observation of the current request.
+"""`log` and `label`: let the model's code add values to the observation of its request.
 
-A context variable leads to the request. Asyncio tasks, `asyncio.to_thread` and the thread pools of
+A context variable refers to the request. Asyncio tasks, `asyncio.to_thread` and the thread pools of
 Starlette and FastAPI copy it. Outside a request both functions do nothing.
 """
 
@@ -46,7 +46,7 @@ def log(**values: object) -> None:
             and len(values) <= MAX_NAMES
             and SCALARS.issuperset(map(type, values.values()))
         ):
-            held.values = values  # a new dictionary, to which nothing else refers
+            held.values = values  # a new dictionary without other references
             return
         for name, value in values.items():
             if name in recorded:

@@ -1,7 +1,7 @@
-"""One WebSocket connection while it is in progress: it counts the messages that pass.
+"""Counts the messages of one WebSocket connection while it is open.
 
-Messages are passed on unchanged, and nothing of them is kept. The connection is one observation,
-which is offered when it ends.
+Messages are passed on unchanged and are not stored. The connection becomes one observation, which
+is offered when it ends.
 """
 
 from collections.abc import Awaitable
@@ -13,7 +13,7 @@ from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import ConnectionEnd
 
 NORMAL, GOING_AWAY, NO_CODE, ABNORMAL, SERVER_FAULT = 1000, 1001, 1005, 1006, 1011
-LAST_KNOWN = 1015  # largest code that RFC 6455 and its registry define
+LAST_KNOWN = 1015  # largest code in RFC 6455 and its registry
 _CODES = range(1000, 5000)
 
 
@@ -27,9 +27,9 @@ class Connection:
         path: Path of the request, below the root path of the application.
 
     Attributes:
-        path: See above.
+        path: Path of the request, see above.
         inside: Whether an inner middleware observes the connection instead.
-        worker: See above.
+        worker: Worker that takes the observation.
     """
 
     __slots__ = (
@@ -84,7 +84,7 @@ class Connection:
 
         Args:
             raised: Exception of the application; None without one.
-            route: Template of the route; or empty.
+            route: Template of the route; may be empty.
         """
         if self.inside:
             return
@@ -136,18 +136,18 @@ class Connection:
         if code := self._client_code:
             if code == NORMAL:
                 return ConnectionEnd.CLOSED, code
-            if code in (GOING_AWAY, NO_CODE, ABNORMAL):  # uvicorn reports a lost one without a code
+            if code in (GOING_AWAY, NO_CODE, ABNORMAL):  # uvicorn: NO_CODE for a lost connection
                 return ConnectionEnd.CLIENT_LEFT, code
             return ConnectionEnd.CLOSE_CODE, code if code <= LAST_KNOWN else code // 1000 * 1000
         if isinstance(raised, Exception) or not self._accepted:
             return ConnectionEnd.SERVER_ERROR, 0
-        if raised is not None:  # the server cancels an application whose client has left
+        if raised is not None:  # the server cancels an application after its client has left
             return ConnectionEnd.CLIENT_LEFT, 0
-        return ConnectionEnd.CLOSE_CODE, ABNORMAL  # returned without closing
+        return ConnectionEnd.CLOSE_CODE, ABNORMAL  # the application returned without closing
 
 
 def _size_of(message: Message) -> int:
-    """Return the bytes of a message: those of its text in UTF-8, or its binary data."""
+    """Return the size of a message in bytes, of its text in UTF-8 or of its binary data."""
     data = message.get("bytes")
     if data is not None:
         return len(data) if type(data) is bytes else memoryview(data).nbytes

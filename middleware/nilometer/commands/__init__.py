@@ -1,1 +1,1 @@
-"""The commands of the library; the agent and the collector add theirs by entry points."""
+"""The library's commands; the agent and the collector add their own by entry points."""

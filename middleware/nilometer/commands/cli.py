@@ -1,6 +1,6 @@
-"""`nilometer`: the commands of the library; the agent and the collector add theirs.
+"""`nilometer`: the library's commands; the agent and the collector add their own.
 
-Exit codes: 0 success, 1 a negative result, 2 wrong use or configuration.
+Exit codes: 0 success, 1 a negative result, 2 wrong usage or configuration.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-# The extra that a command needs, if the extra's name is not that of the command.
+# The extra that a command needs, if it is named differently from the command.
 EXTRAS = {
     "alerters": "collector",
     "backtest": "collector",
@@ -51,17 +51,17 @@ def main(argv: list[str] | None = None) -> int:
         status = int(arguments.run(arguments))
         sys.stdout.flush()  # flush now, so that a closed pipe raises here and not at exit
     except BrokenPipeError:
-        # The reader, such as `head`, has closed the output, so no output is needed.
+        # The reader, such as `head`, closed the pipe, so no more output is needed.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO
     except ConfigError as error:
         print(f"nilometer: {error}", file=sys.stderr)
         return EXIT_WRONG_USE
     except ModuleNotFoundError as error:
-        # Every command is listed, although it may need packages of an extra.
+        # Every command is listed, even if it needs packages of an extra.
         command, module = arguments.command, error.name or ""
         if module.startswith("nilometer"):
-            raise  # a bug in nilometer, because no extra installs the module
+            raise  # this is a bug in nilometer, because no extra installs the module
         extra = EXTRAS.get(command, command)
         print(
             f"nilometer: {command} needs {error.name}: pip install 'nilometer[{extra}]'",

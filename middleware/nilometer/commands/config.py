@@ -21,7 +21,7 @@ from nilometer.values.errors import ConfigError
 SECRET = re.compile(r"(webhook_url|store|token|secret|password|key)$")
 HIDDEN = "(set, not shown)"
 EXIT_WRONG = 2
-IN_THE_CODE = "given-in-the-code"  # in place of an entity that the server's code sets
+IN_THE_CODE = "given-in-the-code"  # placeholder for an entity that the server's code sets
 
 
 def components() -> dict[str, tuple[str, type[Settings]]]:
@@ -109,7 +109,7 @@ def _parts(
 
 
 def _defaults(name: str) -> dict[str, object]:
-    """Return values that a file need not give: a server's code may set its entity."""
+    """Return values for settings that a file may omit: a server's code may set its entity."""
     return {"entity": IN_THE_CODE} if name == "middleware" else {}
 
 
@@ -122,7 +122,7 @@ def _print(arguments: argparse.Namespace) -> int:
         if arguments.component not in {None, name}:
             continue
         if raw and not is_sectioned(raw) and arguments.component != name:
-            continue  # a file without sections, and no component is named
+            continue  # the file has no sections, and no component is named
         told = given(kind, prefix=prefix, file=file)
         if arguments.effective:
             settings = _loaded(name, kind, prefix, file, environment=dict(os.environ))

@@ -1,4 +1,4 @@
-"""The options for credentials, which every command that calls a collector has."""
+"""The options for credentials, for every command that calls a collector."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -43,7 +43,7 @@ def credentials_of(arguments: argparse.Namespace) -> Credentials:
 
 
 def require_private_url(url: str, credentials: Credentials) -> None:
-    """Refuse a URL that is not a collector's, or that contains a token.
+    """Refuse a URL that is not valid for a collector, or that contains a token.
 
     Raises:
         ConfigError: If it is refused; the message gives the reason.
@@ -56,9 +56,9 @@ def require_private_url(url: str, credentials: Credentials) -> None:
     except ValueError as error:
         raise ConfigError(f"collector = {url!r}: {error}") from error
     if parts.scheme not in {"http", "https"} or not host:
-        raise ConfigError(f"collector = {url!r}: must be http:// or https://, host and port")
+        raise ConfigError(f"collector = {url!r}: must be http:// or https:// with host and port")
     if parts.username or parts.password:
-        raise ConfigError("collector: the URL contains a token: put it into a file")
+        raise ConfigError("collector: the URL contains a token: put the token into a file")
     credentials.require_privacy(host, secure=parts.scheme == "https")
 
 

@@ -1,4 +1,4 @@
-"""`nilometer decode`: shows how recorded traffic would be decoded."""
+"""`nilometer decode`: shows how recorded traffic is decoded."""
 
 import argparse
 import json
@@ -57,10 +57,10 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _rules(arguments: argparse.Namespace) -> "tuple[RequestRules, RequestRules]":
-    """Return the rules to include and to exclude: of the command line, else of the settings.
+    """Return the rules to include and to exclude, from the command line or else the settings.
 
     Raises:
-        ConfigError: If a text is no rule.
+        ConfigError: If a text is not a valid rule.
     """
     from nilometer.handoff.settings import PREFIX, CaptureSettings
     from nilometer.settings.settings import checked, given

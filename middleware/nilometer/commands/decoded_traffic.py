@@ -21,9 +21,9 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import Outcome, StreamEnd, UndecodableReason
 from nilometer.values.request_rules import RequestRules
 
-EXCLUDED = "excluded"  # in place of a reason: a rule excludes the request
+EXCLUDED = "excluded"  # shown instead of a reason: a rule excludes the request
 SHOWN_CELLS = 4  # most cells of a column in text output; --json shows all
-SHOWN_CHARACTERS = 60  # most characters of these cells together
+SHOWN_CHARACTERS = 60  # most characters of the shown cells of a column
 _HEADER_LENGTH = "inference-header-content-length"
 
 
@@ -32,8 +32,8 @@ class SeenSide:
     """The decoded columns of a request or a response.
 
     Attributes:
-        facts: Facts beside the columns; None if nothing was decoded.
-        undecodable: Reason why there are no columns or no rows; else empty.
+        facts: Facts besides the columns; None if nothing was decoded.
+        undecodable: Reason why there are no columns or no rows; otherwise empty.
         rows: Number of rows of the columns.
         columns: Cells by column name.
     """
@@ -92,7 +92,7 @@ class Seen:
 
     @property
     def undecodable(self) -> str:
-        """Reason why neither side has columns; empty if one has, as in coverage."""
+        """Reason why neither side has columns; empty if one side has some, as in coverage."""
         if self.excluded_by:
             return EXCLUDED
         if not self.is_prediction:
@@ -103,11 +103,11 @@ class Seen:
 
     @property
     def said(self) -> Said:
-        """Model and version that the exchange says."""
+        """Model and version, as the exchange names them."""
         return said_by(self.exchange.path, self.request.facts, self.response.facts)
 
     def as_json(self) -> dict[str, object]:
-        """For a machine."""
+        """Return the exchange as a JSON object."""
         rules = {"excluded_by": self.excluded_by, "included_by": self.included_by}
         return {
             "case": self.exchange.case,
@@ -123,7 +123,7 @@ class Seen:
         }
 
     def lines(self) -> list[str]:
-        """For a reader."""
+        """Return the exchange as lines of text."""
         exchange = self.exchange
         head = [exchange.case, exchange.method, exchange.path, str(exchange.status)]
         rule = self.excluded_by or self.included_by
@@ -141,12 +141,12 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The requests to see, and what earlier ones tell.
+    """The rules that select requests, and what earlier requests showed.
 
     Attributes:
         include: Rules for requests that are predictions.
         exclude: Rules for requests that are not observed.
-        predictions: Routes that have had predictions.
+        predictions: Routes on which predictions were seen.
     """
 
     include: RequestRules = field(default_factory=RequestRules)
@@ -187,7 +187,7 @@ def see(exchange: Exchange, selection: Selection | None = None) -> Seen:
 
 
 def _left_out(side: SeenSide) -> SeenSide:
-    """Return a side without its columns, because the request is no prediction."""
+    """Return a side without its columns, because the request is not a prediction."""
     return (
         side if side == SeenSide() else SeenSide(undecodable=UndecodableReason.NOT_INFERENCE.value)
     )

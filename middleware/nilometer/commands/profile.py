@@ -170,7 +170,7 @@ def _log(
 
 
 def _labels(pairs: "list[str]") -> "dict[str, str]":
-    """Return the column of each label.
+    """Return the label key and the column of each label.
 
     Raises:
         ConfigError: If a pair is not KEY=COLUMN with an allowed key.
@@ -187,7 +187,7 @@ def _labels(pairs: "list[str]") -> "dict[str, str]":
 
 
 def _show_progress(counts: "HistoryCounts") -> None:
-    """Write how far the upload is, on one line of a terminal."""
+    """Write the progress of the upload to one line of the terminal."""
     if sys.stderr.isatty():
         end = "" if counts.last_ns is None else f", up to {_utc(counts.last_ns)}"
         print(f"\r{counts.rows} rows, {counts.windows} windows{end}", end="", file=sys.stderr)

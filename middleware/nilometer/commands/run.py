@@ -1,8 +1,7 @@
 """``nilometer run``: runs a command and observes its servers, without a code change.
 
 The command replaces this process, so that it handles its own signals and sets its own exit code.
-Its settings are in the environment, which forked and spawned workers, reloaders and their children
-inherit.
+Its settings are environment variables, which workers, reloaders and other child processes inherit.
 """
 
 import argparse
@@ -49,12 +48,12 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--max-cpu-percent",
         metavar="PERCENT",
-        help="limit of the processor time of observing, in percent of one core",
+        help="limit of the CPU time for observation, in percent of one core",
     )
     parser.add_argument(
         "--max-p99-us",
         metavar="MICROSECONDS",
-        help="limit of the time added to a request, at the 99th percentile",
+        help="limit of the time that observation adds to a request (99th percentile)",
     )
     parser.add_argument("command_line", nargs="+", metavar="COMMAND", help="command, after --")
     parser.set_defaults(run=_run)
@@ -92,7 +91,7 @@ def environment_of(
     max_cpu_percent: str | None = None,
     max_p99_us: str | None = None,
 ) -> dict[str, str]:
-    """Return *environment* with the variables by which child processes observe their servers.
+    """Return *environment* with the variables that make child processes observe their servers.
 
     Raises:
         ConfigError: If a label is not ``key=value``.
@@ -119,10 +118,10 @@ def environment_of(
 
 
 def start_agent(settings: CaptureSettings) -> None:
-    """Start an agent if none answers, in a process that does not become the command's child.
+    """Start an agent if none answers; its process is not a child of the command.
 
-    A helper process waits for the agent, so that the server need not wait. A worker that is ready
-    before the agent keeps its observations.
+    A helper process waits for the agent, so the server does not wait. A worker that starts before
+    the agent keeps its observations until the agent is ready.
 
     Raises:
         ConfigError: If the agent's packages are not installed.
@@ -134,7 +133,8 @@ def start_agent(settings: CaptureSettings) -> None:
     if child:
         os.waitpid(child, 0)
         return
-    # Start a grandchild, which the system adopts. So the command has no child that it did not start.
+    # The agent is a grandchild, which init adopts. So the command has no child that it did not
+    # start.
     if os.fork():
         os._exit(0)
     try:

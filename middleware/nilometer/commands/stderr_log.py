@@ -17,7 +17,7 @@ class KeyedFormatter(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Log records from INFO to standard error; those of HTTP clients from WARNING only."""
+    """Log to standard error: records from INFO, but those of HTTP clients only from WARNING."""
     output = logging.StreamHandler()
     output.setFormatter(KeyedFormatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[output])

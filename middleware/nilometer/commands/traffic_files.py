@@ -1,9 +1,9 @@
 """Reads recorded traffic: HAR files, and manifests with a file for each body.
 
 A manifest is a JSON object with ``exchanges``, each with ``request`` and ``response``. Headers are
-lists of name and value. Bodies are files beside the manifest or one folder up. A manifest with
-``servers`` names folders with a manifest each. A body outside those folders is refused, because a
-manifest may come from an untrusted source.
+lists of name and value. Bodies are files in the manifest's folder or one folder up. A manifest with
+``servers`` lists folders that contain a manifest each. Bodies outside these folders are refused,
+because a manifest may come from an untrusted source.
 
 Source: "HTTP Archive (HAR) format 1.2".
 """
@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from nilometer.values.errors import ConfigError
 from nilometer.values.reasons import Outcome
 
-_CLIENT_LEFT = 499  # status for gRPC's CANCELLED
+_CLIENT_LEFT = 499  # status that stands for gRPC's CANCELLED
 
 
 # The fields of a HAR file that are read.
@@ -56,7 +56,7 @@ class _HarEntry(TypedDict):
     response: _HarResponse
 
 
-# The fields of a manifest: an entry is HTTP, or gRPC if its protocol says so.
+# The fields of a manifest; an entry is HTTP unless its protocol says gRPC.
 
 
 class _HttpMessage(TypedDict):
@@ -109,7 +109,7 @@ class Message:
 
     Attributes:
         headers: Headers by name in lower case; the last value of a repeated one.
-        body: Body as sent over the network; for gRPC one message, or framed ones.
+        body: Body as sent over the network; for gRPC, one message or several framed messages.
     """
 
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -148,7 +148,7 @@ class Exchange:
 
     @property
     def outcome(self) -> Outcome:
-        """The outcome, as the caller sees it."""
+        """The outcome, from the client's point of view."""
         if self.status == _CLIENT_LEFT:
             return Outcome.CLIENT_LEFT
         if self.status == 0:
@@ -162,7 +162,7 @@ def read(path: Path) -> list[Exchange]:
     """Return the exchanges in the file at *path*.
 
     Raises:
-        ConfigError: If the file has neither format, or names a body that is not beside it.
+        ConfigError: If the file has neither format, or names a body outside its folders.
     """
     document = _document(path)
     try:
@@ -211,7 +211,7 @@ def _of_har(at: int, entry: _HarEntry) -> Exchange:
 
 
 def _har_headers(message: _HarMessage, content: _HarContent) -> dict[str, str]:
-    """Return the headers without an encoding, because a HAR holds decoded bodies."""
+    """Return the headers without the content encoding, because a HAR file holds decoded bodies."""
     headers = {one["name"].lower(): one["value"] for one in message.get("headers", ())}
     headers.pop("content-encoding", None)
     if content.get("mimeType"):

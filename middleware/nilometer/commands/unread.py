@@ -1,4 +1,4 @@
-"""Warnings for environment variables that look like settings and set nothing."""
+"""Warns of environment variables that look like settings but have no effect."""
 
 import logging
 import os
@@ -10,6 +10,6 @@ log = logging.getLogger("nilometer.settings")
 
 
 def warn_of_unread_variables() -> None:
-    """Log a warning for each variable of this process that no component of nilometer reads."""
+    """Log a warning for each ``NILOMETER_*`` variable that no component reads."""
     for line in unread_variables(os.environ, CaptureSettings):
         log.warning(line)

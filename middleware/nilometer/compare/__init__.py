@@ -1,4 +1,4 @@
-"""Comparators: distances of a distribution from its reference."""
+"""Comparators: functions that measure the distance of a distribution from its reference."""
 
 from nilometer.compare.bins import (
     CommonBins,

@@ -1,4 +1,4 @@
-"""Anderson-Darling distance: as Cramer-von Mises, but tails weigh as much as the middle.
+"""Anderson-Darling distance: like Cramer-von Mises, but with the same weight for the tails.
 
 Source: Pettitt, "A two-sample Anderson-Darling rank statistic" (1976); the form for discrete
 distributions after Choulakian, Lockhart and Stephens (1994).
@@ -16,7 +16,7 @@ from nilometer.compare.shares import noise_of, shares_of
 def anderson_darling(reference: ArrayLike, current: ArrayLike) -> float:
     """Return the mean of ``D ** 2 / (H (1 - H))``, where *D* is the difference of the cumulative shares.
 
-    *H* is the mean of both cumulative shares; both sides weigh equally.
+    *H* is the mean of both cumulative shares; both sides have equal weight.
 
     Args:
         reference: Weight in each of *k* bins, shape (k,); any positive scale.
@@ -33,7 +33,7 @@ def anderson_darling(reference: ArrayLike, current: ArrayLike) -> float:
     below = np.cumsum(weight)
     between = np.cumsum(c) - np.cumsum(r)
     spread = below * (1 - below)
-    inside = spread > 1e-12  # at both ends the cumulative shares are equal
+    inside = spread > 1e-12  # the cumulative shares are equal at both ends
     return float((weight[inside] * between[inside] ** 2 / spread[inside]).sum())
 
 

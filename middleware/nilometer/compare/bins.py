@@ -1,4 +1,4 @@
-"""Puts a feature and its reference on common bins."""
+"""Puts a feature and its reference into common bins."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,8 +20,8 @@ from nilometer.profile.reference import ReferenceColumn
 from nilometer.sketch.binned import BinnedCounts, quantile_edges, single_values, tolerance
 from nilometer.sketch.hashing import hash_strings
 
-OTHER = "other"  # the bin of categories that the reference has without their own count
-UNSEEN = "unseen"  # the bin of categories that the reference does not have
+OTHER = "other"  # bin of categories that the reference has without a count of their own
+UNSEEN = "unseen"  # bin of categories that the reference does not have
 
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ class CommonBins:
     Attributes:
         reference: Weights of the reference, shape (k,).
         current: Weights of the current side, shape (k,).
-        names: Content of each bin, for a reader.
+        names: Content of each bin, in words.
         ordered: Whether the bins have an order (numbers), so that cumulative shares exist.
         rebinned: Whether the current side was estimated from its t-digest (rank error .001).
     """
@@ -47,12 +47,12 @@ class CommonBins:
 
 
 def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | None:
-    """Return both sides on the reference's bins; None if nothing can be compared.
+    """Return both sides in the reference's bins; None if they cannot be compared.
 
     Only features are compared, because a reference holds no other content type.
 
-    If a column was numeric in the reference and holds categories now, or the reverse, all its
-    weight is in a separate bin. The change of type is then a distance, too.
+    If a column was numeric in the reference and now holds categories, or the reverse, all its
+    weight is in a separate bin. So a change of type gives a distance as well.
     """
     past = reference.feature
     if not isinstance(current, FeatureProfile):
@@ -75,9 +75,9 @@ def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | No
 
 
 def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBins | None:
-    """Return both sides on the reference's dictionary: exact, or estimated from readable names.
+    """Return both sides in the reference's dictionary: exact, or estimated from readable names.
 
-    None if the current names are pseudonyms, which cannot be found in the dictionary.
+    The result is None if the current names are pseudonyms, which the dictionary cannot contain.
     """
     past = reference.feature
     dictionary = reference.dictionary or dictionary_of(past.categories)
@@ -99,10 +99,10 @@ def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> Commo
 
 
 def expected_unseen(reference: ReferenceColumn, other: float) -> float:
-    """Return how many of as many rows as the reference has would hold names that it has not.
+    """Return the expected number of rows with unseen names, in a sample as large as the reference.
 
-    A reference of *N* rows with *s* names that occur once has seen all but about ``s / N`` of the
-    distribution. So identifiers and names with a long tail do not differ from themselves.
+    A reference of *N* rows with *s* names that occur once has missed about ``s / N`` of the
+    distribution. The estimate keeps identifiers and long-tailed names from counting as drift.
 
     Args:
         reference: Column of categories.
@@ -120,7 +120,7 @@ def expected_unseen(reference: ReferenceColumn, other: float) -> float:
 def _on_dictionary(
     dictionary: Dictionary, categories: CategoryProfile
 ) -> tuple[list[float] | None, bool]:
-    """Return counts on *dictionary*'s names, then other, then unseen; and whether estimated."""
+    """Return counts by dictionary name, then other and unseen; and whether they are estimated."""
     known = categories.dictionary
     if known is not None and known.id == dictionary.id:
         return [float(count) for count in (*known.counts, known.other, known.unseen)], False
@@ -146,7 +146,7 @@ def _on_dictionary(
 
 
 def dictionary_of(categories: CategoryProfile) -> Dictionary:
-    """Return a dictionary for a reference without one, from the names that it kept."""
+    """Return a dictionary made from the names that a reference without one has kept."""
     ranked = [name for name, _ in categories.top(categories.frequent.capacity)]
     hashes = sorted(hash_strings(ranked[DICTIONARY_NAMES:]).tolist())
     complete = categories.frequent.other == 0
@@ -154,7 +154,7 @@ def dictionary_of(categories: CategoryProfile) -> Dictionary:
 
 
 def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
-    """Return *feature* as a reference's column, with quantile edges for at most *bins* bins."""
+    """Return *feature* as a column of a reference, with quantile edges for at most *bins* bins."""
     if not feature.numbers.count:
         return categorical_reference_column(feature)
     shares = np.arange(1, bins) / bins
@@ -165,7 +165,7 @@ def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
 def exact_reference_column(
     feature: FeatureProfile, numbers: np.ndarray[tuple[int], np.dtype[np.float64]], bins: int
 ) -> ReferenceColumn:
-    """Return such a column with exact edges and counts, from the finite *numbers*."""
+    """Return a reference column with exact edges and counts, from the finite *numbers*."""
     if not numbers.size:
         return categorical_reference_column(feature)
     edges = quantile_edges(np.quantile(numbers, np.arange(1, bins) / bins))
@@ -174,7 +174,7 @@ def exact_reference_column(
 
 
 def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
-    """Return a column without numbers; its dictionary has the names that it kept."""
+    """Return a column without numbers; its dictionary contains the names that it kept."""
     if not feature.categories.total:
         return ReferenceColumn(feature=feature)
     dictionary = dictionary_of(feature.categories)

@@ -1,4 +1,4 @@
-"""The record of a comparator: its function, and what a reader of the distance must know."""
+"""The record of a comparator: its function, and facts that help to read its distance."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from nilometer.compare.shares import Floats
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
 
-LONGEST_ABBREVIATION = 3  # characters of the longest name that is an abbreviation, such as psi
+LONGEST_ABBREVIATION = 3  # names up to this length are abbreviations, such as psi
 
 
 class Fewest(NamedTuple):
@@ -36,7 +36,7 @@ class Interval(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
-    """A column and its reference, as a comparator sees them.
+    """A column and its reference, as a comparator receives them.
 
     Attributes:
         bins: Counts of both sides in the same bins; neither side is empty.
@@ -80,10 +80,10 @@ class Comparator:
         source: Publication that defines the distance.
         fewest: Smallest counts below which there is no distance.
         needs_order: Whether the distance exists for numbers only.
-        noise: Function that returns the expected distance without drift, as `bias` says.
+        noise: Function that returns the expected distance without drift, the value of `bias`.
         interval: Function that returns the interval of the distance; None without one.
         bins: Function that counts both sides in common bins; None if they cannot be compared.
-        of_cells: Whether the counts are cells, also missing ones, and not values.
+        of_cells: Whether the counts include missing cells, and not only values.
     """
 
     name: str
@@ -108,7 +108,7 @@ class Comparator:
 
 
 def of_counts(function: Callable[[ArrayLike, ArrayLike], float]) -> Callable[[Sides], float]:
-    """Return *function* of the counts of both sides, each of shape (k,), as a function of sides."""
+    """Return *function*, which takes the counts of both sides, as a function that takes `Sides`."""
 
     def of_sides(sides: Sides) -> float:
         return function(*sides.counts)

@@ -1,4 +1,4 @@
-"""A comparator applied to a column and its reference."""
+"""Applies a comparator to a column and its reference."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -41,7 +41,7 @@ class Comparison:
 class NoDistance(Enum):
     """The reason why there is no distance."""
 
-    UNDEFINED = "undefined"  # the columns do not have what the comparator compares
+    UNDEFINED = "undefined"  # the comparator does not apply to these columns
     TOO_FEW = "too_few"  # a side has fewer values than the comparator needs
     FAILED = "failed"  # the function of the comparator failed
 
@@ -62,11 +62,12 @@ class NotCompared:
 def compare(
     comparator: Comparator, reference: ReferenceColumn, current: Content
 ) -> Comparison | NotCompared:
-    """Return the distance of *current* from *reference*, or why there is none.
+    """Return the distance of *current* from *reference*, or the reason why there is none.
 
-    Only features are compared, because a reference holds no other content type. An empty side has
-    no distance. Categories have no distance that needs an order. A side with fewer values than the
-    comparator needs has none: it would be noise. An error of a comparator is a reason, too.
+    Only features are compared, because a reference holds no other content type. There is no
+    distance if a side is empty, if the comparator needs an order and the column has categories, or
+    if a side has too few values, because the result would be noise. An error of a comparator is
+    returned as a reason too.
     """
     undefined = NotCompared(
         NoDistance.UNDEFINED, f"{comparator.name} does not exist for this column"

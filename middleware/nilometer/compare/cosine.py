@@ -29,7 +29,7 @@ def cosine(reference: ArrayLike, current: ArrayLike) -> float:
 def _noise(reference: ArrayLike, current: ArrayLike) -> float:
     shares, variance = noise_of(reference, current)
     square, cube = float((shares**2).sum()), float((shares**3).sum())
-    along = (cube - square**2) / square  # variance in the direction of the shares
+    along = (cube - square**2) / square  # variance along the direction of the shares
     return max(variance * (1 - square - along) / (2 * square), 0.0)
 
 

@@ -1,7 +1,7 @@
 """Cramer-von Mises distance of two distributions on common bins.
 
-The form for discrete distributions is exact for columns of few values, and an approximation for
-others: 32 quantile bins are within 1 % if there is a shift.
+The form for discrete distributions is exact for columns with few distinct values. For others it is
+an approximation: with 32 quantile bins it is within 1 % if there is a shift.
 
 Source: Choulakian, Lockhart and Stephens, "Cramer-von Mises statistics for discrete distributions"
 (1994).
@@ -15,7 +15,7 @@ from nilometer.compare.shares import noise_of, shares_of
 
 
 def cramer_von_mises(reference: ArrayLike, current: ArrayLike) -> float:
-    """Return the mean squared difference of the cumulative shares, weighted by both sides equally.
+    """Return the mean squared difference of the cumulative shares; both sides have equal weight.
 
     Args:
         reference: Weight in each of *k* bins, shape (k,); any positive scale.

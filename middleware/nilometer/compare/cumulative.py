@@ -1,8 +1,8 @@
-"""The cumulative distributions of two t-digests, as integrals over the difference need them.
+"""The cumulative distributions of two t-digests, prepared for integrals over their difference.
 
-Between two neighbouring points both are linear, so the integrals are exact for the digests. They
-are in standard deviations of the reference. If the reference is constant, the standard deviation of
-both sides together is used.
+Between two neighbouring points both are linear, so the integrals are exact for the digests. Their
+unit is the standard deviation of the reference. If the reference is constant, it is the standard
+deviation of both sides together.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from nilometer.compare.comparator import Sides
 from nilometer.compare.shares import Floats
 from nilometer.profile.numeric import NumericProfile
 
-ROUNDING = 1e-12  # deviation of a constant by rounding errors, relative to its mean
+ROUNDING = 1e-12  # largest deviation of a constant by rounding, relative to its mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Steps:
 
 
 def steps_of(sides: Sides) -> Steps | None:
-    """Return the steps of both sides' numbers; None if a side has none or their range overflows."""
+    """Return the steps of both sides' numbers; None if a side has none or the range overflows."""
     past, now = sides.past.numbers, sides.now.numbers
     if not past.count or not now.count:
         return None
@@ -60,14 +60,14 @@ def steps_of(sides: Sides) -> Steps | None:
 
 
 def _points(numbers: NumericProfile) -> Floats:
-    """Return the values between which the digest is linear."""
+    """Return the values between which the digest's distribution is linear."""
     digest = numbers.digest
     means, _, _ = digest.centroids()
     return np.concatenate([[digest.min], means, [digest.max]]).astype(np.float64)
 
 
 def deviation_of(past: NumericProfile, now: NumericProfile) -> float:
-    """Return the standard deviation of *past*, or of both if *past* is constant; 0 if both are."""
+    """Return the standard deviation of *past*; if that is 0, of both sides together."""
     alone = past.moments.standard_deviation or 0.0
     together = past.moments.merge(now.moments).standard_deviation or 0.0
     return alone if alone > ROUNDING * abs(past.moments.mean) else together

@@ -1,4 +1,4 @@
-"""Energy distance of two columns of numbers, standardised by the reference.
+"""Energy distance of two numeric columns, in standard deviations of the reference.
 
 Source: Szekely and Rizzo, "Energy statistics: a class of statistics based on distances" (2013).
 """

@@ -1,4 +1,4 @@
-"""L-infinity distances: the largest difference of a share, as it is and beyond sampling noise."""
+"""L-infinity distances: the largest difference of a share, with or without sampling noise."""
 
 import math
 
@@ -46,7 +46,7 @@ def l_infinity_robust(reference: ArrayLike, current: ArrayLike) -> float:
 
 
 def _noise(reference: ArrayLike, current: ArrayLike) -> float:
-    """Return the bound ``sqrt(2 ln(2 k))`` deviations of the largest of *k* normal variables."""
+    """Return the bound of the largest of *k* normal variables: ``sqrt(2 ln(2 k))`` deviations."""
     shares, variance = noise_of(reference, current)
     largest = math.sqrt(float((shares * (1 - shares)).max()) * variance)
     return largest * math.sqrt(2 * math.log(2 * occupied(reference, current)))

@@ -1,9 +1,8 @@
-"""Population stability index, reduced by the part that sampling noise alone would give.
+"""Population stability index, reduced by the amount that sampling noise alone would cause.
 
-Bins in which few values are expected are joined (`without_sparse_bins`). Half a count is added to
-each bin of both sides, so an empty bin has a finite logarithm that depends on how many values could
-have been there. A fixed floor of 1e-4 would count one missing value of a hundred as much as
-thousands of a million.
+Bins with few expected values are joined (`without_sparse_bins`). Half a count is added to each bin
+of both sides, so that the logarithm of an empty bin is finite and depends on the sample size. A
+fixed floor of 1e-4 would treat one missing value of a hundred like thousands of a million.
 
 Source: Lewis, "An Introduction to Credit Scoring" (1994); noise after Yurdakul, "Statistical
 properties of population stability index" (2018); half counts after Jeffreys (1946).
@@ -44,7 +43,8 @@ def population_stability_index(reference: ArrayLike, current: ArrayLike) -> floa
 def psi_noise(reference: ArrayLike, current: ArrayLike) -> float:
     """Return the expected PSI of two samples of one distribution: about ``(k - 1) (1/n + 1/N)``.
 
-    Half counts reduce it a little. Arguments and errors are those of `population_stability_index`.
+    The half counts reduce the PSI slightly. Arguments and errors are those of
+    `population_stability_index`.
     """
     r, c = counts_of(reference, current)
     bins = int(np.count_nonzero(r + c))
@@ -55,8 +55,9 @@ def psi_noise(reference: ArrayLike, current: ArrayLike) -> float:
 def debiased_psi(reference: ArrayLike, current: ArrayLike, *, ordered: bool) -> float:
     """Return the PSI over bins that are not sparse, minus its noise; at least 0.
 
-    Without drift, the PSI follows about a chi-square with *k* - 1 degrees of freedom over *n*, so a
-    fixed threshold would react to noise. ``make quality`` prints how often this exceeds .25.
+    Without drift, *n* times the PSI follows about a chi-square distribution with *k* - 1 degrees of
+    freedom, so a fixed threshold would react to noise. ``make quality`` prints how often this
+    exceeds .25.
 
     Args:
         reference: Counts in each of *k* bins, *N* in total.
@@ -86,7 +87,7 @@ def psi_interval(reference: ArrayLike, current: ArrayLike, *, ordered: bool) -> 
     variance = (
         _variance(c, ratio + 1 - r / c) / float(counts[1].sum())
         + _variance(r, 1 - c / r - ratio) / float(counts[0].sum())
-        + 2 * noise**2 / max(r.size - 1, 1)  # of the square, which is left without drift
+        + 2 * noise**2 / max(r.size - 1, 1)  # of the square; the part that remains without drift
     )
     spread = NORMAL_95 * math.sqrt(variance)
     return Interval(max(value - spread, 0.0), max(value + spread, 0.0))
@@ -100,7 +101,7 @@ def _smoothed(reference: ArrayLike, current: ArrayLike) -> tuple[Floats, Floats]
 
 
 def _variance(shares: Floats, slopes: Floats) -> float:
-    """Return the variance of one draw of *slopes* with probabilities *shares*, each (k,)."""
+    """Return the variance of a single draw of *slopes* with probabilities *shares*, each (k,)."""
     mean = float((shares * slopes).sum())
     return max(float((shares * slopes**2).sum()) - mean**2, 0.0)
 

@@ -1,7 +1,7 @@
 """Changes of quantiles, in standard deviations of the reference.
 
-A change within the sampling noise of the rank counts as 0. Without this, a quantile at a step of the
-distribution, as prices and flags have them, would jump from one value to the next by chance.
+A change within the sampling noise of the rank counts as 0. Otherwise a quantile at a step of the
+distribution would jump by chance from one value to the next, for example for prices and flags.
 """
 
 import math
@@ -11,7 +11,7 @@ import numpy as np
 from nilometer.compare.comparator import Comparator, Fewest, Sides
 from nilometer.compare.cumulative import deviation_of
 
-NOISE = 3.3  # standard deviations of the rank that count as noise: one window in a thousand
+NOISE = 3.3  # deviations of the rank that count as noise; exceeded by one window in 1,000
 
 
 def quantile_change(q: float, sides: Sides) -> float | None:
@@ -52,7 +52,7 @@ def _quantile(percent: int, fewest: int) -> Comparator:
     )
 
 
-# A tail needs about five values beyond the quantile.
+# The estimate of a tail quantile needs about five values beyond the quantile.
 QUANTILES = tuple(
     _quantile(percent, fewest)
     for percent, fewest in ((1, 500), (5, 100), (50, 30), (95, 100), (99, 500))

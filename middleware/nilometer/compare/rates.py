@@ -1,4 +1,4 @@
-"""Changes of rates: of missing cells, of cells of another type, of unseen names, and others."""
+"""Changes of rates: missing cells, cells of another type, unseen names, and others."""
 
 from collections.abc import Callable
 
@@ -54,7 +54,7 @@ def _outside(feature: FeatureProfile) -> float:
 
 
 def _rate(name: str, about: str, parts: Parts, whole: Count) -> Comparator:
-    """Return the comparator of the share that *parts* have of *whole*."""
+    """Return the comparator for the share of *parts* in *whole*."""
 
     def bins(reference: ReferenceColumn, current: FeatureProfile) -> CommonBins | None:
         before, now = whole(reference.feature), whole(current)

@@ -1,4 +1,4 @@
-"""All comparators by name. A new one is one file, and one entry here or in a `Kinds`."""
+"""All comparators by name. A new comparator needs one file, and one entry here or in a `Kinds`."""
 
 from nilometer.compare.anderson_darling import ANDERSON_DARLING
 from nilometer.compare.chi_square import CHI_SQUARE

@@ -1,4 +1,4 @@
-"""Counts of two sides in the same bins: their shares, their sampling noise, and sparse bins joined."""
+"""Counts of two sides in the same bins: shares, sampling noise, and joining of sparse bins."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Counts: TypeAlias = Sequence[float] | Floats  # counts in each of *k* bins, shape (k,)
 
-SPARSE = 8.0  # expected count below which bins are joined; Cochran (1954) asks for 5
+SPARSE = 8.0  # expected count below which bins are joined; Cochran (1954) requires 5
 
 
 def counts_of(reference: ArrayLike, current: ArrayLike) -> tuple[Floats, Floats]:
@@ -57,17 +57,17 @@ def occupied(reference: ArrayLike, current: ArrayLike) -> int:
 def without_sparse_bins(
     reference: ArrayLike, current: ArrayLike, *, ordered: bool
 ) -> tuple[Floats, Floats]:
-    """Join bins until each expects at least `SPARSE` values.
+    """Join bins until each one has an expected count of at least `SPARSE`.
 
-    The expected count is the mean of both shares times ``1 / (1/n + 1/N)``, the number of values that
-    a sample of a known distribution needs for the same noise. So a bin that only one side fills
-    stays.
+    The expected count is the mean of both shares times ``1 / (1/n + 1/N)``. That factor is the
+    sample size which, against a known distribution, has the same noise. So a bin that only one side
+    fills is kept.
 
     Args:
         reference: Counts in each of *k* bins, shape (k,).
         current: Counts in the same bins, shape (k,).
-        ordered: Whether the bins have an order. Neighbours are then joined; otherwise all sparse
-            bins are.
+        ordered: Whether the bins have an order. If so, neighbours are joined; otherwise all sparse
+            bins are joined into one.
 
     Returns:
         Counts of both sides in at least 1 and at most *k* bins.
@@ -84,13 +84,13 @@ def without_sparse_bins(
 
 
 def _neighbours(expected: Floats) -> NDArray[np.intp]:
-    """Return the group of each bin, shape (k,): neighbours are joined; a full bin starts a group."""
+    """Return the group of each bin, shape (k,): joins neighbours until a group is large enough."""
     groups: list[int] = []
     number, held = -1, SPARSE
     for size in expected.tolist():
         if held >= SPARSE:
             number, held = number + 1, 0.0
-        elif size >= SPARSE and number > 0:  # the group before this bin is too small
+        elif size >= SPARSE and number > 0:  # the previous group is too small
             groups = [min(group, number - 1) for group in groups]
             held = 0.0
         groups.append(number)
@@ -101,7 +101,7 @@ def _neighbours(expected: Floats) -> NDArray[np.intp]:
 
 
 def _rest(expected: Floats) -> NDArray[np.intp]:
-    """Return the group of each bin, shape (k,): all sparse bins are one group, or join another."""
+    """Return the group of each bin, shape (k,). All sparse bins form one group, or join another."""
     sparse = expected < SPARSE
     group = np.where(sparse, 0, np.cumsum(~sparse))
     if not sparse.all() and expected[sparse].sum() < SPARSE:

@@ -1,6 +1,6 @@
 """Wasserstein-1 distance of two columns of numbers, in standard deviations of the reference.
 
-It is computed from the t-digests: a histogram with open ends is useless for it.
+It is computed from the t-digests, because a histogram with open ends gives no distances.
 
 Source: Ramdas, Garcia Trillos and Cuturi, "On Wasserstein two-sample testing" (2017).
 """
@@ -14,7 +14,7 @@ from nilometer.compare.cumulative import Steps, steps_of
 
 
 def wasserstein(steps: Steps) -> float:
-    """Return the integral of the absolute difference: how far a value moved on average."""
+    """Return the integral of the absolute difference: the average distance that values moved."""
     first, last = np.abs(steps.first), np.abs(steps.last)
     crosses = steps.first * steps.last < 0
     with np.errstate(invalid="ignore", divide="ignore"):

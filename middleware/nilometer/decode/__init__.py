@@ -1,4 +1,4 @@
-"""Decodes bytes to named columns, with one module per inference protocol."""
+"""Decodes bytes to named columns. Each inference protocol has its own module."""
 
 from nilometer.decode.body import decode_exchange
 from nilometer.decode.columns import Block, Side

@@ -1,7 +1,7 @@
-"""Gathers one answer of a language model: one row, whether it is whole or a stream of frames.
+"""Collects one response of a language model into one row, from a whole body or from frames.
 
-No text is kept. All dialects have the same columns. For the times of a stream, the places of the
-frames with generated text are kept, in bytes of the body.
+No text is kept. All dialects produce the same columns. For the times of a stream, the positions of
+the frames with generated text are kept, in bytes of the body.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -17,16 +17,16 @@ CACHED_TOKENS, REASONING_TOKENS = "cached_tokens", "reasoning_tokens"
 
 
 class Answer:
-    """One answer, whole or gathered from its frames. Not thread-safe.
+    """One response, whole or collected from its frames. Not thread-safe.
 
     Args:
-        dialect: Dialect of the answer.
-        streamed: Whether the answer is a stream, which must end with the mark of its dialect.
+        dialect: Dialect of the response.
+        streamed: Whether the response is a stream, which must end with the dialect's end marker.
 
     Attributes:
-        at: Place of the frame that is added, see `Frames`.
+        at: Position of the frame that is being added, see `Frames`.
         characters: Number of characters of the text so far.
-        end: COMPLETED or ERROR as a frame reported it; None so far.
+        end: COMPLETED or ERROR as a frame reported it; None before that.
         error: Type of the reported error; empty without one.
     """
 
@@ -72,15 +72,15 @@ class Answer:
         self._first_reasoning: int | None = None
         self._last_reasoning: int | None = None
         self._frames = 0  # frames with generated text
-        self._shown = 0  # tokens that the frames themselves tell
+        self._shown = 0  # tokens that the frames themselves report
 
     def add(self, value: Mapping[str, Cell], at: int = 0) -> None:
-        """Add a whole answer, or the frame whose place is *at*."""
+        """Add a whole response, or the frame at position *at*."""
         self.at = at
         self.dialect.add(self, value)
 
     def name(self, value: Mapping[str, Cell], model: str = "model", identity: str = "id") -> None:
-        """Take the id and the model under these keys, unless they are known."""
+        """Take the id and the model under these keys, unless they are already known."""
         self._id = self._id or id_of(value.get(identity))
         self._model = self._model or text_of(value.get(model))
 
@@ -100,7 +100,7 @@ class Answer:
         self.characters += length_of(text)
 
     def tell(self, tokens: int) -> None:
-        """Count the tokens that a frame itself tells."""
+        """Count the tokens that a frame itself reports."""
         self._shown += tokens
 
     def generated(self) -> None:
@@ -111,7 +111,7 @@ class Answer:
         self._last = self.at
 
     def reasoning(self, text: Cell) -> None:
-        """Record the reasoning in the frame, which is not part of the text."""
+        """Record the reasoning in the frame, which does not belong to the text."""
         if not length_of(text):
             return
         if self._first_reasoning is None:
@@ -120,11 +120,11 @@ class Answer:
         self._last_reasoning = self.at
 
     def _count_frame(self) -> None:
-        """Count the frame, unless it is counted already."""
+        """Count the frame, unless it was already counted."""
         self._frames += self.at not in (self._last, self._last_reasoning)
 
     def call(self, key: object) -> None:
-        """Add a tool call, or a part of one; *key* tells it from other calls."""
+        """Add a tool call, or a part of one; *key* distinguishes it from other calls."""
         self._calls.add(key)
         self.generated()
 
@@ -133,7 +133,7 @@ class Answer:
         self._calls.add(key)
 
     def finish(self, reason: Cell) -> None:
-        """Take the reason why the model stopped, unless one is known."""
+        """Take the reason why the model stopped, unless it is already known."""
         self._finish = self._finish or text_of(reason) or None
 
     def usage(self, tokens: Mapping[str, int | None]) -> None:
@@ -146,13 +146,13 @@ class Answer:
             self.usage(self.dialect.tokens(usage))
 
     def restart(self) -> None:
-        """Forget the text and the calls, because the frame repeats the whole answer."""
+        """Forget the text and the calls, because the frame repeats the whole response."""
         self.characters = 0
         self._calls.clear()
         self._interrupted = False
 
     def done(self) -> None:
-        """Record the mark of a complete stream."""
+        """Record the end marker of a complete stream."""
         self.end = self.end or StreamEnd.COMPLETED
 
     def failed(self, error: str) -> None:
@@ -165,7 +165,7 @@ class Answer:
         self._is_end_known = is_end_known
 
     def row(self) -> Row:
-        """Return the answer as one row; unknown or incomplete values are absent."""
+        """Return the response as one row; unknown or incomplete values are absent."""
         row: dict[str, Cell] = {
             "model": self._model or None,
             "finish_reason": self._finish,
@@ -180,7 +180,7 @@ class Answer:
 
     @property
     def stream_end(self) -> StreamEnd | None:
-        """The end of the stream as it reports it itself; None for a whole answer."""
+        """The end that the stream itself reports; None for a whole response."""
         if not self._streamed:
             return None
         if self.end is None and self._is_end_known:
@@ -188,7 +188,7 @@ class Answer:
         return self.end
 
     def facts(self, value: Cell = None) -> Facts:
-        """Return the facts beside the row; *value* is the document of a whole answer."""
+        """Return the facts besides the row; *value* is the document of a whole response."""
         tokens = self._tokens if any(self._tokens.values()) else {}
         return Facts(
             self.dialect.protocol,
@@ -204,7 +204,7 @@ class Answer:
         )
 
     def frames(self) -> Frames | None:
-        """Return the frames with generated text; None for a whole answer."""
+        """Return the frames with generated text; None for a whole response."""
         if not self._streamed:
             return None
         return Frames(
@@ -212,9 +212,9 @@ class Answer:
         )
 
     def _told(self) -> float:
-        """Return the tokens of the frames of one choice: by usage, by frames, or one a frame."""
+        """Return the tokens in the frames of one choice: from usage or frames, or one per frame."""
         tokens = self._tokens.get(OUTPUT_TOKENS, 0)
-        if tokens and self._first_reasoning is None:  # reasoning came before the first frame
+        if tokens and self._first_reasoning is None:  # no reasoning came before the first frame
             tokens -= self._tokens.get(REASONING_TOKENS, 0)
         if tokens <= 0:
             tokens = self._shown or (0 if self._interrupted else self._frames)
@@ -223,14 +223,14 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Dialect:
-    """How servers of one kind write answers.
+    """The format in which one kind of server writes responses.
 
     Attributes:
-        protocol: Protocol of the answers.
+        protocol: Protocol of the responses.
         begins: Function that returns whether an object begins a stream of this dialect, or is a
             frame of it.
-        add: Function that adds a whole answer, or a frame.
-        tokens: Function that returns the token counts by column of a usage object.
+        add: Function that adds a whole response, or a frame.
+        tokens: Function that returns the token counts of a usage object, by column.
     """
 
     protocol: Protocol
@@ -240,7 +240,7 @@ class Dialect:
 
 
 def decode(dialect: Dialect, value: Mapping[str, Cell], side: Side) -> Facts:
-    """Add a whole answer as one row."""
+    """Add a whole response as one row."""
     answer = Answer(dialect)
     answer.add(value)
     side.add_rows([answer.row()])
@@ -248,7 +248,7 @@ def decode(dialect: Dialect, value: Mapping[str, Cell], side: Side) -> Facts:
 
 
 def objects(items: Cell) -> Iterator[dict[str, Cell]]:
-    """Yield the objects in a list; nothing if it is not a list."""
+    """Yield the objects in a list; yield nothing if it is not a list."""
     if isinstance(items, list):
         yield from (item for item in items if isinstance(item, dict))
 
@@ -261,5 +261,5 @@ def length_of(text: Cell) -> int:
 
 
 def object_of(value: Cell) -> Mapping[str, Cell]:
-    """Return *value* if it is an object; else an empty one."""
+    """Return *value* if it is an object; otherwise an empty object."""
     return value if isinstance(value, dict) else {}

@@ -1,7 +1,7 @@
-"""Decodes answers of Anthropic's messages, whole or streamed.
+"""Decodes responses of Anthropic's messages API, whole or streamed.
 
-`input_tokens` includes the tokens that were read from the cache or written to it, as the counts of
-other protocols do. Requests have the shape of a chat (`nilometer.decode.openai_request`).
+`input_tokens` includes the tokens that were read from the cache or written to it, as in other
+protocols. Requests have the shape of a chat (`nilometer.decode.openai_request`).
 
 Source: Anthropic, "API reference": messages, streaming messages.
 """

@@ -1,7 +1,8 @@
 """Decodes Arrow's IPC format, as a stream or a file, to the columns of its table.
 
-Needs pyarrow: ``pip install 'nilometer[batch]'``. Buffers are read where they are, so a body needs no
-more memory than its cells. Compressed buffers are refused, because they may grow without a bound.
+This needs pyarrow: ``pip install 'nilometer[batch]'``. Buffers are not copied, so a body needs no
+more memory than its cells. Compressed buffers are refused, because their decompressed size has no
+bound.
 
 Source: Apache Arrow, "Columnar format", "Serialization and interprocess communication", and its
 ``Message.fbs``.
@@ -29,20 +30,20 @@ from nilometer.values.reasons import UndecodableReason
 if TYPE_CHECKING:
     import pyarrow as pa
 
-MAGIC = b"ARROW1\x00\x00"  # of a file, before its stream
-_INDEX = re.compile(r"__index_level_\d+__")  # the index of a data frame of pandas
+MAGIC = b"ARROW1\x00\x00"  # start of a file, before its stream
+_INDEX = re.compile(r"__index_level_\d+__")  # column for the index of a pandas data frame
 _HEADER_TYPE, _HEADER = 1, 2  # fields of a message
 _DICTIONARY, _RECORDS = 2, 3  # types of messages with buffers
-_COMPRESSION = 3  # field of a batch of records
+_COMPRESSION = 3  # field of a record batch
 
 
 def decode(body: bytes, side: Side) -> Facts:
     """Add the table of *body*.
 
     Raises:
-        Undecodable: ``encoded`` without pyarrow and for compressed buffers, ``malformed`` if it is
-            not Arrow, ``wrong_shape`` for cells that are neither plain nor lists of numbers,
-            ``too_large`` for too many rows or cells.
+        Undecodable: ``encoded`` without pyarrow and for compressed buffers, ``malformed`` if the
+            body is not Arrow, ``wrong_shape`` for cells that are neither plain nor lists of
+            numbers, ``too_large`` for too many rows or cells.
     """
     try:
         import pyarrow as pa
@@ -110,7 +111,7 @@ def _cells(column: "pa.ChunkedArray") -> Column:
 
 
 def _of_dictionary(column: "pa.ChunkedArray") -> list[Cell]:
-    """Return the cells of a column of codes; equal cells are one object."""
+    """Return the cells of a dictionary column; equal cells are one object."""
     cells: list[Cell] = []
     for chunk in column.chunks:
         values = _cells_of_chunk(chunk.dictionary)
@@ -144,7 +145,7 @@ def _check_messages(content: bytes) -> None:
     """Refuse compressed buffers.
 
     Raises:
-        Undecodable: ``encoded`` if a batch of records is compressed.
+        Undecodable: ``encoded`` if a record batch is compressed.
         pa.ArrowException: If a message is not valid.
         struct.error: If the header of a message is not valid.
     """
@@ -160,7 +161,7 @@ def _check_messages(content: bytes) -> None:
 
 
 def _is_compressed(header: bytes) -> bool:
-    """Return whether the batch of records that a message contains is compressed."""
+    """Return whether the record batch in a message is compressed."""
     message = _offset(header, 0)
     at = _field(header, message, _HEADER_TYPE)
     kind = header[at] if at else 0
@@ -168,12 +169,12 @@ def _is_compressed(header: bytes) -> bool:
         return False
     batch = _table(header, message, _HEADER)
     if kind == _DICTIONARY:
-        batch = _table(header, batch, 1)  # its cells
+        batch = _table(header, batch, 1)  # table with the cells of the batch
     return _field(header, batch, _COMPRESSION) != 0
 
 
 def _table(header: bytes, table: int, field: int) -> int:
-    """Return the place of the table that is a *field* of another one."""
+    """Return the position of the table in a *field* of another table."""
     at = _field(header, table, field)
     if not at:
         raise IndexError("no such table")
@@ -186,7 +187,7 @@ def _offset(header: bytes, at: int) -> int:
 
 
 def _field(header: bytes, table: int, field: int) -> int:
-    """Return the place of a *field* of a table in a flat buffer; 0 if it is absent."""
+    """Return the position of a *field* of a table in a flat buffer; 0 if it is absent."""
     (step,) = struct.unpack_from("<i", header, table)
     fields = table - step
     (size,) = struct.unpack_from("<H", header, fields)

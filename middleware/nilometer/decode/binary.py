@@ -1,6 +1,6 @@
 """Describes images, audio, video and unknown bytes by their size and content type.
 
-The content is not kept. A body of unknown bytes is decoded if it is an array of numpy or JSON.
+The content is not kept. Unknown bytes are decoded if they are a numpy array or JSON.
 """
 
 from nilometer.bodies import carriers
@@ -19,7 +19,7 @@ def _decode(body: Body, side: Side) -> Facts:
     """Add one row with size and type.
 
     Raises:
-        Undecodable: ``malformed`` if the bytes begin like JSON, for they were no JSON.
+        Undecodable: ``malformed`` if the bytes begin like JSON, because they are not valid JSON.
     """
     if body.content.startswith(npy.MAGIC):
         return npy.decode(body.content, side)

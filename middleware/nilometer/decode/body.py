@@ -37,7 +37,7 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer.values.redacted import WITHHELD
 from nilometer.values.streams import Ends, is_streamed
 
-MAX_SPACE = 16  # characters before JSON in a string
+MAX_SPACE = 16  # characters allowed before JSON in a string
 _STARTS = ("{", "[")
 _log = LimitedLog()
 _WITH_LISTS = frozenset(
@@ -60,12 +60,12 @@ def decode_exchange(
     known: Known = NOTHING_KNOWN,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
 ) -> Facts:
-    """Add the columns of *body* to *side*; return the facts that it has beside them.
+    """Add the columns of *body* to *side*; return the facts that the body contains besides them.
 
     Args:
-        body: Bytes as received; None over the capture limit. For gRPC, one message without its
+        body: Bytes as received; None if over the capture limit. For gRPC, one message without its
             frame, or framed messages as ``application/grpc+frames``.
-        content_type: Declared content type; empty counts as JSON, because clients forget it.
+        content_type: Declared content type; empty counts as JSON, because some clients omit it.
         content_encoding: Declared content encoding.
         role: INPUT or OUTPUT.
         side: Side that the columns are added to; unchanged if this raises.
@@ -74,7 +74,7 @@ def decode_exchange(
         query: Query string of the URL; used for a request without a body.
         header_length: Value of ``Inference-Header-Content-Length``, if known.
         ends: Start and end of a stream over the capture limit; used if *body* is None.
-        known: Names and lists of this side of the entity.
+        known: Known column names and lists of this side of the entity.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
 
     Raises:
@@ -99,7 +99,7 @@ def decode_exchange(
     except Undecodable:
         side.back_to(mark)
         raise
-    except Exception as error:  # one body must not cost the others of its batch
+    except Exception as error:  # an error in one body must not affect the others of its batch
         side.back_to(mark)
         _log.fault("a body was not decoded, so its columns are lost", error)
         raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
@@ -139,7 +139,7 @@ def _decode(body: Body, side: Side) -> Facts:
 
 
 def _by_format(body: Body, side: Side, reason: str) -> Facts:
-    """Decode a body that is not one JSON document; *reason* says why if it has no format."""
+    """Decode a body that is not a single JSON document; *reason* is raised if it has no format."""
     if media_type(body.content_type) in PACKED.media_types:
         if begins_like_json(body.content):
             return _json(body, side)
@@ -160,7 +160,7 @@ def _by_format(body: Body, side: Side, reason: str) -> Facts:
 def plain_json(
     request_type: str, request_encoding: str, response_type: str, response_encoding: str
 ) -> bool:
-    """Return whether both bodies are unencoded JSON that no custom decoder takes."""
+    """Return whether both bodies are unencoded JSON that no custom decoder decodes."""
     return (
         is_plain(request_encoding)
         and is_plain(response_encoding)
@@ -177,7 +177,7 @@ def _without_encoding(
     content_encoding: str,
     limit: int,
 ) -> bytes | Ends:
-    """Return the body without its content encoding; for a stream over the limit, both ends."""
+    """Return the body with its content encoding undone; both ends if a stream is over the limit."""
     if body is None:
         if ends is None:
             raise Undecodable(UndecodableReason.TOO_LARGE.value)
@@ -205,7 +205,7 @@ def _decode_ends(start: Body, end: bytes, side: Side) -> Facts:
 
 
 def _json(body: Body, side: Side) -> Facts:
-    """Decode a body as a single JSON document, or as one with binary tensors after it."""
+    """Decode a body as a single JSON document, or as JSON followed by binary tensors."""
     if body.header_length:
         facts = oip_binary.decode(body.content, KEYS[body.role], body.header_length, side)
         if facts is not None:
@@ -217,7 +217,7 @@ def _json(body: Body, side: Side) -> Facts:
 
 
 def _document(value: Cell, body: Body, side: Side) -> Facts:
-    """Decode the *value* of a document by the protocol that its keys tell."""
+    """Decode the *value* of a document with the protocol that its keys identify."""
     if isinstance(value, dict):
         table = registry.TABLE
         claims = table.inputs if body.role is Role.INPUT else table.outputs
@@ -233,7 +233,7 @@ def _document(value: Cell, body: Body, side: Side) -> Facts:
 
 
 def _unpacked(content: bytes) -> Cell:
-    """Return the value of a document in MessagePack."""
+    """Return the value of a MessagePack document."""
     try:
         return unpacked(content)
     except TooLarge as error:
@@ -243,7 +243,7 @@ def _unpacked(content: bytes) -> Cell:
 
 
 def _parsed(body: Body) -> Cell:
-    """Return the value of a JSON document in UTF-8, or in the encoding that its type declares."""
+    """Return the value of a JSON document in UTF-8, or in its declared encoding."""
     try:
         return from_json(body.content)
     except Undecodable as error:
@@ -254,7 +254,7 @@ def _parsed(body: Body) -> Cell:
 
 
 def _unquoted(text: str) -> Cell:
-    """Return the value of JSON in a string of JSON, as Azure ML's scripts return; else *text*."""
+    """Return the value of JSON inside a JSON string, which Azure ML returns; else *text*."""
     if text[:MAX_SPACE].lstrip()[:1] in _STARTS:
         with suppress(Undecodable):
             return from_json(text.encode("utf-8", "surrogatepass"))

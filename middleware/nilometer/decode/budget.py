@@ -1,19 +1,19 @@
 """Limits the memory of a decoded body, estimated from its bytes before it is decoded.
 
-One byte of JSON becomes up to 30 bytes of Python objects, so a limit on bytes is not enough.
-The estimate counts separators instead, because every value needs one.
+One byte of JSON becomes up to 30 bytes of Python objects, so a limit on bytes is not enough. The
+estimate counts separators, because every value needs one.
 """
 
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 MAX_BODY_CELLS = 1 << 18  # most cells of one body
-MAX_BODY_ROWS = 1 << 16  # most rows of one body, if each becomes an object or a list
+MAX_BODY_ROWS = 1 << 16  # most rows of a body whose rows become objects or lists
 MAX_BODY_WEIGHT = 24 << 20  # most memory of the Python objects of one body
 UNCOUNTED_BYTES = 16 << 10  # smaller bodies are not checked, because they need at most 1 MiB
 
 # Memory in CPython that one separator indicates, in bytes, rounded up.
-_VALUE = 40  # a number, a short string, and its place in a list
+_VALUE = 40  # a number, or a short string, with its entry in a list
 _LIST = 88
 _OBJECT = 240
 _BYTE = 4  # most bytes that Python needs for one byte of text
@@ -22,7 +22,7 @@ _BYTE = 4  # most bytes that Python needs for one byte of text
 def weight_of(body: bytes) -> int:
     """Return an upper estimate of the memory of the decoded *body*, in bytes.
 
-    The estimate is for text. Packed numbers need less memory.
+    The estimate is made for text. Packed numbers need less memory.
     """
     return (
         _BYTE * len(body)
@@ -46,7 +46,7 @@ def check_text(body: bytes) -> None:
 
 
 def check_lines(body: bytes) -> None:
-    """Refuse a text with one row per line that would have too many rows.
+    """Refuse a text with one row per line that has too many rows.
 
     Raises:
         Undecodable: ``too_large`` over `MAX_BODY_ROWS` lines, or if `check_text` refuses it.
@@ -57,7 +57,7 @@ def check_lines(body: bytes) -> None:
 
 
 def check_rows(rows: int) -> None:
-    """Refuse too many *rows* that would each become an object.
+    """Refuse too many *rows*, each of which would become an object.
 
     Raises:
         Undecodable: ``too_large`` over `MAX_BODY_ROWS`.

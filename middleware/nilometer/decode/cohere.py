@@ -1,4 +1,4 @@
-"""Decodes Cohere's chat, both versions: answers, whole or streamed, and requests of version 1.
+"""Decodes Cohere's chat API: responses of versions 1 and 2, requests of version 1.
 
 Requests of version 2 have the shape of a chat (`nilometer.decode.openai_request`).
 
@@ -67,7 +67,7 @@ def _add_frame(answer: Answer, kind: str, value: Mapping[str, Cell]) -> None:
 
 
 def _add_first_version(answer: Answer, kind: str, value: Mapping[str, Cell]) -> None:
-    """Add a frame of version 1; its last frame repeats the answer."""
+    """Add a frame of version 1; the last frame repeats the whole response."""
     answer.name(value, identity="generation_id")
     if kind == "text-generation":
         answer.text(value.get("text"))
@@ -92,7 +92,7 @@ def _end(answer: Answer, told: Mapping[str, Cell]) -> None:
 
 
 def _add_answer(answer: Answer, value: Mapping[str, Cell]) -> None:
-    """Add a whole answer."""
+    """Add a whole response."""
     answer.name(value)
     answer.name(value, identity="generation_id")
     answer.finish(value.get("finish_reason"))
@@ -118,7 +118,7 @@ DIALECT = Dialect(protocol=Protocol.COHERE, begins=is_cohere, add=_add, tokens=_
 
 
 def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
-    """Add a request of version 1 as one row; return None for any other."""
+    """Add a request of version 1 as one row; return None for any other request."""
     message = value.get("message")
     if not isinstance(message, str) or not path.endswith("/chat"):
         return None

@@ -14,7 +14,7 @@ from nilometer.values.steps import Steps, finished
 ROWS_AT_ONCE = 128  # rows per step
 GROUPS_AT_ONCE = 16  # groups of rows with the same names per step
 
-_CELL_BYTES = 24  # average memory of a cell in a block, over numbers and short strings
+_CELL_BYTES = 24  # average memory of a cell in a block, for numbers and short strings
 _ADDED_BYTES = 64  # memory of a cell that is added to a row
 
 _Item = TypeVar("_Item")
@@ -29,8 +29,8 @@ class Block:
     Attributes:
         rows: Number of rows.
         columns: Cells by name.
-        is_vetted: Whether the decoder checked the names, so that an integer among them is a
-            position. False if the names are as the client gave them.
+        is_vetted: Whether the decoder checked the names, so that integers among them are positions.
+            False if the names are as the client sent them.
     """
 
     rows: int
@@ -45,7 +45,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rows of a side that have the same names: single rows, or one block.
+    """Rows of a side that have the same names: either single rows, or one block.
 
     Attributes:
         names: Names of the columns.
@@ -64,7 +64,7 @@ class Group:
 
 @dataclass(slots=True)
 class Side:
-    """Inputs or outputs of many observations, gathered into one set of columns.
+    """Inputs or outputs of many observations, collected into one set of columns.
 
     Attributes:
         rows: Number of rows added.
@@ -98,38 +98,38 @@ class Side:
         return len(self._blocks)
 
     def mark(self) -> tuple[int, int, int, int]:
-        """Return a mark of the present content, for `back_to`."""
+        """Return a mark of the current content, for `back_to`."""
         return self.rows, self.weight, len(self._singles), len(self._blocks)
 
     def back_to(self, mark: tuple[int, int, int, int]) -> None:
-        """Remove what was added after `mark` had returned *mark*."""
+        """Remove everything that was added since `mark` returned *mark*."""
         self.rows, self.weight, singles, blocks = mark
         del self._singles[singles:], self._blocks[blocks:]
 
     def kinds(self, first: int) -> set[type]:
-        """Return the types of the cells in rows that `add_rows` added, from number *first*."""
+        """Return the types of the cells in the rows of `add_rows`, from row *first*."""
         found: set[type] = set()
         for row in self._singles[first:]:
             found.update(map(type, row.values()))
         return found
 
     def change_rows(self, first: int, change: Callable[[Sequence[Row]], Sequence[Row]]) -> None:
-        """Replace the rows that `add_rows` added, from number *first*, with those of *change*.
+        """Replace the rows of `add_rows`, from row *first*, with the result of *change*.
 
         Args:
-            first: Number of a row, counted from 0 in the order of addition.
-            change: Function that returns as many rows as it is given.
+            first: Number of a row, counted from 0 in the order in which rows were added.
+            change: Function from rows to the same number of rows.
         """
         self._singles[first:] = change(self._singles[first:])
 
     def has_row(self, first: int, test: Callable[[Row], bool]) -> bool:
-        """Return whether *test* is true for a row that `add_rows` added, from number *first*."""
+        """Return whether *test* is true for any row of `add_rows`, from row *first*."""
         return any(map(test, self._singles[first:]))
 
     def change_blocks(
         self, first: int, change: Callable[[Mapping[str, Column]], Mapping[str, Column]]
     ) -> None:
-        """Replace the columns of the blocks from number *first* with those of *change*."""
+        """Replace the columns of the blocks, from block *first*, with the result of *change*."""
         for at, block in enumerate(self._blocks[first:], first):
             columns = change(block.columns)
             if columns is not block.columns:
@@ -196,7 +196,7 @@ class Side:
         return [cells]
 
     def take(self, name: str) -> list[Column]:
-        """Remove the column *name*; return its cells, in one or more pieces."""
+        """Remove the column *name*; return its cells as one or more pieces."""
         taken: list[Column] = []
         for at, row in enumerate(self._singles):
             if name in row:
@@ -210,7 +210,7 @@ class Side:
         return taken
 
     def columns(self, expected: set[str]) -> dict[str, Column]:
-        """Return every column seen or *expected*; an absent cell is None."""
+        """Return every column that was seen or *expected*; absent cells are None."""
         names = dict.fromkeys((*expected, *finished(self.present_in_steps())))
         return {name: self.column(name) for name in names}
 
@@ -230,10 +230,10 @@ class Side:
         return cells
 
     def present_in_steps(self) -> Steps[dict[str, "Present"]]:
-        """Find each column that was seen, without the rows that lack it.
+        """Find the present cells of each column that was seen.
 
-        Rows and blocks are grouped by their keys first. The cost therefore grows with the number
-        of present cells, not with rows times columns.
+        Rows and blocks are first grouped by their keys. So the cost grows with the number of
+        present cells, not with rows times columns.
         """
         present: dict[str, Present] = {}
         rows_by_names = yield from _by_names(self._singles, tuple)
@@ -269,7 +269,7 @@ def _names_of(block: Block) -> tuple[str, ...]:
 
 @dataclass(slots=True)
 class Present:
-    """The location of the present cells of one column.
+    """The positions of the present cells of one column.
 
     Attributes:
         count: Number of present cells.

@@ -1,4 +1,4 @@
-"""Finds how much of a compressed stream was readable after each of its messages."""
+"""Finds how much of a compressed stream could be read after each of its messages."""
 
 import zlib
 from collections.abc import Callable, Iterable

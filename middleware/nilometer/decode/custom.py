@@ -46,11 +46,11 @@ class Decoder:
     function: Function
 
     def __call__(self, body: bytes, media_type: str) -> Mapping[str, object] | None:
-        """Call the decoding function itself, so that a test can use a decoder as a function."""
+        """Call the decoding function, so that a test can use a decoder like a function."""
         return self.function(body, media_type)
 
     def takes(self, media: str, path: str) -> bool:
-        """Return whether its patterns match."""
+        """Return whether the decoder's patterns match."""
         return fnmatchcase(media, self.media_type) and fnmatchcase(path, self.path)
 
 
@@ -108,7 +108,7 @@ def decode(body: bytes, content_type: str, path: str, side: Side) -> Facts | Non
 
 
 def _block(produced: Mapping[str, object]) -> Block:
-    """Build a block from one row of values, or from columns of one length."""
+    """Build a block from one row of values, or from columns of equal length."""
     if len(produced) > MAX_COLUMNS or not all(isinstance(name, str) for name in produced):
         raise ValueError(f"column names must be strings, at most {MAX_COLUMNS} of them")
     columns: dict[str, Column] = {}

@@ -1,6 +1,6 @@
-"""Decodes CSV and its dialects, with or without a header: see `nilometer.bodies.tables`.
+"""Decodes CSV and its dialects, with or without a header; see `nilometer.bodies.tables`.
 
-A column is numeric if all its cells are. Columns without a header are named by position.
+A column is numeric if all its cells are numbers. Columns without a header are named by position.
 
 Source: pandas, "IO tools", for the texts of missing cells.
 """
@@ -23,7 +23,7 @@ from nilometer.values.reasons import UndecodableReason
 
 _MISSING = frozenset(
     {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A"}
-)  # as pandas reads them
+)  # the same texts as in pandas
 _INFINITE = {
     sign + name: float(f"{sign}inf")
     for sign in ("", "+", "-")
@@ -41,7 +41,8 @@ def decode(body: bytes, content_type: str, side: Side, is_name: IsName = is_no_n
         is_name: Function that returns whether a text is the known name of a column.
 
     Raises:
-        Undecodable: If it has no cells, rows differ in length, or there are too many rows or cells.
+        Undecodable: If there are no cells, if rows differ in length, or if there are too many rows
+            or cells.
     """
     check_lines(body)
     try:
@@ -54,7 +55,7 @@ def decode(body: bytes, content_type: str, side: Side, is_name: IsName = is_no_n
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     if begins_with_header(table, content_type, is_name):
         names, rows = table_names(table[0]), table[1:]
-        dropped = 0 if table[0][-1] else 1  # a delimiter at the end of each line
+        dropped = 0 if table[0][-1] else 1  # for a delimiter at the end of each line
     else:
         names, rows, dropped = [*map(str, range(width))], table, 0
     cells_of = [*zip(*rows, strict=True)] if rows else [()] * width
@@ -69,7 +70,7 @@ def decode(body: bytes, content_type: str, side: Side, is_name: IsName = is_no_n
 
 
 def _typed(texts: Sequence[str], delimiter: str) -> list[Cell]:
-    """Convert a column to numbers or booleans if all its present cells are; else keep text."""
+    """Convert a column to numbers or booleans if all its present cells allow it; else keep text."""
     known = {text: _cell(text, delimiter) for text in set(texts)}
     kinds = {type(cell) for cell in known.values() if cell is not None}
     if kinds <= {int, float} or kinds == {bool}:

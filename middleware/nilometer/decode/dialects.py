@@ -1,4 +1,4 @@
-"""The list of the dialects of language models that stream their answers."""
+"""The dialects of language models that stream their responses."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,7 +8,7 @@ from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
 from nilometer.profile.feature import Cell
 
-# In order of precedence: the first dialect whose frame an object is wins.
+# In order of precedence: the first dialect with a frame like the object is used.
 DIALECTS: tuple[Dialect, ...] = (
     openai_response.DIALECT,
     anthropic.DIALECT,
@@ -20,7 +20,7 @@ DIALECTS: tuple[Dialect, ...] = (
 
 
 def answer_begun_by(value: Mapping[str, Cell]) -> Answer | None:
-    """Return a new answer if *value* is the first frame of a stream; None if it is none."""
+    """Return a new `Answer` if *value* is the first frame of a stream; otherwise None."""
     for dialect in DIALECTS:
         if dialect.begins(value):
             return Answer(dialect, streamed=True)

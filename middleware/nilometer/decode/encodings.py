@@ -1,4 +1,4 @@
-"""Undoes content encodings in bounded steps, so that no body grows past a limit.
+"""Undoes content encodings in steps of bounded size, so that no body exceeds a limit.
 
 Python itself decodes gzip and deflate. The extra ``decode`` adds br and zstd; Python 3.14 and later
 include zstd. Source: RFC 9110, 8.4.1; RFC 8878 and 9659 for the window of zstd.
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         from backports import zstd
 
 MAX_DECODED_BYTES = 1 << 20  # decoded size of one body
-MAX_STREAM_BYTES = 16 << 20  # decoded size of a stream whose ends alone are kept
+MAX_STREAM_BYTES = 16 << 20  # decoded size of a stream of which only the ends are kept
 MAX_CODINGS = 3  # most codings of one body; real bodies have one
 MAX_MEMBERS = 64  # most gzip members or zstd frames of one body; real bodies have one
 STEP_BYTES = 64 << 10  # most bytes that one step decodes
@@ -42,11 +42,11 @@ def decoded(body: bytes, content_encoding: str, limit: int = MAX_DECODED_BYTES) 
     Args:
         body: Bytes as received.
         content_encoding: One coding, or several separated by commas in the order of application.
-        limit: Largest size after undoing each coding, in bytes.
+        limit: Largest size after each decoding step, in bytes.
 
     Raises:
         Undecodable: ``encoded`` for a coding that is unknown or not installed, ``too_large`` past
-            *limit*, ``malformed`` for bytes that do not have this encoding.
+            *limit*, ``malformed`` if the bytes do not have this encoding.
     """
     for coding in _codings(content_encoding):
         body = _joined(_steps_of(coding)(body), limit)
@@ -56,7 +56,7 @@ def decoded(body: bytes, content_encoding: str, limit: int = MAX_DECODED_BYTES) 
 def decoded_ends(body: bytes, content_encoding: str, limit: int, *, cut_off: bool = False) -> Ends:
     """Return both ends of a stream with its *content_encoding* undone.
 
-    The end is empty if it is unknown: *body* is cut off, damaged, or larger than
+    The end is empty if it is unknown, because *body* is cut off, damaged, or larger than
     `MAX_STREAM_BYTES` once decoded.
 
     Args:
@@ -84,13 +84,13 @@ def decoded_ends(body: bytes, content_encoding: str, limit: int, *, cut_off: boo
     except Exception:  # each library has its own error type
         cut_off = True
     start, end = keeper.ends()
-    if size <= limit:  # the whole stream fits, so no bytes are missing between both ends
+    if size <= limit:  # the whole stream fits, so nothing is missing between the ends
         return Ends(start + end, b"")
     return Ends(start, b"" if cut_off or size > MAX_STREAM_BYTES else end)
 
 
 def _codings(content_encoding: str) -> list[str]:
-    """Return the codings that were applied, the last one first."""
+    """Return the applied codings, last one first."""
     names = [name.strip().lower() for name in content_encoding.split(",")]
     codings = [name for name in reversed(names) if name not in PLAIN]
     if len(codings) > MAX_CODINGS:
@@ -129,7 +129,7 @@ def _steps_of(coding: str) -> Steps:
 
 
 def _gunzip(body: bytes) -> Iterator[bytes]:
-    """Decode all gzip members; a body that a server layer already decoded is left unchanged."""
+    """Decode all gzip members; leave a body unchanged that a server layer already decoded."""
     if not body.startswith(_GZIP_MAGIC) and _is_json(body):
         yield body
         return
@@ -234,5 +234,5 @@ def zstd_streams() -> Callable[[], "zstd.ZstdDecompressor"]:
 
 
 def _is_json(body: bytes) -> bool:
-    """Return whether a layer of the server already decoded the body but left its header."""
+    """Return whether a layer of the server decoded the body, but kept its header."""
     return body[:1] in {b"{", b"["}

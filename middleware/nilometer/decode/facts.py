@@ -1,4 +1,4 @@
-"""Facts that a body contains beside its columns."""
+"""Facts that a body contains besides its columns."""
 
 from enum import Enum
 
@@ -13,7 +13,7 @@ MAX_ID = 256  # characters of a prediction id that are kept
 class Protocol(Enum):
     """The protocol that a body was decoded with."""
 
-    JSON = "json"  # free JSON: an object, a list, or a bare value
+    JSON = "json"  # free JSON: an object, a list, or a single plain value
     KSERVE_V1 = "kserve_v1"
     OIP_V2 = "oip_v2"
     OIP_V2_BINARY = "oip_v2_binary"
@@ -44,15 +44,15 @@ class Protocol(Enum):
 class Frames(msgspec.Struct, frozen=True, gc=False):
     """The frames of a stream that have generated text.
 
-    A place is the end of a frame, in bytes from the start of the body. At most 0, it counts from
-    the end of the body. None means that there is no such frame.
+    A place is the position of the end of a frame, in bytes from the start of the body. Values of at
+    most 0 count from the end of the body. None means that there is no such frame.
 
     Attributes:
         first: Place of the first frame with content: text, or a part of a tool call.
         last: Place of the last frame with content.
         first_reasoning: Place of the first frame with reasoning.
         last_reasoning: Place of the last frame with reasoning.
-        tokens: Tokens of these frames, by choice; 0 if unknown.
+        tokens: Tokens of these frames, for each choice; 0 if unknown.
     """
 
     first: int | None = None
@@ -63,21 +63,21 @@ class Frames(msgspec.Struct, frozen=True, gc=False):
 
 
 class Facts(msgspec.Struct, frozen=True, gc=False):
-    """Facts that a decoder found in a body beside the columns.
+    """Facts that a decoder found in a body besides the columns.
 
     Attributes:
         protocol: Protocol that the body was decoded with.
         value: Parsed JSON document; None if the body is not JSON.
-        prediction_id: Prediction id in the body, at most `MAX_ID` characters; or empty.
+        prediction_id: Prediction id in the body, at most `MAX_ID` characters; may be empty.
         model: Name of the model in the body, or empty.
         model_version: Version of the model in the body, or empty.
         input_tokens: Number of tokens of the prompt; None if unknown.
         output_tokens: Number of tokens of the response; None if unknown.
-        stream_end: COMPLETED, ERROR or CUT as the stream itself shows; None if it shows nothing.
-        partial: Whether columns or rows are missing: only both ends of a stream are known, or lines
-            were not JSON.
-        error: Type of the error that a stream reports, as `error.type` names it; or empty.
-        frames: Frames with generated text of a stream; None for any other body.
+        stream_end: COMPLETED, ERROR or CUT, as the stream itself shows; None if it shows none.
+        partial: Whether columns or rows are missing, because only the ends of a stream are known,
+            or because lines were not JSON.
+        error: Type of the error that a stream reports, as in `error.type`; may be empty.
+        frames: Frames with generated text; None if the body is not a stream.
     """
 
     protocol: Protocol
@@ -94,7 +94,7 @@ class Facts(msgspec.Struct, frozen=True, gc=False):
 
 
 def id_of(value: Cell) -> str:
-    """Return text or an integer as an id, cut to `MAX_ID`; empty for anything else."""
+    """Return a text or an integer as an id, cut to `MAX_ID` characters; otherwise empty."""
     if isinstance(value, str):
         return value[:MAX_ID]
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 128:
@@ -103,12 +103,12 @@ def id_of(value: Cell) -> str:
 
 
 def text_of(value: Cell) -> str:
-    """Return *value*, cut to `MAX_ID`, if it is text; else empty."""
+    """Return *value*, cut to `MAX_ID` characters, if it is text; otherwise empty."""
     return value[:MAX_ID] if isinstance(value, str) else ""
 
 
 def count_of(value: Cell) -> int | None:
-    """Return *value* if it is an integer in [0, 2**63); else None."""
+    """Return *value* if it is an integer in [0, 2**63); otherwise None."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63:
         return value
     return None

@@ -1,10 +1,10 @@
-"""Describes files in the cells of rows by their size and type: images, audio, documents.
+"""Replaces files in the cells of rows by their size and type: images, audio, documents.
 
-``{"image": "iVBORw0KGgo..."}`` becomes the columns ``image.bytes`` and ``image.type``, as a part of
-a form does. A file is bytes, base64 that begins like a known format, or a data URL. The content is
-not kept.
+``{"image": "iVBORw0KGgo..."}`` becomes the columns ``image.bytes`` and ``image.type``, like a file
+in a form. A file is a byte string, base64 text that begins like a known format, or a data URL. The
+content is not kept.
 
-Source: RFC 4648; RFC 2397; the first bytes that "file" knows.
+Source: RFC 4648; RFC 2397; the first bytes that the "file" program knows.
 """
 
 import binascii
@@ -42,14 +42,14 @@ _BRANDS = (
     (b"M4A", "audio/mp4"),
     (b"", "video/mp4"),
 )
-# How base64 of these formats begins.
+# Beginnings of base64 text of these formats.
 _BEGINNINGS = (
     *("iVBORw0KGgo", "/9j/", "_9j_", "R0lGOD", "SUkqA", "TU0AK", "JVBERi0", "SUQz", "T2dnUw"),
     *("ZkxhQw", "GkXfo", "UklGR", "AAAA", "data:"),
 )
-_NAMES = ("b64", "b64_json", "base64")  # ends of names that say that a text is base64
-_FEWEST = 64  # characters of base64 of the shortest file
-_NO_FILES = frozenset({int, float, bool, list})  # types of the first cell of other columns
+_NAMES = ("b64", "b64_json", "base64")  # suffixes of names that declare base64
+_FEWEST = 64  # fewest base64 characters of a file
+_NO_FILES = frozenset({int, float, bool, list})  # types of the first cell of columns without files
 WITH_FILES = frozenset({str, bytes})  # types of cells that may be files
 _STANDARD = str.maketrans("-_", "+/")
 _URL = re.compile(r"data:([\w/+.-]*)(?:;[\w=.-]+)*;base64,")
@@ -57,7 +57,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_\-\s]+=?=?\s*")
 
 
 def may_be_files(name: str, texts: Sequence[str]) -> bool:
-    """Return whether a text of the column *name* may be a file; a cheap test."""
+    """Return whether a text in the column *name* may be a file; a cheap test."""
     if max(map(len, texts), default=0) < _FEWEST:
         return False  # the usual case
     return name.endswith(_NAMES) or any(text.startswith(_BEGINNINGS) for text in texts)
@@ -78,7 +78,7 @@ def has_files(row: Row) -> bool:
 
 
 def without_files(row: Row) -> Row:
-    """Return *row* with the size and the type of each file in place of it."""
+    """Return *row* with each file replaced by its size and its type."""
     changed: dict[str, Cell] = {}
     for name, cell in row.items():
         found = file_of(cell, is_declared=name.endswith(_NAMES))
@@ -90,9 +90,9 @@ def without_files(row: Row) -> Row:
 
 
 def columns_without_files(columns: Mapping[str, Column]) -> Mapping[str, Column]:
-    """Return the *columns* of a block with sizes and types in place of those that hold files.
+    """Return the *columns* of a block with files replaced by their sizes and types.
 
-    They are returned unchanged if none holds one.
+    The columns are returned unchanged if they contain no file.
     """
     files: dict[str, list[tuple[int, str] | None]] = {}
     for name, cells in columns.items():
@@ -110,7 +110,7 @@ def columns_without_files(columns: Mapping[str, Column]) -> Mapping[str, Column]
             changed[name] = cells
             continue
         found = files[name]
-        if not all(found):  # the others are texts
+        if not all(found):  # the other cells are texts
             changed[name] = [None if one else cell for cell, one in zip(cells, found, strict=True)]
         sizes, kinds = _described(name)
         changed[sizes] = [one[0] if one else None for one in found]
@@ -124,11 +124,11 @@ def _described(name: str) -> tuple[str, str]:
 
 
 def file_of(cell: Cell, *, is_declared: bool = False) -> tuple[int, str] | None:
-    """Return the size in bytes and the type of a file; None if *cell* is none.
+    """Return the size in bytes and the type of a file; None if *cell* is not a file.
 
     Args:
         cell: Cell of a row.
-        is_declared: Whether its name says that it is base64, of whatever format.
+        is_declared: Whether the column's name declares base64 of any format.
     """
     if isinstance(cell, bytes):
         return len(cell), type_of(cell) or UNKNOWN
@@ -151,7 +151,7 @@ def file_of(cell: Cell, *, is_declared: bool = False) -> tuple[int, str] | None:
 
 
 def _decoded(head: str) -> bytes:
-    """Return the bytes at the start of base64; none if it is not base64."""
+    """Return the bytes at the start of base64 text; empty if it is not base64."""
     try:
         return binascii.a2b_base64(head.translate(_STANDARD)[: len(head) // 4 * 4])
     except ValueError:
@@ -159,7 +159,7 @@ def _decoded(head: str) -> bytes:
 
 
 def type_of(content: bytes) -> str:
-    """Return the content type that the first bytes of *content* tell; empty if they tell none."""
+    """Return the content type that the first bytes of *content* identify; else empty."""
     if content.startswith(b"RIFF"):
         return _IN_RIFF.get(content[8:12], "")
     if content[4:8] == b"ftyp":

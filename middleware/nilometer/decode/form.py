@@ -1,4 +1,4 @@
-"""Decodes forms and query strings to one row of fields; a repeated field becomes a list.
+"""Decodes forms and query strings to one row of fields; repeated fields become lists.
 
 Source: WHATWG URL, "application/x-www-form-urlencoded".
 """
@@ -20,7 +20,7 @@ def decode(text: str, protocol: Protocol, side: Side) -> Facts:
     """Add the row of *text*.
 
     Raises:
-        Undecodable: If it has no fields or too many.
+        Undecodable: If there are no fields or too many.
     """
     try:
         pairs = fields(text)

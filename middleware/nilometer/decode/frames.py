@@ -1,8 +1,8 @@
-"""Decodes data frames as pandas writes them to JSON, at the top of a body or under a key.
+"""Decodes data frames as pandas writes them to JSON, at the top level or under a key.
 
-The orients ``split`` and ``tight`` have the cells of a row in a list, with the names beside them.
-The orient ``table`` has objects, with a schema beside them. `nilometer.decode.naming` decodes
-``index`` and ``columns``, which are objects keyed by row id; ``records`` is a list of objects.
+The orients ``split`` and ``tight`` have the cells of each row in a list, and a list of column
+names. The orient ``table`` has objects and a schema. `nilometer.decode.naming` decodes ``index``
+and ``columns``, which are objects keyed by row id; ``records`` is a list of objects.
 
 Source: pandas, ``DataFrame.to_json`` and ``DataFrame.to_dict``.
 """
@@ -19,10 +19,10 @@ from nilometer.values.reasons import UndecodableReason
 
 
 def frame_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
-    """Return the data frame that *value* is, as a block or as rows; None if it is none.
+    """Return *value* as a block or as rows if it is a data frame; otherwise None.
 
     Raises:
-        Undecodable: If the number of cells in a row is not the number of columns, or there are
+        Undecodable: If a row's number of cells differs from the number of columns, or if there are
             too many rows or columns.
     """
     data = value.get("data")
@@ -40,10 +40,10 @@ def frame_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
 
 
 def split_block(frame: Mapping[str, Cell]) -> Block:
-    """Return a data frame of ``data`` and ``columns``; columns without names count from 0.
+    """Return a data frame of ``data`` and ``columns``; unnamed columns are numbered from 0.
 
     Raises:
-        Undecodable: If the number of cells in a row is not the number of columns.
+        Undecodable: If a row's number of cells differs from the number of columns.
     """
     columns, data = frame.get("columns"), frame.get("data")
     if not isinstance(data, list):

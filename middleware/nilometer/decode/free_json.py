@@ -1,4 +1,4 @@
-"""Decodes JSON of no known protocol ("free JSON"): fields, rows, or a batch of lists."""
+"""Decodes JSON without a known protocol ("free JSON"): fields, rows, or a batch of lists."""
 
 from collections.abc import Sequence
 
@@ -19,14 +19,14 @@ def decode(value: Cell, side: Side) -> Facts:
     """Add the columns of a JSON *value*.
 
     Raises:
-        Undecodable: If it is a list that is not a table.
+        Undecodable: If *value* is a list that is not a table.
     """
     _add(without_envelope(value), side)
     return Facts(Protocol.JSON, value)
 
 
 def without_envelope(value: Cell) -> Cell:
-    """Return what JSON-RPC carries in *value*; anything else is returned unchanged."""
+    """Return the payload of a JSON-RPC message; return any other value unchanged."""
     if isinstance(value, dict) and "jsonrpc" in value and value.keys() <= _RPC:
         for key in ("params", "result"):
             if key in value:

@@ -1,7 +1,7 @@
-"""Decodes Google's Gemini: requests, whole answers and streams.
+"""Decodes Google's Gemini API: requests, whole responses and streams.
 
-A stream is a stream of events, or one list of JSON. `output_tokens` includes the tokens of thoughts,
-as the counts of other protocols do.
+A stream is a stream of events or a JSON list. `output_tokens` includes the tokens of thoughts, as
+in other protocols.
 
 Source: Google, "Gemini API": generateContent, streamGenerateContent.
 """
@@ -85,7 +85,7 @@ DIALECT = Dialect(protocol=Protocol.GEMINI, begins=is_gemini, add=_add, tokens=_
 
 
 def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
-    """Add a request as one row; return None if its contents are no messages."""
+    """Add a request as one row; return None if its contents are not messages."""
     contents = value.get("contents")
     if not isinstance(contents, list) or not all(
         isinstance(one, dict) and "parts" in one for one in contents

@@ -15,7 +15,7 @@ def prediction_id(
     request_headers: Mapping[str, str],
     response_headers: Mapping[str, str],
 ) -> str:
-    """Return the prediction id from the bodies, else the headers, else the trace; or empty.
+    """Return the prediction id from the bodies, else the headers, else the trace; may be empty.
 
     The request takes precedence over the response, because the client always knows its own id.
 

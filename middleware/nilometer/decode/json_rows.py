@@ -1,7 +1,7 @@
 """Converts free JSON to rows.
 
-An object is one row, or several rows if its keys are row ids. A list of objects is rows. A bare
-value is one cell.
+An object is one row, or several rows if its keys are row ids. A list of objects is a list of rows.
+A plain value is one cell.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def rows_of(value: Cell) -> Sequence[Row]:
     """Return the rows in a JSON *value*.
 
     Raises:
-        Undecodable: If it is a list of lists, a list of mixed kinds, or a list that is too long.
+        Undecodable: If *value* is a list of lists, a list of mixed kinds, or too long.
     """
     if isinstance(value, dict):
         kinds = set(map(type, value.values()))

@@ -1,4 +1,4 @@
-"""What is known of one side of an entity when a body of it is decoded."""
+"""Facts about one side of an entity that are known before a body is decoded."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -9,18 +9,18 @@ IsName: TypeAlias = Callable[[str], bool]
 
 
 def is_no_name(text: str) -> bool:
-    """Return False: no name is known."""
+    """Return False, because no name is known."""
     del text
     return False
 
 
 class Known(NamedTuple):
-    """Names and lists of the requests, or of the responses, of one entity.
+    """Known names and lists of the requests, or of the responses, of one entity.
 
     Attributes:
-        is_name: Function that returns whether a text is the known or declared name of a column. It
-            tells a header of words from a row of words.
-        lists: Lists that have a fixed length; None knows none yet.
+        is_name: Function that returns whether a text is a known or declared column name. It
+            distinguishes a header of words from a row of words.
+        lists: Record of the lists that have a fixed length; None if no list is known yet.
     """
 
     is_name: IsName = is_no_name

@@ -1,7 +1,7 @@
-"""Decodes KServe V1, which is TensorFlow Serving's row format: ``instances``, ``predictions``.
+"""Decodes KServe V1, the same as TensorFlow Serving's row format: ``instances``, ``predictions``.
 
-Objects are rows. Numbers and lists are a tensor with the name of the key, so a model with four
-numbers has the columns ``instances.0`` to ``instances.3``.
+Objects are rows. Numbers and lists are a tensor named after the key. So a model with four numbers
+has the columns ``instances.0`` to ``instances.3``.
 
 Source: KServe, "V1 Inference Protocol".
 """
@@ -28,7 +28,7 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     A data frame and an object of equally long lists are tables. Any other object is free JSON.
 
     Raises:
-        Undecodable: If the rows differ in kind, or are not a table.
+        Undecodable: If the rows are of different kinds, or are not a table.
     """
     items = value[key]
     if isinstance(items, list):
@@ -52,9 +52,9 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
 
 
 def _repeated(table: Mapping[str, Cell]) -> Mapping[str, Cell]:
-    """Return the lists of a *table* with those of one item repeated, if the others are as long.
+    """Return the lists of a *table*; lists with one item are repeated to the length of the others.
 
-    TensorFlow Serving's columnar format has such tensors for what holds for the whole call.
+    TensorFlow Serving's columnar format has such lists for values that apply to the whole call.
     """
     sizes = {len(items) for items in table.values() if isinstance(items, list)} - {1}
     if len(sizes) != 1 or not any(_is_matrix(items) for items in table.values()):

@@ -1,14 +1,14 @@
-"""Learns the shape of a server's bodies, and then decodes whole batches of that shape fast.
+"""Learns the shape of a server's bodies, to decode whole batches of that shape fast.
 
 Most servers receive the same fields in every request. After a run of bodies with one shape, a
 strict msgspec structure of that shape is built. It parses JSON directly to floats, strings and
 booleans, without a dictionary per body, and numbers become arrays. It refuses unknown fields,
-missing fields and other types. A batch with a body of another shape takes the general path. The
-shape is then discarded, and learned again after some batches.
+missing fields and other types. If a body has another shape, its batch is decoded in the general
+way. The shape is then discarded, and learned again after some batches.
 
-Floats become an array by way of MessagePack, which writes each float as a mark and eight bytes.
-Structures of floats therefore have one size, and numpy reads a column by its stride. This costs a
-third of reading the floats object by object.
+Floats become an array through MessagePack, which writes each float as a type byte and eight bytes.
+Structures of floats therefore have one size, and numpy reads a column by its stride. This takes a
+third of the time of reading the floats one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,12 +31,12 @@ from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 
 MAX_FIELDS = 256  # most fields of a shape that is learned
-EXAMPLES = 16  # bodies with one shape before it is learned
-LONGEST_PAUSE = 64  # most batches to skip between attempts while the shape keeps changing
+EXAMPLES = 16  # bodies of one shape after which it is learned
+LONGEST_PAUSE = 64  # most batches that are skipped between attempts while the shape keeps changing
 
 _json = msgspec.json.Decoder().decode
 _encode = msgspec.msgpack.Encoder().encode
-# A float in MessagePack: a mark and eight bytes.
+# A float in MessagePack: a type byte and eight bytes.
 _FLOAT = np.dtype({"names": ["float"], "formats": [">f8"], "offsets": [1], "itemsize": 9})
 
 
@@ -56,7 +56,7 @@ class Shapes:
         self._wait = 0
 
     def read(self, bodies: Sequence[bytes | None]) -> Block | None:
-        """Return the columns of *bodies* in order; None if they must take the general path."""
+        """Return the columns of *bodies* in order; None if they need the general decoder."""
         if self._reader is None:
             if self._wait:
                 self._wait -= 1
@@ -76,7 +76,7 @@ class Shapes:
 
     @property
     def said(self) -> Said:
-        """Model and version that all the bodies of the latest `read` say."""
+        """Model and version, if all bodies of the latest `read` name the same."""
         return self._reader.said if isinstance(self._reader, _Tensors) else NOTHING_SAID
 
     def _give_up(self) -> None:
@@ -102,10 +102,10 @@ def learn(bodies: Sequence[bytes | None], tensors: str) -> "_Rows | _Tensors | _
 
 
 def _is_free(value: Mapping[str, Cell], tensors: str) -> bool:
-    """Return whether an object is free JSON, whatever its path and its text.
+    """Return whether an object is free JSON, for any path and any text in it.
 
-    Protocols may tell their objects by the text of a key, or by the path. So text under a key of a
-    protocol takes the general path.
+    Protocols may identify their objects by the text of a key, or by the path. So objects with text
+    under a protocol's key are decoded in the general way.
     """
     if without_envelope(value) is not value:
         return False
@@ -187,7 +187,7 @@ def _packed(names: Sequence[str]) -> "np.dtype[np.void]":
     """Return the dtype of a structure of floats in MessagePack: a map with the keys *names*."""
     size = len(_encode(dict.fromkeys(names, 0.0)))
     lengths = [len(_encode(name)) + _FLOAT.itemsize for name in names]
-    ends = size - sum(lengths) + np.cumsum(lengths)  # after the header of the map
+    ends = size - sum(lengths) + np.cumsum(lengths)  # positions after the map's header
     return np.dtype(
         {
             "names": [f"f{at}" for at in range(len(names))],

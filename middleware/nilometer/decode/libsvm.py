@@ -1,7 +1,7 @@
-"""Decodes libsvm's text: one row a line, with the number of each column before its cell.
+"""Decodes libsvm's text format: one row per line, each cell with its column number before it.
 
-A row has the columns that it names, so absent cells, which stand for 0, are missing. A number in front
-of them is the ``label``.
+A row contains only some columns. The absent cells stand for 0 and are missing. A number at the
+start of the line is the ``label``.
 
 Source: SageMaker, "XGBoost algorithm"; LIBSVM, "README".
 """
@@ -26,13 +26,13 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add the rows of *body*.
 
     Raises:
-        Undecodable: ``malformed`` if it is not such a text, or a column has a number of 1000 or
-            more; ``too_large`` if there are too many rows or cells.
+        Undecodable: ``malformed`` if it is not libsvm text or a column number is 1000 or more;
+            ``too_large`` if there are too many rows or cells.
     """
     check_rows(body.count(b"\n"))
     try:
         rows = [_row(line) for line in body.decode().splitlines() if line.strip()]
-    except ValueError as error:  # also text that is not UTF-8
+    except ValueError as error:  # includes text that is not UTF-8
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
     names = sorted({name for row in rows for name in row}, key=lambda name: (len(name), name))
     if not names or len(names) > MAX_COLUMNS:
@@ -47,7 +47,7 @@ def _row(line: str) -> dict[str, float]:
     """Return the cells of a line by name.
 
     Raises:
-        ValueError: If a cell has no number.
+        ValueError: If a cell has no column number.
     """
     first, *rest = line.split("#", 1)[0].split() or [""]
     row: dict[str, float] = {}
@@ -60,7 +60,7 @@ def _row(line: str) -> dict[str, float]:
         if place == "qid":
             continue
         if _PLACE.match(cell) is None:
-            raise ValueError(f"{len(place)} characters are no number of a column")
+            raise ValueError(f"{len(place)} characters are not a valid column number")
         row[place] = float(number)
     return row
 

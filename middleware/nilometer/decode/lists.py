@@ -1,10 +1,10 @@
 """Turns lists in the cells of rows into columns.
 
-A short list of numbers whose length does not change is a fixed vector:
-``{"features": [5.1, 3.5]}`` has the columns ``features.0`` and ``features.1``. Objects in a list
-become one list for each of their fields: ``boxes.score``. Objects with too few fields in common stay
-one list, because their absent fields would need more memory than the body. Labels with scores become
-the best one.
+A short list of numbers whose length never changes is a fixed vector: ``{"features": [5.1, 3.5]}``
+has the columns ``features.0`` and ``features.1``. A list of objects becomes one list for each
+field, such as ``boxes.score``. If the objects have too few fields in common, it stays one list,
+because absent fields would need more memory than the body. Labels with scores are reduced to the
+best label.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,23 +15,23 @@ from nilometer.bodies.scored import best_of
 from nilometer.decode.columns import Row
 from nilometer.profile.feature import Cell
 
-MAX_SHORT = 32  # numbers of a fixed vector; a longer list is one vector column
-SETTLED = 256  # bodies with one length after which a vector that changed is fixed again
-ODD_SHARE = 4  # a vector is not fixed any more if one body in `ODD_SHARE` has another length
-MAX_LISTS = 256  # names of lists whose lengths are kept: those that came last
-MAX_ABSENT = 4  # cells of a list of objects for each present one
+MAX_SHORT = 32  # most numbers of a fixed vector; a longer list is one vector column
+SETTLED = 256  # bodies of one length after which a changed vector is fixed again
+ODD_SHARE = 4  # a vector stops being fixed if one of this many bodies has another length
+MAX_LISTS = 256  # lists whose lengths are kept, the most recent ones
+MAX_ABSENT = 4  # most absent cells per present cell when a list of objects becomes columns
 
 _NUMBERS = frozenset({int, float, type(None)})
 
 
 def keeps_none(name: str) -> bool:
-    """Return False: every fixed vector becomes columns."""
+    """Return False, so that every fixed vector becomes columns."""
     del name
     return False
 
 
 class Lists:
-    """Knows which lists of one side of an entity have a fixed length. Not thread-safe.
+    """Tracks which lists on one side of an entity have a fixed length. Not thread-safe.
 
     Args:
         keeps: Function that returns whether a list must stay one column, because a reference or a
@@ -42,10 +42,10 @@ class Lists:
 
     def __init__(self, keeps: Callable[[str], bool] = keeps_none) -> None:
         self._keeps = keeps
-        self._lengths: dict[str, _Length] = {}  # by name; the one that came last is last
+        self._lengths: dict[str, _Length] = {}  # by name, most recent last
 
     def spread(self, rows: Sequence[Row]) -> list[Row]:
-        """Return the *rows* of one body with columns in place of lists."""
+        """Return the *rows* of one body with columns instead of lists."""
         changed = [
             _by_field(best_of(row) or row) if list in map(type, row.values()) else row
             for row in rows
@@ -59,7 +59,7 @@ class Lists:
         return [_spread(row, fixed) for row in changed] if fixed else changed
 
     def _is_fixed(self, name: str, lengths: set[int]) -> bool:
-        """Count a body with lists of these *lengths*; return whether they are a fixed vector."""
+        """Count a body with lists of these *lengths*; return whether the list is a fixed vector."""
         held = self._lengths.pop(name, None) or _Length(max(lengths))
         self._lengths[name] = held
         if len(self._lengths) > MAX_LISTS:
@@ -69,7 +69,7 @@ class Lists:
 
 
 class _Length:
-    """The length of one list, as far as bodies agree on it.
+    """The length of one list, and how many bodies agree on it.
 
     Attributes:
         length: Length that most bodies had.
@@ -80,10 +80,10 @@ class _Length:
     def __init__(self, length: int) -> None:
         self.length = length
         self._same = self._odd = 0
-        self._left = 0  # bodies until the list is a fixed vector again
+        self._left = 0  # bodies left until the list is a fixed vector again
 
     def meet(self, lengths: AbstractSet[int]) -> bool:
-        """Count a body with lists of these *lengths*; return whether they are the fixed vector."""
+        """Count a body with lists of these *lengths*; return whether they fit the fixed vector."""
         if lengths == {self.length}:
             self._same += 1
             self._left = max(self._left - 1, 0)
@@ -95,7 +95,7 @@ class _Length:
 
 
 def _by_field(row: Row) -> Row:
-    """Return *row* with each list of objects as lists of their fields."""
+    """Return *row* with each list of objects replaced by lists of their fields."""
     changed: dict[str, Cell] = {}
     for name, cell in row.items():
         fields = None
@@ -113,10 +113,10 @@ def _by_field(row: Row) -> Row:
 
 
 def _fields_of(items: Sequence[Cell]) -> Row | None:
-    """Return the fields of a list of objects: of the best label, or a list for each field.
+    """Return the fields of a list of objects: the best label, or one list per field.
 
     Returns:
-        None if there are too many fields, or too few that the objects have in common.
+        The fields; None if there are too many, or if the objects have too few in common.
     """
     best = best_of(items)
     if best is not None:
@@ -129,7 +129,7 @@ def _fields_of(items: Sequence[Cell]) -> Row | None:
 
 
 def _spread(row: Row, fixed: set[str]) -> Row:
-    """Return *row* with each of the *fixed* vectors as columns by position."""
+    """Return *row* with each of the *fixed* vectors replaced by columns named by position."""
     changed: dict[str, Cell] = {}
     width = 0
     for name, cell in row.items():

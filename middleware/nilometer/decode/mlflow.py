@@ -1,4 +1,4 @@
-"""Decodes MLflow's scoring protocol: ``dataframe_split``, ``dataframe_records``, bare ``inputs``.
+"""Decodes MLflow's scoring protocol: ``dataframe_split``, ``dataframe_records``, ``inputs``.
 
 `nilometer.decode.kserve_v1` decodes ``instances``, ``predictions``, and the value of a bare
 ``inputs`` or ``outputs``. `nilometer.decode.delimited` decodes CSV. Parameters (``params``) belong
@@ -19,15 +19,15 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-# Keys allowed beside a bare ``inputs`` or ``outputs`` in MLflow and TensorFlow Serving.
+# Keys that may occur together with ``inputs`` or ``outputs`` in MLflow and TensorFlow Serving.
 _BESIDE = frozenset({"inputs", "outputs", "params", "parameters", "signature_name", "id"})
 
 
 def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:
-    """Add a data frame of ``data`` and, if they have names, ``columns``.
+    """Add a data frame of ``data``, and of ``columns`` if the columns have names.
 
     Raises:
-        Undecodable: If the number of cells in a row is not the number of columns.
+        Undecodable: If a row's number of cells differs from the number of columns.
     """
     frame = value["dataframe_split"]
     if not isinstance(frame, dict):
@@ -37,7 +37,7 @@ def decode_split(value: Mapping[str, Cell], side: Side) -> Facts:
 
 
 def decode_records(value: Mapping[str, Cell], side: Side) -> Facts:
-    """Add a data frame of one object per row.
+    """Add a data frame with one object per row.
 
     Raises:
         Undecodable: If it is not a list of objects.

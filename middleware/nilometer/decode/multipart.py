@@ -39,7 +39,7 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
     row: dict[str, Cell] = {}
     for part in parts:
         if part.name in nothing:
-            row[part.name] = None  # its content is not kept
+            row[part.name] = None  # the content is not kept
             continue
         for name, cell in _cells(part):
             add_field(row, name, cell)

@@ -1,9 +1,9 @@
-"""Decides which keys of objects, CSV headers and form fields name a column.
+"""Decides which keys of objects, CSV headers and form fields are column names.
 
 A key that looks like a value is not a column name. An object with such keys is a map: it becomes
 one cell, and its size is profiled. If all keys look like values and all values have one shape, the
-keys are row ids and the object is rows. Integers that count the columns are positions, which are
-valid column names.
+keys are row ids, and the object is a set of rows. Integers that number the columns are positions,
+which are valid column names.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,9 @@ _NUMBERS = frozenset({int, float})
 def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
     """Return a nested object as one level: ``{"a": {"b": 1}}`` becomes ``{"a.b": 1}``.
 
-    Entries whose keys look like values stay one cell under the name of their object, or under
-    ``value`` at the top level. If two cells get one name, the less nested one keeps it, and the
-    other one is numbered: ``{"a": {"b": 1}, "a.b": 2}`` becomes ``{"a.b": 2, "a.b.1": 1}``.
+    Entries whose keys look like values stay one cell. It is named after their object, or ``value``
+    at the top level. If two cells have the same name, the less nested one keeps it and the other
+    one is numbered: ``{"a": {"b": 1}, "a.b": 2}`` becomes ``{"a.b": 2, "a.b.1": 1}``.
 
     Args:
         row: Object to flatten.
@@ -48,7 +48,7 @@ def flat(row: dict[str, Cell], *, in_table: bool = False) -> dict[str, Cell]:
     _flatten(row, nothing, "", 1, cells)
     columns = {name: cell for _, name, cell in cells}
     if len(columns) < len(cells):
-        cells.sort(key=lambda one: one[0])  # stable: cells of one depth keep their order
+        cells.sort(key=lambda one: one[0])  # cells of one depth keep their order
         names = told_apart([name for _, name, _ in cells])
         columns = {name: cell for name, (_, _, cell) in zip(names, cells, strict=True)}
     return columns
@@ -76,7 +76,7 @@ def _flatten(
 
 
 def flat_table(rows: Sequence[Cell]) -> list[Row]:
-    """Flatten the objects among *rows*; integer keys that all of them have are positions.
+    """Flatten the objects in *rows*; integer keys count as positions if all objects have them.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
@@ -91,21 +91,21 @@ def flat_table(rows: Sequence[Cell]) -> list[Row]:
                 break
         else:
             if not value_like_keys(keys, in_table=True) and _are_flat(objects):
-                return list(objects)  # the usual table: its keys are examined once
+                return list(objects)  # the usual table: the keys are examined once
     return [flat(row, in_table=in_table) for row in objects]
 
 
 def _are_flat(rows: Sequence[dict[str, Cell]]) -> bool:
-    """Return whether *rows* with the same keys have no nested object, and not too many columns."""
+    """Return whether *rows* with equal keys contain no nested object, and not too many columns."""
     if len(rows[0]) > MAX_COLUMNS:
         return False
     return all(dict not in set(map(type, row.values())) for row in rows)
 
 
 def keyed_rows(value: Mapping[str, Cell]) -> list[dict[str, Cell]] | None:
-    """Return the rows of an object that is keyed by row id; None for any other object.
+    """Return the rows of an object whose keys are row ids; None for any other object.
 
-    Either the keys of the object are row ids, or its keys are columns and theirs are row ids.
+    Either the keys of the object are row ids, or they are columns and the inner keys are row ids.
     """
     if not value:
         return None
@@ -134,7 +134,7 @@ def _are_rows(cells: Sequence[Cell]) -> bool:
 
 
 def _have_one_shape(cells: Sequence[Cell]) -> bool:
-    """Return whether *cells* are all numbers, all one scalar type, equally long lists, or rows."""
+    """Return whether *cells* are all numbers, one scalar type, lists of one length, or rows."""
     kinds = set(map(type, cells))
     if kinds <= _NUMBERS:
         return True

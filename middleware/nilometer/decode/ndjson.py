@@ -1,6 +1,6 @@
-"""Decodes newline-delimited JSON: each line as free JSON, with rows in the order of the lines.
+"""Decodes newline-delimited JSON; each line is free JSON, and rows are in the order of lines.
 
-A response in which a language model streams its answer is one row (`nilometer.decode.dialects`).
+A response that a language model streams is one row (`nilometer.decode.dialects`).
 """
 
 from nilometer.bodies import carriers
@@ -24,21 +24,21 @@ from nilometer.values.streams import NDJSON, Ends
 
 
 def decode(body: bytes, side: Side, *, is_declared: bool, is_response: bool) -> Facts:
-    """Add the answer of a language model as one row, else the rows of each line.
+    """Add the response of a language model as one row, or else the rows of each line.
 
-    An incomplete last line is skipped, and marks a stream that was cut. In a response, a last line
-    that is an error is not a row.
+    An incomplete last line is skipped, and the stream counts as cut. If the last line of a response
+    is an error, it is not a row.
 
     Args:
         body: Lines of JSON.
         side: Side that the rows are added to.
-        is_declared: Whether the content type says that these are lines of JSON. If so, lines that
-            are not JSON are skipped, and the facts are partial.
+        is_declared: Whether the content type declares lines of JSON. If so, lines that are not JSON
+            are skipped, and the facts are partial.
         is_response: Whether *body* is a response.
 
     Raises:
-        Undecodable: If no line is JSON, if another line is not and *is_declared* is false, if there
-            are too many lines, or if the rows are not a table.
+        Undecodable: If no line is JSON, if *is_declared* is false and any line is not JSON, if
+            there are too many lines, or if the rows are not a table.
     """
     check_lines(body)
     stream = _Lines(may_skip=is_declared, is_response=is_response)
@@ -47,7 +47,7 @@ def decode(body: bytes, side: Side, *, is_declared: bool, is_response: bool) -> 
 
 
 def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
-    """Add the content of the complete lines at the start and at the end of a response.
+    """Add the complete lines at the start and at the end of a response.
 
     Raises:
         Undecodable: For the same reasons as `decode`.
@@ -62,7 +62,7 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
 
 
 class _Lines:
-    """Accumulates the lines of a body.
+    """Collects the lines of a body.
 
     Args:
         may_skip: Whether lines that are not JSON are skipped.
@@ -82,7 +82,7 @@ class _Lines:
         self._error = ""
 
     def take(self, body: bytes, place: int) -> None:
-        """Add the lines of *body*, a part of the stream at *place* (see `Frames`)."""
+        """Add the lines of *body*, which is a part of the stream at *place* (see `Frames`)."""
         found = lines_of(body)
         last = max((at for at, line in enumerate(found) if line), default=-1)
         self._end = None

@@ -1,6 +1,6 @@
-"""Decodes a numpy array in numpy's own file format: one tensor called ``value``.
+"""Decodes an array in numpy's own file format as one tensor called ``value``.
 
-Only numbers and booleans are read, and nothing is unpickled.
+Only numbers and booleans are read, and no data is unpickled.
 
 Source: numpy, "numpy.lib.format".
 """
@@ -22,7 +22,7 @@ from nilometer.values.reasons import UndecodableReason
 
 MAGIC = b"\x93NUMPY"
 _MAX_HEADER = 1024  # bytes; numpy writes 118 for an array of up to 8 dimensions
-_SIZE_BYTES = {1: 2, 2: 4, 3: 4}  # of the header's length, by version
+_SIZE_BYTES = {1: 2, 2: 4, 3: 4}  # bytes of the header's length, by version
 _DTYPE = re.compile(r"[<>=|]?(?:b1|[iu][1248]|f[248])")
 
 
@@ -30,14 +30,14 @@ def decode(body: bytes, side: Side) -> Facts:
     """Add the columns of the array in *body*.
 
     Raises:
-        Undecodable: ``malformed`` if it is not an array of numbers, ``wrong_shape`` if its shape
-            does not match its bytes, ``too_large`` if it has too many cells.
+        Undecodable: ``malformed`` if the body is not an array of numbers, ``wrong_shape`` if its
+            shape does not match its bytes, ``too_large`` if it has too many cells.
     """
     dtype, by_columns, shape, start = _header(body)
     raw = memoryview(body)[start:]
     if not shape or prod(shape) * dtype.itemsize != len(raw):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    check_cells(max(prod(shape), *shape))  # a size beside a 0 does not show in the product
+    check_cells(max(prod(shape), *shape))  # a 0 in the shape hides other sizes
     cells = np.frombuffer(raw, dtype)
     if by_columns:
         cells = cells.reshape(shape, order="F").ravel()
@@ -47,7 +47,7 @@ def decode(body: bytes, side: Side) -> Facts:
 
 
 def _header(body: bytes) -> tuple[np.dtype[np.generic], bool, tuple[int, ...], int]:
-    """Return the type of a cell, whether columns come first, the shape, and where cells begin."""
+    """Return the cells' type, whether they are stored by column, the shape, and their offset."""
     at = len(MAGIC) + 2
     width = _SIZE_BYTES.get(body[at - 2], 0) if len(body) >= at else 0
     end = at + width + int.from_bytes(body[at : at + width], "little")

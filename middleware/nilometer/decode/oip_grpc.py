@@ -66,7 +66,8 @@ def decode(body: bytes, media: str, role: Role, path: str, side: Side) -> Facts:
         side: Side that the columns are added to; unchanged if this raises.
 
     Raises:
-        Undecodable: ``unknown_content_type`` for another service, else the fault in the bytes.
+        Undecodable: ``unknown_content_type`` for another service, otherwise the reason why the
+            bytes are invalid.
     """
     if path and not path.startswith(_SERVICE):
         raise Undecodable(UndecodableReason.UNKNOWN_CONTENT_TYPE.value)
@@ -99,7 +100,7 @@ def _unframed(body: bytes) -> Iterator[memoryview]:
         if not rest:
             return
         size = int.from_bytes(rest[1:_FRAME_BYTES], "big")
-        if rest[0] > 1 or len(rest) < _FRAME_BYTES + size:  # invalid or cut off
+        if rest[0] > 1 or len(rest) < _FRAME_BYTES + size:  # invalid, or cut off
             raise Undecodable(UndecodableReason.MALFORMED.value)
         message = rest[_FRAME_BYTES : _FRAME_BYTES + size]
         if rest[0]:
@@ -116,7 +117,7 @@ def _unframed(body: bytes) -> Iterator[memoryview]:
 
 
 def _of_stream(message: memoryview) -> memoryview | None:
-    """Return the response in a ModelStreamInferResponse; None if it is an error."""
+    """Return the response inside a ModelStreamInferResponse; None if it is an error."""
     response: memoryview | None = None
     for number, wire, value in fields(message):
         if number == 1 and wire == Wire.BYTES and value:
@@ -143,7 +144,7 @@ def _read(message: memoryview, role: Role) -> _Message:
                 read.tensors.append(_tensor(value))
             case _ if number == raw:
                 read.raw.append(value)
-            case _:  # parameters, requested outputs
+            case _:  # for example parameters and requested outputs
                 pass
     return read
 
@@ -166,7 +167,7 @@ def _tensor(message: memoryview) -> _Tensor:
 
 
 def _columns(message: _Message) -> Iterator[tuple[int, Mapping[str, Column]]]:
-    """Yield rows and columns of each tensor; raw contents have the order of the tensors."""
+    """Yield rows and columns of each tensor; raw contents are in the order of the tensors."""
     if message.raw and len(message.raw) != len(message.tensors):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
     for at, tensor in enumerate(message.tensors):
@@ -219,8 +220,8 @@ def _elements(parts: list[memoryview]) -> list[Cell]:
     return [text_or_bytes(part) for part in parts]
 
 
-# By datatype: the field of InferTensorContents, the wire type of one element, and the function that
-# reads the cells. FP16 and BF16 have no field, because they exist only as raw contents.
+# For each datatype: the field of InferTensorContents, the wire type of an element, and the function
+# that reads the cells. FP16 and BF16 have no field, because they exist only as raw contents.
 _KINDS: Mapping[
     str, tuple[int, Wire, Callable[[list[memoryview]], Sequence[Cell] | NDArray[Any]]]
 ] = {

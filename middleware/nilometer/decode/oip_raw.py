@@ -1,4 +1,4 @@
-"""Decodes raw tensors: little-endian, row-major; BYTES with a four-byte length per element.
+"""Decodes raw tensors: little-endian, row-major; each element of BYTES has a four-byte length.
 
 Source: Triton's binary tensor data extension, and ``raw_input_contents`` of the gRPC protocol.
 """
@@ -42,8 +42,8 @@ def raw_columns(
     """Return the columns of one tensor.
 
     Raises:
-        Undecodable: ``wrong_shape`` if *shape* does not match the bytes, ``malformed`` if the
-            bytes are not of *datatype*, ``too_large`` if there are too many cells.
+        Undecodable: ``wrong_shape`` if *shape* does not match the bytes, ``malformed`` if the bytes
+            do not fit *datatype*, ``too_large`` if there are too many cells.
     """
     return tensor_columns(name, _cells(datatype, prod(shape), raw), shape)
 

@@ -43,7 +43,7 @@ def decode_tensors(value: Mapping[str, Cell], tensors: Tensors, side: Side) -> F
 
 
 def facts_of(value: Mapping[str, Cell], protocol: Protocol) -> Facts:
-    """Return the facts in a message beside its tensors."""
+    """Return the facts in a message besides its tensors."""
     return Facts(
         protocol,
         value=value,
@@ -63,7 +63,7 @@ def block_of(tensors: Tensors) -> Block:
 
 
 def joined(parts: Iterable[tuple[int, Mapping[str, Column]]]) -> Block:
-    """Join the columns of each tensor, with their numbers of rows, to one block.
+    """Join the columns of several tensors, each with its number of rows, into one block.
 
     Raises:
         Undecodable: If batch sizes differ, or if there are more than `MAX_COLUMNS` columns.
@@ -100,7 +100,7 @@ def _columns(tensor: Mapping[str, Cell]) -> tuple[int, dict[str, Column]]:
 
 
 def _flattened(data: list[Cell], depth: int) -> list[Cell]:
-    """Return row-major cells of *data*, which is flat, or nested as the shape requires."""
+    """Return row-major cells of *data*, which is flat or nested according to the shape."""
     for _ in range(depth - 1):
         if not any(isinstance(item, list) for item in data):
             return data

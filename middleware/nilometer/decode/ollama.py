@@ -1,4 +1,4 @@
-"""Decodes answers of Ollama's chat and generate, whole or as lines of JSON.
+"""Decodes responses of Ollama's chat and generate APIs, whole or as lines of JSON.
 
 Requests have the shape of a chat or a completion (`nilometer.decode.openai_request`).
 
@@ -24,7 +24,7 @@ def _add(answer: Answer, value: Mapping[str, Cell]) -> None:
         answer.text(message.get("content"))
         answer.reasoning(message.get("thinking"))
         for at, _ in enumerate(objects(message.get("tool_calls"))):
-            answer.call((answer.at, at))  # each line has whole calls
+            answer.call((answer.at, at))  # each line contains complete calls
     answer.text(value.get("response"))
     answer.reasoning(value.get("thinking"))
     if value.get(_DONE) is True:

@@ -1,4 +1,4 @@
-"""Pages: a body is decoded only if it is JSON after all."""
+"""Web pages and similar bodies, which are decoded only if they contain JSON."""
 
 from nilometer.bodies import carriers
 from nilometer.bodies.json_text import begins_like_json
@@ -12,7 +12,7 @@ def _refuse(body: Body, side: Side) -> None:
     """Refuse bytes that are not valid JSON.
 
     Raises:
-        Undecodable: ``malformed`` if they begin like JSON, else ``unknown_content_type``.
+        Undecodable: ``malformed`` if the bytes begin like JSON, otherwise ``unknown_content_type``.
     """
     del side
     if begins_like_json(body.content):

@@ -58,7 +58,7 @@ def _chat(value: Mapping[str, Cell]) -> list[Row] | None:
     messages = value.get("messages")
     if not isinstance(messages, list):
         return None
-    system = {"content": value.get("system")}  # Anthropic's, beside the messages
+    system = {"content": value.get("system")}  # Anthropic's system prompt is outside the messages
     return [{**_row(value, [*messages, system], "messages"), "messages": len(messages)}]
 
 
@@ -119,7 +119,7 @@ def _length(item: Cell) -> Row:
 
 
 def _size(item: Cell) -> tuple[int, int]:
-    """Count the characters and the non-text parts of a text, a message, or a message part."""
+    """Count the characters and the non-text parts of a text, a message, or a part of a message."""
     if isinstance(item, str):
         return len(item), 0
     if not isinstance(item, dict):

@@ -1,11 +1,11 @@
-"""Decodes answers of OpenAI-style servers: chat, completions and responses, whole or in chunks.
+"""Decodes responses of OpenAI-style servers: chat, completions and responses, whole or in chunks.
 
-Servers report usage in a last chunk without choices, in a chunk with an empty choice, or beside the
-last choice. All three are decoded anywhere in a stream. If all counts are zero, the server does not
-count tokens.
+Servers report usage in a last chunk without choices, in a chunk with an empty choice, or together
+with the last choice. All three forms are decoded anywhere in a stream. If all counts are zero, the
+server does not count tokens.
 
-Source: OpenAI, "API reference": chat completions, completions, responses. Reasoning in chunks of a
-chat is an addition of DeepSeek, vLLM and OpenRouter.
+Source: OpenAI, "API reference": chat completions, completions, responses. Reasoning in chat chunks
+is an extension of DeepSeek, vLLM and OpenRouter.
 """
 
 from collections.abc import Mapping
@@ -57,7 +57,7 @@ _ENDS = frozenset({"response.completed", "response.incomplete", _FAILED})
 
 
 def _add(answer: Answer, value: Mapping[str, Cell]) -> None:
-    """Add a whole answer, a chunk, or an event of a streamed response."""
+    """Add a whole response, a chunk, or an event of a streamed response."""
     kind = value.get("type")
     if isinstance(kind, str) and kind.startswith(_EVENT):
         _add_event(answer, kind, value)
@@ -88,7 +88,7 @@ def _add_choices(answer: Answer, value: Mapping[str, Cell]) -> None:
 def _add_message(
     answer: Answer, message: Mapping[str, Cell], choice: int, *, is_part: bool
 ) -> None:
-    """Add a message of the choice with this index, or the part of one in a chunk."""
+    """Add a message, or a chunk's part of one, to the choice with this index."""
     answer.text(message.get("content"))
     answer.text(message.get("refusal"))
     answer.reasoning(message.get("reasoning_content") or message.get("reasoning"))
@@ -136,7 +136,7 @@ def _add_response(answer: Answer, response: Mapping[str, Cell]) -> None:
 
 
 def tokens_of(usage: Mapping[str, Cell]) -> dict[str, int]:
-    """Return token counts by column, for any dialect of usage; empty if all counts are zero."""
+    """Return token counts by column, for every dialect's usage; empty if all counts are zero."""
     found: dict[str, int | None] = {}
     for column, names in _TOKENS.items():
         found[column] = next(

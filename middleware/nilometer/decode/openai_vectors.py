@@ -1,4 +1,4 @@
-"""Decodes embeddings of OpenAI-style servers: one vector column, one row per input.
+"""Decodes embeddings of OpenAI-style servers: one vector column, with one row per input.
 
 Source: OpenAI, "API reference": embeddings. Base64 is little-endian float32.
 """
@@ -33,7 +33,7 @@ def decode(value: Mapping[str, Cell], side: Side) -> Facts:
     """Add the vectors.
 
     Raises:
-        Undecodable: If a vector is neither numbers nor base64 of floats.
+        Undecodable: If a vector is neither a list of numbers nor base64 of floats.
     """
     items = value["data"]
     found = [item.get(_NAME) for item in items if isinstance(item, dict)]  # type: ignore[attr-defined]
@@ -54,16 +54,16 @@ def _vector(vector: Cell) -> list[Cell]:
             raw = binascii.a2b_base64(vector, strict_mode=True)
             if raw:
                 return [*np.frombuffer(raw, "<f4").astype(np.float64).tolist()]
-        except ValueError:  # invalid base64, or not the bytes of floats
+        except ValueError:  # invalid base64, or bytes that are not floats
             pass
     raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
 
 
 def _column(vectors: list[list[Cell]]) -> Column:
-    """Return one array if all vectors have one length, as real embeddings do; else a list."""
+    """Return an array if all vectors have one length, as real embeddings do; otherwise a list."""
     if len(set(map(len, vectors))) != 1:
         return vectors
     try:
         return np.array(vectors, dtype=np.float64)
-    except OverflowError:  # an integer beyond float64
+    except OverflowError:  # an integer too large for float64
         return vectors

@@ -1,7 +1,8 @@
 """Decodes Parquet files to the columns of their table.
 
-Needs pyarrow: ``pip install 'nilometer[batch]'``. The headers of all pages are read first, because a
-small file may hold pages of any size: many rows as one run, or a long text for each code.
+This needs pyarrow: ``pip install 'nilometer[batch]'``. The headers of all pages are read first,
+because the pages of a small file may expand to any size: a run of many rows, or a long text for
+each code.
 
 Source: Apache Parquet, "File format" and ``parquet.thrift``; Apache Thrift, "Compact protocol".
 """
@@ -20,20 +21,20 @@ from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
 MAGIC = b"PAR1"  # before and after a file
-MAX_FIXED = 64  # bytes of a cell of fixed length: longer ones may be repeated by their code
+MAX_FIXED = 64  # most bytes of a fixed-length cell; longer cells could be repeated by a short code
 MAX_PAGES = 4096
 
 _TEXT, _FIXED = 6, 7  # physical types
-# Fields of the footer, of an element of its schema, of a group of rows, and of a column in it.
+# Fields of the footer, of a schema element, of a row group, and of a column in it.
 _SCHEMA, _ROWS, _GROUPS = 2, 3, 4
 _TYPE, _LENGTH, _NAME, _CHILDREN = 1, 2, 4, 5
 _COLUMNS, _GROUP_ROWS = 1, 3
 _COLUMN, _PATH, _CHUNK, _FIRST_PAGE, _CODES = 3, 3, 7, 9, 11
-# Fields of the header of a page.
+# Fields of a page header.
 _SIZE, _STORED = 2, 3
-_CELLS = 1  # number of cells, in a page of each kind
-_ENCODINGS = {5: 2, 7: 2, 8: 4}  # by the kind of a page: cells, codes, cells in version 2
-# Plain, codes, runs, packed bits, differences of numbers, split bytes: all but shared prefixes.
+_CELLS = 1  # number of cells, for each kind of page
+_ENCODINGS = {5: 2, 7: 2, 8: 4}  # by kind of page: plain, dictionary, version 2
+# Plain, codes, runs, packed bits, number differences, split bytes; shared prefixes are excluded.
 _BOUNDED = frozenset({0, 2, 3, 4, 5, 6, 8, 9})
 
 
@@ -42,8 +43,8 @@ def decode(body: bytes, side: Side) -> Facts:
 
     Raises:
         Undecodable: ``encoded`` without pyarrow, for encrypted files and for texts that share
-            prefixes, ``malformed`` if it is not Parquet, ``wrong_shape`` for cells that are neither
-            plain nor lists of numbers, ``too_large`` for too many rows, cells or bytes.
+            prefixes, ``malformed`` if the body is not Parquet, ``wrong_shape`` for cells that are
+            neither plain nor lists of numbers, ``too_large`` for too many rows, cells or bytes.
     """
     try:
         import pyarrow as pa
@@ -52,14 +53,14 @@ def decode(body: bytes, side: Side) -> Facts:
         raise Undecodable(UndecodableReason.ENCODED.value) from error
     try:
         texts = _checked_texts(body)
-        # Codes keep a long text once, however many cells have it.
+        # With codes, a long text is stored once, however many cells contain it.
         source = pa.BufferReader(pa.py_buffer(body))
         with parquet.ParquetFile(source, read_dictionary=texts) as file:
             groups = range(file.num_row_groups)
             parts = [file.read_row_group(at, use_threads=False) for at in groups]
             table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
             block = block_of(table)
-    except NotImplementedError as error:  # lists of objects over several pages
+    except NotImplementedError as error:  # for example lists of objects over several pages
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value) from error
     except (ArithmeticError, LookupError, MemoryError, OSError, ValueError) as error:
         raise Undecodable(UndecodableReason.MALFORMED.value) from error
@@ -68,9 +69,9 @@ def decode(body: bytes, side: Side) -> Facts:
 
 
 def _checked_texts(body: bytes) -> list[str]:
-    """Return the paths of the columns of text; refuse a file that would need too much memory.
+    """Return the paths of the text columns; refuse a file that would need too much memory.
 
-    The footer is read here, because pyarrow ends the process if it is damaged in some ways.
+    The footer is read here, because some damaged footers make pyarrow end the process.
     """
     start = len(body) - len(MAGIC) - 4 - int.from_bytes(body[-8:-4], "little")
     if not body.endswith(MAGIC) or start < len(MAGIC):

@@ -1,4 +1,4 @@
-"""Detects endpoints that never make predictions, such as probes, and those that make nothing else."""
+"""Recognises endpoints that never make predictions, and endpoints that only make predictions."""
 
 import re
 from functools import lru_cache
@@ -16,7 +16,7 @@ _PROBES = re.compile(
 _ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.", "/ray.")
 
 
-# Endpoints of protocols that only make predictions: a body that no decoder takes is a broken one.
+# Endpoints that only make predictions; a body that no decoder reads there is broken.
 _INFERENCE = re.compile(
     r".*/v[12]/models/[^/:]+(?:/(?:versions|labels)/[^/:]+)?"
     r"(?::\w*[Pp]redict|:(?:classify|regress|explain)|/(?:infer|generate|generate_stream))"
@@ -27,13 +27,13 @@ _INFERENCE = re.compile(
 
 @lru_cache(maxsize=1024)
 def is_inference(method: str, path: str) -> bool:
-    """Return whether an endpoint of a protocol makes nothing but predictions."""
+    """Return whether an endpoint of a protocol only makes predictions."""
     return method not in BODYLESS and _INFERENCE.fullmatch(path) is not None
 
 
 @lru_cache(maxsize=1024)
 def is_probe(method: str, path: str) -> bool:
-    """Return whether a request is a probe or asks for metadata, not for a prediction."""
+    """Return whether a request is a probe or asks for metadata, and so is not a prediction."""
     if method not in BODYLESS and not path.startswith(_ANY_METHOD):
         return False
     return _PROBES.fullmatch(path.rstrip("/") or "/") is not None

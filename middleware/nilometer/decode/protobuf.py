@@ -1,8 +1,8 @@
-"""Reads protobuf's wire format with limits, for messages with few known fields.
+"""Reads protobuf's wire format within limits, for messages with few known fields.
 
-Generated modules cannot be used: a client in the server may register the same messages, and
-protobuf refuses a second definition in one process. This reader also copies no tensors, because it
-returns memory views.
+Generated modules cannot be used: a client inside the server may register the same messages, and
+protobuf refuses a second definition in one process. In addition, this reader copies no tensors,
+because it returns memory views.
 
 Source: protobuf.dev, "Encoding".
 """
@@ -17,7 +17,7 @@ from nilometer.decode.budget import check_cells
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_FIELDS = 1 << 15  # fields of one message, where each element of a repeated field counts
+MAX_FIELDS = 1 << 15  # most fields of one message; each element of a repeated field counts
 MAX_DIMENSIONS = 32  # dimensions of a tensor
 VARINTS_AT_ONCE = 64 << 10  # bytes decoded together; each byte needs about 50 bytes of memory
 _MAX_VARINT = 10  # longest varint, in bytes
@@ -66,7 +66,7 @@ def fields(message: memoryview) -> Iterator[Field]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """Return the number at *at*, and the position after it."""
+    """Return the number that starts at *at*, and the position after it."""
     value = 0
     for shift, octet in enumerate(message[at : at + _MAX_VARINT]):
         value |= (octet & 0x7F) << (7 * shift)

@@ -1,8 +1,8 @@
 """Declarations of protocols: how a body is recognised, and how each side is decoded.
 
-A JSON protocol is recognised by top-level keys of an object (`JsonProtocol`). Any other protocol
-is recognised by its content type or its first bytes (`Format`). Each module declares its own
-protocol; `nilometer.decode.registry` lists them in order of precedence.
+A JSON protocol is recognised by the top-level keys of an object (`JsonProtocol`). Any other
+protocol is recognised by its content type or its first bytes (`Format`). Each module declares its
+own protocol; `nilometer.decode.registry` lists them in order of precedence.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +18,8 @@ from nilometer.decode.known import IsName
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 
-# A function that adds the columns of an object to a side. The string is the path of the request,
-# or empty. It returns None, and adds nothing, if the object turns out to have another one.
+# A function that adds the columns of an object to a side. The string is the path of the request; it
+# may be empty. If the object has another protocol after all, it adds nothing and returns None.
 DecodeObject: TypeAlias = Callable[[Mapping[str, Cell], str, Side], Facts | None]
 
 
@@ -48,8 +48,8 @@ class Body(msgspec.Struct, frozen=True, gc=False):
         content: Bytes without their content encoding; never empty.
         content_type: Declared content type, with parameters.
         role: INPUT or OUTPUT.
-        path: Path of the request, or empty.
-        header_length: Value of ``Inference-Header-Content-Length``, or empty.
+        path: Path of the request; may be empty.
+        header_length: Value of ``Inference-Header-Content-Length``; may be empty.
         is_name: Function that returns whether a text is the known name of a column.
     """
 
@@ -70,10 +70,10 @@ class Format(Carrier):
     """A protocol whose messages are not a single JSON document.
 
     Attributes:
-        decode: Function that adds the columns of a body to a side. It returns None, and adds
-            nothing, if the body has another format after all.
-        decode_ends: Function that adds the columns of a stream whose middle is missing, from a
-            body with the start, and the bytes of the end; None if it cannot decode such streams.
+        decode: Function that adds the columns of a body to a side. If the body has another format
+            after all, it adds nothing and returns None.
+        decode_ends: Function that adds the columns of a stream without its middle. It takes a body
+            with the start, and the bytes of the end. None if the format has no such streams.
     """
 
     decode: DecodeBody
@@ -83,7 +83,7 @@ class Format(Carrier):
     def of(
         cls, carrier: Carrier, *, decode: DecodeBody, decode_ends: DecodeEnds | None = None
     ) -> "Format":
-        """Return the format of the bodies that *carrier* describes."""
+        """Return the format for bodies with this *carrier*."""
         return cls(
             media_types=carrier.media_types,
             often_json=carrier.often_json,

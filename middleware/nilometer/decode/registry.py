@@ -1,7 +1,7 @@
 """The list of all protocols. A new protocol needs one module and one entry here.
 
-This module imports all decoders up front. A later import in a thread would hold the interpreter
-while requests are served.
+This module imports all decoders when it is imported. A later import in a thread would hold the
+interpreter while requests are served.
 """
 
 from collections.abc import Iterable, Mapping
@@ -42,7 +42,7 @@ from nilometer.profile.feature import Cell
 
 AnyProtocol: TypeAlias = Format | JsonProtocol
 
-# In order of precedence: the first protocol that decodes a body wins.
+# In order of precedence: the first protocol that can decode a body is used.
 PROTOCOLS: tuple[AnyProtocol, ...] = (
     tgi.PROTOCOL,
     oip_v2.PROTOCOL,
@@ -75,10 +75,10 @@ PROTOCOLS: tuple[AnyProtocol, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """The keys that JSON protocols claim in requests, or in responses.
+    """The keys by which JSON protocols recognise their requests, or their responses.
 
     Attributes:
-        keys: All claimed keys. An object without any of them is free JSON.
+        keys: Keys of all protocols. An object without any of them is free JSON.
         decoders: Keys and decoder of each protocol.
     """
 
@@ -87,12 +87,12 @@ class Claims:
 
     @classmethod
     def of(cls, decoders: Iterable[tuple[frozenset[str], DecodeObject | None]]) -> "Claims":
-        """Collect the claims of *decoders*, each given with its keys."""
+        """Return the claims of *decoders*, each given with its keys."""
         claiming = tuple((keys, decode) for keys, decode in decoders if decode is not None)
         return cls(frozenset().union(*(keys for keys, _ in claiming)), claiming)
 
     def decode(self, value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
-        """Add the columns of *value*; return None, and add nothing, if no protocol accepts it.
+        """Add the columns of *value*; if no protocol accepts it, add nothing and return None.
 
         Raises:
             Undecodable: If *value* violates the protocol that accepts it.
@@ -122,7 +122,7 @@ class Table:
 
     @classmethod
     def of(cls, protocols: Iterable[AnyProtocol]) -> "Table":
-        """Index *protocols*; earlier protocols take precedence."""
+        """Return an index of *protocols*; earlier protocols take precedence."""
         formats: list[Format] = []
         in_json: list[JsonProtocol] = []
         for protocol in protocols:

@@ -1,7 +1,7 @@
-"""What a request says about its model: the name and the version, in its path or in its bodies.
+"""Finds the model of a request: the name and version in its path or in its bodies.
 
-A path takes precedence over a body, and a request over its response. Servers complete what a client
-leaves out: a response of the Open Inference Protocol names the version that was used.
+The path takes precedence over the bodies, and the request over its response. Servers complete what
+a client omits: a response of the Open Inference Protocol names the version that was used.
 """
 
 import re
@@ -15,7 +15,8 @@ _VERBS = (
     "|config|metadata|chat/completions|completions|embeddings|responses"
 )
 _PATHS = re.compile(
-    # KServe, TensorFlow Serving, Triton, MLServer, Vertex and Gemini, SageMaker's several models
+    # KServe, TensorFlow Serving, Triton, MLServer, Vertex and Gemini, SageMaker multi-model
+    # endpoints
     r"(?:.*/)?models/(?P<model>[^/:]+)(?:/(?:versions|labels)/(?P<version>[^/:]+))?"
     rf"(?:(?::\w+|/(?:{_VERBS}))/?)?"
     # Azure
@@ -27,11 +28,11 @@ _PARTS = (("model", "version"), ("deployment", ""), ("served", "of_served"))
 
 
 class Said(NamedTuple):
-    """The model of a request, as far as the request says it.
+    """The model that a request names.
 
     Attributes:
-        model: Name of the model, or empty.
-        version: Version of the model, or empty.
+        model: Name of the model; may be empty.
+        version: Version of the model; may be empty.
     """
 
     model: str = ""
@@ -43,7 +44,7 @@ NOTHING_SAID = Said()
 
 @lru_cache(maxsize=1024)
 def said_by_path(path: str) -> Said:
-    """Return what the path of a request says."""
+    """Return the model that the path of a request names."""
     found = _PATHS.fullmatch(path)
     if found is None:
         return NOTHING_SAID
@@ -54,12 +55,12 @@ def said_by_path(path: str) -> Said:
 
 
 def said_by(path: str, request: Facts | None, response: Facts | None) -> Said:
-    """Return what a request and its response say together.
+    """Return the model that a request and its response name together.
 
     Args:
         path: Path of the request.
-        request: Facts of the body of the request; None if it was not decoded.
-        response: Facts of the body of the response; None if it was not decoded.
+        request: Facts of the request body; None if it was not decoded.
+        response: Facts of the response body; None if it was not decoded.
     """
     model, version = said_by_path(path)
     for facts in (request, response):

@@ -7,11 +7,11 @@ from nilometer.profile.feature import Cell
 # Numbers as JSON writes them, so that a postcode such as "01234" stays text.
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _TRUTHS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
-MAX_DIGITS = 400  # digits of an integer; float64 overflows earlier
+MAX_DIGITS = 400  # most digits of an integer; more digits overflow float64
 
 
 def typed(text: str) -> Cell:
-    """Return *text* as a number or a boolean, None for empty text, else unchanged."""
+    """Return *text* as a number or a boolean if it is one, None if it is empty, else unchanged."""
     if not text:
         return None
     number = _NUMBER.fullmatch(text)

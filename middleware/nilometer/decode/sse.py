@@ -1,6 +1,6 @@
-"""Decodes server-sent events, recognised by their framing and not by the content type.
+"""Decodes server-sent events, recognised by their framing instead of the content type.
 
-The stream of a language model is one answer (`nilometer.decode.dialects`). In other streams, each
+The stream of a language model is one response (`nilometer.decode.dialects`). In other streams, each
 event with JSON is decoded as free JSON, and text is only counted.
 
 Source: WHATWG HTML, "Server-sent events".
@@ -25,18 +25,18 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 
-MAX_USAGES = 4  # usage objects parsed per event, because a hostile event may have thousands
+MAX_USAGES = 4  # usage objects parsed per event; a hostile event may have thousands
 _ERROR = b"error"
 _DATA_LINE = re.compile(rb"[\r\n]+data: ?")  # separates two data lines of one event
-# Matches only a key of an object: inside a string, its quotes would be escaped.
+# Matches only keys of an object, because quotes inside a string would be escaped.
 _USAGE_KEY = re.compile(rb'"usage(?:Metadata)?"\s*:\s*')
 _json = json.JSONDecoder()
 
 
 def decode(body: bytes, side: Side) -> Facts:
-    """Add one row for the answer of a language model, else the rows of each event with JSON.
+    """Add the response of a language model as one row, or else the rows of each event with JSON.
 
-    One more row counts the text of all events without JSON.
+    One more row counts the text of all events that are not JSON.
 
     Raises:
         Undecodable: If the events are not a table, or there are too many.
@@ -48,10 +48,10 @@ def decode(body: bytes, side: Side) -> Facts:
 
 
 def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
-    """Add the content of both ends of a stream: an answer, or the rows of complete events.
+    """Add both ends of a stream: one language model response, or the rows of complete events.
 
-    Counts over the whole stream are absent. The usage of an answer is found even if the missing
-    middle cuts into its event.
+    Counts over the whole stream are absent. The usage of a response is found even if a part of its
+    event is missing.
 
     Raises:
         Undecodable: If the events are not a table, none contains JSON, or there are too many.
@@ -63,13 +63,13 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
     stream = _Stream()
     stream.take(start, 0)
     stream.interrupt(_DATA_LINE.sub(b"\n", cut), is_end_known=bool(end))
-    stream.take(cut, -len(end), objects_only=True)  # an event may begin here
+    stream.take(cut, -len(end), objects_only=True)  # the part may start inside an event
     stream.take(end[next_event:], next_event - len(end))
     return stream.decoded(side, partial=True)
 
 
 class _Stream:
-    """Accumulates the events of a stream."""
+    """Collects the events of a stream."""
 
     def __init__(self) -> None:
         self._answer: Answer | None = None
@@ -77,7 +77,7 @@ class _Stream:
         self._texts = self._characters = 0
         self._end: StreamEnd | None = None
         self._error = ""
-        self._refused: Cell = None  # object with an error that may turn out to be data
+        self._refused: Cell = None  # object that reports an error, unless it turns out to be data
 
     def take(self, body: bytes, place: int, *, objects_only: bool = False) -> None:
         """Add the events of *body*.
@@ -107,7 +107,7 @@ class _Stream:
                 self._add_rows(value, event)
 
     def interrupt(self, cut: bytes, *, is_end_known: bool) -> None:
-        """Record that events are missing; *cut* is the rest of an event without its beginning."""
+        """Record that events are missing; *cut* is the end of an event whose start is missing."""
         answer = self._answer
         if answer is not None:
             answer.interrupt(is_end_known=is_end_known)
@@ -134,7 +134,7 @@ class _Stream:
         return Facts(Protocol.SSE, stream_end=self._end, partial=partial, error=self._error)
 
     def _add_frame(self, frame: dict[str, Cell], place: int) -> bool:
-        """Add a frame of an answer; return False if it is none."""
+        """Add a frame of a response; return False if *value* is not a frame."""
         if self._answer is None:
             self._answer = answer_begun_by(frame)
             if self._answer is None:
@@ -146,7 +146,7 @@ class _Stream:
         if event.kind == _ERROR:
             self._fail(UNNAMED)
             return
-        if self._refused is not None:  # the stream went on, so this was no error of the stream
+        if self._refused is not None:  # the stream continued, so this was no stream error
             self._rows.extend(rows_of(self._refused))
             self._end, self._error, self._refused = None, "", None
         self._rows.extend(rows_of(value))
@@ -164,7 +164,7 @@ class _Stream:
 
 
 def _value_at(piece: bytes, start: int) -> Cell:
-    """Return the JSON value that begins at *start*; None if it is invalid or cut off."""
+    """Return the JSON value that starts at *start*; None if it is invalid or cut off."""
     try:
         value: Cell = _json.raw_decode(piece[start:].decode("utf-8", "replace"))[0]
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Recognises the event or the line by which a stream reports an error.
+"""Recognises events and lines in which a stream reports an error.
 
 `error.type` has few values: the known types of error, status codes, and `UNNAMED`. The message of an
 error is not kept.
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from nilometer.profile.feature import Cell
 from nilometer.values.reasons import Outcome
 
-UNNAMED = Outcome.SERVER_ERROR.value  # an error without a known type
+UNNAMED = Outcome.SERVER_ERROR.value  # the type of an error that is not a known type
 _ERROR = "error"
 _TYPES = frozenset(
     {
@@ -32,7 +32,7 @@ _TYPES = frozenset(
 )  # fmt: skip
 _NAMES = ("type", "error_type", "status", "code", "status_code")  # keys of a type, in this order
 _SAID = frozenset({"message", "msg", "detail", *_NAMES})
-# Keys that may stand beside the text of an error. With any other key, the object is data.
+# Keys that may occur together with an error's text. With any other key, the object is data.
 _BESIDE = frozenset(
     {
         _ERROR,
@@ -50,7 +50,7 @@ _BESIDE = frozenset(
 
 
 def error_in(value: Mapping[str, Cell]) -> str:
-    """Return the type of the error that an object reports; empty if it reports none."""
+    """Return the type of the error that an object reports; empty if it is not an error."""
     error = value.get(_ERROR)
     if value.get("type") == _ERROR or value.get("object") == _ERROR:
         return type_of(error if isinstance(error, dict) else value)

@@ -1,4 +1,4 @@
-"""Converts nested lists and flat cells to columns, by one rule for every protocol.
+"""Converts nested lists and flat cells to columns, in the same way for every protocol.
 
 The first dimension is the batch. A tensor of shape ``[n]`` or ``[n, 1]`` is one column with the
 tensor's name. Shape ``[n, k]`` becomes *k* columns ``name.0`` to ``name.k-1``, up to 128 columns.
@@ -25,7 +25,7 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-MAX_DIMENSIONS = 8  # dimensions of a nested list; lists inside are cells
+MAX_DIMENSIONS = 8  # deepest nesting of a list; deeper lists are cells
 
 _NUMBERS = frozenset({int, float})
 _NESTED = frozenset({list, dict})
@@ -46,7 +46,7 @@ def tensor_columns(
     names = tensor_names(name, shape)
     if names is not None:
         return {column: cells[at :: len(names)] for at, column in enumerate(names)}
-    if not len(cells):  # without rows, vectors and columns cannot be distinguished
+    if not len(cells):  # without rows, vectors cannot be distinguished from columns
         return {name: []}
     return {name: _vectors(cells, shape)}
 
@@ -57,7 +57,7 @@ def _vectors(cells: Sequence[Cell] | NDArray[np.generic], shape: Sequence[int]) 
     if set(map(type, cells)) <= _NUMBERS:
         try:
             return np.array(cells, dtype=np.float64).reshape(shape)
-        except OverflowError:  # an integer beyond float64
+        except OverflowError:  # an integer too large for float64
             pass
     width = len(cells) // shape[0]
     return [cells[row * width : (row + 1) * width] for row in range(shape[0])]
@@ -91,10 +91,10 @@ def nested_block(name: str, items: Sequence[Cell]) -> Block:
 
 
 def add_columns(columns: dict[str, Column], found: Mapping[str, Column]) -> None:
-    """Add the columns *found* to *columns*; a name that is taken is numbered, as in `told_apart`.
+    """Add the columns *found* to *columns*; repeated names are numbered as in `told_apart`.
 
     Raises:
-        Undecodable: If there are more than `MAX_COLUMNS` columns then.
+        Undecodable: If there are then more than `MAX_COLUMNS` columns.
     """
     if columns.keys().isdisjoint(found):
         columns.update(found)
@@ -106,9 +106,9 @@ def add_columns(columns: dict[str, Column], found: Mapping[str, Column]) -> None
 
 
 def batch_block(table: Mapping[str, Cell]) -> Block | None:
-    """Return a block of named, equally long lists.
+    """Return a block made of named lists of equal length.
 
-    It is None if a value is not a list, lengths differ, or a key looks like a value.
+    The result is None if a value is not a list, lengths differ, or a key looks like a value.
 
     Raises:
         Undecodable: If there are more than `MAX_COLUMNS` columns.
@@ -126,12 +126,12 @@ def batch_block(table: Mapping[str, Cell]) -> Block | None:
 
 
 def matrices_block(table: Mapping[str, Cell]) -> Block | None:
-    """Return a block as `batch_block` does, but only if every value is a list of lists."""
+    """Return the result of `batch_block`, but only if every value is a list of lists."""
     for items in table.values():
         if not isinstance(items, list) or not items or set(map(type, items)) != {list}:
             return None
         if any(isinstance(cell, list | dict) for item in items for cell in item):
-            return None  # a tensor or a list of objects is one cell of a row
+            return None  # a tensor or a list of objects is a single cell of a row
     return batch_block(table)
 
 

@@ -1,4 +1,4 @@
-"""Decodes plain text, and responses wrongly declared as event streams; keeps only their length."""
+"""Decodes plain text, and responses wrongly declared as event streams; only keeps lengths."""
 
 from nilometer.bodies import carriers
 from nilometer.decode.columns import Side

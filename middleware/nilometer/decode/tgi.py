@@ -1,6 +1,6 @@
-"""Decodes Text Generation Inference of Hugging Face: requests, whole answers and streams.
+"""Decodes Hugging Face's Text Generation Inference: requests, whole responses and streams.
 
-Each frame of a stream is one token. The last frame repeats the whole text.
+Each frame of a stream is one token. The last frame also repeats the whole text.
 
 Source: Hugging Face, "Text Generation Inference API": generate, generate_stream.
 """
@@ -80,7 +80,7 @@ def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | 
 
 
 def decode_list(items: Sequence[Cell], side: Side) -> Facts | None:
-    """Add answers in a list, one row each; return None if they are none."""
+    """Add the responses in a list, one row each; return None for any other list."""
     rows: list[Row] = []
     for item in items:
         if not isinstance(item, dict) or not isinstance(item.get(_TEXT), str):

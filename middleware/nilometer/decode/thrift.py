@@ -1,4 +1,4 @@
-"""Reads structures of Thrift's compact protocol by the numbers of their fields.
+"""Reads structures of Thrift's compact protocol; fields are identified by number.
 
 Source: Apache Thrift, "Compact protocol".
 """
@@ -14,11 +14,11 @@ Struct: TypeAlias = dict[int, Value]
 
 
 def read_struct(body: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
-    """Return the structure at the position *at* of *body*, and the position after it.
+    """Return the structure at position *at* of *body*, and the position after it.
 
     Raises:
-        ValueError: If it is nested too deeply, or has a type that does not exist.
-        IndexError: If it ends behind *body*.
+        ValueError: If the structure is nested too deeply, or contains an unknown type.
+        IndexError: If the structure ends after *body*.
     """
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
@@ -40,7 +40,7 @@ def read_struct(body: bytes, at: int, depth: int = 0) -> tuple[Struct, int]:
 
 def _read(body: bytes, at: int, kind: int, depth: int) -> tuple[Value, int]:
     match kind:
-        case 1 | 2 | 3:  # also a boolean in a list
+        case 1 | 2 | 3:  # including a boolean in a list
             return body[at], at + 1
         case 4 | 5 | 6:
             return _signed(body, at)
@@ -54,7 +54,7 @@ def _read(body: bytes, at: int, kind: int, depth: int) -> tuple[Value, int]:
         case 12:
             return read_struct(body, at, depth + 1)
         case _:
-            raise ValueError("a map, or no type")
+            raise ValueError("a map, or an unknown type")
 
 
 def _list(body: bytes, at: int, depth: int) -> tuple[list[Value], int]:

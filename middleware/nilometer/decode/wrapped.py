@@ -1,8 +1,8 @@
 """Decodes tables in objects of no known protocol: rows under a key, frames, lists by column.
 
-``{"records": [{...}, {...}]}`` is rows, whatever the key, and so are a matrix and a data frame
-under a key. Other keys beside it must be metadata, such as ``model`` or ``took_ms``; their cells
-are repeated in each row. An object with other fields beside a list of objects, such as an order
+``{"records": [{...}, {...}]}`` is a set of rows, with any key. A matrix and a data frame under a
+key are rows too. Other keys of the object must be metadata, such as ``model`` or ``took_ms``; their
+cells are repeated in each row. An object with other fields and a list of objects, such as an order
 with its items, is one row.
 """
 
@@ -20,9 +20,9 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-_DEPTH = 3  # most keys around a table
+_DEPTH = 3  # most levels of keys around a table
 _WORDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[_.\- ]+")
-# Last words of keys beside a table that belong to the call and not to an object.
+# Last words of keys of metadata, which describes the call.
 _METADATA = frozenset(
     {
         *("id", "model", "version", "signature", "object", "usage", "status", "success", "error"),
@@ -31,15 +31,15 @@ _METADATA = frozenset(
     }
 )
 _OF_CALLS = frozenset({"signature_name", "model_name", "modelDisplayName"})
-_RESULTS = frozenset({"results", "Results", "result"})  # one value for each row of the request
+_RESULTS = frozenset({"results", "Results", "result"})  # one value per request row
 _TABLES = frozenset({list, dict})
 
 
 def table_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
-    """Return the table that *value* is or contains, as a block or as rows; None without one.
+    """Return the table that *value* is or contains, as a block or as rows; None if there is none.
 
     Raises:
-        Undecodable: If it has too many rows, columns or cells.
+        Undecodable: If the table has too many rows, columns or cells.
     """
     frame = frame_in(value)
     if frame is not None:
@@ -59,7 +59,7 @@ def table_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
         {
             other: cell
             for other, cell in value.items()
-            if other != key and (other, cell) != ("object", "list")  # how OpenAI marks a list
+            if other != key and (other, cell) != ("object", "list")  # OpenAI marks lists so
         }
     )
     return _block_beside(found, beside) if isinstance(found, Block) else _rows_beside(found, beside)
@@ -104,7 +104,7 @@ def _list(key: str, items: list[Cell]) -> Block | list[Row] | None:
 
 
 def _by_column(value: Mapping[str, Cell]) -> Block | None:
-    """Return a block of equally long lists of plain cells, at least two of them."""
+    """Return a block of at least two equally long lists of plain cells."""
     for items in value.values():
         if not isinstance(items, list) or not items or set(map(type, items)) & _TABLES:
             return None

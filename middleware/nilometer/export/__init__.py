@@ -1,4 +1,4 @@
-"""Exports measurements as series, to OTLP and to Prometheus from the same points."""
+"""Exports measurements as series. OTLP and Prometheus get the same points."""
 
 from nilometer.export.series import Attributes, Distribution, Exemplar, Family, Point, Series
 

@@ -1,4 +1,4 @@
-"""Reads exported values out of profiles; the only module of this room that knows profiles."""
+"""Reads values for export out of profiles; the only module in this room that uses profiles."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ QUANTILES = (0.01, 0.05, 0.5, 0.95, 0.99)
 
 
 def distribution_of(feature: FeatureProfile) -> Distribution | None:
-    """Return the finite numbers of a feature as its stored histogram; None without any."""
+    """Return the finite numbers of a feature as a histogram; None if there are none."""
     numbers = feature.numbers
     if numbers.histogram is None:
         return None
@@ -18,7 +18,7 @@ def distribution_of(feature: FeatureProfile) -> Distribution | None:
 
 
 def quantiles_of(feature: FeatureProfile) -> dict[float, float]:
-    """Return the `QUANTILES` of the finite numbers; empty without any."""
+    """Return the `QUANTILES` of the finite numbers; empty if there are no numbers."""
     if not feature.numbers.count:
         return {}
     found = feature.numbers.digest.quantile(QUANTILES)
@@ -26,9 +26,9 @@ def quantiles_of(feature: FeatureProfile) -> dict[float, float]:
 
 
 def scores_of(scores: ScoreProfile) -> dict[str, Binned]:
-    """Return scores by predicted class, binned on `PROBABILITIES`.
+    """Return scores by predicted class, in the bins of `PROBABILITIES`.
 
-    The counts are exact, because each probability is an edge of the stored bins.
+    The counts are exact, because each of these probabilities is an edge of the stored bins.
     """
     starts = np.concatenate([[0], np.searchsorted(scores.edges, PROBABILITIES) + 1])
     found: dict[str, Binned] = {}

@@ -1,4 +1,4 @@
-"""The exporters of one process: OTLP if an endpoint is set, a port for scrapes if one is set.
+"""The exporters of one process: OTLP if an endpoint is set, and a port for scrapes if one is set.
 
 Both export the same series. The OpenTelemetry SDK is loaded only if an endpoint is set.
 """
@@ -24,7 +24,7 @@ class ExportSettings:
     Attributes:
         otlp: Settings of the OTLP exporter.
         metrics_address: Address of ``/metrics`` and the probes, ``host:port``; empty opens no port.
-        peers_by_address: Whether peers at the port are told apart by their addresses.
+        peers_by_address: Whether clients of the port are distinguished by their addresses.
         resource: Resource attributes of the process.
     """
 
@@ -39,9 +39,9 @@ class Exports:
 
     Args:
         settings: Settings of the exporters.
-        gather: Function that returns all families as of now, cumulative.
+        gather: Function that returns all current families, cumulative.
         ready: Function that returns whether the process accepts work.
-        count: Function that is called with each export event and its number.
+        count: Function that is called with each export event and its count.
         clock: Clock for wall time.
         alive: Function that returns whether the process still works, as in `MetricsServer`.
 
@@ -67,7 +67,7 @@ class Exports:
             otlp = settings.otlp.resolved()
             try:
                 sender = open_sender(otlp, count)
-            except Exception:  # the SDK's error about a standard variable of the application
+            except Exception:  # the SDK may reject a standard variable that the application uses
                 log.exception("OTLP export is off: check the OTEL_* variables")
             else:
                 self.otlp = OtlpExporter(sender, otlp, settings.resource, gather, count, clock)
@@ -84,17 +84,17 @@ class Exports:
 
     @property
     def any(self) -> bool:
-        """Whether any exporter is set."""
+        """Whether at least one exporter is set."""
         return self.otlp is not None or self.server is not None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the exporters."""
         for way in (self.otlp, self.server):
             if way is not None:
                 way.start()
 
     def stop(self, timeout: float) -> None:
-        """Export once more and end. May be called before `start`, and twice."""
+        """Export once more and stop. May be called before `start`, and twice."""
         if self.otlp is not None:
             self.otlp.stop(timeout)
         if self.server is not None:
@@ -105,7 +105,7 @@ def host_and_port(text: str) -> tuple[str, int]:
     """Parse ``host:port`` or ``[v6]:port``; an empty host means every address.
 
     Raises:
-        ConfigError: If the text has neither form.
+        ConfigError: If *text* has neither form.
     """
     host, separator, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")

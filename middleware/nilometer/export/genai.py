@@ -1,4 +1,4 @@
-"""The GenAI conventions, read from `genai.toml`: unstable names are in that one file."""
+"""The GenAI conventions, read from `genai.toml`, because their names are not stable yet."""
 
 import tomllib
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ class GenAI:
 
     Attributes:
         provider: Value of `gen_ai.provider.name`.
-        operations: Operations by the end of a path, the longest first.
-        measures: Metrics by what is measured of an observation.
+        operations: Operations by the suffix of a path, longest suffix first.
+        measures: Metrics by the measured quantity of an observation.
         tokens: Token types by summary.
     """
 
@@ -42,5 +42,5 @@ def genai() -> GenAI:
 
 @lru_cache(maxsize=1024)
 def operation_of(path: str) -> str:
-    """Return the operation that a request to *path* asks for; empty if it is not generative."""
+    """Return the operation of a request to *path*; empty if it is not generative."""
     return next((name for end, name in genai().operations if path.endswith(end)), "")

@@ -1,9 +1,9 @@
 """The port for Prometheus and the kubelet: ``/metrics``, ``/livez``, ``/readyz``, ``/startupz``.
 
-Every client that reaches the port may read it. It shows names, counts, sums and quantiles of
-features; if there is a single observation, they are that observation. The server accepts GET and
-HEAD, one request per connection and a few connections at once. Scrapes are limited to fewer than
-the connections, so that probes are always answered.
+Every client that can reach the port can read it. It shows names, counts, sums and quantiles of
+features. If there is only one observation, these show its values. The server accepts GET and HEAD,
+with one request per connection and a few connections at once. Fewer scrapes than connections are
+allowed, so that probes are always answered.
 """
 
 import logging
@@ -16,8 +16,8 @@ from nilometer.serving.threads import ThreadedServer, TimedHandler
 from nilometer.values.errors import ConfigError
 
 MAX_CONNECTIONS = 16
-MAX_SCRAPES = 4  # scrapes that run or wait; further ones get 503 and must retry
-TURN_SECONDS = 10.0  # longest time for a request to arrive, and for its response to be read
+MAX_SCRAPES = 4  # scrapes that run or wait; a further scrape gets 503 and must retry
+TURN_SECONDS = 10.0  # longest time to receive a request, and to send its response
 STOP_SECONDS = 1.0
 TEXT = "text/plain"
 
@@ -38,13 +38,13 @@ class MetricsServer:
     """Serves the metrics of *gather*. Call `start`, then `stop`.
 
     Args:
-        address: Host and port; port 0 uses a free one.
-        gather: Function that returns all families as of now.
+        address: Host and port; port 0 chooses a free port.
+        gather: Function that returns all current families.
         resource: Resource attributes of the process.
         ready: Function that returns whether the process accepts work.
-        alive: Function that returns whether the process works; if not, it should be restarted.
-        by_address: Whether peers are told apart by their addresses; one address then has at most a
-            quarter of the connections.
+        alive: Function that returns whether the process works; if not, it must be restarted.
+        by_address: Whether clients are distinguished by their addresses. If so, one address gets at
+            most a quarter of the connections.
 
     Raises:
         ConfigError: If the address cannot be bound.
@@ -88,11 +88,11 @@ class MetricsServer:
         return self._server.port
 
     def start(self) -> None:
-        """Begin."""
+        """Start to serve."""
         self._server.start()
 
     def stop(self) -> None:
-        """Stop. May be called before `start`, and twice."""
+        """Stop the server. May be called before `start`, and twice."""
         self._server.stop(STOP_SECONDS)
 
     def _reply(self, path: str, accept: str) -> Answer:
@@ -110,10 +110,10 @@ class MetricsServer:
         if not self._scrapes.acquire(blocking=False):
             return Answer(503, b"too many scrapes at once\n", headers={"retry-after": "1"})
         try:
-            # Imported at the first scrape, so that an agent without scrapes does not need the memory.
+            # Imported at the first scrape, so that an agent without scrapes uses less memory.
             from nilometer.export.prometheus import exposition
 
-            with self._encoding:  # a scrape of thousands of series needs 100 MB
+            with self._encoding:  # a scrape with thousands of series needs 100 MB
                 body, content_type = exposition(self._gather(), self._resource, accept)
             return Answer(200, body, content_type)
         finally:
@@ -132,7 +132,7 @@ class _Handler(TimedHandler):
     server: _Server
 
     def do_GET(self) -> None:  # noqa: N802  the name that http.server asks for
-        """Answer."""
+        """Respond to a GET request."""
         self.request_is_whole()
         try:
             found = self.server.reply(self.path, self.headers.get("accept", ""))
@@ -142,5 +142,5 @@ class _Handler(TimedHandler):
         self.answer(found.status, {"content-type": found.content_type, **found.headers}, found.body)
 
     def do_HEAD(self) -> None:  # noqa: N802  as above
-        """Respond without a body."""
+        """Respond to a HEAD request, without a body."""
         self.do_GET()

@@ -30,15 +30,15 @@ class Metric:
 
     Attributes:
         name: Name in OpenTelemetry.
-        instrument: Kind of instrument, which says how points add up.
-        unit: Unit in UCUM; in braces, or ``1`` for a share, if it has none.
+        instrument: Kind of instrument, which determines how points add up.
+        unit: Unit in UCUM; without a unit, a name in braces, or ``1`` for a share.
         about: Help text in all outputs, one sentence.
         attributes: Attributes that its points may have, in addition to the labels of the sample.
         exporter: Process that sends it.
         bounds: Upper bounds of the classic buckets of a HISTOGRAM, as ascending exponents of two;
-            if empty, they follow the values.
-        edges: Ascending bounds of the explicit buckets of a HISTOGRAM; if empty, it is exponential.
-            A value equal to an edge counts above it, as in the stored bins.
+            if empty, the values determine them.
+        edges: Ascending bounds of the explicit buckets of a HISTOGRAM; if empty, its buckets are
+            exponential. A value equal to an edge counts above it, as in the stored bins.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""Sends points to OpenTelemetry at an interval, from its own thread.
+"""Sends points to OpenTelemetry at a fixed interval, in its own thread.
 
 Temporality: a cumulative point covers the time since the start of this process, so a lost or
-repeated point does no harm. A delta point covers one interval. An interval that was not accepted is
-kept, up to a limit, and sent again with its original times, so that a receiver can recognise it.
+repeated point does no harm. A delta point covers one interval. If an interval was not accepted, it
+is kept, up to a limit, and sent again with its original times. A receiver can then recognise it.
 """
 
 import logging
@@ -30,14 +30,14 @@ log = logging.getLogger("nilometer.export")
 
 
 class OtlpExporter:
-    """Sends the points of `gather` at an interval, from its own thread.
+    """Sends the points of `gather` at a fixed interval, in its own thread.
 
     Args:
         sender: OTLP exporter of the SDK.
         settings: Settings, after `OtlpSettings.resolved`.
         resource: Resource attributes of the process.
-        gather: Function that returns all families as of now, cumulative.
-        count: Function that is called with each export event and its number.
+        gather: Function that returns all current families, cumulative.
+        count: Function that is called with each export event and its count.
         clock: Clock for the wall time of the points.
     """
 
@@ -65,11 +65,11 @@ class OtlpExporter:
         self._thread = threading.Thread(target=self._run, name="nilometer-export", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Export once more and end. May be called before `start`, and twice."""
+        """Export once more and stop. May be called before `start`, and twice."""
         if not self._stopping.is_set():
             self._stopping.set()
             if self._thread.is_alive():
@@ -85,14 +85,14 @@ class OtlpExporter:
     def export_once(self) -> bool:
         """Build and send all points; return whether all were accepted.
 
-        A forked child sends nothing, because its parent counts the same.
+        A forked child sends nothing, because its parent already reports the same counts.
         """
         if os.getpid() != self._process:
             return False
         with self._exporting:
             try:
                 self._waiting.extend(self._requests())
-            except Exception:  # the error of a metric may not occur again
+            except Exception:  # the error may not occur again
                 log.exception("points could not be collected, will retry: report this error")
                 self._count(Event.FAILED, 1)
                 return False
@@ -107,13 +107,13 @@ class OtlpExporter:
                 continue
             taken = False
             if self._differences is None:
-                self._waiting.popleft()  # the next cumulative points contain them
+                self._waiting.popleft()  # the next cumulative points include these
             elif self._sender.refused:
                 self._waiting.popleft()
                 self._count(Event.INTERVAL_DROPPED, 1)
             else:
                 break
-            if time.monotonic() > until:  # the receiver does not answer: the others would fail too
+            if time.monotonic() > until:  # the receiver is silent, so stop here
                 break
         self._keep()
         return taken
@@ -140,7 +140,7 @@ class OtlpExporter:
     def _keep(self) -> None:
         """Drop waiting points that need not be sent again."""
         if self._differences is None:
-            self._waiting.clear()  # the next cumulative points contain them
+            self._waiting.clear()  # the next cumulative points include these
         while len(self._waiting) > MAX_INTERVALS:
             self._waiting.popleft()
             self._count(Event.INTERVAL_DROPPED, 1)

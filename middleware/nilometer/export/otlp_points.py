@@ -1,7 +1,7 @@
-"""Converts families of series to the SDK's records, in portions of a size that receivers accept.
+"""Converts families of series to the SDK's records, in portions that receivers accept.
 
-The SDK's instruments reject negative values and finished distributions. The points are therefore
-built here, and only the records are the SDK's.
+The SDK's instruments reject negative values and finished distributions. So the points are built
+here, and only the record types are from the SDK.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,12 +14,12 @@ from opentelemetry.sdk.metrics.export import AggregationTemporality
 from nilometer.export.metric import Instrument
 from nilometer.export.series import Binned, Distribution, Exemplar, Family, Point
 
-MAX_POINTS = 2000  # of one request
+MAX_POINTS = 2000  # points in one request
 MAX_BYTES = 1 << 20  # approximate size of one request; gRPC receivers accept 4 MiB
 
 
 def chunks(metrics: Iterable[tuple[otel.Metric, int]]) -> Iterable[list[otel.Metric]]:
-    """Return lists of metrics of at most `MAX_BYTES` each; a larger metric is alone in its list."""
+    """Return lists of metrics of at most `MAX_BYTES` each; a larger metric has its own list."""
     chunk: list[otel.Metric] = []
     held = 0
     for metric, weight in metrics:
@@ -111,13 +111,13 @@ def _histogram_point(
         start_time_unix_nano=since_ns,
         time_unix_nano=now_ns,
         count=histogram.count,
-        sum=point.value.sum,  # type: ignore[arg-type]  # None with negative values: OTLP has no sum then
+        sum=point.value.sum,  # type: ignore[arg-type]  # None with negative values: then OTLP has no sum
         scale=histogram.scale,
         zero_count=histogram.zero_count,
         positive=otel.Buckets(positive.offset, list(positive.counts)),
         negative=otel.Buckets(negative.offset, list(negative.counts)),
         flags=0,
-        min=None,  # type: ignore[arg-type]  # not known for cumulative points
+        min=None,  # type: ignore[arg-type]  # unknown for cumulative points
         max=None,  # type: ignore[arg-type]  # as above
         exemplars=[_exemplar(exemplar) for exemplar in fresh],
     )

@@ -1,8 +1,8 @@
 """Requests to an OTLP receiver, sent by the SDK's own exporters over gRPC or HTTP.
 
-The SDK handles TLS, headers, compression and retries, all by the standard variables. This module
-adds bounds that the SDK lacks: a reply is read up to a size and a time, a proxy is used only if the
-settings ask for it, and points that the receiver rejects are counted.
+The SDK handles TLS, headers, compression and retries according to the standard variables. This
+module adds limits that the SDK lacks: replies are limited in size and time, a proxy is used only if
+the settings ask for it, and points that the receiver rejects are counted.
 """
 
 import logging
@@ -26,7 +26,7 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 
 from nilometer.export.otlp_settings import GRPC, Count, Event, OtlpSettings
 
-EXPORT_SECONDS = 5.0  # longest time for one request, retries of the SDK included
+EXPORT_SECONDS = 5.0  # longest time for one request, including the SDK's retries
 MAX_REPLY_BYTES = 64 << 10
 
 # Status codes after which OTLP allows a retry.
@@ -38,7 +38,7 @@ RETRYABLE = {
     grpc.StatusCode.OUT_OF_RANGE,
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DATA_LOSS,
-    grpc.StatusCode.UNAUTHENTICATED,  # OTLP does not allow it, but the token may become valid later
+    grpc.StatusCode.UNAUTHENTICATED,  # OTLP does not allow a retry, but the token may become valid
     grpc.StatusCode.PERMISSION_DENIED,  # as above
 }
 
@@ -60,7 +60,7 @@ class MetricSender(Protocol):
         ...
 
     def shutdown(self, timeout_millis: float = 30_000) -> None:
-        """End."""
+        """Close the exporter."""
         ...
 
 
@@ -98,7 +98,7 @@ class _Grpc(GrpcExporter):
 
     @property
     def refused(self) -> bool:
-        """Whether the last failure is permanent."""
+        """Whether the last failure is permanent, so that OTLP forbids a retry."""
         return bool(self._client.refused)
 
 
@@ -130,14 +130,14 @@ class _Http(HttpExporter):
 
     @property
     def refused(self) -> bool:
-        """Whether the last failure is permanent."""
+        """Whether the last failure is permanent, so that OTLP forbids a retry."""
         return self._replies.refused
 
 
 class _Session(requests.Session):
-    """An HTTP session that reads replies up to a size and a time.
+    """An HTTP session that limits replies in size and time.
 
-    The SDK's exporter reads no reply, but `requests` would read an endless one before it returns.
+    The SDK's exporter reads no reply, but `requests` would read an endless reply to its end.
     """
 
     def __init__(self, count: Count, *, use_proxy: bool) -> None:
@@ -147,7 +147,7 @@ class _Session(requests.Session):
         self._count = count
 
     def get_redirect_target(self, resp: requests.Response) -> None:
-        """Return None, so that points are sent to the configured endpoint only.
+        """Return None, so that points are only sent to the configured endpoint.
 
         `requests` would also read the whole body of a redirect.
         """
@@ -162,7 +162,7 @@ class _Session(requests.Session):
             body = _body(response, until)
             if response.status_code < 300:
                 _read_reply(ExportMetricsServiceResponse.FromString(body), self._count)
-        except Exception as error:  # the request succeeded: an unreadable reply is only counted
+        except Exception as error:  # the request succeeded, so an unreadable reply is only counted
             self._count(Event.REPLY_UNREADABLE, 1)
             log.warning(
                 "OTLP reply unreadable, the request was accepted: check that the endpoint is OTLP",
@@ -170,9 +170,9 @@ class _Session(requests.Session):
             )
         finally:
             response.close()
-        response._content = body  # noqa: SLF001  otherwise `requests` reads on
+        response._content = body  # noqa: SLF001  stops `requests` from reading more
         if 300 <= response.status_code < 400:
-            # The SDK would count it as accepted, because the status is below 400.
+            # The SDK would count a redirect as accepted, because its status is below 400.
             log.warning(
                 "OTLP endpoint redirects, points not sent: set the endpoint to the final URL",
                 extra={"status": response.status_code},
@@ -185,7 +185,7 @@ class _Session(requests.Session):
 
 
 def _body(response: requests.Response, until: float) -> bytes:
-    """Return the body of *response*, up to a size and a time."""
+    """Return the body of *response*, limited in size and time."""
     body = b""
     while len(body) <= MAX_REPLY_BYTES and time.monotonic() < until:
         part = response.raw.read1(4096, decode_content=True)

@@ -1,4 +1,4 @@
-"""Settings of the OTLP exporter, and the events that it counts. Imports no OpenTelemetry."""
+"""Settings of the OTLP exporter, and the events that it counts. This module imports no SDK."""
 
 import logging
 import os
@@ -28,10 +28,10 @@ Count = Callable[[Event, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OtlpSettings:
-    """The endpoint and how to use it; an empty value is read from the standard variables.
+    """The endpoint and how to use it; empty values are read from the standard variables.
 
     Attributes:
-        endpoint: URL or address of the receiver; ``/v1/metrics`` is added to an HTTP one without
+        endpoint: URL or address of the receiver. ``/v1/metrics`` is added to an HTTP URL without
             it.
         protocol: Protocol, ``grpc`` or ``http/protobuf``.
         temporality: Temporality, ``cumulative`` or ``delta``.
@@ -47,7 +47,7 @@ class OtlpSettings:
 
     @property
     def wanted(self) -> bool:
-        """Whether an endpoint is set, here or by the standard variables."""
+        """Whether an endpoint is set, by these settings or by the standard variables."""
         if self.endpoint:
             return True
         off = os.environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
@@ -57,8 +57,8 @@ class OtlpSettings:
     def resolved(self) -> "OtlpSettings":
         """Return these settings with the values of the standard variables filled in.
 
-        A value that is not allowed is ignored with a warning, as the standard asks: the variables
-        may belong to the application, which may allow more.
+        A value that is not allowed is ignored with a warning, as the standard requires. The
+        variables may belong to the application, which may allow more values.
         """
         preference = _variable("METRICS_TEMPORALITY_PREFERENCE").lower()
         if preference == "lowmemory":  # as in the SDKs: counters are sent as deltas
@@ -72,7 +72,7 @@ class OtlpSettings:
 
 
 def _known(what: str, text: str, choices: tuple[str, ...]) -> str:
-    """Return *text* if it is one of *choices*; otherwise warn and return the first."""
+    """Return *text* if it is one of *choices*; otherwise log a warning and return the first."""
     if text and text not in choices:
         log.warning(
             "environment variable ignored, its value is not allowed: the default is used",

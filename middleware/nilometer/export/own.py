@@ -1,4 +1,4 @@
-"""The series that every process of nilometer exports: its counts and its cost."""
+"""The series about itself that every process of nilometer exports: its counters and its cost."""
 
 import os
 import resource
@@ -17,18 +17,18 @@ def where(entity: str, labels: Labels) -> Attributes:
 
 
 def add_counters(series: Series, exporter: Exporter, counters: Mapping[str, int]) -> None:
-    """Add the counters of docs/telemetry.md by name, zeros too, so that a first increase shows."""
+    """Add the counters of docs/telemetry.md by name; a zero makes the first increase visible."""
     for name, value in counters.items():
         series.add(own_counter(exporter, name), (), value)
 
 
 def add_cost(series: Series) -> None:
-    """Add the cost of this process since its start: processor time and resident memory."""
+    """Add the cost of this process since its start: CPU time and resident memory."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     series.add(CPU_TIME, (), used.ru_utime + used.ru_stime)
     try:
         with open("/proc/self/statm", "rb") as statm:  # noqa: PTH123  one read of a small file
             pages = int(statm.read().split()[1])
     except (OSError, ValueError, IndexError):
-        return  # the file exists on Linux only
+        return  # the file only exists on Linux
     series.set(MEMORY, (), pages * os.sysconf("SC_PAGE_SIZE"))

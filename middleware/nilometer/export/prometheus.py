@@ -1,11 +1,11 @@
-"""Exports series to Prometheus, as classic histograms whose counts are exact.
+"""Exports series to Prometheus as classic histograms with exact counts.
 
-The bounds of the classic buckets are powers of two. These are bounds of the exponential buckets,
-too, so no count is interpolated. A metric with its own bounds in the table has exactly those.
-Features have no known range, so they use one ladder of bounds, the same in every pod. A feature
-gets the bounds from its smallest value to the end of the ladder. A bound that is left out at the
-low end counts nothing there, so the buckets of several pods add up. The bounds at the high end are
-always present. A negative value that is a power of two counts one bucket higher, because
+The bounds of the classic buckets are powers of two. The exponential buckets have the same bounds,
+so no count is interpolated. A metric that has its own bounds in the table uses exactly those. The
+range of a feature is not known, so all features use one ladder of bounds, the same in every pod. A
+feature gets the bounds from its smallest value to the end of the ladder. A bound that is omitted at
+the low end has a count of zero, so the buckets of several pods add up. The bounds at the high end
+are always present. A negative value that is a power of two counts one bucket higher, because
 exponential buckets exclude that bound.
 """
 
@@ -29,7 +29,7 @@ from nilometer.export.series import (
 from nilometer.sketch.exponential import Buckets, ExponentialHistogram
 
 # Smallest and largest exponent of the bounds of features: from 2^-16 to 2^41, which covers shares,
-# amounts and times in milliseconds. Values outside count in the first or the last bucket.
+# amounts, and times in milliseconds. Other values count in the first or the last bucket.
 LOWEST, HIGHEST = -16, 41
 
 _TYPES = {
@@ -43,9 +43,9 @@ _TYPES = {
 def exposition(
     families: Iterable[Family], resource: Mapping[str, str], accept: str = ""
 ) -> tuple[bytes, str]:
-    """Return the text of a scrape and its content type, in the format that *accept* asks for."""
+    """Return the text of a scrape and its content type, in the format that *accept* requests."""
     encode, content_type = choose_encoder(accept)
-    # OpenMetrics forbids a count without a sum, and a sum is left out with negative values.
+    # OpenMetrics forbids a count without a sum. With negative values there is no sum.
     strict = "openmetrics" in content_type
     collected = [_family(family, strict=strict) for family in families]
     return encode(_Collected([_target(resource), *collected])), content_type
@@ -63,7 +63,7 @@ class _Collected(Collector):
 
 
 def classic_buckets(metric: Metric, distribution: Distribution) -> list[tuple[float, int]]:
-    """Return upper bounds with cumulative counts, ascending; the last bound is infinite."""
+    """Return ascending upper bounds with cumulative counts; the last bound is infinite."""
     histogram = distribution.histogram
     if metric.bounds:
         wanted = metric.bounds
@@ -74,7 +74,7 @@ def classic_buckets(metric: Metric, distribution: Distribution) -> list[tuple[fl
 
 
 def _ladder(histogram: ExponentialHistogram) -> tuple[range, range]:
-    """Return the exponents of the bounds above zero and below zero that the histogram needs."""
+    """Return the exponents of the bounds above and below zero that the histogram needs."""
     negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
     if negative.counts:
         last = negative.offset + len(negative.counts)  # the upper bound of the magnitude
@@ -87,7 +87,7 @@ def _ladder(histogram: ExponentialHistogram) -> tuple[range, range]:
 
 
 def _floor(index: int, scale: int) -> int:
-    """Return the highest exponent of two that is at most the lower bound of bucket *index*."""
+    """Return the largest *k* for which ``2**k`` is at most the lower bound of bucket *index*."""
     return index >> scale if scale >= 0 else index << -scale
 
 
@@ -98,7 +98,7 @@ def _clipped(exponent: int) -> int:
 def _cumulative(
     histogram: ExponentialHistogram, above: Sequence[int], below: Sequence[int]
 ) -> list[tuple[float, int]]:
-    """Return counts up to each ``-2**k`` of *below*, 0 if needed, and each ``2**k`` of *above*."""
+    """Return cumulative counts up to ``-2**k`` of *below*, 0 if needed, ``2**k`` of *above*."""
     negative, positive, scale = histogram.negative, histogram.positive, histogram.scale
     found = [(-(2.0**k), negative.total - _up_to(negative, k, scale)) for k in reversed(below)]
     if below or (histogram.zero_count and above):
@@ -168,11 +168,11 @@ def _add_binned(collected: PrometheusMetric, point: Point, binned: Binned) -> No
 
 
 def _labels(attributes: Iterable[tuple[str, Value]]) -> dict[str, str]:
-    """Return attributes under valid Prometheus names; values of equal names are joined."""
+    """Return attributes with valid Prometheus names; values of equal names are joined."""
     found: dict[str, list[str]] = {}
     for key, value in attributes:
         name = sanitised(key)
-        if name:  # a name of unsupported characters only would become empty
+        if name:  # a name of unsupported characters only would be empty
             found.setdefault(name, []).append(_text(value))
     return {name: ";".join(values) for name, values in found.items()}
 

@@ -19,9 +19,9 @@ def resource_attributes(
     """Return the attributes of the exporting process.
 
     Args:
-        service: Service name if the environment gives none, such as ``nilometer-agent``.
+        service: Service name, such as ``nilometer-agent``, if the environment has none.
         instance: Identifier that is unique among equal processes.
-        environment: Environment variables; those of the process by default.
+        environment: Environment variables; default: those of the process.
     """
     variables = os.environ if environment is None else environment
     attributes = {

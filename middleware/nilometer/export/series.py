@@ -1,8 +1,8 @@
-"""Series in memory: cumulative since the start of the process, bounded in number.
+"""Series in memory: cumulative since the start of the process, limited in number.
 
-A metric has at most `MAX_SERIES` series. Beyond that, values that add up go to one series with the
-attribute `otel.metric.overflow`, so totals stay complete. A gauge beyond it is left out and
-counted.
+A metric has at most `MAX_SERIES` series. Measurements beyond the limit that add up go to one series
+with the attribute `otel.metric.overflow`, so that totals stay complete. Gauges beyond the limit are
+left out and counted.
 """
 
 import math
@@ -25,7 +25,7 @@ _ADDING = (Instrument.COUNTER, Instrument.HISTOGRAM)
 
 
 def attributes_of(pairs: Mapping[str, Value]) -> Attributes:
-    """Return *pairs* in order; empty values are left out."""
+    """Return *pairs* in order, without empty values."""
     return tuple(sorted((key, value) for key, value in pairs.items() if value != ""))
 
 
@@ -40,7 +40,7 @@ class Exemplar:
 
     @classmethod
     def of(cls, value: float, time_ns: int, trace_parent: str) -> Self | None:
-        """Return the exemplar of a sampled ``traceparent``; None for any other text."""
+        """Return the exemplar of a sampled ``traceparent``; None if it is not one."""
         parts = trace_parent.split("-")
         if len(parts) < 4 or [len(part) for part in parts[:4]] != [2, 32, 16, 2]:
             return None
@@ -58,7 +58,7 @@ class Distribution:
 
     Attributes:
         histogram: Counts of all values by magnitude.
-        sum: Sum of all values; None if one was negative, because a counter must not fall.
+        sum: Sum of all values; None if a value was negative, because a counter must not decrease.
         exemplars: Newest exemplar of each power of two.
     """
 
@@ -72,13 +72,13 @@ class Distribution:
             object.__setattr__(self, "sum", None)
 
     def merge(self, other: Self) -> Self:
-        """Both."""
+        """Return the merged distribution of both."""
         both = None if self.sum is None or other.sum is None else self.sum + other.sum
         exemplars = {**self.exemplars, **other.exemplars}
         return type(self)(self.histogram.merge(other.histogram), both, exemplars)
 
     def since(self, earlier: Self) -> Self:
-        """Return the values since *earlier*, an older state of the same series; exact."""
+        """Return exactly the values since *earlier*, an older state of the same series."""
         now, before = self.histogram, earlier.histogram
         steps = before.scale - now.scale
         histogram = ExponentialHistogram(
@@ -99,11 +99,11 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True)
 class Binned:
-    """Counts on the edges of a metric.
+    """Counts in the bins between the edges of a metric.
 
     Attributes:
-        edges: Ascending bin edges, *k* of them; a value equal to an edge counts above it.
-        counts: Counts of the bins, ``k + 1`` of them.
+        edges: Ascending bin edges, *k* of them; a value equal to an edge counts in the bin above.
+        counts: Counts of the ``k + 1`` bins.
         sum: Sum of all values.
     """
 
@@ -113,7 +113,7 @@ class Binned:
 
     @property
     def count(self) -> int:
-        """Values."""
+        """Number of values."""
         return sum(self.counts)
 
     def merge(self, other: Self) -> Self:
@@ -128,7 +128,7 @@ class Binned:
 
 
 def power_above(value: float) -> int:
-    """Return the smallest *k* with ``value <= 2**k``; very low for values up to 0."""
+    """Return the smallest *k* with ``value <= 2**k``; a very low number for values up to 0."""
     if value <= 0:
         return -1075
     mantissa, exponent = math.frexp(value)
@@ -158,7 +158,7 @@ class Series:
     """All series of a process, by metric. Any thread may call.
 
     Args:
-        limit: Largest number of series of one metric, with the overflow; at least 2.
+        limit: Largest number of series of one metric, including overflow; at least 2.
     """
 
     def __init__(self, limit: int = MAX_SERIES) -> None:
@@ -167,7 +167,7 @@ class Series:
         self._metrics: dict[str, Metric] = {}
         self._values: dict[str, dict[Attributes, State]] = {}
         self._set_at: dict[tuple[str, Attributes], float] = {}
-        self.overflowed = 0  # number of measurements in an overflow series, or left out
+        self.overflowed = 0  # measurements that overflowed or were left out
 
     def add(self, metric: Metric, attributes: Attributes, amount: float) -> None:
         """Increase a counter; an amount of zero only creates it."""
@@ -199,7 +199,7 @@ class Series:
             self._set_at[metric.name, attributes] = at
 
     def forget_gauges(self, before: float) -> None:
-        """Drop gauges that were set before *before*, because their source is gone."""
+        """Drop gauges that were set before *before*, because their source no longer exists."""
         with self._lock:
             old = [key for key, at in self._set_at.items() if at < before]
             for name, attributes in old:
@@ -232,9 +232,9 @@ class Series:
 
 
 class Differences:
-    """Converts cumulative families to differences since the last call, for delta temporality.
+    """Converts cumulative families to the differences since the last call, for delta temporality.
 
-    One reader owns it. An unchanged series gives no point.
+    Used by one reader. An unchanged series gives no point.
     """
 
     def __init__(self) -> None:
@@ -270,7 +270,7 @@ class Differences:
 
 
 def downscaled(side: Buckets, steps: int) -> Buckets:
-    """Return the observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
+    """Return the counts at a scale lower by *steps*: bucket i becomes bucket ``i >> steps``."""
     if steps == 0 or not side.counts:
         return side
     start = side.offset >> steps
@@ -281,7 +281,7 @@ def downscaled(side: Buckets, steps: int) -> Buckets:
 
 
 def _minus(now: Buckets, before: Buckets) -> Buckets:
-    """Return the counts of *now* minus those of *before*, a subset, without empty ends."""
+    """Return the counts of *now* minus those of *before*, which are included in *now*."""
     counts = list(now.counts)
     for position, count in enumerate(before.counts, before.offset - now.offset):
         counts[position] -= count

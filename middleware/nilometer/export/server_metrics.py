@@ -1,6 +1,7 @@
 """Metrics of the observed servers: requests, WebSockets, generated text.
 
-Names follow OpenTelemetry's semantic conventions if one exists, see `nilometer.export.telemetry`.
+Names follow OpenTelemetry's semantic conventions where these exist; see
+`nilometer.export.telemetry`.
 """
 
 from nilometer.export.keys import (

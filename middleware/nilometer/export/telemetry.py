@@ -1,9 +1,9 @@
 """The table of all exported metrics, the source of OTLP, Prometheus, dashboard, rules and docs.
 
-Names follow OpenTelemetry's semantic conventions if one exists (`http.server.*`, `rpc.server.*`,
-`process.*`, `gen_ai.*`). None exists for WebSockets: `websocket.server.*` has the same form. All
-others begin with `nilometer.`. OpenTelemetry's translation rules give
-the names in Prometheus, so a scrape gives the same series with and without its collector.
+Names follow OpenTelemetry's semantic conventions where these exist (`http.server.*`,
+`rpc.server.*`, `process.*`, `gen_ai.*`). There are none for WebSockets, so `websocket.server.*` has
+the same form. All other names begin with `nilometer.`. OpenTelemetry's translation rules give the
+names in Prometheus, so a scrape gives the same series with and without its collector.
 
 Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility"; "Metrics SDK", cardinality limits.
 """
@@ -42,9 +42,9 @@ from nilometer.export.server_metrics import (
     WEBSOCKET_MESSAGES,
 )
 
-MAX_SERIES = 2000  # series of one metric, overflow series included; the default of the SDKs
+MAX_SERIES = 2000  # series of one metric, including the overflow series; the SDKs' default
 
-# Bounds for probabilities; each is also an edge of the stored bins, with any thresholds.
+# Bounds for probabilities; each is also an edge of the stored bins, as is any threshold.
 PROBABILITIES = (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 _FEATURE = (ENTITY, SUMMARY)

@@ -1,1 +1,1 @@
-"""Sends observations from the server's process to the agent: queue, pack, redact, send."""
+"""Sends observations from the server's process to the agent: queues, packs, redacts and sends."""

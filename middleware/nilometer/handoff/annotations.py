@@ -1,8 +1,8 @@
 """Values and labels that the model's code adds to an observation.
 
-Looking up the request costs up to a tenth of the request path. Requests can therefore be looked up
-only if the process may call ``nilometer.log`` or ``nilometer.label``. This is so once one of them
-was accessed, or if a module holds the package at the first request.
+Looking up the request costs up to a tenth of the request path. So requests can be looked up only if
+the process may call ``nilometer.log`` or ``nilometer.label``: one of them was accessed, or a module
+holds the package at the first request.
 """
 
 import sys
@@ -39,7 +39,7 @@ def mark_used() -> None:
 
 
 def may_be_used() -> bool:
-    """Return whether a module may call `log`: it has accessed it, or holds the package."""
+    """Return whether a module may call `log`: it was accessed, or a module holds the package."""
     package = sys.modules["nilometer"]
     return _used or any(
         value is package
@@ -65,7 +65,7 @@ class Annotations:
 
 
 def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
-    """Return those of *labels* that `Labels` accepts."""
+    """Return the part of *labels* that `Labels` accepts."""
     valid: dict[str, str] = {}
     for key, value in labels.items():
         text = str(value).encode("utf-8", "replace")
@@ -75,7 +75,7 @@ def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
 
 
 def plain(value: Any) -> object:
-    """Return *value* as numbers, texts and lists of them, copied because it may change."""
+    """Return *value* as numbers, texts and lists of these, copied because it may change."""
     if type(value) in SCALARS:
         return value
     if hasattr(value, "tolist"):  # numpy, torch, pandas
@@ -90,10 +90,10 @@ def plain(value: Any) -> object:
 
 
 def encoded(values: dict[str, object]) -> bytes:
-    """Return *values* as a MessagePack map; a value that does not fit becomes the nearest one."""
+    """Return *values* as a MessagePack map; values that do not fit are replaced by the nearest."""
     try:
         return _encode(values)
-    except (OverflowError, UnicodeEncodeError):  # over 64 bits; half of a surrogate pair
+    except (OverflowError, UnicodeEncodeError):  # over 64 bits, or a lone surrogate
         return _encode({_mended(name): _mended(value) for name, value in values.items()})
 
 

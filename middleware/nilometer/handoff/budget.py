@@ -1,18 +1,19 @@
-"""The overhead budget: measures what observing costs and lowers the share of held bodies.
+"""The overhead budget: measures the cost of observing, and limits how many bodies are held.
 
-Cost is measured, not estimated. It is the processor time of nilometer's own threads, which the
-kernel counts, and nilometer's part of a few requests per second. A stopwatch times that part and
-pauses while the application or the server works. No other request reads a clock for it.
+Cost is measured, not estimated. It has two parts. One is the CPU time of nilometer's threads, which
+the kernel counts. The other is the time that nilometer adds to a request. A stopwatch measures it
+for a few requests per second, and pauses while the application or the server works. Other requests
+read no clock for this.
 
 If a limit is set, a `Budget` halves the share of observations whose bodies are held until the cost
-is under the limit. It doubles the share again after the cost has been low for a while. Shares are
-powers of two, so that windows with different shares merge by whole factors: each observation that
-was profiled at share *p* counts ``1 / p`` times, without rounding (`tests/handoff/test_budget.py`).
-The draw happens when an observation begins and nothing about it is known. No kind of request is
-therefore left out more often than another.
+is under the limit. It doubles the share again after the cost was low for a while. Shares are powers
+of two, so that windows with different shares merge with whole factors. Each observation that was
+profiled at share *p* counts ``1 / p`` times, without rounding (`tests/handoff/test_budget.py`). The
+random choice is made at the start of an observation, before anything is known about it. So no kind
+of request is left out more often than another.
 
-Requests, outcomes, latencies and sizes are never sampled: an observation that is left out is sent
-without bodies and is counted.
+Requests, outcomes, latencies and sizes are never sampled: an observation that is left out is still
+sent and counted, but without bodies.
 """
 
 from collections import deque
@@ -24,7 +25,7 @@ from nilometer.wire.frames import Cost
 MOST_HALVINGS = round(-log2(LEAST_SHARE))
 HALVINGS_AT_ONCE = 3
 JUDGED_SECONDS = 0.5  # interval of judgements; an excess is reduced within twice this time
-START_SECONDS = 2.0  # time after the start that is not judged, because connecting occurs only once
+START_SECONDS = 2.0  # time after the start that is not judged, because it includes connecting
 ROOMY = 0.8  # share of a limit below which the share of bodies may grow
 FIRST_HOLD_SECONDS = 5.0  # time of low cost before the share is doubled for the first time
 LONGEST_HOLD_SECONDS = 320.0
@@ -34,15 +35,15 @@ BETWEEN_TIMED_SECONDS = 0.02
 
 
 class Budget:
-    """Decides the share of observations whose bodies are held. Reads no clock; has one owner.
+    """Decides the share of observations whose bodies are held. Reads no clock. Has one owner.
 
     Over a limit the share is halved, at most three times at once. It is doubled when the cost has
     been under `ROOMY` of each limit for a hold time. The hold time doubles after an increase that
-    had to be reverted, and halves after an increase that lasted. A constant load therefore sees
-    ever fewer attempts.
+    had to be reverted, and halves after an increase that lasted. So under constant load, attempts
+    become rarer.
 
     Args:
-        max_cpu_percent: Limit of the processor time, in percent of one core; 0 for no limit.
+        max_cpu_percent: Limit of the CPU time, in percent of one core; 0 for no limit.
         max_p99_seconds: Limit of the time added to a request at its 99th percentile; 0 for no
             limit.
     """
@@ -54,12 +55,12 @@ class Budget:
         self.hold_seconds = FIRST_HOLD_SECONDS
         self._roomy_since: float | None = None
         self._raised_at: float | None = (
-            None  # time of the latest increase, while it may be reverted
+            None  # time of the latest increase, as long as it may be reverted
         )
 
     @property
     def is_set(self) -> bool:
-        """Whether any limit is set."""
+        """Whether at least one limit is set."""
         return bool(self.max_cpu_percent or self.max_p99_seconds)
 
     @property
@@ -72,9 +73,9 @@ class Budget:
 
         Args:
             now: Monotonic time, in seconds.
-            cpu_percent: Processor time of nilometer, in percent of one core.
+            cpu_percent: CPU time of nilometer, in percent of one core.
             p99_seconds: Time that nilometer added to a request at its 99th percentile; 0 if too few
-                were timed since the share changed.
+                requests were timed since the share changed.
         """
         cpu = cpu_percent / self.max_cpu_percent if self.max_cpu_percent else 0.0
         path = p99_seconds / self.max_p99_seconds if self.max_p99_seconds else 0.0
@@ -109,7 +110,7 @@ class Budget:
 
 
 class Meter:
-    """Measures the cost of observing in this process. Any thread calls `note`, one the rest.
+    """Measures the cost of observing in this process. Only `note` is thread-safe.
 
     Args:
         budget: Budget that judges the cost.
@@ -141,8 +142,8 @@ class Meter:
 
         Args:
             now: Monotonic time, in seconds.
-            own_seconds: Processor time of nilometer's thread so far.
-            requests: Number of observations so far.
+            own_seconds: CPU time of nilometer's thread since its start.
+            requests: Number of observations since the start.
         """
         elapsed = now - self._judged_at
         if elapsed < JUDGED_SECONDS:
@@ -150,7 +151,7 @@ class Meter:
         self._judged_at = now
         timed = sorted(self._timed)
         new_requests = requests - self._requests
-        # Use the median, because a request is measured too long if another thread held the interpreter.
+        # Use the median, because a time is too long if another thread held the interpreter.
         each = timed[len(timed) // 2] if timed else 0.0
         cpu_seconds = max(own_seconds - self._threads_seconds, 0.0) + each * new_requests
         self._threads_seconds, self._requests = own_seconds, requests

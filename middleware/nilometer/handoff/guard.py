@@ -1,4 +1,4 @@
-"""The guard: counts errors inside nilometer, logs one a minute, and pauses capture after many."""
+"""The guard: counts internal errors, logs one per minute, and pauses capture after many."""
 
 import time
 
@@ -11,9 +11,10 @@ LONGEST_REST_SECONDS = 3600.0
 
 
 class Guard:
-    """Counts errors inside nilometer and takes capture out of the request path after too many.
+    """Counts internal errors, and stops capture for a while after too many of them.
 
-    20 errors within 60 seconds pause it for a minute, then for two, four and more, up to an hour.
+    20 errors within 60 seconds pause capture for a minute, then for two, four and so on, up to an
+    hour.
     """
 
     __slots__ = ("_first", "_log", "_recent", "_rest", "faults", "lost", "until")
@@ -33,7 +34,7 @@ class Guard:
         return self.until != 0.0 and time.monotonic() < self.until
 
     def note(self, error: Exception, lost: int = 0) -> None:
-        """Count *error* and the observations that it cost; never raises."""
+        """Count *error* and the observations lost by it; never raises."""
         try:
             self.lost += lost
             now = time.monotonic()
@@ -45,7 +46,7 @@ class Guard:
             if self._recent >= FAULTS_TO_TRIP:
                 self.until = now + self._rest
                 self._log.warning(
-                    f"nothing is observed for {self._rest:g} s: {FAULTS_TO_TRIP} faults within a "
+                    f"nothing is observed for {self._rest:g} s: {FAULTS_TO_TRIP} errors within a "
                     "minute: see the traceback before this line"
                 )
                 self._rest = min(self._rest * 2, LONGEST_REST_SECONDS)

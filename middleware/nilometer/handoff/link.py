@@ -1,4 +1,4 @@
-"""The connection to the agent: sends batches and keeps each until the agent acknowledges it."""
+"""The connection to the agent: sends batches, and keeps them until they are acknowledged."""
 
 import errno
 import os
@@ -25,10 +25,10 @@ from nilometer.wire.frames import (
 
 FINISH_POLL_SECONDS = 0.005
 STALL_SECONDS = 10.0  # time without an acknowledgement after which the agent counts as hung
-REFUSALS = 3  # consecutive connections that ended at one batch, after which it is dropped
+REFUSALS = 3  # consecutive connections that ended at one batch, after which that batch is dropped
 RETRY_SECONDS = (0.1, 0.2, 0.4, 1.0)  # waits between attempts; the last value repeats
 
-# Errors of connecting that mean that no agent runs.
+# Errors when connecting that mean that no agent runs.
 _NOBODY = {errno.ENOENT, errno.ECONNREFUSED}
 
 
@@ -42,7 +42,7 @@ class AgentLink:
     Attributes:
         reconnects: Number of lost connections.
         cost: Cost of observing since the last batch; sent with the next one.
-        trouble: Reason why the agent is not reachable, and what to do; empty while it is.
+        trouble: Reason why the agent is not reachable, and what to do; empty if it is reachable.
     """
 
     def __init__(self, settings: CaptureSettings, worker: bytes) -> None:
@@ -51,16 +51,16 @@ class AgentLink:
         self.reconnects = 0
         self.cost = Cost()
         self.trouble = ""
-        self._sent_cost = Cost()  # `cost` when all of it was sent
+        self._sent_cost = Cost()  # value of `cost` when all of it was sent
         self._stream: Stream | None = None
         self._kept: deque[tuple[int, bytearray, int]] = deque()  # sequence, frame, observations
         self._kept_bytes = 0
         self._sequence = 0
         self._refusals = 0  # consecutive connections that ended at their first batch
-        self._accounts: set[int] = set()  # batches that only report observations of refused batches
+        self._accounts: set[int] = set()  # batches that only count the observations of refused ones
         self._failures = 0
         self._retry_at = 0.0
-        self._heard_at = 0.0  # last acknowledgement, or last time nothing was unacknowledged
+        self._heard_at = 0.0  # time of the last acknowledgement, or of an empty queue
         self._ending = False
         self._log = LimitedLog()
         self._path = frame_socket(settings.socket_path)
@@ -73,7 +73,7 @@ class AgentLink:
 
     @property
     def can_reach_agent(self) -> bool:
-        """Whether an agent may be reachable; false only if none can be started."""
+        """Whether an agent may become reachable; false only if none can be started."""
         return self._stream is not None or self.settings.agent != AUTO or self._spawner is not None
 
     def has_room(self) -> bool:
@@ -91,7 +91,7 @@ class AgentLink:
         return len(self._kept)
 
     def send(self, batch: Batch, observations: int) -> None:
-        """Number *batch*, keep it until it is acknowledged, and send it if a connection is open.
+        """Number *batch*, keep it until it is acknowledged, and send it if there is a connection.
 
         A batch that is too large for a frame is counted as lost, because the agent would always
         refuse it.
@@ -122,7 +122,7 @@ class AgentLink:
             self._stream.send(frame)
 
     def poll(self) -> None:
-        """Forget acknowledged batches; connect, and send the others again, if needed."""
+        """Forget acknowledged batches; if needed, connect and send the others again."""
         stream = self._stream
         if stream is not None:
             stream.poll()
@@ -136,10 +136,10 @@ class AgentLink:
             self._connect()
 
     def finish(self, deadline: float) -> int:
-        """Wait for all acknowledgements until *deadline*; return the number of observations left.
+        """Wait for acknowledgements until *deadline*; return the number of observations left.
 
-        This does not wait for an agent that is down. It does wait for one that this process just
-        started.
+        The method does not wait for an agent that is down. It does wait for an agent that this
+        process has just started.
         """
         try:
             self._finish(deadline)
@@ -164,7 +164,7 @@ class AgentLink:
                 refused = stream.refused is not None
             elif self._spawner is not None and self._spawner.starting:
                 self.poll()
-            elif refused or not self._connect():  # after a fork a connection may break immediately
+            elif refused or not self._connect():  # after a fork, a connection may break immediately
                 break
             time.sleep(FINISH_POLL_SECONDS)
 
@@ -194,7 +194,7 @@ class AgentLink:
         self.reconnects += 1
         if stream.acknowledged:
             self._failures = 0
-        else:  # wait before the next attempt if the listener did not accept this worker
+        else:  # wait before the next attempt, because the listener did not accept this worker
             self._wait()
         if stream.refused is not None:
             self._warn(f"the agent at {at} refused this process: {stream.reason}")
@@ -204,9 +204,9 @@ class AgentLink:
             self._warn(f"the agent at {at} is gone: {why}: see the agent's log")
 
     def _suspect_first(self, stream: Stream, refused: Refused) -> None:
-        """Drop the first batch if it ended several connections, although the agent did not name it.
+        """Drop the first batch if it ended several connections without an answer from the agent.
 
-        All earlier batches are acknowledged by then, so the first one is the refused one.
+        All earlier batches are acknowledged at that time, so the first batch is the cause.
         """
         if refused.why != Why.CONTRACT or not stream.welcome or not self._kept:
             return
@@ -221,7 +221,7 @@ class AgentLink:
             self._drop(refused.sequence, refused.reason)
 
     def _drop(self, sequence: int, reason: str) -> None:
-        """Drop a batch that breaks the contract, and report the observations lost with it."""
+        """Drop a batch that breaks the contract, and report its observations as lost."""
         at = next((at for at, kept in enumerate(self._kept) if kept[0] == sequence), None)
         if at is None:
             return
@@ -274,7 +274,7 @@ def _without_content(batch: Batch) -> Batch:
 
 
 def _lost_with(frame: bytearray, observations: int) -> dict[str, int]:
-    """Return the lost observations by reason: those in a refused batch, and those it reported."""
+    """Return the lost observations of a refused batch by reason, including those it reported."""
     account = account_of(memoryview(frame)[HEAD_BYTES:])
     reported = account.dropped if account is not None else None
     lost = dict(reported) if isinstance(reported, dict) else {}
@@ -286,13 +286,13 @@ def _lost_with(frame: bytearray, observations: int) -> dict[str, int]:
 
 
 def _older(settings: CaptureSettings) -> str:
-    """Return the reason for an agent that is too old to accept frames."""
+    """Return the reason to report if the agent is too old to accept frames."""
     at = settings.socket_path
     return f"no agent is reachable at {at}: it is older than this middleware: update the agent"
 
 
 def _why(error: OSError, settings: CaptureSettings) -> str:
-    """Return why no agent was reached, and what to do."""
+    """Return the reason why no agent was reached, and what to do."""
     at, directory = settings.socket_path, settings.socket_path.parent
     if isinstance(error, ForeignPeer):
         return f"the agent at {at} is not trusted: {error}: add that uid to allowed_uids if it is yours"

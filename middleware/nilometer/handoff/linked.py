@@ -1,11 +1,11 @@
-"""What the outlets to an agent share: they pass the questions of the worker to their link."""
+"""The common part of the outlets to an agent: they forward the worker's questions to their link."""
 
 from nilometer.handoff.link import AgentLink
 from nilometer.wire.frames import Cost
 
 
 class LinkedOutlet:
-    """An outlet whose batches leave through a link to the agent.
+    """An outlet that sends batches through a link to the agent.
 
     Args:
         link: Connection to the agent.

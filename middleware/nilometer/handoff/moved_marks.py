@@ -1,7 +1,8 @@
-"""Moves the marks of a stream to where its events or lines are after redaction.
+"""Moves the marks of a stream to the new positions of its events or lines after redaction.
 
-Capture notes after which byte each message ended. Redaction writes events and lines anew, so they
-end elsewhere. A mark is moved to the end of the last event that was complete at it.
+Capture records the byte position at which each message ended. Redaction writes events and lines
+again, so they end at other positions. A mark is moved to the end of the last event that was
+complete at the mark.
 """
 
 import sys
@@ -17,7 +18,7 @@ _UINT32 = 4  # bytes
 
 
 def moved(sizes: bytes, before: bytes, after: bytes) -> bytes:
-    """Return the marks of a body after redaction; empty if they are unknown.
+    """Return the marks of a body after redaction; empty if they are not known.
 
     Args:
         sizes: Bytes from mark to mark, as little-endian uint32.
@@ -32,13 +33,13 @@ def moved(sizes: bytes, before: bytes, after: bytes) -> bytes:
 
 
 def moved_ends(sizes: bytes, size: int, before: Ends, after: Ends) -> bytes:
-    """Return the marks of a stream of which only both ends are kept; empty if they are unknown.
+    """Return the marks of a stream of which only both ends are kept; empty if not known.
 
     Args:
         sizes: Bytes from mark to mark, as little-endian uint32.
         size: Size of the whole stream before redaction, in bytes.
         before: Both ends before redaction.
-        after: Both ends after redaction: the events at the gap are missing.
+        after: Both ends after redaction, without the events at the gap.
     """
     gap = size - len(before.start) - len(before.end)
     total = len(after.start) + gap + len(after.end)
@@ -71,7 +72,7 @@ def _moved(sizes: bytes, old: Sequence[int], new: Sequence[int], total: int) -> 
 
 
 def _ends(content: bytes, *, of_events: bool) -> list[int]:
-    """Return the ends of the events, or of the lines that are not empty, in bytes."""
+    """Return the end positions of the events, or of the lines that are not empty, in bytes."""
     if of_events:
         return [event.end for event in events(content)]
     lines = content.splitlines(keepends=True)

@@ -1,9 +1,9 @@
-"""Recognises the fields that `redact_fields` names, as keys, as column names and inside text.
+"""Recognises fields that `redact_fields` names: as keys, as column names and inside text.
 
-A rule means the name of a column as users see it: ``user.id``, or ``input.user.id``. A decoder may
-leave out the outer keys of a body, so a rule matches the end of a path as well. Text mentions a
-field where it may carry the field's value or name its column: as ``ssn=1``, ``"ssn": 1``,
-``<ssn>``, ``ssn,age``, or alone. In a sentence, a word is no field.
+A rule is the name of a column as users see it: ``user.id``, or ``input.user.id``. A decoder may
+leave out the outer keys of a body, so a rule also matches the end of a path. Text mentions a field
+if it may contain the field's value or name its column, as in ``ssn=1``, ``"ssn": 1``, ``<ssn>``,
+``ssn,age``, or the name alone. A word in a sentence is not a field.
 """
 
 import re
@@ -16,11 +16,11 @@ from urllib.parse import unquote_plus
 from nilometer.bodies.column_names import MAX_WIDTH
 from nilometer.values.value_like import MAX_NAME
 
-MAX_PATH = 256  # characters of a path that are compared, from its end
-_SHORT = 64  # characters of a text whose result is remembered
-_REMEMBERED = 4096  # results; real traffic has few different names
+MAX_PATH = 256  # characters of a path that are compared, counted from its end
+_SHORT = 64  # longest text whose result is remembered
+_REMEMBERED = 4096  # remembered results; real traffic has few different names
 
-# A piece of text between delimiters, and the mark after it that a value follows.
+# A piece of text between delimiters, and the following mark if a value comes after it.
 _PIECE = re.compile(r"([^,;|&\t\r\n{}\[\]()<>:=?\"'`\\]+)([\"'`\\]*\s*[:=>])?")
 _ENCODED_TWICE = 2
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
@@ -33,7 +33,7 @@ class NamedFields:
     """The named fields of one side of an exchange.
 
     Args:
-        patterns: Rules of `redact_fields`; none match nothing.
+        patterns: Rules of `redact_fields`; an empty sequence matches nothing.
         side: ``input``, ``output``, or empty if the names belong to no side.
 
     Attributes:
@@ -45,14 +45,14 @@ class NamedFields:
         self._prefix = f"{side}." if side else ""
         self._cores = tuple(map(_core, self._patterns))
         self.is_positional = any(one[-1:].isdigit() or one[-1:] in "*?]" for one in self._patterns)
-        # Rules without the numbers at their ends: ``a`` of ``a.1`` and of ``a.1.0``.
+        # Rules without trailing numbers: ``a`` for ``a.1`` and for ``a.1.0``.
         self._bases = {base for one in self._patterns if (base := _NUMBERS.sub("", one)) != one}
         self._known = lru_cache(_REMEMBERED)(self._is_named)
         self._remembered = lru_cache(_REMEMBERED)(self._is_mentioned)
         self._known_places = lru_cache(_REMEMBERED)(self._places)
 
     def __bool__(self) -> bool:
-        """Return whether there is a rule."""
+        """Return whether there is at least one rule."""
         return bool(self._patterns)
 
     def name(self, path: str) -> bool:
@@ -65,7 +65,7 @@ class NamedFields:
     def key(self, key: str, path: str) -> bool:
         """Return whether the value of *key*, at the dotted *path*, may be a named field.
 
-        A key that is too long for a name counts as named.
+        A key that is longer than a name can be counts as named.
         """
         if not self._patterns:
             return False
@@ -78,18 +78,18 @@ class NamedFields:
         return self._known_places(composed(name), width)
 
     def may_number(self, name: str) -> bool:
-        """Return whether a rule names the column *name* with a number after it, as in ``a.1``."""
+        """Return whether a rule names column *name* followed by a number, as in ``a.1``."""
         return bool(self.places(name, MAX_WIDTH))
 
     def may_repeat(self, name: str) -> bool:
-        """Return whether a rule names a numbered repetition of *name*, or a position of one."""
+        """Return whether a rule names a repetition of *name*, as ``a.1``, or a position in it."""
         if self.may_number(name):
             return True
         sided = self._prefix + name
         return any(sided == one or sided.endswith(f".{one}") for one in self._bases)
 
     def computed(self, columns: Iterable[str]) -> list[str]:
-        """Return those of *columns*, computed of a field, that a rule may name: ``a.bytes``."""
+        """Return the *columns* computed from a field that a rule may name, as ``a.bytes``."""
         return [
             one
             for one in columns
@@ -97,14 +97,14 @@ class NamedFields:
         ]
 
     def mentions(self, text: str) -> bool:
-        """Return whether *text* may carry a named field or name its column."""
+        """Return whether *text* may contain the value of a named field, or name its column."""
         if not self._patterns:
             return False
         text = composed(text)
         return self._remembered(text) if len(text) <= _SHORT else self._is_mentioned(text)
 
     def carries(self, text: str) -> bool:
-        """Return whether *text* carries the value of a named field, as in ``ssn=1``."""
+        """Return whether *text* contains the value of a named field, as in ``ssn=1``."""
         return bool(self._patterns) and self._is_mentioned(composed(text), marked_only=True)
 
     def _is_named(self, path: str) -> bool:
@@ -141,17 +141,17 @@ class NamedFields:
 
     def _places(self, name: str, width: int) -> frozenset[int]:
         if not any(core in name or core.isdigit() for core in self._cores):
-            return frozenset()  # the usual case: no rule matches a name with this beginning
+            return frozenset()  # the usual case: no rule matches a name that begins like this
         return frozenset(at for at in range(width) if self._is_named(f"{name}.{at}"))
 
 
 def composed(text: str) -> str:
-    """Return *text* in composed Unicode (NFC): names that look equal are equal then."""
+    """Return *text* in composed Unicode (NFC), so that names that look equal are equal."""
     return text if text.isascii() else normalize("NFC", text)
 
 
 def _core(pattern: str) -> str:
-    """Return text that every name contains that *pattern* matches; empty if there is none."""
+    """Return a text that is in every name that *pattern* matches; empty if there is none."""
     if "[" in pattern:
         return ""
     pieces = [piece for run in _WILD.split(pattern) for piece in run.split(".")]
@@ -160,7 +160,7 @@ def _core(pattern: str) -> str:
 
 
 def _spellings(text: str) -> Iterator[str]:
-    """Yield *text*, and what it says if it is URL-encoded or has escapes of JSON, perhaps twice."""
+    """Yield *text*, and its decoded forms: URL-decoded or JSON-unescaped, up to twice."""
     yield text
     for _ in range(_ENCODED_TWICE):
         plain = composed(_ESCAPE.sub(lambda match: chr(int(match[1], 16)), unquote_plus(text)))

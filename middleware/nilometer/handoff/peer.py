@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 ROOT = 0
 _LINUX = struct.Struct("iII")  # pid, uid, gid: unix(7), SO_PEERCRED
-_DARWIN = struct.Struct("II")  # version and uid, the start of `struct xucred`
+_DARWIN = struct.Struct("II")  # version and uid, the first fields of `struct xucred`
 _SOL_LOCAL, _LOCAL_PEERCRED = 0, 1
 
 
@@ -18,10 +18,11 @@ class ForeignPeer(PermissionError):
 def check_peer(connection: socket.socket, allowed_uids: Collection[int]) -> None:
     """Check that the peer runs as this user, as root, or as one of *allowed_uids*.
 
-    On a system that does not report the user, only the permissions of the socket's file protect it.
+    If the system does not report the user, only the permissions of the socket's file give
+    protection.
 
     Raises:
-        ForeignPeer: If it runs as another user.
+        ForeignPeer: If the peer runs as another user.
         OSError: If the connection is closed.
     """
     uid = peer_uid(connection)
@@ -33,7 +34,7 @@ def check_peer(connection: socket.socket, allowed_uids: Collection[int]) -> None
 
 
 def peer_uid(connection: socket.socket) -> int | None:
-    """Return the user id of the process at the other end; None if the system does not report it."""
+    """Return the user id of the peer process; None if the system does not report it."""
     if hasattr(socket, "SO_PEERCRED"):
         credentials = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _LINUX.size)
         return int(_LINUX.unpack(credentials)[1])

@@ -1,11 +1,11 @@
 """Profiles observations in the server process and sends only profiles to the agent.
 
-Request and response bodies never leave the process. The thread works in short slices and releases
-the interpreter between them, because holding it for whole batches would double the server's p99
-latency. A slice consists of steps. A step decodes some observations, profiles a column, or
+Request and response bodies never leave the process. The thread works in short slices, and releases
+the interpreter between them. Holding the interpreter for a whole batch would double the server's
+p99 latency. A slice consists of steps. A step decodes some observations, profiles a column, or
 encodes a sample.
 
-Without an agent to reach, the newest samples stay in memory: see `profiles`.
+If no agent is reachable, the newest samples stay in memory; see `profiles`.
 """
 
 import sys
@@ -40,14 +40,14 @@ from nilometer.wire.samples import sample_to_bytes_in_steps
 SLICE_SECONDS = 0.00015  # time after which the thread releases the interpreter at the next step
 PAUSE_SECONDS = 0.0005  # long enough for the event loop to run
 OBSERVED_AT_ONCE = 64  # observations per decoding step, which takes about one slice
-MAX_WAITING = 2048  # most waiting observations, because profiling one of their columns is one step
+MAX_WAITING = 2048  # most waiting observations; profiling a column of all is one step
 MAX_WAITING_BYTES = 1 << 20  # most bytes of waiting observations
 DELTA_SECONDS = 1.0  # time between two sends of deltas
-MAX_BATCH_BYTES = 128 << 10  # size of a batch of samples; one sample alone may be larger
+MAX_BATCH_BYTES = 128 << 10  # size of a batch of samples; a single sample may be larger
 WINDOW_NS = 60 * 1_000_000_000  # length of a window; windows of the agent are multiples of it
-MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # the rest is for other fields of a frame
+MAX_PARTIAL_BYTES = MAX_FRAME_BYTES - 1024  # the remaining bytes are for other fields of a frame
 MAX_SAMPLES_IN_MEMORY = 4_000
-MAX_HELD_BYTES = 12 << 20  # memory for decoded data that is not sent; half of it triggers a send
+MAX_HELD_BYTES = 12 << 20  # memory for decoded, unsent data; half of it triggers a send
 
 _memories: dict[str, deque[SummarySample]] = {}
 
@@ -99,7 +99,7 @@ class ProfileOutlet(LinkedOutlet):
         """Send the last deltas and wait for their acknowledgement."""
         self._in_slices(self._sending_deltas())
         if not self._link.can_reach_agent:
-            return self._observations  # without an agent, their profiles end with the process
+            return self._observations  # without an agent, their profiles are lost
         return self._link.finish(deadline)
 
     def _in_slices(self, steps: Iterable[None]) -> None:
@@ -134,7 +134,7 @@ class ProfileOutlet(LinkedOutlet):
             yield from self._profiling(part.entity, labels).observe_packed_in_steps(part.packed)
 
     def _profiling(self, entity: str, labels: Labels | None = None) -> Profiling:
-        """Return the profiling of *entity*, with the labels of the settings if *labels* is None."""
+        """Return the profiling of *entity*; *labels* None means the labels of the settings."""
         settings = self._settings
         key = entity, Labels.of(settings.labels) if labels is None else labels
         profiling = self._profilings.get(key)
@@ -148,7 +148,7 @@ class ProfileOutlet(LinkedOutlet):
                 ),
                 segments=Segments.of(settings.segments),
                 user_profilers=self._user_profilers,
-                max_waiting=sys.maxsize,  # the outlet decides when to profile
+                max_waiting=sys.maxsize,  # the outlet itself decides when to profile
                 names=Names(lambda: self._declared, settings.admit_after),
                 budget=self._budget,
             )
@@ -161,7 +161,7 @@ class ProfileOutlet(LinkedOutlet):
             yield from profiling.settle_in_steps()
 
     def _sending_deltas(self) -> Iterator[None]:
-        """Send the deltas since the last call to the agent, or keep them in memory without one."""
+        """Send the deltas since the last call to the agent; without one, keep them in memory."""
         yield from self._settling()
         taken = [profile for one in self._profilings.values() for profile in one.take()]
         for profile in taken:

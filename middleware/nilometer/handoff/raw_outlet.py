@@ -12,7 +12,7 @@ from nilometer.wire.frames import Batch
 
 
 class RawOutlet(LinkedOutlet):
-    """An outlet that sends packed observations; the agent profiles them."""
+    """An outlet that sends packed observations, which the agent profiles."""
 
     def __init__(self, settings: CaptureSettings, link: AgentLink) -> None:
         super().__init__(link)

@@ -1,9 +1,9 @@
-"""Redaction before observations leave the process: fields by name, text by pattern.
+"""Redacts observations before they leave the process: fields by name, text by pattern.
 
-Both apply to names and to values. If a rule exists, a body in which redaction cannot be sure to
-find a field is withheld as a whole: a compressed or binary one, one that contradicts its content
-type, or one with text that mentions the field. The content type is then `WITHHELD`, and the side
-counts as ``withheld``.
+Both kinds of rules apply to names and to values. If any rule exists, a body is withheld as a whole
+when redaction cannot be sure to find a field in it. Examples are compressed or binary bodies,
+bodies that contradict their content type, and text that mentions the field. The content type is
+then `WITHHELD`, and the side counts as ``withheld``.
 """
 
 from collections.abc import Sequence
@@ -38,8 +38,8 @@ class Redaction:
     """Redaction rules, applied to observations before they are sent.
 
     Args:
-        fields: Patterns of names: of a field's own name, or of the end of its dotted path, each
-            with or without ``input.`` or ``output.`` before it.
+        fields: Patterns of names: a field's own name, or the end of its dotted path, each with or
+            without a leading ``input.`` or ``output.``.
         values: Rules for text, see `nilometer.handoff.text_rules.value_patterns`.
     """
 
@@ -58,7 +58,7 @@ class Redaction:
         return cls(fields, values) if fields or values else None
 
     def redacted_all(self, packed: Sequence[bytes]) -> list[bytes]:
-        """Return the observations redacted; one that cannot be redacted is left out."""
+        """Return the redacted observations, without those that cannot be redacted."""
         kept = []
         for one in packed:
             try:
@@ -71,7 +71,7 @@ class Redaction:
         return kept
 
     def redacted(self, array: Sequence[Any]) -> list[Any]:
-        """Return *array*, in the order of `Observation`, redacted."""
+        """Return the redacted *array*, which has the order of `Observation`."""
         fields = list(array)
         fields[_PATH] = self._line(fields[_PATH])
         declared, encoding, whole = (fields[at] for at in _RESPONSE)
@@ -83,7 +83,7 @@ class Redaction:
                 fields[body], fields[media], fields[coding], length, side
             )
         if len(fields) > _LENGTHS:
-            fields[_LENGTHS] = None  # the JSON has another length now
+            fields[_LENGTHS] = None  # the redacted JSON has another length
         ends = Ends(*fields[_ENDS]) if len(fields) > _ENDS and fields[_ENDS] else None
         if ends is not None:
             media, coding, _ = _RESPONSE
@@ -95,7 +95,7 @@ class Redaction:
         return fields
 
     def _redact_rest(self, fields: list[Any]) -> None:
-        """Redact what applications and settings add to an observation."""
+        """Redact the values that applications and settings add to an observation."""
         fields[_ID] = self._line(fields[_ID])
         fields[_LABELS] = {
             key: self._line(value)
@@ -105,7 +105,7 @@ class Redaction:
         if fields[_VALUES]:
             fields[_VALUES] = self._values(fields[_VALUES])
             if not fields[_VALUES] and not fields[_REQUEST[0]]:
-                fields[_REQUEST[0]] = WITHHELD  # a call has no body that could say so
+                fields[_REQUEST[0]] = WITHHELD  # a call has no body to mark
         if fields[_QUERY]:
             fields[_QUERY] = self._query(fields[_QUERY])
         if len(fields) > _ROUTE:
@@ -138,7 +138,7 @@ class Redaction:
         return WITHHELD, "", None
 
     def _values(self, packed: bytes) -> bytes:
-        """Return logged values redacted; empty if they are withheld."""
+        """Return logged values after redaction; empty if they are withheld."""
         kept: dict[str, object] = {}
         try:
             for name, value in msgspec.msgpack.decode(packed).items():
@@ -153,18 +153,18 @@ class Redaction:
         return msgspec.msgpack.encode(kept)
 
     def _query(self, query: str) -> str:
-        """Return a query string redacted; empty if it is withheld."""
+        """Return a query string after redaction; empty if it is withheld."""
         try:
             return self._bodies[Role.INPUT.value].form(query)
         except (Withheld, ValueError):
             return ""
 
     def _line(self, text: str) -> str:
-        """Return the *text* of a header, a label or a path redacted."""
+        """Return the redacted *text* of a header, a label or a path."""
         return REDACTED if self._names.carries(text) else self._texts.text(text)
 
     def _type(self, content_type: str) -> str:
-        """Return a content type redacted, without its parameters if they carry a named field."""
+        """Return a redacted content type, without parameters if they contain a named field."""
         if self._names.carries(content_type):
             content_type = content_type.partition(";")[0]
         return self._texts.text(content_type)

@@ -1,8 +1,8 @@
-"""Redacts bodies: each is read as the decoders read it, and written anew without the named fields.
+"""Redacts bodies: reads them like the decoders, and writes them again without named fields.
 
-`nilometer.bodies.carriers` says which carriers a body may have. Whatever was not read is not
-written: comments, preambles, names and contents of uploaded files. If no reading fits, the body is
-withheld, or with rules for text only, its text is redacted.
+`nilometer.bodies.carriers` says which carriers a body may have. Only data that was read is written.
+Comments, preambles, and names and contents of uploaded files are not written. If no reading fits,
+the body is withheld; if there are only rules for text, its text is redacted.
 """
 
 import csv
@@ -72,16 +72,16 @@ class Bodies:
     def redacted(
         self, content: bytes, content_type: str, header_length: str = ""
     ) -> tuple[bytes, str]:
-        """Return a body redacted, with its content type, so that it is decoded like the original.
+        """Return a redacted body and its content type, so that it is decoded like the original.
 
         Args:
             content: Body without a content encoding.
             content_type: Declared content type.
-            header_length: Value of ``Inference-Header-Content-Length``, or empty. It is wrong for
-                the redacted body.
+            header_length: Value of ``Inference-Header-Content-Length``, or empty. The value no
+                longer fits after redaction.
 
         Raises:
-            Withheld: If a named field may be left.
+            Withheld: If a named field may remain.
         """
         if KNOWN.may_be_json(content, content_type):
             with suppress(ValueError):  # another reading may fit
@@ -110,10 +110,10 @@ class Bodies:
             raise Withheld from error
 
     def redacted_ends(self, ends: Ends, content_type: str) -> Ends:
-        """Return the start and the end of a stream redacted, without the parts that the gap cuts.
+        """Return the redacted start and end of a stream, without the parts next to the gap.
 
         Raises:
-            Withheld: If a named field may be left.
+            Withheld: If a named field may remain.
         """
         whole = ends.whole_lines()
         for carrier in KNOWN.readings_of_ends(ends.start, content_type):
@@ -128,7 +128,7 @@ class Bodies:
             except ValueError as error:
                 raise Withheld from error
         if not whole.start:
-            return Ends(b"", b"")  # too little to recognise
+            return Ends(b"", b"")  # too short to recognise the format
         if self._fields:
             raise Withheld
         try:
@@ -142,11 +142,11 @@ class Bodies:
         return self.form(text).encode()
 
     def form(self, text: str) -> str:
-        """Return a form or a query string without the named fields.
+        """Return a form or a query string without its named fields.
 
         Raises:
             ValueError: If it has too many fields.
-            Withheld: If a named field may be left, or nothing is left.
+            Withheld: If a named field may remain, or nothing remains.
         """
         pairs = form_fields(text)
         self._documents.check_names(name for name, _ in pairs)
@@ -171,7 +171,7 @@ class Bodies:
             try:
                 value = parsed(data)
             except ValueError:
-                if self._fields:  # a field may be cut into several events
+                if self._fields:  # a field may be split over several events
                     raise Withheld from None
                 data = self._text(data.decode()).encode()
             else:
@@ -180,10 +180,10 @@ class Bodies:
         return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
 
     def _lines(self, content: bytes) -> bytes:
-        """Return lines of JSON redacted; a last one that is cut off becomes a mere bracket.
+        """Return redacted lines of JSON; a last line that is cut off becomes a single bracket.
 
         Raises:
-            ValueError: If another line is not JSON, or there is none.
+            ValueError: If another line is not JSON, or there are no lines.
         """
         found = lines(content)
         clean: list[bytes] = []
@@ -242,7 +242,7 @@ class Bodies:
         """Return a CSV without the named columns.
 
         Raises:
-            ValueError: If it is no table.
+            ValueError: If the body is not a table.
             Withheld: If a named field is not the header of a column, or columns have no names.
         """
         text = content.decode("utf-8-sig")
@@ -255,17 +255,17 @@ class Bodies:
             cut = self._cut_table(table_of(text, content_type), content_type)
             if cut:
                 text = cut
-                if told_header(content_type) is None:  # without the column it may look like a row
+                if told_header(content_type) is None:  # the cut header may look like a row
                     content_type += "; header=present"
             if self._fields.mentions(text):
                 raise Withheld
         return self._text(text).encode(), content_type
 
     def _cut_table(self, table: Table, content_type: str) -> str:
-        """Return the table without the named columns; empty if it has none.
+        """Return the table without its named columns; empty if there are none.
 
         Raises:
-            Withheld: If named columns are all, or may have no header.
+            Withheld: If all columns are named, or if the table may have no header.
         """
         rows, named = table.rows, self._fields.name
         header = rows[0] if rows else []
@@ -295,16 +295,16 @@ class Bodies:
 
 
 def _is_no_name(text: str) -> bool:
-    """Return False: the agent may know names of columns, but redaction does not."""
+    """Return False: the agent may know column names, but redaction does not."""
     del text
     return False
 
 
 def _after_gap(end: bytes) -> bytes:
-    """Return *end* without the event that the gap cuts.
+    """Return *end* without the event next to the gap.
 
-    If the gap cuts before an event, it is complete: JSON that begins inside an event cannot be
-    closed by a bracket of its own.
+    If the gap ends before an event, the event is complete and kept. Otherwise its start is missing,
+    and the rest of it is not valid JSON.
     """
     boundary = EMPTY_LINE.search(end)
     rest = end[boundary.end() :] if boundary is not None else b""

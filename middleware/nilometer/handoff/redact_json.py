@@ -1,11 +1,11 @@
-"""Redacts JSON documents: named fields are left out, text is replaced.
+"""Redacts JSON documents: removes named fields and replaces text.
 
-A field is found wherever a decoder finds a column: as a key, as a tensor of that name, as a column
-of a table with a list of names, and as a position of a tensor or a list, which becomes null. A
-field whose numbered repetition is named (``a.1`` of ``a``) is left out, too. JSON inside a
-string is redacted like the document. Any other text that mentions a named field may name a column
-of data elsewhere in the document, so the document is withheld. It is also withheld if a decoder
-computes a named column of it, or numbers one.
+A field is found wherever a decoder finds a column: as a key, as a tensor with that name, as a
+column of a table with a list of names, and as a position of a tensor or a list, which becomes null.
+If a rule names a numbered repetition of a field (``a.1`` of ``a``), the field is removed too. JSON
+inside a string is redacted like the document. Any other text that mentions a named field may name a
+column of data elsewhere in the document, so the whole document is withheld. It is also withheld if
+a decoder computes a named column from it, or numbers one.
 """
 
 import json
@@ -25,7 +25,7 @@ from nilometer.handoff.withheld import Withheld
 from nilometer.values.value_like import is_place, looks_like_value
 
 MAX_DEPTH = 64
-BLANK = b"\xff"  # stands for each byte of a file: no text, so only its length is profiled
+BLANK = b"\xff"  # replaces each byte of a file; it is not text, so only the length is profiled
 _TENSORS = frozenset({"inputs", "outputs"})
 _OF_TABLES = frozenset({*NAMES, *ROWS})
 _ROLE = "role"  # key of a chat message
@@ -48,27 +48,27 @@ class Documents:
         self._of_text = fields.computed((*computed.OF_TEXT, *computed.OF_FILE))
 
     def redacted(self, document: bytes) -> bytes:
-        """Return a JSON *document* redacted, in UTF-8.
+        """Return a redacted JSON *document*, in UTF-8.
 
         Raises:
-            ValueError: If it is not JSON.
-            Withheld: If a named field may be left.
+            ValueError: If *document* is not JSON.
+            Withheld: If a named field may remain.
         """
         return self.encoded(parsed(document))
 
     def encoded(self, value: object) -> bytes:
-        """Return the document *value* redacted, as JSON.
+        """Return the redacted document *value*, as JSON.
 
         Raises:
-            Withheld: If a named field may be left.
+            Withheld: If a named field may remain.
         """
         return self._json(self.cleaned(value))
 
     def cleaned(self, value: object) -> object:
-        """Return the document *value* redacted.
+        """Return the redacted document *value*.
 
         Raises:
-            Withheld: If a named field may be left.
+            Withheld: If a named field may remain.
         """
         if self._is_value_named:
             self._check_bare(value)
@@ -79,21 +79,21 @@ class Documents:
         return self.value(value, "", 0)
 
     def part(self, document: bytes, name: str) -> bytes:
-        """Return the JSON *document* of a field called *name*, redacted.
+        """Return the redacted JSON *document* of a field called *name*.
 
         Raises:
-            ValueError: If it is not JSON.
-            Withheld: If a named field may be left.
+            ValueError: If *document* is not JSON.
+            Withheld: If a named field may remain.
         """
         return self._json(self.value(parsed(document), name, 0))
 
     def check_names(self, names: Iterable[str]) -> None:
-        """Refuse keys that become one bare value if a rule names that column."""
+        """Refuse keys that become one column called ``value`` if a rule names it."""
         if self._is_value_named and any(map(looks_like_value, names)):
             raise Withheld
 
     def check_tensors(self, names: Iterable[str]) -> None:
-        """Refuse tensors of these *names* if a rule may name one that decoders number."""
+        """Refuse tensors with these *names* if a rule may name a column that decoders number."""
         counts = Counter(names)
         self._check_repeated(
             [name for name, times in counts.items() if times > 1 or _is_position(name, counts)]
@@ -114,10 +114,10 @@ class Documents:
         return BLANK * len(value) if isinstance(value, bytes) else value
 
     def text(self, text: str, path: str, depth: int = 0) -> str:
-        """Return the *text* at *path* redacted; JSON in it is redacted as JSON.
+        """Return the redacted *text* at *path*; JSON in it is redacted as JSON.
 
         Raises:
-            Withheld: If it mentions a named field.
+            Withheld: If the text mentions a named field.
         """
         if text.lstrip()[:1] in {"{", "["}:
             try:
@@ -136,7 +136,7 @@ class Documents:
     def _json(self, value: object) -> bytes:
         try:
             return json.dumps(value, ensure_ascii=False).encode()
-        except UnicodeEncodeError as error:  # half of a surrogate pair
+        except UnicodeEncodeError as error:  # a lone surrogate
             raise Withheld from error
 
     def _check_bare(self, value: object) -> None:
@@ -145,9 +145,9 @@ class Documents:
             raise Withheld
 
     def _check_numbered(self, value: object, path: str, depth: int) -> set[str]:
-        """Return the paths of the keys in *value*; refuse equal ones that a rule may number.
+        """Return the paths of the keys in *value*; refuse equal paths if a rule may number them.
 
-        Decoders leave out the key of a table, so its rows begin paths of their own.
+        Decoders leave out the key of a table, so the paths of its rows begin at the row.
         """
         if depth > MAX_DEPTH:
             raise Withheld
@@ -170,12 +170,12 @@ class Documents:
         return found
 
     def _check_repeated(self, names: Collection[str]) -> None:
-        """Refuse *names* that are there twice if a rule names one with its number: ``a.1``."""
+        """Refuse *names* that occur twice if a rule names one with its number, as in ``a.1``."""
         if any(map(self.fields.may_repeat, names)):
             raise Withheld
 
     def _has_computed(self, value: object) -> bool:
-        """Return whether the document has a key for each computed column that a rule names."""
+        """Return whether the document has a key for every computed column that a rule names."""
         return self._computed <= _keys_in(value, self._computed, 0)
 
     def _object(self, value: dict[str, object], path: str, depth: int) -> dict[str, object]:
@@ -193,7 +193,7 @@ class Documents:
             if key in named:
                 continue
             if isinstance(one, str) and (one in named or (key == _ROLE and one in _ROLES)):
-                clean: object = self.texts.text(one)  # refers to a key that is left out, or to none
+                clean: object = self.texts.text(one)  # refers to a removed key, or to no key
             elif is_told and key in _OF_TABLES and isinstance(one, list):
                 clean = [self._row(row, inside + key, depth + 1) for row in one]
             else:
@@ -204,13 +204,13 @@ class Documents:
         return kept
 
     def _row(self, row: object, path: str, depth: int) -> object:
-        """Return a row of a table, or a name of it: names tell its columns, not positions."""
+        """Return a redacted row or name of a table; its columns are not matched by position."""
         if isinstance(row, list):
             return [self.value(cell, path, depth + 1) for cell in row]
         return self.value(row, path, depth)
 
     def _check_names_of(self, value: dict[str, object], path: str) -> None:
-        """Refuse an object if a rule names a column of it that no key names."""
+        """Refuse an object if a rule names one of its columns that has no key."""
         if self._is_value_named:
             self.check_names(value)
             if value.keys() == SERIES and not isinstance(value["name"], str):
@@ -219,10 +219,10 @@ class Documents:
         if self.fields.is_positional and any(map(self.fields.may_number, names)):
             for key, one in value.items():
                 if isinstance(one, dict | list) and looks_like_value(key):
-                    raise Withheld  # perhaps the id of a row, which is not in the name
+                    raise Withheld  # the name may contain a row's id, which is not in the rule
 
     def _named_keys(self, value: dict[str, object], path: str) -> set[str]:
-        """Return the keys of *value* from which a named column is made."""
+        """Return the keys of *value* from which a named column is computed."""
         inside = f"{path}." if path else ""
         named = {
             key
@@ -236,7 +236,7 @@ class Documents:
         return named
 
     def _is_column_named(self, value: object, path: str) -> bool:
-        """Return whether a rule names a column that decoders compute or number of *value*."""
+        """Return whether a rule names a column that decoders compute or number from *value*."""
         if isinstance(value, list | dict):
             return False
         if isinstance(value, str) and any(
@@ -254,7 +254,7 @@ class Documents:
         return [self.value(one, path, depth + 1) for one in items]
 
     def _check_scored(self, items: list[object], path: str) -> None:
-        """Refuse labels with scores as pairs if a rule names the label or the score."""
+        """Refuse pairs of label and score if a rule names the label or the score."""
         inside = f"{path}." if path else ""
         if any(self.fields.name(inside + one) for one in (scored.LABEL, scored.SCORE)):
             best = scored.best_of(items) or scored.best_of_each(items)
@@ -262,14 +262,14 @@ class Documents:
                 raise Withheld
 
     def _key(self, key: str, taken: Mapping[str, object]) -> str:
-        """Return *key* redacted; keys that become equal are numbered, so that none is lost."""
+        """Return the redacted *key*; equal keys are numbered, so that no value is lost."""
         clean = self.texts.text(key)
         if clean == key or clean not in taken:
             return clean
         return next(f"{clean} {number}" for number in count(2) if f"{clean} {number}" not in taken)
 
     def _without_tensors(self, items: list[object], *, of_tensors: bool) -> list[object]:
-        """Return *items* of a list, perhaps one of tensors, without the tensors that a rule names."""
+        """Return the list *items*; if they are tensors, without the tensors that a rule names."""
         names = [_tensor_name(item, of_tensors=of_tensors) for item in items]
         self.check_tensors(name for name in names if name is not None)
         return [
@@ -301,13 +301,13 @@ class Documents:
 
 
 def _is_position(name: str, names: Container[str]) -> bool:
-    """Return whether *name* may also be the name of a position of another one: ``m.0`` of ``m``."""
+    """Return whether *name* may also be a position in another column: ``m.0`` in ``m``."""
     whole, _, place = name.rpartition(".")
     return is_place(place) and whole in names
 
 
 def _tensor_name(item: object, *, of_tensors: bool) -> str | None:
-    """Return the name of *item* of a list, perhaps one of tensors; None if it is no tensor."""
+    """Return the name of *item* if it is a tensor; otherwise None."""
     if not isinstance(item, dict) or not (of_tensors or "data" in item):
         return None
     name = item.get("name")
@@ -315,7 +315,7 @@ def _tensor_name(item: object, *, of_tensors: bool) -> str | None:
 
 
 def _keys_in(value: object, wanted: AbstractSet[str], depth: int) -> set[str]:
-    """Return those of the *wanted* keys that are anywhere in *value*."""
+    """Return the *wanted* keys that occur anywhere in *value*."""
     if depth > MAX_DEPTH:
         return set()
     inner: Iterable[object] = ()

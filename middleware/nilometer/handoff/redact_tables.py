@@ -1,7 +1,7 @@
-"""Redacts tables inside JSON documents: columns by their names, and positions of rows.
+"""Redacts tables in JSON documents: columns by their names, and positions of rows.
 
-The names are those that decoders give (`nilometer.bodies.column_names`), so a rule also finds the
-second of two equal names (``a.1``), and a column that is named by its position.
+Columns have the names that decoders give them (`nilometer.bodies.column_names`). So a rule also
+finds the second of two equal names (``a.1``), and a column that is named by its position.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +16,10 @@ Table = dict[str, object]
 
 
 def without_columns(table: Table, fields: NamedFields) -> tuple[Table, bool]:
-    """Return *table* without the named columns, and whether names tell all its columns.
+    """Return *table* without the named columns, and whether all its columns have names.
 
     Raises:
-        Withheld: If a column is named, but there are no rows that match the list of names.
+        Withheld: If a column is named, but the rows do not match the list of names.
     """
     is_told = False
     for key in NAMES:
@@ -40,11 +40,11 @@ def without_columns(table: Table, fields: NamedFields) -> tuple[Table, bool]:
 
 
 def without_places(rows: list[object], is_named: Callable[[int], frozenset[int]]) -> list[object]:
-    """Return *rows* with null at the named positions: of each row, or of one fixed vector.
+    """Return *rows* with null at the named positions of each row, or of the vector.
 
     Args:
-        rows: Rows that are lists, or the cells of one vector.
-        is_named: Function from a number of columns to the named ones.
+        rows: Rows that are lists, or the cells of a single vector.
+        is_named: Function that takes the number of columns and returns the named positions.
     """
     first = rows[0] if rows else None
     if not isinstance(first, list):
@@ -89,18 +89,18 @@ def _cut(table: Table, kept: list[int], width: int) -> Table:
 
 
 def _cut_rows(rows: object, kept: list[int], width: int) -> object:
-    """Return *rows* of *width* cells with the *kept* cells only."""
+    """Return *rows* of *width* cells, with only the *kept* cells."""
     if not isinstance(rows, list):
         raise Withheld
     if all(isinstance(row, dict) for row in rows):
-        return rows  # their keys are the names
+        return rows  # objects, whose keys are the names
     if not all(isinstance(row, list) and len(row) == width for row in rows):
         raise Withheld
     return [[row[at] for at in kept] for row in rows]
 
 
 def _cut_tensor(tensor: object, kept: list[int], width: int) -> object:
-    """Return a *tensor* of shape (n, *width*) with the *kept* columns only."""
+    """Return a *tensor* of shape (n, *width*), with only the *kept* columns."""
     if not isinstance(tensor, dict):
         raise Withheld
     shape, values = tensor.get("shape"), tensor.get("values")

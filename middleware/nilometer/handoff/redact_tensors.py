@@ -10,16 +10,16 @@ _KEYS = ("inputs", "outputs")
 
 
 def with_tensors(body: bytes, header_length: str, documents: Documents) -> bytes:
-    """Return *body* without the named tensors, neither their JSON nor their bytes.
+    """Return *body* without the named tensors: their JSON and their bytes are removed.
 
     Args:
         body: JSON, then the bytes of the tensors.
         header_length: Value of ``Inference-Header-Content-Length``, or empty.
-        documents: Redacts the JSON.
+        documents: Object that redacts the JSON.
 
     Raises:
         ValueError: If *body* is not such a message.
-        Withheld: If a named field may be left.
+        Withheld: If a named field may remain.
     """
     head, raw = split(body, header_length)
     message = head if isinstance(head, dict) else {}
@@ -55,7 +55,7 @@ def _with_size(tensor: Mapping[str, object], size: int) -> Mapping[str, object]:
 def _clean(
     tensor: Mapping[str, object], name: str, chunk: memoryview, documents: Documents
 ) -> bytes:
-    """Return the bytes of a tensor; text in it is redacted."""
+    """Return the bytes of a tensor with its text redacted."""
     shape = tensor.get("shape")
     width = shape[1] if isinstance(shape, list) and len(shape) == 2 else 0
     if isinstance(width, int) and documents.fields.places(name, width):

@@ -40,37 +40,36 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     """Settings for capture in a model server.
 
     Attributes:
-        entity: Name of the monitored entity. A template, such as ``{model}``, takes it from the
-            requests: ``{model}``, ``{version}`` and ``{route}`` are what a request says.
+        entity: Name of the monitored entity. It may be a template, such as ``{model}``, that each
+            request fills in: ``{model}``, ``{version}`` and ``{route}`` are what a request names.
         labels: Labels on every sample, such as the server's location, version and region. Values
             may be templates, such as ``{version = "{version}"}``. The labels ``model`` and
-            ``version`` are added if requests say them and no label or entity does.
+            ``version`` are added if requests name them and no other label or the entity does.
         agent: Address of the agent. ``auto`` uses the agent of this user's directory and starts one
             if none answers; ``unix:/path`` names an agent that is started separately.
         allowed_uids: User ids that may run the agent, in addition to this process's own and root.
-        profile_in: Place where bodies are parsed: ``agent``, or ``process`` if no raw byte may
-            leave the process.
+        profile_in: Place where bodies are parsed: ``agent``, or ``process``, so that no raw byte
+            leaves the process.
         directory: Directory of the socket and of the data of an agent that this process starts.
-        max_body_bytes: Cap for each body. Of a larger body only the size is kept. A larger stream
-            of events or lines also keeps its start and its end.
+        max_body_bytes: Cap for each body. Of a larger body, only the size is kept. Of a larger
+            stream of events or lines, the start and the end are kept as well.
         max_queue_bytes: Cap for observations that wait for the background thread.
         max_unacknowledged_bytes: Cap for batches that the agent has not acknowledged yet.
         flush_seconds: Longest time until an observation is sent.
         shutdown_seconds: Longest time that the process waits for the agent when it ends.
-        stall_seconds: Silence after which an interrupted stream counts as stalled.
-        max_cpu_percent: Limit of the processor time that observing takes in a process, in percent
-            of one core. Above it, the bodies of a share of the observations are left out. 0: no
-            limit.
-        max_p99_us: Limit of the microseconds that observing adds to a request, at the 99th
-            percentile. 0: no limit.
+        stall_seconds: Time without a chunk after which an interrupted stream counts as stalled.
+        max_cpu_percent: Limit of the CPU time for observation in a process, in percent of one core.
+            Above it, the bodies of a share of the observations are left out. 0 means no limit.
+        max_p99_us: Limit of the microseconds that observation adds to a request (99th percentile).
+            0 means no limit.
         capture: Source of the columns: ``bodies``, or ``values``, which keeps no body and records
-            only what `nilometer.log` and `observe` are given. Requests are counted with both.
-        exclude: Rules for requests that are not observed at all, such as probes. A rule is a path,
-            or words such as ``GET /static/*``, ``route=/items/{id}``, ``grpc=ray.serve.*`` and
-            ``type=text/*``. Paths are those below the root path.
-        include: Rules, in the same form, for requests that are predictions. Without a rule, a
-            request with a body that a decoder takes is one; all others are only counted, as
-            ``not_inference``.
+            only what is passed to `nilometer.log` and `observe`. Requests are counted with both.
+        exclude: Rules for requests that are not observed, such as probes. A rule is a path, or
+            words such as ``GET /static/*``, ``route=/items/{id}``, ``grpc=ray.serve.*`` and
+            ``type=text/*``. Paths are relative to the root path.
+        include: Rules, in the same form, for requests that are predictions. Without rules, a
+            request counts as a prediction if a decoder accepts its body. All other requests are
+            only counted, as ``not_inference``.
         event_time_header: Header that holds the event time: RFC 3339, or a number since 1970.
         event_time_field: Input column that holds the event time, such as ``sent_at`` or
             ``meta.time``; it is not profiled. The first row of a request is used; without the
@@ -96,12 +95,12 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
             profiles are made in the process.
         segments: Labels from fields, such as ``{region = "input.region"}``, if profiles are made in
             the process; the agent has its own setting. The values of these fields are published.
-        features: Summaries that are features from their first request on, such as ``input.amount``,
-            if profiles are made in the process. An agent takes the features from its schemas and
+        features: Summaries that are features from their first request, such as ``input.amount``, if
+            profiles are made in the process. An agent takes the features from its schemas and
             references instead.
-        admit_after: Number of requests with a new name before it becomes a feature, if the entity
-            has 64 features already and profiles are made in the process. The cells of earlier
-            requests are counted as unnamed.
+        admit_after: Number of requests with a new name before it becomes a feature. It applies if
+            profiles are made in the process and the entity already has 64 features. Cells of
+            earlier requests count as unnamed.
         profilers: Modules that register profilers, if profiles are made in the process.
         names_key: Secret key for the pseudonyms of names that are not readable, if profiles are
             made in the process; without it these names are not kept.
@@ -151,7 +150,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         RequestRules.of(self.include, "include")
         if self.segments:
             from nilometer.profiling.segments import (
-                Segments,  # imported here, because it needs numpy, and most servers set no segments
+                Segments,  # needs numpy, and most servers set no segments
             )
 
             Segments.of(self.segments)
@@ -183,7 +182,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         if not (self.redact_fields or self.redact_values):
             return None
         from nilometer.handoff.redact import (
-            Redaction,  # compiles patterns, which a server without rules does not need
+            Redaction,  # compiles patterns, so it is imported only with rules
         )
 
         return Redaction.of(self.redact_fields, self.redact_values)
@@ -195,12 +194,12 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
 
     @property
     def body_cap(self) -> int:
-        """Largest number of bytes that are held of a body."""
+        """Largest number of bytes of a body that are kept."""
         return 0 if self.capture == "values" else self.max_body_bytes
 
     @property
     def home(self) -> Path:
-        """Directory of the socket and of the data of an agent that is started here."""
+        """Directory of the socket and of the data of an agent that this process starts."""
         return Path(self.directory) if self.directory else default_directory()
 
     @property
@@ -212,7 +211,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
 
 
 def frame_socket(socket_path: Path) -> Path:
-    """Return the agent's socket for plain frames, beside the one for gRPC."""
+    """Return the path of the agent's socket for plain frames, next to the one for gRPC."""
     return socket_path.with_name(socket_path.name + FRAMES_SUFFIX)
 
 

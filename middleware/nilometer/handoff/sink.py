@@ -3,15 +3,15 @@
 from bisect import bisect_right
 from itertools import accumulate
 
-ITEM_BYTES = 64  # memory of one item beside its bytes
+ITEM_BYTES = 64  # memory of an item in addition to its bytes
 
 
 class Sink:
-    """A queue of packed observations that never waits and counts what does not fit.
+    """A queue of packed observations that never waits, and counts observations that do not fit.
 
-    Bounded by bytes, because bodies vary in size. Any thread may offer, and one thread takes. No
-    lock is needed: a list's `append`, slice and `del` are atomic in the interpreter, and only one
-    side writes each counter.
+    The limit is in bytes, because bodies vary in size. Any thread may call `offer`, and one thread
+    calls `take`. No lock is needed: a list's `append`, slice and `del` are atomic in the
+    interpreter, and each counter is written by one side only.
 
     Args:
         max_bytes: Largest number of bytes held at once.

@@ -1,7 +1,8 @@
-"""Starts an agent if none runs, so that one line of code is enough for a whole system.
+"""Starts an agent if none runs, so that one line of code is enough to set up monitoring.
 
-The first worker that finds no agent takes a lock beside the socket and starts an agent as a child
-in its own session. Other workers wait for the socket. The agent ends when its last worker has left.
+The first worker that finds no agent takes a lock next to the socket, and starts an agent as a child
+process in its own session. Other workers wait for the socket. The agent ends when its last worker
+has left.
 """
 
 import fcntl
@@ -68,7 +69,7 @@ class AgentSpawner:
         return self._child is not None and self._child.poll() is None
 
     def start_if_needed(self) -> None:
-        """Start an agent if no other worker does so; call again until the socket answers."""
+        """Start an agent if no other worker has; call this again until the socket answers."""
         try:
             self._start_if_needed()
         except ConfigError as error:

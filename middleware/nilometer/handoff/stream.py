@@ -23,14 +23,15 @@ from nilometer.wire.frames import (
     length_in,
 )
 
-RECEIVED_BYTES = 16 << 10  # bytes per read; an acknowledgement has about ten
-RECEIVED_AT_ONCE = 16  # most reads in one turn, so that a fast agent cannot keep the thread busy
+RECEIVED_BYTES = 16 << 10  # bytes per read; an acknowledgement has about 10 bytes
+RECEIVED_AT_ONCE = 16  # most reads in one turn, so that a fast agent cannot block the thread
 MAX_ANSWER_BYTES = 16 << 10  # largest frame from the agent
-# Without this flag, writing to a closed connection may end the host by SIGPIPE. macOS does not have it.
+# Without this flag, a write to a closed connection may end the host with SIGPIPE. macOS lacks it.
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)
 
-# The sockets of this process, so that a forked child can close its copies. The agent would not see
-# the end of the parent while a child holds a copy. No fork happens while a socket is created.
+# The sockets of this process, so that a forked child can close its copies. While a child holds a
+# copy, the agent would not notice that the parent has ended. No fork happens while a socket is
+# created.
 _open: set[socket.socket] = set()
 _opening = threading.Lock()
 
@@ -38,8 +39,8 @@ _opening = threading.Lock()
 class Stream:
     """An open connection. Used by one thread.
 
-    No batch leaves before the agent's version has arrived, so that the agent gets only frames that
-    it can read.
+    No batch is sent before the agent's version has arrived, so that the agent only receives frames
+    that it can read.
 
     Args:
         path: Path of the agent's frame socket.
@@ -50,11 +51,11 @@ class Stream:
         acknowledged: Sequence number of the last batch that is committed.
         broken: Whether the connection can no longer send or receive.
         reason: Reason why it broke, in words.
-        refused: Message by which the agent refused this worker; else None.
-        refused_batches: Messages by which the agent refused batches that are not dropped yet.
+        refused: Message with which the agent refused this worker; otherwise None.
+        refused_batches: Messages with which the agent refused batches that are still kept.
 
     Raises:
-        OSError: If no process listens, or an untrusted one.
+        OSError: If no process listens, or if an untrusted process listens.
     """
 
     def __init__(self, path: Path, worker: bytes, allowed_uids: Collection[int] = ()) -> None:
@@ -126,7 +127,7 @@ class Stream:
         except BlockingIOError:
             return
         except OSError as error:
-            self._receive()  # read a refusal, because it says more than a broken pipe
+            self._receive()  # read a refusal, because it explains more than a broken pipe
             self._break(str(error))
 
     def _receive(self) -> None:

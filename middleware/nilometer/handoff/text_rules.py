@@ -7,13 +7,13 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.redacted import REDACTED
 from nilometer.values.value_patterns import VALUE_PATTERNS
 
-LEAST_DIGITS = 10**6  # a smaller whole number identifies no person
+LEAST_DIGITS = 10**6  # a smaller integer does not identify a person
 
 Pattern = tuple[re.Pattern[str], Callable[[re.Match[str]], str]]
 
 
 def value_patterns(rules: Sequence[str]) -> tuple[Pattern, ...]:
-    """Return the rules of `redact_values`, compiled.
+    """Return the compiled rules of `redact_values`.
 
     Raises:
         ConfigError: If a rule is neither a built-in kind nor a regular expression.
@@ -32,7 +32,7 @@ def value_patterns(rules: Sequence[str]) -> tuple[Pattern, ...]:
 
 
 class TextRules:
-    """Replaces the text that rules describe.
+    """Replaces the text that matches a rule.
 
     Args:
         rules: Names of built-in kinds, and regular expressions.
@@ -42,13 +42,13 @@ class TextRules:
         self._patterns = value_patterns(rules)
 
     def text(self, text: str) -> str:
-        """Return *text* redacted."""
+        """Return the redacted *text*."""
         for expression, replace in self._patterns:
             text = expression.sub(replace, text)
         return text
 
     def number(self, number: int) -> int | str:
-        """Return *number*, or the marker if its digits are what a rule describes."""
+        """Return *number*, or the marker if its digits match a rule."""
         if not self._patterns or abs(number) < LEAST_DIGITS:
             return number
         return number if self.text(str(number)) == str(number) else REDACTED
@@ -60,7 +60,7 @@ def _always(match: re.Match[str]) -> str:
 
 
 def _card(match: re.Match[str]) -> str:
-    """Return the marker if the number has the check digit of a card (Luhn), else the number."""
+    """Return the marker if the number has a card's check digit (Luhn), otherwise the number."""
     digits = [int(digit) for digit in match[0] if digit.isdigit()]
     doubled = [sum(divmod(digit * 2, 10)) for digit in digits[-2::-2]]
     return REDACTED if (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0 else match[0]

@@ -1,5 +1,5 @@
-"""The decision that a body does not leave the process."""
+"""The error that keeps a body inside the process."""
 
 
 class Withheld(Exception):
-    """A named field may be in a place where redaction does not find it."""
+    """A named field may be in a place where redaction cannot find it."""

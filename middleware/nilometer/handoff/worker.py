@@ -30,11 +30,11 @@ from nilometer.wire.frames import Cost
 
 MAX_BATCH = 256  # observations
 MAX_BATCH_BYTES = 128 << 10  # a larger observation is sent as a separate batch
-WISHED_BATCH = 128  # observations of a busy worker's batch; small bursts keep the server's p99 low
+WISHED_BATCH = 128  # observations in a busy worker's batch; small bursts keep the server's p99 low
 SHORTEST_PAUSE = 0.005  # shortest wait, in seconds, of a busy worker
 LONGEST_PAUSE = 0.2  # longest wait, in seconds, of an idle worker
 IDLE_FACTOR = 4  # factor by which an idle worker waits longer than a busy one
-CLOSING_SECONDS = 0.1  # stop time reserved for closing the stream; at most half of the stop time
+CLOSING_SECONDS = 0.1  # part of the stop time for closing the stream; at most half of it
 BETWEEN_BATCHES = 0.0005  # seconds: long enough for the event loop to run
 
 
@@ -55,7 +55,7 @@ class Outlet(Protocol):
         ...
 
     def poll(self) -> None:
-        """Do pending work: connect, send again, send finished windows. Never blocks for long."""
+        """Do pending work: connect, resend, send finished windows. Never blocks for long."""
         ...
 
     def report_cost(self, cost: Cost) -> None:
@@ -63,24 +63,24 @@ class Outlet(Protocol):
         ...
 
     def finish(self, deadline: float) -> int:
-        """Send everything until *deadline*, monotonic; return the number of observations left."""
+        """Send everything until *deadline*, monotonic; return how many observations are left."""
         ...
 
 
 class Worker:
-    """The connection of one process to the agent. Any thread may serve requests.
+    """The connection between one process and the agent. Any thread may serve requests.
 
     A background thread sends the observations.
 
     Attributes:
         live: Whether requests are observed: the thread runs and the guard has not paused capture.
         in_flight: Number of requests in progress.
-        due: Whether the next request is to be timed.
+        due: Whether the next request should be timed.
         share: Share of the observations whose bodies are held, see `nilometer.handoff.budget`.
-        meter: Meter that gets the durations of timed requests.
+        meter: Meter that receives the durations of timed requests.
         nested: Whether the process has other middlewares, which may be inside or around this one.
-        notes: Whether requests must be found through the context: the model's code may call `log`
-            or `label`, or there are other middlewares.
+        notes: Whether requests must be found through the context, because the model's code may call
+            `log` or `label`, or because there are other middlewares.
         packer: Packer of the observations; absent if the settings are invalid.
     """
 
@@ -115,23 +115,23 @@ class Worker:
 
     @classmethod
     def idle(cls) -> "Worker":
-        """Return a worker that never observes, because its settings are invalid."""
+        """Return a worker that observes nothing, because its settings are invalid."""
         return cls(None, Guard())
 
     @property
     def settings(self) -> CaptureSettings:
-        """The settings; absent for an idle worker."""
+        """The settings; not available for an idle worker."""
         if self._settings is None:
             raise RuntimeError("this worker's settings were refused")
         return self._settings
 
     @property
     def runs(self) -> bool:
-        """Whether this process has its thread."""
+        """Whether this process has started its thread."""
         return self._thread is not None and self._owner == os.getpid()
 
     def revive(self) -> bool:
-        """Start observing, in a new process or after a pause; return false if that fails."""
+        """Start observation in a new process or after a pause; return false if that fails."""
         try:
             if self._failed or self._stopping or self.guard.tripped:
                 return False
@@ -187,13 +187,13 @@ class Worker:
         self._stopping = False
 
     def retire(self) -> None:
-        """Stop observing, and discard pending observations."""
+        """Stop observation, and discard pending observations."""
         self.live = False
         self._failed = True
         self.sink = Sink(0)
 
     def forget(self) -> None:
-        """Discard, in a forked child, the thread, queue and identity of the parent."""
+        """In a forked child, discard the parent's thread, queue and identity."""
         self.live = False
         self._at_exit = False
         self.in_flight = 0
@@ -220,7 +220,7 @@ class Worker:
             return
         longest = self.settings.flush_seconds
         pause = longest
-        self.meter = _meter(self.settings)  # from now on, because the outlet is open
+        self.meter = _meter(self.settings)  # set now, because the outlet is open
         # gevent runs this function in the main thread, between the requests.
         alone = threading.get_native_id() != os.getpid()
         stepped = 0.0
@@ -248,7 +248,7 @@ class Worker:
         self._tell_lost(left, outlet.trouble)
 
     def _tell_lost(self, left: int, trouble: str) -> None:
-        """Log how many observations are lost; *left* were not sent because of *trouble*."""
+        """Log the number of lost observations; *left* were not sent because of *trouble*."""
         lost, why = left + self.sink.refused, trouble
         if left and not trouble:
             seconds = self.settings.shutdown_seconds
@@ -272,7 +272,7 @@ class Worker:
             self._log.fault("the cost of observing could not be measured", error)
 
     def _lost(self) -> Counter[DropReason]:
-        """Observations this process has lost so far."""
+        """Number of observations that this process has lost."""
         return Counter(
             {
                 DropReason.QUEUE_FULL: self.sink.refused,
@@ -301,7 +301,7 @@ class Worker:
                     break
                 time.sleep(BETWEEN_BATCHES)
             if batches > 1:
-                time.sleep(BETWEEN_BATCHES)  # so that other threads can run
+                time.sleep(BETWEEN_BATCHES)  # lets other threads run
             outlet.poll()
         except Exception as error:
             self._log.fault("observations could not be sent", error)
@@ -325,8 +325,8 @@ def open_outlet(settings: CaptureSettings) -> Outlet:
 def _import_outlet(settings: CaptureSettings) -> None:
     """Import the modules that the thread needs, before requests are served.
 
-    A thread that imports holds the interpreter for long, and a child that is forked meanwhile would
-    keep a half-imported module.
+    A thread that imports holds the interpreter for a long time. A child that is forked during the
+    import would keep a half-imported module.
     """
     try:
         importlib.import_module("nilometer.handoff.link")
@@ -343,7 +343,7 @@ def _meter(settings: CaptureSettings | None) -> Meter:
 
 
 def _held_lock() -> threading.Lock:
-    """Return the lock that the thread waits on; it needs one C call, and an event needs several."""
+    """Return a held lock for the thread to wait on; it needs one C call, an event several."""
     lock = threading.Lock()
     lock.acquire()
     return lock
@@ -354,14 +354,14 @@ def _at_exit(stop: Callable[[], None]) -> None:
     atexit.register(stop)
     multiprocessing = sys.modules.get("multiprocessing.process")
     if multiprocessing is not None and multiprocessing.parent_process() is not None:
-        # A child of `multiprocessing` ends without the functions of `atexit`.
+        # A child of `multiprocessing` ends without calling the functions of `atexit`.
         from multiprocessing.util import Finalize
 
         Finalize(None, stop, exitpriority=0)
 
 
 def find_requests() -> None:
-    """Make `log` and `label` look up requests from now on."""
+    """Make `log` and `label` find requests from now on."""
     for worker in _workers:
         worker.notes = True
 

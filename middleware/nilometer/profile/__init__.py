@@ -1,4 +1,4 @@
-"""Profiles: the combined sketches of an entity, its labels and its windows."""
+"""Profiles: all sketches of an entity for each label set and window."""
 
 from nilometer.profile.category import CategoryProfile, Dictionary, DictionaryCounts, pseudonym
 from nilometer.profile.content import Content, DataType, TypeCounts

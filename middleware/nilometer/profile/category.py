@@ -1,9 +1,9 @@
-"""The categories of one column: those of a reference's dictionary, others, and new ones.
+"""The categories of one column: those in a reference's dictionary, others, and new ones.
 
-Counts on the dictionary, on `other` (names that the reference held without a count) and on `unseen`
-(names that it never held) are exact and merge exactly. A bounded heavy-hitter sketch holds names
-outside the dictionary. Names are in memory only while they are counted. When they leave a recorder,
-unpublished names become pseudonyms under a key; without a key they are removed.
+The counts on the dictionary, on `other` (names that the reference has without a count) and on
+`unseen` (names that it does not have) are exact and merge exactly. A bounded heavy-hitter sketch
+holds names outside the dictionary. Names are in memory only while they are counted. When they leave
+a recorder, unpublished names become pseudonyms under a key; without a key they are removed.
 """
 
 import functools
@@ -22,7 +22,7 @@ from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.hashing import Hashes, hash_strings
 from nilometer.values.steps import Steps, parts_of
 
-DICTIONARY_NAMES = 20  # names of a reference that get their own count
+DICTIONARY_NAMES = 20  # names of a reference that have their own count
 DICTIONARY_HASHES = 4096  # further names of a reference, which are not counted as unseen
 MAX_NAME_CHARACTERS = 64  # longest category name; a longer string is text without a name
 MAX_WAITING = 4096  # different names that are counted before they are merged into sketches
@@ -40,8 +40,7 @@ NULL_LIKE = frozenset(form for word in _NOTHING for form in (word, word.upper(),
 def pseudonym(name: str, key: bytes) -> str:
     """Return a fixed 48-bit pseudonym of a category under *key*, 1 to 64 bytes.
 
-    Equal names have equal pseudonyms under the same key. Without the key, a guess cannot be
-    checked.
+    Equal names have equal pseudonyms under the same key. Without the key, nobody can check a guess.
     """
     packed = name.encode("utf-8", "surrogatepass")
     return MASK_PREFIX + hashlib.blake2b(packed, digest_size=6, key=key[:64]).hexdigest()
@@ -54,8 +53,8 @@ class Dictionary:
     Attributes:
         names: Names with their own counts, most frequent first; at most `DICTIONARY_NAMES`.
         hashes: 64-bit hashes of the other names, ascending; at most `DICTIONARY_HASHES`.
-        complete: Whether names and hashes cover the whole reference. If so, any other name is
-            unseen; if not, it counts as other.
+        complete: Whether names and hashes cover the whole reference. If so, any other name counts
+            as unseen, otherwise as other.
     """
 
     names: tuple[str, ...]
@@ -64,20 +63,20 @@ class Dictionary:
 
     @property
     def id(self) -> str:
-        """The id of the dictionary; equal dictionaries have equal ids."""
+        """The id of the dictionary; dictionaries with equal content have equal ids."""
         packed = "\0".join((*self.names, str(self.complete), *map(str, self.hashes)))
         return hashlib.blake2b(packed.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class DictionaryCounts:
-    """Exact counts on a dictionary.
+    """Exact counts for a dictionary.
 
     Attributes:
-        id: Name of the dictionary, see `Dictionary.id`.
-        counts: Counts of its names, in its order.
-        other: Count of names that the reference held without a count.
-        unseen: Count of names that the reference did not hold.
+        id: Id of the dictionary, see `Dictionary.id`.
+        counts: Counts of the dictionary's names, in its order.
+        other: Count of names that the reference has without a count.
+        unseen: Count of names that the reference does not have.
     """
 
     id: str
@@ -87,11 +86,11 @@ class DictionaryCounts:
 
     @property
     def total(self) -> int:
-        """Categories observed."""
+        """Number of categories observed."""
         return sum(self.counts) + self.other + self.unseen
 
     def plus(self, other: Self) -> Self:
-        """Return the sum of both, which have the same dictionary."""
+        """Return the sum of both, which must have the same dictionary."""
         added = zip(self.counts, other.counts, strict=True)
         return type(self)(
             self.id,
@@ -115,7 +114,7 @@ class CategoryProfile:
 
     @property
     def total(self) -> int:
-        """Categories observed."""
+        """Number of categories observed."""
         return self.frequent.total
 
     def top(self, k: int) -> list[tuple[str, int]]:
@@ -128,9 +127,9 @@ class CategoryProfile:
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """Return one profile of all columns, the same for every order of *profiles*.
+        """Return one profile of all columns; the order of *profiles* does not matter.
 
-        Counts on a dictionary survive only if all profiles with categories have the same
+        Counts for a dictionary are kept only if all profiles with categories have the same
         dictionary.
         """
         held = list(profiles)
@@ -146,7 +145,7 @@ class CategoryProfile:
     def suppressed(self, fewest: int) -> Self:
         """Return the profile without pseudonyms of fewer than *fewest* observations.
 
-        All totals stay.
+        All totals are kept.
         """
         frequent = self.frequent
         kept = {
@@ -164,8 +163,7 @@ class CategoryProfile:
     def masked(self, published: Collection[str], key: bytes) -> Self:
         """Return the profile with pseudonyms under *key* for names that are not *published*.
 
-        Without a key such names are removed. The names of booleans are public. Pseudonyms stay as
-        they are.
+        Without a key such names are removed. The names of booleans are public. Pseudonyms are kept.
         """
         frequent = self.frequent
         public = {*published, *_PUBLIC_NAMES}
@@ -224,7 +222,7 @@ class CategoryRecorder:
     Args:
         dictionary: Dictionary of the reference; None without one.
         readable: Whether every name up to 64 characters may be kept.
-        key: Key of the pseudonyms; without one, names that are not published are not kept.
+        key: Key of the pseudonyms; without one, only published names are kept.
         capacity: Capacity of the heavy hitters.
     """
 
@@ -251,7 +249,7 @@ class CategoryRecorder:
         self._waiting: dict[str, int] = {}
         self._waiting_characters = 0  # characters of all names since the last fold
         self._distinct = distinct
-        self.null_like = 0  # strings that mean a missing value, which are not categories
+        self.null_like = 0  # strings that mean a missing value; these are not categories
         self._known = frozenset(dictionary.names if dictionary else ())
         self._hashes, self._codes = (
             _lookup(dictionary.names, dictionary.hashes) if dictionary else _lookup_of_none()
@@ -296,7 +294,7 @@ class CategoryRecorder:
     ) -> None:
         """Add different names by their hashes and counts, each of shape (n,), n > 0.
 
-        *name_of* returns the name at an index; it is called for few of them.
+        *name_of* returns the name at an index. It is called for few of the names.
         """
         place = np.minimum(self._hashes.searchsorted(hashes), self._hashes.size - 1)
         codes = np.where(self._hashes[place] == hashes, self._codes[place], _NEW)
@@ -323,12 +321,12 @@ class CategoryRecorder:
             on = DictionaryCounts(self._dictionary.id, tuple(found.tolist()), other, unseen)
             held = self._profile.dictionary
             self._profile.dictionary = on if held is None else held.plus(on)
-        # Names that are never shown must not replace names that may be shown.
+        # Names that are never shown must not push out names that may be shown.
         shown = np.arange(counts.size)
         if not (self._key or self._readable):
             shown = np.flatnonzero(known | (codes == _PUBLIC))
         if shown.size > self._capacity:
-            # The largest counts; ties go to the smallest hash, which depends on the names alone.
+            # The largest counts; equal counts are ordered by hash, which only depends on the names.
             least = -np.partition(-counts[shown], self._capacity - 1)[self._capacity - 1]
             shown = shown[counts[shown] >= least]
             order = np.lexsort((hashes[shown], -counts[shown]))
@@ -352,19 +350,19 @@ class CategoryRecorder:
         return pseudonym(name, self._key) if self._key else ""
 
 
-# Codes of hashes that have no name in the dictionary.
+# Codes for hashes whose name is not in the dictionary.
 _NEW, _OTHER, _NOTHING_CODE, _PUBLIC = -1, -2, -3, -4
-_PUBLIC_NAMES = ("false", "true")  # names of booleans, which are never secret
+_PUBLIC_NAMES = ("false", "true")  # names of booleans, which are always public
 
 
 @functools.cache
 def _lookup_of_none() -> tuple[Hashes, NDArray[np.int64]]:
-    """Return the lookup without a dictionary, which all such columns share."""
+    """Return the lookup for columns without a dictionary, which share it."""
     return _lookup((), ())
 
 
 def _lookup(names: tuple[str, ...], others: tuple[int, ...]) -> tuple[Hashes, NDArray[np.int64]]:
-    """Return ascending known hashes, and for each an index of *names* or a code."""
+    """Return the known hashes, ascending, and for each one an index into *names* or a code."""
     nothing = sorted(NULL_LIKE.difference(names))
     public = [name for name in _PUBLIC_NAMES if name not in names]
     beside = set(others).difference(hash_strings([*nothing, *public]).tolist())

@@ -1,8 +1,8 @@
-"""The protocol of content types: what a summary sample may hold.
+"""The protocol of content types, the kinds of content that a summary sample may hold.
 
-A content type is a class with this protocol: a feature's column, requests, scores, or a type of an
-extension. An extension has all parts of its type in one `nilometer.kinds.ContentKind`. The parts of
-this project's types are in one table per room, by kind:
+A content type is a class with this protocol, such as a feature's column, requests, scores, or a
+type of an extension. An extension has all parts of its type in one `nilometer.kinds.ContentKind`.
+The parts of the built-in types are in one table per room, by kind:
 
 - `nilometer.profile.registered.CONTENTS`: the types, whose statistics alerters may name
 - `nilometer.wire.contents.registered.CODECS`: the codecs
@@ -50,14 +50,14 @@ class Content(Protocol):
 
     @classmethod
     def merge_all(cls, contents: Iterable[Self]) -> Self:
-        """Return one content from all, the same bits for every order of *contents*."""
+        """Return one content made from all; the result is bit-identical for every order."""
         ...
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """The statistics that alerters may name, by name; a function may return None.
+        """Functions by the name of the statistic that alerters may use; a function may return None.
 
-        A statistic of the same name has the same meaning and unit in every type.
+        A statistic has the same meaning and unit in every type that has it.
         """
         ...
 
@@ -68,7 +68,7 @@ class Content(Protocol):
 
     @property
     def cells(self) -> int:
-        """Number of observations, also those without a value; equal to `count` without such."""
+        """Number of observations, including those without a value; at least `count`."""
         ...
 
     @property
@@ -78,20 +78,20 @@ class Content(Protocol):
 
     @property
     def data_type(self) -> DataType:
-        """Type of most values."""
+        """The type of most values."""
         ...
 
     def scaled(self, factor: float) -> Self:
-        """Return the content with each observation *factor* times, for a stream that was sampled.
+        """Return the content with each observation counted *factor* times, for a sampled stream.
 
         A type that is never sampled returns itself.
         """
         ...
 
     def suppressed(self, fewest: int) -> Self:
-        """Return the content without names of fewer than *fewest* observations, or itself.
+        """Return the content without names of fewer than *fewest* observations; may return itself.
 
-        For a type of an extension this also removes numbers of fewer. It is called before anything
-        is stored if numbers are disclosed in groups only (docs/privacy.md).
+        A type of an extension also removes numbers of fewer observations. This is called before
+        anything is stored if numbers are disclosed only in groups (docs/privacy.md).
         """
         ...

@@ -21,12 +21,12 @@ def added(ours: Counts, theirs: Counts) -> dict[str, int]:
 class Coverage:
     """Counts of observations: ``seen = profiled + sampled_out + dropped + undecodable``, exactly.
 
-    An observation is profiled if one of its sides gave columns. The other side may be lost:
+    An observation counts as profiled if one of its sides has columns. The other side may be lost:
     ``lost_inputs`` and ``lost_outputs`` are each at most ``profiled``.
 
     Attributes:
         profiled: Number of observations whose columns are in the profiles.
-        sampled_out: Number of observations that sampling left out; others represent them.
+        sampled_out: Number of observations that sampling left out; sampled ones represent them.
         dropped: Number of lost observations, by `DropReason`.
         undecodable: Number of observations without columns, by `UndecodableReason`.
         lost_inputs: Number of profiled observations whose requests gave no columns, or not all of
@@ -37,8 +37,8 @@ class Coverage:
             type.
         lost_cells: Number of cells, not observations, of summaries that a profile cannot hold, by
             `LostCellReason`; kept on the summary `service`.
-        suppressed: Number of cells, not observations, of summaries whose name is hidden because too
-            few cells had it; kept on the summary `service`.
+        suppressed: Number of cells, not observations, of summaries whose names are hidden because
+            too few cells had them; kept on the summary `service`.
         unread_times: Number of observations, profiled or not, whose event time could not be read;
             their arrival time is used.
     """
@@ -61,7 +61,7 @@ class Coverage:
         return self.profiled + self.sampled_out + lost
 
     def of_predictions(self) -> Self:
-        """Return the coverage of features: requests that are no predictions have no columns."""
+        """Return the coverage of features. Requests that are not predictions are left out."""
         if NO_PREDICTIONS.isdisjoint(self.undecodable):
             return self
         kept = {

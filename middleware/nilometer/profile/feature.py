@@ -1,4 +1,4 @@
-"""The profile of one column, of any types of cells.
+"""The profile of one column, whose cells may have any types.
 
 Numbers go to moments, a t-digest and counts. Strings and booleans go to a dictionary, heavy hitters
 and a distinct count. Everything else has its own counter: null, NaN, infinities, lists, objects.
@@ -17,27 +17,27 @@ from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.numeric import Bounds, NumericProfile
 from nilometer.sketch.distinct import Distinct
 
-Cell = object  # one value of a column, as a decoder gave it
+Cell = object  # one value of a column, as the decoder returned it
 
 NUMBER, STRING, BOOLEAN = "number", "string", "boolean"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSpec:
-    """The settings of a feature's profile, known before its first value.
+    """The settings of a feature's profile, which are known before its first value.
 
     Attributes:
         bounds: Frozen bin edges and range of the reference's numbers; None without a reference.
         dictionary: Categories of the reference; None without a reference.
-        expected: Expected type of its cells, such as ``number``; empty without one.
+        expected: Expected type of the cells, such as ``number``; empty if there is none.
         score: Decision thresholds of an output of probabilities; None for any other column.
-        embedding: Embedding of the reference's vectors; None without one.
+        embedding: Embedding of the reference's vectors; None without a reference of vectors.
         readable: Whether every category name is kept; if not, unpublished names get pseudonyms.
         key: Key of the pseudonyms; without one, unpublished names are not kept.
-        distinct: Whether to count different strings.
-        categories: Whether strings are counted by their names; if not, only their number is kept.
-        distinct_numbers: Whether to count different numbers, too. Only columns of identifiers need
-            this, because a digest shows if a column has few values.
+        distinct: Whether to count distinct strings.
+        categories: Whether strings are counted by name; if not, only their number is kept.
+        distinct_numbers: Whether to count distinct numbers as well. Only columns of identifiers
+            need this, because a digest shows whether a column has few values.
     """
 
     bounds: Bounds | None = None
@@ -54,7 +54,7 @@ class FeatureSpec:
 
 @dataclass(slots=True)
 class FeatureProfile:
-    """All sketches of one column; parts merge in any order to the same bits.
+    """All sketches of one column; merging parts gives the same bits in any order.
 
     Attributes:
         missing: Number of cells that are absent or null.
@@ -65,9 +65,9 @@ class FeatureProfile:
         expected: Type from the reference or a declaration; empty without one.
         numbers: Profile of the numbers.
         categories: Profile of the strings and booleans.
-        distinct: Different strings (and numbers, if requested); None if not counted.
-        suppressed_numbers: Number of finite numbers that are in `types` and in no sketch, because
-            they were too few to be disclosed.
+        distinct: Distinct strings (and numbers, if requested); None if not counted.
+        suppressed_numbers: Number of finite numbers that are counted in `types` but are in no
+            sketch, because they were too few to be disclosed.
     """
 
     kind: ClassVar[str] = "feature"
@@ -83,12 +83,12 @@ class FeatureProfile:
 
     @property
     def count(self) -> int:
-        """Number of finite numbers and categories, which form the distribution."""
+        """Number of finite numbers and categories, the values of the distribution."""
         return self.numbers.count + self.categories.total
 
     @property
     def cells(self) -> int:
-        """Number of all cells, also missing ones."""
+        """Number of all cells, including missing ones."""
         return sum(self.types.values()) + self.missing
 
     @property
@@ -98,14 +98,14 @@ class FeatureProfile:
 
     @property
     def type_errors(self) -> dict[str, int]:
-        """Number of cells of another type than expected, by type; empty without one."""
+        """Number of cells of an unexpected type, by type; empty without an expected type."""
         if not self.expected:
             return {}
         return {kind: count for kind, count in self.types.items() if kind != self.expected}
 
     @property
     def type_counts(self) -> TypeCounts:
-        """Finite numbers and categories, counted separately."""
+        """Numbers of finite numbers and of categories."""
         return TypeCounts(self.numbers.count, self.categories.total)
 
     @property
@@ -115,16 +115,16 @@ class FeatureProfile:
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """The statistics; their unit is that of the feature, ratios are 0 to 1."""
+        """The statistics; their unit is that of the feature, except for ratios (0 to 1)."""
         return _STATISTICS
 
     def merge(self, other: Self) -> Self:
-        """Return the profile of both columns; bins survive only if both have the same edges."""
+        """Return the profile of both columns; bins are kept only if both have the same edges."""
         return self.merge_all((self, other))
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """Return one profile of all columns, the same bits for every order of *profiles*."""
+        """Return one profile of all columns, bit-identical for every order of *profiles*."""
         parts = list(profiles)
         merged = cls(
             missing=sum(part.missing for part in parts),
@@ -145,7 +145,7 @@ class FeatureProfile:
     def suppressed(self, fewest: int) -> Self:
         """Return the profile without pseudonyms of fewer than *fewest* observations.
 
-        All totals stay.
+        All totals are kept.
         """
         categories = self.categories.suppressed(fewest)
         if categories is self.categories:
@@ -155,8 +155,8 @@ class FeatureProfile:
     def coarsened(self, fewest: int) -> Self:
         """Return the profile in which every number represents at least *fewest* cells.
 
-        Numbers are those of `NumericProfile.coarsened`. Different values are not counted, because
-        the hash of a single value sets a register of that sketch, and the hash has no key.
+        Numbers are replaced as in `NumericProfile.coarsened`. Distinct values are not counted,
+        because the hash of a single value sets a register of that sketch, and the hash has no key.
         """
         numbers = self.numbers.coarsened(fewest)
         withheld = self.numbers.count - numbers.count

@@ -1,8 +1,8 @@
-"""Counts of times and sizes, and sums that do not depend on their order.
+"""Counts times and sizes by magnitude, and computes sums that do not depend on order.
 
-Times and sizes are counted on a base of 2^(1/32), 1.0219, so a quantile is within 1.1 % of the true
+Times and sizes are counted with base 2^(1/32) = 1.0219, so a quantile is within 1.1 % of the true
 value. This is scale 5 of OpenTelemetry's exponential histograms. It needs more than the 160 buckets
-of its SDKs: a microsecond to an hour is about 1,000 buckets.
+of OpenTelemetry's SDKs: from a microsecond to an hour there are about 1,000 buckets.
 """
 
 import math
@@ -19,15 +19,15 @@ EMPTY = ExponentialHistogram(SCALE, limit=LIMIT)
 
 
 def magnitudes(values: Sequence[float] | NDArray[np.float64]) -> ExponentialHistogram:
-    """Return counts of *values*, shape (n,): times in seconds or sizes in bytes."""
+    """Return counts by magnitude of *values*, shape (n,): times in seconds or sizes in bytes."""
     if not isinstance(values, np.ndarray):
-        # `fromiter` is faster for a list, because it does not look for nested sequences.
+        # `fromiter` is faster for a list, because it does not look for nested lists.
         values = np.fromiter(values, np.float64, len(values))
     return ExponentialHistogram.of(values, SCALE, LIMIT)
 
 
 def total(numbers: Iterable[float]) -> float:
-    """Return the sum, correctly rounded if possible, and the same for every order."""
+    """Return the sum, correctly rounded if possible; it is the same for every order."""
     found = list(numbers)
     try:
         return math.fsum(found)

@@ -1,9 +1,9 @@
-"""The numbers of one column: moments, a t-digest, and counts by magnitude or on frozen edges.
+"""The numbers of one column: moments, a t-digest, and counts by magnitude or by bin.
 
-Numbers are collected in a buffer and sorted once. Everything else follows from their order: NaN and
-infinities are at the ends, counts are differences of positions, and the digest gets runs of equal
-values. Without a reference, finite numbers are counted by magnitude, which can be exported and
-re-binned. With edges, they are counted exactly on those.
+Numbers are collected in a buffer and sorted once. Everything else is derived from the sorted order:
+NaN and infinities are at the ends, counts are differences of positions, and the digest gets runs of
+equal values. Without a reference, finite numbers are counted by magnitude, which can be exported
+and re-binned. With a reference, they are counted exactly in its bins.
 """
 
 from collections.abc import Iterable
@@ -42,7 +42,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class NumericProfile:
-    """The numbers of a column; parts merge in any order to the same bits.
+    """The numbers of a column; merging parts gives the same bits in any order.
 
     Attributes:
         nan: Count of NaN.
@@ -52,11 +52,11 @@ class NumericProfile:
         negative: Count of finite numbers below 0.
         below_reference: Count of finite numbers below the smallest of the reference.
         above_reference: Count of finite numbers above the largest of the reference.
-        moments: Count, mean and central moments to the fourth, of finite numbers.
+        moments: Count, mean and central moments up to the fourth, of finite numbers.
         digest: Quantiles, minimum and maximum of finite numbers.
-        histogram: Finite numbers by magnitude, which is exported. None without any, and in profiles
-            of older agents that counted on edges.
-        binned: Finite numbers on the reference's edges; None without a reference.
+        histogram: Finite numbers by magnitude, for export. None without finite numbers, and in
+            profiles of older agents that only counted in bins.
+        binned: Finite numbers in the reference's bins; None without a reference.
     """
 
     nan: int = 0
@@ -73,7 +73,7 @@ class NumericProfile:
 
     @property
     def count(self) -> int:
-        """Finite numbers."""
+        """Number of finite numbers."""
         return self.moments.count
 
     @property
@@ -87,10 +87,10 @@ class NumericProfile:
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """Return one profile of all columns, the same bits for every order of *profiles*.
+        """Return one profile of all columns, bit-identical for every order of *profiles*.
 
-        Bins survive only if all profiles with numbers have the same edges. Counts by magnitude
-        survive only if all have them. The digest always survives.
+        Bins are kept only if all profiles with numbers have the same edges. Counts by magnitude are
+        kept only if all profiles have them. The digest is always kept.
         """
         held = list(profiles)
         parts = [part for part in held if part.count]
@@ -114,7 +114,7 @@ class NumericProfile:
         return merged
 
     def scaled(self, factor: float) -> Self:
-        """Return the counts times *factor*, at least 1; each is rounded, and sums stay equal."""
+        """Return the counts times *factor*, at least 1, each rounded so that sums stay equal."""
         return type(self)(
             nan=round(self.nan * factor),
             positive_infinity=round(self.positive_infinity * factor),
@@ -132,12 +132,12 @@ class NumericProfile:
     def coarsened(self, fewest: int) -> Self:
         """Return the profile in which every number represents at least *fewest* numbers.
 
-        The digest holds groups of numbers, see `nilometer.sketch.centroids.grouped`; counts by
-        magnitude count these groups. Counts on the reference's edges are kept, because the edges
-        are public ranges. The count of a bin of one value, and of zeros, is kept only if that value
-        has its own group. Moments are kept, because they are sums over all numbers. If fewer than
-        *fewest* numbers are not of such values, they are left out everywhere, and `count` is lower
-        by their number.
+        The digest contains groups of numbers, see `nilometer.sketch.centroids.grouped`. Counts by
+        magnitude count these groups. Counts in the reference's bins are kept, because the edges are
+        public ranges. The count of zeros, or of a bin with a single value, is kept only if that
+        value has its own group. Moments are kept, because they are sums over all numbers. If fewer
+        than *fewest* of the other numbers remain, these are left out everywhere, and `count` is
+        reduced by their number.
         """
         if not self.count:
             return self
@@ -161,7 +161,7 @@ class NumericProfile:
             shared = zip(means[atoms].tolist(), weights[atoms].astype(int).tolist(), strict=True)
             coarse.binned = self.binned and self.binned.without_single_values(dict(shared))
             return coarse
-        # Only values that many observations share are left, so counts and values describe all of them.
+        # Only values shared by many observations are left, so counts and values can be disclosed.
         coarse.moments = Moments.of_weighted(means, weights)
         coarse.negative = int(weights[means < 0.0].sum())
         coarse.below_reference = _whole_groups(weights, self.below_reference)
@@ -173,8 +173,8 @@ class NumericProfile:
     def counts_on(self, edges: tuple[float, ...]) -> tuple[list[float], bool]:
         """Return the finite numbers in each bin of *edges*, shape (k + 1,), and whether estimated.
 
-        Counts on the same edges are exact. Others are estimated from the digest, with its rank
-        error of .001 for each cumulative count.
+        Counts are exact if the profile has the same edges. Otherwise they are estimated from the
+        digest, with its rank error of .001 for each cumulative count.
         """
         if self.binned is not None and self.binned.edges == edges:
             return list(map(float, self.binned.counts)), False
@@ -239,7 +239,7 @@ class NumericRecorder:
 
     @property
     def held_bytes(self) -> int:
-        """Approximate memory in bytes, without the fixed part, which includes the first buffer."""
+        """Approximate memory in bytes, without the fixed part and the first buffer."""
         buffered = self._buffer.size - FIRST_BUFFER if self._buffer is not None else 0
         return 8 * buffered + self._profile.digest.held_bytes
 
@@ -314,10 +314,10 @@ class NumericRecorder:
 
 
 def _whole_groups(weights: Floats, outside: int) -> int:
-    """Return the count of the groups, by *weights*, within the *outside* first numbers.
+    """Return the number of values in whole groups, by *weights*, among the first *outside* values.
 
-    Either all numbers of a group are outside, or none. *outside* may include a few numbers that are
-    in no group, but fewer than any group has.
+    A group is either completely inside or completely outside. *outside* may include a few numbers
+    without a group, but fewer than the smallest group has.
     """
     up_to = np.cumsum(weights)
     return int(max(up_to[up_to <= outside], default=0.0))

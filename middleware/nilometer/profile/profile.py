@@ -15,17 +15,17 @@ from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 
-SpecOf = Callable[[str], FeatureSpec]  # by summary name, such as input.amount
+SpecOf = Callable[[str], FeatureSpec]  # function from a summary's name, such as input.amount
 
 
 def default_spec(summary: str) -> FeatureSpec:
-    """Return a spec without knowledge of the feature."""
+    """Return a spec for a feature of which nothing is known."""
     del summary
     return FeatureSpec()
 
 
 def spec_for(spec_of: SpecOf, summary: str) -> FeatureSpec:
-    """Return the spec of a feature; strings of a prompt are no categories, unless of a reference."""
+    """Return the spec of a feature; without a reference, a prompt's strings are not categories."""
     spec = spec_of(summary)
     if is_prompt(summary) and not (spec.expected or spec.dictionary):
         return replace(spec, categories=False)
@@ -34,7 +34,7 @@ def spec_for(spec_of: SpecOf, summary: str) -> FeatureSpec:
 
 @dataclass(slots=True)
 class Profile:
-    """Everything that was measured in one window. One owner observes.
+    """Everything that was measured in one window. Has one owner.
 
     Attributes:
         entity: Name of the monitored entity.
@@ -44,7 +44,7 @@ class Profile:
         scores: Profiles of scores by summary name.
         service: Profile of the requests; None without requests (a table).
         coverage: Coverage of the observations.
-        sample: Share of the observations that were profiled on purpose.
+        sample: Share of the observations that were profiled, if sampling left out the others.
     """
 
     entity: str
@@ -57,30 +57,30 @@ class Profile:
     sample: float = 1.0
 
     def feature(self, name: str, spec_of: SpecOf) -> FeatureRecorder:
-        """Return the recorder of a column, which is created on first use."""
+        """Return the recorder of a column; creates it on first use."""
         profile = self.features.get(name)
         if profile is None:
             profile = self.features[name] = FeatureRecorder(spec_of(name))
         return profile
 
     def score(self, name: str, thresholds: tuple[float, ...]) -> ScoreProfile:
-        """Return the scores of an output, which are created on first use."""
+        """Return the scores of an output; creates them on first use."""
         return self.scores.setdefault(name, ScoreProfile(thresholds))
 
     def observe_service(self, service: ServiceProfile) -> None:
-        """Add requests."""
+        """Add the requests of *service*."""
         self.service = service if self.service is None else self.service.merge(service)
 
     def cover(self, coverage: Coverage) -> None:
-        """Book observations."""
+        """Add counts of observations."""
         self.coverage = self.coverage.merge(coverage)
 
     def samples(self) -> list[SummarySample]:
-        """Return one sample per summary, ordered by name; the service first."""
+        """Return one sample per summary, ordered by name, with the service first."""
         return [sample for sample in self.samples_in_steps() if sample is not None]
 
     def samples_in_steps(self) -> Iterator[SummarySample | None]:
-        """Yield the samples one by one, and None between the steps of making one."""
+        """Yield the samples one by one, and None after each step of work."""
         if self.service is not None or self.coverage.seen:
             yield self._sample(SERVICE, self.service or ServiceProfile(), self.coverage)
         columns = self.coverage.of_predictions()

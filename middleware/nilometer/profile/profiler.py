@@ -7,11 +7,11 @@ A profiler is registered in three lines. The same object works live, in batch an
         return {"asked_twice": ["again" in text for text in batch["input.prompt"]]}
 
 The names that it returns become ordinary summaries, such as ``input.refusals.asked_twice``.
-Numbers, categories and booleans are profiled like any feature, and compared with a reference that
-has them.
+Numbers, categories and booleans are profiled like any feature. They are compared with a reference
+that contains them.
 
 A profiler cannot harm the process. If it raises, exceeds its time limit or returns invalid columns,
-it is disabled and counted, and everything else goes on.
+it is disabled and counted, and everything else continues.
 """
 
 import importlib
@@ -31,7 +31,7 @@ from nilometer.values.labels import KEY, Labels
 Column: TypeAlias = (
     Sequence[object] | NDArray[np.generic]
 )  # cells, or an array of shape (rows, ...)
-Batch: TypeAlias = Mapping[str, Column]  # by summary name; columns of one side have one length
+Batch: TypeAlias = Mapping[str, Column]  # columns of a side have one length
 Produced: TypeAlias = Mapping[str, object]
 Function: TypeAlias = Callable[[Batch], Produced]
 
@@ -52,8 +52,8 @@ class Profiler:
 
     Attributes:
         name: Name of the profiler, ``[a-z][a-z0-9_]{0,62}``; part of the names of its summaries.
-        version: Version of its meaning; a changed meaning needs another version.
-        columns: Patterns of the summaries that it reads; it runs if at least one is present.
+        version: Version of the profiler; a changed meaning of its values needs another version.
+        columns: Patterns of the summaries that it reads; it runs if at least one exists.
         labels: Labels of its samples, in addition to those of the observation.
         function: Function from a batch to named values: one per row, or one number for the batch.
     """
@@ -65,11 +65,11 @@ class Profiler:
     labels: Labels = field(default_factory=Labels)
 
     def __call__(self, batch: Batch) -> Produced:
-        """Return the result of the function for *batch*, to try a profiler."""
+        """Return the function's result for *batch*, to try out a profiler."""
         return self.function(batch)
 
     def wants(self, summaries: Sequence[str]) -> list[str]:
-        """Return those of *summaries* that it reads."""
+        """Return the part of *summaries* that it reads."""
         return [
             summary
             for summary in summaries
@@ -87,10 +87,10 @@ def profiler(
     name: str = "",
     labels: Mapping[str, str] | None = None,
 ) -> Callable[[Function], Profiler]:
-    """Register a function as a profiler; the module shows an example.
+    """Register a function as a profiler; see the example in the module docstring.
 
     Args:
-        version: Version of its meaning.
+        version: Version of the profiler.
         columns: Patterns of the summaries that it reads.
         name: Name of the profiler; by default the function's name.
         labels: Labels of its samples.

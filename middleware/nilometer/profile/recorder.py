@@ -1,6 +1,6 @@
 """Records cells of any type into the profile of a column.
 
-It never raises for a cell, and it counts every cell.
+Recording never raises because of a cell, and counts every cell.
 """
 
 import math
@@ -21,8 +21,8 @@ from nilometer.sketch.distinct import Distinct
 from nilometer.sketch.hashing import hash_numbers
 from nilometer.values.steps import Steps, finished, parts_of
 
-RECORDER_BYTES = 4096  # fixed memory of one recorder, with its profile and sample
-MISSING_BYTES = 2048  # memory of a recorder that saw only missing cells
+RECORDER_BYTES = 4096  # fixed memory of one recorder, including its profile and sample
+MISSING_BYTES = 2048  # memory of a recorder that has only seen missing cells
 MIXED_AT_ONCE = 128  # cells of a column with mixed types that one step records
 
 
@@ -48,7 +48,7 @@ class FeatureRecorder:
         return finished(self.profile_in_steps())
 
     def profile_in_steps(self) -> Steps[FeatureProfile]:
-        """Do the same as `profile`, in steps."""
+        """Like `profile`, but in steps."""
         profile = FeatureProfile(
             missing=self._missing, types=self._types, expected=self._spec.expected
         )
@@ -82,7 +82,7 @@ class FeatureRecorder:
         finished(self.observe_in_steps(cells))
 
     def observe_in_steps(self, cells: Sequence[Cell] | NDArray[np.generic]) -> Steps[None]:
-        """Do the same as `observe`, in steps."""
+        """Like `observe`, but in steps."""
         if isinstance(cells, np.ndarray):
             if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
                 yield from self._observe_numbers(cells.astype(np.float64, copy=False))
@@ -95,7 +95,7 @@ class FeatureRecorder:
         if kinds <= _PLAIN_NUMBERS:
             try:
                 numbers = np.array(cells, dtype=np.float64)
-            except OverflowError:  # an integer beyond float64
+            except OverflowError:  # an integer too large for float64
                 pass
             else:
                 yield from self._observe_numbers(numbers)
@@ -122,7 +122,7 @@ class FeatureRecorder:
             self._counting().observe_hashes(hash_numbers(numbers[np.isfinite(numbers)]))
 
     def observe_categories(self, counted: Mapping[str, int], kind: str = STRING) -> None:
-        """Add counted strings, or counted booleans by their names."""
+        """Add strings with their counts, or booleans under their names with their counts."""
         finished(self._observe_categories(counted, kind))
 
     def _observe_categories(self, counted: Mapping[str, int], kind: str) -> Steps[None]:
@@ -237,10 +237,10 @@ def _scalar(cell: Cell) -> Cell:
         if cell.dtype.kind in "mM":
             return None if np.isnat(cell) else cell
         plain = cell.item()
-        # Extended precision has no plain Python type: item() returns the same type.
+        # Extended precision has no plain Python type: item() returns the same type again.
         return float(cell) if isinstance(plain, np.floating) else plain
     if isinstance(cell, Decimal):
-        return math.nan if cell.is_nan() else float(cell)  # a signalling NaN would raise
+        return math.nan if cell.is_nan() else float(cell)  # float() of a signalling NaN would raise
     if isinstance(cell, Enum):
         return _scalar(cell.value)
     if isinstance(cell, UUID):
@@ -250,7 +250,7 @@ def _scalar(cell: Cell) -> Cell:
     return cell
 
 
-_MISSING_TYPES = frozenset({"NAType", "NaTType"})  # pandas' types; it may be missing
+_MISSING_TYPES = frozenset({"NAType", "NaTType"})  # pandas' types; pandas may be missing
 
 
 def _float(number: float) -> float:

@@ -1,4 +1,4 @@
-"""A reference: a frozen, versioned profile that production is compared with."""
+"""A reference: a frozen, versioned profile with which production is compared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from nilometer.profile.numeric import Bounds
 from nilometer.sketch.binned import tolerance
 from nilometer.values.entity import Role, role_of
 
-INPUT_BINS = 32  # bins per input; enough to detect a spike of 5 %, few enough for a low delay
-LEARNED = "learned"  # name of the reference that the collector learns without one of a user
+INPUT_BINS = 32  # bins per input; enough to detect a spike of 5 %, few enough for fast detection
+LEARNED = "learned"  # name of the reference that the collector learns if users give none
 OUTPUT_BINS = 64  # bins per output; finer, because predictions matter more
 
 
@@ -26,8 +26,8 @@ class ReferenceColumn:
         edges: Edges for its numbers, ascending; empty for categories.
         dictionary: Dictionary of its categories; None for numbers.
         embedding: Embedding of its vectors; None without one.
-        singletons: Number of different category names that occur once. Unseen names are expected
-            at this rate.
+        singletons: Number of category names that occur once. Their share is the expected share of
+            unseen names.
     """
 
     feature: FeatureProfile
@@ -38,7 +38,7 @@ class ReferenceColumn:
 
     @property
     def bounds(self) -> Bounds | None:
-        """Edges and range for later numbers; None if the column had no numbers.
+        """Edges and range for later numbers; None if the column has no numbers.
 
         The range includes the `tolerance` of its ends.
         """
@@ -57,7 +57,7 @@ class ReferenceColumn:
 
     @property
     def is_score(self) -> bool:
-        """Whether its numbers look like probabilities: all in [0, 1], and not only 0 and 1."""
+        """Whether the numbers look like probabilities: all are in [0, 1], and not only 0 and 1."""
         numbers = self.feature.numbers
         low, high = numbers.digest.min, numbers.digest.max
         if low is None or high is None or low < 0.0 or high > 1.0:
@@ -66,14 +66,14 @@ class ReferenceColumn:
 
     @property
     def expected(self) -> str:
-        """The type of most cells; empty for an empty column."""
+        """The type of most cells; empty if there are no cells."""
         types = self.feature.types
         return max(sorted(types), key=lambda kind: types[kind]) if types else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """The profile that production is compared with.
+    """The profile with which production is compared.
 
     Attributes:
         entity: Name of the monitored entity.
@@ -94,7 +94,7 @@ class Reference:
     digest: str
 
     def spec(self, summary: str, *, readable: bool = False, key: bytes = b"") -> FeatureSpec | None:
-        """Return the spec for *summary*, to be compared with this; None for a new summary."""
+        """Return the spec for *summary* to compare it with this; None for a new summary."""
         column = self.columns.get(summary)
         if column is None:
             return None

@@ -1,4 +1,4 @@
-"""The registered content types by kind; `nilometer.kinds` adds those of extensions."""
+"""The registered content types by kind; `nilometer.kinds` adds the types of extensions."""
 
 from nilometer.profile.content import Content
 from nilometer.profile.feature import FeatureProfile

@@ -1,8 +1,8 @@
-"""Compares a window's fields with the expected schema; changes become an observation.
+"""Compares a window's fields with the expected schema; the changes become a summary.
 
 The summary `schema` counts cells by the problem of their field. ``new:input.x`` is an unknown
-field, ``vanished:input.y`` is a missing one, ``changed:input.z:number>string`` has another type. A
-window without a problem has a count of 0, so that an alerter sees the end of a problem, too.
+field, ``vanished:input.y`` is a missing field, ``changed:input.z:number>string`` has another type.
+A window without a problem has a count of 0, so that an alerter notices when a problem ends.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.values.entity import SCHEMA, Role, role_of
 from nilometer.values.errors import ConfigError
 
-OPTIONAL_FROM = 0.5  # smallest share of missing cells in a reference for an optional field
+OPTIONAL_FROM = 0.5  # share of missing cells in a reference from which a field is optional
 TYPES = frozenset({"number", "string", "boolean", "timestamp", "bytes", "list", "object"})
 
 
@@ -26,7 +26,7 @@ class Field:
 
     Attributes:
         type: Expected type, one of `TYPES`; empty allows any type.
-        required: Whether its absence from a whole window is a change.
+        required: Whether it is a change if the field is absent from a whole window.
     """
 
     type: str = ""
@@ -73,9 +73,9 @@ class Schema:
         return cls(found)
 
     def changes(self, features: Mapping[str, FeatureProfile]) -> dict[str, int]:
-        """Return the changes in *features* of one window by name, with their number of cells.
+        """Return the changes in *features* of one window: their names and numbers of cells.
 
-        A field can vanish only if others of its role are present; otherwise nothing was decoded.
+        A field can vanish only if other fields of its role exist; otherwise nothing was decoded.
         """
         found: dict[str, int] = {}
         rows: dict[Role | None, int] = {}

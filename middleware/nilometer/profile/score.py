@@ -1,13 +1,15 @@
-"""Scores: predicted probabilities, counted on edges for rare events and for decisions.
+"""Scores: predicted probabilities, counted in bins that suit rare events and decisions.
 
-The edges are 99 of equal width, .01 apart, and 63 whose logits are evenly spaced from -10 to 10.
-They share .5, so there are 162 bins. Equal widths alone hide rare events, and quantiles of a
-reference hide calibration. Decision thresholds are edges, too. Counts and sums of the scores in
-each bin are kept by predicted class, and by true class once it is known. That is enough for a
-calibration curve, an area under a curve, a Brier score or an estimate without labels.
+There are 99 edges of equal distance .01, and 63 edges whose logits are evenly spaced from -10 to
+10. Both include .5, so there are 162 bins. Equal widths alone would hide rare events, and quantiles
+of a reference would hide calibration. Decision thresholds are edges as well. The count and the sum
+of the scores in each bin are kept by predicted class, and by true class once it is known. That is
+enough for a calibration curve, an area under a curve, a Brier score, or an estimate without ground
+truth.
 
-A matrix of class probabilities is profiled by its largest value per row: the predicted class, the
-margin over the second largest, and the entropy of the row in nats.
+A matrix of class probabilities is profiled by the largest value of each row, which gives the
+predicted class. The margin over the second largest value, and the row's entropy in nats, are
+profiled as well.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,15 +30,15 @@ LOGITS = np.linspace(-10.0, 10.0, 63)
 UNION_EDGES: Floats = np.unique(
     np.concatenate([EQUAL_WIDTH, np.where(LOGITS == 0.0, 0.5, 1.0 / (1.0 + np.exp(-LOGITS)))])
 )
-DECISION = 0.5  # used without a threshold
-MAX_CLASSES = 100  # pairs of predicted and true class; further ones are predicted as `other`
+DECISION = 0.5  # threshold if no other is set
+MAX_CLASSES = 100  # pairs of predicted and true class; others are predicted `other`
 OTHER = "other"
 
 Pair: TypeAlias = tuple[str, str]  # predicted class, true class; the latter is empty if unknown
 
 
 def score_edges(thresholds: Sequence[float]) -> Floats:
-    """Return the edges with decision *thresholds* among them, ascending; 161 without any."""
+    """Return ascending edges that include the decision *thresholds*; 161 without any."""
     return np.unique(np.concatenate([UNION_EDGES, np.asarray(thresholds, dtype=np.float64)]))
 
 
@@ -54,18 +56,18 @@ class ScoreBins:
 
     @property
     def count(self) -> int:
-        """Scores."""
+        """Number of scores."""
         return int(self.counts.sum())
 
 
 @dataclass(slots=True)
 class ScoreProfile:
-    """The scores of one output. One owner observes; parts merge exactly, except rounding of sums.
+    """The scores of one output. Has one owner; parts merge exactly, except for rounded sums.
 
     Attributes:
         thresholds: Decision thresholds that are edges, ascending, inside (0, 1).
         classes: Bins by predicted and true class.
-        score: Moments of all scores: sums of p and of its squares.
+        score: Moments of all scores, from the sums of p and of its squares.
         margin: Moments of the margin, for rows of several probabilities.
         entropy: Moments of the entropy in nats, for rows of several probabilities.
         outside: Count of finite scores below 0 or above 1, which are in no bin.
@@ -104,7 +106,7 @@ class ScoreProfile:
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """The statistics; scores are 0 to 1."""
+        """The statistics; scores are from 0 to 1."""
         return _STATISTICS
 
     @property
@@ -146,17 +148,17 @@ class ScoreProfile:
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """Return one profile of all, the same bits for every order of *profiles*.
+        """Return one profile of all; the result is bit-identical for every order of *profiles*.
 
-        A threshold that not all have is no longer an edge: its bins are joined, exactly.
+        A threshold that not all profiles have is no longer an edge. Its bins are joined exactly.
         """
         parts = sorted(profiles, key=_canonical)
         common = set(parts[0].thresholds if parts else ())
         merged = cls(tuple(sorted(common.intersection(*(part.thresholds for part in parts)))))
         edges = merged.edges
         for part in parts:
-            # The start of each of the joined bins among the bins of this part, which has all edges
-            # or more.
+            # Start of each joined bin among the bins of this part, which has at least all these
+            # edges.
             starts = np.concatenate([[0], part.edges.searchsorted(edges) + 1])
             for pair, bins in sorted(part.classes.items()):
                 merged._put(
@@ -170,7 +172,7 @@ class ScoreProfile:
         return merged
 
     def scaled(self, factor: float) -> Self:
-        """Return the counts times *factor*, at least 1, rounded; bins and moments count equally."""
+        """Return the counts times *factor*, at least 1, rounded alike for bins and moments."""
         found = {pair: self.classes[pair] for pair in sorted(self.classes)}
         size = self.edges.size + 1
         every = scaled_counts([n for bins in found.values() for n in bins.counts.tolist()], factor)
@@ -191,7 +193,7 @@ class ScoreProfile:
         )
 
     def suppressed(self, fewest: int) -> Self:
-        """Return itself, because the names of classes come from the model."""
+        """Return itself, because the names of classes are defined by the model."""
         del fewest
         return self
 
@@ -199,8 +201,8 @@ class ScoreProfile:
         """Return the profile in which every number represents at least *fewest* scores.
 
         Counts are kept, because the edges are public ranges. Each score is replaced by the middle
-        of its bin: otherwise the difference between overlapping sums could reveal a score. Margin
-        and entropy of fewer rows than *fewest* are left out.
+        of its bin, because otherwise the difference between overlapping sums could reveal a score.
+        Margin and entropy are left out if there are fewer rows than *fewest*.
         """
         edges = np.concatenate([[0.0], self.edges, [1.0]])
         middles = (edges[:-1] + edges[1:]) / 2
@@ -278,7 +280,7 @@ _STATISTICS: Mapping[str, Callable[[ScoreProfile], float | None]] = {
 
 
 def _canonical(profile: ScoreProfile) -> tuple[object, ...]:
-    """Return a sort key that does not depend on arrival, so that sums of floats are equal."""
+    """Return a sort key that does not depend on arrival, so that float sums are always equal."""
     moments = profile.score
     pairs = tuple((pair, bins.count) for pair, bins in sorted(profile.classes.items()))
     return (moments.count, moments.mean, moments.m2, pairs)

@@ -1,4 +1,4 @@
-"""The profile of the requests: outcomes, status codes, latency, sizes, streams and WebSockets."""
+"""The profile of requests: outcomes, status codes, latency, sizes, streams and WebSockets."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,12 +26,12 @@ class Streams:
         chunk_gap: Seconds between chunks; for a long stream, the first 512.
         chunk_gap_sum: Sum of these gaps, in seconds.
         chunks: Number of all chunks.
-        first_token: Seconds from the request to the first frame with content, of language models.
+        first_token: Seconds from the request to a language model's first frame with content.
         first_token_sum: Sum of these times, in seconds.
         first_reasoning: Seconds from the request to the first frame with reasoning.
         first_reasoning_sum: Sum of these times, in seconds.
-        per_token: Seconds per token after the first, a value for each stream.
-        per_token_sum: Sum of these times, in seconds.
+        per_token: Seconds per token after the first one; one value per stream.
+        per_token_sum: Sum of these values, in seconds.
     """
 
     ends: Counts = field(default_factory=dict)
@@ -78,7 +78,7 @@ class Streams:
 
     @property
     def count(self) -> int:
-        """Streams."""
+        """Number of streams."""
         return sum(self.ends.values())
 
 
@@ -97,7 +97,7 @@ class ServiceProfile:
         response_bytes_sum: Sum of these sizes, in bytes.
         in_flight_max: Largest number of concurrent requests in one process.
         streams: Responses in several chunks.
-        websockets: Connections, which are no requests.
+        websockets: WebSocket connections, which do not count as requests.
     """
 
     kind: ClassVar[str] = "service"
@@ -144,7 +144,7 @@ class ServiceProfile:
 
     @property
     def count(self) -> int:
-        """Requests."""
+        """Number of requests."""
         return sum(self.outcomes.values())
 
     @property
@@ -154,7 +154,7 @@ class ServiceProfile:
 
     @property
     def type_counts(self) -> TypeCounts:
-        """No counts, because requests are neither numbers nor categories."""
+        """Empty counts, because requests are neither numbers nor categories."""
         return TypeCounts()
 
     @property
@@ -164,7 +164,7 @@ class ServiceProfile:
 
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
-        """The statistics; latencies are in seconds, ratios 0 to 1."""
+        """The statistics; latencies are in seconds, ratios are 0 to 1."""
         return _STATISTICS
 
     @property
@@ -178,7 +178,7 @@ class ServiceProfile:
 
     @classmethod
     def merge_all(cls, profiles: Iterable[Self]) -> Self:
-        """Return one profile of all requests, the same bits for every order of *profiles*."""
+        """Return one profile of all requests; the result is bit-identical for every order."""
         # Sums of floats depend on their order, so the values are sorted first.
         parts = sorted(profiles, key=lambda part: (part.count, part.latency_sum))
         outcomes: Counts = {}
@@ -221,7 +221,7 @@ class ServiceProfile:
         )
 
     def scaled(self, factor: float) -> Self:
-        """Return itself, because every request is counted, even if few are profiled."""
+        """Return itself, because every request is counted, even with sampling."""
         del factor
         return self
 

@@ -1,4 +1,4 @@
-"""The unit that is shipped, stored, merged and shown: one summary sample."""
+"""A summary sample: the unit that is shipped, stored, merged and shown."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -10,18 +10,18 @@ from nilometer.profile.coverage import Coverage
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 
-MAX_GROUPS = 8  # groups of samples that merge with each other; samples of further groups are lost
+MAX_GROUPS = 8  # most groups of mergeable samples; samples of further groups are lost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummarySample:
-    """One summary, label set and window.
+    """The content of one summary, label set and window.
 
     Samples with equal (entity, summary, labels, window) add up; late data is a further sample.
 
     Attributes:
-        sample: Share of the observations that were profiled on purpose, above 0 to 1. Requests are
-            all counted; each profiled observation represents ``1 / sample`` observations.
+        sample: Share of the observations that were profiled, above 0 and at most 1. All requests
+            are counted; each profiled observation represents ``1 / sample`` observations.
     """
 
     entity: str
@@ -36,8 +36,8 @@ class SummarySample:
     def merge_all(cls, samples: Iterable[Self], window: Window, labels: Labels) -> Self:
         """Return one sample over *window* from samples of one summary, in any order.
 
-        Contents that were sampled at different shares are scaled first, so that a window with a
-        tenth profiled weighs as much as one that was profiled fully.
+        Contents that were sampled at different shares are scaled first, so that a window that was
+        profiled to a tenth has the same weight as a fully profiled one.
 
         Raises:
             ValueError: If there are no samples, or they mix kinds of content.
@@ -70,13 +70,13 @@ class SummarySample:
     def merge_most(
         cls, samples: Iterable[Self], window: Window, labels: Labels
     ) -> tuple[Self | None, list[Self]]:
-        """Merge the samples of one summary that merge with each other and have the most cells.
+        """Merge the mergeable samples of one summary that have the most cells.
 
         Returns:
-            The merged sample, None if there is none; and the samples that are not in it.
+            The merged sample or None, and the samples that are not included.
 
         Raises:
-            MemoryError: If there is no memory; a later attempt may succeed.
+            MemoryError: If memory is exhausted; a later attempt may succeed.
         """
         parts = list(samples)
         kept = cls._attempt(parts, window, labels)
@@ -102,12 +102,12 @@ class SummarySample:
 
     @classmethod
     def _attempt(cls, parts: list[Self], window: Window, labels: Labels) -> Self | None:
-        """Merge samples; None if they do not merge."""
+        """Merge samples; return None if they do not merge."""
         try:
             return cls.merge_all(parts, window, labels)
         except MemoryError:
             raise
-        except BaseException:  # a content may be the code of an extension, which may raise anything
+        except BaseException:  # an extension's content may raise anything
             return None
 
     def suppressed(self, fewest: int) -> Self:

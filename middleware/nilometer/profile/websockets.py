@@ -1,4 +1,4 @@
-"""The profile of WebSocket connections: how long they lasted, what passed, and how they ended."""
+"""The profile of WebSocket connections: their duration, their messages, and how they ended."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ class WebSockets:
     Attributes:
         ends: Number of connections by `nilometer.values.reasons.ConnectionEnd`.
         close_codes: Number of connections by close code, as text; none without a code.
-        duration: Seconds from the request to the end of the connection.
+        duration: Seconds from the opening request to the end of the connection.
         duration_sum: Sum of the durations, in seconds.
         messages_received: Messages from clients.
         messages_sent: Messages to clients.
@@ -50,8 +50,8 @@ class WebSockets:
             ends: How each connection ended.
             close_codes: Close code of each connection; 0 without one.
             durations: Duration of each connection, in seconds.
-            messages: Messages received and sent, of all connections.
-            sizes: Bytes received and sent, of all connections.
+            messages: Numbers of messages received and sent, summed over the connections.
+            sizes: Bytes received and sent, summed over the connections.
         """
         return cls(
             dict(Counter(ends)),
@@ -64,12 +64,12 @@ class WebSockets:
 
     @property
     def count(self) -> int:
-        """Connections."""
+        """Number of connections."""
         return sum(self.ends.values())
 
     @classmethod
     def merge_all(cls, parts: Iterable[Self]) -> Self:
-        """Return one profile of all connections, the same bits for every order of *parts*."""
+        """Return one profile of all connections; the result is bit-identical for every order."""
         found = [part for part in parts if part.count]
         ends: Counts = {}
         codes: Counts = {}

@@ -1,1 +1,1 @@
-"""Turns columns into profiles. The agent, the in-process worker, batch and Spark share this code."""
+"""Turns columns into profiles: code that the agent, workers, batch jobs and Spark share."""

@@ -1,15 +1,15 @@
 """Decides which field names of one monitored entity become features.
 
 Clients choose field names as freely as values. Without admission, a thousand invented keys would
-fill the limit on features, and keys that hold values would be sent with every sample.
+use up the limit on features, and keys that contain values would be sent with every sample.
 
-A name in the reference or in the declared schema is always admitted. Any other name is admitted
-immediately while the entity has few names. Later it is admitted once `admit_after` requests have
-had it. Until then its cells are counted as unnamed, by type. A name that looks like a value is
+A name in the reference or in the declared schema is always admitted. While the entity has few
+names, any other name is admitted immediately. Later it is admitted after `admit_after` requests
+with it. Before that, its cells are counted as unnamed, by type. A name that looks like a value is
 never admitted.
 
-An object that keeps getting new names is a map: its size becomes a feature. New names in a map lose
-their admission if they do not appear again.
+An object that keeps getting new names is a map: its size becomes a feature. The new names in a map
+are dropped again if they do not reappear.
 """
 
 from collections import Counter
@@ -25,16 +25,16 @@ from nilometer.values.recent_counts import RecentCounts
 from nilometer.values.steps import Steps, finished
 from nilometer.values.value_like import MAX_NAME, is_position, may_name
 
-AT_ONCE = 64  # names of an entity that are admitted immediately
+AT_ONCE = 64  # names of an entity that are admitted without waiting
 ADMIT_AFTER = 5  # requests with a name before it is admitted, after the first `AT_ONCE` names
 MAX_FEATURES = 1000  # admitted names per role of an entity, without declared names
-MAX_CANDIDATES = 8192  # names that wait for admission; each costs a hash and a count
-MAX_RESERVED = 3000  # names of an entity that only columns made of others may have
-MAX_SIZES = 1 << 16  # sizes of maps that are added to the rows of one side of a request
+MAX_CANDIDATES = 8192  # most names that wait for admission; each needs a hash and a count
+MAX_RESERVED = 3000  # most names of an entity that are reserved for computed columns
+MAX_SIZES = 1 << 16  # most sizes of maps that are added to the rows of one side of a request
 
 _NAMES_AT_ONCE = 64  # new names per step
 
-_NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # estimated memory per admitted name and per candidate
+_NAME_BYTES, _CANDIDATE_BYTES = 320, 100  # estimated memory of an admitted name and of a candidate
 
 _NOTHING: Mapping[str, int] = {}
 _ROLES = (Role.INPUT, Role.OUTPUT)
@@ -46,9 +46,9 @@ def nothing_declared() -> frozenset[str]:
 
 
 class Names:
-    """The admitted names of one entity, over all its label sets. Not thread-safe.
+    """The admitted names of one entity, over all label sets. Not thread-safe.
 
-    `MAX_FEATURES`, `MAX_CANDIDATES` and `maps.MAX_WATCHED` bound its memory, whatever clients send.
+    `MAX_FEATURES`, `MAX_CANDIDATES` and `maps.MAX_WATCHED` limit its memory.
 
     Args:
         declared: Function that returns the current summaries of the reference or declared schema.
@@ -58,11 +58,11 @@ class Names:
         known: Admitted names by role, each with the number of the request that admitted it.
             Callers must not change it.
         requests: Number of requests counted so far.
-        over_limit: Number of columns refused only because of a limit: columns of requests beyond
-            `MAX_FEATURES`, sizes of maps beyond `MAX_SIZES`, and derived columns beyond their own
-            limit.
-        dropped: Number of times that names were dropped. A holder of a copy of `known` compares
-            it to notice that the copy is out of date.
+        over_limit: Number of columns refused only because of a limit. These are columns of requests
+            beyond `MAX_FEATURES`, sizes of maps beyond `MAX_SIZES`, and derived columns beyond
+            their own limit.
+        dropped: Number of times that names were dropped. The owner of a copy of `known` compares
+            this number to notice that the copy is out of date.
     """
 
     def __init__(
@@ -76,30 +76,30 @@ class Names:
         self.dropped = 0
         self._declared = declared
         self._admit_after = admit_after
-        self._candidates = RecentCounts(MAX_CANDIDATES)  # requests with each name that waits
-        self._reserved: set[str] = set()  # summaries that no field may have
+        self._candidates = RecentCounts(MAX_CANDIDATES)  # number of requests with each waiting name
+        self._reserved: set[str] = set()  # summaries whose names no field may use
         self._full: set[str] = set()  # names refused because of `MAX_FEATURES`
         self.requests = 0
-        self._crowded_at = 0  # the request at which `AT_ONCE` names were reached
+        self._crowded_at = 0  # number of the request at which `AT_ONCE` names were reached
         self._maps = {role: Maps() for role in _ROLES}
         self._review = Review()
-        self._is_watching = True  # whether requests with admitted names only are sifted, too
+        self._is_watching = True  # whether requests with only admitted names are examined as well
 
     @property
     def kept_bytes(self) -> int:
-        """Approximate memory that it keeps between two requests, in bytes."""
+        """Approximate memory that is kept between two requests, in bytes."""
         names = sum(map(len, self.known.values())) + len(self._full) + len(self._reserved)
         return _NAME_BYTES * names + _CANDIDATE_BYTES * len(self._candidates)
 
     def reserve(self, summary: str, *, always: bool = False) -> bool:
-        """Reserve a name for a column that is made of others: no field gets it from now on.
+        """Reserve a name for a computed column, so that no field gets it from now on.
 
         Args:
             summary: Name of the summary, such as ``input.prompt.words``.
-            always: Whether a field that has the name already loses it.
+            always: Whether a field that already has the name loses it.
 
         Returns:
-            Whether the name is reserved; if not, a field has it, or there are too many.
+            Whether the name is reserved. If not, a field has it, or too many names are reserved.
         """
         if summary in self._reserved:
             return True
@@ -121,7 +121,7 @@ class Names:
         return name in self._outputs or self._is_declared(Role.OUTPUT, name)
 
     def passes(self, inputs: Side, outputs: Side, requests: int = 1) -> bool:
-        """Return whether all names of *requests* are admitted; if so, count the requests.
+        """Return whether all names of *requests* are admitted. If so, the requests are counted.
 
         Call `sift_in_steps` for each side only if this returns False.
         """
@@ -133,12 +133,12 @@ class Names:
         return True  # the usual case
 
     def sift_in_steps(self, role: Role, side: Side, requests: int = 1) -> Steps[Counter[str]]:
-        """Count requests, and remove the columns from *side* whose names are not admitted.
+        """Count requests, and remove columns with names that are not admitted from *side*.
 
-        Sizes of maps become columns. The work grows with the number of cells, in short steps.
+        Sizes of maps are added as columns. The work grows with the number of cells, in short steps.
 
         Args:
-            role: INPUT or OUTPUT; the inputs of a request come first.
+            role: INPUT or OUTPUT; call it for the inputs of a request first.
             side: Columns of one request, or of several with the same names; changed in place.
             requests: Number of requests.
 
@@ -177,7 +177,7 @@ class Names:
         return unnamed
 
     def _sizes(self, role: Role, groups: Sequence[Group]) -> Steps[list[Mapping[str, int]]]:
-        """Return the columns that have the sizes of maps, by group, up to `MAX_SIZES` cells."""
+        """Return columns with the sizes of maps, by group, up to `MAX_SIZES` cells."""
         room = MAX_SIZES
         sizes: list[Mapping[str, int]] = []
         for at, group in enumerate(groups, 1):
@@ -185,7 +185,7 @@ class Names:
                 size_of(parent): size
                 for parent, size in self._maps[role].sizes(group.names).items()
             }
-            for name in found.keys() & set(group.names):  # a key of the body
+            for name in found.keys() & set(group.names):  # names that are keys of the body
                 del found[name]
             room -= group.rows * len(found)
             if room < 0:
@@ -202,7 +202,7 @@ class Names:
             self._drop(role, set(map(size_of, maps.forget_quiet(self.requests))))
 
     def settle_at_once(self, alike: Iterable[Mapping[Role, Side]]) -> bool:
-        """Return whether every name in the sides of *alike* could be admitted or refused now."""
+        """Return whether each name in the sides of *alike* could be decided on immediately."""
         new = {
             (role, name)
             for sides in alike
@@ -246,7 +246,7 @@ class Names:
         return refused
 
     def _earns(self, role: Role, name: str, changed: set[str]) -> bool:
-        """Return whether *name* is admitted now; add its object to *changed* if its key is new."""
+        """Return whether *name* is admitted now; if its key is new, add its object to *changed*."""
         maps = self._maps[role]
         parent = maps.parent_of(name)
         if parent not in maps and self._count() < AT_ONCE:
@@ -284,13 +284,13 @@ class Names:
         return sum(map(len, self.known.values()))
 
     def _change(self, role: Role, parent: str) -> None:
-        """Record new names in *parent*. If this makes it a map, review the names that it has."""
+        """Record new names in *parent*. If this makes it a map, review the names in it."""
         first = self._maps[role].change(parent, self.requests)
         if first is None:
             return
         self.known[role].setdefault(size_of(parent), self.requests)
         inside = f"{parent}." if parent else ""
-        if parent:  # a flood of keys in the body must not drop the names of the model
+        if parent:  # a flood of keys in the body must not drop the model's names
             self._drop(role, self._review.once(role, inside))
         new = self._newer_than(first, role)
         self._review.begin(role, {name for name in new if name.startswith(inside)})

@@ -20,14 +20,14 @@ MAX_ROUTES = 256  # routes of one entity whose shapes are learned
 
 
 class Alike(NamedTuple):
-    """Observations of one kind and one window, decoded in one pass.
+    """Observations of one kind and one window, decoded together in one pass.
 
     Attributes:
-        kind: Kind that all of them have.
+        kind: Kind of all these observations.
         window: Window that contains all of them.
         latest_ns: Newest event time, in Unix nanoseconds.
         sides: Inputs and outputs; None if the bodies were not kept.
-        said: Model and version that all of them say.
+        said: Model and version that all of them name.
         paths: Paths of the requests.
     """
 
@@ -45,7 +45,7 @@ class Alike(NamedTuple):
 
 
 class AlikeReader:
-    """Decodes similar bodies by the shapes of earlier bodies of a route. Not thread-safe.
+    """Decodes similar bodies, by the shapes of earlier bodies of the route. Not thread-safe.
 
     Args:
         window_ns: Length of a window, in nanoseconds.
@@ -55,13 +55,13 @@ class AlikeReader:
 
     def __init__(self, window_ns: int) -> None:
         self._window_ns = window_ns
-        self._shapes: dict[str, tuple[Shapes, Shapes]] = {}  # of requests and responses, by route
+        self._shapes: dict[str, tuple[Shapes, Shapes]] = {}  # requests and responses by route
 
     def read(self, kind: Kind, rows: Sequence[Observation]) -> Steps[Alike | None]:
-        """Decode *rows* of one route, all of *kind*; return None if they differ otherwise.
+        """Decode *rows* of one route, all of *kind*; return None if they are too different.
 
-        They may differ in the window, in the shape, and in what they say of the model. It is also
-        None if a row never is a prediction.
+        They are too different if they vary in the window, in the shape, or in the model that they
+        name. The result is also None if a row never is a prediction.
         """
         arrivals = [row.arrival_ns for row in rows]
         window = Window.containing(min(arrivals), self._window_ns)
@@ -75,7 +75,7 @@ class AlikeReader:
         by_path = said.pop()
         if kind.left_out:
             if not all(row.request_size for row in rows):
-                return None  # without a body, only its route says whether it is a prediction
+                return None  # without a body, only the route shows whether it is a prediction
             return Alike(kind, window, latest, None, by_path, paths)
         shapes = self._of(rows[0].route or route_of(rows[0].path))
         if shapes is None:
@@ -99,7 +99,7 @@ class AlikeReader:
         return Alike(kind, window, latest, sides, together, paths)
 
     def _of(self, route: str) -> tuple[Shapes, Shapes] | None:
-        """Return the shapes of requests and responses of *route*; None over `MAX_ROUTES`."""
+        """Return the shapes of requests and of responses of *route*; None beyond `MAX_ROUTES`."""
         shapes = self._shapes.get(route)
         if shapes is None and len(self._shapes) < MAX_ROUTES:
             shapes = Shapes(KEYS[Role.INPUT]), Shapes(KEYS[Role.OUTPUT])

@@ -1,7 +1,7 @@
-"""Bounds the memory for decoded data that is not sent yet, over all entities of a process.
+"""Limits the memory for decoded data that is not sent yet, over all entities of a process.
 
-A client can multiply rows, columns, windows, label sets and entities. All of these use memory in
-three places: waiting cells, recorders of columns, and open profiles. Each is charged to the budget
+A client can multiply rows, columns, windows, label sets and entities. Each uses memory in three
+places: waiting cells, recorders of columns, and open profiles. All memory is charged to the budget
 before it is allocated. Data that does not fit is dropped and counted as ``too_large``.
 """
 
@@ -12,9 +12,9 @@ from nilometer.values.labels import Labels
 MAX_HELD_BYTES = 32 << 20
 WAITING_SHARE = 0.25  # share of the budget for cells that wait to be profiled together
 DUE_SHARE = 0.5  # share above which all profiles are sent, so that the next batch has room
-MAX_VALUES_BYTES = 256 << 10  # MessagePack values that the application may log per observation
-PROFILE_BYTES = 6144  # memory of an open profile, with its service profile and its coverage
-SERVED_BYTES = 256  # memory per request beside its columns: its time and sizes
+MAX_VALUES_BYTES = 256 << 10  # most MessagePack values that the application may log per observation
+PROFILE_BYTES = 6144  # memory of an open profile, including its service profile and coverage
+SERVED_BYTES = 256  # memory per request besides its columns: its time and sizes
 
 _VALUES_WEIGHT = 64  # largest ratio of Python objects to MessagePack, in bytes per byte
 _TEXT_COPIES = 3  # of the labels: in the sample's message, its bytes, and the delta
@@ -48,18 +48,18 @@ class Budget:
 
     @property
     def is_over(self) -> bool:
-        """Whether the memory in use exceeds the limit."""
+        """Whether the used memory exceeds the limit."""
         return self.held > self.most
 
     def take(self, size: int) -> bool:
-        """Charge *size* bytes if they fit; return whether they did."""
+        """Charge *size* bytes if they fit; return whether they fit."""
         if self.held + size > self.most:
             return False
         self.held += size
         return True
 
     def clear(self) -> None:
-        """Reset the memory in use to zero, after everything was sent."""
+        """Reset the used memory to zero, after everything was sent."""
         self.held = self.expected = 0
 
 
@@ -92,20 +92,20 @@ class Weight:
         self._budget.expected += size
 
     def give_back(self) -> None:
-        """Release all charges, once no observation waits."""
+        """Release all charges, after the last waiting observation."""
         self._budget.held -= self._held
         self._budget.expected -= self._expected
         self._held = self._expected = 0
 
 
 def served_bytes(observation: Observation) -> int:
-    """Return the memory of one waiting observation beside the columns of its bodies, in bytes."""
+    """Return the memory of one waiting observation besides the columns of its bodies, in bytes."""
     values = _VALUES_WEIGHT * len(observation.values)
     return SERVED_BYTES + len(observation.chunk_gaps) + values
 
 
 def kept_bytes(names: int, label_sets: int) -> int:
-    """Return the memory of an empty profiling that knows *names* and *label_sets*, in bytes."""
+    """Return the memory of an empty profiling with *names* and *label_sets*, in bytes."""
     return _KEPT_BYTES + _NAME_BYTES * names + _SET_BYTES * label_sets
 
 

@@ -1,4 +1,4 @@
-"""Delta profiles: they cover the observations since the last `take`."""
+"""Delta profiles, which cover the observations since the last `take`."""
 
 import dataclasses
 from collections import Counter
@@ -38,8 +38,8 @@ class Deltas:
         budget: Budget that open profiles are charged to.
 
     Attributes:
-        given: Number of observations received since the deltas were last taken. `accounted` is
-            equal to it once all are profiled, and smaller if an error interrupted the profiling.
+        given: Number of observations received since the deltas were last taken. `accounted` equals
+            it once all are profiled. It is smaller if an error interrupted the profiling.
     """
 
     def __init__(
@@ -56,11 +56,11 @@ class Deltas:
         self._spec_of = partial(spec_for, spec_of)
         self._user_profilers = user_profilers
         self._budget = budget
-        self._grown = 0  # memory of recorders beside their fixed part, in bytes
+        self._grown = 0  # memory of recorders besides their fixed part, in bytes
         self._derivation = Derivation(reductions)
         self._names = names
         self._names_dropped = names.dropped
-        self._expected: dict[tuple[int, Role], set[str]] = {}  # columns by group and side
+        self._expected: dict[tuple[int, Role], set[str]] = {}  # known columns by group and side
         self._made: set[str] = set()
         self._open: dict[Key, Profile] = {}
 
@@ -82,18 +82,18 @@ class Deltas:
         """Move the deltas to *taken*, ordered by window and labels."""
         order = sorted(self._open, key=lambda key: (key[0], key[1].pairs, key[2]))
         moved = [self._open[key] for key in order]
-        # A single statement, because an error halfway would lose the deltas or count them twice.
+        # A single statement, because an error in between would lose the deltas or count them twice.
         taken[len(taken) :], self._open, self.given, self._grown = moved, {}, 0, 0
 
     def add(self, key: Key, group: int, part: Gathered) -> Steps[None]:
-        """Profile *part* in steps: one step per column, a few for a long column.
+        """Profile *part* in steps: one step per column, and several for a long column.
 
         If the budget has no room for the columns, all of them are dropped and the observations
         are counted as ``too_large``.
 
         Args:
             key: Key of the profile.
-            group: Group of requests that should have the same columns, see `places.Place`.
+            group: Group of requests that usually have the same columns, see `places.Place`.
             part: Observations.
         """
         profile = self._delta(key)
@@ -118,7 +118,7 @@ class Deltas:
     def _columns(
         self, group: int, part: Gathered
     ) -> Steps[tuple[dict[str, Found], dict[str, Found]]]:
-        """Find the columns of *part*, and the columns of its group that it lacks."""
+        """Find the columns of *part*, and the columns of its group that are missing in it."""
         found: dict[str, Found] = {}
         absent: dict[str, Found] = {}
         self._forget_dropped()
@@ -150,7 +150,7 @@ class Deltas:
     def _reserve_scores(
         self, part: Gathered, found: dict[str, Found], absent: dict[str, Found]
     ) -> None:
-        """Reserve the names of scores. Cells of a field that had such a name become unnamed."""
+        """Reserve the names of scores. The cells of a field with such a name become unnamed."""
         for summary in [*found, *absent]:
             if self._spec_of(summary).score is None:
                 continue
@@ -171,14 +171,14 @@ class Deltas:
     def _charge(
         self, profile: Profile, found: Mapping[str, Found], absent: Mapping[str, Found]
     ) -> bool:
-        """Charge the recorders that these columns need; return whether the budget has room."""
+        """Charge the memory for these columns' recorders; return whether the budget has room."""
         known = profile.features.keys()
         more, less = len(found.keys() - known), len(absent.keys() - known)
         fresh = recorders_bytes(more, less, profile.labels)
         return self._budget.take(fresh)
 
     def _miss(self, profile: Profile, summary: str, rows: int) -> None:
-        """Count *rows* missing cells for a known column, without creating the cells."""
+        """Count *rows* missing cells of a known column, without creating cells."""
         profile.feature(summary, self._spec_of).observe_missing(rows)
         score = self._spec_of(summary).score
         if score is not None:
@@ -199,7 +199,7 @@ class Deltas:
         yield from self._derive(profile, window, summary, cells)
 
     def _record(self, recorder: FeatureRecorder, cells: Column) -> Steps[None]:
-        """Observe *cells*, and charge the growth of the recorder."""
+        """Observe *cells*, and charge the additional memory of the recorder."""
         before = recorder.held_bytes
         yield from recorder.observe_in_steps(cells)
         self._charge_growth(recorder.held_bytes - before)
@@ -230,7 +230,7 @@ class Deltas:
             yield from self._record_made(profile, derived, column)
 
     def _record_made(self, profile: Profile, summary: str, column: Column) -> Steps[None]:
-        """Observe a derived column or a column of a user's profiler."""
+        """Observe a derived column, or a column of a user's profiler."""
         if summary not in self._made or summary not in profile.features:
             made = summary in self._made or self._names.reserve(summary)
             if not made or not self._budget.take(RECORDER_BYTES):
@@ -277,7 +277,7 @@ def _coverage(part: Gathered) -> Coverage:
 
 
 def _coverage_without_columns(part: Gathered) -> Coverage:
-    """Return the coverage of a part whose columns had no room: profiled becomes ``too_large``."""
+    """Return the coverage of a part without room for columns: profiled becomes ``too_large``."""
     undecodable = part.undecodable + Counter({UndecodableReason.TOO_LARGE.value: part.profiled})
     return Coverage(
         sampled_out=part.sampled_out,

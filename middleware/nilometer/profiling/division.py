@@ -1,4 +1,4 @@
-"""Divides observations by entity, if the entity is a template that requests fill in."""
+"""Divides observations by entity, if the entity is a template that each request fills in."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -15,7 +15,7 @@ from nilometer.values.entity import entity_from
 from nilometer.values.steps import Steps
 from nilometer.values.templates import MODEL, ROUTE, VERSION, filled, names_in
 
-MAX_ENTITIES = 200  # of one template; the requests of later ones count for the fallback
+MAX_ENTITIES = 200  # most entities of one template; requests for further ones go to the fallback
 
 
 class Divided(NamedTuple):
@@ -23,7 +23,7 @@ class Divided(NamedTuple):
 
     Attributes:
         entity: Name of the entity.
-        is_over: Whether the requests say other entities, which are over the limit.
+        is_over: Whether the requests name other entities, which are over the limit.
         packed: Observations as `nilometer.profiling.observation.pack` returns.
         observations: Number of observations.
     """
@@ -37,14 +37,14 @@ class Divided(NamedTuple):
 class Division:
     """Divides the observations of one template. Not thread-safe.
 
-    A client can name any entity. So only a request that was answered and had a body makes a new one,
-    and there are at most `MAX_ENTITIES`.
+    A client can name any entity. So a new entity is only created for a request with a body and a
+    successful response, and there are at most `MAX_ENTITIES`.
 
     Args:
         template: Template of the entity, such as ``{model}``.
 
     Attributes:
-        fallback: Entity of requests that say none.
+        fallback: Entity of requests that name no entity.
         over_limit: Number of requests whose entity was over the limit.
     """
 
@@ -76,7 +76,7 @@ class Division:
         """Return the entity of one observation, and whether it counts for the fallback."""
         try:
             observation = msgspec.convert(array, Observation)
-        except msgspec.ValidationError:  # counted as malformed by whoever profiles it
+        except msgspec.ValidationError:  # counted as malformed when it is profiled
             return self.fallback, False
         said = self._said(observation)
         route = observation.route or route_of(observation.path)
@@ -96,7 +96,7 @@ class Division:
         return entity, False
 
     def _said(self, observation: Observation) -> Said:
-        """Return what a request says; its bodies are decoded only if its path does not say it."""
+        """Return the model that a request names; bodies are decoded only if the path has none."""
         said = said_by_path(observation.path)
         if (MODEL not in self._asked or said.model) and (
             VERSION not in self._asked or said.version

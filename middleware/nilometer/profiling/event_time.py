@@ -1,4 +1,4 @@
-"""Reads the time at which the data of a request was made: its event time."""
+"""Reads the event time of a request: the time at which its data was created."""
 
 import re
 from dataclasses import dataclass
@@ -15,11 +15,11 @@ from nilometer.profiling.observation import Observation
 from nilometer.values.time_zone import zone_named
 
 AUTO = "auto"
-# Nanoseconds in one of each unit.
+# Nanoseconds per unit.
 UNITS = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
-# A number below the first bound is not read: it may be a count or an hour, or a time before 1973.
+# Numbers below the first bound are not read: they may be counts, hours, or times before 1973.
 _SMALLEST = 10**8
-# Numbers below each bound are in this unit, as times until the year 5138.
+# Numbers below each bound have this unit; they are times up to the year 5138.
 _MAGNITUDES = ((10**11, UNITS["s"]), (10**14, UNITS["ms"]), (10**17, UNITS["us"]))
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?")
 _RFC_3339 = re.compile(
@@ -34,13 +34,13 @@ _MICROSECOND = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True)
 class EventTimes:
-    """The place and the form of the event time in a request.
+    """Where the event time of a request is, and its format.
 
     Attributes:
         field: Input column that holds the event time; empty for none.
         unit: Unit of times that are numbers: ``s``, ``ms``, ``us`` or ``ns`` since 1970, or
             ``auto``, which derives it from the magnitude of each number.
-        zone: Time zone of times that have no offset.
+        zone: Time zone of times without an offset.
     """
 
     field: str = ""
@@ -50,7 +50,7 @@ class EventTimes:
     @classmethod
     @lru_cache(maxsize=256)
     def of(cls, field: str, unit: str, zone: str) -> Self:
-        """Return the event times of these settings; an unknown unit or zone counts as the default.
+        """Return the event times for these settings; defaults replace an unknown unit or zone.
 
         Args:
             field: Input column that holds the event time; empty for none.
@@ -59,19 +59,19 @@ class EventTimes:
         """
         try:
             known = zone_named(zone)
-        except ValueError:  # a worker with other zone data than this machine
+        except ValueError:  # the worker may have other zone data than this machine
             known = UTC
         return cls(field, unit if unit in UNITS else AUTO, known)
 
     def take(self, header: str, inputs: Side) -> Cell:
-        """Return the event time of a request, not parsed yet, and remove its column.
+        """Return the unparsed event time of a request, and remove its column.
 
         Args:
             header: Value of the event time header; empty if absent.
             inputs: Columns of the request; the column `field` is removed.
 
         Returns:
-            First cell of the column `field`; *header* if there is none.
+            First cell of the column `field`; *header* if there is no such column.
         """
         if self.field:
             for cells in inputs.take(self.field):
@@ -81,9 +81,9 @@ class EventTimes:
         return header
 
     def when(self, observation: Observation, inputs: Side) -> tuple[int, bool]:
-        """Return the event time in Unix nanoseconds, and False if the request has an unreadable one.
+        """Return the event time in Unix nanoseconds, and whether the time could be read.
 
-        Without a readable event time it is the arrival time.
+        Without a readable event time, the result is the arrival time.
 
         Args:
             observation: Request.
@@ -109,14 +109,14 @@ class EventTimes:
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return None
             return _in_range(self._of_number(Decimal(value)))
-        except (ArithmeticError, ValueError):  # infinite, NaN, or no such day
+        except (ArithmeticError, ValueError):  # infinite, NaN, or an impossible date
             return None
 
     def _of_text(self, text: str) -> int:
         """Return the time in *text*.
 
         Raises:
-            ValueError: If it is not a time.
+            ValueError: If *text* is not a time.
         """
         if len(text) > _MAX_CHARACTERS:
             raise ValueError("too long for a time")
@@ -126,7 +126,7 @@ class EventTimes:
         if found is None:
             return self._since_1970(datetime.fromisoformat(text))
         day, minute, second, fraction, offset = found.groups()
-        # A leap second is the same moment as the second after it.
+        # A leap second is the same moment as the next second.
         seconds = int(second)
         if seconds > 60:
             raise ValueError("no such second")
@@ -155,5 +155,5 @@ RFC_3339 = EventTimes()
 
 
 def _in_range(event_ns: int) -> int | None:
-    """Return *event_ns* if it and the end of its window fit 63 bits; else None."""
+    """Return *event_ns* if it and the end of its window fit into 63 bits; otherwise None."""
     return event_ns if 0 <= event_ns < 1 << 62 else None

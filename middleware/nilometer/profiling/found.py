@@ -1,11 +1,11 @@
-"""Columns found in gathered observations, with or without their absent cells."""
+"""Columns that were found in gathered observations, with or without their absent cells."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from nilometer.decode.columns import Block, Column, Present, Side
 
-MAX_ALIGNED_CELLS = 1 << 20  # cells per call of the user's profilers, absent cells included
+MAX_ALIGNED_CELLS = 1 << 20  # cells per call of the user's profilers, including absent cells
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +15,8 @@ class Found:
     Attributes:
         name: Name of the column in the bodies.
         side: Side of the bodies; None if the application logged the cells.
-        present: Location of the present cells.
-        rows_without: Number of first rows that do not count, because the name was refused then and
+        present: Positions of the present cells.
+        rows_without: Number of first rows that do not count. The name was still refused then, and
             its cells were counted as unnamed.
     """
 
@@ -27,7 +27,7 @@ class Found:
 
     @classmethod
     def given(cls, name: str, cells: Column) -> "Found":
-        """Return a column of *cells*, none of which is absent."""
+        """Return a column of *cells*, all of which are present."""
         present = Present()
         present.add_blocks([Block(len(cells), {name: cells})], len(cells))
         return cls(name, None, present)

@@ -29,7 +29,7 @@ from nilometer.values.value_like import is_place
 Sides: TypeAlias = tuple[Side, Side]  # inputs and outputs
 
 _CONNECTION_ENDS = frozenset(end.value for end in ConnectionEnd)
-_UNKNOWN_END = ConnectionEnd.CLOSE_CODE.value  # of an end that this version does not know
+_UNKNOWN_END = ConnectionEnd.CLOSE_CODE.value  # for an end that this version does not know
 
 
 @dataclass(slots=True)
@@ -60,12 +60,12 @@ class Gathered:
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
     unnamed: Counter[str] = field(default_factory=Counter)
     unread_times: int = 0
-    # Number of each request with refused columns, and the rows of each side up to this request.
+    # For each request with refused columns: its number, and the rows of each side up to it.
     _refusals: list[tuple[int, dict[Role, int]]] = field(default_factory=list)
 
     @property
     def accounted(self) -> int:
-        """Number of observations that it contains."""
+        """Number of observations in this part."""
         return self.profiled + self.sampled_out + sum(self.undecodable.values())
 
     def add(self, sides: Sides) -> None:
@@ -75,7 +75,7 @@ class Gathered:
         self.outputs.extend(outputs)
 
     def add_one(self, sides: Sides, values: bytes, decoded: Decoded, names: Names) -> None:
-        """Add the admitted columns of one observation, and the *values* that its model logged."""
+        """Add the admitted columns of one observation, and the *values* logged for it."""
         self.add(sides)
         self.cover(decoded, self.hand_over(values, names) if values else frozenset())
 
@@ -84,8 +84,8 @@ class Gathered:
 
         Args:
             unnamed: Number of cells by type.
-            request: Number of the request, as `Names` counts.
-            sides: Other columns of the request, which are not added yet.
+            request: Number of the request, as counted by `Names`.
+            sides: Other columns of the request, which are added later.
         """
         if unnamed:
             self.unnamed += unnamed
@@ -97,7 +97,7 @@ class Gathered:
             self._refusals.append((request, rows))
 
     def rows_without(self, role: Role, admitted: int) -> int:
-        """Return the number of rows that came while a name of one side still was refused.
+        """Return the number of rows that arrived while a name of one side was still refused.
 
         Args:
             role: INPUT or OUTPUT.
@@ -109,7 +109,8 @@ class Gathered:
     def cover(self, decoded: Decoded, handed_over: AbstractSet[Role]) -> None:
         """Add a decoded observation to the coverage.
 
-        With values from `hand_over` it is profiled, even if both bodies were lost.
+        An observation with values from `hand_over` counts as profiled, even if both bodies are
+        lost.
 
         Args:
             decoded: Result of decoding its bodies.
@@ -151,7 +152,7 @@ class Gathered:
         if observation.status:
             self.statuses[str(observation.status)] += 1
         if outcome == Outcome.UNKNOWN.value:
-            return  # one half of an exchange has no latency
+            return  # half of an exchange has no latency
         self.latencies.append(observation.latency)
         self.request_sizes.append(observation.request_size)
         self.response_sizes.append(observation.response_size)
@@ -171,7 +172,7 @@ class Gathered:
                 values.append(value)
 
     def serve_alike(self, kind: Kind, rows: Sequence[Observation]) -> None:
-        """Add requests of one *kind* to the service profile, whatever their bodies contain."""
+        """Add requests of one *kind* to the service profile, without reading their bodies."""
         self.outcomes[kind.outcome] += len(rows)
         self.statuses[str(kind.status)] += len(rows)
         self.latencies += [row.latency for row in rows]
@@ -216,7 +217,7 @@ class Gathered:
 
 
 def websockets_of(connections: Sequence[Observation]) -> WebSockets:
-    """Return the profile of WebSocket connections; other observations are left out."""
+    """Return the profile of the WebSocket connections among the observations."""
     found = [(one, one.websocket) for one in connections if one.websocket is not None]
     ends = [one.outcome if one.outcome in _CONNECTION_ENDS else _UNKNOWN_END for one, _ in found]
     return WebSockets.of(
@@ -238,7 +239,7 @@ def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell], bool]]:
     except msgspec.DecodeError:
         return
     for name, value in found.items() if isinstance(found, dict) else ():
-        # Values of `nilometer.observe` are columns by role.
+        # The values of `nilometer.observe` are columns by role.
         columns = (
             [(f"{name}.{key}", one, is_place(str(key))) for key, one in value.items()]
             if isinstance(value, dict)
@@ -249,7 +250,7 @@ def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell], bool]]:
 
 
 def side_of(name: str) -> tuple[Role, str]:
-    """Return role and field of a value that the application logged; without a role, an output."""
+    """Return role and field of a value that the application logged; the default role is output."""
     prefix, _, rest = name.partition(".")
     if rest and prefix in {Role.INPUT.value, Role.OUTPUT.value}:
         return Role(prefix), rest

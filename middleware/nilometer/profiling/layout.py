@@ -1,10 +1,10 @@
 """Groups observations by kind, and decodes batches of a known kind in one pass.
 
-Most servers send observations of one kind: one status, one method, one pair of content types.
-After a batch of one kind, `Layout` builds a msgspec structure that accepts only this kind. C code
-then decodes and checks later batches in one pass. A batch with any other observation takes the
-general path, where `by_kind` separates the kinds. The structure is then discarded, and built
-again after some batches.
+Most servers send observations of one kind: one status, one method, one pair of content types. After
+a batch of one kind, `Layout` builds a msgspec structure that accepts only this kind. C code then
+decodes and checks later batches in one pass. A batch that contains another kind is decoded in the
+general way, where `by_kind` separates the kinds. The structure is then discarded, and built again
+after some batches.
 """
 
 from collections import Counter
@@ -21,13 +21,13 @@ from nilometer.profiling.observation import LEAST_SHARE, Observation, raw_arrays
 from nilometer.profiling.predictions import route_of
 from nilometer.values.reasons import Outcome
 
-LONGEST_PAUSE = 64  # most batches to skip between attempts while the kind keeps changing
+LONGEST_PAUSE = 64  # most batches that are skipped between attempts while the kind keeps changing
 
 _OK_STATUS = range(100, 400)
 
 
 class Kind(NamedTuple):
-    """Values that observations must share to be decoded in one pass; see `Observation`."""
+    """Values that observations must share to be decoded together; see `Observation`."""
 
     outcome: str
     status: int
@@ -44,7 +44,7 @@ class Kind(NamedTuple):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the request was answered and both bodies are JSON, or were left out."""
+        """Whether the request was answered, and both bodies are JSON or were left out."""
         return (
             self.outcome == Outcome.OK.value
             and self.status in _OK_STATUS
@@ -57,11 +57,11 @@ class Kind(NamedTuple):
         )
 
 
-Part: TypeAlias = tuple[Kind | None, Sequence[Observation]]  # None without a plain kind
+Part: TypeAlias = tuple[Kind | None, Sequence[Observation]]  # the kind is None if it is not plain
 
 _FIELDS = Observation.__struct_fields__
 _SHARE = _FIELDS.index("share")
-_FEWEST = _FIELDS.index("in_flight") + 1  # number of fields that every kind has
+_FEWEST = _FIELDS.index("in_flight") + 1  # number of fields that every kind contains
 _DEFAULTS = dict(
     zip(
         _FIELDS[-len(Observation.__struct_defaults__) :],
@@ -76,21 +76,21 @@ _HINTS = get_type_hints(Observation, include_extras=True) | {
 _SAMPLING = ("share", "left_out", "values_only")
 _HELD = tuple(
     name for name in Kind._fields if name not in _SAMPLING
-)  # names of the fields that a structure restricts to one value
+)  # names of the fields that the structure restricts to one value
 
 _kind, _held, _sampling = (attrgetter(*names) for names in (Kind._fields, _HELD, _SAMPLING))
 _types = attrgetter("request_type", "request_encoding", "response_type", "response_encoding")
 
 
 def usable_share(share: float) -> float:
-    """Return *share* if it is valid for a sample; else 1.0."""
+    """Return *share* if it is valid for a sample; otherwise 1.0."""
     return share if LEAST_SHARE <= share <= 1.0 else 1.0
 
 
 def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
     """Group *observations* by plain kinds with at least *fewest* members.
 
-    A group takes the position of its first member. Runs of other observations get the kind None.
+    A group takes the position of its first member. Runs of other observations have the kind None.
     Observations with labels or logged values have no plain kind.
     """
     kinds = [None if row.labels or row.values else _kind(row) for row in observations]
@@ -100,7 +100,7 @@ def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
         if kind is not None and count >= fewest and Kind(*kind).is_plain
     }
     parts: list[Part] = []
-    rows: list[Observation] = []  # rows of the latest part
+    rows: list[Observation] = []  # rows of the current part
     found: dict[tuple[Any, ...], list[Observation]] = {}
     for kind, row in zip(kinds, observations, strict=True):
         if kind is not None and kind in plain:
@@ -117,7 +117,7 @@ def by_kind(observations: Sequence[Observation], fewest: int) -> list[Part]:
 
 
 def by_route(parts: Sequence[Part], fewest: int) -> list[Part]:
-    """Divide the parts of one kind by route; routes with fewer than *fewest* get the kind None."""
+    """Divide the parts of a kind by route; the kind is None for fewer than *fewest* on a route."""
     found: list[Part] = []
     for kind, rows in parts:
         if kind is None or len({row.path for row in rows}) == 1:
@@ -140,14 +140,14 @@ class Layout:
     def __init__(self) -> None:
         self._decode: msgspec.msgpack.Decoder[list[Observation]] | None = None
         self._kind: Kind | None = None
-        self._sampled = False  # whether observations contain their share
-        self._pause = 1  # batches to skip after the kind changed
+        self._sampled = False  # whether observations contain their sampling share
+        self._pause = 1  # batches that are skipped after the kind changed
         self._wait = 0
 
     def read(self, packed: bytes, fewest: int) -> list[Part] | None:
-        """Decode a batch to groups as `by_kind` returns; None if an observation has another kind.
+        """Decode a batch into groups like `by_kind`; return None if its kind is another one.
 
-        Observations of a kind hold only those first fields of `Observation` that were sent.
+        The observations contain only those first fields of `Observation` that were sent.
         """
         if self._decode is None or self._kind is None:
             return None
@@ -172,7 +172,7 @@ class Layout:
         return found
 
     def learn(self, packed: bytes, observations: Sequence[Observation]) -> None:
-        """Learn the kind of *observations*, decoded from *packed*, if they have only one."""
+        """Learn the kind of *observations*, decoded from *packed*, if they all have the same."""
         if self._wait:
             self._wait -= 1
             return
@@ -199,7 +199,7 @@ def whole(rows: Sequence[Observation]) -> list[Observation]:
 def _structure(kind: Kind, fields: int) -> type[Observation]:
     """Build a structure of the first *fields* of `Observation`, restricted to *kind*.
 
-    The others are attributes of the class, with their defaults.
+    The other fields are attributes of the class, with their defaults.
     """
     held = dict(zip(_HELD, _held(kind), strict=True))
     found: list[Any] = []

@@ -1,6 +1,6 @@
 """Finds objects whose keys keep changing, such as objects keyed by user.
 
-Such an object is a map: its number of keys is a feature, its new keys are not.
+Such an object is called a map. Its number of keys becomes a feature, and its new keys do not.
 """
 
 from collections.abc import Iterable, Iterator
@@ -8,26 +8,26 @@ from collections.abc import Iterable, Iterator
 from nilometer.bodies.column_names import VALUE
 from nilometer.values.value_like import MAX_NAME
 
-MAX_WATCHED = 256  # objects of one side whose new keys are counted, and maps of one side
+MAX_WATCHED = 256  # most objects of a side whose new keys are counted, and most maps of a side
 CHANGING = 8  # requests with new keys that make a nested object a map
-CHANGING_BODY = 32  # the same for the body itself, whose optional fields appear one by one
-WITHIN = 4  # an object is a map only if at least one request in `WITHIN` brings new keys
-QUIET = 1024  # requests without a new key after which a map is an object again
+CHANGING_BODY = 32  # the same for the body, whose optional fields appear one after the other
+WITHIN = 4  # an object is a map only if at least one of this many requests brings new keys
+QUIET = 1024  # requests without a new key after which a map becomes an object again
 
 
 class Maps:
-    """The objects of one side of an entity, and which of them are maps. Not thread-safe.
+    """The objects on one side of an entity, and which of them are maps. Not thread-safe.
 
-    An object is named by the common start of its dotted names, without the last dot. The body
-    itself is the empty name. `MAX_WATCHED` bounds the memory, whatever clients send.
+    The name of an object is the common start of its dotted names, without the last dot. The body
+    has an empty name. `MAX_WATCHED` limits the memory.
     """
 
     __slots__ = ("_changes", "_latest", "_objects")
 
     def __init__(self) -> None:
-        self._objects: set[str] = set()  # objects with an admitted name
-        self._changes: dict[str, list[int]] = {}  # latest requests with new keys, by object
-        # Maps, each with the latest request that had a new key; the oldest of these comes first.
+        self._objects: set[str] = set()  # objects that contain an admitted name
+        self._changes: dict[str, list[int]] = {}  # by object, its latest requests with new keys
+        # Maps with the latest request that had a new key, oldest first.
         self._latest: dict[str, int] = {}
 
     def __len__(self) -> int:
@@ -48,7 +48,7 @@ class Maps:
         self._objects = {parent for name in names for parent in parents(name)}
 
     def parent_of(self, name: str) -> str:
-        """Return the innermost known object that contains *name*; empty for the body itself."""
+        """Return the innermost known object that contains *name*; empty for the body."""
         return next((parent for parent in parents(name) if parent in self._objects), "")
 
     def change(self, parent: str, request: int) -> int | None:
@@ -59,8 +59,8 @@ class Maps:
             request: Number of the request; numbers increase.
 
         Returns:
-            Number of the first of the requests that made the object a map; None if it was a map
-            before, or is none.
+            Number of the first of the requests that made the object a map. None if it already was a
+            map, or is not one.
         """
         if self._latest.pop(parent, None) is not None:
             self._latest[parent] = request
@@ -90,7 +90,7 @@ class Maps:
         return quiet
 
     def sizes(self, names: Iterable[str]) -> dict[str, int]:
-        """Return the number of keys of each map that a row with dotted *names* has.
+        """Return the number of keys of each map in a row with dotted *names*.
 
         One pass over the names finds all maps, so the cost does not grow with the number of maps.
         """
@@ -100,7 +100,7 @@ class Maps:
             if body:
                 keys.setdefault("", set()).add(name.partition(".")[0])
             end = name.find(".", 1)
-            while 0 < end <= MAX_NAME:  # the name of a known object is not longer
+            while 0 < end <= MAX_NAME:  # a known object's name is not longer
                 parent, start = name[:end], end + 1
                 end = name.find(".", start)
                 if parent in self._latest:
@@ -110,7 +110,7 @@ class Maps:
 
 
 def size_of(parent: str) -> str:
-    """Return the feature name for the size of a map, as `nilometer.profile.derived` names it."""
+    """Return the feature name for a map's size, in the style of `nilometer.profile.derived`."""
     return f"{parent or VALUE}.size"
 
 

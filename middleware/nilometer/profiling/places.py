@@ -1,8 +1,8 @@
-"""Places: what a request says of itself as labels, and the requests with the same columns.
+"""Places: the labels that a request adds, and the groups of requests with the same columns.
 
-The model and the version that requests say become labels, unless labels of the server or its entity
-say them already. Columns are expected of a route, a model and a version: columns of one route are
-not missing on another.
+The model and version that requests name become labels, unless the server's labels or its entity
+already contain them. Each group of route, model and version has its own expected columns, so
+columns of one route do not count as missing on another.
 """
 
 from typing import NamedTuple
@@ -18,8 +18,8 @@ from nilometer.values.entity import entity_from
 from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.templates import MODEL, ROUTE, VERSION, filled, names_in
 
-MAX_LABEL_SETS = 256  # that requests say, of one server; later ones share the overflow set
-MAX_GROUPS = 256  # groups with columns of their own, of one server; none are expected of later ones
+MAX_LABEL_SETS = 256  # label sets from one server's requests; later ones overflow
+MAX_GROUPS = 256  # most groups with expected columns of one server; later groups expect none
 
 NO_GROUP = 0
 
@@ -28,8 +28,8 @@ class Place(NamedTuple):
     """The place of one request.
 
     Attributes:
-        labels: Labels of the server, and those that the request says.
-        group: Number of the requests that should have the same columns; `NO_GROUP` expects none.
+        labels: Labels of the server, and labels from the request.
+        group: Number of the group of requests with the same columns; `NO_GROUP` expects no columns.
     """
 
     labels: Labels
@@ -44,7 +44,7 @@ class Places:
         labels: Labels of the server; values may be templates.
 
     Attributes:
-        fixed: Labels that are no templates.
+        fixed: Labels that are not templates.
     """
 
     __slots__ = (
@@ -70,15 +70,15 @@ class Places:
         self._places: dict[tuple[Said, str], Place] = {}
         self._label_sets = {self._labels(NOTHING_SAID, "")}
         self._groups = NO_GROUP
-        self._answered = {NOTHING_SAID}  # what requests have said that were answered
-        self._in_bodies: set[str] = set()  # routes whose bodies say a model
+        self._answered = {NOTHING_SAID}  # models named by requests that were answered
+        self._in_bodies: set[str] = set()  # routes whose bodies name a model
 
     def of(self, said: Said, route: str, path: str) -> Place:
         """Return the place of a request that was answered.
 
         Args:
-            said: Model and version that the request says.
-            route: Template of its route; empty derives it from the path.
+            said: Model and version that the request names.
+            route: Template of the route; if empty, it is derived from the path.
             path: Path of the request.
         """
         key = said, route or route_of(path)
@@ -97,9 +97,9 @@ class Places:
         return self.of(said, observation.route, path)
 
     def _known(self, observation: Observation, said: Said) -> Said:
-        """Return what a request that failed says of models that have answered.
+        """Return the model that a failed request names, if the model has answered before.
 
-        A client can ask for any model. A server that does not have it answers with an error.
+        A client can name any model. If the server does not have it, the response is an error.
         """
         if not said.model and self.needs_body(observation.path):
             _, facts = decode_request(observation, Side(), NOTHING_KNOWN)
@@ -110,7 +110,7 @@ class Places:
         return model if model in self._answered else NOTHING_SAID
 
     def needs_body(self, path: str) -> bool:
-        """Return whether bodies of this path say the model."""
+        """Return whether the bodies on this path name the model."""
         return bool(self._in_bodies) and route_of(path) in self._in_bodies
 
     def _new(self, said: Said, route: str) -> Place:

@@ -1,8 +1,8 @@
-"""Tells predictions from all other requests.
+"""Distinguishes predictions from all other requests.
 
-A prediction is a request with a body that a decoder takes, or one that a rule includes. Preflights,
-start pages, probes and documentation are none. With their answers in the profiles, the outputs of
-the model would seem to be missing.
+A prediction is a request with a body that a decoder accepts, or a request that a rule includes.
+Preflights, start pages, probes and documentation are not predictions. If they were profiled, the
+model's outputs would seem to be missing.
 """
 
 from functools import lru_cache
@@ -16,13 +16,13 @@ from nilometer.values.reasons import Outcome, UndecodableReason
 from nilometer.values.request_rules import RequestRules
 from nilometer.values.value_like import looks_like_value
 
-MAX_ROUTES = 1024  # routes of one entity whose predictions are remembered
+MAX_ROUTES = 1024  # most routes of one entity whose predictions are remembered
 
-LOGGED = "POST"  # method of what a logger reports, without a path
-_NEVER = frozenset({"OPTIONS", "HEAD", "TRACE", "CONNECT"})  # methods that ask for no prediction
+LOGGED = "POST"  # method of requests that a logger reports without a path
+_NEVER = frozenset({"OPTIONS", "HEAD", "TRACE", "CONNECT"})  # never predictions
 
-VARIABLE = "{}"  # replaces each segment of a path that looks like a value
-# Bodies that a decoder may take, but that cannot be looked into.
+VARIABLE = "{}"  # replaces each part of a path that looks like a value
+# Content types that a decoder may accept, but whose bodies cannot be examined.
 _CLOSED = frozenset(
     reason.value
     for reason in (
@@ -41,7 +41,7 @@ class Predictions:
     __slots__ = ("_routes",)
 
     def __init__(self) -> None:
-        self._routes: dict[tuple[str, str], None] = {}  # methods and routes; the oldest first
+        self._routes: dict[tuple[str, str], None] = {}  # methods and routes, oldest first
 
     def learn(self, method: str, path: str) -> None:
         """Remember that a request was a prediction."""
@@ -61,7 +61,7 @@ class Predictions:
             observation: Request and response.
             decoded: Result of decoding its bodies; None if they were not decoded.
             rules: Rules that include requests.
-            rows: Number of rows that its response gave.
+            rows: Number of rows in its response.
         """
         method, path = observation.method, observation.path
         if _is_told(observation):
@@ -78,7 +78,7 @@ class Predictions:
             self.learn(method, path)
             return True
         if (method, route_of(path)) in self._routes:
-            return True  # a body that no longer decodes must not hide
+            return True  # a body that can no longer be decoded must not hide
         if not (observation.request_size or observation.request_body or observation.query):
             return False
         if is_inference(method, path):
@@ -86,21 +86,21 @@ class Predictions:
         if predicted and decoded is not None and not observation.values_only:
             return decoded.lost_input in _CLOSED
         if observation.left_out or observation.values_only or decoded is None:
-            return True  # its body is not here
+            return True  # the body is not available here
         return _would_be_taken(observation)
 
 
 def _is_told(observation: Observation) -> bool:
-    """Return whether the sender reports predictions only: a call of a function, or a logger."""
+    """Return whether the sender only reports predictions: a function call, or a logger."""
     return (
         observation.method == CALL
-        or observation.outcome == Outcome.UNKNOWN.value  # one half of an exchange
+        or observation.outcome == Outcome.UNKNOWN.value  # half of an exchange
         or (not observation.path and observation.method == LOGGED)
     )
 
 
 def _is_taken(observation: Observation, decoded: Decoded | None, rows: int) -> bool:
-    """Return whether a decoder took the body of a request that was answered.
+    """Return whether a decoder accepted the body of an answered request.
 
     A body of unknown bytes counts, too, if its answer has rows, as those of an image do. So does one
     that the application did not read: only its content type is known.
@@ -114,13 +114,13 @@ def _is_taken(observation: Observation, decoded: Decoded | None, rows: int) -> b
 
 
 def _would_be_taken(observation: Observation) -> bool:
-    """Return whether a decoder would take the body of a request that failed."""
+    """Return whether a decoder would have accepted the body of a failed request."""
     lost, facts = decode_request(observation, Side(), NOTHING_KNOWN)
     return facts is not None or lost in _CLOSED
 
 
 @lru_cache(maxsize=4096)
 def route_of(path: str) -> str:
-    """Return *path* with `VARIABLE` in place of each part that looks like a value."""
+    """Return *path* with `VARIABLE` instead of each part that looks like a value."""
     parts = path.split("/")
     return "/".join(VARIABLE if part and looks_like_value(part) else part for part in parts)

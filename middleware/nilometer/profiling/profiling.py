@@ -1,7 +1,8 @@
 """Decodes and profiles observations, in the agent or in the server process.
 
-Each observation of an entity is added to the profile of its event-time window. A profile covers
-only the observations since the last `take`. Such deltas merge to the profile of the whole window.
+Each observation of an entity is added to the profile of its event-time window. A profile only
+covers the observations since the last `take`. Such deltas merge into the profile of the whole
+window.
 """
 
 import random
@@ -44,11 +45,11 @@ from nilometer.values.request_rules import RequestRules
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 
-MAX_WAITING = 4096  # observations profiled together: numpy calls pay off only for thousands
+MAX_WAITING = 4096  # observations profiled together, because numpy is only efficient for thousands
 FEWEST_ALIKE = 16  # fewest observations of one kind that are decoded in one pass
 
-# A function that gets predictions or WebSocket connections before they are profiled: the labels of
-# their place, the observations, and the facts that each of their streams tells.
+# Function that receives predictions or WebSocket connections before they are profiled. Its
+# arguments are the labels of their place, the observations, and the facts of each stream.
 OnServed: TypeAlias = Callable[[Labels, Sequence[Observation], StreamFacts], None]
 
 _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
@@ -65,24 +66,24 @@ class Profiling:
         labels: Labels of every observation; values may be templates, see `values.templates`.
         window_ns: Length of a window, in nanoseconds.
         spec_of: Function that returns the spec of a feature; called once per feature and delta.
-        event_times: The place and the form of the event time in a request.
+        event_times: Place and format of the event time in a request.
         segments: Fields that become labels.
         max_label_sets: Limit of distinct label sets per window.
-        sample: Share of the observations whose bodies are decoded and profiled, above 0 to 1;
-            all requests are counted, and the coverage contains both numbers.
+        sample: Share of the observations whose bodies are decoded and profiled, above 0 and at most
+            1. All requests are counted, and the coverage contains both numbers.
         seed: Seed of the sampler; None draws one at random.
         user_profilers: Runner of the user's profilers; None without profilers.
         reductions: Names of the values that tensors are reduced to.
         max_waiting: Number of observations that are profiled together.
         names: Admitted names, shared between the label sets of the entity; None creates new ones.
-        predictions: Routes with predictions, shared in the same way.
+        predictions: Routes with predictions, shared between the label sets of the entity.
         budget: Memory budget, shared between profilings; None creates a new one.
-        on_served: Function that gets the predictions and the connections; None for none.
+        on_served: Function that receives the predictions and the connections; may be None.
 
     Attributes:
         labels: Labels of the server.
         included: Rules that include requests as predictions.
-        budget: Memory budget that the data is charged to.
+        budget: Memory budget to which the data is charged.
     """
 
     def __init__(
@@ -125,7 +126,8 @@ class Profiling:
         self._layout = Layout()
         self._reader = AlikeReader(window_ns)
         self._known = known_of(self._names, spec_of)
-        # Random sampling, because every n-th request could match a period of the traffic.
+        # Sampling is random, because every n-th request could coincide with a period of the
+        # traffic.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
     def observe_packed(self, packed: bytes) -> int:
@@ -141,7 +143,7 @@ class Profiling:
         return finished(self.observe_packed_in_steps(packed))
 
     def observe_packed_in_steps(self, packed: bytes) -> Steps[int]:
-        """Do the same as `observe_packed` in steps, so that other threads can run in between."""
+        """Like `observe_packed`, but in steps, so that other threads can run in between."""
         at_once = self._reads_at_once
         parts = self._layout.read(packed, FEWEST_ALIKE) if at_once else None
         yield
@@ -158,7 +160,7 @@ class Profiling:
             lost = len(arrays) - len(observations)
             self.book_drops({DropReason.MALFORMED_BATCH.value: lost}, observations[-1].arrival_ns)
         yield
-        if parts is not None:  # one kind of observation, but several shapes of bodies
+        if parts is not None:  # one kind of observation, but bodies of several shapes
             yield from self._observe_each(observations)
             return len(observations) + lost
         yield from self._observe(observations)
@@ -198,17 +200,17 @@ class Profiling:
         finished(self.settle_in_steps())
 
     def settle_in_steps(self) -> Steps[None]:
-        """Do the same as `settle`, in steps."""
+        """Like `settle`, but in steps."""
         yield from self._waiting.settle_in_steps()
 
     @property
     def holds(self) -> bool:
-        """Whether there are observations since the last `take`."""
+        """Whether there were observations since the last `take`."""
         return bool(self._deltas.given)
 
     @property
     def kept_bytes(self) -> int:
-        """Approximate memory for feature names and label sets, in bytes; `take` keeps it."""
+        """Approximate memory of feature names and label sets, in bytes; `take` does not free it."""
         return kept_bytes(self._deltas.names, len(self._label_sets))
 
     def book_drops(self, dropped: Mapping[str, int], event_ns: int) -> None:
@@ -265,11 +267,11 @@ class Profiling:
 
     @property
     def _reads_at_once(self) -> bool:
-        """Whether observations may be decoded in one pass: no setting depends on single ones."""
+        """Whether a batch may be decoded in one pass, because no setting needs single requests."""
         return not (self.event_times.field or self.segments.rules or self.sample < 1.0)
 
     def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
-        """Decode each kind in one pass; return False, without changes, if that is impossible."""
+        """Decode each kind in one pass; if that is impossible, change nothing and return False."""
         found: list[tuple[Alike | None, Sequence[Observation]]] = []
         for kind, rows in by_route(parts, FEWEST_ALIKE):
             alike = None if kind is None else (yield from self._reader.read(kind, rows))
@@ -311,7 +313,7 @@ class Profiling:
             yield from self.settle_in_steps()
 
     def _gather(self, observation: Observation) -> Steps[None] | None:
-        """Decode one observation; return the rest of the work if it must be done in steps."""
+        """Decode one observation; return the remaining work if it must be done in steps."""
         if observation.websocket is not None:
             self._count_connection(observation)
             return None
@@ -355,19 +357,19 @@ class Profiling:
         return None  # the usual case
 
     def _needs_columns(self, observation: Observation) -> bool:
-        """Return whether an observation is decoded even if sampling leaves it out."""
+        """Return whether an observation is decoded even though sampling leaves it out."""
         by_column = self.segments.rules or self.event_times.field
         return bool(by_column) or self._places.needs_body(observation.path)
 
     def _leave_out(self, observation: Observation) -> None:
-        """Count a request that is no prediction; its window and its labels do not depend on it."""
+        """Count a request that is not a prediction; its body sets neither window nor labels."""
         window = self._window.at(observation.arrival_ns)
         part = self._part(window, self.labels, self.sample, NO_GROUP, SERVED_BYTES)
         if part is not None:
             part.undecodable[_NOT_INFERENCE] += 1
 
     def _count_connection(self, observation: Observation) -> None:
-        """Count a WebSocket connection in the window of its end; it is no prediction."""
+        """Count a WebSocket connection in the window of its end; it is not a prediction."""
         end_ns = min(observation.arrival_ns + int(observation.latency * NANOSECONDS), MOST_NS)
         window = self._window.at(end_ns)
         place = self._places.of_prediction(observation, None)
@@ -383,7 +385,7 @@ class Profiling:
     def _part(
         self, window: Window, labels: Labels, share: float, group: int, weight: int, count: int = 1
     ) -> Gathered | None:
-        """Return the part of *count* more observations; None if they are dropped for lack of room."""
+        """Return the part for *count* more observations; None without room, which drops them."""
         part = self._waiting.part(window, labels, share, group)
         if part is None:
             self._drop({DropReason.TOO_LARGE.value: count}, self._waiting.booked_ns)

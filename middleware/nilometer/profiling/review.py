@@ -6,16 +6,16 @@ from collections.abc import Set as AbstractSet
 from nilometer.values.entity import Role
 
 REVIEWED = 256  # length of a review in requests
-WATCHED = 1024  # requests after which names that only one request has had are not watched any more
+WATCHED = 1024  # requests after which names from a single request are not watched any more
 
 _ROLES = (Role.INPUT, Role.OUTPUT)
 
 
 class Review:
-    """Watches admitted names of one entity for their next appearance. Not thread-safe.
+    """Watches the admitted names of one entity for their next appearance. Not thread-safe.
 
-    A review takes `REVIEWED` requests. Names under review that no request has had until then are
-    to be dropped. Beside that, it keeps the names that only one request has had so far.
+    A review takes `REVIEWED` requests. Names under review that are in none of these requests should
+    be dropped. In addition, this class tracks the names that only one request has had.
     """
 
     __slots__ = ("_added_at", "_left", "_once", "_unseen")
@@ -28,16 +28,16 @@ class Review:
 
     @property
     def is_watching(self) -> bool:
-        """Whether `see` needs to be called for the next requests."""
+        """Whether `see` must be called for the next requests."""
         return bool(self._left) or any(self._once.values())
 
     def add(self, role: Role, name: str, request: int) -> None:
-        """Keep *name*, which only the request of this number has had so far."""
+        """Track *name*, which only the request with this number has had."""
         self._once[role].add(name)
         self._added_at = request
 
     def forget_quiet(self, request: int) -> None:
-        """Forget the names that only one request has had, `WATCHED` requests after the latest."""
+        """Forget names of single requests, if none was added for `WATCHED` requests."""
         if request - self._added_at > WATCHED:
             for names in self._once.values():
                 names.clear()
@@ -47,7 +47,7 @@ class Review:
         self._once[role] -= names
 
     def once(self, role: Role, inside: str) -> set[str]:
-        """Return the names that begin with *inside* and that only one request has had."""
+        """Return the names that begin with *inside* and occurred in only one request."""
         return {name for name in self._once[role] if name.startswith(inside)}
 
     def begin(self, role: Role, names: AbstractSet[str]) -> None:
@@ -57,10 +57,11 @@ class Review:
             self._left = REVIEWED
 
     def see(self, role: Role, names: Iterable[str]) -> Mapping[Role, AbstractSet[str]]:
-        """Record the *names* of one side of a request; outputs are the last side of a request.
+        """Record the *names* on one side of a request; the outputs are recorded last.
 
         Returns:
-            Names by role to drop, because the review ends with this request; else nothing.
+            Names to drop, by role, if the review ends with this request; otherwise an empty
+            mapping.
         """
         seen = set(names)
         self._once[role] -= seen

@@ -7,7 +7,7 @@ from nilometer.profile import ScoreProfile
 
 
 def observe_scores(profile: ScoreProfile, cells: Column) -> None:
-    """Add an output of probabilities: one per row, or one per row and class."""
+    """Add an output with probabilities: one per row, or one per row and class."""
     try:
         array = np.asarray(cells, dtype=np.float64)  # None becomes NaN
     except (ValueError, TypeError, OverflowError):

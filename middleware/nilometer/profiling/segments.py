@@ -1,8 +1,8 @@
-"""Segments: labels of single observations, from their fields or from the capture code.
+"""Segments: labels of single observations, from fields or from `nilometer.label`.
 
-Each observation has exactly one label set: the labels of its server, and one label per segment.
-The label sets therefore add up to all traffic. Label values are published, so only fields that
-the settings name become labels.
+Each observation has exactly one label set: the labels of its server, and one label per segment. So
+the label sets add up to all traffic. Label values are published, so only fields that the settings
+name become labels.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ from nilometer.values.labels import (
 )
 from nilometer.values.window import Window
 
-MAX_LABEL_SETS = 2000  # per entity and window; later label sets share the overflow set
+MAX_LABEL_SETS = 2000  # label sets per entity and window; later ones share the overflow set
 MAX_OPEN_WINDOWS = 16  # windows whose label sets are remembered
 ABSENT = "absent"  # label value if the field is absent or null
 MIXED = "mixed"  # label value if the rows of one request differ
@@ -68,7 +68,7 @@ class Segments:
     def labels_of(
         self, observation: Observation, said: Labels, inputs: Side, outputs: Side
     ) -> dict[str, str]:
-        """Return all labels of one observation, with those that its request *said*."""
+        """Return all labels of one observation, including the model that its request *said*."""
         found = said.as_dict() | checked_labels(observation.labels or {})
         if self.rules and not observation.left_out:
             found |= self.labels(inputs, outputs)
@@ -85,7 +85,7 @@ def _value(cells: Column) -> str:
 
 
 def cell_label(cell: object) -> str:
-    """Return a cell as a label value; `ABSENT` for null and for what is no text or number."""
+    """Return a cell as a label value; `ABSENT` for null and types other than text or number."""
     if isinstance(cell, bool):
         return "true" if cell else "false"
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2.0**53:
@@ -115,14 +115,14 @@ class LabelSets:
         self._base = base
         self._most = most
         self._known: dict[tuple[tuple[str, str], ...], Labels] = {(): base}
-        self._seen = {hash(())}  # hashes of all distinct sets; `rest` keeps them
+        self._seen = {hash(())}  # hashes of all distinct sets, which `rest` keeps
         self._overflow = Labels.of({**base.as_dict(), OVERFLOW_KEY: "true"})
 
     def __len__(self) -> int:
         return len(self._seen)
 
     def rest(self) -> None:
-        """Free the label sets but keep their hashes; `get` creates a set again when needed."""
+        """Free the label sets, but keep their hashes; `get` creates a set again when needed."""
         self._known = {(): self._base}
 
     def get(self, found: Mapping[str, str]) -> Labels:
@@ -163,22 +163,22 @@ class WindowLabels:
         return sum(map(len, self._sets.values()))
 
     def get(self, window: Window, found: Mapping[str, str]) -> Labels:
-        """Return the base labels with *found* added, as `LabelSets.get` of the window."""
+        """Return the base labels with *found* added, like `LabelSets.get` of the window."""
         sets = self._sets.get(window)
         if sets is None:
-            if len(self._sets) >= MAX_OPEN_WINDOWS:  # forget those of the oldest window
+            if len(self._sets) >= MAX_OPEN_WINDOWS:  # forget the sets of the oldest window
                 del self._sets[next(iter(self._sets))]
             sets = self._sets[window] = LabelSets(self._base, self._most)
         return sets.get(found)
 
     def rest(self) -> None:
-        """Free the label sets but keep their hashes."""
+        """Free the label sets, but keep their hashes."""
         for sets in self._sets.values():
             sets.rest()
 
 
 def checked_labels(pairs: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels a worker sent, without invalid keys and with bounded values."""
+    """Return the labels that a worker sent, without invalid keys and with limited values."""
     return {
         key: label_value(value)
         for key, value in pairs.items()

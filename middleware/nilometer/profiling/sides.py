@@ -22,16 +22,16 @@ _UNANSWERED = frozenset({ConnectionEnd.REFUSED.value, ConnectionEnd.SERVER_ERROR
 
 
 class Decoded(NamedTuple):
-    """Result of decoding both sides of an observation, beside their columns.
+    """Result of decoding both sides of an observation, besides their columns.
 
     Attributes:
-        undecodable: Reason why neither side has columns; empty if one has.
-        lost_input: Reason why columns of the request are missing; empty if none is missing. A
-            body without rows is lost as ``empty``, like an absent one.
-        lost_output: Reason why columns of the response are missing; empty if none is missing.
-        said: Model and version, as far as the path and the bodies say.
-        is_taken: Whether a decoder took the body of the request.
-        stream: Facts that the response tells as a stream.
+        undecodable: Reason why neither side has columns; empty if one side has columns.
+        lost_input: Reason why columns of the request are missing; empty if none are missing. A body
+            without rows counts as ``empty``, like an absent body.
+        lost_output: Reason why columns of the response are missing; empty if none are missing.
+        said: Model and version, as far as the path and the bodies name them.
+        is_taken: Whether a decoder accepted the body of the request.
+        stream: Facts from the stream of the response.
     """
 
     undecodable: str = ""
@@ -43,7 +43,7 @@ class Decoded(NamedTuple):
 
 
 def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
-    """Return what decoders know of the inputs and of the outputs of an entity.
+    """Return what decoders should know about the inputs and about the outputs of an entity.
 
     Args:
         names: Admitted names of the entity.
@@ -62,7 +62,7 @@ def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
 
 
 def is_answered(observation: Observation) -> bool:
-    """Return whether the server has the model or the route that a request asks for."""
+    """Return whether the server knows the model or route of a request."""
     if observation.websocket is not None:
         return observation.outcome not in _UNANSWERED
     return observation.outcome in PREDICTED
@@ -107,7 +107,7 @@ def decode_sides(
 
 
 def decode_request(observation: Observation, side: Side, known: Known) -> tuple[str, Facts | None]:
-    """Add the columns of a request; return why some are missing, or an empty reason, and facts."""
+    """Decode a request; return the reason for missing columns (may be empty), and facts."""
     try:
         facts = decode_exchange(
             observation.request_body,
@@ -129,7 +129,7 @@ def decode_request(observation: Observation, side: Side, known: Known) -> tuple[
 def _decode_response(
     observation: Observation, side: Side, known: Known
 ) -> tuple[str, Facts | None]:
-    """Return why columns are missing, or an empty reason, and the facts of the body."""
+    """Decode a response; return the reason for missing columns (may be empty), and facts."""
     try:
         facts = decode_exchange(
             observation.response_body,
@@ -149,14 +149,14 @@ def _decode_response(
 
 
 def _missing(side: Side, facts: Facts) -> str:
-    """Return why columns of a decoded body are missing; empty if none is missing."""
+    """Return the reason why columns of a decoded body are missing; empty if none are missing."""
     if not side.rows:
         return UndecodableReason.EMPTY.value
     return UndecodableReason.PARTIAL.value if facts.partial else ""
 
 
 def _without_values(observation: Observation) -> str:
-    """Return the reason why an observation that has values only has none."""
+    """Return the reason why an observation in ``values`` mode has no values."""
     if observation.request_type == WITHHELD:
         return UndecodableReason.WITHHELD.value
     return UndecodableReason.EMPTY.value

@@ -1,7 +1,7 @@
-"""Facts that a stream tells of its request: its end, an error, and the times of its tokens.
+"""Facts about a stream: its end, its error, and the times of its tokens.
 
-The places of the frames come from the decoder, and the times of the messages from capture. A frame
-has the time of the message with its last byte.
+The decoder finds the positions of the frames, and capture records the times of the messages. A
+frame has the time of the message that contains its last byte.
 """
 
 from typing import NamedTuple
@@ -19,12 +19,12 @@ _ENDS = frozenset(end.value for end in StreamEnd)
 
 
 class StreamFacts(NamedTuple):
-    """Facts of a stream beside its columns. Times are in seconds; 0 is unknown.
+    """Facts about a stream, besides its columns. Times are in seconds; 0 means unknown.
 
     Attributes:
         end: End of the stream; None if the response does not show it.
-        error: Value of `error.type` if the stream reports an error; else empty.
-        is_generated: Whether a language model streamed its answer.
+        error: Value of `error.type` if the stream reports an error; otherwise empty.
+        is_generated: Whether a language model streamed its response.
         first_token: Time from the request to the first frame with content.
         first_reasoning: Time from the request to the first frame with reasoning.
         per_token: Time per token after the first frame with generated text.
@@ -39,7 +39,7 @@ class StreamFacts(NamedTuple):
 
     @classmethod
     def of(cls, observation: Observation, facts: Facts) -> "StreamFacts":
-        """Return the facts of the response of *observation*, which was decoded to *facts*."""
+        """Return the facts about the response of *observation*, which was decoded to *facts*."""
         frames = facts.frames
         if frames is None:
             return cls(facts.stream_end, facts.error) if facts.stream_end else NO_FACTS
@@ -56,15 +56,15 @@ class StreamFacts(NamedTuple):
         )
 
     def outcome(self, observation: Observation) -> str:
-        """Return the outcome of *observation*: a stream that reports an error has failed."""
+        """Return the outcome of *observation*; it has failed if its stream reports an error."""
         if self.end is StreamEnd.ERROR and observation.outcome == Outcome.OK.value:
             return Outcome.SERVER_ERROR.value
         return observation.outcome
 
     def stream_end(self, observation: Observation) -> str:
-        """Return the end of the stream as capture and the response show it; empty without one.
+        """Return the end of the stream according to capture and the response; empty if unknown.
 
-        An end that this version does not know is an error.
+        An end that this version does not know counts as an error.
         """
         seen = observation.stream_end
         if not seen:
@@ -119,7 +119,7 @@ class _Times:
         return cls(ends, seconds)
 
     def at(self, place: int | None) -> float:
-        """Return the time of a place, see `nilometer.decode.facts.Frames`; 0 for None."""
+        """Return the time of a position, see `nilometer.decode.facts.Frames`; 0 for None."""
         if place is None:
             return 0.0
         ends = self._ends
@@ -128,7 +128,7 @@ class _Times:
 
 
 def _per_token(frames: Frames, times: _Times) -> float:
-    """Return the time per token after the first; 0 if it is unknown."""
+    """Return the time per token after the first one; 0 if it is unknown."""
     first = frames.first if frames.first_reasoning is None else frames.first_reasoning
     last = frames.last_reasoning if frames.last is None else frames.last
     if frames.tokens <= 1:

@@ -1,4 +1,4 @@
-"""Runs the user's profilers without harm to the agent or the server."""
+"""Runs the user's profilers without risk for the agent or the server."""
 
 import logging
 import threading
@@ -24,7 +24,7 @@ class Values:
 class Runner:
     """Runs profilers and disables those that fail. Not thread-safe.
 
-    Each profiler runs in its own thread. A profiler that hangs is disabled after one time budget.
+    Each profiler runs in its own thread. A profiler that hangs is disabled when its time is up.
 
     Args:
         profilers: Profilers to run.

@@ -12,9 +12,9 @@ from nilometer.values.labels import Labels
 from nilometer.values.steps import Steps
 from nilometer.values.window import Window
 
-FIRST_NAMES = 16  # columns to expect from an entity without known columns
+FIRST_NAMES = 16  # expected columns of an entity without known columns
 
-_PartKey: TypeAlias = tuple[Window, Labels, float, int]  # a key of the deltas, and a group
+_PartKey: TypeAlias = tuple[Window, Labels, float, int]  # key of the deltas, and a group
 
 
 class Waiting:
@@ -23,13 +23,14 @@ class Waiting:
     Args:
         deltas: Profiles that the observations are added to.
         names: Admitted names of the entity.
-        budget: Memory budget that the data is charged to.
+        budget: Memory budget to which the data is charged.
         most: Number of observations that are profiled together.
 
     Attributes:
         count: Number of waiting observations.
         weight: Memory of the waiting observations.
-        booked_ns: Event time for drops that have no room for their own window, in Unix nanoseconds.
+        booked_ns: Event time for drops that have no room for a window of their own, in Unix
+            nanoseconds.
     """
 
     __slots__ = (
@@ -70,9 +71,9 @@ class Waiting:
 
         Args:
             window: Window of its event time.
-            labels: Its labels.
+            labels: Labels of the observation.
             share: Share of the observations that are profiled.
-            group: Group of requests that should have the same columns, see `places.Place`.
+            group: Group of requests that usually have the same columns, see `places.Place`.
         """
         latest = self._latest
         if latest is not None:
@@ -90,10 +91,10 @@ class Waiting:
         return found
 
     def sift(self, part: Gathered, sides: Sides, requests: int) -> Steps[None]:
-        """Remove the columns whose names are not admitted; charge the columns that are added.
+        """Remove columns with names that are not admitted; charge the other columns.
 
         Args:
-            part: Part that the columns will be added to.
+            part: Part to which the columns will be added.
             sides: Columns of one request, or of several with the same names; changed in place.
             requests: Number of requests.
         """
@@ -110,7 +111,7 @@ class Waiting:
         self.count = 0
         self.weight.give_back()
         self._latest = None
-        while self._parts:  # one by one, so that an error loses only one part
+        while self._parts:  # one by one, so that an error only affects one part
             key = next(iter(self._parts))
             window, labels, share, group = key
             into: Key = window, labels, share

@@ -1,1 +1,1 @@
-"""Servers that a peer cannot block: connections and waits are bounded, the longest wait ends."""
+"""Servers that no client can block, because connections and waits are limited."""

@@ -1,6 +1,6 @@
 """Limits on concurrent gRPC calls: in total, per principal, and per address.
 
-A call runs on an event loop. A call that sends its headers and no message therefore uses no thread.
+Calls run on an event loop. So a call that sends headers but no message uses no thread.
 """
 
 import asyncio
@@ -17,22 +17,22 @@ import grpc.aio
 from nilometer.serving.waiting import Waiting
 
 MESSAGE_SECONDS = 5.0  # longest time from the headers of a call to its message
-MAX_WAITING = 1024  # most calls whose message has not arrived
-MAX_WAITING_OF_ONE = 64  # most of these calls of one principal, or of one address
-MAX_CALLS = 64  # most calls whose message is being answered; others must retry
+MAX_WAITING = 1024  # limit for calls whose message has not arrived
+MAX_WAITING_OF_ONE = 64  # limit for such calls of one principal, or of one address
+MAX_CALLS = 64  # limit for calls that are being answered; further calls must retry
 MAX_CALLS_OF_ONE = 32
-MAX_WATCHES = 64  # most streams of the health service
+MAX_WATCHES = 64  # limit for streams of the health service
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 Requests: TypeAlias = AsyncIterator[bytes]
 
 
 class CallRefused(Exception):
-    """An error that ends a call with a status.
+    """An error that ends a call with a gRPC status.
 
     Args:
         code: gRPC status code.
-        why: Reason for the caller; contains nothing of the data but the start of a name.
+        why: Reason for the caller; of the data, it contains at most the start of a name.
     """
 
     def __init__(self, code: grpc.StatusCode, why: str) -> None:
@@ -42,7 +42,7 @@ class CallRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller that a call is counted for.
+    """The caller to which a call is counted.
 
     Attributes:
         principal: Name of the principal; empty without authentication.
@@ -54,10 +54,10 @@ class Caller:
 
 
 class Bounds:
-    """Counts calls and enforces the limits. Not thread-safe: one event loop owns it.
+    """Counts calls and enforces limits. Not thread-safe: one event loop uses it.
 
     Args:
-        by_address: Whether callers are told apart by their addresses.
+        by_address: Whether callers are distinguished by their addresses.
     """
 
     def __init__(self, *, by_address: bool) -> None:
@@ -72,30 +72,30 @@ class Bounds:
 
     @asynccontextmanager
     async def waiting(self, caller: Caller) -> AsyncIterator[None]:
-        """Wait for the message of a call within the block.
+        """Wait for the message of a call inside the block.
 
         Raises:
-            CallRefused: If it does not arrive in time, or another call needs its place.
+            CallRefused: If the message does not arrive in time, or another call needs the place.
         """
         async with self._placed(self._waiting, caller, MESSAGE_SECONDS):
             yield
 
     @asynccontextmanager
     async def watching(self, caller: Caller) -> AsyncIterator[None]:
-        """Stream to a caller within the block, until another caller needs its place.
+        """Stream to a caller inside the block, until another caller needs the place.
 
         Raises:
-            CallRefused: If another caller needs its place.
+            CallRefused: If another caller needs the place.
         """
         async with self._placed(self._watching, caller, None):
             yield
 
     @contextmanager
     def answering(self, caller: Caller) -> Iterator[None]:
-        """Hold a message and answer it within the block.
+        """Keep a message and answer it inside the block.
 
         Raises:
-            CallRefused: If there are too many at once.
+            CallRefused: If there are too many calls at once.
         """
         groups = self._groups(caller)
         if self._held[None] >= MAX_CALLS or any(
@@ -141,7 +141,7 @@ async def message_of(requests: Requests) -> bytes:
     """Return the message of a call.
 
     Raises:
-        CallRefused: If it ended without a message.
+        CallRefused: If the call ended without a message.
     """
     async for content in requests:
         return content
@@ -149,7 +149,7 @@ async def message_of(requests: Requests) -> bytes:
 
 
 def caller_of(principal: str, context: Context) -> Caller:
-    """Return the caller that a call is counted for, if *principal* makes the call."""
+    """Return the caller to which a call of *principal* is counted."""
     return Caller(principal, context.peer().rpartition(":")[0])
 
 

@@ -2,12 +2,12 @@
 
 import resource
 
-WANTED = 65_536  # soft limit that is set if the hard limit allows it
+WANTED = 65_536  # soft limit to set if the hard limit allows it
 RESERVED = 64  # descriptors for files, logs and outgoing connections of this process
 
 
 def raise_limit() -> None:
-    """Raise this process's soft limit of descriptors as far as allowed and needed."""
+    """Raise this process's soft limit of descriptors as far as allowed and useful."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = WANTED if hard == resource.RLIM_INFINITY else min(WANTED, hard)
     if soft != resource.RLIM_INFINITY and soft < wanted:

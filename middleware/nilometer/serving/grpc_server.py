@@ -1,4 +1,4 @@
-"""A gRPC server that a peer cannot block: an event loop on its own thread."""
+"""A gRPC server that no client can block: it runs an event loop on its own thread."""
 
 import asyncio
 import logging
@@ -13,17 +13,17 @@ import grpc.aio
 from nilometer.values.errors import ConfigError
 
 OPTIONS = (
-    ("grpc.max_connection_age_ms", 3_600_000),  # ends connections with expired certificates
+    ("grpc.max_connection_age_ms", 3_600_000),  # ends those with expired certificates
     ("grpc.max_connection_age_grace_ms", 10_000),
-    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often
-    # Longest handshake of TLS and HTTP/2: longer than a lost packet delays a peer. No other limit ends
-    # a silent handshake, so this is also how long silent peers can keep others out, see docs/access.md.
+    ("grpc.max_connection_idle_ms", 30_000),  # an agent requests its plan more often than this
+    # Longest handshake of TLS and HTTP/2, which allows for a lost packet. No other limit ends a
+    # silent handshake. So silent clients can keep others out for this time, see docs/access.md.
     ("grpc.server_handshake_timeout_ms", 1500),
     ("grpc.max_concurrent_streams", 32),  # per connection
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
 )
-START_SECONDS = 60.0  # a busy machine takes seconds
+START_SECONDS = 60.0  # a busy machine may need several seconds
 
 log = logging.getLogger("nilometer.serving")
 
@@ -70,7 +70,7 @@ class GrpcServer(ABC):
     def add_to(self, server: grpc.aio.Server, threads: Executor) -> None:
         """Add methods and an address to *server*; blocking methods are answered on *threads*."""
 
-    async def opened(self) -> None:  # noqa: B027  most servers have nothing to do then
+    async def opened(self) -> None:  # noqa: B027  most servers do nothing here
         """Run when the server has begun to accept calls."""
 
     async def closing(self) -> None:  # noqa: B027  as above

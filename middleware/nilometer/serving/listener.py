@@ -1,9 +1,9 @@
-"""Connections on an event loop, limited in number and time, so that no peer blocks the server.
+"""Accepts connections on an event loop, with limits on number and time, so that no client blocks.
 
-At any time, either the peer or the server has its turn on a connection. It is the peer's turn
+At any time, it is either the client's or the server's turn on a connection. The client has its turn
 during a handshake, an incomplete request, an unread response, and a pause between requests. A
-peer's turn is limited. When all places are taken, the connection with the longest peer's turn is
-closed.
+client's turn is limited in time. When all places are used, the connection with the longest turn of
+a client is closed.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from nilometer.values.once import OnceAMinute
 
 SWEEP_SECONDS = 0.25
 BACK_OFF_SECONDS = 0.1  # pause after a failed accept
-CLOSE_TURNS = 4  # iterations of the event loop that an ended connection needs to close
+CLOSE_TURNS = 4  # iterations of the event loop until an ended connection is closed
 FULL_SECONDS = 0.01  # interval of checks while every connection waits for a response
 BACKLOG = 2048  # connections that the kernel queues
 
@@ -32,9 +32,10 @@ class Listener:
         log: Logger for failed accepts.
         most: Largest number of concurrent connections.
         turn_seconds: Longest turn of a peer, in seconds.
-        by_address: Whether peers are told apart by their addresses; one then has a quarter at most.
-        refuse: Function that gets a connection for which there is no place; None leaves the
-            connection in the kernel's queue.
+        by_address: Whether clients are distinguished by their addresses. If so, one address gets at
+            most a quarter of the connections.
+        refuse: Function that receives a connection without a place; None leaves it in the kernel's
+            queue.
     """
 
     def __init__(
@@ -59,10 +60,11 @@ class Listener:
         self._once = OnceAMinute()
 
     def start(self, connect: Callable[[socket.socket], Awaitable[object]]) -> None:
-        """Accept connections from now on.
+        """Start to accept connections.
 
         Args:
-            connect: Function that creates the transport of a connection. Call `forget` at its end.
+            connect: Function that creates the transport of a connection. Call `forget` at the end
+                of it.
         """
         for listening in self._listening:
             listening.settimeout(0)
@@ -76,11 +78,11 @@ class Listener:
             task.cancel()
 
     def wait_for(self, raw: socket.socket, end: Callable[[], None] | None = None) -> None:
-        """Begin the peer's turn.
+        """Start the client's turn.
 
         Args:
             raw: The connection.
-            end: Function that ends the code that serves it; None without such code.
+            end: Function that ends the code for this connection; None if there is none.
         """
         if raw not in self._open or raw in self._ending:
             return
@@ -90,14 +92,14 @@ class Listener:
             if end is not None:
                 end()
                 return
-            with suppress(OSError):  # the connection has ended already
+            with suppress(OSError):  # the connection has already ended
                 raw.shutdown(socket.SHUT_RDWR)
 
         now = asyncio.get_running_loop().time()
         self._waiting.begin(raw, now, end_now, self._groups(raw))
 
     def serve(self, raw: socket.socket) -> None:
-        """Begin the server's turn."""
+        """Start the server's turn."""
         self._waiting.over(raw)
 
     def forget(self, raw: socket.socket) -> None:
@@ -123,7 +125,7 @@ class Listener:
                 raw = await _accepted(listening)
             except OSError as error:
                 self._log_error(error)
-                await asyncio.sleep(BACK_OFF_SECONDS)  # running requests continue meanwhile
+                await asyncio.sleep(BACK_OFF_SECONDS)  # running requests continue during the pause
                 self._waiting.end_longest()
                 continue
             try:
@@ -140,7 +142,7 @@ class Listener:
             connecting.add_done_callback(partial(self._drop_if_cancelled, raw))
 
     async def _make_room(self) -> bool:
-        """Wait for a free place; return false if there is none and connections are refused."""
+        """Wait for a free place; return false if there is none and connections must be refused."""
         while len(self._open) >= self._most:
             ended = self._waiting.end_longest()
             if self._refuse is not None and not ended and not self._ending:
@@ -157,7 +159,7 @@ class Listener:
     ) -> None:
         try:
             await connect(raw)
-        except (OSError, ssl.SSLError):  # caused by the peer
+        except (OSError, ssl.SSLError):  # caused by the client
             self._drop(raw)
 
     def _drop_if_cancelled(self, raw: socket.socket, connecting: asyncio.Task[None]) -> None:
@@ -193,7 +195,7 @@ class Listener:
 async def _accepted(listening: socket.socket) -> socket.socket:
     """Return the next connection.
 
-    `loop.sock_accept` loses a connection if it is cancelled just after it has accepted one.
+    `loop.sock_accept` loses a connection if it is cancelled right after the accept.
     """
     while True:
         try:

@@ -1,9 +1,9 @@
-"""An HTTP server that a peer cannot block: one thread reads heads, others serve requests.
+"""An HTTP server that no client can block: one thread reads heads, other threads serve requests.
 
-At any time, either the peer or the server has its turn on a connection. It is the peer's turn
-during an incomplete request, an unread response, and a pause between requests. A peer's turn is
-limited. When all places are taken, the connection with the longest peer's turn is closed, so probes
-are always answered. A peer that has not sent a complete head uses no thread.
+At any time, it is either the client's or the server's turn on a connection. The client has its turn
+during an incomplete request, an unread response, and a pause between requests. A client's turn is
+limited in time. When all places are used, the connection with the longest turn of a client is
+closed. So probes are always answered. A client without a complete head uses no thread.
 """
 
 import io
@@ -29,7 +29,7 @@ ACCEPTED_AT_ONCE = 64
 BACK_OFF_SECONDS = 0.1  # pause after a failed accept
 ROOM_SECONDS = 0.01  # interval of checks while every connection waits for a response
 MAX_HEAD_BYTES = 64 << 10
-PIECE_BYTES = 64 << 10  # read at once
+PIECE_BYTES = 64 << 10  # bytes of one read
 
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 
@@ -52,15 +52,16 @@ class Request:
 
 
 class ThreadedServer:
-    """Binds immediately; call `start`, then `stop`.
+    """A server that binds its address when it is created. Call `start`, then `stop`.
 
     Args:
         name: Name of the accepting thread, and of the server in the log.
-        address: Host and port; port 0 uses a free one.
-        handler: Class that serves a request, a `TimedHandler`.
+        address: Host and port; port 0 chooses a free port.
+        handler: Subclass of `TimedHandler` that serves a request.
         connections: Largest number of concurrent connections.
         turn_seconds: Longest turn of a peer, in seconds.
-        by_address: Whether peers are told apart by their addresses; one then has a quarter at most.
+        by_address: Whether clients are distinguished by their addresses. If so, one address gets at
+            most a quarter of the connections.
 
     Raises:
         OSError: If the address cannot be bound.
@@ -91,12 +92,12 @@ class ThreadedServer:
         self._waiting: Waiting[socket.socket] = Waiting(
             connections, max(1, connections // 4), turn_seconds
         )
-        # All connections, with the groups that each is counted in.
+        # All connections, each with the groups in which it is counted.
         self._open: dict[socket.socket, tuple[str, ...]] = {}
         self._ended: set[socket.socket] = set()  # ended by the server, but not closed yet
-        # Connections without a complete head, with the bytes received so far.
+        # Connections without a complete head, and the bytes received up to now.
         self._heads: dict[socket.socket, bytes] = {}
-        # Connections whose response is sent, with the first bytes of the next request.
+        # Connections whose response was sent, and the first bytes of the next request.
         self._answered: deque[tuple[socket.socket, bytes]] = deque()
         self._takes_back = True  # whether connections are added there; false once all are closed
         self._accepts = False
@@ -109,11 +110,11 @@ class ThreadedServer:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Accept connections from now on."""
+        """Start to accept connections."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
-        """Accept no more, and close idle connections; running requests continue.
+        """Stop accepting, and close idle connections; running requests continue.
 
         May be called before `start`, and twice.
         """
@@ -125,17 +126,17 @@ class ThreadedServer:
             self._end_all()
 
     def wait_for(self, connection: socket.socket) -> None:
-        """Begin the peer's turn."""
+        """Start the client's turn."""
         with self._lock:
             self._wait_for(connection)
 
     def serve(self, connection: socket.socket) -> None:
-        """Begin the server's turn."""
+        """Start the server's turn."""
         with self._lock:
             self._waiting.over(connection)
 
     def end(self, connection: socket.socket) -> None:
-        """End a connection during the peer's turn."""
+        """End a connection during the client's turn."""
         with self._lock:
             if connection in self._open:
                 self._waiting.over(connection)
@@ -152,7 +153,7 @@ class ThreadedServer:
 
     def _end(self, connection: socket.socket) -> None:
         self._ended.add(connection)
-        with suppress(OSError):  # the connection has ended already
+        with suppress(OSError):  # the connection has already ended
             connection.shutdown(socket.SHUT_RDWR)
 
     def _wake(self) -> None:
@@ -168,7 +169,7 @@ class ThreadedServer:
             while not self._stopping.is_set():
                 try:
                     self._turn()
-                except Exception as error:  # the server must not end before it is stopped
+                except Exception as error:  # the server must only end when it is stopped
                     self._log_error(error)
                     self._stopping.wait(BACK_OFF_SECONDS)
         finally:
@@ -208,18 +209,18 @@ class ThreadedServer:
 
     @contextmanager
     def _closed_on_error(self, connection: socket.socket) -> Iterator[None]:
-        """Close *connection* if the block fails, so that it fails once only."""
+        """Close *connection* if the block fails, so that it cannot fail again."""
         try:
             yield
         except Exception as error:
             self._log_error(error)
             self._heads.pop(connection, None)
-            with suppress(KeyError, ValueError):  # it is not registered, or closed
+            with suppress(KeyError, ValueError):  # not registered, or already closed
                 self._selector.unregister(connection)
             self._close(connection)
 
     def _log_error(self, error: Exception) -> None:
-        """Log an internal error, at most once a minute: a peer may be able to repeat it."""
+        """Log an internal error once a minute at most, because a client may repeat it."""
         if self._failed_once.due(time.monotonic()):
             log.error(
                 "%s: internal error, the server continues: report this error",
@@ -228,7 +229,7 @@ class ThreadedServer:
             )
 
     def _has_room(self) -> bool:
-        """Return whether there is a place; without one, the kernel queues new connections."""
+        """Return whether there is a free place; otherwise the kernel queues new connections."""
         with self._lock:
             if len(self._open) < self._most:
                 return True
@@ -317,8 +318,8 @@ class ThreadedServer:
         try:
             handler = self._handler(request, connection.getpeername(), self)
             stays = not handler.close_connection
-        except OSError:  # the peer disconnected, or the server ended the connection
-            log.debug("%s: a connection ended early", self._name)
+        except OSError:  # the client disconnected, or the server ended the connection
+            log.debug("%s: the client ended a connection early", self._name)
         except Exception:
             log.exception("%s: a connection failed", self._name)
         if stays and self._take_back(connection, request.rest):
@@ -327,14 +328,14 @@ class ThreadedServer:
             self._close(connection)
 
     def _take_back(self, connection: socket.socket, rest: bytes) -> bool:
-        """Return whether the accepting thread waits for the next request of *connection*."""
+        """Return whether the accepting thread now waits for the next request of *connection*."""
         with self._lock:
             if self._takes_back:
                 self._answered.append((connection, rest))
             return self._takes_back
 
     def _close(self, connection: socket.socket) -> None:
-        with suppress(OSError):  # so that the peer gets an end, not a reset
+        with suppress(OSError):  # so that the client gets a normal end and not a reset
             connection.shutdown(socket.SHUT_WR)
         connection.close()
         with self._lock:
@@ -345,7 +346,7 @@ class ThreadedServer:
 
 
 class TimedHandler(BaseHTTPRequestHandler):
-    """Answers one request, and informs its `ThreadedServer` of turns."""
+    """Answers one request, and reports the turns to its `ThreadedServer`."""
 
     server_version = "nilometer"
     sys_version = ""
@@ -353,7 +354,7 @@ class TimedHandler(BaseHTTPRequestHandler):
     request: Request
 
     def setup(self) -> None:
-        """Read from the received bytes."""
+        """Prepare to read the bytes that already arrived."""
         self.connection = self.request.connection
         self.connection.settimeout(self.timeout)
         self.rfile = io.BytesIO(self.request.head)
@@ -365,8 +366,8 @@ class TimedHandler(BaseHTTPRequestHandler):
         self.handle_one_request()
 
     def receive(self, most: int) -> bytes:
-        """Return at most *most* bytes of the body; none if the peer sends no more."""
-        self.wfile.flush()  # "100 Continue", if the peer waits for it
+        """Return at most *most* bytes of the body; empty if the client sends no more."""
+        self.wfile.flush()  # "100 Continue", if the client waits for it
         rest = self.request.rest
         if rest:
             self.request.rest = rest[most:]
@@ -375,11 +376,11 @@ class TimedHandler(BaseHTTPRequestHandler):
         return came
 
     def request_is_whole(self) -> None:
-        """Begin the server's turn: the request has been read."""
+        """Start the server's turn, because the request is complete."""
         self.server.serve(self.connection)
 
     def answer(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Write a response; HEAD gets no body.
+        """Write a response; a HEAD request gets no body.
 
         Args:
             status: HTTP status.
@@ -397,4 +398,4 @@ class TimedHandler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, *_: object) -> None:
-        """Log nothing: probes and requests are frequent."""
+        """Log nothing, because probes and requests are frequent."""

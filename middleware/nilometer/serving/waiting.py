@@ -1,8 +1,8 @@
-"""Peers that the server waits for: limited in number and time, and the longest wait ends first.
+"""Clients for which the server waits: limited in number and time; the longest wait ends first.
 
-A peer that sends nothing uses a descriptor, a stream or some memory while the server waits. No
-place is reserved. When all places are taken, the longest wait is ended, so that a new peer that
-sends its request at once is always served.
+A client that sends nothing uses a descriptor, a stream or some memory while the server waits. No
+place is reserved. When all places are used, the longest wait is ended. So a new client that sends
+its request immediately is always served.
 """
 
 from collections import OrderedDict
@@ -22,13 +22,13 @@ class _Peer:
 
 @dataclass(slots=True)
 class Waiting(Generic[K]):
-    """The peers that the server waits for, longest first. Not thread-safe: one event loop owns it.
+    """The clients for which the server waits, longest wait first. Not thread-safe.
 
     Attributes:
-        most: Largest number of peers.
-        most_of_group: Largest number of peers of one group.
-        seconds: Longest wait for one peer.
-        ended: Number of peers that were ended, for their time or to make room.
+        most: Largest number of clients.
+        most_of_group: Largest number of clients in one group.
+        seconds: Longest wait for one client.
+        ended: Number of clients that were ended, because of their time or to make room.
     """
 
     most: int
@@ -44,13 +44,13 @@ class Waiting(Generic[K]):
     def begin(
         self, key: K, now: float, end: Callable[[], None], groups: tuple[Hashable, ...] = ()
     ) -> None:
-        """Wait for *key* from *now* on; make room for it first.
+        """Start to wait for *key* at *now*; make room for it first.
 
         Args:
-            key: Key of the peer.
+            key: Key of the client.
             now: Monotonic time, in seconds.
-            end: Function that ends the peer; called at most once, and not after `over`.
-            groups: Groups that the peer is counted in, such as its address.
+            end: Function that ends the client; called at most once, and not after `over`.
+            groups: Groups in which the client is counted, such as its address.
         """
         self.over(key)
         for group in groups:
@@ -64,7 +64,7 @@ class Waiting(Generic[K]):
             self._groups.setdefault(group, OrderedDict())[key] = None
 
     def over(self, key: K) -> None:
-        """Stop waiting for *key*: its request has arrived, or it has disconnected."""
+        """Stop waiting for *key*, because its request has arrived or it has disconnected."""
         peer = self._peers.pop(key, None)
         for group in peer.groups if peer else ():
             members = self._groups[group]
@@ -73,14 +73,14 @@ class Waiting(Generic[K]):
                 del self._groups[group]
 
     def end_longest(self) -> bool:
-        """End the peer with the longest wait; return whether there was one."""
+        """End the client with the longest wait; return whether there was one."""
         if not self._peers:
             return False
         self._end(next(iter(self._peers)))
         return True
 
     def expire(self, now: float) -> None:
-        """End every peer whose wait is longer than `seconds`."""
+        """End every client whose wait is longer than `seconds`."""
         while self._peers:
             key, peer = next(iter(self._peers.items()))
             if now - peer.since < self.seconds:

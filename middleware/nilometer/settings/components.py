@@ -19,8 +19,8 @@ _SERVICE_LINK = re.compile(
 
 
 def installed() -> dict[str, tuple[str, type[msgspec.Struct]]]:
-    """Return the prefix and the settings of each component beside the library, by section."""
-    from importlib.metadata import entry_points  # slow, so not at the top
+    """Return the prefix and the settings of each other component, by section."""
+    from importlib.metadata import entry_points  # slow to import
 
     found: dict[str, tuple[str, type[msgspec.Struct]]] = {}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):

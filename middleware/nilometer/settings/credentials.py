@@ -1,6 +1,6 @@
 """The files of a client's credentials for the collector, and of the CAs that it trusts.
 
-`Credentials.stamp` changes whenever one of the files changes, so that certificates and tokens are
+`Credentials.stamp` changes if a file changes, so that certificates and tokens can be
 rotated without a restart.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from nilometer.settings.loopback import is_this_machine
 from nilometer.values.errors import ConfigError
 
-SYSTEM = "system"  # value of the CA setting for the CAs of the machine
+SYSTEM = "system"  # value of the CA setting for the machine's own CAs
 IN_THE_CLEAR = "a token is not sent without TLS, but to a loopback address"
 
 
@@ -19,8 +19,8 @@ class Credentials:
     """Files with the credentials of a client; empty if unused.
 
     Attributes:
-        ca: CA certificates to trust; ``system`` for those of the machine; empty for a connection
-            without TLS, unless the address asks for TLS.
+        ca: CA certificates to trust. ``system`` means those of the machine. Empty means a
+            connection without TLS, unless the address requires TLS.
         certificate: Client certificate with its chain, PEM.
         key: Private key of *certificate*.
         token: File with a bearer token.
@@ -34,7 +34,7 @@ class Credentials:
     server_name: str = ""
 
     def stamp(self) -> tuple[object, ...]:
-        """A value that changes when one of the files changes."""
+        """A value that changes if one of the files changes."""
         return tuple(_stamp(path) for path in (self.ca, self.certificate, self.key, self.token))
 
     def require_files(self) -> None:
@@ -56,7 +56,7 @@ class Credentials:
                 raise ConfigError(f"{name} = {path!r}: there is no such file")
 
     def require_privacy(self, host: str, *, secure: bool) -> None:
-        """Refuse to show the token to *host* over a connection that others can read.
+        """Refuse to send the token to *host* over a connection that others can read.
 
         Raises:
             ConfigError: If there is a token, the connection is not *secure*, and *host* is not
@@ -66,7 +66,7 @@ class Credentials:
             raise ConfigError(f"token_file = {self.token!r}: {IN_THE_CLEAR}: set tls_ca, use https")
 
     def bearer(self) -> str:
-        """Return the token, or empty. Call `require_privacy` for the connection first."""
+        """Return the token; may be empty. Call `require_privacy` for the connection first."""
         return Path(self.token).read_text("utf-8").strip() if self.token else ""
 
 
@@ -77,7 +77,7 @@ def _stamp(path: str) -> object:
     if not path or path == SYSTEM:
         return None
     try:
-        there = Path(path).stat()  # not `lstat`: Kubernetes rotates files by changing a link
+        there = Path(path).stat()  # not `lstat`, because Kubernetes rotates links
     except OSError:
         return None
     return there.st_ino, there.st_mtime_ns, there.st_size

@@ -1,7 +1,8 @@
-"""A settings file, TOML or YAML, for one component or - in sections - for all.
+"""Reads settings files, TOML or YAML, for one component, or for several with sections.
 
-A file with a section named after a component holds sections only, one for each component. Any other
-file is for one component. A key that appears twice is an error in both formats.
+If a file has a section with the name of a component, it contains only sections, one for each
+component. Any other file is for one component. A key that appears twice is an error in both
+formats.
 """
 
 import tomllib
@@ -18,10 +19,10 @@ FORMATS = (".toml", ".yaml", ".yml")
 
 
 def read(file: Path) -> dict[str, object]:
-    """Return everything in *file*.
+    """Return the whole content of *file*.
 
     Raises:
-        ConfigError: If it cannot be read; the message is one line that says why.
+        ConfigError: If the file cannot be read; the message is one line with the reason.
     """
     if file.suffix.lower() not in FORMATS:
         raise ConfigError(f"settings file {file}: must end in one of {', '.join(FORMATS)}")
@@ -39,7 +40,7 @@ def read(file: Path) -> dict[str, object]:
 
 
 def section_of(file: Path, raw: Mapping[str, object], section: str) -> dict[str, object]:
-    """Return the settings of *raw* for one component; without sections, these are all of them.
+    """Return the settings of *raw* for one component; all of them if there are no sections.
 
     Args:
         file: Path of the file, for the error.
@@ -47,7 +48,7 @@ def section_of(file: Path, raw: Mapping[str, object], section: str) -> dict[str,
         section: Name of the section of the component.
 
     Raises:
-        ConfigError: If the file has other keys than sections.
+        ConfigError: If the file contains keys that are not sections.
     """
     if not is_sectioned(raw):
         return dict(raw)
@@ -63,7 +64,7 @@ def is_sectioned(raw: Mapping[str, object]) -> bool:
 
 
 def outside_sections(raw: Mapping[str, object]) -> list[str]:
-    """Return a line for each key of a file with sections that is not a section."""
+    """Return a line for each key that is not a section, if the file has sections."""
     found = []
     for key, value in raw.items():
         if key not in SECTIONS:
@@ -87,7 +88,7 @@ def _yaml(file: Path, text: str) -> dict[str, object]:
         ) from error
 
     class Strict(yaml.SafeLoader):
-        """Loads plain values only; rejects repeated keys, and values that are used twice."""
+        """Loads plain values only; rejects repeated keys, and references to other values."""
 
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.AliasEvent):

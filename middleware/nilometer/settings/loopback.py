@@ -1,4 +1,4 @@
-"""Finds hosts that can only mean this machine."""
+"""Recognises hosts that always mean this machine."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ _SIX = ipaddress.ip_address("::1")
 
 
 def is_loopback_address(host: str) -> bool:
-    """Return whether *host* is an address of 127.0.0.0/8, or ::1. A name is neither."""
+    """Return whether *host* is an address of 127.0.0.0/8, or ::1. Names never are."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -19,7 +19,7 @@ def is_loopback_address(host: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether *host* is a loopback address, or ``localhost`` that resolves to these only."""
+    """Return whether *host* is a loopback address, or ``localhost`` with only such addresses."""
     if host.lower() != "localhost":
         return is_loopback_address(host)
     try:
@@ -30,6 +30,6 @@ def is_this_machine(host: str) -> bool:
 
 
 def host_of(address: str) -> str:
-    """Return the host of ``host:port`` or ``[v6]:port``; empty for any other text."""
+    """Return the host of ``host:port`` or ``[v6]:port``; empty if *text* has another form."""
     match = _ADDRESS.fullmatch(address)
     return (match["six"] or match["host"]) if match else ""

@@ -1,4 +1,4 @@
-"""The line that reports a mistake in settings: key, value, allowed values, nearest known name."""
+"""The error line for a mistake in settings: key, value, allowed values, nearest known name."""
 
 import copy
 import json
@@ -25,13 +25,13 @@ _AT = re.compile(r"^(?P<why>.*?)(?: - at `\$(?P<path>.*)`)?$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
 _STEPS = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<item>[^\]]*)\]")
-_SOME_KEY = "..."  # msgspec writes this in a path in place of a table's key
+_SOME_KEY = "..."  # msgspec writes this in a path instead of a table's key
 
 
 def sentence(
     kind: type[msgspec.Struct], raw: Mapping[str, object], error: msgspec.ValidationError
 ) -> str:
-    """Return the line for the *error* of converting *raw* to *kind*."""
+    """Return the line for *error*, which occurred when *raw* was converted to *kind*."""
     found = _AT.match(str(error))
     why, path = (found["why"], found["path"] or "") if found else (str(error), "")
     steps = _steps(kind, raw, path)
@@ -50,7 +50,7 @@ def sentence(
 
 
 def unknown_variable(variable: str, prefix: str, kind: type[msgspec.Struct]) -> str:
-    """Return the line for a variable that names no setting, without its value: it may be a secret."""
+    """Return the line for a variable that names no setting; its value may be a secret."""
     known = variables_of(prefix, kind)
     for other in installed().values():
         known += variables_of(*other)
@@ -60,11 +60,11 @@ def unknown_variable(variable: str, prefix: str, kind: type[msgspec.Struct]) -> 
 
 
 def unread_variables(variables: Iterable[str], middleware: type[msgspec.Struct]) -> list[str]:
-    """Return a line for each of the *variables* that looks like a setting and sets no component.
+    """Return a line for each of the *variables* that looks like a setting but has no effect.
 
     Args:
         variables: Names of environment variables.
-        middleware: Settings of the middleware, which take every name without a longer prefix.
+        middleware: Settings of the middleware, whose prefix applies if no longer prefix matches.
     """
     known = variables_of(NAMESPACE, middleware)
     strays = [
@@ -85,7 +85,7 @@ def unread_variables(variables: Iterable[str], middleware: type[msgspec.Struct])
 
 
 def shown(steps: Iterable[Step]) -> str:
-    """Return a path as text, such as ``proxy[0].listen``; keys with a dot are quoted."""
+    """Return a path as text, such as ``proxy[0].listen``; keys that contain a dot are quoted."""
     text = ""
     for step in steps:
         if isinstance(step, int):
@@ -96,7 +96,7 @@ def shown(steps: Iterable[Step]) -> str:
 
 
 def without_one(raw: Mapping[str, object]) -> Iterator[tuple[list[Step], dict[str, object]]]:
-    """Yield each path of *raw*, deepest first, and a copy of *raw* without the value there."""
+    """Yield each path of *raw*, deepest first, with a copy of *raw* without that value."""
     for steps in _paths(raw):
         copied = copy.deepcopy(dict(raw))
         holder: Any = copied
@@ -107,7 +107,7 @@ def without_one(raw: Mapping[str, object]) -> Iterator[tuple[list[Step], dict[st
 
 
 def _paths(value: object) -> Iterator[list[Step]]:
-    """Yield the path of everything inside *value*, the parts of a part before the part."""
+    """Yield the paths of all parts of *value*; inner parts come before outer parts."""
     items: Iterable[tuple[Step, object]] = ()
     if isinstance(value, Mapping):
         items = value.items()
@@ -119,7 +119,7 @@ def _paths(value: object) -> Iterator[list[Step]]:
 
 
 def _steps(kind: type[msgspec.Struct], raw: Mapping[str, object], path: str) -> list[Step]:
-    """Return the steps of a path as msgspec writes it; it does not say which key of a table."""
+    """Return the steps of a path in msgspec's notation, which omits the keys of tables."""
     steps: list[Step] = []
     for match in _STEPS.finditer(path):
         if match["key"] is not None:
@@ -132,7 +132,7 @@ def _steps(kind: type[msgspec.Struct], raw: Mapping[str, object], path: str) -> 
 
 
 def _wrong_key(kind: type[msgspec.Struct], raw: Mapping[str, object], steps: list[Step]) -> str:
-    """Return the first key of the table at *steps* that alone is an error there."""
+    """Return the first key of the table at *steps* that causes the error on its own."""
     table: Any = _value(raw, steps)
     for key in table:
         copied = copy.deepcopy(dict(raw))

@@ -1,8 +1,8 @@
-"""Private directories and files, safe even if others may write beside them.
+"""Private directories and files, safe even if others may write to the same directory.
 
-A directory is trusted by its owner. A file in it is opened without following a link, because
-another user may have created it. It must belong to this user or root, and it gets its mode
-regardless of the umask.
+A directory is trusted because of its owner. A file in it is opened without following a link,
+because another user may have created it. The file must belong to this user or root, and gets its
+mode regardless of the umask.
 """
 
 import errno
@@ -21,8 +21,9 @@ ROOT = 0
 def private_directory(key: str, path: Path, allowed_uids: Collection[int] = ()) -> None:
     """Create *path* and its parents for this user only, or check an existing *path*.
 
-    A directory of root may be writable by every user, as a pod's volume is. One of this user may
-    only be with the sticky bit, which keeps others from replacing its files.
+    A directory of root may be writable for every user, like a pod's volume. A directory of this
+    user may be writable for others only with the sticky bit, which prevents others from replacing
+    its files.
 
     Args:
         key: Name of the setting, for the error.
@@ -30,7 +31,7 @@ def private_directory(key: str, path: Path, allowed_uids: Collection[int] = ()) 
         allowed_uids: User ids that may own it, in addition to this user and root.
 
     Raises:
-        ConfigError: If it cannot be created, is not a directory, or is not trusted.
+        ConfigError: If the directory cannot be created, is not a directory, or is not trusted.
     """
     try:
         _make(path)
@@ -58,9 +59,10 @@ def open_private(path: Path, flags: int) -> int:
     """Open a private regular file and return its descriptor; *flags* may create it, mode 0600.
 
     Raises:
-        OSError: If it cannot be opened, is a link, or belongs to another user than this one or root.
+        OSError: If the file cannot be opened, is a link, or belongs neither to this user nor to
+            root.
     """
-    # O_NONBLOCK, because opening a pipe of this name must not wait.
+    # O_NONBLOCK, because opening must not wait if the file is a pipe.
     flags |= os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     descriptor = os.open(path, flags, FILE_MODE)
     try:
@@ -87,7 +89,7 @@ def check_private(key: str, *paths: Path) -> None:
         paths: Paths of the files, which may be missing.
 
     Raises:
-        ConfigError: If a file is not regular, or belongs to another user than this one or root.
+        ConfigError: If a file is not regular, or belongs neither to this user nor to root.
     """
     for path in paths:
         try:
@@ -110,5 +112,5 @@ def _make(path: Path) -> None:
         _make(path.parent)
     try:
         path.mkdir(DIRECTORY_MODE)
-    except FileExistsError:  # another process created it, or it is a file; the check below decides
+    except FileExistsError:  # another process created it, or it is a file: checked below
         return

@@ -1,7 +1,7 @@
-"""Every mistake in settings at once, as `nilometer config check` reports them.
+"""Finds all mistakes in settings at once, for `nilometer config check`.
 
-Settings are checked as a whole, and the check ends at the first mistake. To find the next one, the
-value that caused it is taken out, and the rest is checked again.
+Settings are checked as a whole, and a check ends at the first mistake. To find the next mistake,
+the value that caused the first one is removed, and the rest is checked again.
 """
 
 import re
@@ -21,8 +21,8 @@ def problems(
 
     Args:
         kind: Structure of the settings.
-        raw: Settings as a file gives them.
-        defaults: Values of required settings that the file need not give.
+        raw: Settings as read from a file.
+        defaults: Values for required settings that the file may omit.
     """
     rest: _Rest | None = _Rest(kind, raw, defaults, {})
     found: list[str] = []
@@ -33,13 +33,13 @@ def problems(
 
 
 class _Rest:
-    """Settings that are not known to be wrong.
+    """The settings that are not known to be wrong.
 
     Args:
         kind: Structure of the settings.
-        raw: Settings that are left.
-        defaults: Values of required settings that are missing in *raw*.
-        numbers: Indices that the items of a list had at first, by key, where some were taken out.
+        raw: Remaining settings.
+        defaults: Values for required settings that are missing in *raw*.
+        numbers: Original indices of the items of a list, by key, if some items were removed.
     """
 
     def __init__(
@@ -60,9 +60,10 @@ class _Rest:
         return ""
 
     def without_cause(self, line: str) -> "_Rest | None":
-        """Return the rest without the smallest part that causes *line*; None if no part does.
+        """Return the settings without the smallest part that causes *line*; None if no part does.
 
-        Taking a part out may be a mistake itself: then the part is missing, or its default is wrong.
+        Removing a part may be a mistake itself, because a required part is missing or a default is
+        wrong.
         """
         for steps, raw in without_one(self._raw):
             numbers = dict(self._numbers)
@@ -74,7 +75,7 @@ class _Rest:
             after = rest.first_mistake()
             path = _ITEM.sub(self._as_first_numbered, shown(steps))
             is_missing = after.startswith(f"{path}: is missing") or after.endswith(
-                f"needs the parameter {steps[-1]!r}"  # of the condition of an alerter
+                f"needs the parameter {steps[-1]!r}"  # parameter of an alerter's condition
             )
             if not is_missing and _subject(after) != _subject(line):
                 return rest
@@ -91,5 +92,5 @@ def _items(raw: Mapping[str, object], key: str) -> list[object]:
 
 
 def _subject(line: str) -> str:
-    """Return the start of *line* up to the value, which identifies the mistake."""
+    """Return the part of *line* before the value, which identifies the mistake."""
     return line.partition(" = ")[0]

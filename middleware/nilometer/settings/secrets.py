@@ -1,6 +1,6 @@
-"""Warns about files of tokens and private keys that others can read.
+"""Warns of files with tokens and private keys that other users can read.
 
-This is a warning, not an error: a mode that nobody chose must not stop a service.
+This is a warning and not an error, because a file's mode may not be the user's choice.
 """
 
 import logging
@@ -8,22 +8,22 @@ import stat
 from collections.abc import Iterable
 from pathlib import Path
 
-# A group may read, because an orchestrator gives a secret to a non-root process that way.
+# The group may read, because orchestrators give secrets to non-root processes in this way.
 OTHERS = stat.S_IWGRP | stat.S_IRWXO
 
 
 def mode_for_others(path: str) -> int | None:
-    """Return the mode of *path* if others may read it or a group may change it, else None.
+    """Return the mode of *path* if others may read it or a group may change it; otherwise None.
 
     Raises:
-        OSError: If there is no such file.
+        OSError: If the file does not exist.
     """
     mode = stat.S_IMODE(Path(path).stat().st_mode)
     return mode if mode & OTHERS else None
 
 
 def warn(log: logging.Logger, paths: Iterable[str]) -> None:
-    """Log a warning for each of *paths* that others can read; missing files are skipped."""
+    """Log a warning for each of *paths* that others can read; skip missing files."""
     for path in filter(None, paths):
         try:
             mode = mode_for_others(path)

@@ -1,7 +1,7 @@
 """Settings: one frozen structure per component, from a file, the environment, and arguments.
 
-Later sources take precedence. An unknown key or a value that is not allowed stops the start. The
-error is one line that names the key, the value, what is allowed, and the nearest known name.
+Later sources take precedence. An unknown key or a value that is not allowed prevents the start. The
+error is one line with the key, the value, the allowed values, and the nearest known name.
 """
 
 import os
@@ -17,7 +17,7 @@ from nilometer.values.errors import ConfigError
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The settings of a component. Durations are seconds and sizes bytes, as their names say."""
+    """The settings of a component. Durations are seconds and sizes bytes, as the names say."""
 
 
 S = TypeVar("S", bound=Settings)
@@ -35,14 +35,15 @@ def load(
 
     Args:
         kind: Structure of the settings.
-        prefix: Prefix of the environment variables, such as ``NILOMETER_AGENT_``; a variable is the
-            prefix and the key in capitals.
-        file: File in TOML or YAML; None uses the one that ``NILOMETER_CONFIG`` names, if any.
-        environment: Environment variables; those of the process by default.
+        prefix: Prefix of the environment variables, such as ``NILOMETER_AGENT_``. It is followed by
+            the key in capitals.
+        file: File in TOML or YAML; None uses the file that ``NILOMETER_CONFIG`` names, if it is
+            set.
+        environment: Environment variables; default: those of the process.
         arguments: Values that the caller gave explicitly; None values are left out.
 
     Raises:
-        ConfigError: If a value is wrong; the message is one line that says why.
+        ConfigError: If a value is wrong; the message is one line with the reason.
     """
     raw = given(kind, prefix=prefix, file=file, environment=environment)
     raw.update({key: value for key, value in (arguments or {}).items() if value is not None})
@@ -56,7 +57,7 @@ def given(
     file: Path | None = None,
     environment: Mapping[str, str] | None = None,
 ) -> dict[str, object]:
-    """Return the values for *kind* from a file and the environment by key, not checked yet.
+    """Return the unchecked values for *kind* from a file and the environment, by key.
 
     Raises:
         ConfigError: If the file cannot be read, or a variable names no setting.
@@ -88,18 +89,19 @@ def checked(kind: type[S], raw: Mapping[str, object]) -> S:
     """Return *raw* as settings of *kind*.
 
     Raises:
-        ConfigError: If a value is wrong; the message names the key, the value and what is allowed.
+        ConfigError: If a value is wrong; the message gives the key, the value and the allowed
+            values.
     """
     try:
         return msgspec.convert(dict(raw), kind, strict=False)
     except msgspec.ValidationError as error:
-        from nilometer.settings.mistakes import sentence  # as above
+        from nilometer.settings.mistakes import sentence  # rarely needed
 
         raise ConfigError(sentence(kind, raw, error)) from error
 
 
 def _from_text(variable: str, text: str, kind: object) -> object:
-    """Parse a variable: ``a,b`` for lists, ``k=v,k=v`` for mappings, JSON where these hold others."""
+    """Parse a variable: ``a,b`` for lists, ``k=v,k=v`` for mappings, JSON for nested values."""
     if any(map(_holds_others, get_args(kind))):
         wanted = "a list of tables" if get_origin(kind) is tuple else "a table"
         try:
@@ -117,7 +119,7 @@ def _from_text(variable: str, text: str, kind: object) -> object:
 
 
 def _holds_others(kind: object) -> bool:
-    """Return whether a value of the type *kind* is a table, a mapping or a list."""
+    """Return whether values of type *kind* may be tables, mappings or lists."""
     return get_origin(kind) in {dict, tuple} or (
         isinstance(kind, type) and issubclass(kind, msgspec.Struct)
     )

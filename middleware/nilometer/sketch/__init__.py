@@ -1,4 +1,4 @@
-"""Pure, mergeable sketches: bounded memory, stated error, no I/O and no clock."""
+"""Pure, mergeable sketches with bounded memory and a stated error, without I/O or a clock."""
 
 from nilometer.sketch.binned import BinnedCounts
 from nilometer.sketch.distinct import Distinct

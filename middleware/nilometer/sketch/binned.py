@@ -1,4 +1,4 @@
-"""Counts on the frozen edges of a reference, exact in every comparison on those edges."""
+"""Counts between the frozen edges of a reference; comparisons that use these edges are exact."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -14,26 +14,26 @@ from nilometer.values.errors import IncompatibleSketches
 
 Floats = NDArray[np.float64]
 
-FLOAT32_SPACING = 2.0**-23  # largest distance of neighbours in float32, relative to their magnitude
+FLOAT32_SPACING = 2.0**-23  # largest relative distance between neighbours in float32
 SUM_ERROR = 2.0**-50  # change by another order of additions, relative to the largest magnitude
-_ONE_VALUE = 2.0**-49  # relative distance within which quantiles are one value
+_ONE_VALUE = 2.0**-49  # relative distance below which quantiles count as one value
 
 
 def edges_id(edges: Sequence[float]) -> str:
-    """Return the name of frozen edges; equal edges have equal names."""
+    """Return the id of frozen edges; equal edges have equal ids."""
     packed = np.asarray(edges, dtype="<f8").tobytes()
     return hashlib.blake2b(packed, digest_size=8).hexdigest()
 
 
 def tolerance(values: ArrayLike, scale: float) -> Floats:
-    """Return how far *values* may move without a change of the data, same shape.
+    """Return how far *values* may move although the data is the same; same shape.
 
     A value moves by up to half a spacing of float32 if a pipeline stores it in that type. A sum in
     another order of additions moves by some spacings of float64, at the magnitude of its terms.
 
     Args:
         values: Finite numbers, any shape.
-        scale: Largest magnitude of the column, so far as it is known.
+        scale: Largest magnitude in the column, as far as known.
     """
     return np.abs(np.asarray(values, np.float64)) * FLOAT32_SPACING + scale * SUM_ERROR
 
@@ -41,16 +41,16 @@ def tolerance(values: ArrayLike, scale: float) -> Floats:
 def quantile_edges(quantiles: Floats) -> tuple[float, ...]:
     """Return edges at ascending *quantiles* of a reference, shape (k,); at most *k* of them.
 
-    A value that covers more than one quantile, such as zero or a default, gets its own bin. A
-    constant that changes is then visible on either side. Edges have the `tolerance` of the values
-    beside them, but at most a quarter of the distance to the next quantile. So values that went
-    through float32, or were summed in another order, stay in their bins.
+    A value that covers more than one quantile, such as zero or a default, gets its own bin. So a
+    constant that changes is visible in both directions. Edges keep the `tolerance` of the values
+    next to them as a distance, but at most a quarter of the distance to the next quantile. So
+    values that were converted to float32 or summed in another order stay in their bins.
     """
     finite = np.sort(quantiles[np.isfinite(quantiles)])
     if not finite.size:
         return ()
     with np.errstate(over="ignore"):  # the distance of two values may be infinite
-        # Quantiles that differ by some spacings of float64 are one value.
+        # Quantiles that differ by only some spacings of float64 are one value.
         apart = np.flatnonzero(np.diff(finite) > np.abs(finite[1:]) * _ONE_VALUE)
         low, high = finite[np.append(0, apart + 1)], finite[np.append(apart, finite.size - 1)]
         shared = np.diff(np.concatenate([[0], apart + 1, [finite.size]])) > 1
@@ -64,7 +64,7 @@ def quantile_edges(quantiles: Floats) -> tuple[float, ...]:
 
 
 def single_values(edges: Sequence[float]) -> NDArray[np.bool_]:
-    """Return whether each bin between two of *k* *edges* holds a single value, shape (k - 1,)."""
+    """Return whether each bin between two of *k* *edges* has a single value, shape (k - 1,)."""
     ends = np.asarray(edges, np.float64)
     low, high = ends[:-1], ends[1:]
     scale = float(np.abs(ends).max(initial=0.0))
@@ -75,7 +75,7 @@ def single_values(edges: Sequence[float]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, slots=True)
 class BinnedCounts:
-    """Counts on *k* frozen edges: ``k + 1`` bins; a value equal to an edge counts on its right.
+    """Counts in the ``k + 1`` bins of *k* frozen edges; a value equal to an edge counts above it.
 
     Raises:
         ValueError: If the number of counts is not the number of edges plus 1.
@@ -90,12 +90,12 @@ class BinnedCounts:
 
     @classmethod
     def of(cls, values: NDArray[np.float64], edges: Sequence[float]) -> Self:
-        """Return the counts of finite *values* on ascending *edges*."""
+        """Return the counts of finite *values* for ascending *edges*."""
         return cls.of_sorted(np.sort(values), edges)
 
     @classmethod
     def of_sorted(cls, ordered: Floats, edges: Sequence[float]) -> Self:
-        """Return the counts of values that are already ascending."""
+        """Return the counts of values that are already sorted ascending."""
         below = ordered.searchsorted(np.asarray(edges, dtype=np.float64), "left")
         counts = between(below, ordered.size)
         return cls(tuple(edges), tuple(counts.tolist()))
@@ -109,9 +109,9 @@ class BinnedCounts:
         return cls(tuple(edges), tuple(counts.tolist()))
 
     def without_single_values(self, singles: Mapping[float, int]) -> Self:
-        """Limit each bin of a single value to the counts of its values in *singles*.
+        """Limit each bin with a single value to the count of that value in *singles*.
 
-        The rest of its count moves to the bin above.
+        The rest of the bin's count moves to the bin above.
         """
         counts = list(self.counts)
         single = single_values(self.edges)
@@ -125,7 +125,7 @@ class BinnedCounts:
 
     @classmethod
     def merge_all(cls, parts: Sequence[Self]) -> Self:
-        """Return the sum of all *parts*, at least one, which have the same edges.
+        """Return the sum of all *parts*, at least one, which must have the same edges.
 
         Raises:
             IncompatibleSketches: If the edges differ.
@@ -139,16 +139,16 @@ class BinnedCounts:
 
     @property
     def id(self) -> str:
-        """The name of the edges."""
+        """The id of the edges."""
         return edges_id(self.edges)
 
     @property
     def count(self) -> int:
-        """Observations."""
+        """Number of observations."""
         return sum(self.counts)
 
     def merge(self, other: Self) -> Self:
-        """Return the sum of both, which have the same edges.
+        """Return the sum of both, which must have the same edges.
 
         Raises:
             IncompatibleSketches: If the edges differ.

@@ -1,10 +1,10 @@
-"""Centroids of a t-digest: joins ordered points by the cells of the scale function.
+"""Centroids of a t-digest: joins ordered points that are in the same cell of the scale function.
 
-The cell of a point is given by the middle of its rank in ``k(q) = 1.25 * compression * asin(2 q -
-1) / pi``. Each function is a few numpy calls over all points, without a loop over observations or
-centroids. Without ties the cells depend on the count alone.
+The cell of a point is ``k(q) = 1.25 * compression * asin(2 q - 1) / pi``, rounded down, where *q*
+is the middle of the point's rank. Each function is a few numpy calls over all points, without a
+loop over observations or centroids. Without ties, the cells only depend on the count.
 
-Cells beside the heaviest atoms are finer, because the density may change abruptly there.
+Cells next to the heaviest atoms are finer, because the density may change abruptly there.
 
 Source: Dunning and Ertl, "Computing extremely accurate quantiles using t-digests",
 arXiv:1902.04023.
@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 DENSITY = 1.25  # cells per unit of compression
-BESIDE = (-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0)  # starts of finer cells, in cells
-SHARED = 1.2  # from this mean number of observations per value, values count as repeating
-APART_FROM = 1000  # an atom with one observation in this number has its own centroid
+BESIDE = (-1.0, -0.5, -0.25, -0.1, 0.1, 0.25, 0.5, 1.0)  # positions of finer cells, in cells
+SHARED = 1.2  # from this mean number of observations per value, values count as repeated
+APART_FROM = 1000  # an atom with one of this many observations has its own centroid
 MAX_APART = 200  # largest number of such atoms; the heaviest are chosen
 MAX_WALLS = 4  # number of heaviest atoms that have finer cells beside them
 
@@ -34,8 +34,8 @@ _FIRST = np.zeros(1, dtype=np.intp)
 def joined(means: Floats, weights: Floats, atoms: Bools, compression: float) -> Centroids:
     """Return the centroids of several digests, each of shape (k,), joined into one set.
 
-    Equal means are joined in any order. Weights are whole numbers, so their sum is exact, and every
-    order of the centroids gives the same bits.
+    Equal means are joined, whatever their order. Weights are whole numbers, so their sum is exact,
+    and every order of the centroids gives the same bits.
     """
     order = np.argsort(means)
     means, weights, atoms = means[order], weights[order], atoms[order]
@@ -75,13 +75,13 @@ def centroids_of(ordered: Floats, compression: float) -> Centroids:
 def celled(
     means: Floats, weights: Floats, atoms: Bools, after: Floats, compression: float
 ) -> Centroids:
-    """Return ascending, different points, joined by the cells of the scale function.
+    """Return ascending, distinct points, joined by the cells of the scale function.
 
     Args:
         means: Values of the points, shape (k,).
         weights: Number of observations of each point, whole.
         atoms: Whether all observations of a point have one value.
-        after: Cumulative weights, with the point itself.
+        after: Cumulative weights, including each point.
         compression: Parameter delta of the paper.
     """
     middle = weights / 2
@@ -104,10 +104,10 @@ def celled(
 def grouped(means: Floats, weights: Floats, atoms: Bools, fewest: int) -> Centroids:
     """Return centroids, each of shape (k,), as groups of at least *fewest* observations.
 
-    A value that *fewest* observations share is kept as an atom. All others are joined with their
-    neighbours, but never with an atom: subtracting a known atom from such a group would reveal the
-    rest. If fewer than *fewest* observations are outside such atoms, they are left out, and the
-    weights add up to less.
+    A value that *fewest* observations share is kept as an atom. All other values are joined with
+    their neighbours, but never with an atom, because subtracting a known atom from a group would
+    reveal the rest. If fewer than *fewest* observations are outside such atoms, they are left out,
+    and the sum of the weights is smaller.
     """
     shared = atoms & (weights >= fewest)
     rest = np.flatnonzero(~shared)
@@ -143,8 +143,8 @@ def _beside_atoms(
 ) -> NDArray[np.intp]:
     """Return *starts* of cells with finer cells on both sides of the heaviest atoms.
 
-    The density may begin anywhere beside a value that many observations share. A centroid of full
-    width would spread the observations evenly over that place.
+    Next to a value that many observations share, the density may begin anywhere. A centroid of full
+    width would spread the observations evenly over that range.
     """
     total = float(after[-1])
     width = total * math.pi / 2 / (compression * DENSITY)  # width of a cell at the median
@@ -163,13 +163,13 @@ def _beside_atoms(
 def _apart(
     weights: Floats, atoms: Bools, starts: NDArray[np.intp], total: float
 ) -> NDArray[np.intp]:
-    """Return *starts* of cells with separate cells for atoms of a thousandth and more.
+    """Return *starts* with separate cells for atoms that have at least a thousandth of the weight.
 
-    Examples are whole minutes, prices and counts. One centroid for two values would join their
-    steps.
+    Examples are whole minutes, prices and counts. A single centroid for two values would merge two
+    steps into one.
     """
     if weights.size <= MAX_APART and total >= SHARED * weights.size and atoms.all():
-        return np.arange(weights.size)  # few different values, so no points need to be joined
+        return np.arange(weights.size)  # few values, so no points need to be joined
     heavy = np.flatnonzero(atoms & (weights >= max(2.0, math.ceil(total / APART_FROM))))
     if heavy.size > MAX_APART:
         heavy = heavy[np.argsort(-weights[heavy], kind="stable")[:MAX_APART]]
@@ -191,7 +191,7 @@ def _cell_starts(middle: Floats, compression: float) -> NDArray[np.intp]:
 
 @lru_cache(maxsize=64)
 def _cell_bounds(compression: float) -> Floats:
-    """Return the shares at which cells begin, without the first: k(q) is a whole number there."""
+    """Return the shares at which cells begin, except the first: there k(q) is a whole number."""
     cells = compression * DENSITY
     whole = np.arange(math.floor(-cells / 2) + 1, math.ceil(cells / 2))
     return np.asarray((1.0 + np.sin(whole * (math.pi / cells))) / 2.0)
@@ -199,14 +199,14 @@ def _cell_bounds(compression: float) -> Floats:
 
 @lru_cache(maxsize=64)
 def _plain_cells(count: int, compression: float) -> tuple[NDArray[np.intp], Floats, Bools]:
-    """Return starts, weights and single-point flags of cells for *count* different observations."""
+    """Return starts, weights and single-point flags of cells for *count* distinct values."""
     starts = _cell_starts((np.arange(count) + 0.5) / count, compression)
     weights = _sizes(starts, count).astype(np.float64)
     return starts, weights, weights == 1.0
 
 
 def _sizes(starts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
-    """Return the lengths of the runs that begin at *starts* and end at *total*."""
+    """Return the lengths of the runs from each of *starts* to the next, or to *total*."""
     sizes = np.empty(starts.size, dtype=np.intp)
     np.subtract(starts[1:], starts[:-1], out=sizes[:-1])
     sizes[-1] = total - starts[-1]

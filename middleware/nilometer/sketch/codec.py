@@ -1,4 +1,4 @@
-"""Integer codings of sketches: order-preserving float bits and varints, vectorised."""
+"""Integer codings for sketches: order-preserving float bits and varints, vectorised."""
 
 from collections.abc import Sequence
 
@@ -13,25 +13,25 @@ _DRAWN = [
     (np.uint64(2), np.uint64(0x00003FFF00003FFF), np.uint64(0x3FFF00003FFF0000)),
     (np.uint64(4), np.uint64(0x000000000FFFFFFF), np.uint64(0x0FFFFFFF00000000)),
 ]
-OLD_DROPPED_BITS = 28  # for digests without this field, which kept 24 binary digits
+OLD_DROPPED_BITS = 28  # for old digests, which lack this field and kept 24 binary digits
 MAX_DROPPED_BITS = 44  # sign, exponent and 8 significant binary digits remain
 SPARE_BITS = 7  # a rounded mean is off by at most 1/256 of a narrow gap
-EXACT_UP_TO = 40  # fewest means that are rounded; fewer are written exactly
+EXACT_UP_TO = 40  # fewest means that are rounded; shorter lists are written exactly
 
 
 def ordered_bits(values: NDArray[np.float64]) -> NDArray[np.uint64]:
-    """Return ascending integers for ascending finite *values*, shape (n,), with all 64 bits."""
+    """Return 64-bit integers for finite *values*, shape (n,), in the same order as the values."""
     bits = (values + 0.0).view(np.uint64)
     magnitude = bits & ~SIGN
     return np.where(bits & SIGN, SIGN - magnitude, SIGN + magnitude)
 
 
 def dropped_bits(ordered: NDArray[np.uint64]) -> int:
-    """Return the number of low bits that ascending *ordered* integers, shape (n,), can spare.
+    """Return how many low bits of the ascending integers *ordered*, shape (n,), can be dropped.
 
-    Narrow gaps between the integers keep 128 steps. Wide ranges therefore need few digits,
-    measurements with a large offset many. Few integers keep all bits. Integers that were rounded
-    before stay as they are.
+    Narrow gaps between the integers keep a resolution of 128 steps. So wide ranges need few digits,
+    and measurements with a large offset need many. Short lists keep all bits. Integers that were
+    already rounded do not change.
     """
     if ordered.size <= EXACT_UP_TO:
         return 0
@@ -47,7 +47,7 @@ def dropped_bits(ordered: NDArray[np.uint64]) -> int:
 def rounded_bits(
     ordered: NDArray[np.uint64], dropped: int | NDArray[np.uint64]
 ) -> NDArray[np.uint64]:
-    """Return *ordered* without *dropped* low bits, one number or one per item, rounded."""
+    """Return *ordered* rounded to *dropped* fewer bits; *dropped* is one number or one per item."""
     shift = np.asarray(dropped, dtype=np.uint64)
     half = (np.uint64(1) << shift) >> np.uint64(1)
     return (ordered + half) >> shift
@@ -58,15 +58,15 @@ def from_rounded_bits(
 ) -> NDArray[np.float64]:
     """Return the values of `rounded_bits`; *dropped* is one number or of shape (n,)."""
     ordered = bits << np.asarray(dropped, dtype=np.uint64)
-    # Integers below the middle are negative numbers: the smaller the integer, the larger the magnitude.
+    # Integers below the middle are negative numbers; smaller integers have larger magnitudes.
     with np.errstate(over="ignore"):
         return np.where(ordered >= SIGN, ordered - SIGN, np.uint64(0) - ordered).view(np.float64)
 
 
 def between(positions: NDArray[np.intp], total: int) -> NDArray[np.int64]:
-    """Return the counts between ascending *positions*, 0 and *total*, shape (k,) to (k + 1,).
+    """Return the counts between 0, ascending *positions* and *total*: shape (k,) to (k + 1,).
 
-    The result is that of ``np.diff`` with both ends, in a fifth of the time.
+    The result equals ``np.diff`` with both ends, in a fifth of the time.
     """
     counts = np.empty(positions.size + 1, dtype=np.int64)
     counts[0] = positions[0] if positions.size else total
@@ -84,19 +84,19 @@ def scaled_counts(counts: Sequence[int], factor: float) -> list[int]:
 
 
 def from_varints(packed: bytes) -> NDArray[np.uint64]:
-    """Return the values of LEB128 numbers in a row.
+    """Return the values of consecutive LEB128 numbers.
 
     Raises:
-        ValueError: If the last value is cut or one is longer than ten bytes.
+        ValueError: If the last value is cut off, or a value is longer than ten bytes.
     """
     return from_varints_of([packed])[0]
 
 
 def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-    """Return the values of all *packs* in a row, and the number of values of each pack.
+    """Return the values of all *packs* in one array, and the number of values of each pack.
 
     Raises:
-        ValueError: If the last value of a pack is cut or a value is longer than ten bytes.
+        ValueError: If a pack's last value is cut off, or a value is longer than ten bytes.
     """
     packed = b"".join([*packs, bytes(_WORD)])
     size = len(packed) - _WORD
@@ -158,10 +158,10 @@ def _long_values(
 
 
 def from_varint_words(words: NDArray[np.uint64], longest: int) -> NDArray[np.uint64]:
-    """Return LEB128 numbers of at most eight bytes, each in one little-endian word, shape (n,).
+    """Return LEB128 numbers of at most eight bytes, one per little-endian word, shape (n,).
 
     Args:
-        words: Bytes of each number; those behind its last byte are 0. They are overwritten.
+        words: Bytes of each number; bytes after its last byte are 0. They are overwritten.
         longest: Number of bytes of the longest number.
     """
     words &= _KEPT[_WORD]

@@ -1,8 +1,9 @@
-"""Many t-digests as arrays: merged and asked together, without an object for each.
+"""Many t-digests in arrays: merges and queries them together, without an object for each.
 
 A centroid is two integers: the order-preserving bits of its mean, and ``weight << 1 | atom``. The
-low bits of stored means are 0, so both fit one integer, and the centroids of thousands of digests
-are sorted as integers. That takes a third of the time of sorting by mean and moving the weights.
+low bits of stored means are 0, so both fit into one integer, and the centroids of thousands of
+digests are sorted as integers. This takes a third of the time of sorting by mean and reordering the
+weights.
 """
 
 from collections.abc import Sequence
@@ -25,7 +26,7 @@ _NONE, _ONE = np.uint64(0), np.uint64(1)
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """The centroids of *n* t-digests of one compression, one digest after the other.
+    """The centroids of *n* t-digests with one compression, one digest after the other.
 
     Attributes:
         bits: `ordered_bits` of the means, ascending inside a digest, shape (m,).
@@ -45,7 +46,7 @@ class Digests:
 
     @classmethod
     def row_of(cls, parts: Sequence[Self]) -> Self | None:
-        """Return the digests of all *parts* in a row; None without any. Compressions are equal."""
+        """Join all *parts*, whose compressions are equal, into one object; None without parts."""
         if not parts:
             return None
         return cls(
@@ -58,10 +59,10 @@ class Digests:
         )
 
     def merged(self, groups: NDArray[np.intp]) -> Self:
-        """Return one digest for each group of neighbours, the same bits for every order inside it.
+        """Return one merged digest per group of neighbours, bit-identical for every order.
 
         Args:
-            groups: Number of digests of each group, at least 1, shape (g,).
+            groups: Number of digests in each group, at least 1, shape (g,).
         """
         if (groups == 1).all():
             return self
@@ -88,7 +89,7 @@ class Digests:
         )
 
     def together(self) -> TDigest:
-        """Return one digest of all, as `TDigest.merge_all` does."""
+        """Return one digest of all, with the result of `TDigest.merge_all`."""
         if not self.bits.size:
             return TDigest(self.compression)
         means, weights, atoms = _joined(self.bits, self.flags, self.compression)
@@ -124,9 +125,9 @@ class Digests:
         return np.asarray(passed[ends] - passed[ends - self.sizes])
 
     def quantiles(self, q: Floats) -> Floats:
-        """Return the values below which the shares *q*, shape (k,), of each digest lie.
+        """Return the quantiles *q*, shape (k,), of each digest.
 
-        Only the centroids beside each value are looked at, so many digests cost little more than
+        Only the centroids next to each quantile are examined, so many digests cost little more than
         the sum of their weights.
 
         Returns:
@@ -139,7 +140,7 @@ class Digests:
         return found
 
     def _quantiles(self, q: Floats, held: NDArray[np.intp]) -> Floats:
-        """Return the quantiles of the digests *held*, none of which is empty."""
+        """Return the quantiles of the digests *held*, all of which are non-empty."""
         ends = np.cumsum(self.sizes[held])[:, None]
         first, last = ends - self.sizes[held, None], ends - 1
         low, high = self.low[held, None], self.high[held, None]
@@ -149,7 +150,7 @@ class Digests:
         rank = start + q[None, :] * (after[last] - start)
 
         def knots(at: NDArray[np.intp]) -> tuple[Floats, Floats, Floats]:
-            """Return the ranks between which a centroid has its mean, and the mean."""
+            """Return for each centroid the range of ranks that have its mean, and the mean."""
             is_atom = (self.flags[at] & _ONE).astype(np.bool_)
             top, middle = after[at], after[at] - weights[at] / 2
             mean = from_rounded_bits(self.bits[at], 0)
@@ -275,7 +276,7 @@ def _means(bits: Integers) -> Floats:
 
 
 def _in_order(bits: Integers, flags: Integers) -> tuple[Integers, Integers]:
-    """Return centroids, each of shape (m,), by ascending mean; equal means in any order."""
+    """Return centroids, each of shape (m,), by ascending mean, with equal means in any order."""
     digits = np.uint64((1 << int(flags.max()).bit_length()) - 1)
     exact = np.flatnonzero((bits & digits) != _NONE)  # means with digits where the weight would be
     if exact.size * 8 <= bits.size:

@@ -1,9 +1,9 @@
 """A histogram by magnitude that merges exactly.
 
 `ExponentialHistogram` follows OpenTelemetry: bucket *i* holds ``(base**i, base**(i + 1)]`` with
-``base = 2**(2**-scale)``. A scale lower by one joins neighbours exactly, so a merge uses the
-smaller scale and adds. A side has at most 160 buckets: the scale falls until the range fits. The
-result depends on the observations alone, not on their order.
+``base = 2**(2**-scale)``. Reducing the scale by one joins neighbours exactly, so a merge uses the
+smaller scale and adds. Each sign has at most 160 buckets: the scale is reduced until the range
+fits. The result only depends on the observations, not on their order.
 
 Source: OpenTelemetry metrics data model, "ExponentialHistogram".
 """
@@ -28,7 +28,7 @@ MIN_SCALE = -10
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """Dense counts of one side: ``counts[i]`` belongs to bucket ``offset + i``."""
+    """Dense counts of one sign: ``counts[i]`` belongs to bucket ``offset + i``."""
 
     offset: int = 0
     counts: tuple[int, ...] = ()
@@ -41,7 +41,7 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class ExponentialHistogram:
-    """Counts of finite observations by magnitude, also of negative ones.
+    """Counts of finite observations by magnitude, including negative ones.
 
     The relative width of a bucket is ``base - 1``. `quantile` is exact within one bucket.
 
@@ -50,7 +50,7 @@ class ExponentialHistogram:
         zero_count: Number of observations equal to 0.
         positive: Counts of observations above 0.
         negative: Counts of the absolute values of observations below 0.
-        limit: Largest number of buckets of one side; the scale falls to keep it.
+        limit: Largest number of buckets of one sign; the scale is reduced to keep it.
     """
 
     scale: int = MAX_SCALE
@@ -81,7 +81,7 @@ class ExponentialHistogram:
 
     @classmethod
     def merge_all(cls, histograms: Iterable[Self]) -> Self:
-        """Return a histogram of all streams: exact, in any order."""
+        """Return a histogram of all streams; the merge is exact in any order."""
         held = list(histograms)
         tally = MagnitudeTally(limit=max((one.limit for one in held), default=MAX_BUCKETS))
         for histogram in held:
@@ -100,16 +100,16 @@ class ExponentialHistogram:
 
     @property
     def count(self) -> int:
-        """Observations."""
+        """Number of observations."""
         return self.zero_count + self.positive.total + self.negative.total
 
     @property
     def base(self) -> float:
-        """Ratio of the upper to the lower bound of a bucket."""
+        """The ratio of the upper to the lower bound of a bucket."""
         return float(2.0 ** (2.0**-self.scale))
 
     def merge(self, other: Self) -> Self:
-        """Return a histogram of both streams: exact, in any order."""
+        """Return a histogram of both streams; the merge is exact in any order."""
         return self.merge_all((self, other))
 
     def scaled(self, factor: float) -> Self:
@@ -125,7 +125,7 @@ class ExponentialHistogram:
         )
 
     def quantile(self, q: float) -> float | None:
-        """Return the geometric middle of the bucket in which the share *q* is reached."""
+        """Return the geometric middle of the bucket that contains the quantile *q*."""
         total = self.count
         if total == 0:
             return None
@@ -148,8 +148,8 @@ class ExponentialHistogram:
         return float(2.0 ** min((index + 0.5) * 2.0**-self.scale, 1023.99))
 
 
-# Lower bounds of the finest buckets inside one power of two, as mantissas. Every coarser bound is
-# among them, so a value's bucket at another scale is a shift of its index.
+# Lower bounds of the finest buckets inside one power of two, as mantissas. All coarser bounds are
+# among them, so shifting an index gives the bucket at another scale.
 _MANTISSAS = np.asarray(
     np.exp2(np.arange(1 << MAX_SCALE, dtype=np.longdouble) / (1 << MAX_SCALE)) / 2,
     dtype=np.float64,
@@ -170,8 +170,8 @@ def _index(value: float, scale: int) -> int:
 def _indices(values: Floats, scale: int) -> NDArray[np.int64]:
     """Return the buckets of positive *values*: ``ceil(log2(v) * 2**scale) - 1``.
 
-    Mantissa and exponent are separated first, so that powers of two are exactly on their bounds and
-    denormals stay in order.
+    Mantissa and exponent are separated first, so that powers of two are exactly on bucket bounds
+    and denormals stay in order.
     """
     mantissa, exponent = np.frexp(values)  # mantissa in [.5, 1)
     fine = np.searchsorted(_MANTISSAS, mantissa) - 1
@@ -208,7 +208,7 @@ def _side_of(ordered: Floats, scale: int) -> tuple[int, NDArray[np.int64]]:
 def _downscaled(
     offset: int, counts: NDArray[np.int64], steps: int
 ) -> tuple[int, NDArray[np.int64]]:
-    """Return the observations at a scale lower by *steps*: bucket i goes to ``i >> steps``."""
+    """Return the counts at a scale lower by *steps*: bucket i becomes bucket ``i >> steps``."""
     if steps == 0:
         return offset, counts
     positions = ((np.arange(counts.size, dtype=np.int64) + offset) >> steps) - (offset >> steps)
@@ -218,9 +218,9 @@ def _downscaled(
 
 
 class MagnitudeTally:
-    """Builds an `ExponentialHistogram`: adds in place. One owner.
+    """Builds an `ExponentialHistogram` by adding values in place. Has one owner.
 
-    The result depends on the observations alone, not on their division into calls.
+    The result only depends on the observations, not on how they are divided into calls.
     """
 
     __slots__ = ("_limit", "_scale", "_sides", "_zero")
@@ -246,7 +246,7 @@ class MagnitudeTally:
         self.add_counts(sign, min(scale, self._scale), offset, counts)
 
     def add_counts(self, sign: int, scale: int, offset: int, counts: NDArray[np.int64]) -> None:
-        """Add dense counts of side *sign*, 1 or -1; ``counts[i]`` is of bucket ``offset + i``."""
+        """Add dense counts of *sign*, 1 or -1; ``counts[i]`` belongs to bucket ``offset + i``."""
         self.lower(scale)
         offset, counts = _downscaled(offset, counts, scale - self._scale)
         ours, held = self._sides.get(sign, (offset, counts[:0]))
@@ -286,7 +286,7 @@ class MagnitudeTally:
         )
 
     def lower(self, scale: int) -> None:
-        """Lower the scale to *scale* and convert the counts; a finer scale changes nothing."""
+        """Lower the scale to *scale*, and convert the counts; larger scales change nothing."""
         if scale >= self._scale:
             return
         steps = self._scale - scale

@@ -1,8 +1,8 @@
-"""Space saving: the most frequent values of a stream, with a stated error.
+"""Space saving: the most frequent values of a stream, with a known error.
 
-At most *capacity* values are kept. A new value takes the place of the value with the smallest
-count. That count is added to its own and becomes its error. A kept count is therefore never below
-the true one, and exceeds it by at most ``total / capacity``.
+At most *capacity* values are kept. A new value replaces the value with the smallest count. That
+count is added to its own count, and becomes its error. So a kept count is never below the true
+count, and exceeds it by at most ``total / capacity``.
 
 Source: Metwally, Agrawal and El Abbadi, "Efficient computation of frequent and top-k elements in
 data streams" (2005); merge after Agarwal et al., "Mergeable summaries" (2012).
@@ -25,7 +25,7 @@ class Frequent:
         capacity: Largest number of kept values.
         total: Number of observations.
         counts: Upper bounds of the true counts by value.
-        errors: Largest excess of each count over the true one; a missing value means 0.
+        errors: Largest excess of each count over the true count; a missing value means 0.
     """
 
     capacity: int = DEFAULT_CAPACITY
@@ -40,12 +40,12 @@ class Frequent:
 
     @property
     def count(self) -> int:
-        """Observations."""
+        """Number of observations."""
         return self.total
 
     @property
     def other(self) -> int:
-        """Observations of values that are not kept; at least 0."""
+        """Number of observations of values that are not kept; at least 0."""
         return max(self.total - sum(self.counts.values()), 0)
 
     def top(self, k: int) -> list[tuple[str, int]]:
@@ -62,7 +62,7 @@ class Frequent:
 
     @classmethod
     def merge_all(cls, parts: Iterable[Self]) -> Self:
-        """Return a sketch of all streams, the same for every order of *parts*.
+        """Return a sketch of all streams; the order of *parts* does not matter.
 
         Raises:
             IncompatibleSketches: If the capacities differ.
@@ -71,7 +71,7 @@ class Frequent:
         capacity = held[0].capacity if held else DEFAULT_CAPACITY
         counts: dict[str, int] = {}
         errors: dict[str, int] = {}
-        spare = 0  # largest count that a value may have in the parts that do not keep it
+        spare = 0  # largest possible count of a value in the parts that do not keep it
         for part in held:
             if part.capacity != capacity:
                 raise IncompatibleSketches("capacity", capacity, part.capacity)
@@ -85,7 +85,7 @@ class Frequent:
         return cls._kept(capacity, sum(part.total for part in held), upper, excess)
 
     def _floor(self) -> int:
-        """Return the largest count that a value may have without being kept."""
+        """Return the largest possible count of a value that is not kept."""
         return min(self.counts.values()) if len(self.counts) >= self.capacity else 0
 
     @classmethod

@@ -1,14 +1,15 @@
-"""A fixed 64-bit hash of strings, computed over many at once.
+"""A fixed 64-bit hash of strings, computed for many strings at once.
 
-Python's own ``hash`` has a random seed per process, so sketches built on it would not merge. This
+Python's own ``hash`` has a random seed per process, so sketches based on it would not merge. This
 hash reads the UTF-8 bytes eight at a time, little-endian, and mixes each word into the state with
-the multipliers of splitmix64. It finishes with Murmur3's 64-bit finaliser, the length included:
+the multipliers of splitmix64. It ends with Murmur3's 64-bit finaliser, which includes the length:
 
     h = length * K
     for each word w (the last one padded with zeros): h = (rotl(h ^ mix(w), 27)) * K + 1
     hash = mix(h)
 
-The hash hides nothing; use keyed BLAKE2b to keep a value secret. `tests/sketch/test_hashing` has test vectors.
+The hash does not protect values; use keyed BLAKE2b to keep a value secret.
+`tests/sketch/test_hashing` has test vectors.
 
 Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014); Appleby,
 MurmurHash3 ``fmix64``.
@@ -22,14 +23,14 @@ from numpy.typing import NDArray
 
 Hashes = NDArray[np.uint64]
 
-MAX_VECTOR_BYTES = 256  # bytes of one string; a longer one is first replaced by its BLAKE2b hash
+MAX_VECTOR_BYTES = 256  # bytes of a string; a longer string is first replaced by its BLAKE2b hash
 _K = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 _S33, _S27, _S37 = np.uint64(33), np.uint64(27), np.uint64(37)
 
 
 def mixed(bits: Hashes) -> Hashes:
-    """Return Murmur3's finaliser, in which every input bit moves every output bit; shape (n,)."""
+    """Return Murmur3's finaliser, in which every input bit affects every output bit; shape (n,)."""
     with np.errstate(over="ignore"):
         out = bits ^ (bits >> _S33)
         out *= _MIX[0]
@@ -40,7 +41,7 @@ def mixed(bits: Hashes) -> Hashes:
 
 
 def hash_strings(values: Sequence[str]) -> Hashes:
-    """Return hashes of *values*, shape (n,); half of a surrogate pair counts as three bytes."""
+    """Return hashes of *values*, shape (n,); a lone surrogate counts as three bytes."""
     joined = "".join(values)
     if joined.isascii():
         lengths = np.fromiter(map(len, values), dtype=np.int64, count=len(values))
@@ -57,18 +58,18 @@ def hash_strings(values: Sequence[str]) -> Hashes:
 def hash_bytes(packed: bytes | memoryview, offsets: NDArray[np.int64]) -> Hashes:
     """Return hashes of ``packed[offsets[i]:offsets[i + 1]]``, offsets of shape (n + 1,).
 
-    Arrow holds strings in this form, so no Python object is created.
+    Arrow stores strings in this form, so no Python objects are created.
     """
     starts, lengths = offsets[:-1], np.diff(offsets)
     with np.errstate(over="ignore"):
         state = lengths.astype(np.uint64) * _K
-        active = np.flatnonzero(lengths <= MAX_VECTOR_BYTES)  # longer ones are replaced below
+        active = np.flatnonzero(lengths <= MAX_VECTOR_BYTES)  # longer strings are replaced below
         longest = int(lengths[active].max(initial=0))
         if longest:
             padded = np.empty(len(packed) + 8, dtype=np.uint8)
             padded[:-8] = np.frombuffer(packed, dtype=np.uint8)
             padded[-8:] = 0
-            # A string may begin at any byte, so the view of words has a stride of one byte.
+            # A string may start at any byte, so the view of words has a stride of one byte.
             words = np.ndarray((padded.size - 7,), "<u8", padded, strides=(1,))
             for at in range(0, longest, 8):
                 active = active[lengths[active] > at]
@@ -86,5 +87,5 @@ def hash_bytes(packed: bytes | memoryview, offsets: NDArray[np.int64]) -> Hashes
 
 
 def hash_numbers(values: NDArray[np.float64]) -> Hashes:
-    """Return hashes of finite *values*, shape (n,); 0.0 and -0.0 are one value."""
+    """Return hashes of finite *values*, shape (n,); 0.0 and -0.0 are the same value."""
     return mixed((values + 0.0).view(np.uint64))

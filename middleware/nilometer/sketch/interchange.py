@@ -1,4 +1,4 @@
-"""The t-digest in other formats: DataSketches bytes and the `tdigest` package's dictionaries.
+"""Converts t-digests to other formats: DataSketches bytes, and dictionaries of `tdigest`.
 
 The DataSketches layout of ``tdigest_double`` (serial version 1, family 20), little-endian:
 
@@ -11,16 +11,16 @@ offset  size  field
 3       2     k, the compression
 5       1     flags: 1 empty, 2 one value, 4 last merge was reversed
 6       2     unused
-8       8     the value, where there is one
-8       4     centroids, where there are more
-12      4     values that wait in the buffer (written as 0; read as weights of 1)
+8       8     the value, if there is one
+8       4     number of centroids, if there are more values
+12      4     number of buffered values (written as 0; read as weights of 1)
 16      8     minimum
 24      8     maximum
 32      16 n  centroids: float64 mean, uint64 weight; then the buffered float64 values
 ======  ====  =============================================================
 
-Neither format says which centroids are atoms. Writing loses that. Reading treats a centroid of
-weight 1 as an atom and every other one as a slope.
+Neither format records which centroids are atoms, so writing loses this information. When reading, a
+centroid of weight 1 becomes an atom and every other centroid a slope.
 
 Source: apache/datasketches-cpp, tdigest_impl.hpp; CamDavidsonPilon/tdigest, ``to_dict``.
 """
@@ -42,7 +42,7 @@ _MINIMUM_K, _MAXIMUM_K = 10, 65535
 
 
 def to_datasketches(digest: TDigest) -> bytes:
-    """Return *digest* as ``tdigest_double`` bytes: 32 bytes and 16 per centroid."""
+    """Return *digest* as ``tdigest_double`` bytes: 32 bytes, and 16 per centroid."""
     k = min(round(digest.compression), _MAXIMUM_K)
     if digest.min is None or digest.max is None:
         return _HEADER.pack(1, _SERIAL, _FAMILY, k, _EMPTY, 0)
@@ -88,7 +88,7 @@ def from_datasketches(packed: bytes) -> TDigest:
 
 
 def to_dictionary(digest: TDigest) -> dict[str, object]:
-    """Return the dictionary of the `tdigest` package's ``to_dict``: n, delta, K and centroids."""
+    """Return *digest* like the `tdigest` package's ``to_dict``: n, delta, K and centroids."""
     means, weights, _ = digest.centroids()
     pairs = zip(means.tolist(), weights.tolist(), strict=True)
     return {
@@ -102,18 +102,18 @@ def to_dictionary(digest: TDigest) -> dict[str, object]:
 def from_dictionary(
     stored: Mapping[str, object], compression: float = DEFAULT_COMPRESSION
 ) -> TDigest:
-    """Return the digest in a dictionary of the `tdigest` package; only ``centroids`` is read.
+    """Return the digest in a dictionary of the `tdigest` package, from its ``centroids`` only.
 
-    Such a dictionary has no minimum and maximum, so the outermost means are used.
+    Such a dictionary has no minimum or maximum, so the outermost means are used.
 
     Raises:
-        ValueError: If it has no list of ``{"m": mean, "c": weight}`` with finite means and whole
+        ValueError: If it has no list of ``{"m": mean, "c": weight}`` with finite means and integer
             weights of at least 1.
     """
     found = stored.get("centroids")
     try:
         if not isinstance(found, list):
-            raise TypeError("not a list")  # noqa: TRY301  # as a centroid that is none
+            raise TypeError("not a list")  # noqa: TRY301  # reported like an invalid centroid
         means = np.array([float(one["m"]) for one in found])
         weights = np.array([float(one["c"]) for one in found])
     except (TypeError, KeyError, ValueError) as error:
@@ -123,7 +123,7 @@ def from_dictionary(
     if not (np.isfinite(weights).all() and (weights >= 1).all() and weights.sum() < 2.0**53):
         raise ValueError("t-digest dictionary: weights must be finite and at least 1")
     if not (weights == np.round(weights)).all():
-        raise ValueError("t-digest dictionary: weights must be whole")
+        raise ValueError("t-digest dictionary: weights must be integers")
     return _checked(means, weights, float(means.min()), float(means.max()), compression)
 
 
@@ -134,7 +134,7 @@ def _checked(
     high: float,
     compression: float,
 ) -> TDigest:
-    """Return a digest of foreign centroids in any order, within the bound of this library."""
+    """Return a digest of foreign centroids, in any order, within this library's limits."""
     if not (np.isfinite(means).all() and np.isfinite(low) and np.isfinite(high)):
         raise ValueError("t-digest: means, minimum and maximum must be finite")
     if not means.size or low > means.min() or high < means.max():

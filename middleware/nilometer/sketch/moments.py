@@ -1,4 +1,4 @@
-"""Central moments to the fourth order, merged without loss.
+"""Central moments up to the fourth order, merged without loss.
 
 Source: Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample
 variances" (1979); Pebay, "Formulas for robust, one-pass parallel computation of covariances and
@@ -43,7 +43,7 @@ class Moments:
             return cls()
         with np.errstate(all="ignore"):
             mean = float(values.mean())
-            if not math.isfinite(mean):  # the sum overflowed, so the values are scaled first
+            if not math.isfinite(mean):  # the sum overflowed, so the values are scaled down first
                 mean = float((values / n).sum())
             deviation = values - mean
             square = deviation * deviation
@@ -72,7 +72,7 @@ class Moments:
         a, b = self.count, other.count
         n = a + b
         delta = other.mean - self.mean
-        if not math.isfinite(delta):  # the difference of the means exceeds float64
+        if not math.isfinite(delta):  # the difference of the means overflows float64
             mean = self.mean * (a / n) + other.mean * (b / n)
             return type(self)(n, mean, math.inf, math.copysign(math.inf, delta), math.inf)
         step = delta / n
@@ -97,14 +97,14 @@ class Moments:
 
     @classmethod
     def merge_all(cls, parts: Iterable[Self]) -> Self:
-        """Return the moments of all streams, the same bits for every order of *parts*."""
+        """Return the moments of all streams, bit-identical for every order of *parts*."""
         merged = cls()
         for part in sorted(parts, key=attrgetter("count", "mean", "m2", "m3", "m4")):
             merged = merged.merge(part)
         return merged
 
     def scaled(self, factor: float) -> Self:
-        """Return the moments with each observation *factor* times, rounded; the mean is equal."""
+        """Return the moments with each observation counted *factor* times, rounded; same mean."""
         count = round(self.count * factor)
         share = count / self.count if self.count else 1.0
         return type(self)(count, self.mean, self.m2 * share, self.m3 * share, self.m4 * share)

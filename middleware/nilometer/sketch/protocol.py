@@ -1,4 +1,4 @@
-"""The protocol of all sketches; `tests/support/laws.py` tests its laws for each of them."""
+"""The protocol of all sketches; `tests/support/laws.py` tests it for each sketch."""
 
 from typing import Protocol, Self
 
@@ -11,7 +11,7 @@ class Sketch(Protocol):
 
     @property
     def count(self) -> int:
-        """Number of observations, of any value."""
+        """Number of observations."""
         ...
 
     def merge(self, other: Self) -> Self:

@@ -1,15 +1,15 @@
-"""Merging t-digest: quantiles of a stream in bounded memory, sharpest at the tails.
+"""Merging t-digest: quantiles of a stream in bounded memory, most accurate at the tails.
 
 Observations are collected in a buffer. When it is full they are sorted and equal values are joined.
 The points are then merged into centroids by cells of the scale function k1
 (`nilometer.sketch.centroids`).
 
-A centroid records whether all of its observations had one value (an *atom*). Atoms are steps of the
-distribution function, other centroids are slopes. A column with 60 % zeros therefore has the
-correct median, which interpolation between means would miss by a tenth of the ranks.
+A centroid records whether all its observations had one value (an *atom*). Atoms are steps of the
+distribution function, other centroids are slopes. So a column with 60 % zeros has the correct
+median. Interpolation between means would miss it by a tenth of the ranks.
 
-`TDigest.merge_all` merges any set of digests at once. It first sorts all their centroids, so that
-every order of the same parts gives the same bits.
+`TDigest.merge_all` merges any number of digests at once. It first sorts all their centroids, so
+that every order of the same parts gives the same bits.
 
 Source: Dunning and Ertl, "Computing extremely accurate quantiles using t-digests",
 arXiv:1902.04023.
@@ -34,7 +34,7 @@ from nilometer.values.errors import IncompatibleSketches
 
 DESCRIBED = (0.001, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 0.999)
 BUFFER = 8192  # observations that are sorted together
-MAX_PARTS = 16  # full buffers that are joined together
+MAX_PARTS = 16  # full buffers that are joined at once
 MINIMUM_COMPRESSION = 20.0
 DEFAULT_COMPRESSION = 100.0
 
@@ -50,16 +50,16 @@ class TDigest:
 
     Args:
         compression: Parameter delta of the paper, dimensionless, at least 20. At most ``1.25 *
-            compression + 1`` centroids are kept, 126 at 100. Up to 200 values that many
-            observations share may each add two more. The rank error at 100 is .001, and .0005 at q
-            = .001 and .999, after any number of merges. It is at most one centroid (.013) across an
-            empty gap. `test_digest_accuracy` and ``make quality`` check these numbers.
+            compression + 1`` centroids are kept, 126 at 100. Each of up to 200 frequent values may
+            add two more. At a compression of 100, the rank error is .001, and .0005 at q = .001 and
+            .999, after any number of merges. Across an empty gap it is at most one centroid (.013).
+            `test_digest_accuracy` and ``make quality`` check these numbers.
 
     Raises:
         ValueError: If *compression* is below 20 or not finite.
 
     Only finite values may be observed; the profile that owns the digest counts all others. Not
-    thread-safe: one owner observes, anyone may merge a copy.
+    thread-safe: one owner observes, and anyone may merge a copy.
     """
 
     __slots__ = (
@@ -85,7 +85,7 @@ class TDigest:
         self._max = -math.inf
         self._buffer: Floats | None = None
         self._pending = 0
-        self._parts: list[Centroids] = []  # of full buffers; `join` adds them to the rest
+        self._parts: list[Centroids] = []  # from full buffers; `join` merges them
 
     @classmethod
     def of(cls, values: ArrayLike, compression: float = DEFAULT_COMPRESSION) -> Self:
@@ -105,7 +105,7 @@ class TDigest:
         maximum: float,
         compression: float = DEFAULT_COMPRESSION,
     ) -> Self:
-        """Return a digest of stored centroids, each of shape (k,), means ascending."""
+        """Return a digest with stored centroids, each of shape (k,), means ascending."""
         digest = cls(compression)
         digest._means = np.asarray(means, dtype=np.float64)
         digest._weights = np.asarray(weights, dtype=np.float64)
@@ -132,7 +132,7 @@ class TDigest:
             if self._buffer is None:
                 self._buffer = np.empty(BUFFER)
             part = values[start : start + BUFFER - self._pending]
-            # Adding 0.0 turns -0.0 into 0.0, so that both are one value with one centroid.
+            # Adding 0.0 turns -0.0 into 0.0, so that both count as one value.
             np.add(part, 0.0, out=self._buffer[self._pending : self._pending + part.size])
             self._pending += part.size
             start += part.size
@@ -140,9 +140,9 @@ class TDigest:
                 self._empty_buffer()
 
     def observe_sorted(self, ordered: Floats) -> None:
-        """Add ascending finite values, shape (n,), without -0.0; they are not checked.
+        """Add finite values, shape (n,), ascending and without -0.0; this is not checked.
 
-        This is for a caller that has sorted them for other counts, too.
+        For callers that have already sorted them for other counts.
         """
         if ordered.size == 0:
             return
@@ -167,7 +167,7 @@ class TDigest:
 
     @classmethod
     def merge_all(cls, digests: Iterable[Self]) -> Self:
-        """Return one digest of all streams: every order of *digests* gives the same bits.
+        """Return one digest of all streams, bit-identical for every order of *digests*.
 
         Raises:
             IncompatibleSketches: If the compressions differ.
@@ -199,7 +199,7 @@ class TDigest:
         self.join()
 
     def join(self) -> None:
-        """Join the centroids of full buffers with the rest, which frees their memory."""
+        """Join the centroids of full buffers with the rest, to free memory."""
         if not self._parts:
             return
         parts, self._parts = self._parts, []
@@ -220,7 +220,7 @@ class TDigest:
 
     @property
     def count(self) -> int:
-        """Observations."""
+        """Number of observations."""
         waiting = sum(float(weights.sum()) for _, weights, _ in self._parts)
         return int(float(self._weights.sum()) + waiting) + self._pending
 
@@ -242,7 +242,7 @@ class TDigest:
         return self._means, self._weights, self._atoms
 
     def _knots(self) -> tuple[Floats, Floats]:
-        """Points (value, rank) between which the distribution function is linear."""
+        """The points (value, rank) between which the distribution function is linear."""
         means, weights, atoms = self.centroids()
         after = np.cumsum(weights)
         before = after - weights
@@ -255,7 +255,7 @@ class TDigest:
         return values, ranks
 
     def quantile(self, q: ArrayLike) -> Floats:
-        """Return the values below which the shares *q* of the observations lie.
+        """Return the quantiles *q* of the observations.
 
         Args:
             q: Shares, 0 to 1, any shape.
@@ -271,7 +271,7 @@ class TDigest:
         return np.asarray(np.clip(found, self._min, self._max))
 
     def rank(self, value: ArrayLike) -> Floats:
-        """Return the shares of observations that are at most *value*; NaN without any."""
+        """Return the shares of observations that are at most *value*; NaN without observations."""
         at = np.asarray(value, dtype=np.float64)
         if self.count == 0:
             return np.full(at.shape, np.nan)
@@ -287,7 +287,7 @@ class TDigest:
         return np.asarray(np.where(np.isnan(at), np.nan, found / ranks[-1]))
 
     def scaled(self, factor: float) -> Self:
-        """Return a digest with each observation *factor* times, rounded; *factor* is at least 1."""
+        """Return a digest with each observation counted *factor* times, rounded; *factor* >= 1."""
         means, weights, atoms = self.centroids()
         if not weights.size:
             return self
@@ -302,10 +302,10 @@ class TDigest:
         )
 
     def coarsened(self, fewest: int) -> Self:
-        """Return the digest without centroids of fewer than *fewest* observations, see `grouped`.
+        """Return the digest in groups of at least *fewest* observations, see `grouped`.
 
-        Minimum and maximum are then the outermost means. Observations that fit no group are left
-        out, which lowers `count` by less than *fewest*.
+        Minimum and maximum are then the outermost means. Observations outside any group are left
+        out, which reduces `count` by less than *fewest*.
         """
         means, weights, atoms = grouped(*self.centroids(), fewest)
         if not weights.size:
@@ -320,7 +320,7 @@ class TDigest:
         )
 
     def describe(self) -> str:
-        """Return the most used quantiles as text, one per line."""
+        """Return the most common quantiles as text, one per line."""
         if not self.count:
             return repr(self)
         found = self.quantile(DESCRIBED)
@@ -344,7 +344,7 @@ def _all_finite(values: Floats) -> bool:
     """Return whether no value is NaN or infinite.
 
     A sum of squares takes a quarter of the time of a mask. If it is not finite, it may have
-    overflowed, so the values are checked. A long one would start the threads of BLAS.
+    overflowed, so the values are checked. A long sum would start the threads of BLAS.
     """
     if values.size <= BUFFER and math.isfinite(np.vdot(values, values)):
         return True

@@ -1,1 +1,1 @@
-"""Generated from proto/nilometer/v1 by `make proto`; never edited."""
+"""Generated from proto/nilometer/v1 by `make proto`; do not edit."""

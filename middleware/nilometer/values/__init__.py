@@ -1,1 +1,1 @@
-"""Frozen values that every room shares: errors, labels, windows, names, reasons, clocks."""
+"""Frozen values that all rooms share: errors, labels, windows, names, reasons, clocks."""

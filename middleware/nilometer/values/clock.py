@@ -1,4 +1,4 @@
-"""Sources of time: code takes a clock as an argument, so that a test can step one."""
+"""Sources of time. Code takes a clock as an argument, so that a test can control time."""
 
 import time
 from typing import Protocol
@@ -7,14 +7,14 @@ NANOSECONDS = 1_000_000_000  # per second
 
 
 class Clock(Protocol):
-    """Wall time for labels, monotonic time for durations."""
+    """Wall time for labels, and monotonic time for durations."""
 
     def now_ns(self) -> int:
-        """Unix time in nanoseconds, UTC; may jump."""
+        """Return the Unix time in nanoseconds, UTC; may jump."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start; never goes back."""
+        """Return the seconds since an arbitrary start; never decreases."""
         ...
 
 
@@ -22,9 +22,9 @@ class SystemClock:
     """The clocks of this machine."""
 
     def now_ns(self) -> int:
-        """Unix time in nanoseconds, UTC."""
+        """Return the Unix time in nanoseconds, UTC."""
         return time.time_ns()
 
     def monotonic(self) -> float:
-        """Seconds since an arbitrary start."""
+        """Return the seconds since an arbitrary start."""
         return time.monotonic()

@@ -11,11 +11,11 @@ _OTHER = re.compile(r"[^A-Za-z0-9._/-]+")
 SCHEMA = "schema"  # the summary of schema changes, present if a schema is known
 LOGGED = "logged."  # prefix of the summaries whose samples users log
 SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
-SERVICE = "service"  # the summary of the requests, present for every served entity
+SERVICE = "service"  # summary of the requests; exists for every served entity
 
 
 class Role(Enum):
-    """The side of a prediction that a feature belongs to; the first part of its summary's name."""
+    """The side of a prediction to which a feature belongs; the first part of its summary's name."""
 
     INPUT = "input"
     OUTPUT = "output"
@@ -23,10 +23,10 @@ class Role(Enum):
 
 
 def entity_name(name: str) -> str:
-    """Return *name* after a check: it becomes a key, a hash in a file name and a metric attribute.
+    """Check and return *name*, which becomes a key, a hash in a file name and a metric attribute.
 
     Raises:
-        ConfigError: If it does not match ``[A-Za-z0-9][A-Za-z0-9._/-]{0,127}``.
+        ConfigError: If *name* does not match ``[A-Za-z0-9][A-Za-z0-9._/-]{0,127}``.
     """
     if not NAME.fullmatch(name):
         raise ConfigError(
@@ -37,10 +37,10 @@ def entity_name(name: str) -> str:
 
 
 def entity_or_template(text: str) -> str:
-    """Return *text* after a check: it is an entity's name, or a template of one.
+    """Check and return *text*, which is the name of an entity or a template for it.
 
     Raises:
-        ConfigError: If it is neither.
+        ConfigError: If *text* is neither.
     """
     if names_in(checked(text, "entity")):
         entity_name(filled(text, dict.fromkeys(NAMES, "x")))
@@ -50,7 +50,7 @@ def entity_or_template(text: str) -> str:
 
 
 def entity_from(text: str) -> str:
-    """Return *text* as the name of an entity: other characters become ``-``; empty if none is left.
+    """Return *text* as the name of an entity, with ``-`` for other characters; may be empty.
 
     >>> entity_from("llama3.1:8b")
     'llama3.1-8b'
@@ -61,7 +61,7 @@ def entity_from(text: str) -> str:
 def summary_name(role: Role, feature: str) -> str:
     """Return the name of a feature's summary, such as ``input.amount``.
 
-    Half of a surrogate pair becomes ``?``, because UTF-8 cannot encode it.
+    A lone surrogate becomes ``?``, because UTF-8 cannot encode it.
     """
     return f"{role.value}.{feature}".encode("utf-8", "replace").decode()
 
@@ -72,6 +72,6 @@ def is_logged(summary: str) -> bool:
 
 
 def role_of(summary: str) -> Role | None:
-    """Return the role in a summary's name; None for the service summary."""
+    """Return the role in a summary's name; None if it has no role."""
     prefix = summary.partition(".")[0]
     return Role(prefix) if prefix in Role._value2member_map_ and prefix != summary else None

@@ -17,7 +17,7 @@ class NilometerError(Exception):
 
 
 class ConfigError(NilometerError):
-    """A setting is wrong; the message names the key, the value and what is allowed."""
+    """A setting is wrong; the message gives the key, the value and the allowed values."""
 
 
 class IncompatibleSketches(NilometerError):
@@ -37,12 +37,12 @@ class Undecodable(NilometerError):
 
 
 class ShipError(NilometerError):
-    """Rows did not reach the collector."""
+    """Rows could not be shipped to the collector."""
 
 
 class CollectorUnavailable(ShipError):
-    """Transient: keep the rows and try again."""
+    """A transient error: keep the rows and try again."""
 
 
 class BatchRejected(ShipError):
-    """Permanent: the same rows will fail again."""
+    """A permanent error: the same rows will fail again."""

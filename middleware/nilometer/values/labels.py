@@ -24,7 +24,7 @@ class Labels:
     True
 
     Raises:
-        ConfigError: For a key outside ``[a-z][a-z0-9_]{0,62}`` or a value over 256 bytes.
+        ConfigError: If a key does not match ``[a-z][a-z0-9_]{0,62}``, or a value is over 256 bytes.
     """
 
     pairs: tuple[tuple[str, str], ...] = ()
@@ -84,8 +84,8 @@ class LabelFilter:
     False
 
     Attributes:
-        allowed: Values of which a label set must have one, for each key.
-        denied: Values that a label set must not have, for each key; it may lack the key.
+        allowed: Values by key; a label set must have one of them for each key.
+        denied: Values by key; a label set must have none of them, but may lack the key.
         present: Keys that a label set must have.
         absent: Keys that a label set must not have.
     """
@@ -104,11 +104,11 @@ class LabelFilter:
         present: Iterable[str] = (),
         absent: Iterable[str] = (),
     ) -> "LabelFilter":
-        """Return the filter of (key, value) pairs, where a key may repeat, and of keys."""
+        """Return the filter for (key, value) pairs, in which a key may repeat, and for keys."""
         return cls(_by_key(allowed), _by_key(denied), frozenset(present), frozenset(absent))
 
     def matches(self, labels: Labels) -> bool:
-        """Return whether *labels* passes all four parts."""
+        """Return whether *labels* satisfies all four parts."""
         found = dict(labels.pairs)
         return (
             all(found.get(key) in values for key, values in self.allowed)
@@ -125,4 +125,4 @@ def _by_key(pairs: Pairs) -> ByKey:
     return tuple((key, frozenset(values[key])) for key in sorted(values))
 
 
-OVERFLOW = Labels.of({OVERFLOW_KEY: "true"})  # of what exceeds a limit
+OVERFLOW = Labels.of({OVERFLOW_KEY: "true"})  # label set of data over a limit

@@ -1,7 +1,7 @@
-"""Log lines for a process of the host: complete, and at most one a minute of each kind.
+"""Log lines for a host process: complete sentences, each kind at most once a minute.
 
-A model server decides how its log looks. Uvicorn's default logging shows only the message of a
-warning or an error: no logger name and no `extra` values. Each line therefore begins with
+A model server decides how its log looks. Uvicorn's default logging only shows the message of a
+warning or an error, without the logger's name and `extra` values. So each line begins with
 ``nilometer:`` and says what happened, why, and what to do.
 """
 
@@ -14,7 +14,7 @@ _log = logging.getLogger("nilometer.capture")
 
 
 class LimitedLog:
-    """Writes to the logger ``nilometer.capture``. Any thread may use it; it never raises."""
+    """Writes to the logger ``nilometer.capture``. Thread-safe; never raises."""
 
     __slots__ = ("_once",)
 
@@ -26,15 +26,15 @@ class LimitedLog:
 
         Args:
             message: Message that says what happened, why, and what to do.
-            kind: Kind of the line, which is logged at most once a minute; by default the message.
+            kind: Kind of the line, which is logged at most once a minute; default: the message.
         """
         self._write(logging.WARNING, message, kind or message, None)
 
     def fault(self, message: str, error: BaseException) -> None:
-        """Log that something in nilometer failed, with the traceback of *error*.
+        """Log an internal error, with the traceback of *error*.
 
         Args:
-            message: Message that says what failed and what that costs; also the kind.
+            message: Message that says what failed and what is lost; it is also the kind.
             error: Exception that was raised.
         """
         self._write(logging.ERROR, message, message, error)
@@ -46,5 +46,5 @@ class LimitedLog:
             if error is not None:
                 message = f"{message}: {error!r}: please report it with this traceback"
             _log.log(level, "nilometer: %s", message, exc_info=error)
-        except Exception:  # noqa: S110  a failing log must not stop its caller
+        except Exception:  # noqa: S110  an error in logging must not stop the caller
             pass

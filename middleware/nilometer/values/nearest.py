@@ -1,13 +1,13 @@
-"""The known name that a mistyped name most resembles."""
+"""Finds the known name that is most similar to a mistyped name."""
 
 from collections.abc import Iterable
 
-SIMILARITY = 0.6  # smallest `difflib.SequenceMatcher.ratio` of a name that is suggested
+SIMILARITY = 0.6  # smallest `difflib.SequenceMatcher.ratio` of a suggested name
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``; did you mean 'x'?`` with the nearest of *known*; empty if none is near."""
-    import difflib  # imported here, because only a mistake needs it
+    """Return ``; did you mean 'x'?`` with the most similar of *known*; empty if none is similar."""
+    import difflib  # imported here, because it is only needed after a mistake
 
     by_lower = {one.lower(): one for one in known}
     close = difflib.get_close_matches(name.lower(), by_lower, n=1, cutoff=SIMILARITY)
@@ -15,7 +15,7 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def not_one_of(key: str, value: object, allowed: Iterable[str]) -> str:
-    """Return the sentence that says that *value* of *key* is not one of the *allowed* words."""
+    """Return a sentence that says that *key* = *value* is not one of the *allowed* words."""
     words = list(allowed)
     hint = did_you_mean(str(value), words)
     return f"{key} = {value!r}: must be one of {', '.join(map(repr, words))}{hint}"

@@ -1,9 +1,9 @@
-"""Limits log lines: at most one a minute of each kind."""
+"""Limits log lines to one per minute and kind."""
 
 import threading
 
-SECONDS = 60.0  # time before another line of the same kind may be written
-MAX_KINDS = 64  # kinds that are remembered; the oldest are forgotten first
+SECONDS = 60.0  # time after which another line of the same kind may be written
+MAX_KINDS = 64  # kinds that are remembered; the oldest is forgotten first
 
 
 class OnceAMinute:
@@ -16,7 +16,7 @@ class OnceAMinute:
     def due(self, now: float, kind: str = "") -> bool:
         """Return whether a line of *kind* may be written at *now*, in monotonic seconds.
 
-        A True result counts as written.
+        If the result is true, the line counts as written.
         """
         with self._lock:
             if now - self._said.get(kind, -SECONDS) < SECONDS:

@@ -1,14 +1,15 @@
-"""Rules for the disclosure of single values: the level, and its effect on numbers and names.
+"""Rules for the disclosure of single values: a level, and its effect on numbers and names.
 
-A level is set at the agent. A collector may ask for a stricter one, never for a less strict one.
+The agent's settings choose a level. A collector may ask for a stricter one, but not for a less
+strict one.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, TypeAlias
 
-STRICT_FEWEST = 20  # fewest observations behind each disclosed value, in `strict`
-FEWEST_OF_A_PSEUDONYM = 5  # fewest observations behind a pseudonym, in `pod`
+STRICT_FEWEST = 20  # fewest observations behind each disclosed value at level `strict`
+FEWEST_OF_A_PSEUDONYM = 5  # fewest observations behind a pseudonym at level `pod`
 MAX_SUPPRESS_BELOW = 1_000_000
 
 PrivacyName: TypeAlias = Literal["open", "pod", "strict"]
@@ -23,7 +24,7 @@ class Privacy(Enum):
 
     @classmethod
     def named(cls, name: str) -> "Privacy":
-        """Return the level of that name; an unknown name means the strictest."""
+        """Return the level with that name; an unknown name gives the strictest level."""
         try:
             return cls(name)
         except ValueError:
@@ -39,15 +40,15 @@ class Disclosure:
 
     Attributes:
         privacy: Privacy level.
-        suppress_below: Smallest number of observations that a number or a name may represent; 0
-            uses that of the level.
+        suppress_below: Smallest number of observations behind a number or a name; 0 uses the number
+            of the level.
     """
 
     privacy: Privacy = Privacy.POD
     suppress_below: int = 0
 
     def tightened(self, other: "Disclosure") -> "Disclosure":
-        """Return the stricter of both in each part."""
+        """Return the stricter choice of both for each part."""
         return Disclosure(
             max(self.privacy, other.privacy, key=_ORDER.index),
             max(self.suppress_below, other.suppress_below),
@@ -61,18 +62,18 @@ class Disclosure:
 
     @property
     def fewest_of_a_pseudonym(self) -> int:
-        """Smallest number of observations of a window behind a pseudonym."""
+        """The smallest number of observations in a window behind a pseudonym."""
         if self.privacy is Privacy.POD:
             return self.suppress_below or FEWEST_OF_A_PSEUDONYM
         return self.fewest_values
 
     @property
     def coarsens(self) -> bool:
-        """Whether numbers are disclosed in groups only."""
+        """Whether numbers are disclosed only in groups."""
         return self.fewest_values > 1
 
     def patterns(self, readable: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the patterns of summaries with readable names, if *readable* are allowed."""
+        """Return the patterns of summaries with readable names, if the level allows *readable*."""
         match self.privacy:
             case Privacy.OPEN:
                 return ("*",)

@@ -4,11 +4,12 @@ from collections.abc import Hashable
 
 
 class RecentCounts:
-    """Counts by key, which forgets the keys that came least recently. Not thread-safe.
+    """Counts by key, in which the least recently seen keys are forgotten. Not thread-safe.
 
-    Keys that came once and keys that came again are kept in two separate parts of the same size.
-    A full part forgets its least recently counted key, so a flood of keys that come once displaces
-    only such keys. Keys are kept by hash: each takes about 100 bytes, however long it is.
+    Keys that were seen once and keys that were seen again are kept in two separate parts of the
+    same size. A full part forgets its least recently counted key. So a flood of keys that are seen
+    once only displaces such keys. Keys are stored as hashes: each takes about 100 bytes, however
+    long it is.
 
     Args:
         most: Number of keys that it keeps, at least 2.
@@ -29,7 +30,7 @@ class RecentCounts:
         return len(self._once) + len(self._again)
 
     def get(self, key: Hashable) -> int:
-        """Return the count of *key*; 0 if there is none."""
+        """Return the count of *key*; 0 if it is not counted."""
         hashed = hash(key)
         return self._once.get(hashed, 0) or self._again.get(hashed, 0)
 
@@ -47,7 +48,7 @@ class RecentCounts:
         return total
 
     def forget(self, key: Hashable) -> bool:
-        """Forget the count of *key*; return whether it had one."""
+        """Forget the count of *key*; return whether there was one."""
         hashed = hash(key)
         held = hashed in self._once or hashed in self._again
         self._once.pop(hashed, None)

@@ -10,8 +10,8 @@ A rule is one or more words, and all of them must match:
 | ``grpc=ray.serve.*`` | the full name of a gRPC method, such as ``package.Service/Method`` |
 | ``type=text/*`` | the content type of the request, without its parameters |
 
-Paths are those below the root path of the application, so a rule does not change with the place
-where a gateway mounts the server.
+Paths are relative to the root path of the application, so a rule does not change if a gateway
+mounts the server elsewhere.
 """
 
 import re
@@ -23,7 +23,7 @@ from typing import NamedTuple, Self, TypeAlias
 
 from nilometer.values.errors import ConfigError
 
-GRPC = "application/grpc"  # the start of the content types of gRPC
+GRPC = "application/grpc"  # start of gRPC's content types
 
 _Pattern: TypeAlias = re.Pattern[str] | None
 
@@ -32,7 +32,7 @@ _PARAMETER = re.compile(r"\\\{[^/{}]*?(:path)?\\\}|<(?:(path):)?[^/<>]+>")
 
 
 class _Rule(NamedTuple):
-    """One rule; None matches everything.
+    """One rule; a part that is None matches everything.
 
     Attributes:
         text: Rule as it was written.
@@ -62,10 +62,10 @@ class _Rule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RequestRules:
-    """Rules of one setting; a request is selected if one of them matches.
+    """The rules of one setting; a request is selected if any rule matches.
 
     Attributes:
-        paths: Rules that are plain paths, which a server can look up without a pattern.
+        paths: Rules that are plain paths, which are looked up without a pattern.
         others: All other rules.
     """
 
@@ -77,11 +77,11 @@ class RequestRules:
         """Parse *rules*.
 
         Args:
-            rules: Texts as the module describes them.
-            setting: Name of the setting, for an error.
+            rules: Texts in the form that the module docstring describes.
+            setting: Name of the setting, for errors.
 
         Raises:
-            ConfigError: If a text is no rule.
+            ConfigError: If a text is not a valid rule.
         """
         found = [_parsed(text, setting) for text in rules]
         plain = frozenset(one for one in found if isinstance(one, str))
@@ -89,19 +89,19 @@ class RequestRules:
 
     @property
     def needs_content_type(self) -> bool:
-        """Whether a rule asks for the content type."""
+        """Whether any rule needs the content type."""
         return any(rule.grpc or rule.content_type for rule in self.others)
 
     def __bool__(self) -> bool:
         return bool(self.paths or self.others)
 
     def match(self, method: str, path: str, content_type: str) -> str:
-        """Return the text of the rule that selects a request; empty without one.
+        """Return the text of the rule that selects a request; empty if no rule does.
 
         Args:
             method: HTTP method; ``POST`` for gRPC.
             path: Path without the root path and without the query string.
-            content_type: Content type of the request, or empty.
+            content_type: Content type of the request; may be empty.
         """
         if path in self.paths:
             return path
@@ -113,7 +113,7 @@ class RequestRules:
 
 @lru_cache(maxsize=256)
 def rules_of(texts: tuple[str, ...]) -> RequestRules:
-    """Return the rules in *texts*, which were checked before; a text that is no rule is left out."""
+    """Return the rules in *texts*, which were already checked; invalid texts are left out."""
     valid = []
     for text in texts:
         try:
@@ -125,7 +125,7 @@ def rules_of(texts: tuple[str, ...]) -> RequestRules:
 
 
 def _parsed(text: str, setting: str) -> str | _Rule:
-    """Return a rule; the path itself if the rule is a plain path."""
+    """Return a rule, or the path if the rule is a plain path."""
     words = text.split()
     if len(words) == 1 and text.startswith("/") and not any(one in text for one in "*?["):
         return text
@@ -161,7 +161,7 @@ def _with(rule: _Rule, word: str, setting: str) -> _Rule:
 
 
 def _template(route: str) -> re.Pattern[str]:
-    """Return the pattern of the paths of a route template of Starlette, FastAPI or Flask."""
+    """Return the pattern of the paths for a route template of Starlette, FastAPI or Flask."""
     parts: list[str] = []
     at = 0
     escaped = re.escape(route)
@@ -175,7 +175,7 @@ def _is_method(pattern: re.Pattern[str], path: str, content_type: str) -> bool:
     if not content_type.startswith(GRPC):
         return False
     name = path.removeprefix("/")
-    # `package.Service` stands for all methods of the service.
+    # `package.Service` means all methods of the service.
     return bool(pattern.fullmatch(name) or pattern.fullmatch(name.partition("/")[0]))
 
 

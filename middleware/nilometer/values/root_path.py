@@ -1,15 +1,15 @@
-"""Paths below the root path of an application."""
+"""Paths relative to the root path of an application."""
 
 
 def below_root(path: str, root: str) -> str:
-    """Return *path* without the root path of an application; *path* itself if it is not below it.
+    """Return *path* relative to the root path of an application, or *path* if it is outside.
 
-    A server under a gateway, such as ``uvicorn --root-path /api``, puts the root path before each
-    path, and a mounted application has one, too.
+    A server behind a gateway, such as ``uvicorn --root-path /api``, puts the root path before each
+    path. A mounted application has a root path as well.
 
     Args:
-        path: Path of a request as the server gives it.
-        root: Root path as the server gives it, such as ``/api``; or empty.
+        path: Path of a request, from the server.
+        root: Root path from the server, such as ``/api``; may be empty.
     """
     root = root.rstrip("/")
     rest = path[len(root) :]

@@ -1,3 +1,3 @@
-"""Names of senders that are no agents."""
+"""Names of senders that are not agents."""
 
-TABLES = "nilometer-profile"  # sends the past windows of tables; a token's `agents` may name it
+TABLES = "nilometer-profile"  # sends past windows of tables; a token's `agents` may name it

@@ -1,7 +1,7 @@
 """Work in steps, for a thread that shares the interpreter with others.
 
-A function that works in steps is a generator. It yields where another thread may run, and returns
-its result. `finished` runs it without pauses.
+A function that works in steps is a generator. It yields whenever another thread may run, and
+returns its result. `finished` runs it without pauses.
 """
 
 from bisect import bisect_right
@@ -28,7 +28,7 @@ def finished(steps: Steps[T]) -> T:
 
 
 def parts_of(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Yield *texts* in order, in parts for one step each; a longer text is its own part."""
+    """Yield *texts* in order, in parts for one step each; a very long text is its own part."""
     ends = list(accumulate(map(len, texts)))
     start = before = 0
     while start < len(ends):

@@ -1,7 +1,7 @@
-"""Keeps the start and the end of long text streams, in whole lines.
+"""Keeps the start and the end of long text streams, as whole lines.
 
-The start of a stream identifies it. The end has its cost and the reason for its end. If a stream is
-over a cap, each end is kept up to half of the cap.
+The start of a stream identifies it. The end contains its cost and the reason for its end. If a
+stream is over a cap, each end is kept up to half of the cap.
 """
 
 import re
@@ -24,13 +24,13 @@ _LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
 class Ends(NamedTuple):
-    """The kept parts of a stream over a cap: the bytes between them are lost."""
+    """The kept parts of a stream over a cap. The bytes between them are lost."""
 
     start: bytes
     end: bytes
 
     def whole_lines(self) -> "Ends":
-        """Return both parts without the lines that the gap cuts."""
+        """Return both parts without the lines next to the gap."""
         start, end = self
         last = max(start.rfind(b"\n"), start.rfind(b"\r")) + 1
         first = _LINE_END.search(end)
@@ -38,7 +38,7 @@ class Ends(NamedTuple):
 
 
 class Keeper:
-    """Keeps the start and the end of a stream, each up to half of *cap* bytes. One owner."""
+    """Keeps the start and the end of a stream, each up to half of *cap* bytes. Has one owner."""
 
     __slots__ = ("_end", "_half", "_room", "_start")
 
@@ -48,7 +48,7 @@ class Keeper:
         self._end = bytearray()
 
     def add(self, chunk: bytes | bytearray | memoryview) -> None:
-        """Keep what fits; the newest bytes replace older ones at the end."""
+        """Keep bytes that fit; at the end part, the newest bytes replace older ones."""
         if self._room:
             taken = chunk[: self._room]
             self._start += taken
@@ -61,7 +61,7 @@ class Keeper:
         end += chunk
         over = len(end) - self._half
         if over > 0:
-            del end[:over]  # moves no byte: a bytearray only moves its start
+            del end[:over]  # cheap: a bytearray only moves its start
 
     def ends(self) -> Ends:
         """Return the kept parts."""
@@ -69,6 +69,6 @@ class Keeper:
 
 
 def is_streamed(content_type: str) -> bool:
-    """Return whether *content_type* is a stream that can be read from any event or line."""
+    """Return whether *content_type* is a stream that can be read from any event or line on."""
     media = content_type.partition(";")[0].strip().lower()
     return media == EVENT_STREAM or media in NDJSON

@@ -1,4 +1,4 @@
-"""Templates of entities and labels: text with names in braces that each request fills in."""
+"""Templates of entities and labels: texts with names in braces that each request fills in."""
 
 import re
 from collections.abc import Mapping
@@ -7,18 +7,18 @@ from nilometer.values.errors import ConfigError
 
 MODEL, VERSION, ROUTE = "model", "version", "route"
 NAMES = (MODEL, VERSION, ROUTE)
-ABSENT = "absent"  # in place of what a request does not say
+ABSENT = "absent"  # replaces values that a request does not name
 
 _NAME = re.compile(r"\{([A-Za-z_]+)\}")
 
 
 def names_in(text: str) -> frozenset[str]:
-    """Return the names that *text* asks for; without any, it is no template."""
+    """Return the names in braces in *text*; without any, it is not a template."""
     return frozenset(_NAME.findall(text)).intersection(NAMES)
 
 
 def checked(text: str, setting: str) -> str:
-    """Return *text* after a check of its names in braces.
+    """Check the names in braces in *text*, and return it.
 
     Raises:
         ConfigError: If a name is not one of `NAMES`.
@@ -31,7 +31,7 @@ def checked(text: str, setting: str) -> str:
 
 
 def filled(text: str, values: Mapping[str, str]) -> str:
-    """Return *text* with *values* in place of their names; an empty value becomes `ABSENT`."""
+    """Return *text* with its names replaced by *values*; an empty value becomes `ABSENT`."""
     return _NAME.sub(
         lambda found: found[0] if found[1] not in values else values[found[1]] or ABSENT, text
     )

@@ -5,14 +5,14 @@ from functools import cache
 
 
 def zone_named(name: str) -> tzinfo:
-    """Return the time zone with the IANA *name*; UTC for an empty one.
+    """Return the time zone with the IANA *name*; UTC if it is empty.
 
     Raises:
-        ValueError: If this machine knows no such time zone.
+        ValueError: If this machine does not know the time zone.
     """
     if name in {"", "UTC"}:
         return UTC
-    from zoneinfo import ZoneInfo  # reads files, which a server in UTC does not need
+    from zoneinfo import ZoneInfo  # reads files, which a server with UTC does not need
 
     try:
         return ZoneInfo(name)

@@ -1,7 +1,8 @@
-"""Finds names that look like values: keys or column headers that should not name a feature.
+"""Recognises names that look like values: keys and column headers that should not name a feature.
 
-A client may send a table without its header, or an object keyed by user. Its values would then be
-names of features. Names are published more widely than values, as labels of exported series.
+A client may send a table without its header, or an object keyed by user. Then values would become
+names of features. Names are published more widely than values, for example as labels of exported
+series.
 """
 
 import re
@@ -14,15 +15,15 @@ from urllib.parse import unquote
 from nilometer.values.redacted import REDACTED
 from nilometer.values.value_patterns import VALUE_PATTERNS
 
-MAX_PLACES = 1000  # columns of a table: "999" may be a column's position, "1000" is a number
+MAX_PLACES = 1000  # columns of a table: "999" may be a position, "1000" is a number
 RANDOM_FROM = 24  # shortest name that is checked for random letters
 MAX_NAME = 128  # characters; a longer name is text
 _REMEMBERED = 4096  # names whose result is cached
 _HEX_FROM = 16  # hexadecimal digits of the shortest hash
-_FEWEST_PAIRS = 16  # pairs of neighbours that a decision needs
-_SHORTEST_WORD = 4  # characters between underscores: shorter words are never random
-_LONGEST_WORD = 9  # the same: words of one kind of letter up to this length are never random
-_RANDOM_SCORE = 0.4  # surprises per pair: 0.7 to 0.9 in random tokens, up to 0.3 in names
+_FEWEST_PAIRS = 16  # pairs of neighbours that are needed for a decision
+_SHORTEST_WORD = 4  # shorter words between underscores are never random
+_LONGEST_WORD = 9  # words of one kind of letter up to this length are never random
+_RANDOM_SCORE = 0.4  # surprises per pair; random tokens have 0.7 to 0.9, names up to 0.3
 
 _MONTH = (
     r"(?:jan(?:uary|uar)?|feb(?:ruary|ruar)?|mar(?:ch)?|märz|apr(?:il)?|ma[yi]|june?|juni|july?|juli"
@@ -38,10 +39,10 @@ _AFTER_DATE = rf"(?:[t _,]+(?:{_TIME}|\d{{4,6}}(?:\.\d+)?(?:z|[+-]\d{{2}}:?\d{{2
 _NUMBER = r"[+-]?(?:\d+(?:[.,' \u2019]\d+)*\.?|\.\d+)"
 _CURRENCY = r"(?:usd|eur|gbp|jpy|chf|cny|cad|aud|sek|nok|dkk|pln|czk|huf|brl|mxn|krw|[a-z]{1,2}\$)"
 
-# Names without a letter that are no values: positions, ranges and bins.
+# Names without a letter that are not values: positions, ranges and bins.
 _RANGE = re.compile(
     r"_\d{1,3}|\d{1,3}\+|[<>≤≥]=? ?\d+(?:[.,]\d+)*|\d{1,3}(?:\.\d{1,2})? ?[-\u2013] ?\d{1,3}(?:\.\d{1,2})?"
-    r"|\([^()\[\]]+\]|\[[^()\[\]]+\)"  # half-open, as pandas writes bins
+    r"|\([^()\[\]]+\]|\[[^()\[\]]+\)"  # half-open bins, as in pandas
 )
 # Each pattern matches a whole name with letters and digits, in lower case.
 _WHOLE = re.compile(
@@ -49,13 +50,13 @@ _WHOLE = re.compile(
         (
             rf"{_NUMBER}e[+-]?\d+|[+-]?0x[0-9a-f]+|(?:{_NUMBER}(?=[+-]))?{_NUMBER}j",
             rf"{_NUMBER} ?(?:{_CURRENCY}|zł|kr\.?)|{_CURRENCY} ?{_NUMBER}",
-            # Dates: ISO, with other separators, weeks, quarters, names of months.
+            # Dates: ISO, with other separators, weeks, quarters, month names.
             rf"\d{{4}}([-/._])\d{{1,2}}\1\d{{1,2}}{_AFTER_DATE}",
             rf"\d{{1,2}}([-/._])\d{{1,2}}\2(?:\d{{4}}|\d{{2}}){_AFTER_DATE}",
             rf"\d{{8}}{_AFTER_DATE}",
             r"\d{4}-?w\d{2}(?:-?\d)?|\d{4}[- ]?q[1-4]|q[1-4][- ]\d{4}",
             rf"(?:{_WEEKDAY},? ?)?{_DAY}[ ./-]{_MONTH}(?:[ ,./-]+\d{{2,4}})?{_AFTER_DATE}",
-            # A month and a number of two digits, as in Jan-24, may be the name of a column.
+            # A month and a two-digit number, as in Jan-24, may be a column name.
             rf"(?:{_WEEKDAY},? ?)?{_MONTH}[ ./-]+(?:\d{{4}}|{_DAY}[ ,/-]+\d{{2,4}}){_AFTER_DATE}",
             rf"{_MONTH}[ ./-]+\d{{1,2}}(?:st|nd|rd|th)|{_WEEKDAY},? ?{_MONTH}[ ./-]+\d{{1,2}}",
             rf"(?:{_WEEKDAY},? ?)?{_MONTH} +\d{{1,2}},? {_TIME}(?: (?:[a-z]+ )?\d{{4}})?",
@@ -65,7 +66,8 @@ _WHOLE = re.compile(
             r"(?:\+|00)?(?=(?:\D*\d){7,})[\d ()./-]{7,} ?(?:x|ext\.?) ?\d+",  # telephone
             r"[+-]?\d{1,3}\.\d{3,} ?°? ?[nsew]|\d{1,3} ?° ?[\d.]+ ?['\u2032].{0,12}[nsew]",  # latitude
             rf"(?=.*\.\d\d)[ns]? ?{_NUMBER} ?°? ?[ns]?[ ,;/]+[ew]? ?{_NUMBER} ?°? ?[ew]?",
-            # Numbers of persons: GB, ES (DNI and NIE), IN, IT, FI; and of companies.
+            # Personal identification numbers: GB, ES (DNI and NIE), IN, IT, FI; and company
+            # numbers.
             r"[a-z]{2}[ -]?(?:\d{2} ?){3}[ -]?[a-d]|\d{8}-?[a-z]|[xyz]-?\d{7}-?[a-z]",
             r"[a-z]{3}p[a-z]\d{4}[a-z]|[a-z]{6}\d{2}[a-z]\d{2}[a-z]\d{3}[a-z]|\d{6}[-+a]\d{3}[a-z]",
             r"(?:at|be|cz|de|dk|el|es|fi|fr|gb|hu|ie|it|lt|lu|nl|pl|pt|ro|se|si|sk)u?\d{8,10}(?:b\d{2})?",
@@ -89,7 +91,7 @@ _IDENTIFIER = re.compile(
         )
     )
 )
-# The values that redaction replaces; but a prefix of tokens begins names too, as in ``pk_customer``.
+# The values that redaction replaces, except token prefixes that also begin names: ``pk_customer``.
 _IDENTIFYING = re.compile(
     "|".join(pattern for kind, pattern in VALUE_PATTERNS.items() if kind != "token")
 )
@@ -103,7 +105,7 @@ _POSITION = re.compile(r"(?:0|[1-9][0-9]{0,2})(?:\.(?:0|[1-9][0-9]{0,2}))?")
 _TRAILING_PLACE = re.compile(r"\.(?:0|[1-9][0-9]{0,2})$")
 _PART = re.compile(r"[^\W_]+")
 
-# Letters that hardly ever follow a letter within a word of a European language.
+# Letters that hardly ever follow a letter inside a word of a European language.
 _UNLIKELY = {
     "a": "", "b": "cdfgkmnpqtvwxz", "c": "bdfgjmnpqvwxz", "d": "bcfkpqtxz", "e": "j",
     "f": "bcdghjkmnpqvwxz", "g": "bcdfjkpqvwxz", "h": "bcdfghjkpqvxz", "i": "wy", "j": "bcdfghjklmnpqrstvwxyz",
@@ -128,15 +130,15 @@ def is_place(name: str) -> bool:
 
 
 def is_position(name: str) -> bool:
-    """Return whether *name* may be a position that a decoder made: ``3``, or ``3.1`` in a tensor."""
+    """Return whether *name* may be a decoder's position: ``3``, or ``3.1`` in a tensor."""
     return _POSITION.fullmatch(name) is not None
 
 
 def may_name(name: str) -> bool:
-    """Return whether a column may have *name* as a client gave it.
+    """Return whether *name* may be a column's name as a client sent it.
 
-    A position at its end is ignored, because the columns of a tensor have its name and their
-    positions, as in ``scores.3``.
+    A position at the end is ignored, because the columns of a tensor have the tensor's name and a
+    position, as in ``scores.3``.
     """
     return not (looks_like_value(name) or looks_like_value(_TRAILING_PLACE.sub("", name)))
 
@@ -165,13 +167,13 @@ def _looks_like_value(name: str) -> bool:
 
 
 def _has_mail_address(folded: str) -> bool:
-    """Return whether *folded* contains a mail address, also with (at) for the sign."""
+    """Return whether *folded* contains a mail address, with @ or with (at)."""
     signs = "@" in folded or "at)" in folded or "at]" in folded
     return signs and _MAIL.search(folded) is not None
 
 
 def _is_grouped(folded: str) -> bool:
-    """Return whether *folded* is an account number (IBAN) or a hash, in groups or without."""
+    """Return whether *folded* is an account number (IBAN) or a hash, with or without grouping."""
     if len(folded) < 12:
         return False
     whole = _SEPARATORS.sub("", folded)
@@ -197,7 +199,7 @@ def _is_random(name: str) -> bool:
 
     A change between letters and digits, or to an upper case letter, is one surprise. Two letters
     that never meet in words are two surprises, unless they are part of an acronym. Short words
-    between underscores have surprises only if they mix digits or cases.
+    between underscores only have surprises if they mix digits or cases.
     """
     has_cases = not (name.isupper() or name.islower())
     pairs = surprises = 0
@@ -220,7 +222,7 @@ def _is_random(name: str) -> bool:
 
 
 def _is_acronym(letters: str) -> bool:
-    """Return whether three neighbours among at most four *letters* are in upper case."""
+    """Return whether at most four *letters* contain three consecutive upper case letters."""
     return any(
         len(three) == 3 and three.isalpha() and three.isupper()
         for three in (letters[:3], letters[-3:])

@@ -1,12 +1,12 @@
-"""Patterns of values that identify a person or open a door: an address, a card, a token.
+"""Patterns of values that identify a person or give access: addresses, cards, tokens.
 
-One list for two uses. `redact_values` replaces such text. A key that contains such text does not
+The list has two uses. `redact_values` replaces such text. A key that contains such text does not
 name a feature (`nilometer.values.value_like`).
 """
 
 from collections.abc import Mapping
 
-# Word boundaries keep the patterns from matching parts of longer words and numbers.
+# Word boundaries prevent matches inside longer words and numbers.
 VALUE_PATTERNS: Mapping[str, str] = {
     "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[^\W\d][\w-]*",
     "card": r"(?<![\w.])\d(?:[ -]?\d){12,18}(?![\w.])",

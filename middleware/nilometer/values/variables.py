@@ -1,3 +1,3 @@
-"""Environment variables by which nilometer's processes inform each other."""
+"""Environment variables with which nilometer's processes inform each other."""
 
-RUN = "_NILOMETER_RUN"  # set by `nilometer run`; not a setting, so without the settings' prefix
+RUN = "_NILOMETER_RUN"  # set by `nilometer run`; not a setting, so it lacks the settings' prefix

@@ -32,12 +32,12 @@ class Window:
         return cls(start, start + length_ns)
 
     def at(self, event_ns: int) -> "Window":
-        """Return the window of the same length that contains *event_ns*; often this one itself."""
+        """Return the window of equal length that contains *event_ns*; often this window itself."""
         if self.start_ns <= event_ns < self.end_ns:
             return self
         return Window.containing(event_ns, self.end_ns - self.start_ns)
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
+        """Length of the window in seconds."""
         return (self.end_ns - self.start_ns) / 1e9

@@ -1,4 +1,4 @@
-"""Converts domain values to protobuf and back: the only importer of `nilometer.v1`.
+"""Converts domain values to protobuf and back; only this room imports `nilometer.v1`.
 
-`services` is small and is imported by the model server's process; the others need numpy.
+`services` is small and is imported in model servers; the other modules need numpy.
 """

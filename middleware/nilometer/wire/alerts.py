@@ -31,13 +31,13 @@ from nilometer.wire.references import reference_from_wire, reference_to_wire
 MAX_PARAMETERS = 16  # most parameters in each map of an alerter
 MAX_PARAMETER_CHARACTERS = 256  # longest name and longest text of a parameter
 
-# Kinds with a number in the contract; any other kind is written by its name.
+# Kinds with a number in the contract; other kinds are written by name.
 _KINDS = {
     name.removeprefix("KIND_"): name
     for name, number in pb.Alerter.Kind.items()
     if number != pb.Alerter.KIND_UNSPECIFIED
 }
-# Parameters with a field in the message, and the value that is written if one is missing.
+# Parameters with their own field in the message, and the value to write if one is missing.
 _UNUSED: dict[str, str | float] = {
     "statistic": "",
     "comparison": ThresholdSide.ABOVE.value,
@@ -62,7 +62,7 @@ _FROM_VERDICT = {number: verdict for verdict, number in _VERDICTS.items()}
 
 
 def alerter_to_wire(alerter: Alerter) -> pb.Alerter:
-    """Return an alerter as a message: some parameters have fields, the rest is in the maps."""
+    """Return an alerter as a message; parameters without their own field are in the maps."""
     condition = alerter.condition
     fields = condition.fields()
     others = {key: value for key, value in fields.items() if key not in _UNUSED}
@@ -102,7 +102,7 @@ def alerter_from_wire(message: pb.Alerter) -> Alerter:
 def stored_alerter_from_bytes(packed: bytes) -> Alerter:
     """Return an alerter of `alerter_to_bytes`, even if its condition is not registered here.
 
-    The condition is then an `UnknownCondition`, which gives the same bytes again.
+    The condition is then an `UnknownCondition`, from which the same bytes can be written.
 
     Raises:
         ValueError: If the bytes are not an alerter.
@@ -218,7 +218,7 @@ def plan_to_wire(
         references=[reference_to_wire(reference) for reference in references],
         alerters=[alerter_to_wire(alerter) for alerter in alerters],
         names_key=names_key,
-        # Defaults are left out, so that the version of an older plan stays the same.
+        # Defaults are left out, so that the version of older plans does not change.
         privacy=disclosure.privacy.value if disclosure.privacy is not Privacy.OPEN else "",
         suppress_below=disclosure.suppress_below,
     )
@@ -233,8 +233,8 @@ class PlanContent(NamedTuple):
     Attributes:
         references: References of the requested entities.
         alerters: Alerters that can be read here.
-        unread: Reasons for all others, by entity and name.
-        disclosure: Most that the collector lets its agents disclose.
+        unread: Reasons why the other alerters cannot be read, by entity and name.
+        disclosure: Largest disclosure that the collector allows its agents.
     """
 
     references: list[Reference]
@@ -244,7 +244,7 @@ class PlanContent(NamedTuple):
 
 
 def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
-    """Return the content of a plan; an alerter that cannot be read does not affect others.
+    """Return the content of a plan; an unreadable alerter does not affect the others.
 
     Raises:
         ValueError: If a reference contradicts itself.

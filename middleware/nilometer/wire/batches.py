@@ -9,7 +9,7 @@ TOO_MANY_MESSAGES = f"a batch may hold {MAX_MESSAGES} messages: send fewer parti
 
 
 class TooManyMessages(ValueError):
-    """A batch holds more messages than `MAX_MESSAGES`.
+    """A batch contains more messages than `MAX_MESSAGES`.
 
     Attributes:
         sequence: Sequence of the batch; 0 if it has none.
@@ -24,7 +24,7 @@ def batch_from_bytes(content: bytes) -> Batch:
     """Return the batch in an encoded ``CaptureBatch``.
 
     Raises:
-        TooManyMessages: If the batch holds more messages than `MAX_MESSAGES`.
+        TooManyMessages: If the batch contains more messages than `MAX_MESSAGES`.
         ValueError: If the bytes are invalid.
     """
     if not is_lean(content, CaptureBatch):

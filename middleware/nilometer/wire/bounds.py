@@ -1,3 +1,3 @@
-"""Bounds on the content of a message; beyond them it is an attack or corrupt."""
+"""Limits on the content of a message; larger content is an attack or corrupt."""
 
 MAX_COUNT = 1 << 53  # most observations, because float64 counts exactly up to here

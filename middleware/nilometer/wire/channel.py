@@ -1,4 +1,4 @@
-"""Opens a channel to a collector's gRPC server, and makes the metadata with the token."""
+"""Opens a channel to a collector's gRPC server, and creates the metadata with the token."""
 
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ def open_channel(address: str, credentials: Credentials) -> grpc.Channel:
 
 
 def call_metadata(address: str, credentials: Credentials) -> tuple[tuple[str, str], ...]:
-    """Return the metadata for a call to *address*, with the token, if there is one.
+    """Return the metadata for a call to *address*, including the token, if there is one.
 
     Raises:
         ConfigError: If the token would be sent without TLS.

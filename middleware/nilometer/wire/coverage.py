@@ -1,16 +1,16 @@
-"""Coverage <-> protobuf."""
+"""Converts coverage to protobuf and back."""
 
 from nilometer.profile.coverage import Coverage
 from nilometer.v1 import summary_pb2 as pb
 
 
 def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
-    """Return a coverage as a message, with the total for readers in other languages."""
+    """Return a coverage as a message, including the total for readers in other languages."""
     return pb.Coverage(
         seen=coverage.seen,
         profiled=coverage.profiled,
         sampled_out=coverage.sampled_out,
-        # An empty map costs as much to pass to protobuf as a full one.
+        # Passing an empty map to protobuf costs as much as passing a full one.
         dropped=coverage.dropped or None,
         undecodable=coverage.undecodable or None,
         lost_inputs=coverage.lost_inputs or None,

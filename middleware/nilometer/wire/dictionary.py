@@ -17,7 +17,7 @@ def dictionary_from_wire(message: pb.Dictionary) -> Dictionary:
     """Return the dictionary in a message.
 
     Raises:
-        ValueError: If it is larger than a reference may publish.
+        ValueError: If the dictionary is larger than a reference may publish.
     """
     if len(message.names) > DICTIONARY_NAMES or len(message.hashes) > DICTIONARY_HASHES:
         raise ValueError(

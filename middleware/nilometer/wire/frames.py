@@ -18,11 +18,11 @@ LENGTH_BYTES: Final = 4  # little-endian length of the kind and the body
 HEAD_BYTES: Final = LENGTH_BYTES + 1
 MAX_FRAME_BYTES: Final = 4 << 20  # largest length of the kind and the body
 MAX_WORKER_BYTES: Final = 64
-MAX_PARTIALS: Final = 4096  # of one batch
+MAX_PARTIALS: Final = 4096  # most partial profiles of one batch
 MAX_LABELS: Final = 64
 MAX_REASONS: Final = 64
 MAX_RULES: Final = 256
-MAX_SEQUENCE: Final = (1 << 63) - 1  # largest number that fits a column of the outbox
+MAX_SEQUENCE: Final = (1 << 63) - 1  # largest number that fits into a column of the outbox
 MAX_TIME_NS: Final = 1 << 62  # the year 2116
 MAX_TEXT: Final = 1024  # characters
 MAX_COUNT: Final = 1 << 48  # most observations in one batch; sums over a window fit int64
@@ -75,19 +75,19 @@ class Welcome(Struct, array_like=True, frozen=True):
 
 
 class Acknowledged(Struct, array_like=True, frozen=True):
-    """A batch and all earlier ones of this worker are committed, except for refused ones."""
+    """Confirms that a batch and all earlier ones are committed, except refused ones."""
 
     sequence: Annotated[int, Meta(ge=0, le=MAX_SEQUENCE)]
 
 
 class Refused(Struct, array_like=True, frozen=True):
-    """The agent refuses a worker and closes the connection, or it refuses one batch.
+    """Refuses a worker, whose connection the agent then closes, or refuses a single batch.
 
     Attributes:
-        why: Reason, a value of `Why`; later versions may add some.
+        why: Reason, a value of `Why`; later versions may add values.
         reason: Reason in words, for the worker's log.
-        sequence: Sequence number of the refused batch, if the connection goes on; 0 ends the
-            connection.
+        sequence: Sequence number of the refused batch, if the connection continues; 0 if the
+            connection ends.
     """
 
     why: int
@@ -96,15 +96,15 @@ class Refused(Struct, array_like=True, frozen=True):
 
 
 class Cost(Struct, array_like=True):
-    """The cost of observing in a process over some time.
+    """The cost of observation in a process over a period.
 
     Attributes:
-        cpu_seconds: Processor time of nilometer's threads, and of its part of the requests.
-        requests: Number of requests in that time.
+        cpu_seconds: CPU time of nilometer's threads, and of its part of the requests.
+        requests: Number of requests in the period.
         exceeded_seconds: Time during which a limit was exceeded.
-        p99_seconds: Time added to a request at its 99th percentile, from the latest timed requests;
-            0 without any.
-        share: Share of the observations whose bodies are held, at the end.
+        p99_seconds: Time added to a request (99th percentile), from the latest timed requests; 0 if
+            there are none.
+        share: Share of the observations whose bodies are held, at the end of the period.
     """
 
     cpu_seconds: float = 0.0
@@ -114,7 +114,7 @@ class Cost(Struct, array_like=True):
     share: float = 1.0
 
     def add(self, later: "Cost") -> None:
-        """Add a later cost."""
+        """Add the cost of a later period."""
         self.cpu_seconds += later.cpu_seconds
         self.requests += later.requests
         self.exceeded_seconds += later.exceeded_seconds
@@ -129,7 +129,7 @@ class Batch(Struct, array_like=True, kw_only=True):
 
     Attributes:
         worker: Name of the worker: 16 random bytes, new in every process and after every fork.
-        sequence: Number of the batch: 1, 2, 3 ... per worker; (worker, sequence) counts once.
+        sequence: Number of the batch: 1, 2, 3 ... per worker; each (worker, sequence) counts once.
         entity: Name of the monitored entity; with observations it may be a template such as
             ``{model}``, see `nilometer.values.templates`.
         count: Number of observations in `observations`, or in `partials`.
@@ -166,10 +166,10 @@ class Batch(Struct, array_like=True, kw_only=True):
 
 
 class Account(Struct, array_like=True):
-    """The counts in a batch, read without checking bounds, to report a refused batch.
+    """The counts in a batch, read without checking limits, to report a refused batch.
 
     Attributes:
-        worker: As in `Batch`; this applies to all fields.
+        worker: As in `Batch`, like all other fields.
     """
 
     worker: bytes
@@ -198,7 +198,7 @@ _account_decoder = msgspec.msgpack.Decoder(Account)
 
 
 def frame_of(body: Body) -> bytearray:
-    """Return *body* as one frame.
+    """Return *body* as a frame.
 
     Raises:
         BadFrame: If the frame is over `MAX_FRAME_BYTES`.
@@ -217,7 +217,7 @@ def length_in(head: bytes | bytearray | memoryview) -> int:
     """Return the number of bytes that follow the length at the start of *head*.
 
     Raises:
-        BadFrame: If no frame has this length.
+        BadFrame: If no valid frame has this length.
     """
     length = int.from_bytes(head[:LENGTH_BYTES], "little")
     if not 1 < length <= MAX_FRAME_BYTES:
@@ -229,7 +229,7 @@ def body_of(kind: int, content: bytes | bytearray | memoryview) -> Body:
     """Return the body of a frame.
 
     Raises:
-        BadFrame: If the kind is unknown, or *content* does not match it.
+        BadFrame: If the kind is unknown, or *content* does not fit the kind.
     """
     decoder = _DECODERS.get(kind)
     if decoder is None:
@@ -241,7 +241,7 @@ def body_of(kind: int, content: bytes | bytearray | memoryview) -> Body:
 
 
 def account_of(content: bytes | bytearray | memoryview) -> Account | None:
-    """Return the account of a batch that may break the contract; None if it is unreadable."""
+    """Return the counts of a batch that may break the contract; None if it is unreadable."""
     try:
         return _account_decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -249,6 +249,6 @@ def account_of(content: bytes | bytearray | memoryview) -> Account | None:
 
 
 def common_version(hello: Hello) -> int | None:
-    """Return the highest version that the worker and this code support; None without one."""
+    """Return the highest version that both sides support; None if there is none."""
     newest = min(hello.newest, NEWEST_VERSION)
     return newest if newest >= max(hello.oldest, OLDEST_VERSION) else None

@@ -1,7 +1,7 @@
-"""Counts the messages in encoded bytes before they are parsed.
+"""Counts the messages in encoded bytes without parsing them.
 
-An empty sub-message of two bytes takes about eighty bytes of memory once parsed. A limit on the
-number of bytes is therefore not enough.
+An empty sub-message of two bytes takes about eighty bytes of memory after parsing. So a limit on
+the number of bytes is not enough.
 """
 
 from collections.abc import Iterator, Sequence
@@ -12,28 +12,28 @@ from google.protobuf.message import Message
 
 from nilometer.v1.summary_pb2 import SummarySample
 
-MAX_MESSAGES = 100_000  # most messages inside one message, which need about 8 MiB once parsed
-MAX_FIELDS = 1000  # most fields that a search for one field reads
-UNCOUNTED_BYTES = 64 << 10  # a message of this size cannot contain more
+MAX_MESSAGES = 100_000  # most messages inside one message; parsed, they need about 8 MiB
+MAX_FIELDS = 1000  # most fields that are read in a search for one field
+UNCOUNTED_BYTES = 64 << 10  # a message of this size cannot contain too many
 
 # Wire types: https://protobuf.dev/programming-guides/encoding
 VARINT, DELIMITED = 0, 2
-FIXED = {1: 8, 5: 4}  # bytes of the other types; the end of a group has none
+FIXED = {1: 8, 5: 4}  # sizes of the other types; the end of a group has no content
 MAX_VARINT_BYTES = 10
 
 _Part: TypeAlias = tuple[int, int, Any]  # start, end, type
 
 
 def is_lean(content: bytes, kind: type[Message], uncounted: int = UNCOUNTED_BYTES) -> bool:
-    """Return whether an encoded *kind* holds at most `MAX_MESSAGES` messages, at any depth.
+    """Return whether an encoded *kind* contains at most `MAX_MESSAGES` messages, at any depth.
 
-    Content of at most *uncounted* bytes is not counted. The function never raises.
+    Content of at most *uncounted* bytes is not examined. The function never raises.
     """
     return len(content) <= uncounted or _messages(content, kind, MAX_MESSAGES) <= MAX_MESSAGES
 
 
 def are_lean_samples(samples: Sequence[bytes]) -> bool:
-    """Return whether encoded ``SummarySample`` messages hold at most `MAX_MESSAGES` together."""
+    """Return whether encoded ``SummarySample`` messages contain at most `MAX_MESSAGES` in total."""
     if sum(map(len, samples)) <= UNCOUNTED_BYTES:
         return True
     found = 0
@@ -45,13 +45,13 @@ def are_lean_samples(samples: Sequence[bytes]) -> bool:
 
 
 def number_in(content: bytes, field: int) -> int:
-    """Return a number of an encoded message without parsing it.
+    """Return a numeric field of an encoded message without parsing the message.
 
-    It is 0 if it is not among the first `MAX_FIELDS` fields.
+    The result is 0 if the field is not among the first `MAX_FIELDS` fields.
 
     Args:
         content: Encoded message.
-        field: Field number of a varint at the top of the message.
+        field: Field number of a varint at the top level of the message.
     """
     at = 0
     with suppress(IndexError):
@@ -71,7 +71,7 @@ def number_in(content: bytes, field: int) -> int:
 
 
 def _messages(content: bytes, kind: type[Message], most: int) -> int:
-    """Return the number of messages in an encoded *kind*, at any depth, up to *most* + 1."""
+    """Count the messages in an encoded *kind*, at any depth, up to *most* + 1."""
     found = 0
     waiting: list[_Part] = [(0, len(content), kind.DESCRIPTOR)]
     while waiting:
@@ -84,10 +84,10 @@ def _messages(content: bytes, kind: type[Message], most: int) -> int:
 
 
 def _messages_in(content: bytes, at: int, end: int, kind: Any) -> Iterator[_Part]:
-    """Yield the position and the type of each message directly inside one.
+    """Yield the position and the type of each direct sub-message.
 
-    Ends early if the bytes are cut off or invalid, because the parser reports that. Groups are not
-    used; a message inside one is reported as if it was outside.
+    The function ends early if the bytes are cut off or invalid, because the parser reports that.
+    Groups are not used; a message inside a group is reported like one outside.
     """
     inner = {field.number: field.message_type for field in kind.fields if field.message_type}
     with suppress(IndexError):

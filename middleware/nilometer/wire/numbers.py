@@ -1,7 +1,7 @@
-"""Reads the numbers of many stored features together, and nothing else of them.
+"""Reads only the numbers of many stored features, all together.
 
-A query for quantiles or moments needs a third of a sample's bytes. It takes them straight from the
-bytes, without an object for each sample. The samples were checked as a whole before they were stored.
+A query for quantiles or moments needs a third of a sample's bytes. They are read directly from the
+bytes, without an object for each sample. The samples were checked before they were stored.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ _WHOLE_SHARE = np.array([1.0]).view(np.uint64)[0]
 
 @dataclass(frozen=True, slots=True)
 class FeatureNumbers:
-    """The numbers of *n* merged features: t-digests, and moments if they were asked for."""
+    """The numbers of *n* merged features: t-digests, and moments if requested."""
 
     digests: Digests
     moments: Sequence[Moments]
@@ -44,15 +44,15 @@ def numbers_from_bytes(
     """Return the numbers of the features in each group of samples, decoded and merged together.
 
     Args:
-        groups: Bytes of the samples of each group, as `sample_to_bytes` returns them; at least one
-            sample in each group. Their order does not change a bit of the result.
-        moments: Whether to read the moments, too.
+        groups: Bytes of the samples of each group, as returned by `sample_to_bytes`; at least one
+            sample per group. Their order does not affect the result.
+        moments: Whether to read the moments as well.
 
     Returns:
-        The numbers; None if the samples must be decoded one by one: they are not all features,
-        their shares of sampling differ, or one is damaged.
+        The numbers; None if the samples must be decoded one by one, because they are not all
+        features, their sampling shares differ, or a sample is damaged.
     """
-    # Large groups are merged in the given order, so it must not be that of their arrival.
+    # Large groups are merged in the given order, so that order must not depend on arrival.
     sizes = np.array([len(group) for group in groups], dtype=np.intp)
     packed: list[bytes] = []
     for group in groups:

@@ -1,4 +1,4 @@
-"""Parses protobuf messages, with one kind of error."""
+"""Parses protobuf messages; every error is a ValueError."""
 
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ def parsed(kind: type[M], packed: bytes) -> M:
     """Return the message in *packed*.
 
     Raises:
-        ValueError: If the bytes are not such a message.
+        ValueError: If the bytes are not a valid message of this type.
     """
     try:
         return kind.FromString(packed)

@@ -1,4 +1,4 @@
-"""References <-> protobuf."""
+"""Converts references to protobuf and back."""
 
 import dataclasses
 import hashlib
@@ -15,7 +15,7 @@ from nilometer.wire.parse import parsed
 
 
 def reference_to_wire(reference: Reference) -> pb.Reference:
-    """Return a reference as a message; an empty digest is computed from the columns."""
+    """Return a reference as a message; if its digest is empty, it is computed from the columns."""
     message = pb.Reference(
         entity=reference.entity,
         name=reference.name,

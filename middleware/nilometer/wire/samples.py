@@ -20,7 +20,7 @@ _NO_DIGEST = TDigest()
 def sample_to_wire(sample: SummarySample, digest: pb.TDigest | None = None) -> pb.SummarySample:
     """Return a sample as a message without its identity; *digest* is its encoded t-digest.
 
-    The row of the sample carries the identity.
+    The sample's row contains the identity.
     """
     message = pb.SummarySample(
         entity=sample.entity,
@@ -45,7 +45,7 @@ def sample_from_wire(
     """Return the sample in a message; its content has no t-digest if *digest* is false.
 
     Raises:
-        ValueError: If it has no content, an unknown kind of it, or a part that contradicts itself.
+        ValueError: If there is no content, its kind is unknown, or a part contradicts itself.
         ConfigError: If its labels or window are not allowed.
     """
     share = message.sample or 1.0
@@ -72,7 +72,7 @@ def sample_to_bytes(sample: SummarySample) -> bytes:
 
 
 def sample_to_bytes_in_steps(sample: SummarySample) -> Steps[bytes]:
-    """Return the bytes of `sample_to_bytes`, in steps."""
+    """Like `sample_to_bytes`, but in steps."""
     digests = codec_of(sample.content).digests
     digest = None
     if digests is not None:
@@ -95,7 +95,7 @@ def sample_from_bytes(
 def merged_sample_from_bytes(
     packed: Iterable[bytes], window: Window, labels: Labels, edges_of: EdgesOf = no_edges
 ) -> SummarySample:
-    """Return one sample over *window* from many of one summary; t-digests are decoded together.
+    """Return the merged sample over *window* of one summary's samples; decodes t-digests together.
 
     Raises:
         ValueError: If the bytes are not samples of one kind.
@@ -111,7 +111,7 @@ def merged_sample_from_bytes(
 
 
 def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
-    """Return several samples as one piece of bytes."""
+    """Return several samples as one byte string."""
     every = list(samples)
     fast = [(sample.content, codec_of(sample.content).digests) for sample in every]
     digests = [_NO_DIGEST if of is None else of.of(content) for content, of in fast]
@@ -121,7 +121,7 @@ def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
 
 
 def parts_by_summary(packed: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield each sample in the bytes of `samples_to_bytes`: its summary's name and its bytes.
+    """Yield summary name and bytes of each sample in the bytes of `samples_to_bytes`.
 
     Raises:
         ValueError: If the bytes are not samples.

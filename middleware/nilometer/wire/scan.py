@@ -1,7 +1,7 @@
-"""Finds fields of many protobuf messages at once, without an object for each message.
+"""Finds fields in many protobuf messages at once, without an object for each message.
 
-Stored samples have the same few fields in ascending order. Each step therefore reads one field of
-all messages with a few numpy calls. Messages that are unusual in any way are refused: the caller
+Stored samples have the same few fields in ascending order. So each step reads one field of all
+messages with a few numpy calls. Messages that are unusual in any way are refused, and the caller
 parses them with protobuf.
 """
 
@@ -14,23 +14,23 @@ from numpy.typing import NDArray
 from nilometer.sketch.codec import from_varint_words
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # wire types
-MAX_STEPS = 128  # most steps in one kind of message; a sample takes about ten
+MAX_STEPS = 128  # most steps for one kind of message; a sample takes about ten
 
 _WORD = 8  # bytes
-_DONE = 0xFF  # tag of a message that has ended
+_DONE = 0xFF  # tag that marks the end of a message
 _STOPS = np.uint64(0x8080808080808080)
 
 
 class Unscannable(ValueError):
-    """The messages are damaged, or have fields in a form that only protobuf reads."""
+    """The messages are damaged, or have fields in a form that only protobuf can read."""
 
 
 class Places(NamedTuple):
-    """The places of *n* messages or texts in the scanned bytes.
+    """The positions of *n* messages or texts in the scanned bytes.
 
     Attributes:
         starts: Offsets of the first bytes, shape (n,).
-        ends: Offsets behind the last bytes; equal to the start if there is nothing.
+        ends: Offsets after the last bytes; equal to the start if the content is empty.
     """
 
     starts: NDArray[np.int64]
@@ -38,7 +38,7 @@ class Places(NamedTuple):
 
     @property
     def held(self) -> NDArray[np.bool_]:
-        """Whether each place has any bytes."""
+        """Whether the content at each position is non-empty."""
         return np.asarray(self.ends > self.starts)
 
 
@@ -47,7 +47,7 @@ class Found(NamedTuple):
 
     Attributes:
         numbers: Varints, and the bits of fixed 64-bit values, each of shape (n,).
-        places: Places of messages, texts and packed numbers.
+        places: Positions of messages, texts and packed numbers.
     """
 
     numbers: Mapping[int, NDArray[np.uint64]]
@@ -55,13 +55,13 @@ class Found(NamedTuple):
 
 
 class Messages:
-    """Serialized messages of one type in a row.
+    """Consecutive serialized messages of one type.
 
     Args:
         packed: Bytes of each message.
 
     Attributes:
-        whole: Places of the messages.
+        whole: Positions of the messages.
     """
 
     def __init__(self, packed: Sequence[bytes]) -> None:
@@ -70,11 +70,12 @@ class Messages:
         self.whole = Places(np.concatenate([[0], ends[:-1]]).astype(np.int64), ends)
         self._raw = np.frombuffer(self._bytes, dtype=np.uint8)
         words = len(self._bytes) - _WORD + 1
-        # The eight bytes from each offset on. `take` would copy all of them; an index does not.
+        # The eight bytes that start at each offset. `take` would copy all of them; an index does
+        # not.
         self._words = np.ndarray((words,), "<u8", self._bytes, 0, (1,))
 
     def texts(self, places: Places) -> list[bytes]:
-        """Return the bytes at each place."""
+        """Return the bytes at each position."""
         packed, (starts, ends) = self._bytes, places
         return [packed[a:b] for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]
 
@@ -82,8 +83,8 @@ class Messages:
         """Find fields of the messages at *places*.
 
         Args:
-            places: Places of the messages, shape (n,).
-            wanted: Wire type of each wanted field, by its number, 1 to 15.
+            places: Positions of the messages, shape (n,).
+            wanted: Wire type of each wanted field, by field number (1 to 15).
 
         Raises:
             Unscannable: If a message is damaged, a wanted field repeats, or a field is unusual.
@@ -122,7 +123,7 @@ class Messages:
     def _field(
         self, kind: int, at: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint64]]:
-        """Return where the content of each field behind a tag starts and ends, and its number."""
+        """Return start and end of the content of the field after each tag, and its number."""
         if kind == FIXED64:
             return at, at + _WORD, self._words[at]
         if kind == FIXED32:
@@ -133,13 +134,13 @@ class Messages:
         stops = ~words & _STOPS
         if not stops.all():
             raise Unscannable("a number is longer than eight bytes")
-        last = stops & (~stops + np.uint64(1))  # the lowest bit: the end of the last byte
+        last = stops & (~stops + np.uint64(1))  # the lowest bit marks the last byte
         start = at + (np.frexp(last.astype(np.float64))[1] >> 3)
         words &= last - np.uint64(1)
         value = from_varint_words(words, _WORD)
         if kind == VARINT:
             return at, start, value
-        # A length is limited before the addition, so that it cannot overflow.
+        # The length is limited before the addition, so that the sum cannot overflow.
         return start, start + np.minimum(value, np.uint64(1 << 40)).astype(np.int64), value
 
     def _tags(self, at: NDArray[np.int64], stop: NDArray[np.int64]) -> NDArray[np.uint8]:

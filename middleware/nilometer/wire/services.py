@@ -1,4 +1,4 @@
-"""The gRPC services and their messages, in one module without numpy."""
+"""The gRPC services and their messages, in a module that does not need numpy."""
 
 import grpc
 
@@ -34,7 +34,7 @@ from nilometer.v1.collector_pb2_grpc import (
     add_CollectorServiceServicer_to_server,
 )
 
-# The options of every channel, each with its reason.
+# The options of every channel, each with the reason.
 CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.enable_http_proxy", 0),  # no proxy from the environment, even for loopback
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -44,28 +44,28 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 )
 # The options of every server.
 SERVER_OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.so_reuseport", 0),  # a second server on a port must fail, instead of sharing the port
+    ("grpc.so_reuseport", 0),  # binding a used port must fail instead of sharing the port
     ("grpc.max_receive_message_length", 4 << 20),
 )
 
 
 def agent_stub(channel: grpc.Channel) -> AgentServiceStub:
-    """Return the agent's methods over *channel*."""
+    """Return a client for the agent's methods over *channel*."""
     return AgentServiceStub(channel)  # type: ignore[no-untyped-call]  # generated without types
 
 
 def collector_stub(channel: grpc.Channel) -> CollectorServiceStub:
-    """Return the collector's methods over *channel*."""
+    """Return a client for the collector's methods over *channel*."""
     return CollectorServiceStub(channel)  # type: ignore[no-untyped-call]  # as above
 
 
 def serve_agent(servicer: AgentServiceServicer, server: grpc.Server) -> None:
-    """Register *servicer*."""
+    """Add *servicer*, which implements the agent's methods, to *server*."""
     add_AgentServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # as above
 
 
 def serve_collector(servicer: CollectorServiceServicer, server: grpc.Server) -> None:
-    """Register *servicer*."""
+    """Add *servicer*, which implements the collector's methods, to *server*."""
     add_CollectorServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call]  # as above
 
 

@@ -1,4 +1,4 @@
-"""Converts an agent's status of its entities, in `Status`, to protobuf and back."""
+"""Converts the status of an agent's entities (part of `Status`) to protobuf and back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -42,30 +42,30 @@ class Judged:
 
     @property
     def severity(self) -> tuple[bool, float]:
-        """The order of judgements: breaches first, then by distance in thresholds."""
+        """The sort key: breaches first, then the distance divided by the threshold."""
         far = self.value / self.threshold if self.distance and self.threshold > 0 else 0.0
         return self.breach, far
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntityState:
-    """The committed counts of one entity since an agent's start, over all labels and workers.
+    """Counts of one entity since the agent's start, over all label sets and workers.
 
     Attributes:
         entity: Name of the entity.
         outcomes: Number of requests by `Outcome`.
         latency: Histogram of latencies in seconds, of requests whose time is known.
         coverage: Coverage of the observations.
-        cpu_seconds: Processor time that observing cost the workers.
-        cost_requests: Number of requests in that time.
+        cpu_seconds: CPU time that observation has cost the workers.
+        cost_requests: Number of requests in the same period.
         exceeded_seconds: Time during which a limit of the overhead budget was exceeded.
-        added_p99_seconds: Time that observing now adds to a request, at the 99th percentile of the
-            slowest worker; 0 if unknown.
-        share: Share of the observations that are held now, in the worker that holds the fewest; 0
-            if unknown.
-        judged: Number of newest judgements, over alerters, summaries and label sets.
-        breaches: Number of them that are breaches.
-        worst: Most severe of them, by `Judged.severity`.
+        added_p99_seconds: Time that observation currently adds to a request (99th percentile), in
+            the slowest worker; 0 if unknown.
+        share: Share of the observations whose bodies are currently held, in the worker with the
+            smallest share; 0 if unknown.
+        judged: Number of judgements of the newest windows, over alerters, summaries and label sets.
+        breaches: Number of these judgements that are breaches.
+        worst: Most severe of these judgements, by `Judged.severity`.
     """
 
     entity: str

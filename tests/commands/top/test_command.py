@@ -329,7 +329,7 @@ def test_json_is_an_object_a_line(agent: Agent, home: Path) -> None:
         (["--collector", "ftp://x"], "must be http:// or https://"),
         (
             ["--collector", "http://user:secret@127.0.0.1:1"],
-            "the URL contains a token: put it into a file",
+            "the URL contains a token: put the token into a file",
         ),
         (["--collector", "http://127.0.0.1:1", "--token-file", "/no"], "there is no such file"),
         (["--collector", "http://x.example", "--token-file", __file__], "not sent without TLS"),

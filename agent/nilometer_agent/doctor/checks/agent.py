@@ -14,12 +14,12 @@ from nilometer_agent.doctor.finding import Finding, Level
 from nilometer_agent.doctor.words import seconds_in_words
 
 STATUS_SECONDS = 3.0
-LOOKS = 4  # snapshots of a working agent's counters
+LOOKS = 4  # number of snapshots of a busy agent's counters
 BETWEEN_LOOKS_SECONDS = 0.25
 
 
 def agent(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Check that the agent answers, has this version, and is the one that the settings name."""
+    """Check that the agent answers, runs this version, and is the agent of these settings."""
     path = examined.settings.socket_path
     if not answers(path):
         return

@@ -49,7 +49,8 @@ def collector(examined: ExaminedAgent) -> Iterator[Finding]:
 def _asked(examined: ExaminedAgent, dial: Dial, address: str) -> Iterator[Finding]:
     before = time.time_ns()
     try:
-        # The token is for the agent's name. Without an instance, this call does not count as an agent.
+        # The token is issued to the agent's name. A call without an instance does not count as an
+        # agent.
         asked = GetPlanRequest(agent=examined.settings.agent_name)
         plan = dial.GetPlan(asked, timeout=PLAN_SECONDS)
     except OSError as error:

@@ -58,7 +58,7 @@ EXPECTED = {
 
 
 def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
-    """Report how many observations have columns, and why the others have none."""
+    """Report how many observations have columns, and why the others have no columns."""
     status = examined.status
     if status is None:
         return
@@ -87,7 +87,7 @@ def coverage(examined: ExaminedAgent) -> Iterator[Finding]:
 
 
 def _unnamed(cells: Mapping[str, int], over_limit: int, seen: int) -> Iterator[Finding]:
-    """Report cells whose names are not features, if there are more of them than observations."""
+    """Report columns over the limit, and cells of names that are not features yet."""
     if over_limit:
         text = f"{over_limit:,} columns refused: an entity can have {MAX_FEATURES:,} features"
         yield Finding("coverage", Level.WARNING, text, DECLARE)

@@ -9,7 +9,7 @@ from nilometer.values.reasons import UndecodableReason
 from nilometer_agent.doctor.examined import ExaminedAgent
 from nilometer_agent.doctor.finding import Finding, Level
 
-_ENTITY = {"entity": "unnamed"}  # for settings without one: only the rules are read
+_ENTITY = {"entity": "unnamed"}  # placeholder, because only the rules are checked here
 
 
 def rules(examined: ExaminedAgent) -> Iterator[Finding]:

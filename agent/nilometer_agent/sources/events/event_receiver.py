@@ -2,11 +2,11 @@
 
 Events are profiled like requests that the middleware observes. The request's body is the input, the
 response's body is the output, and the time between both is the latency. If the other half of a
-prediction does not arrive, the one half is profiled alone, with outcome ``unknown``. Seldon's feedback
+prediction does not arrive, its event is profiled alone, with outcome ``unknown``. Seldon's feedback
 is ground truth: its columns become ``ground_truth.*``.
 
-Events that wait for their other half, and those that the engine has not committed, are in memory.
-A kill -9 of the agent loses them, because a logger never sends an event again.
+Events that wait for their other half are in memory only, as are events that the engine has not
+committed yet. They are lost if the agent is killed, because a logger never sends an event again.
 """
 
 import logging
@@ -48,7 +48,7 @@ PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root path
 MARSHAL = "/marshal"
 MAX_REQUEST_BYTES = 64 << 20  # path for batches of KServe's logger
 MAX_READY_BYTES = 64 << 20  # bytes of observations that wait for the engine
-MAX_READY_TRUTH = 10_000  # columns of ground truth that wait for the engine
+MAX_READY_TRUTH = 10_000  # ground truth columns that wait for the engine
 MAX_FEEDBACK_KEYS = 10_000  # feedback events remembered to detect repetitions
 MAX_BATCH = 256  # observations passed to the engine at once
 MAX_BATCH_BYTES = 1 << 20
@@ -69,15 +69,15 @@ log = logging.getLogger("nilometer.agent")
 
 
 class EventReceiver:
-    """Receives events, joins them, and passes observations to the engine. `start`, then `stop`.
+    """Joins received events and passes observations to the engine. Call `start`, then `stop`.
 
     Args:
         engine: Engine that profiles the observations.
         counters: Counters of the agent.
         clock: Wall and monotonic time.
-        entity: Entity of all events; empty takes the inference service named in each event.
-        join_seconds: Longest time that a half waits for the other one.
-        max_body_bytes: Largest body that is profiled; of a larger one only the size is counted.
+        entity: Entity of all events; empty uses the inference service that each event names.
+        join_seconds: Longest time that an event waits for the other event of its prediction.
+        max_body_bytes: Largest body that is profiled; larger bodies are only measured.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class EventReceiver:
 
     @property
     def waiting(self) -> int:
-        """Number of events that wait for their other half."""
+        """Number of events that wait for the other event of their prediction."""
         return self._joiner.waiting
 
     def answer(self, post: Post) -> Reply:
@@ -205,7 +205,7 @@ class EventReceiver:
         name = self._entity or _UNUSABLE.sub("-", told.get("inferenceservicename", ""))
         component = _UNUSABLE.sub("-", told.get("component", ""))
         if not self._entity and component not in {"", "predictor"}:
-            name = f"{name}-{component}"  # a transformer or explainer is an entity of its own
+            name = f"{name}-{component}"  # transformers and explainers are separate entities
         labels = {
             label: told[attribute] for attribute, label in _LABELS.items() if told.get(attribute)
         }
@@ -230,10 +230,10 @@ class EventReceiver:
         self._counters.add(Counter.EVENTS_JOINED if joined else one_half, 1 + joined)
         status = response.status if response is not None else 0
         if joined and not status:
-            status = OK_STATUS  # loggers that tell no status log predictions only
-        # One half alone has no duration, so its outcome is not known.
+            status = OK_STATUS  # loggers that send no status log predictions only
+        # A single event has no duration, so its outcome is not known.
         outcome = _outcome(status) if joined else Outcome.UNKNOWN
-        failed = status >= FAILED_STATUS  # the body describes an error and is no prediction
+        failed = status >= FAILED_STATUS  # the body describes an error and is not a prediction
         latency = 0.0
         if request is not None and response is not None:
             latency = max((response.time_ns - request.time_ns) / NANOSECONDS, 0.0)
@@ -310,7 +310,7 @@ class EventReceiver:
         self._forward(float("inf"))
 
     def _forward(self, now: float) -> None:
-        """Pass joined pairs and expired halves to the engine."""
+        """Pass joined pairs and expired single events to the engine."""
         with self._lock:
             for pair in self._joiner.expired(now):
                 self._observe(pair)
@@ -345,7 +345,7 @@ class EventReceiver:
 
 
 def _status(text: str) -> int:
-    """Return the HTTP status in *text*; 0 if it is none."""
+    """Return the HTTP status in *text*; 0 if it is not a status."""
     is_status = len(text) == STATUS_DIGITS and text.isascii() and text.isdigit()
     return int(text) if is_status and "100" <= text < "600" else 0
 

@@ -47,7 +47,7 @@ class EventServer:
 
     @property
     def waiting(self) -> int:
-        """Number of events that wait for their other half."""
+        """Number of events that wait for the other event of their prediction."""
         return self._receiver.waiting
 
     def start(self) -> None:

@@ -37,7 +37,7 @@ class Half:
         trace_parent: W3C ``traceparent`` header; may be empty.
         data: Body; None if it exceeds the cap.
         size: Size of the body in bytes.
-        status: HTTP status of the response, if the sender tells it; else 0.
+        status: HTTP status of the response; 0 if the sender does not send it.
     """
 
     entity: str
@@ -80,7 +80,7 @@ class Joiner:
     """Keeps a half until its other half arrives. Not thread-safe; the caller passes in the time.
 
     Args:
-        seconds: Longest time that a half waits, and time that a pair is remembered.
+        seconds: Longest time that a half waits, and for which a returned pair is remembered.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -156,7 +156,7 @@ def alone(half: Half) -> Pair:
 
 
 def held(half: Half) -> int:
-    """Return the memory of a half in bytes, with its own objects."""
+    """Return the memory of a half in bytes, including the objects it refers to."""
     texts = (half.entity, half.key, half.prediction_id, half.content_type, half.trace_parent)
     labels = sum(len(name) + len(value) for name, value in half.labels)
     return len(half.data or b"") + sum(map(len, texts)) + labels + HALF_BYTES

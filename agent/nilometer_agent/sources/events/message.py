@@ -1,4 +1,4 @@
-"""Parsing of HTTP requests with events: CloudEvents (binary, structured or a batch) or LogRequests.
+"""Parses HTTP requests with events: CloudEvents (binary, structured or batched) or LogRequests.
 
 Sources: CloudEvents 1.0 HTTP protocol binding, section 3; KServe ``pkg/logger/marshaller.go`` for
 LogRequest.

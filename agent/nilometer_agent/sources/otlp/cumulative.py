@@ -14,9 +14,9 @@ from nilometer.export.series import Distribution
 from nilometer.profile.magnitudes import EMPTY
 from nilometer_agent.sources.otlp.distributions import grew
 
-MAX_SERIES = 2000  # series whose last state is kept
+MAX_SERIES = 2000  # series whose last state is stored
 SERIES_SECONDS = (
-    3600.0  # silent series older than this are forgotten when there is no room for new ones
+    3600.0  # after this time of silence, a series is forgotten when there is no room for new ones
 )
 
 SeriesKey: TypeAlias = tuple[object, ...]

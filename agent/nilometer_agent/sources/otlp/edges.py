@@ -12,7 +12,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from nilometer_agent.sources.otlp.places import Place, attributes_in, is_name
 
 MAX_CALLS = 10_000  # client and server spans that wait for their other side
-CALL_SECONDS = 30.0  # longest time that they wait
+CALL_SECONDS = 30.0  # longest time that a span waits
 MAX_EDGES = 1000
 PEERS = ("peer.service", "service.peer.name", "server.address")
 
@@ -30,7 +30,7 @@ class Edges:
     """Counts calls by (entity, entity it reads from). The caller holds a lock.
 
     Args:
-        left_out: Function that is called for each call that does not fit and is not counted.
+        left_out: Function that is called for each call that exceeds the limit and is not counted.
     """
 
     def __init__(self, left_out: Callable[[], None]) -> None:
@@ -45,7 +45,7 @@ class Edges:
         return dict(self._calls_by_edge)
 
     def called(self, where: Place, span: Span) -> None:
-        """Add a client span; the called entity is that of its server span, else its peer name."""
+        """Add a client span; it calls the entity of its server span, or else the peer it names."""
         told = attributes_in(span.attributes)
         peer = next((str(told[key]) for key in PEERS if told.get(key)), "")
         key = (span.trace_id, span.span_id)
@@ -57,7 +57,7 @@ class Edges:
         self._settle()
 
     def served(self, where: Place, span: Span) -> None:
-        """Add a server span; its caller reads from this entity."""
+        """Add a server span; the entity that called it reads from this entity."""
         if not span.parent_span_id:
             return
         key = (span.trace_id, span.parent_span_id)

@@ -36,7 +36,7 @@ class OtlpGrpc(GrpcServer):
 
     Args:
         receiver: Receiver of the requests.
-        address: ``host:port``; port 0 takes a free one.
+        address: ``host:port``; port 0 chooses a free port.
         by_address: Whether clients can be told apart by their addresses.
     """
 

@@ -192,7 +192,7 @@ class OtlpReceiver:
                     (*of, metric.name, start_ns, *sorted(told.items())), point, read
                 )
             if read is None:
-                found.refused += 1  # too many series: without a stored state there is no difference
+                found.refused += 1  # over the limit of series: no increase can be computed
             elif read.histogram.count:
                 status = str(told.get(STATUS_CODE) or told.get(OLD_STATUS) or "")
                 profile = profile_of(read, status, told)

@@ -12,18 +12,18 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.reasons import Outcome
 from nilometer_agent.sources.otlp.places import Attributes, attributes_in
 
-DURATIONS = {  # names of request histograms; the old and the new name of one have the same value
+DURATIONS = {  # metric names of request durations; a metric's old and new names have equal values
     "http.server.request.duration": "http",
     "http.server.duration": "http",  # name in older instrumentation, in milliseconds
     "rpc.server.call.duration": "rpc",
-    "rpc.server.duration": "rpc",  # as above
+    "rpc.server.duration": "rpc",  # also an older name, in milliseconds
 }
 OLD_STATUS = "http.status_code"
 RPC_STATUS = "rpc.grpc.status_code"
 
 
 def durations_in(names: set[str]) -> set[str]:
-    """Return the *names* that count requests; only one if a service sends the old and the new name."""
+    """Return the *names* that count requests; one name if a service sends both old and new."""
     wanted: dict[str, str] = {}
     for name, kind in DURATIONS.items():
         if name in names:

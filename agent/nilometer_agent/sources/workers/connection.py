@@ -1,4 +1,4 @@
-"""One worker's connection: receives frames and sends acknowledgements. Only the loop may call."""
+"""The connection of one worker: receives frames, sends acknowledgements. Used only by the loop."""
 
 import socket
 from collections.abc import Callable
@@ -32,12 +32,12 @@ MAX_UNREAD_BYTES = 64 << 10  # bytes of refusals that a worker has not read
 
 
 class Step(Enum):
-    """The state of a connection. It alternates between `READING` and a need, and then ends."""
+    """The state of a connection: `READING` alternates with `NEEDS_...`, and `ENDING` is last."""
 
     READING = auto()  # reads frames
     NEEDS_MEMORY = auto()  # the next frame needs memory that is not available yet
     NEEDS_ENGINE = auto()  # holds a batch that the engine has no room for yet
-    ENDING = auto()  # reads no more; closes when all its batches are acknowledged
+    ENDING = auto()  # reads nothing more; closes when all its batches are acknowledged
 
 
 class Connection:
@@ -99,7 +99,7 @@ class Connection:
 
     @property
     def has_needs(self) -> bool:
-        """Whether it waits for `resume`."""
+        """Whether the connection waits for `resume`."""
         return self.step is Step.NEEDS_MEMORY or self.step is Step.NEEDS_ENGINE
 
     @property
@@ -135,7 +135,7 @@ class Connection:
             self._offer(self._held)
 
     def refuse(self, why: Why, reason: str, now: float) -> None:
-        """Stop reading, and send the reason once all accepted batches are acknowledged."""
+        """Stop reading; send the reason after all accepted batches are acknowledged."""
         self.refused = Refused(why, reason[:MAX_REASON])
         self._refusal_waits = True
         self.end(now)
@@ -240,7 +240,7 @@ class Connection:
                 raise BadFrame(f"a {type(body).__name__.lower()} frame was not expected")
 
     def _refuse_batch(self, sequence: int, reason: str) -> None:
-        """Tell the worker why a batch is refused; other batches are not affected."""
+        """Tell the worker why a batch is refused; its other batches are not affected."""
         refused = Refused(Why.CONTRACT, reason[:MAX_REASON], sequence)
         self.refused_batches.append(refused)
         self._out += frame_of(
@@ -287,7 +287,7 @@ class Connection:
         return False
 
     def _note_committed(self, sequence: int) -> None:
-        """Called from the engine's thread."""
+        """Note a committed batch. Called from the engine's thread."""
         if sequence > self._committed:
             self._committed = sequence
             self._on_acknowledged(self)

@@ -97,7 +97,7 @@ class FrameSocket:
         self._thread.start()
 
     def stop(self, deadline: float) -> None:
-        """Stop reading, acknowledge committed batches. May be called before `start`, and twice."""
+        """Stop reading, acknowledge what is committed. May be called before `start`, and twice."""
         if not self._thread.is_alive():
             return
         self._stop_at = self._clock.monotonic() + seconds_until(deadline)
@@ -156,7 +156,7 @@ class FrameSocket:
             self._expire(now)
 
     def _expire(self, now: float) -> None:
-        """End connections that take too long, and accept new ones again after a pause."""
+        """End connections that take too long; accept new connections again after a pause."""
         if self._accept_again_at is not None and now >= self._accept_again_at:
             self._accept_again_at = None
             if self._listener is not None:
@@ -222,7 +222,7 @@ class FrameSocket:
             connection.end(now)
             connection.gone = True
         except Exception:
-            # The current batch is not accepted, so a later one must not be acknowledged for it.
+            # The current batch was not accepted. A later acknowledgement would cover it as well.
             log.exception(
                 "internal error while reading from a worker, closing its connection",
                 extra={"worker": connection.worker.hex()},
@@ -284,7 +284,7 @@ class FrameSocket:
         self._workers.leave(connection)
 
     def _on_acknowledged(self, connection: Connection) -> None:
-        """Called from the engine's thread."""
+        """Note a connection with acknowledgements to send. Called from the engine's thread."""
         self._acknowledged.append(connection)
         self._wake()
 

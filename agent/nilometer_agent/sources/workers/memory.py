@@ -8,7 +8,7 @@ LARGE_BYTES = 256 << 10  # twice the size of a busy worker's batch
 class FrameMemory:
     """Grants each connection the bytes of one frame. Used by one thread.
 
-    Large frames get memory in the order of their requests, so that none waits for ever.
+    Large frames get memory in the order of their requests, so that none waits forever.
 
     Args:
         most: Bytes of all frames at once.

@@ -1,4 +1,4 @@
-"""The agent's gRPC service: batches from clients without plain frames, status, flush."""
+"""The agent's gRPC service: batches from clients without plain frames, status requests, flushes."""
 
 import logging
 import queue
@@ -26,10 +26,10 @@ from nilometer_agent.sources.workers.registry import Workers
 
 MAX_STREAMS = 64  # gRPC streams at once; each needs two threads
 MAX_REASON = 200  # characters of a reason
-MAX_UNREAD_ANSWERS = 256  # answers that wait for a worker, after which no refusal is added
+MAX_UNREAD_ANSWERS = 256  # waiting answers above which no more refusals are added
 FLUSH_SECONDS = 60.0
 CAPTURE = "/nilometer.v1.AgentService/Capture"
-_READ = 0  # among the answers: everything is read
+_READ = 0  # sentinel among the answers: everything is read
 
 log = logging.getLogger("nilometer.agent")
 
@@ -45,7 +45,7 @@ class Stream:
     def __init__(self, engine: Engine, log_refusal: Callable[[str], None]) -> None:
         self._engine = engine
         self._log_error = log_refusal
-        # Sequences that are committed, and refusals; 0 once everything is read, None at the end.
+        # Committed sequences and refusals; `_READ` after the last message, None at the end.
         self._answers: queue.SimpleQueue[int | CaptureRefusal | None] = queue.SimpleQueue()
         self._last_received = 0
         self.worker = b""
@@ -71,7 +71,7 @@ class Stream:
             self._answers.put(_READ)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Refuse a batch, or the stream if the message names no batch."""
+        """Refuse a batch; refuse the stream if the message is not a batch."""
         self._engine.refuse()
         self._log_error(refusal.reason)
         reason = refusal.reason[:MAX_REASON]

@@ -5,7 +5,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from nilometer.values.errors import ConfigError
 
-# A lost peer is noticed within these bounds, unless the URL has others.
+# A lost server is noticed within these limits, unless the URL sets others.
 _DEFAULTS = {
     "application_name": "nilometer-collector",
     "connect_timeout": "3",  # seconds
@@ -18,13 +18,13 @@ _HIDDEN = "***"
 
 
 class Address:
-    """Where a database is, with the parameters of a connection.
+    """The location of a database, with the parameters of a connection.
 
     Args:
         url: URL as libpq reads it, with or without a password.
 
     Raises:
-        ConfigError: If it cannot be read; the message contains nothing of the URL.
+        ConfigError: If the URL cannot be read; the message contains no part of it.
     """
 
     def __init__(self, url: str) -> None:
@@ -49,8 +49,8 @@ class Address:
 def _read(url: str) -> dict[str, str]:
     """Return the parameters in *url*.
 
-    A password whose ``/``, ``?`` or ``@`` is not escaped ends up in the port, the host or the name, and
-    the server's errors would show it there.
+    If ``/``, ``?`` or ``@`` in a password is not escaped, a part of the password ends up in the
+    port, the host or the name, and would appear in the server's errors.
     """
     try:
         given = conninfo_to_dict(url)

@@ -69,8 +69,8 @@ class Alerts:
     """Reads and changes alerters, states and episodes.
 
     Args:
-        database: Database that holds them.
-        turns: Writer of changes of episodes.
+        database: Database with the alerters.
+        turns: Writer for changes of episodes.
     """
 
     def __init__(self, database: Database, turns: Turns) -> None:
@@ -82,11 +82,11 @@ class Alerts:
     # Alerters
 
     def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
-        """Create or replace the alerter of this entity and name."""
+        """Create or replace the alerter with this entity and name."""
         self._database.write(lambda session: self._put(session, alerter, origin, now_ns))
 
     def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete its others."""
+        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
         wanted = {(alerter.entity, alerter.name): alerter for alerter in alerters}
 
         def replace(session: Session) -> None:
@@ -94,7 +94,7 @@ class Alerts:
                 "SELECT entity, name FROM alerters WHERE origin = %(origin)s AND NOT deleted",
                 {"origin": origin},
             )
-            # In the order of the key, so that two collectors never wait for each other.
+            # Rows are written in key order, so that two collectors never wait for each other.
             for entity, name in sorted(wanted.keys() | set(stored)):
                 alerter = wanted.get((entity, name))
                 if alerter is None:
@@ -147,7 +147,7 @@ class Alerts:
     def judge(
         self, session: Session, evaluations: Sequence[Evaluation], agent: str, now_ns: int
     ) -> int:
-        """Apply *evaluations* inside a transaction; return the number of deliveries queued."""
+        """Apply *evaluations* inside a transaction; return the number of queued deliveries."""
         return self._judging.judge(session, evaluations, agent, now_ns)
 
     def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
@@ -157,7 +157,7 @@ class Alerts:
         )
 
     def expire(self, now_ns: int, since_ns: int) -> int:
-        """Close episodes that no agent judges any more; return the number of deliveries queued."""
+        """Close episodes that no agent judges any more; return the number of queued deliveries."""
         open_now = self._database.read(lambda session: session.rows(_SET_OPEN))
         late = [
             (entity, judged)
@@ -177,7 +177,7 @@ class Alerts:
         return {(entity, summary) for entity, summary in rows}
 
     def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
+        """List (entity, alerter, summary, labels, status over all agents) of all judged series."""
         asked = {"learning": AlertStatus.LEARNING.value, "no_data": AlertStatus.NO_DATA.value}
         found = []
         for (

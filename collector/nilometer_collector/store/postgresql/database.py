@@ -1,7 +1,7 @@
-"""Connections to PostgreSQL: opened when needed, retried a bounded number of times.
+"""Connections to PostgreSQL, which are opened on demand and retried a limited number of times.
 
-There is no thread that maintains connections. A broken connection is closed together with all idle
-ones, and the next call opens a new one. So the store works again as soon as the server does.
+No thread maintains connections. A broken connection is closed together with all idle connections,
+and the next call opens a new one. So the store works again as soon as the server does.
 """
 
 import threading
@@ -19,13 +19,13 @@ from nilometer_collector.store.postgresql.migrations import migrate
 from nilometer_collector.store.postgresql.schema import MIGRATIONS
 from nilometer_collector.store.postgresql.session import Session
 
-MOST_CONNECTIONS = 8  # of one collector
+MOST_CONNECTIONS = 8  # limit for one collector
 BUSY_SECONDS = 5.0  # longest wait for a free connection
-ATTEMPTS = 5  # at one call, where a retry can help
+ATTEMPTS = 5  # attempts of one call, if a retry can help
 
-# Settings of every connection. An acknowledged row must be on the server's disk, a collector that
-# stopped in a transaction must not hold its locks for ever, and no statement, such as a read of too
-# much, may occupy the server for longer than a caller waits.
+# Settings of every connection. An acknowledged row must be on the server's disk. A collector that
+# stops inside a transaction must not hold its locks forever. A statement, such as a very large
+# read, must not occupy the server for longer than a caller waits.
 _PREPARE = """
 SELECT set_config('lock_timeout', '5s', false),
        set_config('idle_in_transaction_session_timeout', '30s', false),
@@ -35,9 +35,9 @@ SELECT set_config('lock_timeout', '5s', false),
        CASE current_setting('synchronous_commit') WHEN 'off'
        THEN set_config('synchronous_commit', 'on', false) END
 """
-# Two transactions waited for each other: one was ended, and may run again.
+# Two transactions waited for each other. The server ended one of them, which may run again.
 _CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure)
-# The server left its role: a new connection may reach the one that has it now.
+# The server has lost its role. A new connection may reach the server that has the role now.
 _MOVED = (errors.ReadOnlySqlTransaction, errors.AdminShutdown, errors.CrashShutdown)
 
 Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
@@ -45,13 +45,13 @@ T = TypeVar("T")
 
 
 class Database:
-    """A database with the current schema. Any thread may call.
+    """A database with the current schema. Thread-safe.
 
     Args:
         address: Address of the database.
 
     Raises:
-        ConfigError: If it cannot be opened, or a newer nilometer has written it.
+        ConfigError: If the database cannot be opened, or was written by a newer nilometer.
     """
 
     def __init__(self, address: Address) -> None:
@@ -68,7 +68,7 @@ class Database:
             raise ConfigError(f"store = {str(address)!r}: {address.message_of(error)}") from error
 
     def read(self, work: Callable[[Session], T]) -> T:
-        """Return the result of *work*, which only reads. It may run more than once.
+        """Return the result of *work*, which only reads. *work* may run more than once.
 
         Raises:
             StoreUnavailable: If the database cannot be read.
@@ -76,7 +76,7 @@ class Database:
         return self._run(work, is_change=False)
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """Return the result of *work* in a transaction. It may run more than once.
+        """Return the result of *work* in a transaction. *work* may run more than once.
 
         Raises:
             StoreUnavailable: If the database fails. Nothing has changed then, unless the connection
@@ -85,7 +85,7 @@ class Database:
         return self._run(work, is_change=True)
 
     def close(self) -> None:
-        """Close all connections. Safe to repeat."""
+        """Close all connections. May be called twice."""
         self._is_closed = True
         self._close_idle()
 
@@ -141,7 +141,7 @@ class Database:
         return connection
 
     def _give_back(self, connection: Connection) -> None:
-        """Keep *connection* for the next call, after a rollback if its transaction failed."""
+        """Keep *connection* for the next call; roll back first if its transaction failed."""
         try:
             if not connection.closed and connection.info.transaction_status not in {
                 TransactionStatus.IDLE,

@@ -84,7 +84,7 @@ class Deliveries:
 
     def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
         """Record a failed attempt; the delivery stays queued, and this collector keeps it."""
-        del now_ns  # the server's clock decides
+        del now_ns  # the server's clock is used
         self._settle(delivery, failure=short_text(failure), wait_seconds=wait_seconds)
 
     def counts(self, channel: str) -> DeliveryCounts:

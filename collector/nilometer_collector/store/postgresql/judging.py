@@ -1,6 +1,6 @@
-"""Judges the evaluations of one shipment in PostgreSQL: locks, loads, judges, saves.
+"""Judges the evaluations of one shipment in PostgreSQL: locks, loads, judges and saves.
 
-The row of each (entity, alerter, summary, labels) is locked, so collectors judge it in turn.
+The row of each (entity, alerter, summary, labels) is locked, so collectors judge it one by one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,8 @@ SELECT * FROM unnest(%(entities)s::text[], %(alerters)s::text[], %(summaries)s::
 ORDER BY entity COLLATE "C", alerter COLLATE "C", summary COLLATE "C", digest
 ON CONFLICT (entity, alerter, summary, labels_digest) DO NOTHING
 """
-# A deletion of an alerter locks its row first. It either sees the new rows of `judged`, or is seen.
+# The deletion of an alerter locks the alerter's row first. So it sees the new rows of `judged`, or
+# they see the deletion.
 _SHARE = """
 SELECT name FROM alerters JOIN unnest(%(entities)s::text[], %(alerters)s::text[])
        AS asked (entity, alerter) ON alerters.entity = asked.entity AND name = asked.alerter
@@ -82,7 +83,7 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Loaded:
-    """What one key has in the transaction so far."""
+    """The current state of one key in the transaction."""
 
     id: int
     agent: EpisodeState
@@ -97,7 +98,7 @@ class Judging:
     """Judges evaluations inside a transaction.
 
     Args:
-        turns: Writer of changes of episodes.
+        turns: Writer for changes of episodes.
     """
 
     def __init__(self, turns: Turns) -> None:
@@ -106,7 +107,7 @@ class Judging:
     def judge(
         self, session: Session, evaluations: Sequence[Evaluation], agent: str, now_ns: int
     ) -> int:
-        """Apply *evaluations* of *agent* in their order; return the number of deliveries queued."""
+        """Apply *evaluations* of *agent* in order; return the number of queued deliveries."""
         if not evaluations:
             return 0
         keys = [_key(evaluation) for evaluation in evaluations]
@@ -142,7 +143,7 @@ def _key(evaluation: Evaluation) -> _Key:
 
 
 def _load(session: Session, keys: Sequence[_Key], agent: str) -> dict[_Key, _Loaded]:
-    """Lock the rows of *keys*, and load what is stored about them."""
+    """Lock the rows of *keys*, and load the stored data about them."""
     asked: dict[str, object] = {
         "entities": [key.entity for key in keys],
         "alerters": [key.alerter for key in keys],

@@ -1,4 +1,4 @@
-"""Work that one collector does at a time, by the server's clock, because the clocks of collectors differ."""
+"""Leases for work that one collector does at a time. They use the server's clock only."""
 
 import uuid
 
@@ -17,20 +17,20 @@ WHERE name = %(name)s AND holder = %(holder)s AND held_until > clock_timestamp()
 
 
 class Lease:
-    """One piece of work, held by one store until its time is over.
+    """One piece of work, held by one store until its time ends.
 
     Args:
         name: Name of the work.
-        seconds: Time for which it is held.
+        seconds: Time for which the lease is held.
     """
 
     def __init__(self, name: str, seconds: float) -> None:
         self._values = {"name": name, "holder": uuid.uuid4().hex, "seconds": seconds}
 
     def hold(self, session: Session) -> bool:
-        """Take or prolong the lease inside a transaction; return False if another holds it."""
+        """Take or prolong the lease in a transaction; return False if another store holds it."""
         return session.execute(_HOLD, self._values) == 1
 
     def check(self, session: Session) -> bool:
-        """Return whether this store holds the lease; no other can take it until the commit."""
+        """Return whether this store holds the lease; until the commit, no other can take it."""
         return session.row(_CHECK, self._values) is not None

@@ -15,13 +15,13 @@ class Migrations(dict[str, Migration]):
     """Migrations by name, in order."""
 
     def __call__(self, function: Migration) -> Migration:
-        """Add *function* under its name, as a decorator."""
+        """Add *function* under its own name; for use as a decorator."""
         self[function.__name__] = function
         return function
 
 
 def migrate(session: Session, migrations: Migrations, database: str) -> None:
-    """Bring the schema up to date; several collectors may do so at the same time.
+    """Bring the schema up to date; several collectors may do this at the same time.
 
     Args:
         session: Session outside a transaction.
@@ -30,7 +30,7 @@ def migrate(session: Session, migrations: Migrations, database: str) -> None:
 
     Raises:
         ConfigError: If a newer version has written the database.
-        psycopg.Error: If the database fails; the migrations before are recorded.
+        psycopg.Error: If the database fails; earlier migrations are recorded.
     """
     for name, change in migrations.items():
         session.execute("BEGIN")

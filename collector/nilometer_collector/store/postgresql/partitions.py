@@ -21,20 +21,20 @@ _ARRIVED = "DELETE FROM arrivals WHERE arrival_day <= %(day)s RETURNING rows"
 
 
 class Partitions:
-    """Creates the partition of a day before its first sample, and drops old ones. Any thread may call."""
+    """Creates a day's partition before its first sample, and drops old partitions. Thread-safe."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._day = -1  # day of the newest shipment, whose partition exists
+        self._day = -1  # day of the newest shipment; its partition exists
 
     def ensure(self, now_ns: int) -> int:
-        """Create the partition of what arrives at *now_ns* if there is none.
+        """Create the partition for data that arrives at *now_ns*, if it does not exist.
 
         Returns:
-            Time of arrival; later than *now_ns* if that is on a day that was removed.
+            Time of arrival; it is later than *now_ns* if that day was already removed.
 
         Raises:
-            StoreUnavailable: If it cannot be created.
+            StoreUnavailable: If the partition cannot be created.
         """
         day = arrival_day(now_ns)
         if day != self._day:
@@ -47,7 +47,7 @@ class Partitions:
     def drop_before(self, session: Session, day: int) -> int:
         """Drop the oldest partition if it is before *day* and all of it is rolled up.
 
-        A shipment of a collector whose clock is late may have reached it; it is dropped later then.
+        If a collector with a slow clock has added a shipment to it, it is dropped later.
 
         Returns:
             Number of dropped rows.
@@ -56,7 +56,7 @@ class Partitions:
         if not days or days[0] >= day:
             return 0
         oldest = {"day": days[0]}
-        session.execute("SET LOCAL lock_timeout = '1s'")  # shipments wait behind this lock
+        session.execute("SET LOCAL lock_timeout = '1s'")  # shipments wait for this lock
         session.execute("LOCK TABLE samples IN ACCESS EXCLUSIVE MODE")
         if session.row(_WAITING, oldest) is not None:
             return 0
@@ -66,14 +66,14 @@ class Partitions:
         return int(sum(rows for (rows,) in counts))
 
     def forget(self) -> None:
-        """Look again before the next sample: a partition may have been dropped from outside."""
+        """Check partitions again before the next sample; others may have dropped one."""
         self._day = -1
 
 
 def _create(session: Session, day: int) -> int:
-    """Create the partition of *day*, or of the first day that was not removed, and return that day.
+    """Create and return the partition day: *day*, or the first day that was not removed.
 
-    Days are counted from 1970. Reads and writes of `samples` go on.
+    Days are counted from 1970. Reads and writes of `samples` continue meanwhile.
     """
     session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _LOCK})
     ((first,),) = session.rows("SELECT held_from_day FROM levels WHERE level_ns = 0")

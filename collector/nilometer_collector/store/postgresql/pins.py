@@ -24,7 +24,7 @@ _REMOVE = "DELETE FROM pins WHERE name = %(name)s"
 
 
 class Pins:
-    """Spans of series whose roll-ups stay after their retention, each under a name."""
+    """Named spans of series, whose roll-ups are kept beyond their retention."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -56,7 +56,7 @@ class Pins:
         self._database.write(put)
 
     def remove(self, name: str) -> bool:
-        """Leave the span to retention again; return False if there is no such name."""
+        """Apply retention to the span again; return False if the name does not exist."""
         return self._database.write(lambda session: session.execute(_REMOVE, {"name": name})) > 0
 
     def names(self) -> list[str]:
@@ -67,7 +67,7 @@ class Pins:
         return [name for (name,) in rows]
 
     def read(self, name: str, limit: int) -> list[SampleRecord]:
-        """Read at most *limit* samples of the span, at its level where they are rolled up."""
+        """Read at most *limit* samples of the span, at its level if they are rolled up."""
 
         def read(session: Session) -> list[SampleRecord]:
             pinned = session.rows(_PINNED, {"name": name})

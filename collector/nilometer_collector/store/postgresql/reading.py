@@ -1,4 +1,4 @@
-"""Reads samples of all levels from PostgreSQL: every observation once."""
+"""Reads samples of all levels from PostgreSQL, each observation once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, LiteralString, NamedTuple, TypeAlias
@@ -13,7 +13,7 @@ from nilometer_collector.store.protocol import MOST_GROUPS
 from nilometer_collector.store.records import Part, SampleRecord, SeriesRecord
 from nilometer_collector.store.stale import parts_to_replace
 
-LAST_DAY = (1 << 63) // DAY_NS  # no arrival is later
+LAST_DAY = (1 << 63) // DAY_NS  # later than any arrival
 SIZES: LiteralString = "octet_length(payload)"
 PAYLOADS: LiteralString = "payload, crc"
 
@@ -55,13 +55,11 @@ FROM marks WHERE series = ANY(%(ids)s::bigint[])
   AND window_start_ns < %(end)s AND window_end_ns > %(start)s
 """
 
-Row: TypeAlias = tuple[
-    Any, ...
-]  # series, start, end, day of arrival, and the columns of the question
+Row: TypeAlias = tuple[Any, ...]  # series, start, end, day of arrival, and the selected columns
 
 
 class Question(NamedTuple):
-    """Samples of [start_ns, end_ns) to read, at most *limit*, and what to select of each."""
+    """Samples in [start_ns, end_ns) to read, at most *limit*, and the columns to select."""
 
     start_ns: int
     end_ns: int
@@ -70,7 +68,7 @@ class Question(NamedTuple):
 
 
 def held_from(session: Session) -> Mapping[Level, int]:
-    """Return the first day of arrival that each level holds."""
+    """Return the first day of arrival that each level contains."""
     rows = session.rows("SELECT level_ns, held_from_day FROM levels")
     return {BY_LENGTH[length]: day for length, day in rows}
 
@@ -78,7 +76,7 @@ def held_from(session: Session) -> Mapping[Level, int]:
 def sizes(
     session: Session, series: Sequence[SeriesRecord], question: Question, level: Level
 ) -> list[tuple[int, int, int]]:
-    """Return (start, end, bytes) of the samples of *series* that the question asks for."""
+    """Return (start, end, bytes) of the samples of *series* that match the question."""
     found: list[tuple[int, int, int]] = []
     for _, rows in _rows(session, series, question, level, pinned=False):
         found += [(start, end, size) for _, start, end, _, size in rows]
@@ -93,14 +91,14 @@ def records(
     *,
     pinned: bool,
 ) -> list[SampleRecord]:
-    """Return the samples of *series* that the question asks for; leave out corrupt ones.
+    """Return the samples of *series* that match the question, without corrupt ones.
 
     Args:
         session: Session to read with.
         series: Series to read.
-        question: Question for payloads.
-        level: Coarsest level to read where all levels hold the span.
-        pinned: Whether *level* holds the whole span, because it is pinned.
+        question: Question that selects payloads.
+        level: Coarsest level to read from, where all levels have data.
+        pinned: Whether *level* contains the whole span, because the span is pinned.
     """
     found: list[SampleRecord] = []
     for at, rows in _rows(session, series, question, level, pinned=pinned):
@@ -120,14 +118,14 @@ def of_parts(
     rest: LiteralString = "",
     offset: int = 0,
 ) -> list[Row]:
-    """Return the samples of the finer level that *parts*, which are of one level, are merged from.
+    """Return the samples of the finer level from which *parts*, all of one level, are merged.
 
     Args:
         session: Session to read with.
         parts: Parts of one level.
         question: Span, columns and limit.
-        rest: Clauses after the conditions; ``asked.part`` is the position in *parts*, from 1.
-        offset: Number of rows to leave out.
+        rest: Clauses after the conditions; ``asked.part`` is the index in *parts*, from 1.
+        offset: Number of rows to skip.
     """
     days = [part.arrival_day for part in parts]
     values: dict[str, object] = {
@@ -145,7 +143,7 @@ def of_parts(
 
 
 def table_of(level: Level) -> str:
-    """Return the table that holds *level*."""
+    """Return the table that contains *level*."""
     return "samples" if level is Level.SHIPPED else "rollups"
 
 

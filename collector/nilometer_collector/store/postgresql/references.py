@@ -9,7 +9,7 @@ from nilometer_collector.store.records import ReferenceRecord
 from nilometer_collector.store.rows import reference_of
 from nilometer_collector.store.texts import storable
 
-# Two collectors take turns, also where the name has no version yet.
+# Two collectors take turns, even if the name has no version yet.
 _LOCK = """
 SELECT pg_advisory_xact_lock(hashtextextended(%(entity)s || '/' || %(name)s, 0))
 """
@@ -40,14 +40,14 @@ class References:
 
     @property
     def generation(self) -> int:
-        """Number of versions, which any collector may have added."""
+        """Number of versions, including those that other collectors added."""
         ((versions,),) = self._database.read(
             lambda session: session.rows("SELECT count(*) FROM reference_versions")
         )
         return int(versions)
 
     def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current version of its name; add a version if its digest is new."""
+        """Make *reference* the current version of its name; add a version if the digest is new."""
         payload = reference_to_bytes(reference)
         values = {
             "entity": reference.entity,

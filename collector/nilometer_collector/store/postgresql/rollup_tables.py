@@ -1,15 +1,16 @@
-"""The tables of roll-ups in PostgreSQL, as the migration `create_rollups` makes them. It never changes."""
+"""The tables of roll-ups in PostgreSQL, for the migration `create_rollups`. Never change them."""
 
 from nilometer_collector.store.postgresql.session import Session
 
 
 def create_rollup_tables(session: Session) -> None:
-    """Create the tables, and mark all samples so far as not rolled up.
+    """Create the tables, and mark all existing samples as not rolled up.
 
-    A roll-up belongs to a day of arrival, counted from 1970, so that samples which arrive after the
-    others were removed make a roll-up of their own. `number` tells apart samples of one part that do
-    not merge. So that shipments do not wait for each other, they only add to `marks`, from which the
-    worker fills `stale_parts`, and count their samples in a row of their outbox and day in `arrivals`.
+    A roll-up belongs to a day of arrival, counted from 1970. So samples that arrive after the
+    others were removed get a roll-up of their own. `number` distinguishes samples of one part that
+    do not merge. So that shipments do not wait for each other, they only add rows to `marks`, from
+    which the worker fills `stale_parts`. They count their samples in `arrivals`, in a row for their
+    outbox and day.
     """
     _create_rollups(session)
     _create_levels(session)

@@ -1,4 +1,4 @@
-"""Roll-ups in PostgreSQL: which are stale, what they are merged from, how long each level stays."""
+"""Roll-ups in PostgreSQL: finds stale ones, reads their samples, replaces and removes roll-ups."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
@@ -27,9 +27,9 @@ from nilometer_collector.store.records import LevelRecord, Part, RollUp, StalePa
 from nilometer_collector.store.retention import retired
 from nilometer_collector.store.stale import due_ns, part_of
 
-MOST_REMOVED = 5000  # rows in one step
-MOST_COLLECTED = 20_000  # marks of shipments in one step
-MOST_ROWS = 1 << 40  # no limit
+MOST_REMOVED = 5000  # most rows that one step removes
+MOST_COLLECTED = 20_000  # most marks of shipments that one step collects
+MOST_ROWS = 1 << 40  # means no limit
 LAST_NS = 1 << 62
 
 _MARK = """
@@ -42,7 +42,7 @@ FROM unnest(%(entities)s::text[], %(ids)s::bigint[], %(starts)s::bigint[], %(end
 ON CONFLICT (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day) DO UPDATE SET
   version = stale_parts.version + 1
 """
-# What a shipment marks while a part is merged is left in `marks`, and makes the part stale again.
+# If a shipment marks a part while it is merged, the mark stays, and makes the part stale again.
 _COLLECT = """
 WITH taken AS (
   DELETE FROM marks WHERE ctid = ANY(ARRAY(SELECT ctid FROM marks LIMIT %(limit)s)) RETURNING *)
@@ -91,7 +91,7 @@ _COUNT = """
 UPDATE levels SET rows = rows + %(rows)s, bytes = bytes + %(bytes)s WHERE level_ns = %(level)s
 """
 _SIZES: LiteralString = "asked.part, octet_length(payload)"
-# Equal samples of a part are interchangeable, so the last columns decide only between equal payloads.
+# Equal samples of a part are interchangeable, so the last columns only order equal payloads.
 _CANONICAL: LiteralString = (
     " ORDER BY asked.part, window_start_ns, window_end_ns, crc, octet_length(payload), stream, "
     "stored.number"
@@ -129,7 +129,7 @@ class RollUps:
         self._lease = Lease("rollups", ROLL_UP_LEASE_SECONDS)
 
     def take(self, level: Level, now_ns: int, limit: int) -> list[StalePart]:
-        """List at most *limit* stale parts of *level* that are due at *now_ns*, longest due first."""
+        """List at most *limit* stale parts of *level* due at *now_ns*, longest overdue first."""
         asked = {"level": level.length_ns, "now": now_ns, "limit": limit}
 
         def take(session: Session) -> list[StalePart]:
@@ -149,7 +149,7 @@ class RollUps:
         return self._database.write(take)
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
-        """Yield the samples of each part in canonical order, a page at a time."""
+        """Yield the samples of each part in canonical order, one page at a time."""
         if not stale:
             return
         batch: list[StalePart] = []
@@ -181,7 +181,7 @@ class RollUps:
     def _page(
         self, batch: Sequence[StalePart], limit: int = MOST_ROWS, offset: int = 0
     ) -> Iterator[tuple[StalePart, list[bytes]]]:
-        """Yield the samples of each part of *batch*, or some samples of its only part."""
+        """Yield the samples of each part of *batch*; a single part may be split."""
         if not batch:
             return
         question = Question(0, LAST_NS, "asked.part, stored.number, " + PAYLOADS, limit)
@@ -248,7 +248,7 @@ class RollUps:
         session.execute(_MARK, {**values, "due": due})
 
     def retire(self, now_ns: int, keep_ns: Mapping[Level, int]) -> int:
-        """Remove samples and roll-ups by the age of their arrival, a bounded number at a time."""
+        """Remove samples and roll-ups by the age of their arrival, a limited number at a time."""
         before = self._database.read(held_from)
         removed = 0
         for level, day in before.items():
@@ -282,7 +282,7 @@ class RollUps:
         return len(sizes)
 
     def levels(self) -> list[LevelRecord]:
-        """Return what each level holds, finest first."""
+        """Return the content of each level, finest first."""
         return [
             LevelRecord(
                 level=BY_LENGTH[length],
@@ -298,7 +298,7 @@ class RollUps:
 
 
 def mark(session: Session, parts: Collection[Part], now_ns: int) -> None:
-    """Mark *parts* of 5 minutes as stale, inside the transaction of a shipment."""
+    """Mark 5-minute *parts* as stale, inside the transaction of a shipment."""
     session.copy(
         _MARKS,
         _MARK_TYPES,

@@ -27,7 +27,7 @@ from nilometer_collector.store.records import (
 )
 from nilometer_collector.store.rows import series_of
 
-LARGEST_SUM = 1 << 53  # a sum stays at it: JSON readers have no larger integers
+LARGEST_SUM = 1 << 53  # a sum stops here, because JSON readers have no larger integers
 
 _SERIES = """
 SELECT id, entity, summary, labels_text, seen, numbers, categories, samples, first_start_ns,
@@ -52,7 +52,7 @@ FROM unnest(%(entities)s::text[], %(summaries)s::text[], %(digests)s::bytea[])
 JOIN series ON series.entity = asked.entity AND series.summary = asked.summary
            AND series.labels_digest = asked.digest
 """
-# In the order of the key, so that two collectors never wait for each other.
+# Rows are written in key order, so that two collectors never wait for each other.
 _CREATE = """
 INSERT INTO series (entity, summary, labels, labels_text, labels_digest, seen, numbers, categories,
                     samples, first_start_ns, last_end_ns, longest_window_ns, last_window_ns,
@@ -104,7 +104,7 @@ class _Key(NamedTuple):
 
 @dataclass(slots=True)
 class _Added:
-    """What one shipment adds to a series."""
+    """The additions of one shipment to a series."""
 
     first_start_ns: int
     last_end_ns: int = 0
@@ -114,7 +114,7 @@ class _Added:
     numbers: int = 0
     categories: int = 0
     samples: int = 0
-    windows: set[Window] = field(default_factory=set)  # of the finest roll-up
+    windows: set[Window] = field(default_factory=set)  # windows of the finest roll-up
 
     def add(self, row: SampleRow) -> None:
         sample = row.sample
@@ -143,7 +143,7 @@ class Samples:
     def add(
         self, session: Session, rows: Sequence[tuple[int, SampleRow]], stream: int, now_ns: int
     ) -> Counted:
-        """Store *rows*, each with its sequence, inside a transaction; then call `count`."""
+        """Store *rows*, each with its sequence, inside a transaction; call `count` afterwards."""
         keys: list[_Key] = []
         added: dict[_Key, _Added] = {}
         for _, row in rows:
@@ -185,9 +185,10 @@ class Samples:
         return [(key.entity, ids[key], one) for key, one in added.items()]
 
     def count(self, session: Session, counted: Counted, now_ns: int) -> None:
-        """Add what `add` returned to the statistics of the series.
+        """Add the result of `add` to the statistics of the series.
 
-        It locks them, so it comes last: shipments of other agents then wait only for the commit.
+        This locks the statistics, so it comes last: shipments of other agents only wait for the
+        commit.
         """
         values: dict[str, object] = {
             "entities": [entity for entity, _, _ in counted],
@@ -207,7 +208,7 @@ class Samples:
         session.execute(_COUNT, values)
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
-        """List the series by name, optionally of one *entity* or one *summary* only."""
+        """List the series by name; *entity* and *summary* restrict the list."""
         asked = {"entity": entity, "summary": summary}
         return [
             series_of(row)
@@ -215,7 +216,7 @@ class Samples:
         ]
 
     def totals(self) -> list[EntityTotals]:
-        """List every entity that has samples, by name, without a look at them."""
+        """List every entity that has samples, by name, without reading the samples."""
         rows = self._database.read(lambda session: session.rows(_TOTALS))
         return [EntityTotals(*row) for row in rows]
 
@@ -239,7 +240,7 @@ class Samples:
         limit: int,
         level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
-        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
+        """Read samples that overlap [start, end), in any order; log and skip corrupt ones."""
         question = Question(start_ns, end_ns, PAYLOADS, limit)
         return self._database.read(
             lambda session: records(session, series, question, level, pinned=False)
@@ -247,7 +248,7 @@ class Samples:
 
 
 def _ids(session: Session, added: Mapping[_Key, _Added]) -> dict[_Key, int]:
-    """Return the id of each series, after the creation of those that are new."""
+    """Return the id of each series; creates new series first."""
     keys = list(added)
     asked = {
         "entities": [key.entity for key in keys],

@@ -1,8 +1,8 @@
 """The schema in PostgreSQL, as migrations. A migration never changes and runs in its own transaction.
 
-Times are Unix nanoseconds. A checksum is the CRC-32 of the payload in the same row. Texts sort by
-their bytes, as in SQLite. Samples, references and alerts have the entity in every key, so that a Citus
-cluster could distribute them by entity.
+Times are Unix nanoseconds. A checksum is the CRC-32 of the payload in the same row. Texts are
+sorted by their bytes, as in SQLite. Keys of samples, references and alerts contain the entity, so
+that a Citus cluster could distribute them by entity.
 """
 
 import secrets
@@ -17,9 +17,9 @@ MIGRATIONS = Migrations()
 
 @MIGRATIONS
 def create_streams(session: Session) -> None:
-    """Sequences of each outbox that are stored: all up to `high_water`, and some above it.
+    """Stored sequences of each outbox: all up to `high_water`, and single ones above it.
 
-    This is the deduplication. It is a table of its own because a unique key of `samples` would have
+    This is the deduplication. It is a separate table, because a unique key of `samples` would have
     to contain the time of arrival, which differs between two attempts.
     """
     session.execute("""
@@ -39,12 +39,12 @@ def create_streams(session: Session) -> None:
 
 @MIGRATIONS
 def create_samples(session: Session) -> None:
-    """One row for each sample, and one for each series with the statistics that lists show.
+    """One row for each sample, and one for each series, with the statistics that lists show.
 
-    Samples are partitioned by the time of arrival: writes go to one partition, late and future
-    windows need no partition of their own, and retention, which counts from the arrival, drops whole
-    partitions. Identity of a label set is the SHA-256 of its text, because the text may be longer than
-    an index allows.
+    Samples are partitioned by the time of arrival. Writes go to one partition, late and future
+    windows need no partition of their own, and retention, which counts from the arrival, drops
+    whole partitions. A label set is identified by the SHA-256 of its text, because the text may be
+    longer than an index allows.
     """
     session.execute("""
         CREATE TABLE series (
@@ -121,7 +121,7 @@ def create_alerters(session: Session) -> None:
 
 @MIGRATIONS
 def create_alert_states(session: Session) -> None:
-    """What alerters judge, and the state of each agent for it.
+    """The judged series, and the state of each agent for each of them.
 
     A row of `judged` is one (entity, alerter, summary, labels). Its lock serialises evaluations.
     """
@@ -192,9 +192,9 @@ def create_episodes(session: Session) -> None:
 
 @MIGRATIONS
 def create_deliveries(session: Session) -> None:
-    """The queue of notifications: one row for each transition and channel.
+    """The queue of notifications: one row for each pair of transition and channel.
 
-    `holder` is the collector that delivers it, until `held_until` by the server's clock.
+    `holder` is the collector that delivers the row, until `held_until` by the server's clock.
     """
     session.execute("""
         CREATE TABLE deliveries (
@@ -220,7 +220,7 @@ def create_deliveries(session: Session) -> None:
 
 @MIGRATIONS
 def create_secrets(session: Session) -> None:
-    """Random keys of this installation: the key of pseudonyms of category names."""
+    """Random keys of this installation: the key for pseudonyms of category names."""
     session.execute("CREATE TABLE secrets (name text PRIMARY KEY, key bytea NOT NULL)")
     session.execute(
         "INSERT INTO secrets (name, key) VALUES ('names', %(key)s)",
@@ -230,7 +230,7 @@ def create_secrets(session: Session) -> None:
 
 @MIGRATIONS
 def create_rollups(session: Session) -> None:
-    """Roll-ups, the parts that lack samples, what each level holds, pinned spans, and leases."""
+    """Roll-ups, parts that lack samples, the content of each level, pinned spans, and leases."""
     create_rollup_tables(session)
 
 

@@ -32,12 +32,12 @@ class Session:
     def row(
         self, statement: Statement, values: Mapping[str, object] = NO_VALUES
     ) -> tuple[Any, ...] | None:
-        """Return the first row of a query, or None."""
+        """Return the first row of a query; None if there is no row."""
         _check(values)
         return self._connection.execute(statement, values or None).fetchone()
 
     def execute(self, statement: Statement, values: Mapping[str, object] = NO_VALUES) -> int:
-        """Run one statement; return the number of rows that it changed."""
+        """Run one statement; return the number of changed rows."""
         _check(values)
         return self._connection.execute(statement, values or None).rowcount
 

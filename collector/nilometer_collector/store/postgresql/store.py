@@ -19,7 +19,7 @@ from nilometer_collector.store.postgresql.watching import Watching
 from nilometer_collector.store.records import Arrival, SampleRow, Shipment, Shipped
 from nilometer_collector.store.sequences import Sequences
 
-# The row of the outbox is locked, so that two collectors take its shipments in turn.
+# The outbox's row is locked, so that two collectors store its shipments one after the other.
 _STREAM = """
 SELECT id, high_water FROM streams WHERE agent = %(agent)s AND epoch = %(epoch)s FOR UPDATE
 """
@@ -42,15 +42,16 @@ SELECT %(stream)s, sequence FROM unnest(%(sequences)s::bigint[]) AS new (sequenc
 class PostgresqlStore:
     """Samples, references, alerters, episodes and notifications in PostgreSQL.
 
-    Several collectors may use one database. A change is durable when its call returns. Any thread may
-    call.
+    Several collectors may use one database. A change is durable when its call returns. The store is
+    thread-safe.
 
     Args:
-        url: URL of the database; it is not shown in any error.
+        url: URL of the database; no error shows it.
         channel: Name of the channel that receives notifications; empty for no notifications.
 
     Raises:
-        ConfigError: If the database cannot be opened, or is not of this or an older nilometer.
+        ConfigError: If the database cannot be opened, or was not written by this or an older
+            nilometer.
     """
 
     def __init__(self, url: str, channel: str = "") -> None:
@@ -86,15 +87,15 @@ class PostgresqlStore:
             raise
 
     def check_writable(self) -> None:
-        """Check that the server accepts changes: it is no standby."""
+        """Check that the server accepts changes, and so is not a standby."""
         found = self._database.write(
             lambda session: session.row("SELECT current_setting('transaction_read_only')")
         )
         if found != ("off",):
-            raise StoreUnavailable("database: accepts no changes now")
+            raise StoreUnavailable("database: is read-only at the moment")
 
     def close(self) -> None:
-        """Close all connections. Safe to repeat."""
+        """Close all connections. May be called twice."""
         self._database.close()
 
     def _ship(self, session: Session, shipment: Shipment, now_ns: int) -> Shipped:

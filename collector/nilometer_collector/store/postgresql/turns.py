@@ -45,7 +45,7 @@ FROM (SELECT d.* FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.i
         AND d.kind IN ('silenced', 'unsilenced') ORDER BY d.id DESC LIMIT 1) d
 WHERE d.kind = 'silenced' AND d.until_ns > %(now)s
 """
-# The rows of one alerter are locked in one order everywhere. Those of other summaries stay free.
+# The rows of one alerter are always locked in the same order. Rows of other summaries stay free.
 _LEFT = """
 SELECT id FROM judged WHERE entity = %(entity)s AND alerter = %(alerter)s
   AND summary = ANY(COALESCE(%(summaries)s::text[], ARRAY[summary]))
@@ -109,9 +109,9 @@ class Turns:
         Args:
             session: Session in a transaction.
             entity: Entity of the episode.
-            judged: Id of what the episode is about.
+            judged: Id of the judged series.
             change: The opening.
-            now_ns: Wall time now.
+            now_ns: Wall time, Unix nanoseconds.
             number: Number of an episode of the default alerter; None for other alerters.
         """
         turn = change.turn
@@ -125,7 +125,7 @@ class Turns:
     def close(
         self, session: Session, entity: str, episode: int, change: Closed, now_ns: int
     ) -> int:
-        """Close an episode; return the number of deliveries queued."""
+        """Close an episode; return the number of queued deliveries."""
         session.execute(_CLOSE, {"entity": entity, "id": episode, "closed": change.closed_ns})
         return self._record(session, entity, episode, change.turn, now_ns)
 
@@ -141,7 +141,7 @@ class Turns:
         """Apply *change* to the open *episode*.
 
         Returns:
-            The episode that is open afterwards, and the number of deliveries queued.
+            The episode that is open afterwards, and the number of queued deliveries.
         """
         match change:
             case Opened():
@@ -156,7 +156,7 @@ class Turns:
         return episode, 0
 
     def expire(self, session: Session, entity: str, judged: int, now_ns: int) -> int:
-        """Close the episode of *judged* if no agent judges it any more; return deliveries queued."""
+        """Close the episode of *judged* if no agent judges it; return the queued deliveries."""
         key: dict[str, object] = {"entity": entity, "judged": judged}
         session.rows(
             "SELECT id FROM judged WHERE entity = %(entity)s AND id = %(judged)s FOR UPDATE", key
@@ -183,15 +183,15 @@ class Turns:
         now_ns: int,
         summaries: list[str] | None = None,
     ) -> None:
-        """Delete the states of an alerter; close its episodes at the last window it judged.
+        """Delete the states of an alerter; close its episodes at the last judged window.
 
         Args:
             session: Session in a transaction.
             entity: Entity of the alerter.
             alerter: Name of the alerter.
             why: Reason, for the history.
-            now_ns: Wall time now.
-            summaries: Summaries to forget; None for all.
+            now_ns: Wall time, Unix nanoseconds.
+            summaries: Summaries to forget; None means all.
         """
         asked = {"entity": entity, "alerter": alerter, "summaries": summaries}
         judged = [identity for (identity,) in session.rows(_LEFT, asked)]

@@ -1,7 +1,7 @@
 """The state of the default alerter in PostgreSQL, and the windows that it learned from.
 
-Several collectors may watch one entity. One of them holds it, and the revision of its state keeps a
-collector that has lost its lease from storing what another has already judged.
+Several collectors may watch one entity, but only one of them holds it. The revision of its state
+prevents a collector that has lost its lease from storing windows that another one has judged.
 """
 
 import uuid
@@ -109,21 +109,21 @@ class Watching:
         self._holder = uuid.uuid4().hex
 
     def hear(self, session: Session, agent: str, newest: Mapping[str, int], now_ns: int) -> None:
-        """Record inside a transaction the end of the newest window of each entity from *agent*."""
+        """Inside a transaction, record the end of the newest window of each entity from *agent*."""
         entities = sorted(newest)
         ends = [newest[entity] for entity in entities]
         asked = {"agent": agent, "now": now_ns, "entities": entities, "ends": ends}
         session.execute(_HEAR, asked)
 
     def entities(self) -> list[str]:
-        """List the entities that agents have sent windows of, by name."""
+        """List the entities whose windows agents have sent, by name."""
         rows = self._database.read(
             lambda session: session.rows("SELECT DISTINCT entity FROM heard ORDER BY entity")
         )
         return [entity for (entity,) in rows]
 
     def heard(self, entity: str) -> list[HeardRecord]:
-        """List how far the windows of each agent have arrived, by agent."""
+        """List the end of the newest window of each agent, by agent."""
         rows = self._database.read(
             lambda session: session.rows(
                 "SELECT agent, end_ns, received_ns FROM heard WHERE entity = %(entity)s "
@@ -134,7 +134,7 @@ class Watching:
         return [HeardRecord(agent=a, end_ns=end, received_ns=at) for a, end, at in rows]
 
     def hold(self, entity: str) -> bool:
-        """Return whether this collector may advance *entity* for the next `WATCH_LEASE_SECONDS`."""
+        """Return whether only this collector may advance *entity* for `WATCH_LEASE_SECONDS`."""
         asked = {"entity": entity, "holder": self._holder, "seconds": WATCH_LEASE_SECONDS}
         return self._database.write(lambda session: session.execute(_HOLD, asked)) == 1
 
@@ -151,7 +151,7 @@ class Watching:
         return WatchRecord(revision=found[0], state=found[1], baselines=found[2])
 
     def windows(self, entity: str, start_ns: int, end_ns: int) -> list[tuple[int, bytes]]:
-        """List the kept windows that end in ``(start_ns, end_ns]``, oldest first, with their ends."""
+        """List the kept windows with ends in ``(start_ns, end_ns]``, oldest first."""
         rows = self._database.read(
             lambda session: session.rows(
                 "SELECT end_ns, payload FROM watch_windows WHERE entity = %(entity)s "
@@ -162,7 +162,7 @@ class Watching:
         return [(end, payload) for end, payload in rows]
 
     def save(self, entity: str, step: WatchStep, now_ns: int) -> int | None:
-        """Store *step* in one transaction, with its episodes and their notifications."""
+        """Store *step* in one transaction, including its episodes and their notifications."""
         return self._database.write(lambda session: self._save(session, entity, step, now_ns))
 
     def _save(self, session: Session, entity: str, step: WatchStep, now_ns: int) -> int | None:
@@ -186,13 +186,13 @@ class Watching:
         return sum(self._change(session, entity, one, now_ns) for one in step.episodes)
 
     def report(self, entity: str, report: bytes) -> None:
-        """Replace the status of *entity* for readers; its state stays."""
+        """Replace the status of *entity* for readers; its state does not change."""
         self._database.write(
             lambda session: session.execute(_REPORT, {"entity": entity, "report": report})
         )
 
     def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:
-        """List the status of each entity or of one, by name."""
+        """List the status of all entities, or of one."""
         rows = self._database.read(
             lambda session: session.rows(
                 "SELECT entity, report FROM watch_states "
@@ -208,7 +208,7 @@ class Watching:
         return {(entity, summary) for entity, summary in rows}
 
     def _change(self, session: Session, entity: str, step: EpisodeStep, now_ns: int) -> int:
-        """Apply a change of an episode inside a transaction; return the deliveries queued."""
+        """Apply a change of an episode inside a transaction; return the queued deliveries."""
         notices = 0
         if isinstance(step.change, Opened):
             judged = _judged(session, entity, step.change.turn.alerter.name, step)
@@ -231,7 +231,7 @@ class Watching:
 
 
 def _judged(session: Session, entity: str, alerter: str, step: EpisodeStep) -> int:
-    """Return the id of what the episode of *step* is about."""
+    """Return the id of the judged series of the episode of *step*."""
     labels = label_text.to_text(step.labels)
     key = {
         "entity": entity,

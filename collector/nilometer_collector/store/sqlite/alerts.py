@@ -67,7 +67,7 @@ class Alerts:
     # Alerters
 
     def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
-        """Create or replace the alerter of this entity and name.
+        """Create or replace the alerter with this entity and name.
 
         It closes open episodes of summaries that the alerter no longer watches.
         """
@@ -93,7 +93,7 @@ class Alerts:
                     self._forget(alerter.entity, alerter.name, SUMMARY_LEFT, now_ns, summary)
 
     def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete its others."""
+        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
         named = {(alerter.entity, alerter.name) for alerter in alerters}
         with self._database.write():
             for entity, name in self._database.rows(
@@ -138,7 +138,7 @@ class Alerts:
     # Evaluations
 
     def judge(self, evaluation: Evaluation, agent: str, now_ns: int) -> int:
-        """Advance the agent's state inside a transaction; return the number of deliveries queued."""
+        """Advance the agent's state in a transaction; return the number of queued deliveries."""
         alerter = evaluation.alerter
         key = Key(
             alerter.entity,
@@ -173,7 +173,7 @@ class Alerts:
             return sum(self.judge(one, agent, now_ns) for one in evaluations)
 
     def expire(self, now_ns: int, since_ns: int) -> int:
-        """Close episodes that no agent judges any more; return the number of deliveries queued."""
+        """Close episodes that no agent judges any more; return the number of queued deliveries."""
         notices = 0
         for *key, identity, opened_ns, value, payload, digest, start_ns in self._database.rows(
             "SELECT entity, alerter, summary, labels, id, opened_ns, worst, alerter_payload, "
@@ -209,7 +209,7 @@ class Alerts:
         return {(entity, summary) for entity, summary in rows}
 
     def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """List (entity, alerter, summary, labels, status over all agents) of everything judged."""
+        """List (entity, alerter, summary, labels, status over all agents) of all judged series."""
         rows = self._database.rows(
             "SELECT entity, alerter, summary, labels, min(status = ?1), max(status != ?2), "
             "EXISTS (SELECT 1 FROM "
@@ -266,7 +266,7 @@ class Alerts:
     def _change(
         self, key: Key, episode: OpenEpisode | None, change: EpisodeChange, now_ns: int
     ) -> int:
-        """Apply *change* inside a transaction; return the number of deliveries queued."""
+        """Apply *change* inside a transaction; return the number of queued deliveries."""
         match change:
             case Opened():
                 return self.record(self.open(key, change, now_ns), change.turn, now_ns)
@@ -320,7 +320,7 @@ class Alerts:
         return episode
 
     def record(self, episode: int, turn: Turn, now_ns: int) -> int:
-        """Write a transition and queue its notification; return the number of deliveries queued."""
+        """Write a transition and queue its notification; return the number of queued deliveries."""
         transition = self._database.execute(
             "INSERT INTO transitions (episode, status, at_ns, window_start_ns, recorded_ns, "
             "value, evidence, alerter_payload, reference_digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -341,7 +341,7 @@ class Alerts:
     def _forget(
         self, entity: str, name: str, why: str, now_ns: int, summary: str | None = None
     ) -> None:
-        """Delete the states of an alerter; close its episodes at the last window it judged."""
+        """Delete the states of an alerter; close its episodes at the last judged window."""
         chosen = "entity = ?1 AND alerter = ?2 AND (?3 IS NULL OR summary = ?3)"
         for *known, payload, digest, last_end_ns, found_summary, labels in self._database.rows(
             "SELECT id, opened_ns, worst, alerter_payload, reference_digest, "  # noqa: S608

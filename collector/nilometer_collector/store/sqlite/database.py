@@ -19,7 +19,7 @@ from nilometer_collector.store.texts import check_texts
 from nilometer_collector.store.versions import written_by_newer
 
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
-CACHE_KIB = 64 << 10  # pages in memory; a query counts what it reads, and then reads it
+CACHE_KIB = 64 << 10  # pages in memory, because a query first counts the data and then reads it
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
 
 
@@ -75,7 +75,7 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[None]:
-        """Run the block as a transaction: all of it is durable at the end, or nothing changed.
+        """Run the block as a transaction: either all of it is durable, or nothing changes.
 
         Raises:
             StoreUnavailable: If the database fails; nothing has changed then.
@@ -102,7 +102,7 @@ class Database:
             return self._connection.execute(statement, values).lastrowid or 0
 
     def execute_many(self, statement: str, values: Iterable[Sequence[int | bytes]]) -> None:
-        """Run one statement inside `write` with each of *values*, which contain no text."""
+        """Run one statement inside `write` for each of *values*, which contain no text."""
         with self._lock:
             self._connection.executemany(statement, values)
 
@@ -120,7 +120,7 @@ class Database:
                 raise StoreUnavailable(f"database: {error}") from error
 
     def row(self, statement: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
-        """Return the first row of a query, or None."""
+        """Return the first row of a query; None if there is no row."""
         found = self.rows(statement, values)
         return found[0] if found else None
 
@@ -134,7 +134,7 @@ class Database:
             pass
 
     def close(self) -> None:
-        """Write the log into the database file, and close it. Safe to repeat."""
+        """Checkpoint the log into the database file, and close it. May be called twice."""
         with self._lock:
             with suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -156,7 +156,7 @@ def _names() -> set[str]:
 
 
 def _hold(path: Path, closing: ExitStack) -> None:
-    """Hold ``<database>.lock`` for as long as this process uses the database."""
+    """Hold ``<database>.lock`` while this process uses the database."""
     lock = path.with_name(path.name + ".lock")
     try:
         private_directory("database", lock.parent)

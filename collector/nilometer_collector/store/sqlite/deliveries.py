@@ -17,7 +17,7 @@ class Deliveries:
         self._database = database
 
     def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
+        """Return the oldest queued delivery of *channel*; None if there is none or it must wait."""
         found = self._database.row(
             "SELECT d.id, d.key, d.attempts, t.episode, t.id, d.not_before_ns, d.held_until_ns "
             "FROM deliveries d JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "

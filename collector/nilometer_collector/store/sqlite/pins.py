@@ -16,7 +16,7 @@ FROM pins JOIN series ON series.id = pins.series WHERE pins.name = ? ORDER BY se
 
 
 class Pins:
-    """Spans of series whose roll-ups stay after their retention, each under a name."""
+    """Named spans of series, whose roll-ups are kept beyond their retention."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -43,7 +43,7 @@ class Pins:
                 )
 
     def remove(self, name: str) -> bool:
-        """Leave the span to retention again; return False if there is no such name."""
+        """Apply retention to the span again; return False if the name does not exist."""
         with self._database.write():
             found = self._database.row("SELECT 1 FROM pins WHERE name = ?", (name,))
             self._database.execute("DELETE FROM pins WHERE name = ?", (name,))
@@ -56,7 +56,7 @@ class Pins:
         ]
 
     def read(self, name: str, limit: int) -> list[SampleRecord]:
-        """Read at most *limit* samples of the span, at its level where they are rolled up."""
+        """Read at most *limit* samples of the span, at its level if they are rolled up."""
         found: list[SampleRecord] = []
         for *known, level_ns, start_ns, end_ns in self._database.rows(_PINNED, (name,)):
             question = Question(start_ns, end_ns, PAYLOADS, limit - len(found))

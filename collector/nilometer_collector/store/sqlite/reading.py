@@ -1,4 +1,4 @@
-"""Reads samples of all levels from SQLite: every observation once."""
+"""Reads samples of all levels from SQLite, each observation once."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
@@ -12,10 +12,10 @@ from nilometer_collector.store.records import Part, SampleRecord, SeriesRecord
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.stale import parts_to_replace
 
-LAST_DAY = (1 << 63) // DAY_NS  # no arrival is later
+LAST_DAY = (1 << 63) // DAY_NS  # later than any arrival
 SIZES, PAYLOADS = "length(payload)", "payload, crc"
 
-# The parameters are the same for both tables; those of time are times or days of arrival.
+# Both tables have the same parameters; time parameters are times, or days of arrival.
 _FROM = {
     "samples": "samples WHERE series = ?1 AND ?2 = 0 AND received_ns >= ?5 AND received_ns < ?6",
     "rollups": "rollups WHERE series = ?1 AND level_ns = ?2 AND arrival_day >= ?5 AND arrival_day < ?6",
@@ -32,11 +32,11 @@ SELECT level_ns, window_start_ns, window_end_ns, arrival_day FROM stale_parts
 WHERE series = ? AND level_ns <= ? AND window_start_ns < ? AND window_end_ns > ?
 """
 
-Row: TypeAlias = tuple[Any, ...]  # id, start, end, day of arrival, and the columns of the question
+Row: TypeAlias = tuple[Any, ...]  # id, start, end, day of arrival, and the selected columns
 
 
 class Question(NamedTuple):
-    """Samples of [start_ns, end_ns) to read, at most *limit*, and what to select of each."""
+    """Samples in [start_ns, end_ns) to read, at most *limit*, and the columns to select."""
 
     start_ns: int
     end_ns: int
@@ -45,20 +45,20 @@ class Question(NamedTuple):
 
 
 class Reading:
-    """Reads samples of one level, and of others where the level lacks them."""
+    """Reads samples of one level, and of other levels if it has no data."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def held_from(self) -> Mapping[Level, int]:
-        """Return the first day of arrival that each level holds."""
+        """Return the first day of arrival that each level contains."""
         rows = self._database.rows("SELECT level_ns, held_from_day FROM levels")
         return {BY_LENGTH[length]: day for length, day in rows}
 
     def sizes(
         self, series: Sequence[SeriesRecord], question: Question, level: Level
     ) -> list[tuple[int, int, int]]:
-        """Return (start, end, bytes) of the samples of *series* that the question asks for."""
+        """Return (start, end, bytes) of the samples of *series* that match the question."""
         found: list[tuple[int, int, int]] = []
         for _, _, rows in self._rows(series, question, level, pinned=False):
             found += [(start, end, size) for _, start, end, _, size in rows]
@@ -67,13 +67,13 @@ class Reading:
     def records(
         self, series: Sequence[SeriesRecord], question: Question, level: Level, *, pinned: bool
     ) -> list[SampleRecord]:
-        """Return the samples of *series* that the question asks for; leave out corrupt ones.
+        """Return the samples of *series* that match the question, without corrupt ones.
 
         Args:
             series: Series to read.
-            question: Question for payloads.
-            level: Coarsest level to read where all levels hold the span.
-            pinned: Whether *level* holds the whole span, because it is pinned.
+            question: Question that selects payloads.
+            level: Coarsest level to read from, where all levels have data.
+            pinned: Whether *level* contains the whole span, because the span is pinned.
         """
         found: list[SampleRecord] = []
         for one, at, rows in self._rows(series, question, level, pinned=pinned):
@@ -86,7 +86,7 @@ class Reading:
         return found
 
     def of_part(self, part: Part, question: Question, order: str = "") -> list[Row]:
-        """Return the samples of the finer level that *part* is merged from."""
+        """Return the samples of the finer level from which *part* is merged."""
         days = (part.arrival_day, part.arrival_day + 1)
         values = (part.window.start_ns, part.last_start_ns, part.longest_ns, part.window.end_ns)
         return self._select(
@@ -179,7 +179,7 @@ class Reading:
 
 
 def table_of(level: Level) -> str:
-    """Return the table that holds *level*."""
+    """Return the table that contains *level*."""
     return "samples" if level is Level.SHIPPED else "rollups"
 
 

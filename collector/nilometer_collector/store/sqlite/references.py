@@ -15,7 +15,7 @@ class References:
     """Reads and adds references.
 
     Attributes:
-        generation: Number of versions that were put, so that a reader can empty its cache.
+        generation: Number of stored versions, so that a reader can clear its cache.
     """
 
     def __init__(self, database: Database) -> None:
@@ -23,7 +23,7 @@ class References:
         self.generation = 0
 
     def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current version of its name; add a version if its digest is new."""
+        """Make *reference* the current version of its name; add a version if the digest is new."""
         payload = reference_to_bytes(reference)
         with self._database.write():
             self._database.execute(
@@ -53,7 +53,7 @@ class References:
 
         Args:
             entity: Name of the entity; None for all entities.
-            current: Whether to list only current versions; else all versions, oldest first.
+            current: Whether to list only current versions; otherwise all versions, oldest first.
         """
         rows = self._database.rows(
             f"SELECT {_COLUMNS} FROM reference_versions WHERE (?1 IS NULL OR entity = ?1) "  # noqa: S608

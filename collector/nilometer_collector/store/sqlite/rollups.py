@@ -1,4 +1,4 @@
-"""Roll-ups in SQLite: which are stale, what they are merged from, how long each level stays."""
+"""Roll-ups in SQLite: finds stale ones, reads their samples, replaces and removes roll-ups."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
@@ -14,7 +14,7 @@ from nilometer_collector.store.sqlite.reading import Question, Reading, table_of
 from nilometer_collector.store.sqlite.samples import Added
 from nilometer_collector.store.stale import due_ns, part_of
 
-MOST_REMOVED = 2000  # rows in one step
+MOST_REMOVED = 2000  # most rows that one step removes
 
 _KEY = (
     "series = ? AND level_ns = ? AND window_start_ns = ? AND window_end_ns = ? AND arrival_day = ?"
@@ -37,7 +37,7 @@ SELECT series.entity, series.labels, p.series, p.window_start_ns, p.window_end_n
 FROM stale_parts p JOIN series ON series.id = p.series
 WHERE p.level_ns = ? AND p.due_ns <= ? ORDER BY p.due_ns LIMIT ?
 """
-# Equal samples of a part are interchangeable, so the id decides only between equal payloads.
+# Equal samples of a part are interchangeable, so the id only orders equal payloads.
 _ORDER = "ORDER BY window_start_ns, window_end_ns, crc, length(payload), id"
 # If the clock has gone back, the ids of a day include samples of later days.
 _REMOVE_SHIPPED = """
@@ -64,11 +64,11 @@ class RollUps:
     # New samples
 
     def received_ns(self, now_ns: int) -> int:
-        """Return the time of arrival of what arrives at *now_ns*: on no day that was removed."""
+        """Return the time of arrival of data that arrives at *now_ns*; never on a removed day."""
         return max(now_ns, self._reading.held_from()[Level.SHIPPED] * DAY_NS)
 
     def mark(self, added: Sequence[Added], received_ns: int) -> None:
-        """Mark the parts of new samples as stale, inside a transaction, and count the samples."""
+        """Inside a transaction, mark the parts of new samples as stale, and count the samples."""
         level, day = Level.FIVE_MINUTES, arrival_day(received_ns)
         parts = {(row[0], *level.bounds_of(row[1], row[2]), day) for row in added}
         self._mark(level, parts, received_ns)
@@ -78,7 +78,7 @@ class RollUps:
     # Work of the roll-up worker
 
     def take(self, level: Level, now_ns: int, limit: int) -> list[StalePart]:
-        """List at most *limit* stale parts of *level* that are due at *now_ns*, longest due first."""
+        """List at most *limit* stale parts of *level* due at *now_ns*, longest overdue first."""
         return [
             StalePart(
                 part=Part(entity, series, level, Window(start, end), day),
@@ -91,7 +91,7 @@ class RollUps:
         ]
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
-        """Yield the samples of each part in canonical order, a page at a time."""
+        """Yield the samples of each part in canonical order, one page at a time."""
         for one in stale:
             table = table_of(one.part.level.finer)
             question = Question(0, 1 << 62, "length(payload)", -1)
@@ -150,7 +150,7 @@ class RollUps:
         self._count(part.level, len(rows) - len(before), size)
 
     def retire(self, now_ns: int, keep_ns: Mapping[Level, int]) -> int:
-        """Remove samples and roll-ups by the age of their arrival, a bounded number at a time."""
+        """Remove samples and roll-ups by the age of their arrival, a limited number at a time."""
         removed = 0
         before = self._reading.held_from()
         for level, day in before.items():
@@ -191,7 +191,7 @@ class RollUps:
         return sizes
 
     def levels(self) -> list[LevelRecord]:
-        """Return what each level holds, finest first."""
+        """Return the content of each level, finest first."""
         stale = dict(
             self._database.rows("SELECT level_ns, count(*) FROM stale_parts GROUP BY level_ns")
         )
@@ -211,7 +211,7 @@ class RollUps:
     def _mark(
         self, level: Level, parts: Collection[tuple[int, int, int, int]], now_ns: int
     ) -> None:
-        """Mark parts of *level*, each a series, start, end and day of arrival, as stale."""
+        """Mark parts of *level* as stale; a part is a series, start, end and day of arrival."""
         due = {end: due_ns(level, end, now_ns) for end in {part[2] for part in parts}}
         length = level.length_ns
         rows = [(series, length, start, end, day, due[end]) for series, start, end, day in parts]

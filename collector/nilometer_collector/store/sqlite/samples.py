@@ -62,7 +62,7 @@ class Samples:
     def add(
         self, rows: Sequence[tuple[int, SampleRow]], stream: int, received_ns: int
     ) -> list[Added]:
-        """Store *rows*, each with its sequence, and update their series. The caller holds a transaction."""
+        """Store *rows*, each with its sequence, and update their series, inside a transaction."""
         added = []
         for sequence, row in rows:
             sample, window = row.sample, row.sample.window
@@ -101,7 +101,7 @@ class Samples:
         return added
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
-        """List the series by name, optionally of one *entity* or one *summary* only."""
+        """List the series by name; *entity* and *summary* restrict the list."""
         rows = self._database.rows(
             f"SELECT {SERIES} FROM series WHERE (?1 IS NULL OR entity = ?1) "  # noqa: S608
             "AND (?2 IS NULL OR summary = ?2) ORDER BY entity, summary, labels",
@@ -110,7 +110,7 @@ class Samples:
         return [series_of(row) for row in rows]
 
     def totals(self) -> list[EntityTotals]:
-        """List every entity that has samples, by name, without a look at them."""
+        """List every entity that has samples, by name, without reading the samples."""
         return [EntityTotals(*row) for row in self._database.rows(_TOTALS)]
 
     def windows(
@@ -132,6 +132,6 @@ class Samples:
         limit: int,
         level: Level = Level.SHIPPED,
     ) -> list[SampleRecord]:
-        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
+        """Read samples that overlap [start, end), in any order; log and skip corrupt ones."""
         question = Question(start_ns, end_ns, PAYLOADS, limit)
         return self._reading.records(series, question, level, pinned=False)

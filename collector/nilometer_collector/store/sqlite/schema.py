@@ -14,7 +14,7 @@ migrations = Migrations("nilometer_collector")
 
 @migrations()
 def create_streams(db: Database) -> None:
-    """Sequences of each outbox that are stored: all up to `high_water`, and some above it."""
+    """Stored sequences of each outbox: all up to `high_water`, and single ones above it."""
     db.table("streams").create(
         {"id": int, "agent": str, "epoch": bytes, "high_water": int, "received_ns": int},
         pk="id",
@@ -29,7 +29,7 @@ def create_streams(db: Database) -> None:
 
 @migrations()
 def create_samples(db: Database) -> None:
-    """One row for each sample, and one for each series with the statistics that lists show."""
+    """One row for each sample, and one for each series, with the statistics that lists show."""
     figures = {
         "seen": int,
         "numbers": int,
@@ -187,7 +187,7 @@ def _create_transitions(db: Database) -> None:
 
 @migrations()
 def create_deliveries(db: Database) -> None:
-    """The queue of notifications: one row for each transition and channel."""
+    """The queue of notifications: one row for each pair of transition and channel."""
     db.table("deliveries").create(
         {
             "id": int,
@@ -213,7 +213,7 @@ def create_deliveries(db: Database) -> None:
 
 @migrations()
 def create_secrets(db: Database) -> None:
-    """Random keys of this installation: the key of pseudonyms of category names."""
+    """Random keys of this installation: the key for pseudonyms of category names."""
     db.table("secrets").create(
         {"name": str, "key": bytes}, pk="name", not_null={"key"}, strict=True
     )
@@ -229,11 +229,11 @@ def name_alerter_payloads(db: Database) -> None:
 
 @migrations()
 def create_rollups(db: Database) -> None:
-    """Roll-ups, the parts that lack samples, what each level holds, and pinned spans.
+    """Roll-ups, parts that lack samples, the content of each level, and pinned spans.
 
-    A roll-up belongs to a day of arrival, counted from 1970, so that samples which arrive after the
-    others were removed make a roll-up of their own. `number` tells apart samples of one part that do
-    not merge. All samples so far are to be rolled up.
+    A roll-up belongs to a day of arrival, counted from 1970. So samples that arrive after the
+    others were removed get a roll-up of their own. `number` distinguishes samples of one part that
+    do not merge. All existing samples are marked to be rolled up.
     """
     part = {
         "series": int,
@@ -271,7 +271,7 @@ def create_rollups(db: Database) -> None:
 
 
 def _create_arrival_days(db: Database) -> None:
-    """Create the ids of the samples of each day of arrival: an index would cost every sample."""
+    """Store the ids of the samples of each day of arrival, because an index would be larger."""
     db.table("arrival_days").create(
         {"day": int, "first_id": int, "last_id": int},
         pk="day",
@@ -309,7 +309,7 @@ def _fill_levels(db: Database) -> None:
 def create_watching(db: Database) -> None:
     """The state of the default alerter, its windows, and the parts of its episodes.
 
-    `number` names an episode of the default alerter within its entity; it is null for others.
+    `number` identifies an episode of the default alerter within its entity; it is null for others.
     """
     db.table("heard").create(
         {"entity": str, "agent": str, "end_ns": int, "received_ns": int},

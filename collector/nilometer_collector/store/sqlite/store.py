@@ -24,7 +24,7 @@ class SqliteStore:
     A change is durable when its call returns (WAL, synchronous FULL). Any thread may call.
 
     Args:
-        path: Path of the file. One process opens it at a time.
+        path: Path of the file, which one process may open at a time.
         channel: Name of the channel that receives notifications; empty for no notifications.
 
     Raises:
@@ -84,11 +84,11 @@ class SqliteStore:
         self._database.check_writable()
 
     def close(self) -> None:
-        """Close the database. Safe to repeat."""
+        """Close the database. May be called twice."""
         self._database.close()
 
     def _stream(self, shipment: Shipment, now_ns: int) -> int:
-        """Return the id of the outbox that *shipment* comes from."""
+        """Return the id of the outbox from which *shipment* comes."""
         key = (shipment.agent, shipment.epoch)
         found = self._database.row("SELECT id FROM streams WHERE agent = ? AND epoch = ?", key)
         if found is not None:

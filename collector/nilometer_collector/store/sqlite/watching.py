@@ -14,7 +14,7 @@ class Watching:
     """Reads and changes the state of the default alerter.
 
     Args:
-        database: Database that holds it.
+        database: Database with the state.
         alerts: Episodes of all alerters.
         decisions: Decisions about episodes.
     """
@@ -25,7 +25,7 @@ class Watching:
         self._decisions = decisions
 
     def hear(self, entity: str, agent: str, end_ns: int, now_ns: int) -> None:
-        """Record inside a transaction that windows of *agent* up to *end_ns* have arrived."""
+        """Inside a transaction, record that windows of *agent* up to *end_ns* have arrived."""
         self._database.execute(
             "INSERT INTO heard (entity, agent, end_ns, received_ns) VALUES (?, ?, ?, ?) "
             "ON CONFLICT (entity, agent) DO UPDATE SET end_ns = max(end_ns, excluded.end_ns), "
@@ -34,12 +34,12 @@ class Watching:
         )
 
     def entities(self) -> list[str]:
-        """List the entities that agents have sent windows of, by name."""
+        """List the entities whose windows agents have sent, by name."""
         rows = self._database.rows("SELECT DISTINCT entity FROM heard ORDER BY entity")
         return [entity for (entity,) in rows]
 
     def heard(self, entity: str) -> list[HeardRecord]:
-        """List how far the windows of each agent have arrived, by agent."""
+        """List the end of the newest window of each agent, by agent."""
         rows = self._database.rows(
             "SELECT agent, end_ns, received_ns FROM heard WHERE entity = ? ORDER BY agent",
             (entity,),
@@ -47,7 +47,7 @@ class Watching:
         return [HeardRecord(agent=a, end_ns=end, received_ns=at) for a, end, at in rows]
 
     def hold(self, entity: str) -> bool:
-        """Return True: one process opens the file at a time."""
+        """Return True, because only one process opens the file at a time."""
         del entity
         return True
 
@@ -61,7 +61,7 @@ class Watching:
         return WatchRecord(revision=found[0], state=found[1], baselines=found[2])
 
     def windows(self, entity: str, start_ns: int, end_ns: int) -> list[tuple[int, bytes]]:
-        """List the kept windows that end in ``(start_ns, end_ns]``, oldest first, with their ends."""
+        """List the kept windows with ends in ``(start_ns, end_ns]``, oldest first."""
         rows = self._database.rows(
             "SELECT end_ns, payload FROM watch_windows "
             "WHERE entity = ? AND end_ns > ? AND end_ns <= ? ORDER BY end_ns",
@@ -70,7 +70,7 @@ class Watching:
         return [(end, payload) for end, payload in rows]
 
     def save(self, entity: str, step: WatchStep, now_ns: int) -> int | None:
-        """Store *step* in one transaction, with its episodes and their notifications."""
+        """Store *step* in one transaction, including its episodes and their notifications."""
         with self._database.write():
             found = self._database.row(
                 "SELECT revision FROM watch_states WHERE entity = ?", (entity,)
@@ -97,7 +97,7 @@ class Watching:
             return sum(self._change(entity, one, now_ns) for one in step.episodes)
 
     def report(self, entity: str, report: bytes) -> None:
-        """Replace the status of *entity* for readers; its state stays."""
+        """Replace the status of *entity* for readers; its state does not change."""
         with self._database.write():
             self._database.execute(
                 "INSERT INTO watch_states (entity, revision, state, baselines, report) "
@@ -106,7 +106,7 @@ class Watching:
             )
 
     def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:
-        """List the status of each entity or of one, by name."""
+        """List the status of all entities, or of one."""
         rows = self._database.rows(
             "SELECT entity, report FROM watch_states WHERE (?1 IS NULL OR entity = ?1) "
             "ORDER BY entity",
@@ -123,7 +123,7 @@ class Watching:
         return {(entity, summary) for entity, summary in rows}
 
     def _change(self, entity: str, step: EpisodeStep, now_ns: int) -> int:
-        """Apply a change of an episode inside a transaction; return the deliveries queued."""
+        """Apply a change of an episode inside a transaction; return the queued deliveries."""
         labels = label_text.to_text(step.labels)
         if isinstance(step.change, Opened):
             key = (entity, step.change.turn.alerter.name, step.summary, labels)

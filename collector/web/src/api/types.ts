@@ -240,17 +240,17 @@ export interface Extension {
 
 /** A distribution of one feature in one window, or of a reference. */
 export interface Feature {
-  count: number; // finite numbers and categories
+  count: number; // number of finite numbers and categories
   missing: number;
   missing_ratio: number | null;
   non_finite: number;
   null_like: number; // strings such as "n/a"
-  suppressed: number; // numbers that only `types` counts, because they are few (docs/privacy.md)
+  suppressed: number; // too few numbers, which only `types` counts (docs/privacy.md)
   types: Record<string, number>;
   type_errors: Record<string, number>; // cells of an unexpected type, by type
   zero: number;
   negative: number;
-  below_reference: number; // below the smallest of the reference
+  below_reference: number; // numbers below the smallest one in the reference
   above_reference: number;
   unseen: number | null; // categories that are not in the reference; null without a reference
   mean: number | null;
@@ -258,7 +258,7 @@ export interface Feature {
   minimum: number | null;
   maximum: number | null;
   quantiles: Record<string, number>; // "0.01" ... "0.99"; empty without numbers
-  histogram: Histogram | null; // on the reference's edges, if it has edges
+  histogram: Histogram | null; // with the reference's edges, if it has edges
   distinct: number | null;
   top: Category[]; // at most 20
 }
@@ -513,11 +513,11 @@ export interface Score {
 
 /** Probabilities of one output in one window. */
 export interface Scores {
-  count: number; // inside [0, 1]
+  count: number; // scores inside [0, 1]
   mean: number | null;
   predicted: Record<string, number>; // by predicted class
-  histogram: Histogram; // on the edges of all classes and the decision thresholds
-  outside: number; // below 0 or above 1
+  histogram: Histogram; // with edges for all classes and the decision thresholds
+  outside: number; // scores below 0 or above 1
   not_a_number: number;
 }
 
@@ -545,11 +545,11 @@ export interface Service {
   statuses: Record<string, number>;
   latency_quantiles_seconds: Record<string, number>; // "0.5", "0.9", "0.99"
   latency_mean_seconds: number | null;
-  in_flight_max: number; // concurrent requests in one process
+  in_flight_max: number; // most concurrent requests in one process
   stream_ends: Record<string, number>; // streamed responses, by how they ended
   first_byte_quantiles_seconds: Record<string, number>;
   chunk_gap_quantiles_seconds: Record<string, number>;
-  first_token_quantiles_seconds: Record<string, number>; // of language models
+  first_token_quantiles_seconds: Record<string, number>; // only for language models
   first_reasoning_quantiles_seconds: Record<string, number>;
   per_token_quantiles_seconds: Record<string, number>;
   websockets: WebSockets | null; // None without connections

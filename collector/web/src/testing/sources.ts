@@ -43,7 +43,7 @@ export function moduleOf(name: string, from: string): string | undefined {
   if (!name.startsWith(".") || name.endsWith(".css")) return undefined;
   const path = new URL(name, `file://${from}`).pathname;
   const found = [`${path}.ts`, `${path}.tsx`, `${path}/index.ts`].find((each) => each in SOURCES);
-  if (found === undefined) throw new Error(`${from} imports ${name}, which is no module`);
+  if (found === undefined) throw new Error(`${from} imports ${name}, which is not a module`);
   return found;
 }
 

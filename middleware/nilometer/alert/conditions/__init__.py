@@ -1,4 +1,4 @@
-"""Conditions, by which alerters judge windows; one kind per file."""
+"""The conditions with which alerters judge windows; one kind per file."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.calibrated import DEFAULT_ALERTER, Calibrated

@@ -63,7 +63,7 @@ class AgainstReference:
         return None
 
     def observations(self, content: Content) -> int:
-        """Return the number of values that are compared, or of cells."""
+        """Return the number of compared values, or of cells if the comparator compares cells."""
         return content.cells if self.comparator.of_cells else content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:

@@ -1,7 +1,7 @@
 """CALIBRATED: the condition of the default alerter, which the collector evaluates on merged windows.
 
-Users cannot create it. It is stored with an episode, and says what drifted and what the alerter
-tolerated then.
+Users cannot create this condition. It is stored with an episode. It says which component drifted,
+and which tolerance applied at that time.
 """
 
 from collections.abc import Mapping
@@ -19,12 +19,12 @@ DEFAULT_ALERTER = "default"  # name of the default alerter, which no other alert
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibrated:
-    """A component of a summary that is further from normal than its tolerance.
+    """A component of a summary whose distance from normal exceeds its tolerance.
 
     Attributes:
         component: Name of the component, such as ``position`` or ``missing``.
         unit: Unit of the effect.
-        tolerance: Distance from normal that is no drift, in this unit.
+        tolerance: Largest distance from normal that does not count as drift, in this unit.
         budget_days: Mean number of days between false alarms of the entity.
     """
 
@@ -55,14 +55,14 @@ class Calibrated:
         return f"at most one false alarm in {self.budget_days:g} days"
 
     def wrong(self) -> None:
-        """Return None: the collector makes the condition."""
+        """Return None, because the collector always creates valid conditions."""
 
     def observations(self, content: Content) -> int:
         """Return the number of values of *content*."""
         return content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
-        """Return NOT_JUDGED: one window alone never decides."""
+        """Return NOT_JUDGED, because this condition needs more than one window."""
         del sample, references
         return Judgement(Verdict.NOT_JUDGED, "the collector judges merged windows")
 

@@ -1,4 +1,4 @@
-"""The protocol of conditions, by which alerters judge windows.
+"""The protocol of conditions, with which alerters judge windows.
 
 A condition is a frozen value. `fields` and `of_fields` convert it to texts and numbers and back, so
 that the wire, settings files and the API need not know its class.
@@ -30,7 +30,7 @@ class WrongField(NamedTuple):
 
 
 class Condition(Protocol):
-    """Says which windows are breaches."""
+    """Decides which windows are breaches."""
 
     is_distance: ClassVar[bool]  # whether the value is a distance between two distributions
 
@@ -44,7 +44,7 @@ class Condition(Protocol):
 
     @property
     def unit(self) -> str:
-        """The unit of the value; empty if the measure's name says it."""
+        """The unit of the value; empty if the measure has none, or if its name gives the unit."""
 
     @property
     def threshold(self) -> float | None:
@@ -64,13 +64,13 @@ class Condition(Protocol):
 
     @property
     def fewest(self) -> int:
-        """The smallest number of observations that is judged, if the alerter does not say."""
+        """The default of an alerter's `minimum_count`: fewer observations are not judged."""
 
     def wrong(self) -> WrongField | None:
         """Return the first field whose value is not allowed; None if all are allowed."""
 
     def observations(self, content: Content) -> int:
-        """Return the number of observations of *content* that the verdict rests on."""
+        """Return the number of observations of *content* on which the verdict is based."""
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
         """Judge *sample*; *references* holds the references of its entity by name."""

@@ -1,4 +1,4 @@
-"""All conditions by kind. A new kind is one file, and one entry here or in a `Kinds`."""
+"""All conditions by kind. A new kind needs one file, and one entry here or in a `Kinds`."""
 
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition
@@ -28,4 +28,4 @@ def condition_of(kind: str, fields: Fields) -> Condition:
     except KeyError as error:
         raise ValueError(f"{kind} needs the parameter {error}") from error
     except (TypeError, ArithmeticError) as error:
-        raise ValueError(f"{kind}: a parameter has no meaning: {error}") from error
+        raise ValueError(f"{kind}: a parameter is not allowed: {error}") from error

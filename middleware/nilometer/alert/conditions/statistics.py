@@ -57,7 +57,7 @@ class OfStatistic:
         )
 
     def observations(self, content: Content) -> int:
-        """Return the cells for a ratio of cells, otherwise the values."""
+        """Return the number of cells if the statistic is a ratio of cells, otherwise of values."""
         return content.cells if self.statistic in CELL_SHARES else content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:

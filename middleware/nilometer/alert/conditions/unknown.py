@@ -1,6 +1,6 @@
 """A stored condition of a kind, comparator or statistic that is not registered in this process.
 
-It occurs when an alerter was stored while an extension was installed that is missing now.
+This happens if an alerter was stored with an extension that is not installed any more.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from nilometer.profile.summary import SummarySample
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownCondition:
-    """Keeps and shows the stored parameters, and judges nothing.
+    """Keeps and shows the stored parameters, but judges no window.
 
     Attributes:
         kind: Kind as it was stored.
@@ -52,11 +52,11 @@ class UnknownCondition:
 
     @property
     def limit_text(self) -> str:
-        """A text that says that the limit is not known."""
+        """A text that says that the limit is unknown."""
         return "limit not known"
 
     def wrong(self) -> None:
-        """Return None: the parameters were checked when they were stored."""
+        """Return None, because the parameters were checked when they were stored."""
 
     def observations(self, content: Content) -> int:
         """Return the number of values of *content*."""

@@ -11,7 +11,7 @@ from nilometer.capture.grpc.sync import code_of, noted_iterator
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
-C = TypeVar("C")  # contexts of calls: on the event loop, or in the thread pool for plain functions
+C = TypeVar("C")  # a call's context: on the event loop, or in the thread pool
 
 
 def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:

@@ -32,7 +32,7 @@ PROBES = (  # prefixes of methods that make no predictions
 
 
 class Call:
-    """The state of one call in progress. A guard surrounds each of its recording methods."""
+    """The state of one call in progress. Each recording method catches its own errors."""
 
     def __init__(self, capture: "Capture", details: grpc.HandlerCallDetails) -> None:
         self.capture = capture
@@ -56,7 +56,7 @@ class Call:
         self.arrival_ns, self.started = time_ns(), perf_counter()
 
     def deserializer(self, original: Callable[[bytes], Q] | None) -> Callable[[bytes], Q | bytes]:
-        """Return *original*, which also records the bytes that it reads."""
+        """Return *original*, changed to record the bytes that it reads."""
 
         # Quoted, because Python would build the union anew for each call.
         def deserialize(data: bytes) -> "Q | bytes":
@@ -68,7 +68,7 @@ class Call:
                 return data
             try:
                 return original(data)
-            except Exception as error:  # the call ends here: its handler is never called
+            except Exception as error:  # the call ends here, because its handler is never called
                 self.end(None, error)
                 raise
 
@@ -77,7 +77,7 @@ class Call:
     def serializer(
         self, original: Callable[[A], bytes] | None, *, unary: bool
     ) -> Callable[[A], bytes]:
-        """Return *original*, which also records the bytes that it writes."""
+        """Return *original*, changed to record the bytes that it writes."""
 
         def serialize(message: Any) -> bytes:
             try:
@@ -194,7 +194,7 @@ class Capture:
             return None
 
     def stop(self) -> None:
-        """Send pending observations and stop. Runs at the end of the process, too."""
+        """Send pending observations and stop. It also runs when the process ends."""
         self.worker.stop()
 
 

@@ -1,9 +1,9 @@
 """Interceptors for gRPC servers in Python.
 
-Messages pass unchanged, and each call gives one observation. The handler's own deserializer,
+Messages pass unchanged, and each call becomes one observation. The handler's own deserializer,
 behaviour and serializer are each called once, as without the interceptor. The interceptor records
-the bytes between them. `CaptureInterceptor` is for `grpc.server`, `AioCaptureInterceptor` for
-`grpc.aio.server`.
+the bytes that pass between them. `CaptureInterceptor` is for `grpc.server`, and
+`AioCaptureInterceptor` for `grpc.aio.server`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -28,10 +28,10 @@ class CaptureInterceptor(grpc.ServerInterceptor):
     """Observes a `grpc.server`: ``grpc.server(pool, interceptors=[CaptureInterceptor(entity=...)])``.
 
     Args:
-        **options: Settings, see `CaptureOptions`; a missing one comes from ``NILOMETER_*``.
+        **options: Settings, see `CaptureOptions`; a missing setting comes from ``NILOMETER_*``.
 
     Raises:
-        ConfigError: If a setting is wrong.
+        ConfigError: If a setting is invalid.
     """
 
     def __init__(self, **options: Unpack[CaptureOptions]) -> None:
@@ -42,7 +42,7 @@ class CaptureInterceptor(grpc.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], "grpc.RpcMethodHandler[Q, A] | None"],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Q, A] | None":
-        """Return the handler, observed."""
+        """Return the handler with its calls observed."""
         handler = continuation(handler_call_details)
         if handler is None:
             return None
@@ -65,7 +65,7 @@ class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
         ],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> "grpc.RpcMethodHandler[Q, A] | None":
-        """Return the handler, observed."""
+        """Return the handler with its calls observed."""
         handler = await continuation(handler_call_details)
         if handler is None:
             return None

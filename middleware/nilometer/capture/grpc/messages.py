@@ -1,7 +1,7 @@
 """The messages of one side of a gRPC call, as bytes.
 
-A single message is passed on as its serialized bytes. If a side has several messages, each follows
-gRPC's own frame header of five bytes, and the content type is `FRAMED`.
+A single message is passed on as its serialized bytes. If a side has several messages, each one
+follows gRPC's frame header of five bytes, and the content type is `FRAMED`.
 """
 
 from collections import deque
@@ -36,7 +36,7 @@ class Messages:
         self._keeper: _Keeper | None = None
 
     def add(self, data: bytes, *, compressed: bool = False) -> None:
-        """Add one message, which is *compressed* or not, as its frame header says."""
+        """Add one message; *compressed* is the flag for its frame header."""
         before = self.size
         self.size += len(data)
         self.count += 1
@@ -71,11 +71,11 @@ class Messages:
 
     @property
     def ends(self) -> Ends | None:
-        """The first and the last messages of a stream over the cap; None for any other."""
+        """The first and the last messages of a stream over the cap; None for other streams."""
         return None if self._keeper is None else self._keeper.ends()
 
     def _over_the_cap(self, before: int, message: bytes | None) -> None:
-        """Add *message*, framed, at byte *before* of the side; None was not read."""
+        """Add *message*, framed, at byte *before* of the side; None if it was not read."""
         held, self.body = self.body, None
         if not self._both_ends or not self.cap or self.count == 1:
             return

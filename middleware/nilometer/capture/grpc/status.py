@@ -7,7 +7,7 @@ import grpc
 
 from nilometer.values.reasons import Outcome
 
-Code: TypeAlias = grpc.StatusCode | int | None  # `grpc.aio` gives numbers
+Code: TypeAlias = grpc.StatusCode | int | None  # `grpc.aio` uses numbers
 
 # The HTTP status for each code, as in google.rpc.Code; 499 for a client that disconnected.
 STATUSES = {
@@ -47,7 +47,7 @@ def ended(code: Code, error: BaseException | None, *, left: bool) -> tuple[int, 
         return (
             status,
             Outcome.CLIENT_LEFT.value,
-        )  # the client sets the deadline, and waits no longer
+        )  # the deadline is the client's, so the client does not wait any longer
     if status == 499 and left:
         return status, Outcome.CLIENT_LEFT.value
     if status < 400:

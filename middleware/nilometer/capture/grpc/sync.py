@@ -75,9 +75,9 @@ def noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
 
 
 def code_of(context: Any) -> Code:
-    """Return the status code of the call; None if none is set or the version cannot tell."""
+    """Return the status code of the call; None if it is not set or this gRPC version hides it."""
     try:
         code: Code = context.code()
-    except Exception:  # experimental in `grpc`, and missing in older versions
+    except Exception:  # this method is experimental in `grpc`, and missing in older versions
         return None
     return code

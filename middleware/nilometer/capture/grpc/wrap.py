@@ -17,7 +17,7 @@ _log = LimitedLog()
 
 
 def wrap_servers(module: ModuleType) -> None:
-    """Put an interceptor into every server that `grpc.server` and `grpc.aio.server` create later.
+    """Put an interceptor into every server that the process creates from now on.
 
     Args:
         module: The module `grpc`.
@@ -37,7 +37,8 @@ def _with_interceptor(make: Callable[..., R], kind: type[Interceptor]) -> Callab
             bound = signature.bind(*arguments, **named)
             own = list(bound.arguments.get("interceptors") or ())
             if not any(isinstance(one, kind) for one in own):
-                # Outermost, so that calls that other interceptors reject are observed, too.
+                # The interceptor is outermost, so that calls that others reject are observed as
+                # well.
                 bound.arguments["interceptors"] = [_shared(kind), *own]
             arguments, named = bound.args, bound.kwargs
         except Exception as error:  # the server must start even if nilometer fails

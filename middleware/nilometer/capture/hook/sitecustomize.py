@@ -1,8 +1,8 @@
-# ruff: noqa: INP001  Python finds it on PYTHONPATH by this name
+# ruff: noqa: INP001  Python finds this file on PYTHONPATH by its name
 """Watches for servers in every interpreter that ``nilometer run`` starts.
 
-Python imports this module first. An interpreter without nilometer, such as that of another virtual
-environment, starts as usual.
+Python imports this module before all others. An interpreter without nilometer, such as that of
+another virtual environment, starts as usual.
 """
 
 import importlib.machinery

@@ -9,11 +9,11 @@ view              builds a frame of text from rows and a size, pure
 header            the lines around the table: title, agents, keys
 table             the table of entities
 detail            the view of one entity
-pieces            text with a style
-state             the state of the view, which keys change, pure
-text              makes names harmless, measures widths, formats numbers
+pieces            pieces of text with a style
+state             the state of the view and how keys change it, pure
+text              makes names safe to print, measures widths, formats numbers
 screen            the terminal: its modes and signals, restored at the end
-keys              converts bytes of a keyboard to names of keys
+keys              converts bytes from a keyboard to names of keys
 report            the same data as JSON
 cli               the command
 """

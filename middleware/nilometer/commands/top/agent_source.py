@@ -1,4 +1,4 @@
-"""Asks an agent for its status over its socket, in its own thread."""
+"""Polls an agent for its status over its socket, in a thread."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ _NO_FILE = (FileNotFoundError, NotADirectoryError)
 
 
 class AgentSource:
-    """Asks one agent again and again.
+    """Polls one agent.
 
     Args:
         address: Address for gRPC, ``unix:/path``.
@@ -43,7 +43,7 @@ class AgentSource:
         self._thread = threading.Thread(target=self._run, name="nilometer-top", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start to poll."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -52,7 +52,7 @@ class AgentSource:
 
     @property
     def asked(self) -> int:
-        """Number of requests that were answered or failed."""
+        """Number of requests that are finished: answered or failed."""
         return self._asked
 
     def row(self, span: float) -> AgentRow:
@@ -124,7 +124,7 @@ def reading_of(reply: StatusReply, at: float) -> Reading:
 
 
 def why_away(address: str, error: Any) -> str:
-    """Return why no agent answered at *address*, in a few words; *error* is from gRPC."""
+    """Return in a few words why no agent answered at *address*; *error* is from gRPC."""
     code = error.code()
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return "no agent, or one older than 0.1"
@@ -155,7 +155,7 @@ def agent_address(text: str) -> str:
     """Return the gRPC address for a path of a socket, its directory, or ``unix:/path``.
 
     Raises:
-        ConfigError: If the text is none of these.
+        ConfigError: If the text has none of these forms.
     """
     path = text.removeprefix("unix://").removeprefix("unix:") if text else ""
     if not path or "\0" in path:

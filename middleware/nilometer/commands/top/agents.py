@@ -58,7 +58,7 @@ class AgentRow:
 def agent_row(
     address: str, history: History, span: float, now: float, reason: str = ""
 ) -> AgentRow:
-    """Return the row as of monotonic *now*; *reason* says why the last request failed, if so."""
+    """Return the row at monotonic *now*; *reason* is why the last request failed; may be empty."""
     newest = history.newest
     if newest is None:
         return AgentRow(address=address, name=address, reason=reason)

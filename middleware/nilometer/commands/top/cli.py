@@ -1,4 +1,4 @@
-"""`nilometer top`: shows agents and entities, live."""
+"""`nilometer top`: shows agents and entities, updated live."""
 
 import argparse
 import os
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nilometer.commands.top.state import State
 
 EXIT_NOBODY = 1
-ONCE_SECONDS = 8.0  # longest wait for two responses if a table is printed once
+ONCE_SECONDS = 8.0  # longest wait for two responses, to print a table once
 COLUMNS = 132  # width of a table that is not printed to a terminal
 SORTS = ("name", "requests", "errors", "p50", "p99", "coverage", "drops", "alert", "drift")
 
@@ -81,7 +81,7 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # Set before gRPC is imported, because its log would be written over the screen.
+    # Set before gRPC is imported, because gRPC's log would overwrite the screen.
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from nilometer.commands.top.agent_source import agent_address
     from nilometer.commands.top.collector_source import CollectorSource
@@ -123,7 +123,7 @@ def _drawable() -> bool:
 
 
 def _default_socket() -> Path:
-    """Return the socket of this environment's agent: in its own container, or beside it."""
+    """Return the socket of this environment's agent: in this container, or of its sidecar."""
     from nilometer.handoff.settings import PREFIX, SOCKET_NAME, CaptureSettings
     from nilometer.settings.settings import load
 
@@ -170,7 +170,7 @@ def _print(
     except KeyboardInterrupt:
         return 0
     except BrokenPipeError:
-        # The reader has closed the pipe. Buffered text must not be written at exit, either.
+        # The reader has closed the pipe. Buffered text must not be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
@@ -217,7 +217,7 @@ def _live(sources: "Sources", state: "State", changes: _Changes) -> int:
         changes.listener = None
         ended = screen.ended
     if ended is not None and ended != signal.SIGINT:
-        # Ends as if the signal was not handled, so that its sender sees the expected status.
+        # The process ends as if the signal was not handled, so the sender sees the expected status.
         signal.signal(ended, signal.SIG_DFL)
         os.kill(os.getpid(), ended)
     return 0

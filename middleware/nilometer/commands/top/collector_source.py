@@ -1,4 +1,4 @@
-"""Asks a collector over its HTTP API, in its own thread."""
+"""Polls a collector over its HTTP API, in a thread."""
 
 import json
 import ssl
@@ -14,9 +14,9 @@ from nilometer.commands.credentials import require_private_url, tls_context
 from nilometer.commands.top.entities import EntityRow, undecodable_predictions
 from nilometer.settings.credentials import Credentials
 
-COLLECTOR_SECONDS = 5.0  # longest wait for a response, and interval of requests
-WINDOW_SECONDS = 3600.0  # largest age of a newest window that is shown
-MAX_ENTITIES = 30  # most entities whose newest windows are requested
+COLLECTOR_SECONDS = 5.0  # longest wait for a response, and time between requests
+WINDOW_SECONDS = 3600.0  # age above which the newest window is not shown
+MAX_ENTITIES = 30  # limit of the entities whose newest windows are requested
 MAX_ANSWER = 8 << 20  # bytes
 
 
@@ -91,7 +91,7 @@ class CollectorState:
 
 
 class CollectorSource:
-    """Asks a collector's HTTP API again and again.
+    """Polls a collector's HTTP API.
 
     Args:
         url: URL of the collector, ``http://host:port``.
@@ -130,7 +130,7 @@ class CollectorSource:
         self._thread = threading.Thread(target=self._run, name="nilometer-top", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start to poll."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -139,7 +139,7 @@ class CollectorSource:
 
     @property
     def state(self) -> CollectorState:
-        """The newest."""
+        """The newest state."""
         return self._state
 
     def _run(self) -> None:
@@ -204,7 +204,7 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
     """Follows no redirect, so that the token is sent to the collector only."""
 
     def redirect_request(self, *_: object, **__: object) -> None:
-        """Follow nothing."""
+        """Return None, so that no redirect is followed."""
 
 
 def _why(error: Exception) -> str:

@@ -9,7 +9,7 @@ from nilometer.commands.top.text import clean, number, seconds, share
 
 
 def inside(row: EntityRow, picture: Picture) -> list[Line]:
-    """Return all lines about one entity."""
+    """Return all lines of the view of one entity."""
     lines: list[Line] = [((clean(row.name), Style.BOLD), (f"  {row.status or '-'}", Style.PLAIN))]
 
     def say(name: str, text: str, style: Style = Style.PLAIN) -> None:

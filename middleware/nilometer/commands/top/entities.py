@@ -16,7 +16,7 @@ from nilometer.values.reasons import NO_PREDICTIONS, Outcome
 from nilometer.wire.status import EntityState, Judged
 
 FAILED = frozenset(outcome.value for outcome in Outcome if outcome.failed)
-TREND_STEPS = 40  # length of the widest trend that is shown
+TREND_STEPS = 40  # values of the longest trend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +26,14 @@ class EntityRow:
     Attributes:
         name: Name of the entity.
         agents: Names of the agents that report it.
-        fresh: Whether at least one of them answers.
+        fresh: Whether at least one of these agents answers.
         windowed: Whether the numbers are from the collector's newest window.
         requests: Rate of requests.
         total: Number of requests since the agents started.
         error_ratio: Share of the requests that failed because of the service.
         p50: Median latency, in seconds; *p99* is the 99th percentile.
-        coverage: Share of the inference observations that were profiled, or sampled out on purpose.
+        coverage: Share of the inference observations that were profiled or intentionally sampled
+            out.
         dropped: Rate of lost observations.
         dropped_total: Number of lost observations since the agents started, by reason.
         undecodable: Rate of inference observations without columns.
@@ -40,13 +41,13 @@ class EntityRow:
         lost_inputs: Number of profiled observations whose requests lack columns, by reason.
         lost_outputs: Number of profiled observations whose responses lack columns, by reason.
         outcomes: Number of requests in the span, by outcome.
-        cpu_per_request: Processor time of the server that observing costs per request, in seconds.
-        added_p99: Time that observing adds to a request, in seconds.
-        share: Share of the observations that are held.
-        judged: Number of newest judgements of alerters.
-        breaches: Number of them that are breaches.
-        worst: Most severe of them.
-        drift: Largest distance from a reference, in thresholds; None without a judgement.
+        cpu_per_request: CPU time of the server for the observation of one request, in seconds.
+        added_p99: Time that observation adds to a request, in seconds.
+        share: Share of the observations whose bodies are held, at the agent that holds least.
+        judged: Number of judgements in the newest windows.
+        breaches: Number of these judgements that are breaches.
+        worst: Most severe of these judgements.
+        drift: Largest distance from a reference, as a multiple of the threshold; None without one.
         health: Status that the collector reports; empty without a collector.
         open_episodes: Number of open episodes at the collector.
         trend: Rates of requests between readings, the newest last.
@@ -191,7 +192,7 @@ class _Grown:
 
 
 def undecodable_predictions(undecodable: Counts) -> int:
-    """Return the number of predictions without columns, of counts by reason."""
+    """Return the number of predictions without columns, from counts by reason."""
     return sum(count for reason, count in undecodable.items() if reason not in NO_PREDICTIONS)
 
 
@@ -221,7 +222,7 @@ def _with_rates(row: EntityRow, grown: list[_Grown]) -> EntityRow:
 
 
 def _trend(name: str, shares: list[Share]) -> tuple[float | None, ...]:
-    """Return the sum over agents that answer, step by step from the newest back."""
+    """Return the sum over the agents that answer, for each step, newest step last."""
     total: list[float] = []
     for one in shares:
         if not one.up:

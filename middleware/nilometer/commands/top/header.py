@@ -6,7 +6,7 @@ from nilometer.commands.top.sources import Picture
 from nilometer.commands.top.state import State
 from nilometer.commands.top.text import age, clean, cut, number, size
 
-SLOW_LAG = 300.0  # seconds: five windows
+SLOW_LAG = 300.0  # seconds: five windows of the default length
 FULL = 0.9  # share of the buffer above which the oldest rows are dropped
 _READY = {"ready", "unset"}
 

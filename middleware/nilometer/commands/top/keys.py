@@ -24,7 +24,7 @@ _CONTROLS = {
     0x02: "page_up",
     0x06: "page_down",
 }
-_LENGTHS = ((1, 0xC0), (2, 0xE0), (3, 0xF0), (4, 0xF8))  # of UTF-8 characters, by first byte
+_LENGTHS = ((1, 0xC0), (2, 0xE0), (3, 0xF0), (4, 0xF8))  # length of a UTF-8 character by first byte
 _LONGEST_SEQUENCE = 16  # a longer sequence is not a key
 
 
@@ -58,7 +58,7 @@ class Keys:
         return ["esc"] if held.startswith(b"\x1b") else []
 
     def _first(self) -> tuple[int, str]:
-        """Return the length of the first key, 0 if incomplete, and its name, empty if unknown."""
+        """Return length and name of the first key; 0 if it is incomplete, empty if unknown."""
         held = self._held
         if held[0] == 0x1B:
             return self._sequence()
@@ -79,7 +79,7 @@ class Keys:
         if len(held) == 1:
             return 0, ""
         if held[1] not in b"[O":
-            return 1, "esc"  # escape, and then another key
+            return 1, "esc"  # an escape key, followed by another key
         for at in range(2, min(len(held), _LONGEST_SEQUENCE)):
             if 0x40 <= held[at] <= 0x7E:
                 return at + 1, _SEQUENCES.get(held[: at + 1], "")

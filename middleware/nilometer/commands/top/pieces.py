@@ -1,6 +1,6 @@
 """Pieces of a frame: a piece is text with a style, a line is pieces, a frame is lines.
 
-Colour is never the only sign of a state: a word says the same.
+Colour is never the only sign of a state: a word gives the same information.
 """
 
 from enum import Enum

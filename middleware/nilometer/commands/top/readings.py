@@ -31,7 +31,7 @@ class Reading:
         workers: Number of connected workers.
         collector: Address of its collector; empty without one.
         collector_state: State of its connection to the collector.
-        collector_reason: Reason why that is not ready.
+        collector_reason: Reason why the connection is not ready.
         duplicate: Whether another agent has the same name.
         entities: State of each entity, by name.
         begins: Whether this is the computed start of the process, not a response.
@@ -59,7 +59,7 @@ class Reading:
         return all(self.counters.get(name, 0) >= old for name, old in earlier.counters.items())
 
     def start(self) -> "Reading":
-        """Return the reading at the start of the process, when all counts were zero."""
+        """Return a reading at the start of the process, with all counts zero."""
         return Reading(at=self.at - self.uptime, instance=self.instance, begins=True)
 
 
@@ -81,7 +81,7 @@ class History:
         return self._readings[-1] if self._readings else None
 
     def add(self, reading: Reading) -> None:
-        """Add a reading; one of another process starts the history again."""
+        """Add a reading; a reading of another process restarts the history."""
         newest = self.newest
         if newest is not None and not reading.follows(newest):
             self._readings.clear()
@@ -93,7 +93,7 @@ class History:
             self._readings.popleft()
 
     def over(self, span: float) -> tuple[Reading, Reading] | None:
-        """Return the newest reading and the oldest within *span* seconds; else the previous."""
+        """Return the newest and the oldest reading within *span* seconds; at least two readings."""
         newest = self.newest
         first = None
         for reading in self._readings:

@@ -1,8 +1,8 @@
 """The terminal: sets its modes, handles signals, and restores it at the end.
 
-It uses only plain ECMA-48, which every terminal of the last thirty years supports. The modes are
-restored first after any error or signal inside `Screen`. Text that others write to stderr meanwhile
-is kept and printed afterwards.
+It uses only plain ECMA-48, which practically every terminal supports. After an error or a signal
+inside `Screen`, the modes are restored first. Text that others write to stderr during that time is
+kept, and printed afterwards.
 
 Source: ECMA-48, "Control functions for coded character sets"; xterm, "Control sequences".
 """
@@ -28,7 +28,7 @@ from nilometer.commands.top.text import to_ascii, width
 # Alternate screen, hidden cursor, no line wrap; then the same in reverse order.
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l\x1b[2J"
 LEAVE = "\x1b[0m\x1b[?7h\x1b[?25h\x1b[?1049l"
-# Synchronised updates: some terminals draw the frame at once, others ignore this.
+# Synchronised updates: some terminals then draw the whole frame at once, others ignore this.
 BEGIN, END = "\x1b[?2026h", "\x1b[?2026l"
 ESCAPE_SECONDS = 0.05  # time after which an escape counts as a key, not as the start of a sequence
 FALLBACK = (80, 24)
@@ -57,7 +57,7 @@ _HANDLED = (
 
 
 class Screen:
-    """Controls the terminal from `with` to its end. The main thread owns it.
+    """Controls the terminal inside the `with` block. The main thread owns it.
 
     Args:
         environment: Environment variables, read for ``NO_COLOR``.
@@ -133,7 +133,7 @@ class Screen:
                 data = os.read(self._in, 4096)
             except OSError:
                 data = b""
-            if not data:  # the terminal is closed
+            if not data:  # the terminal was closed
                 self._in, self.ended = None, self.ended or signal.SIGHUP
             keys = self._keys.feed(data)
         elif self._keys.waiting and not ready:
@@ -188,13 +188,14 @@ class Screen:
             if number == signal.SIGTSTP:
                 self._sleep()
             elif number == signal.SIGWINCH:
-                # Redraw even at the same size, because the terminal may have cut text meanwhile.
+                # Redraw even if the size is unchanged, because the terminal may have cut text
+                # meanwhile.
                 self._before = None
             else:
                 self.ended = self.ended or number
 
     def _sleep(self) -> None:
-        """Handle Ctrl-Z: restore the terminal, stop, and take it again when continued."""
+        """Handle Ctrl-Z: restore the terminal, stop, and set its modes again when continued."""
         self._give_back()
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTSTP)
@@ -235,7 +236,7 @@ class Screen:
     def _hold_stderr(self) -> None:
         """Redirect stderr to a file, so that it does not overwrite the screen."""
         if os.isatty(2):
-            held = tempfile.TemporaryFile()  # noqa: SIM115  closed where it is told
+            held = tempfile.TemporaryFile()  # noqa: SIM115  closed by the caller
             self._stderr = os.dup(2), held
             os.dup2(held.fileno(), 2)
 

@@ -1,6 +1,6 @@
 """Runs all sources: agents over their sockets, a collector over HTTP.
 
-Each has its own thread, so that one that hangs delays neither the others nor the keys.
+Each source has its own thread, so a source that hangs delays neither the others nor the keys.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,7 @@ class Picture:
 
     @property
     def answered(self) -> bool:
-        """Whether any source answers."""
+        """Whether at least one source answers."""
         return any(agent.up for agent in self.agents) or (
             bool(self.collector.url) and not self.collector.reason and self.collector.answered
         )
@@ -49,21 +49,21 @@ class Sources:
         self._collector = collector
 
     def start(self) -> None:
-        """Begin."""
+        """Start all sources."""
         for source in self._agents:
             source.start()
         if self._collector is not None:
             self._collector.start()
 
     def stop(self) -> None:
-        """End."""
+        """Stop all sources."""
         for source in self._agents:
             source.stop()
         if self._collector is not None:
             self._collector.stop()
 
     def asked(self) -> int:
-        """Return how often each source has answered or failed, as the minimum over agents.
+        """Return how many requests each source has finished: the minimum over the agents.
 
         A collector counts as complete after one response.
         """
@@ -88,7 +88,7 @@ class Sources:
 
 
 def with_collector(rows: Sequence[EntityRow], state: CollectorState) -> tuple[EntityRow, ...]:
-    """Return *rows* with the collector's status, and entities that only it knows, by name."""
+    """Return *rows* with the collector's status, plus entities that only the collector knows."""
     found = {row.name: row for row in rows}
     fresh = not state.reason
     for name, fleet in state.entities.items():

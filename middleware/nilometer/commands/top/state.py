@@ -1,4 +1,4 @@
-"""The state of the view, which keys change: filter, order, selection. Pure."""
+"""The state of the view: filter, order, selection. Keys change it. Pure functions."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ class Sort(Enum):
     DRIFT = "drift"
 
 
-# Sort keys; the worst row is first: most requests, slowest, least covered.
+# Sort keys, worst row first: most requests, highest latency, lowest coverage.
 _GRAVITY = {"ALERTING": 5, "BREACH": 4, "NO_DATA": 3, "LEARNING": 2, "PAUSED": 1, "OK": 0}
 _KEYS: dict[Sort, Callable[[EntityRow], float | None]] = {
     Sort.REQUESTS: lambda row: row.requests,
@@ -39,7 +39,7 @@ _KEYS: dict[Sort, Callable[[EntityRow], float | None]] = {
 
 
 def ordered(rows: Sequence[EntityRow], sort: Sort, *, reverse: bool) -> list[EntityRow]:
-    """Return *rows* by *sort*, the worst first; ties by name, and unknown values last."""
+    """Return *rows* ordered by *sort*, worst first; ties by name, unknown values last."""
     named = sorted(rows, key=lambda row: row.name, reverse=sort is Sort.NAME and reverse)
     if sort is Sort.NAME:
         return named
@@ -55,10 +55,10 @@ class State:
 
     Attributes:
         sort: Column that orders the rows.
-        reverse: Whether the best row is first.
-        wanted: Text that the names of shown entities contain.
-        typing: Whether keys are added to *wanted*.
-        paused: Whether the view does not change.
+        reverse: Whether the best row comes first.
+        wanted: Filter text; only entities whose names contain it are shown.
+        typing: Whether typed keys are added to *wanted*.
+        paused: Whether the view is frozen.
         helping: Whether the help is shown.
         inside: Whether the selected entity is shown alone.
         selected: Name of the selected entity; empty selects the first.
@@ -86,11 +86,11 @@ class State:
         )
 
     def position(self, rows: Sequence[EntityRow]) -> int:
-        """Return the position of the selected row in *rows*; the first if it is gone."""
+        """Return the position of the selected row in *rows*; 0 if the row no longer exists."""
         return next((at for at, row in enumerate(rows) if row.name == self.selected), 0)
 
     def press(self, key: str, rows: Sequence[EntityRow], page: int) -> None:
-        """Handle *key*; *rows* are in order, *page* is the number of rows that are shown."""
+        """Handle *key*; *rows* are the ordered rows, *page* is the number of visible rows."""
         if self.typing:
             self._type(key)
         elif self.helping and key in {"esc", "q", "enter"}:

@@ -9,8 +9,8 @@ from nilometer.commands.top.sources import Picture
 from nilometer.commands.top.state import Sort, State
 from nilometer.commands.top.text import clean, number, padded, seconds, share, trend, width
 
-LOW_COVERAGE = 0.99  # coverage below this is coloured
-HIGH_ERRORS = 0.01  # a share of errors above this is coloured
+LOW_COVERAGE = 0.99  # lower coverage is shown in colour
+HIGH_ERRORS = 0.01  # a higher share of errors is shown in colour
 _STATUS_STYLE = {
     "ALERTING": Style.BAD,
     "BREACH": Style.BAD,
@@ -52,7 +52,7 @@ def _worst(row: EntityRow) -> str:
 
 
 _NAME = Column("ENTITY", 14, lambda row: row.name, sort=Sort.NAME, right=False)
-# The columns at a width of 80, in order.
+# The columns at a width of 80 characters, in order.
 _ALWAYS = (
     Column("REQ/S", 6, lambda row: number(row.requests), sort=Sort.REQUESTS),
     Column(
@@ -87,7 +87,7 @@ _ALWAYS = (
         Sort.DRIFT,
     ),
 )
-# Further columns if there is room, the most useful first.
+# Further columns if there is room, most useful first.
 _MORE = (
     Column("TOTAL", 6, lambda row: number(row.total)),
     Column("ADDED", 6, lambda row: seconds(row.added_p99)),
@@ -96,8 +96,8 @@ _MORE = (
     Column("HELD", 5, lambda row: share(row.share)),
     Column("WORST", 28, lambda row: clean(_worst(row)), right=False),
 )
-_LEAST = (Sort.REQUESTS, Sort.P99, Sort.ALERT)  # columns that remain below a width of 80
-_NAME_WIDE = 24  # width of the name column before another column is added
+_LEAST = (Sort.REQUESTS, Sort.P99, Sort.ALERT)  # columns kept below a width of 80 characters
+_NAME_WIDE = 24  # smallest width of the name column for which a column is added
 
 
 def layout(columns: int, *, trends: bool = True) -> list[Column]:
@@ -134,7 +134,7 @@ def table_lines(
 ) -> list[Line]:
     """Return the header and the rows that fit into *room* lines, with the selected row."""
     chosen = layout(columns, trends=marked)
-    if not marked:  # names are not cut if lines may be long
+    if not marked:  # names are not cut if lines may have any length
         longest = max((width(clean(row.name)) for row in rows), default=0)
         first = chosen[0]
         wide = max(longest, first.columns) if longest > first.columns else max(longest, 6)
@@ -154,7 +154,7 @@ def table_lines(
         return [*table, ((_nothing(picture, state), Style.DIM),)]
     at = state.position(rows)
     shown = max(room - 1, 1)
-    # The selected row is always visible, and the rows scroll no more than needed.
+    # The selected row is always visible, with as little scrolling as possible.
     state.top = max(min(state.top, at, max(len(rows) - shown, 0)), at - shown + 1, 0)
     for position, row in enumerate(rows[state.top : state.top + shown], state.top):
         table.append(_row(row, chosen, selected=marked and position == at and bool(state.selected)))

@@ -1,4 +1,4 @@
-"""Text for a terminal: makes names harmless, measures widths, formats numbers.
+"""Text for a terminal: makes names safe to print, measures widths, formats numbers.
 
 Source: Unicode Standard Annex 11, "East Asian Width".
 """
@@ -7,8 +7,8 @@ import math
 import unicodedata
 
 ELLIPSIS = "…"
-_MARKS = frozenset({"Mn", "Me"})  # marks without a width, which are left out if they do not combine
-# Controls, directions, joiners, surrogates, unassigned: a dot is shown in their place.
+_MARKS = frozenset({"Mn", "Me"})  # zero-width marks; removed if they combine with nothing
+# Controls, direction marks, joiners, surrogates, unassigned characters: shown as a dot.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 BARS = "▁▂▃▄▅▆▇█"
 ASCII_BARS = "_.-=+*%#"
@@ -18,7 +18,7 @@ _ASCII = str.maketrans(
 
 
 def clean(text: str) -> str:
-    """Return *text* with ``·`` for unprintable characters, and marks combined or left out."""
+    """Return *text* with ``·`` for unprintable characters; marks are combined or removed."""
     if text.isascii() and text.isprintable():
         return text
     shown = []
@@ -70,7 +70,7 @@ def padded(text: str, columns: int, *, right: bool = False) -> str:
 
 
 def number(value: float | None) -> str:
-    """A count or a rate in at most six columns: ``0.42``, ``17.3``, ``1240``, ``12.4k``, ``3.1M``."""
+    """Return a count or rate in at most six columns: ``0.42``, ``17.3``, ``1240``, ``12.4k``."""
     if value is None or math.isnan(value):
         return "-"
     if value < 0:
@@ -92,7 +92,7 @@ def number(value: float | None) -> str:
 
 
 def share(ratio: float | None) -> str:
-    """A ratio in percent, at most five columns; never rounded to 0 % or 100 %."""
+    """Return a ratio in percent, at most five columns; never rounded to 0 % or 100 %."""
     if ratio is None or math.isnan(ratio):
         return "-"
     percent = 100 * ratio
@@ -106,7 +106,7 @@ def share(ratio: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration, at most five columns: ``840us``, ``2.1ms``, ``1.24s``, ``12m``."""
+    """Return a duration in at most five columns: ``840us``, ``2.1ms``, ``1.24s``, ``12m``."""
     if value is None or math.isnan(value):
         return "-"
     if value < 999.5e-6:
@@ -124,7 +124,7 @@ def seconds(value: float | None) -> str:
 
 
 def age(value: float | None) -> str:
-    """An age, at most four columns: ``12s``, ``59m``, ``23h``, ``400d``."""
+    """Return an age in at most four columns: ``12s``, ``59m``, ``23h``, ``400d``."""
     if value is None or math.isnan(value):
         return "-"
     for limit, divisor, unit in ((99.5, 1, "s"), (5970, 60, "m"), (171_000, 3600, "h")):
@@ -134,7 +134,7 @@ def age(value: float | None) -> str:
 
 
 def size(value: float | None) -> str:
-    """Bytes, at most five columns: ``512B``, ``1.5K``, ``340M``."""
+    """Return bytes in at most five columns: ``512B``, ``1.5K``, ``340M``."""
     if value is None:
         return "-"
     if value < 1000:

@@ -50,7 +50,7 @@ def page(picture: Picture, columns: int, lines: int) -> int:
 
 
 def plain(picture: Picture, state: State, columns: int) -> list[str]:
-    """Return the view as unstyled lines of any number, for pipes and simple terminals."""
+    """Return the view as plain lines of any length, for pipes and simple terminals."""
     rows = state.rows(picture.entities)
     drawn = [
         *agent_lines(picture, columns, 10_000),

@@ -18,14 +18,14 @@ from nilometer.profile.derived.vectors import (
 from nilometer.profile.profiler import Column
 from nilometer.values.steps import Steps, finished
 
-LOOKED_AT = 64  # first cells of a column, which decide its kind
+LOOKED_AT = 64  # number of first cells that decide the kind of a column
 
 
 class Kind(Enum):
-    """The kind of a column's cells, beyond numbers and categories."""
+    """The kind of a column's cells, if they are not plain numbers or categories."""
 
     PLAIN = "plain"
-    TEXT = "text"  # columns with a string over 64 characters, or with the name of a prompt
+    TEXT = "text"  # columns with a string over 64 characters, or with a prompt's name
     TIMESTAMP = "timestamp"
     VECTOR = "vector"  # lists of numbers, one level deep
     TENSOR = "tensor"  # lists of lists of numbers
@@ -33,7 +33,7 @@ class Kind(Enum):
 
 
 class Derivation:
-    """Derives columns, and stores which columns are text. One owner.
+    """Derives columns, and remembers which columns are text. One owner.
 
     Args:
         reductions: Names in `REDUCTIONS` for tensors.
@@ -44,7 +44,7 @@ class Derivation:
         self._texts: set[str] = set()
 
     def kind(self, summary: str, cells: Column, expected: str) -> Kind:
-        """Return the kind of a column by its first cells."""
+        """Return the kind of a column, judged by its first cells."""
         if isinstance(cells, np.ndarray):
             return _kind_of_array(cells)
         first = [cell for cell in cells[:LOOKED_AT] if cell is not None]
@@ -118,7 +118,7 @@ class Derivation:
     def _arrays(self, cells: Column, embedding: Embedding | None) -> dict[str, NDArray[np.float64]]:
         """Yield the vectors and tensors of each shape.
 
-        Ragged arrays, and those with other cells than numbers, are reduced to their first
+        Ragged arrays, and arrays with cells that are not numbers, are reduced to their first
         dimension.
         """
         if isinstance(cells, np.ndarray):
@@ -168,7 +168,7 @@ _PLAIN_TYPES = (int, float, bool, bytes)
 
 
 def _items(cell: object) -> Column | None:
-    """Return *cell* as a list; None if it is not a list."""
+    """Return *cell* as a list; None if it is not a list or an array."""
     if isinstance(cell, np.ndarray):
         return cell if cell.ndim else None
     return cell if isinstance(cell, list | tuple) else None

@@ -1,7 +1,7 @@
 """Describes text by its lengths and classes of characters; the text is never kept.
 
-A column of long strings is text. So is one with the name of a prompt or of an answer, however short
-its strings are, because what people write to a model is no category.
+A column of long strings is text. A column with a prompt's or a response's name is always text, even
+if its strings are short, because free text written to a model is not a category.
 """
 
 import re
@@ -15,7 +15,7 @@ from nilometer.values.steps import Steps, parts_of
 
 Floats = NDArray[np.float64]
 
-MAX_BYTES = 1 << 16  # bytes of one text that are classified; lengths are those of the whole text
+MAX_BYTES = 1 << 16  # bytes of a text that are classified; lengths cover the whole text
 # Last words of names, in lower case.
 _PROMPTS = frozenset(
     {
@@ -59,7 +59,7 @@ _TABLE = _classes()
 
 @lru_cache(4096)
 def is_prompt(summary: str) -> bool:
-    """Return whether *summary* has the name of a prompt or of an answer, as in ``input.prompt``.
+    """Return whether *summary* is named like a prompt or a response, as in ``input.prompt``.
 
     The last word of the name decides: ``input.user_message``, ``output.generatedText``.
     """

@@ -14,8 +14,9 @@ WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def timestamp_columns(cells: Sequence[object], now_ns: int) -> dict[str, Column]:
     """Return columns for the times in *cells*: ``hour`` (UTC, 0 to 24), ``weekday``, ``age``.
 
-    The age is in seconds before *now_ns*, the start of the window in Unix nanoseconds. It is up to
-    one window too small, and negative for future times. Cells that are not times are left out.
+    The age is the time before *now_ns*, the start of the window in Unix nanoseconds. It is in
+    seconds, up to one window too small, and negative for future times. Cells that are not times are
+    left out.
     """
     seconds = np.array([time for time in map(unix_seconds, cells) if time is not None])
     if not seconds.size:

@@ -1,9 +1,9 @@
 """Describes vectors by norm and direction, tensors and images by reductions.
 
-A reference of vectors keeps their centroid and 16 principal components. A vector then has a norm, a
-cosine to the centroid and 16 coordinates, each an ordinary numeric feature. This detects shifts and
-new clusters about as well as tests in all dimensions, with a hundredth of the data. The norm is
-kept because directions do not show a purely radial change.
+A reference of vectors keeps their centroid and 16 principal components. Each vector then has a
+norm, a cosine to the centroid and 16 coordinates, all of which are ordinary numeric features. This
+detects shifts and new clusters about as well as tests in all dimensions, with 1 % of the data. The
+norm is included because directions do not show a change of length.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 COMPONENTS = 16
-MAX_DIMENSIONS = 4096  # largest dimension of vectors for which a reference keeps components
+MAX_DIMENSIONS = 4096  # largest dimension for which a reference keeps components
 FITTED_ROWS = 2000  # evenly spaced rows of a reference from which the components are computed
 
 Reduction = Callable[[Floats], Floats]  # function from shape (rows, cells) to (rows,)
@@ -58,7 +58,7 @@ class Embedding:
         mean = vectors.mean(axis=0)
         _, _, directions = np.linalg.svd(vectors[::step] - mean, full_matrices=False)
         components = directions[:COMPONENTS]
-        # The sign of a direction is arbitrary, so its largest part is made positive.
+        # The sign of a direction is arbitrary, so the largest coordinate is made positive.
         largest = np.abs(components).argmax(axis=1)
         signs = np.sign(components[np.arange(len(components)), largest])
         rounded = (components * signs[:, None]).astype(np.float32).astype(np.float64)
@@ -66,7 +66,7 @@ class Embedding:
 
 
 def vector_columns(vectors: Floats, embedding: Embedding | None) -> dict[str, Floats]:
-    """Return columns for *vectors*, shape (n, d): norm, direction or reductions."""
+    """Return columns for *vectors*, shape (n, d): norm and direction, or reductions."""
     with np.errstate(all="ignore"):
         norm = np.sqrt((vectors * vectors).sum(axis=1))
         columns: dict[str, Floats] = {"norm": norm}

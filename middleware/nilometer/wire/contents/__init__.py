@@ -1,1 +1,1 @@
-"""Converts contents of samples to protobuf and back: one codec per content type."""
+"""Converts contents of samples to protobuf and back, with one codec per content type."""

@@ -1,8 +1,8 @@
-"""The codec of one content type, which converts it to a part of a sample's message.
+"""The codec of a content type, which converts it to a part of a sample's message.
 
-Counts on frozen edges are sent with the name of the edges only. A reader gets the edges from the
-reference, by `EdgesOf`. Without known edges, the counts are read without bins, and a comparison
-estimates them from the t-digest.
+Counts between frozen edges are sent with the id of the edges only. A reader gets the edges from the
+reference, by `EdgesOf`. If the edges are unknown, the counts are read without bins, and a
+comparison estimates them from the t-digest.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,24 +14,25 @@ from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 
 C = TypeVar("C", bound=Content)
-EdgesOf = Callable[[str], tuple[float, ...] | None]  # function that returns edges by their name
+EdgesOf = Callable[[str], tuple[float, ...] | None]  # function from the id of edges to the edges
 
 
 def no_edges(name: str) -> tuple[float, ...] | None:
-    """Return None, for readers that know no reference."""
+    """Return None, for readers without a reference."""
     del name
     return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DigestCodec(Generic[C]):
-    """The fast path for a content type with one t-digest: many are coded in one pass.
+    """The fast path for a content type with one t-digest; many are coded in one pass.
 
     Attributes:
         of: Function that returns the t-digest of a content.
         put: Function that writes a content with an encoded t-digest.
         read: Function that reads a content without its t-digest.
-        merge: Function that gives a merged content the merged t-digest of the given messages.
+        merge: Function that merges the contents of messages, except for their already merged
+            t-digest.
     """
 
     of: Callable[[C], TDigest]
@@ -49,7 +50,7 @@ class Codec(Generic[C]):
         field: Name in the message's `content`: the kind, or ``extension`` for types of extensions.
         put: Function that writes a content into its field.
         read: Function that reads a message's field; raises ValueError if it contradicts itself.
-        digests: Fast path for a type with one t-digest; None for any other.
+        digests: Fast path for a type with one t-digest; None for other types.
     """
 
     kind: str

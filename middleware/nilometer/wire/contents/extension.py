@@ -1,4 +1,4 @@
-"""Converts content types of extensions to protobuf: a kind, and bytes of the type's own form."""
+"""Converts extensions' content types to protobuf: a kind, and bytes in the type's own form."""
 
 import re
 from collections.abc import Callable
@@ -20,9 +20,10 @@ def extension_codec(
 
     Args:
         content: Class of the contents.
-        to_bytes: Function that encodes a content: equal bytes for equal contents, at most
-            `MAX_CONTENT_BYTES`.
-        from_bytes: Function that decodes the bytes of `to_bytes`; raises ValueError for others.
+        to_bytes: Function that encodes a content, at most `MAX_CONTENT_BYTES`; equal contents give
+            equal bytes.
+        from_bytes: Function that decodes the result of `to_bytes`; raises ValueError for other
+            bytes.
 
     Raises:
         ConfigError: If the kind's name is not allowed.

@@ -1,4 +1,4 @@
-"""Features <-> protobuf."""
+"""Converts features to protobuf and back."""
 
 from collections.abc import Sequence
 
@@ -115,7 +115,7 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) 
     if message.HasField("histogram"):
         sides = (message.histogram.positive, message.histogram.negative)
         few = all(len(side.counts) <= MOST_BUCKETS for side in sides)
-        limit = MOST_BUCKETS if few else MAX_BUCKETS  # older agents sent this
+        limit = MOST_BUCKETS if few else MAX_BUCKETS  # older agents sent this number
         numbers.histogram = histogram_from_wire(message.histogram, limit)
         counts.add(numbers.histogram.count)
     if len(counts) != 1:

@@ -1,4 +1,4 @@
-"""The registered codecs by kind of content; `nilometer.kinds` adds those of extensions."""
+"""The registered codecs by kind of content; `nilometer.kinds` adds the codecs of extensions."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from nilometer.wire.contents.logged import LOGGED_CODECS
 from nilometer.wire.contents.scores import SCORES_CODEC
 from nilometer.wire.contents.service import SERVICE_CODEC
 
-# A codec accepts only its own content type, which the key names.
+# A codec accepts only its own content type, which is the key.
 CODECS: dict[str, Codec[Any]] = {
     codec.kind: codec for codec in (FEATURE_CODEC, SERVICE_CODEC, SCORES_CODEC, *LOGGED_CODECS)
 }

@@ -1,4 +1,4 @@
-"""Scores <-> protobuf."""
+"""Converts scores to protobuf and back."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ MAX_THRESHOLDS = 16
 
 
 def scores_to_wire(profile: ScoreProfile) -> pb.Scores:
-    """Return scores as a message that holds only non-empty bins."""
+    """Return scores as a message that contains only non-empty bins."""
     classes = []
     for (predicted, truth), bins in sorted(profile.classes.items()):
         filled = np.flatnonzero(bins.counts)
@@ -74,7 +74,7 @@ def scores_from_wire(message: pb.Scores) -> ScoreProfile:
             raise ValueError(f"scores: the classes {pair} repeat")
         profile.classes[pair] = ScoreBins(counts, sums)
     if profile.count != profile.score.count:
-        raise ValueError("scores: the bins do not hold all scores")
+        raise ValueError("scores: the bins do not contain all scores")
     return profile
 
 

@@ -1,4 +1,4 @@
-"""Requests <-> protobuf."""
+"""Converts requests to protobuf and back."""
 
 from nilometer.profile.magnitudes import EMPTY, LIMIT
 from nilometer.profile.service import ServiceProfile, Streams
@@ -39,7 +39,7 @@ def service_to_wire(service: ServiceProfile) -> pb.Service:
 
 
 def _times(histogram: ExponentialHistogram) -> pb.ExponentialHistogram | None:
-    """Return times as a message; None without any, so that most profiles do not have it."""
+    """Return times as a message; None if empty, so that most profiles have no such message."""
     return histogram_to_wire(histogram) if histogram.count else None
 
 
@@ -83,7 +83,7 @@ def service_from_wire(message: pb.Service) -> ServiceProfile:
 
 
 def _websockets_to_wire(sockets: WebSockets) -> pb.WebSockets | None:
-    """Return connections as a message; None without any."""
+    """Return connections as a message; None if there are none."""
     if not sockets.count:
         return None
     return pb.WebSockets(

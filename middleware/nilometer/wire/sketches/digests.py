@@ -33,7 +33,7 @@ _FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class _Columns:
-    """The fields of *n* t-digests that are not empty; those of numbers are of shape (n,)."""
+    """The fields of *n* non-empty t-digests; numeric fields have shape (n,)."""
 
     compressions: Floats
     counts: Integers
@@ -44,7 +44,7 @@ class _Columns:
     weights: Sequence[bytes]
 
     def part(self, start: int, end: int) -> "_Columns":
-        """Return the fields of the digests from *start* to *end* - 1."""
+        """Return the fields of the digests from index *start* to *end* - 1."""
         some = slice(start, end)
         return _Columns(
             self.compressions[some],
@@ -58,7 +58,7 @@ class _Columns:
 
 
 def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
-    """Return one digest of all *messages*, as if each was decoded and all merged, but faster.
+    """Return one digest merged from all *messages*: same result as decoding each, but faster.
 
     Raises:
         ValueError: If a message is invalid, as in `digest_from_wire`.
@@ -79,7 +79,7 @@ def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
             [one.weights for one in held],
         )
     )
-    if found is None:  # an error: decode one by one to find it
+    if found is None:  # a message is invalid: decode them one by one to find it
         return TDigest.merge_all(map(digest_from_wire, every))
     return found.together()
 
@@ -87,16 +87,16 @@ def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
 def digests_from_scan(
     messages: Messages, places: Places, groups: NDArray[np.intp] | None = None
 ) -> Digests | None:
-    """Return the digests of the messages at *places*; None if any is invalid.
+    """Return the digests of the messages at *places*; None if one is invalid.
 
-    Digests of different compressions do not merge, so they are invalid, too.
+    Digests with different compressions do not merge, so they count as invalid.
 
     Args:
         messages: Scanned bytes.
-        places: Places of the digests, shape (n,).
-        groups: Number of digests of each group of neighbours that are merged, at least 1; None
-            merges nothing. A group of over `MOST_TOGETHER` is merged part by part, in the given
-            order, so that its centroids stay in the processor's cache.
+        places: Positions of the digests, shape (n,).
+        groups: Number of digests in each group of neighbours to merge, at least 1; None merges
+            nothing. A group of over `MOST_TOGETHER` is merged in parts, in the given order, so that
+            its centroids stay in the processor's cache.
 
     Raises:
         Unscannable: If a message is damaged or unusual.
@@ -114,7 +114,7 @@ def digests_from_scan(
 
 
 def _columns(messages: Messages, places: Places) -> tuple["_Columns | None", NDArray[np.intp]]:
-    """Return the fields of the digests that are not empty, and their indices."""
+    """Return the fields of the non-empty digests, and their indices."""
     held = np.flatnonzero(places.held)
     numbers, found = messages.fields(Places(places.starts[held], places.ends[held]), _FIELDS)
     means, weights = found[_MEANS], found[_WEIGHTS]
@@ -138,7 +138,7 @@ def _columns(messages: Messages, places: Places) -> tuple["_Columns | None", NDA
 
 
 def _merged(columns: _Columns, rows: NDArray[np.intp], groups: NDArray[np.intp]) -> Digests | None:
-    """Return one digest of each group; large groups are decoded and merged part by part."""
+    """Return one digest per group; large groups are decoded and merged in parts."""
     ends = np.searchsorted(rows, np.cumsum(groups))
     found = []
     start = 0
@@ -193,7 +193,7 @@ def _mean_counts(columns: _Columns) -> MeanCounts | None:
 
 
 def _spread(digests: Digests | None, rows: NDArray[np.intp], count: int) -> Digests:
-    """Return *count* digests: *digests* at *rows*, and empty ones elsewhere."""
+    """Return *count* digests: *digests* at the indices *rows*, and empty ones elsewhere."""
     sizes = np.zeros(count, dtype=np.intp)
     low, high = np.full(count, np.inf), np.full(count, -np.inf)
     if digests is None:
@@ -204,7 +204,7 @@ def _spread(digests: Digests | None, rows: NDArray[np.intp], count: int) -> Dige
 
 
 def _decoded(columns: _Columns) -> Digests | None:
-    """Return the digests in *columns*; None if any is invalid or has another compression."""
+    """Return the digests in *columns*; None if one is invalid or has another compression."""
     compression = float(columns.compressions[0])
     if not (
         (columns.compressions == compression).all()
@@ -231,7 +231,7 @@ def _decoded(columns: _Columns) -> Digests | None:
 def _centroids(
     columns: _Columns, part: slice
 ) -> tuple[Integers, Integers, NDArray[np.intp]] | None:
-    """Return bits, flags and numbers of centroids of a *part* of the digests; None if invalid."""
+    """Return bits, flags and numbers of the centroids in *part*; None if any is invalid."""
     counts, dropped = columns.counts[part], columns.dropped[part]
     try:
         deltas, sizes = from_varints_of(columns.means[part])
@@ -250,12 +250,12 @@ def _centroids(
     totals = np.add.reduceat(flags >> np.uint64(1), starts)
     if (totals != counts).any() or totals.max() > MAX_COUNT:
         return None
-    # The sum starts anew at each digest: its first delta is reduced by the sum of the one before.
+    # The sum restarts at each digest: its first delta is reduced by the sum of the previous one.
     sums = np.add.reduceat(deltas, starts)
     deltas[starts[1:]] -= sums[:-1]
     bits = np.cumsum(deltas, dtype=np.uint64)
     falling = bits[1:] < bits[:-1]
-    falling[starts[1:] - 1] = False  # between two digests
+    falling[starts[1:] - 1] = False  # boundaries between two digests
     spared = np.where(dropped > 0, dropped - np.uint64(1), np.uint64(OLD_DROPPED_BITS))
     if falling.any() or (bits[ends - 1] > (HIGHEST >> spared)).any():
         return None
@@ -267,12 +267,12 @@ def _centroids(
 
 
 def _clipped(bits: Integers, low: Integers, high: Integers, sizes: NDArray[np.intp]) -> Integers:
-    """Return *bits* inside *low* and *high* of their digest; only rounding moves a mean outside."""
+    """Return *bits* limited to *low* and *high* of their digest; only rounding exceeds these."""
     ends = np.cumsum(sizes)
     starts = ends - sizes
     inner = np.minimum(np.minimum(starts + 1, ends - 1), bits.size - 1)
     if (bits[inner] >= low).all() and (bits[np.maximum(ends - 2, starts)] <= high).all():
-        # The means ascend, so at most the first and the last are outside.
+        # The means ascend, so only the first and the last can be outside.
         bits[starts] = np.maximum(bits[starts], low)
         bits[ends - 1] = np.clip(bits[ends - 1], low, high)
         bits[starts] = np.minimum(bits[starts], high)

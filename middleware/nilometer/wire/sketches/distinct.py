@@ -5,11 +5,11 @@ import numpy as np
 from nilometer.sketch.distinct import Distinct
 from nilometer.v1 import summary_pb2 as pb
 
-_SPARSE_BYTES = 3  # approximate cost of a sparse register; a dense one costs 1
+_SPARSE_BYTES = 3  # approximate size of a sparse register; a dense register needs one byte
 
 
 def distinct_to_wire(distinct: Distinct) -> pb.Distinct:
-    """Return a sketch as a message: six bits per register, or sparse if that is shorter."""
+    """Return a sketch as a message: six bits per register, or a sparse form if that is shorter."""
     registers = distinct.registers
     filled = np.flatnonzero(registers)
     if filled.size * _SPARSE_BYTES < registers.size * 6 // 8:
@@ -24,7 +24,7 @@ def distinct_from_wire(message: pb.Distinct) -> Distinct:
     """Return a sketch with the registers in a message.
 
     Raises:
-        ValueError: If there are not ``2**precision`` registers.
+        ValueError: If the number of registers is not ``2**precision``.
     """
     distinct = Distinct(message.precision)
     size = distinct.registers.size

@@ -3,7 +3,7 @@
 from nilometer.sketch.exponential import MAX_BUCKETS, MIN_SCALE, Buckets, ExponentialHistogram
 from nilometer.v1 import summary_pb2 as pb
 
-# Bounds on the content of a message; beyond them it is an attack or corrupt.
+# Limits on the content of a message; larger content is an attack or corrupt.
 MAX_OTLP_SCALE = 20
 FLOAT64_EXPONENTS = 1100  # largest absolute binary exponent
 
@@ -21,7 +21,7 @@ def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogra
 def histogram_from_wire(
     message: pb.ExponentialHistogram, limit: int = MAX_BUCKETS
 ) -> ExponentialHistogram:
-    """Return the histogram in a message; *limit* is the largest number of buckets of one side.
+    """Return the histogram in a message; *limit* is the largest number of buckets per sign.
 
     Raises:
         ValueError: If the scale, the buckets or their positions exceed the range of float64.

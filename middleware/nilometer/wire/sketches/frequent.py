@@ -4,11 +4,11 @@ from nilometer.sketch.frequent import Frequent
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
 
-MAX_CAPACITY = 4096  # a message beyond it is an attack or corrupt
+MAX_CAPACITY = 4096  # a larger value is an attack or corrupt
 
 
 def frequent_to_wire(frequent: Frequent) -> pb.Frequent:
-    """Return a sketch as a message: values by count, and errors if there are any.
+    """Return a sketch as a message: values with counts, and errors if there are any.
 
     Characters that UTF-8 cannot encode become ``?``.
     """

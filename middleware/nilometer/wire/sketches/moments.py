@@ -1,4 +1,4 @@
-"""Moments <-> protobuf."""
+"""Converts moments to protobuf and back."""
 
 from nilometer.sketch.moments import Moments
 from nilometer.v1 import summary_pb2 as pb

@@ -20,19 +20,19 @@ from nilometer.sketch.tdigest import DEFAULT_COMPRESSION, MINIMUM_COMPRESSION, T
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
 
-MAX_COMPRESSION = 1000.0  # a message beyond it is an attack or corrupt
-LOWEST, HIGHEST = ordered_bits(np.array([-np.inf, np.inf]))  # rounding may give infinity
+MAX_COMPRESSION = 1000.0  # a larger value is an attack or corrupt
+LOWEST, HIGHEST = ordered_bits(np.array([-np.inf, np.inf]))  # rounding may reach infinity
 
 _VARINT_ENDS = np.array([1 << bits for bits in range(7, 64, 7)], dtype=np.uint64)  # one byte more
 
 
 def digest_to_wire(digest: TDigest) -> pb.TDigest:
-    """Return a digest as a message; its means are rounded to a fraction of their gaps."""
+    """Return a digest as a message; means are rounded to a fraction of the gaps between them."""
     return digests_to_wire([digest])[0]
 
 
 def digests_to_wire(digests: Sequence[TDigest]) -> list[pb.TDigest]:
-    """Return each digest as a message, coded in one pass for the features of a window."""
+    """Return each digest as a message; all features of a window are coded in one pass."""
     centroids = [digest.centroids() for digest in digests]
     sizes = [weights.size for _, weights, _ in centroids]
     if not any(sizes):
@@ -72,7 +72,7 @@ def digests_to_wire(digests: Sequence[TDigest]) -> list[pb.TDigest]:
 
 
 def _varints_of(values: NDArray[np.uint64], ends: NDArray[np.intp]) -> list[bytes]:
-    """Return the `varints` of each part of *values*, shape (n,), n >= 1, up to one of *ends*."""
+    """Return the `varints` of each part of *values*, shape (n,), n >= 1, where *ends* end parts."""
     packed = varints(values)
     lengths = np.searchsorted(_VARINT_ENDS, values, side="right") + 1
     places = [0, *np.concatenate([[0], np.cumsum(lengths)])[ends].tolist()]
@@ -80,16 +80,16 @@ def _varints_of(values: NDArray[np.uint64], ends: NDArray[np.intp]) -> list[byte
 
 
 def varints(values: NDArray[np.uint64]) -> bytes:
-    """Return LEB128 numbers for *values*, shape (n,), n >= 1, one after the other.
+    """Return consecutive LEB128 numbers for *values*, shape (n,), n >= 1.
 
-    Protobuf's encoder makes them: a packed field is a key, a length and these numbers. Numpy takes
-    ten times as long for a hundred values.
+    Protobuf's encoder creates them: a packed field is a key, a length and these numbers. For a
+    hundred values, numpy would take ten times as long.
     """
     if values.max() < 0x80:
         return values.astype(np.uint8).tobytes()
     packed = pb.ExponentialHistogram.Buckets(counts=values.tolist()).SerializeToString()
     last = 1
-    while packed[last] & 0x80:  # bytes of the length
+    while packed[last] & 0x80:  # bytes of the length field
         last += 1
     return packed[last + 1 :]
 
@@ -98,7 +98,7 @@ def digest_from_wire(message: pb.TDigest) -> TDigest:
     """Return a digest with the centroids in a message.
 
     Raises:
-        ValueError: If the lengths or the count do not match.
+        ValueError: If the lengths or the count do not agree.
     """
     if not message.count and not message.weights and not message.means:
         return TDigest(message.compression or DEFAULT_COMPRESSION)
