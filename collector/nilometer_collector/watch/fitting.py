@@ -43,7 +43,7 @@ from nilometer_collector.watch.memory import (
     Watched,
 )
 from nilometer_collector.watch.packing import packed_window, unpacked_window
-from nilometer_collector.watch.reading import Reader, is_pooled
+from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
 
 LEARNED_DAYS = 15  # days before now that baselines may learn from
 MOST_SEGMENTS = 20  # label sets of one summary that are judged on their own
@@ -91,7 +91,7 @@ class Fitter:
         span = (max(memory.begun_ns, memory.end_ns - LEARNED_DAYS * DAY_NS), memory.end_ns)
         series = [
             one
-            for one in self._store.samples.series(entity)
+            for one in watched_series(self._store.samples, entity)
             if one.summary != SCHEMA
             and one.first_start_ns < memory.end_ns
             and one.last_end_ns > span[0]
