@@ -31,6 +31,13 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profile.logged.amounts import Aggregation, Head, Stamp
+from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
+from nilometer.profile.logged.line import Line
+from nilometer.profile.logged.matrix import Matrix
+from nilometer.profile.logged.number import Number
+from nilometer.profile.logged.table import Table
+from nilometer.profile.logged.text import Text
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire import alerts, references
@@ -142,6 +149,21 @@ EVALUATION = Evaluation(
 )
 
 
+def logged() -> list[SummarySample]:
+    """What users log, one of each type; a sum that one float64 cannot hold, and a missing number."""
+    mean = Head(Aggregation.MEAN, "s", Stamp(WINDOW.end_ns, WINDOW.end_ns + 1))
+    total = Head(Aggregation.SUM, "", mean.stamp)
+    contents: list[Content] = [
+        Number.merge_all(Number.of(value, total) for value in (1e16, 1.0, 2.0**-60)),
+        Text("v7", 1, mean.stamp),
+        Table.of(["k", "v"], [["a", 0.5], [None, None]], mean, 3),
+        Matrix.of([[1.0, 0.5], [0.5, 1.0]], mean),
+        Line.of([(0.0, 0.25), (1.0, 0.75)], mean),
+        ConfusionMatrix.of(["no", "yes"], [[8, 1], [0, 2]], total),
+    ]
+    return [sample(f"logged.{content.kind}", content) for content in contents]
+
+
 def golden_bytes() -> dict[str, bytes]:
     """What is written, by file name."""
     return {
@@ -149,6 +171,7 @@ def golden_bytes() -> dict[str, bytes]:
         "categories_known": sample_to_bytes(categories()),
         "service": sample_to_bytes(service()),
         "sides": sample_to_bytes(sides()),
+        "logged": samples_to_bytes(logged()),
         "samples": samples_to_bytes([numbers(), service()]),
         "reference_dictionary": references.reference_to_bytes(reference()),
         "alerter_fixed": alerts.alerter_to_bytes(FIXED),

@@ -10,6 +10,13 @@ import pytest
 from nilometer.alert import AgainstReference, Fixed, Range, Severity, ThresholdSide, Verdict
 from nilometer.compare import KS
 from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, pseudonym
+from nilometer.profile.logged.amounts import Aggregation, Stamp
+from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
+from nilometer.profile.logged.line import Line
+from nilometer.profile.logged.matrix import Matrix
+from nilometer.profile.logged.number import Number
+from nilometer.profile.logged.table import Table
+from nilometer.profile.logged.text import Text
 from nilometer.sketch.binned import edges_id
 from nilometer.sketch.exponential import Buckets
 from nilometer.v1 import alert_pb2
@@ -20,6 +27,7 @@ from nilometer.wire.samples import parts_by_summary, sample_from_bytes
 
 GOLDEN = Path(__file__).parent / "golden"
 EDGES = (-1.0, 0.0, 10.0)
+WINDOW_END_NS = 1_700_000_100_000_000_000
 NUMBERS = [-2.5, 0.0, 0.0, 1.0, 2.0, 4.0, 1024.0]
 
 # blake2b of each file: to write one anew takes a second, deliberate step here.
@@ -30,6 +38,7 @@ DIGESTS = {
     "categories": "7f529c4730717d11",
     "categories_known": "3dfaa9c7d1e7d330",
     "evaluation": "066609ad07c46c6f",
+    "logged": "e61362148abc8ab4",
     "numbers": "5704c3e8add24449",
     "numbers_counted": "d2d478959b019f0a",
     "reference": "706c4d8925ec4c41",
@@ -234,3 +243,27 @@ def test_a_reference_with_a_dictionary_is_read() -> None:
     assert method.dictionary.names == ("cash", "card")
     assert method.feature.categories.dictionary is not None
     assert method.feature.categories.dictionary.id == method.dictionary.id
+
+
+def test_what_users_logged_is_read() -> None:
+    found = {
+        name: sample_from_bytes(packed).content
+        for name, packed in parts_by_summary(golden("logged"))
+    }
+    number, table = found["logged.number"], found["logged.table"]
+    assert isinstance(number, Number)
+    assert number.amounts.cells[()].units == (10**16 + 1 << 1074) + (1 << 1014)
+    assert (number.count, number.amounts.aggregation) == (3, Aggregation.SUM)
+    assert isinstance(table, Table)
+    assert (table.rows, table.amounts.unit) == ([[None, None], ["a", 0.5]], "s")
+    assert table.amounts.stamp == (WINDOW_END_NS, WINDOW_END_NS + 1)
+    matrix, line, confusion = (
+        found[f"logged.{one}"] for one in ("matrix", "line", "confusion_matrix")
+    )
+    assert isinstance(matrix, Matrix)
+    assert matrix.values == [[1.0, 0.5], [0.5, 1.0]]
+    assert isinstance(line, Line)
+    assert line.points == [(0.0, 0.25), (1.0, 0.75)]
+    assert isinstance(confusion, ConfusionMatrix)
+    assert (confusion.labels, confusion.counts) == (("no", "yes"), [[8.0, 1.0], [0.0, 2.0]])
+    assert found["logged.string"] == Text("v7", 1, Stamp(WINDOW_END_NS, WINDOW_END_NS + 1))

@@ -36,7 +36,7 @@ from nilometer_collector.watch.memory import (
 from nilometer_collector.watch.normals import accepted_parts, anew, spans_after
 from nilometer_collector.watch.notes import Notes
 from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
-from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled
+from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled, watched_series
 from nilometer_collector.watch.reporting import report_of
 from nilometer_collector.watch.sources import WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
@@ -154,7 +154,7 @@ class EntityWatch:
 
     def _first(self) -> Memory | None:
         """Return the state before the first window; None without data."""
-        starts = [one.first_start_ns for one in self._store.samples.series(self._entity)]
+        starts = [one.first_start_ns for one in watched_series(self._store.samples, self._entity)]
         if not starts:
             return None
         begun = max(min(starts) // BASE_NS * BASE_NS, self._past_ns - KEPT_HOURS * HOUR_NS)
@@ -204,7 +204,7 @@ class EntityWatch:
         """Return *memory* after a long time without data, if nothing is open that it could close."""
         if memory.open_parts or memory.end_ns - memory.data_ns < HOUR_NS:
             return memory
-        series = self._store.samples.series(self._entity)
+        series = watched_series(self._store.samples, self._entity)
         reader = Reader(self._store.samples, self._edges.of(self._entity))
         return replace(memory, end_ns=reader.next_data_ns(series, memory.end_ns, until_ns))
 
@@ -258,7 +258,7 @@ class EntityWatch:
         columns = {one.key.summary: one.counted for one in self._book.watched}
         series = [
             one
-            for one in self._store.samples.series(self._entity)
+            for one in watched_series(self._store.samples, self._entity)
             if one.last_end_ns > memory.end_ns
         ]
         reader = Reader(self._store.samples, self._edges.of(self._entity))

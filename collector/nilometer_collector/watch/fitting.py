@@ -43,7 +43,7 @@ from nilometer_collector.watch.memory import (
     Watched,
 )
 from nilometer_collector.watch.packing import packed_window, unpacked_window
-from nilometer_collector.watch.reading import Reader, is_pooled
+from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
 from nilometer_collector.watch.sources import WatchedStore
 
 MOST_SEGMENTS = 20  # label sets of one summary that are judged on their own
@@ -91,7 +91,7 @@ class Fitter:
         span = (memory.learning_ns, memory.end_ns)
         series = [
             one
-            for one in self._store.samples.series(entity)
+            for one in watched_series(self._store.samples, entity)
             if one.summary != SCHEMA
             and one.first_start_ns < memory.end_ns
             and one.last_end_ns > span[0]

@@ -19,6 +19,7 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.values.entity import is_logged
 from nilometer.values.errors import NilometerError
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
@@ -220,6 +221,14 @@ def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
     if any(share != most for share, _ in known):
         total[Total.SQUARES - len(Total)] = squares
     return total
+
+
+def watched_series(samples: Samples, entity: str) -> list[SeriesRecord]:
+    """Return the series of *entity* that the default alerter judges: all but those that users log.
+
+    Users log whenever they measure, so a window without samples means nothing.
+    """
+    return [one for one in samples.series(entity) if not is_logged(one.summary)]
 
 
 def is_pooled(key: PartKey) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.shipping import Agents, numbered, ship
+from support.shipping import Agents, a_sample_row, numbered, ship
 from support.stores import Place, PostgresqlPlace, SqlitePlace
 from support.watched_traffic import DAY, Traffic, normal
 
@@ -11,8 +11,9 @@ from nilometer.alert import Alerter, AlertStatus, Severity
 from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.episodes import Closed, Opened, Turn
-from nilometer_collector.store import EpisodeStep, PartRecord, Store, WatchStep
-from nilometer_collector.testing import ENTITY, START_NS, an_alerter, minute
+from nilometer_collector.store import Arrival, EpisodeStep, PartRecord, Store, WatchStep
+from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
+from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch
 
 NOW_NS = START_NS
@@ -166,6 +167,15 @@ def test_a_shipment_tells_how_far_an_agents_windows_have_arrived(store: Store) -
         ("pod-2", minute(0).end_ns, NOW_NS + 1),
     ]
     assert store.watching.entities() == ["another", ENTITY]
+
+
+def test_what_users_log_tells_nothing_about_an_agents_windows(store: Store) -> None:
+    logged = feature_sample([1.0], summary="logged.wait", window=minute(9))
+    ship(store, [Arrival(sequence=1, content=a_sample_row(logged))], now_ns=NOW_NS)
+    assert store.watching.entities() == []
+    (series,) = store.samples.series(ENTITY)
+    assert series.summary == "logged.wait"
+    assert watched_series(store.samples, ENTITY) == []
 
 
 def test_one_of_several_collectors_holds_an_entity(place: Place) -> None:

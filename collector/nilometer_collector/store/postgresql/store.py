@@ -1,5 +1,6 @@
 """The store in a PostgreSQL database."""
 
+from nilometer.values.entity import is_logged
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
@@ -112,7 +113,8 @@ class PostgresqlStore:
             if isinstance(arrival.content, SampleRow):
                 samples.append((arrival.sequence, arrival.content))
                 sample = arrival.content.sample
-                newest[sample.entity] = max(newest.get(sample.entity, 0), sample.window.end_ns)
+                if not is_logged(sample.summary):  # these tell nothing about the agent's windows
+                    newest[sample.entity] = max(newest.get(sample.entity, 0), sample.window.end_ns)
             else:
                 evaluations.append(arrival.content)
         sequences.settle(shipment.oldest_held)

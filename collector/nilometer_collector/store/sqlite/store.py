@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nilometer.values.entity import is_logged
 from nilometer_collector.store.records import SampleRow, Shipment, Shipped
 from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.sqlite.alerts import Alerts
@@ -66,7 +67,8 @@ class SqliteStore:
                 if isinstance(content, SampleRow):
                     samples.append((arrival.sequence, content))
                     entity, end_ns = content.sample.entity, content.sample.window.end_ns
-                    newest[entity] = max(newest.get(entity, 0), end_ns)
+                    if not is_logged(content.sample.summary):  # these tell nothing about windows
+                        newest[entity] = max(newest.get(entity, 0), end_ns)
                 else:
                     notices += self.alerts.judge(content, shipment.agent, now_ns)
             if samples:

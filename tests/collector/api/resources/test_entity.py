@@ -61,7 +61,7 @@ def test_an_edge_shows_at_both_ends_and_a_missing_end_is_a_warning(served: Runni
     assert put(served, "features", {"kind": "data"}).json()["warnings"] == []
     assert put(served, ENTITY).json()["warnings"] == []
     assert served.get("entity", entity="features")["read_by"] == [ENTITY]
-    (warning,) = put(served, "other", {"reads_from": ["featurs"]}).json()["warnings"]
+    (warning,) = put(served, "other", {"reads_from": ["feature"]}).json()["warnings"]
     assert "did you mean 'features'?" in warning
 
 
