@@ -152,7 +152,7 @@ def compared(pair: Pair, budget: float = BUDGET) -> Difference:
     if not len(judged):
         return Difference(outcome=Outcome.HOLD, windows=0)
     # A rare share cannot fall by two tolerances, so it needs no evidence that it has not.
-    asked = np.isfinite(streams.inside).any(axis=0)
+    asked = np.asarray(np.isfinite(streams.inside).any(axis=0))
     count = len(streams.names)
     adds = Budget(
         np.zeros(count, np.intp), np.array([pair.share]), base_windows=pair.length, budget=budget
@@ -188,11 +188,19 @@ def _scored(pair: Pair) -> _Streams:
     parts = [_rates(pair, layout, *sides)]
     if pair.column.bins >= 2:
         parts += _numbers(pair, *(side[:, : pair.column.bins] for side in sides))
-    joined = [
-        np.concatenate([getattr(part, name) for part in parts], axis=-1)
-        for name in ("z", "inside", "effect", "variance", "rows", "tolerance")
-    ]
-    return _Streams(*joined, tuple(name for part in parts for name in part.names))
+
+    def joined(name: str) -> Floats:
+        return np.concatenate([getattr(part, name) for part in parts], axis=-1)
+
+    return _Streams(
+        joined("z"),
+        joined("inside"),
+        joined("effect"),
+        joined("variance"),
+        joined("rows"),
+        joined("tolerance"),
+        tuple(name for part in parts for name in part.names),
+    )
 
 
 def _numbers(pair: Pair, stable: Floats, candidate: Floats) -> list[_Streams]:
