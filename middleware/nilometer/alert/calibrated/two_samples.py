@@ -235,7 +235,8 @@ def _numbers(pair: Pair, stable: Floats, candidate: Floats) -> list[_Streams]:
         axis=1
     ) * size
     chi = np.maximum(chi - size * (difference**2 / spread).sum(axis=1), 0.0)
-    return [smooth, _shape(pair, chi, spare, size, n, able)]
+    usual = float(noise.mean())  # clustered rows raise the shape by the same factor
+    return [smooth, _shape(pair.tolerance.shape, chi / usual, spare, size / usual, n, able)]
 
 
 def _both_ways(
@@ -267,18 +268,14 @@ def _both_ways(
 
 
 def _shape(
-    pair: Pair, chi: Floats, spare: int, size: Floats, rows: Floats, able: Flags
+    tolerance: float, chi: Floats, spare: int, size: Floats, rows: Floats, able: Flags
 ) -> _Streams:
-    shape = None if pair.baseline is None else pair.baseline.shape
-    scale = 1.0 if shape is None else float(shape.scale.max())
-    tolerance = pair.tolerance.shape
-    seen = able
     z, inside = (
-        np.where(seen, chi_square_score(chi, float(spare), size * width) / scale, np.nan)[:, None]
+        np.where(able, chi_square_score(chi, float(spare), size * width), np.nan)[:, None]
         for width in (tolerance, PASS_FACTOR * tolerance)
     )
     effect = ((chi - spare) / size)[:, None]
-    variance = scale**2 * (2 * spare / size**2)[:, None]
+    variance = (2 * spare / size**2)[:, None]
     width = np.array([tolerance])
     return _Streams(z, inside, effect, variance, rows[:, None], width, (("shape", 1),))
 
