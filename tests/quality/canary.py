@@ -9,11 +9,11 @@ serve the same truth: what moves it moves both. Without a baseline, rows are tak
 import argparse
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 from quality.alarms import NUMBERS, WITHOUT_DRIFT, world_of_fifty
-from support.judged_windows import DAY, START_NS, World
+from support.judged_windows import DAY, START_NS, Truth, World
 
 from nilometer.alert.calibrated.baseline import Baseline, learn
 from nilometer.alert.calibrated.judge import BASE_SECONDS
@@ -26,10 +26,22 @@ LEARNED = 3 * DAY
 SIDES = {"500 : 500": (500, 500), "100 : 900": (100, 900), "100 : 100": (100, 100)}
 
 
+def truth_of(world: World, kind: str, windows: int, rows: int, *, seed: int) -> Truth:
+    """What is true of windows of this kind, for both sides."""
+    options = WITHOUT_DRIFT[kind]
+    return world.truth(
+        windows,
+        rows,
+        seasonal=options.get("seasonal", 0.0),
+        overdispersed=options.get("overdispersed", 0.0),
+        cluster=int(options.get("cluster", 1)),
+        seed=seed,
+    )
+
+
 def baselines_of(world: World, kind: str, rows: int) -> list[Baseline]:
     """What three days of the stable side teach about its noise."""
-    options = WITHOUT_DRIFT[kind]
-    truth = world.truth(LEARNED, rows, seed=1, **_options(options))
+    truth = truth_of(world, kind, LEARNED, rows, seed=1)
     starts = START_NS + np.arange(LEARNED, dtype=np.int64) * BASE_SECONDS * NS_PER_SECOND
     slots = Calendar(window_seconds=BASE_SECONDS).slots(starts)
     counts = world.counts(truth, 2)
@@ -51,7 +63,7 @@ def run(
 ) -> list[Difference]:
     """The outcome of each feature of a candidate that is *shift* away from the stable side."""
     own, other = sides
-    truth = world.truth(WINDOWS, other, seed=3 * seed, **_options(WITHOUT_DRIFT[kind]))
+    truth = truth_of(world, kind, WINDOWS, other, seed=3 * seed)
     stable = world.counts(truth, 3 * seed + 1)
     truth.rows = np.maximum(truth.rows * own // other, 1)
     truth.mean = truth.mean + shift
@@ -82,10 +94,6 @@ def delays(world: World, kind: str, sides: tuple[int, int], seeds: range) -> lis
         for seed in seeds
         for one in run(world, kind, sides, seed, shift=SHIFT)[:NUMBERS]
     ]
-
-
-def _options(options: Mapping[str, float]) -> dict[str, float | int]:  # of World.truth
-    return {**options, "cluster": int(options.get("cluster", 1))}
 
 
 def _lines(world: World, runs: int) -> Iterator[str]:

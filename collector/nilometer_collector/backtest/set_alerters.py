@@ -92,10 +92,12 @@ class _Track:
             case Opened(turn=turn) as opening:
                 self._opening = opening
                 self._open = OpenEpisode(id=1, opened_ns=turn.at_ns, worst=turn.value)
-            case Worsened(worst=worst) if self._open is not None:
-                self._open = replace(self._open, worst=worst)
+            case Worsened(worst=worst):
+                self._open = None if self._open is None else replace(self._open, worst=worst)
             case Closed(closed_ns=closed_ns):
                 self.end(closed_ns)
+            case None:
+                pass
 
     def end(self, closed_ns: int | None) -> None:
         """End the open episode, if there is one; None leaves it open at the end of the backtest."""

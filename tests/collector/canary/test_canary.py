@@ -1,6 +1,7 @@
 """A candidate is compared with the stable side from its first window on, over stored windows."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,8 +38,8 @@ def both(store: Store, windows: int, mean: float = 0.0) -> Traffic:
     return candidate
 
 
-def verdict(traffic: Traffic, rule: WatchRule | None = None, **asked: object) -> Verdict:
-    question = Question(entity=ENTITY, **asked)  # type: ignore[arg-type]
+def verdict(traffic: Traffic, rule: WatchRule | None = None, **asked: Any) -> Verdict:
+    question = Question(entity=ENTITY, **asked)
     return Canaries(traffic.store, traffic.clock).verdict(question, rule or WatchRule())
 
 
@@ -99,7 +100,7 @@ def test_a_wide_tolerance_of_the_settings_applies(store: Store) -> None:
         ({"candidate": LabelFilter.of([("version", "1")])}, Reason.NO_STABLE_DATA),
     ],
 )
-def test_a_side_without_data_holds(store: Store, asked: dict[str, object], reason: Reason) -> None:
+def test_a_side_without_data_holds(store: Store, asked: dict[str, Any], reason: Reason) -> None:
     stable = traffic(store, {"version": "1"}, "pod-1")
     stable.send_all(3)
     found = verdict(stable, **asked)

@@ -152,7 +152,7 @@ def compared(pair: Pair, budget: float = BUDGET) -> Difference:
     if not len(judged):
         return Difference(outcome=Outcome.HOLD, windows=0)
     # A rare share cannot fall by two tolerances, so it needs no evidence that it has not.
-    asked = np.isfinite(streams.inside).any(axis=0)
+    asked = np.asarray(np.isfinite(streams.inside).any(axis=0))
     count = len(streams.names)
     adds = Budget(
         np.zeros(count, np.intp), np.array([pair.share]), base_windows=pair.length, budget=budget
@@ -188,11 +188,19 @@ def _scored(pair: Pair) -> _Streams:
     parts = [_rates(pair, layout, *sides)]
     if pair.column.bins >= 2:
         parts += _numbers(pair, *(side[:, : pair.column.bins] for side in sides))
-    joined = [
-        np.concatenate([getattr(part, name) for part in parts], axis=-1)
-        for name in ("z", "inside", "effect", "variance", "rows", "tolerance")
-    ]
-    return _Streams(*joined, tuple(name for part in parts for name in part.names))
+
+    def joined(name: str) -> Floats:
+        return np.concatenate([getattr(part, name) for part in parts], axis=-1)
+
+    return _Streams(
+        joined("z"),
+        joined("inside"),
+        joined("effect"),
+        joined("variance"),
+        joined("rows"),
+        joined("tolerance"),
+        tuple(name for part in parts for name in part.names),
+    )
 
 
 def _numbers(pair: Pair, stable: Floats, candidate: Floats) -> list[_Streams]:
@@ -227,7 +235,8 @@ def _numbers(pair: Pair, stable: Floats, candidate: Floats) -> list[_Streams]:
         axis=1
     ) * size
     chi = np.maximum(chi - size * (difference**2 / spread).sum(axis=1), 0.0)
-    return [smooth, _shape(pair, chi, spare, size, n, able)]
+    usual = float(noise.mean())  # clustered rows raise the shape by the same factor
+    return [smooth, _shape(pair.tolerance.shape, chi / usual, spare, size / usual, n, able)]
 
 
 def _both_ways(
@@ -259,18 +268,14 @@ def _both_ways(
 
 
 def _shape(
-    pair: Pair, chi: Floats, spare: int, size: Floats, rows: Floats, able: Flags
+    tolerance: float, chi: Floats, spare: int, size: Floats, rows: Floats, able: Flags
 ) -> _Streams:
-    shape = None if pair.baseline is None else pair.baseline.shape
-    scale = 1.0 if shape is None else float(shape.scale.max())
-    tolerance = pair.tolerance.shape
-    seen = able
     z, inside = (
-        np.where(seen, chi_square_score(chi, float(spare), size * width) / scale, np.nan)[:, None]
+        np.where(able, chi_square_score(chi, float(spare), size * width), np.nan)[:, None]
         for width in (tolerance, PASS_FACTOR * tolerance)
     )
     effect = ((chi - spare) / size)[:, None]
-    variance = scale**2 * (2 * spare / size**2)[:, None]
+    variance = (2 * spare / size**2)[:, None]
     width = np.array([tolerance])
     return _Streams(z, inside, effect, variance, rows[:, None], width, (("shape", 1),))
 
