@@ -28,7 +28,9 @@ from nilometer_collector.store.records import (
     SeriesRecord,
     Shipment,
     Shipped,
+    Size,
     StalePart,
+    Stretch,
     TransitionRecord,
 )
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
@@ -61,8 +63,10 @@ __all__ = [
     "SeriesRecord",
     "Shipment",
     "Shipped",
+    "Size",
     "StalePart",
     "Store",
+    "Stretch",
     "TransitionRecord",
     "WatchRecord",
     "WatchStep",

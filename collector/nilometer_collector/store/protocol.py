@@ -25,7 +25,9 @@ from nilometer_collector.store.records import (
     SeriesRecord,
     Shipment,
     Shipped,
+    Size,
     StalePart,
+    Stretch,
 )
 from nilometer_collector.store.watching import Watching
 
@@ -49,15 +51,15 @@ class Samples(Protocol):
         """List every entity that has samples, by name, without a look at them."""
         ...
 
-    def windows(
+    def size(
         self,
         series: Sequence[SeriesRecord],
         start_ns: int,
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
+    ) -> Size:
+        """Return the number and bytes of the samples that `read` returns, at most *limit*."""
         ...
 
     def read(
@@ -67,7 +69,7 @@ class Samples(Protocol):
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[SampleRecord]:
+    ) -> list[Stretch]:
         """Read samples that overlap [start, end), in any order; log corrupt ones and skip them.
 
         The result holds every observation of the span once, whatever the level: what is not rolled
