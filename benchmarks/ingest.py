@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.postgresql import SETTINGS, Server, programs, running_server
+from nilometer_collector.demo.postgresql import SETTINGS, Server, programs, running_server
 
 ROUNDS = 3
 LEAST = {"sqlite": 10_000.0, "postgresql": 15_000.0}  # profiles per second

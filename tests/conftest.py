@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
-from support.postgresql import Server, programs, running_server
+
+from nilometer_collector.demo.postgresql import Server, programs, running_server
 
 settings.register_profile(
     "tests",

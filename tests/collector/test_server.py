@@ -11,7 +11,6 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
-from support.postgresql import Server
 
 from nilometer.settings.settings import checked, load
 from nilometer.testing import eventually
@@ -19,6 +18,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.commands.collector import main
+from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import PREFIX, CollectorSettings
 from nilometer_collector.store import open_store

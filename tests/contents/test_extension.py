@@ -239,8 +239,8 @@ def test_the_collector_s_store_keeps_the_type(store: Store) -> None:
     assert store.ship(shipment, 0).stored == 1
     (series,) = store.samples.series(ENTITY, SUMMARY)
     assert (series.numbers, series.categories) == (0, 10)
-    (record,) = store.samples.read([series], 0, minute(1).end_ns, 10)
-    assert sample_from_bytes(record.payload) == sample
+    (stretch,) = store.samples.read([series], 0, minute(1).end_ns, 10)
+    assert [sample_from_bytes(payload) for payload in stretch.payloads] == [sample]
 
 
 @pytest.mark.usefixtures("known")

@@ -1,10 +1,13 @@
 """`make faults`: the long forms, each with its goal, its seed and its verdict in a table.
 
 Each form raises where its goal is not met, and where the hard paths did not run: a run without a
-replay, a drop or a recovery shows nothing. ``--seed`` runs one again, names run some.
+replay, a drop or a recovery shows nothing. ``--seed`` runs one again, names run some. ``KILLS=500``
+kills collectors that often, even if it takes longer than twenty minutes.
 """
 
 import argparse
+import math
+import os
 import secrets
 import sys
 import tempfile
@@ -23,6 +26,7 @@ from faults import (
     test_full,
     test_held,
     test_held_agent,
+    test_migrations,
     test_outage,
     test_poison,
     test_power,
@@ -32,7 +36,11 @@ from faults import (
 )
 from faults.products import CASES
 from faults.zygote import Zygote
-from support.postgresql import programs, running_server
+
+from nilometer_collector.demo.postgresql import programs, running_server
+
+KILLS = "KILLS"  # environment variable: number of kills of collectors, however long they take
+MOST_SECONDS = 1200.0  # time for these kills without it
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +127,29 @@ def collectors(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     folder = programs()
     if folder is None:
         pytest.skip("there is no PostgreSQL server (initdb), or no setpriv, on this machine")
+    asked = os.environ.get(KILLS)
     with running_server(folder) as server:
         return test_collectors.kills(
-            zygote, directory, server, seed=seed, count=max(int(500 * scale), 1)
+            zygote,
+            directory,
+            server,
+            seed=seed,
+            count=int(asked) if asked else max(int(500 * scale), 1),
+            most_seconds=math.inf if asked else MOST_SECONDS,
         )
+
+
+def migrations(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    del seed
+    stride = max(int(1 / scale), 1)
+    kills = test_migrations.sqlite_kills(zygote, directory, stride=stride)
+    seen = f"SQLite: {kills} kills"
+    folder = programs()
+    if folder is None:
+        return f"{seen}; PostgreSQL: skipped, there is no server (initdb) or no setpriv here"
+    with running_server(folder) as server:
+        kills = test_migrations.postgresql_kills(zygote, server, stride=stride)
+    return f"{seen}; PostgreSQL: {kills} kills"
 
 
 def chaos(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
@@ -157,8 +184,13 @@ FORMS: dict[str, Form] = {
     ),
     "kills": Form("5,000 kill -9: 0 lost, 0 doubled, 0 invented", kills),
     "collectors": Form(
-        "500 kill -9 of one of 3 collectors: 0 lost, 0 doubled, no notification twice under two keys",
+        "500 kill -9 of one of 3 collectors, or 20 min (KILLS=500: all): 0 lost, 0 doubled, no "
+        "notification twice under two keys",
         collectors,
+    ),
+    "migrations": Form(
+        "kill -9 at each statement of the last two migrations: the next start finishes them",
+        migrations,
     ),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }

@@ -8,6 +8,7 @@ import random
 import resource
 import secrets
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -37,8 +38,10 @@ from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink import backoff
 from nilometer_agent.uplink.dial import Dial
+from nilometer_collector.access.secret import Secret
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store import open_store
 from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.sqlite import SqliteStore
 
@@ -159,6 +162,43 @@ def collector(
     _write_down(lambda: {c.value: n for c, n in one.counters.read().items()}, Path(counts))
     asked.wait()
     one.stop()
+
+
+def migration(store: str, step: int) -> None:
+    """Open *store*, which migrates it, and be killed at the *step*-th statement."""
+    log_to_stderr()
+    met = 0
+
+    def meet(*_: object) -> None:
+        nonlocal met
+        met += 1
+        if met == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    if not store.startswith("postgresql:"):
+        connect = sqlite3.connect
+
+        def connected(*arguments: Any, **keywords: Any) -> sqlite3.Connection:
+            connection: sqlite3.Connection = connect(*arguments, **keywords)
+            connection.set_trace_callback(meet)
+            return connection
+
+        sqlite3.connect = connected  # type: ignore[assignment]
+        open_store(Path(store), "").close()
+        return
+    from nilometer_collector.store.postgresql.session import Session
+
+    for name in ("rows", "execute"):
+        real = getattr(Session, name)
+
+        def counted(*arguments: Any, real: Callable[..., Any] = real) -> Any:
+            meet()
+            result = real(*arguments)
+            meet()
+            return result
+
+        setattr(Session, name, counted)
+    open_store(Secret(store), "").close()
 
 
 def worker(journal: str, socket: str, first: int, *, pace_seconds: float = 0.002) -> None:

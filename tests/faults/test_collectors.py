@@ -1,7 +1,9 @@
 """Three collectors on one PostgreSQL, and kill -9 of one of them again and again."""
 
+import math
 import random
 import threading
+import time
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,7 +12,6 @@ from pathlib import Path
 
 import grpc
 from faults.zygote import Zygote
-from support.postgresql import Server
 from support.stores import PostgresqlPlace
 
 from nilometer.alert import Evaluation
@@ -18,6 +19,7 @@ from nilometer.profile import SummarySample
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
 from nilometer_collector.channels import CHANNEL
+from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.testing import (
     Sender,
     Webhook,
@@ -120,9 +122,19 @@ class Agent(threading.Thread):
         return True
 
 
-def kills(zygote: Zygote, directory: Path, server: Server, *, seed: int, count: int) -> str:
-    """Kill one of three collectors *count* times; a line for the table."""
+def kills(
+    zygote: Zygote,
+    directory: Path,
+    server: Server,
+    *,
+    seed: int,
+    count: int,
+    most_seconds: float = math.inf,
+) -> str:
+    """Kill one of three collectors *count* times, or as often as *most_seconds* allow."""
     chosen = random.Random(seed)
+    deadline = time.monotonic() + most_seconds
+    done = 0
     place = PostgresqlPlace(server, server.create_database())
     with listening_webhook() as webhook:
         collectors = Collectors(
@@ -140,18 +152,19 @@ def kills(zygote: Zygote, directory: Path, server: Server, *, seed: int, count: 
             agents = [Agent(number, seed, collectors) for number in range(AGENTS)]
             for agent in agents:
                 agent.start()
-            for number in range(count):
-                enough = (number + 1) * 2 * ROWS_BETWEEN_TURNS
+            while done < count and time.monotonic() < deadline:
+                enough = (done + 1) * 2 * ROWS_BETWEEN_TURNS
                 wanted = chosen.randint(enough // 2, enough)
                 eventually(lambda: sum(one.acknowledged for one in agents) > wanted, 120)  # noqa: B023
                 collectors.kill(chosen.choice(list(collectors.ports)))
                 collectors.start()
+                done += 1
             for agent in agents:
                 agent.ending.set()
             for agent in agents:
                 agent.join(120)
                 assert not agent.is_alive()
-            return judged(place, agents, webhook, count)
+            return judged(place, agents, webhook, done)
         finally:
             collectors.kill_all()
             place.close()

@@ -49,7 +49,7 @@ class Rolling:
 def read(store: Store, level: Level, start_ns: int = 0, end_ns: int = END_NS) -> list[SampleRecord]:
     """Read all samples of *store* at *level*, by window."""
     found = store.samples.read(store.samples.series(), start_ns, end_ns, 100_000, level)
-    return sorted(found, key=lambda one: one[:4])
+    return sorted((one for each in found for one in each.records()), key=lambda one: one[:4])
 
 
 def merged(records: list[SampleRecord]) -> SummarySample:

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from support.postgresql import Server
-
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.store import Store, open_store
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.sketch import TDigest
+from nilometer.sketch.digests import Digests, MeanCounts
 from nilometer.wire import numbers as wire_numbers
 from nilometer.wire.numbers import numbers_from_bytes
 from nilometer.wire.samples import merged_sample_from_bytes, sample_to_bytes
@@ -18,7 +19,6 @@ from nilometer.wire.sketches.digests import digests_from_scan
 from nilometer.wire.sketches.tdigest import digest_from_wire, digests_to_wire
 from nilometer_collector.testing import feature_sample, minute, service_sample
 
-add = digests.MeanCounts.add
 RNG = np.random.default_rng(4)
 
 
@@ -76,9 +76,13 @@ def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
     messages = digests_to_wire([TDigest.of(stream) for stream in streams])
     scanned = Messages([message.SerializeToString() for message in messages])
     added = []
-    monkeypatch.setattr(
-        digests.MeanCounts, "add", lambda self, part: added.append(part) or add(self, part)
-    )
+    add = MeanCounts.add
+
+    def counted(self: MeanCounts, part: Digests) -> None:
+        added.append(part)
+        add(self, part)
+
+    monkeypatch.setattr(MeanCounts, "add", counted)
     found = digests_from_scan(scanned, scanned.whole, np.array([400]))
     assert len(added) == 25
     assert found is not None

@@ -101,15 +101,26 @@ def _cursor_text(cursor: Cursor) -> str:
 
 
 def _series_view(series: Series, question: SeriesQuestion) -> SeriesView:
+    measures = question.measures
+    shares, values = list(map(_text, measures.quantiles)), list(map(_text, measures.cdf))
     return SeriesView(
         summary=series.summary,
         labels=series.labels.as_dict(),
-        points=[_point_view(point, question) for point in series.points],
+        points=[_point_view(point, question, shares, values) for point in series.points],
     )
 
 
-def _point_view(point: Point, question: SeriesQuestion) -> PointView:
-    """Return a point with the fields that *question* asks for."""
+def _point_view(
+    point: Point, question: SeriesQuestion, shares: Sequence[str], values: Sequence[str]
+) -> PointView:
+    """Return a point with the fields that *question* asks for.
+
+    Args:
+        point: Point to show.
+        question: Question that it answers.
+        shares: Name of each quantile.
+        values: Name of each value of the distribution function.
+    """
     measures, content = question.measures, point.content
     unset = msgspec.UNSET
     return PointView(
@@ -118,8 +129,8 @@ def _point_view(point: Point, question: SeriesQuestion) -> PointView:
         level=point.level.value,
         samples=point.samples,
         count=point.count,
-        quantiles=_by_number(measures.quantiles, point.quantiles) if measures.quantiles else unset,
-        cdf=_by_number(measures.cdf, point.cdf) if measures.cdf else unset,
+        quantiles=_by_name(shares, point.quantiles) if shares else unset,
+        cdf=_by_name(values, point.cdf) if values else unset,
         histogram=_histogram(point, measures) if measures.edges else unset,
         moments=_moments(point) if measures.moments else unset,
         top=_top(content, measures.top) if measures.top else unset,
@@ -134,9 +145,8 @@ def _point_view(point: Point, question: SeriesQuestion) -> PointView:
     )
 
 
-def _by_number(keys: Sequence[float], values: Sequence[float]) -> dict[str, float | None]:
-    pairs = zip(keys, values, strict=True)
-    return {_text(key): finite(value) for key, value in pairs}
+def _by_name(names: Sequence[str], values: Sequence[float]) -> dict[str, float | None]:
+    return dict(zip(names, map(finite, values), strict=True))
 
 
 def _text(number: float) -> str:

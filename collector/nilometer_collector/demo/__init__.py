@@ -25,6 +25,13 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument(
         "--workers", type=int, default=2, help="workers of the model server; default 2"
     )
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        default="",
+        help="store of the collector: 'postgresql' starts a server of this machine's PostgreSQL in a "
+        "temporary directory, and postgresql://... uses an empty database; default: a SQLite file",
+    )
     parser.set_defaults(run=run)
 
 

@@ -64,8 +64,13 @@ class Processes:
         """URL of the collector's pages."""
         return f"http://{self.http}"
 
-    def start_collector(self, slack_url: str) -> None:
-        """Start the collector and wait until it responds."""
+    def start_collector(self, slack_url: str, store: str = "") -> None:
+        """Start the collector and wait until it responds.
+
+        Args:
+            slack_url: URL of the webhook for notifications.
+            store: URL of the PostgreSQL database; empty for a SQLite file in the directory.
+        """
         options = {
             "--database": str(self.directory / "collector.db"),
             "--http-address": self.http,
@@ -80,6 +85,7 @@ class Processes:
                 "NILOMETER_COLLECTOR_WEBHOOK_ALLOW": "127.0.0.1",
                 "NILOMETER_COLLECTOR_PUBLIC_URL": self.page,
                 "NILOMETER_COLLECTOR_WATCH": json.dumps(WATCH),
+                **({"NILOMETER_COLLECTOR_STORE": store} if store else {}),
             },
         )
         self._wait("collector", lambda: _answers(f"{self.page}/readyz"))

@@ -19,6 +19,7 @@ from nilometer_collector.demo.history import log_flights
 from nilometer_collector.demo.model import fit, requests_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
 from nilometer_collector.demo.outcome import Result, read_outcome
+from nilometer_collector.demo.postgresql import programs, running_server
 from nilometer_collector.demo.processes import DemoFailed, Processes
 from nilometer_collector.demo.replay import BROKEN_FEATURE, Flight, flights_of, replay
 from nilometer_collector.demo.slack import SlackStandIn
@@ -38,10 +39,15 @@ def show(arguments: argparse.Namespace) -> int:
 
 def _in(directory: Path, arguments: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
+    with _store(arguments.store) as store:
+        return _with_store(store, directory, arguments)
+
+
+def _with_store(store: str, directory: Path, arguments: argparse.Namespace) -> int:
     processes = Processes(directory)
     slack = SlackStandIn()
     try:
-        result, fine = _course(processes, slack, arguments.workers)
+        result, fine = _course(processes, slack, arguments.workers, store)
         if arguments.json:
             print(json.dumps(result), flush=True)
         if arguments.keep:
@@ -57,8 +63,26 @@ def _in(directory: Path, arguments: argparse.Namespace) -> int:
     return 0 if fine else 1
 
 
-def _course(processes: Processes, slack: SlackStandIn, workers: int) -> tuple[Result, bool]:
-    """Run all steps; return the result, and whether it is as expected."""
+@contextmanager
+def _store(asked: str) -> Iterator[str]:
+    """Yield the URL of the collector's database; empty for a SQLite file."""
+    if asked != "postgresql":
+        yield asked
+        return
+    folder = programs()
+    if folder is None:
+        raise ConfigError(
+            "--store = postgresql: there is no PostgreSQL server (initdb) or no setpriv on this "
+            "machine: install the packages postgresql and util-linux, or give the URL of a database"
+        )
+    with running_server(folder) as server:
+        yield server.create_database()
+
+
+def _course(
+    processes: Processes, slack: SlackStandIn, workers: int, store: str
+) -> tuple[Result, bool]:
+    """Run everything; return the result, and whether it is as expected."""
     import pyarrow.parquet as pq
 
     started = time.monotonic()
@@ -68,7 +92,7 @@ def _course(processes: Processes, slack: SlackStandIn, workers: int) -> tuple[Re
     model = fit(train)
     model_file = processes.directory / "model.json"
     model.save(model_file)
-    processes.start_collector(slack.url)
+    processes.start_collector(slack.url, store)
     reference = reference_of(
         requests_table(model, train),
         entity=ENTITY,

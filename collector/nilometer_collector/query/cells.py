@@ -1,19 +1,41 @@
 """Reads the samples of groups of series, sorted into the windows of an answer."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter, itemgetter
 from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.groups import Group, Key
 from nilometer_collector.query.spans import Span, level_for, spans_of, up_to_multiple
-from nilometer_collector.store import LEVELS, Level, SampleRecord, Samples
+from nilometer_collector.store import LEVELS, Level, Samples, Stretch
 
 MAX_SAMPLES = 50_000  # most samples that are merged for one response
 MAX_BYTES = 64 << 20  # most bytes of samples that are read for one response
 
+Times: TypeAlias = NDArray[np.int64]  # Unix nanoseconds
 Bounds: TypeAlias = tuple[int, int]  # start and end of a window
+
+
+@dataclass(slots=True)
+class Pile:
+    """The samples of one group and window.
+
+    Attributes:
+        start_ns: Start of the earliest sample.
+        end_ns: End of the latest sample.
+        level: Coarsest level of the samples.
+        payloads: Bytes of each sample.
+    """
+
+    start_ns: int
+    end_ns: int
+    level: Level
+    payloads: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +43,54 @@ class Cells:
     """Samples by group and window.
 
     Attributes:
-        records: Samples of each window, by group; the groups and windows are in no order.
+        piles: Samples of each window, by group; the groups and windows are in no order.
+        levels: Number of samples of each level.
     """
 
-    records: dict[Key, dict[Bounds, list[SampleRecord]]]
+    piles: dict[Key, dict[Bounds, Pile]] = field(default_factory=dict)
+    levels: dict[Level, int] = field(default_factory=dict)
 
-    def ordered(self, key: Key) -> list[tuple[Bounds, list[SampleRecord]]]:
+    def ordered(self, key: Key) -> list[tuple[Bounds, Pile]]:
         """Return the windows of a group, oldest first."""
-        return sorted(self.records.get(key, {}).items())
+        return sorted(self.piles.get(key, {}).items(), key=itemgetter(0))
 
-    def each(self) -> Iterator[list[SampleRecord]]:
-        """Yield the samples of every window."""
-        for windows in self.records.values():
-            yield from windows.values()
+    def add(self, key: Key, stretch: Stretch, part: "Slice", earliest_ns: int) -> None:
+        """Add the samples of a *stretch* to the windows of the group *key*.
+
+        Args:
+            key: Group of the series.
+            stretch: Samples of one series.
+            part: What is read together.
+            earliest_ns: Start of the earliest window of the answer. If the answer has one window,
+                it is the start of the earliest sample.
+        """
+        starts, ends = np.array(stretch.starts), np.array(stretch.ends)
+        firsts, lasts = part.bounds_of(starts, ends)
+        taken = (starts if part.step_ns is None else firsts) >= earliest_ns
+        taken &= lasts > part.start_ns
+        piles = self.piles.setdefault(key, {})
+        # Most samples of a window are neighbours.
+        differs = (
+            (firsts[1:] != firsts[:-1]) | (lasts[1:] != lasts[:-1]) | (taken[1:] != taken[:-1])
+        )
+        runs = [0, *(np.flatnonzero(differs) + 1).tolist(), starts.size]
+        earliest = np.minimum.reduceat(starts, runs[:-1]).tolist()
+        latest = np.maximum.reduceat(ends, runs[:-1]).tolist()
+        bounds = zip(firsts[runs[:-1]].tolist(), lasts[runs[:-1]].tolist(), strict=True)
+        level, payloads = stretch.level, stretch.payloads
+        self.levels[level] = self.levels.get(level, 0) + int(taken.sum())
+        for at, (place, is_taken) in enumerate(zip(bounds, taken[runs[:-1]].tolist(), strict=True)):
+            if not is_taken:
+                continue
+            some = payloads[runs[at] : runs[at + 1]]
+            pile = piles.get(place)
+            if pile is None:
+                piles[place] = Pile(earliest[at], latest[at], level, list(some))
+                continue
+            pile.start_ns = min(pile.start_ns, earliest[at])
+            pile.end_ns = max(pile.end_ns, latest[at])
+            pile.level = max(pile.level, level, key=attrgetter("length_ns"))
+            pile.payloads += some
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +121,19 @@ class Slice:
         origin = 0 if self.step_ns is None else -by_ns % self.step_ns
         return replace(self, groups=groups, start_ns=start, end_ns=end, origin_ns=origin)
 
-    def bounds_of(self, record: SampleRecord) -> Bounds:
-        """Return the bounds of the window of the answer that *record* is merged into."""
-        start, end, step = record.window_start_ns, record.window_end_ns, self.step_ns
+    def bounds_of(self, starts: Times, ends: Times) -> tuple[Times, Times]:
+        """Return start and end of the window of the answer that each sample is merged into.
+
+        Args:
+            starts: Start of each sample, shape (n,).
+            ends: End of each sample, shape (n,).
+        """
+        step = self.step_ns
         if step is None:
-            return self.start_ns, self.end_ns
-        if end - start >= step:
-            return start, end
-        start -= (start - self.origin_ns) % step
-        return start, start + step
+            return np.full_like(starts, self.start_ns), np.full_like(ends, self.end_ns)
+        firsts = starts - (starts - self.origin_ns) % step
+        is_long = ends - starts >= step
+        return np.where(is_long, starts, firsts), np.where(is_long, ends, firsts + step)
 
     @property
     def spans(self) -> list[Span]:
@@ -103,17 +164,14 @@ def cells_of(stored: Samples, part: Slice) -> Cells:
     spans = part.spans
     _check_size(stored, part, spans)
     key_of = {one.id: group.key for group in part.groups for one in group.series}
-    found: dict[Key, dict[Bounds, list[SampleRecord]]] = {}
+    found = Cells()
     for number, span in enumerate(spans):
-        records = stored.read(series, span.start_ns, span.end_ns, MAX_SAMPLES, span.level)
         # An earlier span or slice has the windows that reach into this one.
         earliest = 0 if number == 0 and part.is_first else span.start_ns
-        for record in records:
-            bounds = part.bounds_of(record)
-            start = record.window_start_ns if part.step_ns is None else bounds[0]
-            if start >= earliest and bounds[1] > part.start_ns:
-                found.setdefault(key_of[record.series], {}).setdefault(bounds, []).append(record)
-    return Cells(found)
+        stretches = stored.read(series, span.start_ns, span.end_ns, MAX_SAMPLES, span.level)
+        for stretch in stretches:
+            found.add(key_of[stretch.series], stretch, part, earliest)
+    return found
 
 
 def _check_size(stored: Samples, part: Slice, spans: Sequence[Span]) -> None:
@@ -122,9 +180,9 @@ def _check_size(stored: Samples, part: Slice, spans: Sequence[Span]) -> None:
     samples = size = 0
     for span in spans:
         left = MAX_SAMPLES + 1 - samples
-        sizes = stored.windows(series, span.start_ns, span.end_ns, left, span.level)
-        samples += len(sizes)
-        size += sum(each for _, _, each in sizes)
+        more = stored.size(series, span.start_ns, span.end_ns, left, span.level)
+        samples += more.samples
+        size += more.bytes
         if samples > MAX_SAMPLES:
             raise TooMuch(
                 f"start: more than {MAX_SAMPLES} samples match: ask for a shorter time, fewer "

@@ -12,9 +12,9 @@ from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.numbers import numbers_from_bytes
-from nilometer_collector.query.merging import merged_records
+from nilometer_collector.query.merging import merged_payloads
 from nilometer_collector.query.series_records import Measures, Point
-from nilometer_collector.store import LEVELS, SampleRecord
+from nilometer_collector.store import Level
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,8 @@ class Cell:
     labels: Labels
     start_ns: int
     end_ns: int
-    records: Sequence[SampleRecord]
+    payloads: Sequence[bytes]
+    level: Level  # coarsest of the samples
 
     @property
     def window(self) -> Window:
@@ -63,8 +64,7 @@ def _number_points(cells: Sequence[Cell], measures: Measures) -> list[Point | No
     """Return the points of numbers alone; None if the samples must be decoded as a whole."""
     if not cells:
         return []
-    payloads = [[record.payload for record in cell.records] for cell in cells]
-    read = numbers_from_bytes(payloads, moments=measures.moments)
+    read = numbers_from_bytes([cell.payloads for cell in cells], moments=measures.moments)
     if read is None:
         return None
     digests, moments = read.digests, read.moments
@@ -84,7 +84,7 @@ def _number_points(cells: Sequence[Cell], measures: Measures) -> list[Point | No
 
 
 def _whole_point(cell: Cell, measures: Measures, edges_of: EdgesOf) -> Point | None:
-    sample = merged_records(cell.records, cell.window, cell.labels, edges_of)
+    sample = merged_payloads(cell.payloads, cell.window, cell.labels, edges_of)
     if sample is None:
         return None
     content = sample.content
@@ -99,13 +99,7 @@ def _whole_point(cell: Cell, measures: Measures, edges_of: EdgesOf) -> Point | N
 
 
 def _point(cell: Cell, count: int) -> Point:
-    levels = [record.level for record in cell.records]
-    return Point(
-        window=cell.window,
-        level=next(level for level in reversed(LEVELS) if level in levels),
-        samples=len(cell.records),
-        count=count,
-    )
+    return Point(window=cell.window, level=cell.level, samples=len(cell.payloads), count=count)
 
 
 def _fill_from_feature(point: Point, feature: FeatureProfile, measures: Measures) -> None:

@@ -15,7 +15,7 @@ from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.records import SamplesQuestion
 from nilometer_collector.query.spans import level_for, up_to_multiple
-from nilometer_collector.store import Level, SampleRecord, Samples, SeriesRecord
+from nilometer_collector.store import Level, Samples, SeriesRecord
 
 MAX_WINDOWS = 2000  # most windows in one response
 MAX_SAMPLES = 20_000  # most samples that are merged for one response
@@ -33,29 +33,28 @@ def merged_samples(
         TooMuch: If too many samples match, or the response would have too many windows.
     """
     start_ns, end_ns, level = _span(question)
-    sizes = stored.windows(series, start_ns, end_ns, MAX_SAMPLES + 1, level)
-    if len(sizes) > MAX_SAMPLES or sum(size for _, _, size in sizes) > MAX_BYTES:
+    size = stored.size(series, start_ns, end_ns, MAX_SAMPLES + 1, level)
+    if size.samples > MAX_SAMPLES or size.bytes > MAX_BYTES:
         raise TooMuch(
             f"start: more than {MAX_SAMPLES} samples match: ask for a shorter time", "start"
         )
-    wanted = {_merged_window(start, end, question.step_ns) for start, end, _ in sizes}
-    if len(wanted) > MAX_WINDOWS:
+    groups: dict[Window, list[bytes]] = {}
+    for stretch in stored.read(series, start_ns, end_ns, MAX_SAMPLES, level):
+        for record in stretch.records():
+            window = _merged_window(record.window_start_ns, record.window_end_ns, question.step_ns)
+            # A short window may reach from the step before into the span.
+            if window.end_ns > start_ns:
+                groups.setdefault(window, []).append(record.payload)
+    if len(groups) > MAX_WINDOWS:
         raise TooMuch(
-            f"step: the response would have {len(wanted)} windows, the limit is {MAX_WINDOWS}: ask "
+            f"step: the response would have {len(groups)} windows, the limit is {MAX_WINDOWS}: ask "
             "for a shorter time or a longer step",
             "step",
         )
-    groups: dict[Window, list[SampleRecord]] = {}
-    for record in stored.read(series, start_ns, end_ns, MAX_SAMPLES, level):
-        window = _merged_window(record.window_start_ns, record.window_end_ns, question.step_ns)
-        if (
-            window.end_ns > start_ns
-        ):  # else a short window reaches from the step before into the span
-            groups.setdefault(window, []).append(record)
     labels = _shared([one.labels for one in series])
     found = (
-        merged_records(records, window, labels, edges_of)
-        for window, records in sorted(groups.items())
+        merged_payloads(payloads, window, labels, edges_of)
+        for window, payloads in sorted(groups.items())
     )
     return [sample for sample in found if sample is not None]
 
@@ -76,15 +75,15 @@ def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
     return Window.containing(start_ns, step_ns)
 
 
-def merged_records(
-    records: Sequence[SampleRecord], window: Window, labels: Labels, edges_of: EdgesOf
+def merged_payloads(
+    payloads: Sequence[bytes], window: Window, labels: Labels, edges_of: EdgesOf
 ) -> SummarySample | None:
     """Merge the stored samples of one window; leave out those that cannot be decoded or merged."""
     try:
-        return merged_sample_from_bytes((one.payload for one in records), window, labels, edges_of)
+        return merged_sample_from_bytes(payloads, window, labels, edges_of)
     except (ValueError, NilometerError):
         pass
-    read = [sample for sample in (_decoded(one, edges_of) for one in records) if sample is not None]
+    read = [one for one in (_decoded(payload, edges_of) for payload in payloads) if one is not None]
     merged, left_out = SummarySample.merge_most(read, window, labels)
     if left_out:
         log.error(
@@ -94,13 +93,13 @@ def merged_records(
     return merged
 
 
-def _decoded(record: SampleRecord, edges_of: EdgesOf) -> SummarySample | None:
+def _decoded(payload: bytes, edges_of: EdgesOf) -> SummarySample | None:
     """Decode a stored sample; without the edges of its counts, only its t-digest is used."""
     try:
-        sample = sample_from_bytes(record.payload, edges_of)
+        sample = sample_from_bytes(payload, edges_of)
     except (ValueError, NilometerError):
         try:
-            sample = sample_from_bytes(record.payload)
+            sample = sample_from_bytes(payload)
         except (ValueError, NilometerError) as error:
             log.error(  # noqa: TRY400
                 "stored sample cannot be decoded, left out: install the package of its content type",

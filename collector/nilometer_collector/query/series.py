@@ -58,7 +58,8 @@ class SeriesReader:
             if len(points) == question.limit or sum(levels.values()) >= MAX_SAMPLES:
                 return _answer(points, levels, _first_of(part))
             cells = cells_of(self._stored, part)
-            _count_levels(levels, cells)
+            for level, count in cells.levels.items():
+                levels[level] = levels.get(level, 0) + count
             points += self._points(part, cells, question, reference, others)
             if len(points) > question.limit:
                 group, point = points[question.limit]
@@ -126,26 +127,13 @@ def _wanted(part: Slice, cells: Cells) -> tuple[list[tuple[Group, Bounds]], list
     """Return group and bounds of each window of a slice, and its samples, in order."""
     places, wanted = [], []
     for group in part.groups:
-        for bounds, records in cells.ordered(group.key):
+        for bounds, pile in cells.ordered(group.key):
             places.append((group, bounds))
-            covered = bounds
-            if part.step_ns is None:
-                covered = (
-                    min(record.window_start_ns for record in records),
-                    max(record.window_end_ns for record in records),
-                )
-            wanted.append(Cell(group.key.summary, group.labels, *covered, records))
+            covered = bounds if part.step_ns is not None else (pile.start_ns, pile.end_ns)
+            wanted.append(
+                Cell(group.key.summary, group.labels, *covered, pile.payloads, pile.level)
+            )
     return places, wanted
-
-
-def _count_levels(levels: dict[Level, int], cells: Cells) -> None:
-    """Add the samples in *cells* to the number of samples of their level."""
-    for records in cells.each():
-        found = [record.level for record in records]
-        for level in LEVELS:
-            count = found.count(level)
-            if count:
-                levels[level] = levels.get(level, 0) + count
 
 
 def _answer(
@@ -157,7 +145,7 @@ def _answer(
     ]
     return SeriesAnswer(
         series=series,
-        levels={level: levels[level] for level in LEVELS if level in levels},
+        levels={level: levels[level] for level in LEVELS if levels.get(level)},
         after=after,
     )
 

@@ -3,15 +3,80 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from nilometer.profile import SummarySample
 from nilometer.wire.contents.codec import EdgesOf, no_edges
-from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes, sample_to_bytes
+from nilometer.wire.samples import (
+    Together,
+    each_to_bytes,
+    merged_sample_from_bytes,
+    merged_samples_from_bytes,
+    sample_from_bytes,
+    sample_to_bytes,
+)
 from nilometer_collector.store import MOST_GROUPS, RollUp, SampleRow, StalePart
 
 FAN_IN = 64  # merged pages that wait to be merged with each other
 
 log = logging.getLogger("nilometer.collector")
+
+
+class Read(NamedTuple):
+    """A part with all its samples.
+
+    Attributes:
+        edges_of: Function that finds the edges of the entity's references.
+    """
+
+    stale: StalePart
+    payloads: Sequence[bytes]
+    edges_of: EdgesOf
+
+
+class Merged(NamedTuple):
+    """Roll-ups, and the number of samples that are in none."""
+
+    rolled: Sequence[RollUp]
+    left_out: int
+
+
+def merged(parts: Sequence[Read]) -> Merged:
+    """Return the roll-up of each part. They are decoded and encoded together."""
+    full = [one for one in parts if one.payloads]
+    try:
+        samples = merged_samples_from_bytes(
+            [
+                Together(payloads, stale.part.window, stale.labels, edges_of)
+                for stale, payloads, edges_of in full
+            ]
+        )
+        payloads = each_to_bytes(samples)
+    except MemoryError:
+        raise
+    except Exception:  # one part has samples that do not merge, or that an extension refuses
+        each = [merged_in_pages(stale, [payloads], edges_of) for stale, payloads, edges_of in parts]
+        return Merged(
+            [one for result in each for one in result.rolled], sum(one.left_out for one in each)
+        )
+    rows = zip(full, samples, payloads, strict=True)
+    rolled = [
+        RollUp(stale=one.stale, rows=[SampleRow(sample=sample, payload=payload)])
+        for one, sample, payload in rows
+    ]
+    return Merged(
+        [*rolled, *(RollUp(stale=one.stale, rows=[]) for one in parts if not one.payloads)], 0
+    )
+
+
+def merged_in_pages(
+    stale: StalePart, pages: Iterable[Sequence[bytes]], edges_of: EdgesOf
+) -> Merged:
+    """Return the roll-up of one part, whose samples are in *pages*."""
+    merging = Merging(stale, edges_of)
+    for payloads in pages:
+        merging.add(payloads)
+    return Merged([merging.finish()], merging.left_out)
 
 
 @dataclass(slots=True)

@@ -7,20 +7,22 @@ after a pause the worker goes on where it was.
 import logging
 import threading
 from collections.abc import Mapping
-from itertools import groupby
+from itertools import chain, groupby, islice, takewhile
 from operator import itemgetter
 
-from nilometer.values.clock import Clock
+from nilometer.values.clock import Clock, SystemClock
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.rollups.merging import Merging
-from nilometer_collector.store import ROLLED_UP, Level, RollUp, Store
+from nilometer_collector.rollups.merging import Merged, Read, merged, merged_in_pages
+from nilometer_collector.store import ROLLED_UP, Level, Store
 
+MOST_TOGETHER = 512  # samples of small parts that are decoded together
 MOST_PARTS = 128  # parts in one step
 IDLE_SECONDS = 5.0  # time between two looks for due parts
 RETIRE_SECONDS = 60.0  # time between two looks for days that are too old
 PAUSE_SECONDS = 30.0  # time after a failure
+REAL = SystemClock()  # the worker waits in real time, so it measures its work in real time
 
 log = logging.getLogger("nilometer.collector")
 
@@ -78,33 +80,41 @@ class RollUpWorker:
     def _roll_up(self, level: Level) -> int:
         stored = self._store.rollups
         stale = stored.take(level, self._clock.now_ns(), MOST_PARTS)
-        rolled: list[RollUp] = []
-        left_out = 0
+        results: list[Merged] = []
+        small: list[Read] = []
         for one, pages in groupby(stored.samples(stale), itemgetter(0)):
-            merging = Merging(one, self._edges.of(one.part.entity))
-            for _, payloads in pages:
-                if self._stopping.is_set():
-                    return 0
-                merging.add(payloads)
-            rolled.append(merging.finish())
-            left_out += merging.left_out
+            edges_of = self._edges.of(one.part.entity)
+            first = [payloads for _, payloads in islice(pages, 2)]
+            if len(first) == 1:
+                small.append(Read(one, first[0], edges_of))
+            else:
+                rest = (payloads for _, payloads in pages)
+                wanted = takewhile(lambda _: not self._stopping.is_set(), chain(first, rest))
+                results.append(merged_in_pages(one, wanted, edges_of))
+            if sum(len(read.payloads) for read in small) >= MOST_TOGETHER:
+                results.append(merged(small))
+                small = []
+            if self._stopping.is_set():
+                return 0
+        results.append(merged(small))
+        rolled = [one for result in results for one in result.rolled]
         done = stored.put(rolled, self._clock.now_ns()) if rolled else 0
         self._counters.add(Counter.PARTS_ROLLED_UP, done)
-        self._counters.add(Counter.SAMPLES_LEFT_OUT, left_out)
+        self._counters.add(Counter.SAMPLES_LEFT_OUT, sum(one.left_out for one in results))
         return done
 
     def _run(self) -> None:
         retire_at = 0.0
         while not self._stopping.is_set():
-            started = self._clock.monotonic()
+            started, began = self._clock.monotonic(), REAL.monotonic()
             try:
                 done = self.roll_up()
                 if started >= retire_at:
                     removed = self.retire()
                     done += removed
                     retire_at = started if removed else started + RETIRE_SECONDS
-                # Ingest and queries get at least as much time as the work.
-                wait = self._clock.monotonic() - started if done else IDLE_SECONDS
+                # Ingest and queries get at least as much real time as the work.
+                wait = REAL.monotonic() - began if done else IDLE_SECONDS
             except StoreUnavailable as error:
                 log.warning(
                     "store unavailable, roll-ups will be made later: check the database's disk",

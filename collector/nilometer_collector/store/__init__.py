@@ -37,7 +37,9 @@ from nilometer_collector.store.records import (
     SeriesRecord,
     Shipment,
     Shipped,
+    Size,
     StalePart,
+    Stretch,
     TransitionRecord,
 )
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
@@ -77,8 +79,10 @@ __all__ = [
     "SeriesRecord",
     "Shipment",
     "Shipped",
+    "Size",
     "StalePart",
     "Store",
+    "Stretch",
     "TransitionRecord",
     "WatchRecord",
     "WatchStep",

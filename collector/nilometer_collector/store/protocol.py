@@ -27,7 +27,9 @@ from nilometer_collector.store.records import (
     SeriesRecord,
     Shipment,
     Shipped,
+    Size,
     StalePart,
+    Stretch,
 )
 from nilometer_collector.store.watching import Watching
 
@@ -51,15 +53,15 @@ class Samples(Protocol):
         """List every entity that has samples, by name, without reading the samples."""
         ...
 
-    def windows(
+    def size(
         self,
         series: Sequence[SeriesRecord],
         start_ns: int,
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
+    ) -> Size:
+        """Return the number and bytes of the samples that `read` returns, at most *limit*."""
         ...
 
     def read(
@@ -69,8 +71,8 @@ class Samples(Protocol):
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[SampleRecord]:
-        """Read samples that overlap [start, end), in any order; log and skip corrupt ones.
+    ) -> list[Stretch]:
+        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them.
 
         The result contains every observation of the span once, at any level. Data that is not
         rolled up yet is read from finer levels. Data that retention has removed from *level* is

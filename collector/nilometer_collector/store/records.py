@@ -1,6 +1,6 @@
 """Arguments and results of the store."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
@@ -129,6 +129,41 @@ class SampleRecord(NamedTuple):
     payload: bytes
     series: int
     level: Level
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Stored samples of one series and level, as columns: no object for each sample.
+
+    Attributes:
+        series: Id of the series.
+        level: Level that the samples were read from.
+        starts: Start of the window of each sample, in nanoseconds, in any order.
+        ends: End of each window.
+        payloads: Bytes of each sample, which match their checksum.
+    """
+
+    series: int
+    level: Level
+    starts: Sequence[int]
+    ends: Sequence[int]
+    payloads: Sequence[bytes]
+
+    def __len__(self) -> int:
+        """Return the number of samples."""
+        return len(self.payloads)
+
+    def records(self) -> Iterator[SampleRecord]:
+        """Yield the samples one by one."""
+        for start, end, payload in zip(self.starts, self.ends, self.payloads, strict=True):
+            yield SampleRecord(start, end, payload, self.series, self.level)
+
+
+class Size(NamedTuple):
+    """Number of samples, and the bytes of their contents."""
+
+    samples: int
+    bytes: int
 
 
 class Part(NamedTuple):

@@ -24,7 +24,7 @@ from nilometer.values.errors import NilometerError
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
-from nilometer_collector.store import SampleRecord, Samples, SeriesRecord
+from nilometer_collector.store import Samples, SeriesRecord
 from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, SummaryColumn
 from nilometer_collector.watch.service import service_feature
@@ -72,8 +72,8 @@ class Reader:
     ) -> Iterator[Content]:
         """Read the contents of one summary that end in ``(start_ns, end_ns]``, merged in parts."""
         waiting: list[bytes] = []
-        for _, records in self._windows(series, start_ns, end_ns):
-            waiting += [record.payload for record in records]
+        for _, payloads in self._windows(series, start_ns, end_ns):
+            waiting += payloads
             if len(waiting) >= MERGED_AT_ONCE:
                 yield from self._merged(waiting, start_ns, end_ns)
                 waiting = []
@@ -102,10 +102,10 @@ class Reader:
         end_ns: int,
     ) -> Iterator[BaseWindow]:
         """Count the cells of each base window of ``(start_ns, end_ns]`` that has data, in order."""
-        for window_end_ns, records in self._windows(series, start_ns, end_ns):
+        for window_end_ns, payloads in self._windows(series, start_ns, end_ns):
             parts: dict[PartKey, list[tuple[float, Floats]]] = {}
-            for record in records:
-                found = self._counted(record.payload, columns)
+            for payload in payloads:
+                found = self._counted(payload, columns)
                 if found is None:
                     continue
                 sample, vector = found
@@ -123,30 +123,30 @@ class Reader:
         step = DAY_NS
         while start_ns < end_ns:
             until = min(start_ns + step, end_ns)
-            if self._samples.windows(series, start_ns, until, 1):
+            if self._samples.size(series, start_ns, until, 1).samples:
                 return start_ns
             start_ns, step = until, 2 * step
         return end_ns
 
     def _windows(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
-    ) -> Iterator[tuple[int, list[SampleRecord]]]:
+    ) -> Iterator[tuple[int, list[bytes]]]:
         """Read base windows with their samples, each in an order that only their bytes decide."""
         step = 12 * BASE_NS
         while start_ns < end_ns:
             until = min(start_ns + step, end_ns)
             limit = MOST_SAMPLES if step > BASE_NS else MOST_OF_A_WINDOW
             found = self._samples.read(series, start_ns, until, limit, self._level)
-            if len(found) >= limit and step > BASE_NS:
+            if sum(map(len, found)) >= limit and step > BASE_NS:
                 step = max(step // 2 // BASE_NS * BASE_NS, BASE_NS)
                 continue
-            windows: dict[int, list[SampleRecord]] = {}
-            for record in found:
-                if start_ns < record.window_end_ns <= until:
-                    end = -(-record.window_end_ns // BASE_NS) * BASE_NS
-                    windows.setdefault(end, []).append(record)
-            for end, records in sorted(windows.items()):
-                yield end, sorted(records, key=lambda record: record.payload)
+            windows: dict[int, list[bytes]] = {}
+            for stretch in found:
+                for end, payload in zip(stretch.ends, stretch.payloads, strict=True):
+                    if start_ns < end <= until:
+                        windows.setdefault(-(-end // BASE_NS) * BASE_NS, []).append(payload)
+            for end, payloads in sorted(windows.items()):
+                yield end, sorted(payloads)
             start_ns = until
 
     def _counted(

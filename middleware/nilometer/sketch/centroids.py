@@ -213,7 +213,7 @@ def _sizes(starts: NDArray[np.intp], total: int) -> NDArray[np.intp]:
     return sizes
 
 
-def run_starts(values: Floats) -> NDArray[np.intp]:
+def run_starts(values: Floats | NDArray[np.uint64]) -> NDArray[np.intp]:
     """Return the indices at which runs of equal neighbours begin, shape (runs,)."""
     changed = np.empty(values.size, dtype=np.bool_)
     changed[0] = True

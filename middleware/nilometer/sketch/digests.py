@@ -6,7 +6,7 @@ digests are sorted as integers. This takes a third of the time of sorting by mea
 weights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -87,6 +87,26 @@ class Digests:
             np.maximum.reduceat(self.high, firsts),
             self.compression,
         )
+
+    def split(self, groups: NDArray[np.intp]) -> Iterator[Self]:
+        """Yield the digests of each group of neighbours.
+
+        Args:
+            groups: Number of digests of each group, shape (g,).
+        """
+        ends = np.concatenate([[0], np.cumsum(self.sizes)])
+        start = 0
+        for size in groups.tolist():
+            some, inner = slice(start, start + size), slice(ends[start], ends[start + size])
+            yield type(self)(
+                self.bits[inner],
+                self.flags[inner],
+                self.sizes[some],
+                self.low[some],
+                self.high[some],
+                self.compression,
+            )
+            start += size
 
     def together(self) -> TDigest:
         """Return one digest of all, with the result of `TDigest.merge_all`."""

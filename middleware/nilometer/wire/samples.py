@@ -1,6 +1,7 @@
 """Converts summary samples to protobuf and back, one or many at once."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 from nilometer.profile.summary import SummarySample
 from nilometer.sketch.tdigest import TDigest
@@ -9,7 +10,7 @@ from nilometer.values.labels import Labels
 from nilometer.values.steps import Steps, finished
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf, no_edges
-from nilometer.wire.contents.registered import codec_for, codec_of
+from nilometer.wire.contents.registered import CODECS, codec_for, codec_of
 from nilometer.wire.coverage import coverage_from_wire, coverage_to_wire
 from nilometer.wire.parse import parsed
 from nilometer.wire.sketches.tdigest import digest_to_wire, digests_to_wire
@@ -92,6 +93,22 @@ def sample_from_bytes(
     return sample_from_wire(parsed(pb.SummarySample, packed), edges_of, digest=digest)
 
 
+class Together(NamedTuple):
+    """Samples of one summary that are merged to one sample.
+
+    Attributes:
+        packed: Bytes of each sample.
+        window: Window of the merged sample.
+        labels: Labels of the merged sample.
+        edges_of: Function that finds the edges of the entity's references.
+    """
+
+    packed: Iterable[bytes]
+    window: Window
+    labels: Labels
+    edges_of: EdgesOf = no_edges
+
+
 def merged_sample_from_bytes(
     packed: Iterable[bytes], window: Window, labels: Labels, edges_of: EdgesOf = no_edges
 ) -> SummarySample:
@@ -100,24 +117,53 @@ def merged_sample_from_bytes(
     Raises:
         ValueError: If the bytes are not samples of one kind.
     """
-    messages = [parsed(pb.SummarySample, one) for one in packed]
-    alike = len({(one.WhichOneof("content"), one.sample) for one in messages})
-    fast = codec_for(messages[0]).digests if alike == 1 else None
-    samples = [sample_from_wire(one, edges_of, digest=fast is None) for one in messages]
-    merged = SummarySample.merge_all(samples, window, labels)
-    if fast is not None:
-        fast.merge(merged.content, messages)
+    return merged_samples_from_bytes([Together(packed, window, labels, edges_of)])[0]
+
+
+def merged_samples_from_bytes(groups: Sequence[Together]) -> list[SummarySample]:
+    """Return one sample of each group; the t-digests of all groups are decoded together.
+
+    Raises:
+        ValueError: If the bytes of a group are not samples of one kind.
+    """
+    merged: list[SummarySample] = []
+    waiting: dict[str, tuple[list[Any], list[list[pb.SummarySample]]]] = {}
+    for packed, window, labels, edges_of in groups:
+        messages = [parsed(pb.SummarySample, one) for one in packed]
+        alike = len({(one.WhichOneof("content"), one.sample) for one in messages})
+        codec = codec_for(messages[0]) if alike == 1 else None
+        whole = codec is None or codec.digests is None
+        samples = [sample_from_wire(one, edges_of, digest=whole) for one in messages]
+        merged.append(SummarySample.merge_all(samples, window, labels))
+        if codec is not None and codec.digests is not None:
+            contents, parts = waiting.setdefault(codec.kind, ([], []))
+            contents.append(merged[-1].content)
+            parts.append(messages)
+    for kind, (contents, parts) in waiting.items():
+        digests = CODECS[kind].digests
+        if digests is not None:
+            digests.merge(contents, parts)
     return merged
 
 
+def each_to_bytes(samples: Sequence[SummarySample]) -> list[bytes]:
+    """Return the bytes of each sample, as `sample_to_bytes`; t-digests are coded together."""
+    messages = _to_wire(samples)
+    return [message.SerializeToString(deterministic=True) for message in messages]
+
+
 def samples_to_bytes(samples: Iterable[SummarySample]) -> bytes:
-    """Return several samples as one byte string."""
-    every = list(samples)
-    fast = [(sample.content, codec_of(sample.content).digests) for sample in every]
+    """Return several samples as one piece of bytes."""
+    message = pb.SummarySamples(samples=_to_wire(list(samples)))
+    return message.SerializeToString(deterministic=True)
+
+
+def _to_wire(samples: Sequence[SummarySample]) -> Iterator[pb.SummarySample]:
+    """Yield each sample as a message, with the t-digests of all coded in one pass."""
+    fast = [(sample.content, codec_of(sample.content).digests) for sample in samples]
     digests = [_NO_DIGEST if of is None else of.of(content) for content, of in fast]
     coded = digests_to_wire(digests) if digests else []
-    message = pb.SummarySamples(samples=map(sample_to_wire, every, coded))
-    return message.SerializeToString(deterministic=True)
+    return map(sample_to_wire, samples, coded)
 
 
 def parts_by_summary(packed: bytes) -> Iterator[tuple[str, bytes]]:

@@ -6,9 +6,9 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from support.postgresql import Server
 from support.stores import NewPlace, Place, PostgresqlPlace, SqlitePlace
 
+from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.store import Store
 
 

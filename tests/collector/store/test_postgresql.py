@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from support.postgresql import Server, running_server
 from support.rolling import DAY_NS, KEEP_NS, Rolling, exact, merged, read
 from support.shipping import Agents, a_sample_row, numbered, ship
 from support.stores import PostgresqlPlace
@@ -18,6 +17,7 @@ from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
+from nilometer_collector.demo.postgresql import Server, running_server
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Store, open_store
 from nilometer_collector.testing import (

@@ -242,28 +242,28 @@ def test_a_read_finds_the_overlapping_samples_up_to_a_limit(store: Store) -> Non
     ship(store, rows)
     series = store.samples.series(ENTITY)
     span = (minute(2).start_ns + 1, minute(4).start_ns + 1)
-    windows = sorted(store.samples.windows(series, *span, 10))
-    sizes = {len(row.content.payload) for row in rows if isinstance(row.content, SampleRow)}
-    assert [start for start, _, _ in windows] == [minute(number).start_ns for number in (2, 3, 4)]
-    assert {size for _, _, size in windows} <= sizes
+    payloads = [row.content.payload for row in rows if isinstance(row.content, SampleRow)]
     read = store.samples.read(series, *span, 10)
-    assert sorted((one.window_start_ns, one.window_end_ns) for one in read) == [
-        (start, end) for start, end, _ in windows
-    ]
-    assert len(store.samples.windows(series, *span, 2)) == 2
-    assert len(store.samples.read(series[:1], *span, 1)) == 1
-    assert store.samples.windows(series, minute(6).end_ns, minute(9).end_ns, 10) == []
+    assert sorted(
+        (start, end) for one in read for start, end in zip(one.starts, one.ends, strict=True)
+    ) == [(minute(number).start_ns, minute(number).end_ns) for number in (2, 3, 4)]
+    assert sorted(payload for one in read for payload in one.payloads) == sorted(payloads[2:5])
+    assert {one.series for one in read} == {one.id for one in series}
+    assert store.samples.size(series, *span, 10) == (3, sum(map(len, payloads[2:5])))
+    assert store.samples.size(series, *span, 2).samples == 2
+    assert [len(one) for one in store.samples.read(series[:1], *span, 1)] == [1]
+    assert store.samples.size(series, minute(6).end_ns, minute(9).end_ns, 10) == (0, 0)
     assert store.samples.read([], *span, 10) == []
+    assert store.samples.size([], *span, 10) == (0, 0)
 
 
 def test_a_long_window_is_found_from_its_middle(store: Store) -> None:
     day = Window(START_NS, START_NS + 86_400 * 10**9)
     rows = [feature_sample([1.0], window=day), feature_sample([2.0], window=minute(700))]
     ship(store, [Arrival(sequence=n, content=a_sample_row(row)) for n, row in enumerate(rows, 1)])
-    found = store.samples.windows(
-        store.samples.series(), minute(900).start_ns, minute(901).start_ns, 5
-    )
-    assert [start for start, _, _ in found] == [day.start_ns]
+    span = (minute(900).start_ns, minute(901).start_ns)
+    (found,) = store.samples.read(store.samples.series(), *span, 5)
+    assert list(found.starts) == [day.start_ns]
 
 
 def test_a_sample_that_fails_its_checksum_is_left_out_and_logged(

@@ -4,7 +4,6 @@ import sqlite3
 from pathlib import Path
 
 from sqlite_utils import Database
-from support.postgresql import Server
 from support.rolling import DAY_NS, Rolling, exact, merged, read
 from support.shipping import a_sample_row, numbered, ship
 from support.stores import PostgresqlPlace, SqlitePlace
@@ -12,6 +11,7 @@ from support.stores import PostgresqlPlace, SqlitePlace
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
 from nilometer.wire.alerts import alerter_to_bytes
+from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.store import LEVELS, Store, open_store
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.sqlite.schema import migrations

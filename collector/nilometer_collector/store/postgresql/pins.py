@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nilometer_collector.store.levels import BY_LENGTH, Level
 from nilometer_collector.store.postgresql.database import Database
-from nilometer_collector.store.postgresql.reading import PAYLOADS, Question, records
+from nilometer_collector.store.postgresql.reading import Question, stretches
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import SampleRecord, SeriesRecord
 from nilometer_collector.store.rows import series_of
@@ -75,7 +75,9 @@ class Pins:
                 return []
             series = [series_of(row) for row in pinned]
             level_ns, start_ns, end_ns = pinned[0][13:]
-            question = Question(start_ns, end_ns, PAYLOADS, limit)
-            return records(session, series, question, BY_LENGTH[level_ns], pinned=True)
+            question = Question(start_ns, end_ns, limit)
+            level = BY_LENGTH[level_ns]
+            found = stretches(session, series, question, level, pinned=True)
+            return [record for stretch in found for record in stretch.records()]
 
         return self._database.read(read)

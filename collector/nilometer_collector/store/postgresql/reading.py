@@ -1,27 +1,34 @@
 """Reads samples of all levels from PostgreSQL, each observation once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, LiteralString, NamedTuple, TypeAlias
 
 from psycopg import sql
 
 from nilometer.values.window import Window
-from nilometer_collector.store.checksum import intact
 from nilometer_collector.store.levels import BY_LENGTH, DAY_NS, LEVELS, Level
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.protocol import MOST_GROUPS
-from nilometer_collector.store.records import Part, SampleRecord, SeriesRecord
+from nilometer_collector.store.records import Part, SeriesRecord, Size, Stretch
 from nilometer_collector.store.stale import parts_to_replace
+from nilometer_collector.store.stretches import stretches_of
 
-LAST_DAY = (1 << 63) // DAY_NS  # later than any arrival
-SIZES: LiteralString = "octet_length(payload)"
-PAYLOADS: LiteralString = "payload, crc"
+LAST_DAY = (1 << 63) // DAY_NS  # no arrival is later
+MOST_ROWS = 1 << 40  # no limit
+
+_SIZES: LiteralString = "octet_length(payload) AS size"
+_SAMPLES: LiteralString = "stored.series, window_start_ns, window_end_ns, payload, crc"
 
 _SELECT = sql.SQL("""
-SELECT stored.series, window_start_ns, window_end_ns, stored.arrival_day, {columns}
-FROM ({stored}) AS stored {joined} WHERE window_start_ns < %(end)s AND window_end_ns > %(start)s
+SELECT {columns} FROM ({stored}) AS stored {joined}
+WHERE window_start_ns < %(end)s AND window_end_ns > %(start)s {without}
 {rest} LIMIT %(limit)s OFFSET %(offset)s
 """)
+_WITHOUT = sql.SQL("""
+AND (stored.series, window_start_ns, window_end_ns, stored.arrival_day) NOT IN (
+  SELECT * FROM unnest(%(without_ids)s::bigint[], %(without_starts)s::bigint[],
+                       %(without_ends)s::bigint[], %(without_days)s::bigint[]))
+""")
+_COUNT = sql.SQL("SELECT count(*), coalesce(sum(size), 0)::bigint FROM ({selected}) AS selected")
 _SHIPPED = sql.SQL("""
 SELECT entity, series, window_start_ns, window_end_ns, received_ns / 86400000000000 AS arrival_day,
        stream, sequence AS number, payload, crc
@@ -55,16 +62,37 @@ FROM marks WHERE series = ANY(%(ids)s::bigint[])
   AND window_start_ns < %(end)s AND window_end_ns > %(start)s
 """
 
-Row: TypeAlias = tuple[Any, ...]  # series, start, end, day of arrival, and the selected columns
+Row: TypeAlias = tuple[Any, ...]
 
 
 class Question(NamedTuple):
-    """Samples in [start_ns, end_ns) to read, at most *limit*, and the columns to select."""
+    """Samples of [start_ns, end_ns) to read, at most *limit*."""
 
     start_ns: int
     end_ns: int
-    columns: LiteralString
     limit: int
+
+
+EVERYTHING = Question(0, 1 << 62, MOST_ROWS)
+
+
+class _Selection(NamedTuple):
+    """Samples of one level, and the values of the statement that selects them."""
+
+    level: Level
+    joined: sql.SQL
+    values: dict[str, object]
+    is_partial: bool  # whether some parts are left out
+
+    def statement(self, columns: LiteralString, rest: LiteralString = "") -> sql.Composed:
+        """Return the statement that selects *columns*, with the clauses *rest*."""
+        return _SELECT.format(
+            columns=sql.SQL(columns),
+            stored=_SHIPPED if self.level is Level.SHIPPED else _ROLLED_UP,
+            joined=self.joined,
+            without=_WITHOUT if self.is_partial else sql.SQL(""),
+            rest=sql.SQL(rest),
+        )
 
 
 def held_from(session: Session) -> Mapping[Level, int]:
@@ -73,73 +101,68 @@ def held_from(session: Session) -> Mapping[Level, int]:
     return {BY_LENGTH[length]: day for length, day in rows}
 
 
-def sizes(
+def size(
     session: Session, series: Sequence[SeriesRecord], question: Question, level: Level
-) -> list[tuple[int, int, int]]:
-    """Return (start, end, bytes) of the samples of *series* that match the question."""
-    found: list[tuple[int, int, int]] = []
-    for _, rows in _rows(session, series, question, level, pinned=False):
-        found += [(start, end, size) for _, start, end, _, size in rows]
-    return found
+) -> Size:
+    """Return the number and bytes of the samples of *series* that the question asks for."""
+    samples = held = 0
+    for selection in _selections(session, series, question, level, pinned=False):
+        statement = _COUNT.format(selected=selection.statement(_SIZES))
+        asked = {**selection.values, "limit": question.limit - samples}
+        ((more, added),) = session.rows(statement, asked)
+        samples += more
+        held += added
+    return Size(samples, held)
 
 
-def records(
+def stretches(
     session: Session,
     series: Sequence[SeriesRecord],
     question: Question,
     level: Level,
     *,
     pinned: bool,
-) -> list[SampleRecord]:
-    """Return the samples of *series* that match the question, without corrupt ones.
+) -> list[Stretch]:
+    """Return the samples of *series* that the question asks for; leave out corrupt ones.
 
     Args:
         session: Session to read with.
         series: Series to read.
-        question: Question that selects payloads.
-        level: Coarsest level to read from, where all levels have data.
-        pinned: Whether *level* contains the whole span, because the span is pinned.
+        question: Span and limit.
+        level: Coarsest level to read where all levels hold the span.
+        pinned: Whether *level* holds the whole span, because it is pinned.
     """
-    found: list[SampleRecord] = []
-    for at, rows in _rows(session, series, question, level, pinned=pinned):
-        table = table_of(at)
-        found += [
-            SampleRecord(start, end, payload, identity, at)
-            for identity, start, end, _, payload, crc in rows
-            if intact(table, identity, payload, crc)
-        ]
+    found: list[Stretch] = []
+    left = question.limit
+    for selection in _selections(session, series, question, level, pinned=pinned):
+        asked = {**selection.values, "limit": left}
+        rows = session.rows(selection.statement(_SAMPLES), asked)
+        found += stretches_of(rows, table_of(selection.level), selection.level)
+        left -= len(rows)
     return found
 
 
 def of_parts(
     session: Session,
     parts: Sequence[Part],
-    question: Question,
-    rest: LiteralString = "",
+    columns: LiteralString,
+    rest: LiteralString,
     offset: int = 0,
+    limit: int = MOST_ROWS,
 ) -> list[Row]:
     """Return the samples of the finer level from which *parts*, all of one level, are merged.
 
     Args:
         session: Session to read with.
         parts: Parts of one level.
-        question: Span, columns and limit.
-        rest: Clauses after the conditions; ``asked.part`` is the index in *parts*, from 1.
-        offset: Number of rows to skip.
+        columns: Columns to select.
+        rest: Clauses after the conditions; ``asked.part`` is the position in *parts*, from 1.
+        offset: Number of rows to leave out.
+        limit: Largest number of rows.
     """
-    days = [part.arrival_day for part in parts]
-    values: dict[str, object] = {
-        "entities": [part.entity for part in parts],
-        "ids": [part.series for part in parts],
-        "starts": [part.window.start_ns for part in parts],
-        "lasts": [part.last_start_ns for part in parts],
-        "longest": [part.longest_ns for part in parts],
-        "ends": [part.window.end_ns for part in parts],
-        "days": days,
-        "offset": offset,
-    }
-    level = parts[0].level.finer
-    return _select(session, level, (min(days), max(days) + 1), question, _PARTS, rest, values)
+    selection = _of_parts(parts, EVERYTHING, frozenset())
+    asked = {**selection.values, "offset": offset, "limit": limit}
+    return session.rows(selection.statement(columns, rest), asked)
 
 
 def table_of(level: Level) -> str:
@@ -147,53 +170,26 @@ def table_of(level: Level) -> str:
     return "samples" if level is Level.SHIPPED else "rollups"
 
 
-def _rows(
+def _selections(
     session: Session,
     series: Sequence[SeriesRecord],
     question: Question,
     level: Level,
     *,
     pinned: bool,
-) -> Iterator[tuple[Level, list[Row]]]:
-    """Yield rows of each level, up to the question's limit."""
-    left = question.limit
-    for at, rows in _of_levels(session, series, question, level, pinned=pinned):
-        yield at, rows[:left]
-        left -= min(len(rows), left)
-        if not left:
-            return
-
-
-def _of_levels(
-    session: Session,
-    series: Sequence[SeriesRecord],
-    question: Question,
-    level: Level,
-    *,
-    pinned: bool,
-) -> Iterator[tuple[Level, list[Row]]]:
+) -> Iterator[_Selection]:
+    """Yield what to read of each level."""
     held = held_from(session)
     replaced = parts_to_replace(_stale(session, series, question, level), level)
-    keys = {
-        at: {
-            (part.series, part.window.start_ns, part.window.end_ns, part.arrival_day)
-            for part in parts
-        }
-        for at, parts in replaced.items()
-    }
-    without = keys.get(level, set())
     days = (0 if pinned else held[level], LAST_DAY)
-    more = question._replace(limit=question.limit + MOST_GROUPS * len(without))
-    yield level, _kept(_spans(session, series, level, days, more), without)
+    yield _of_series(series, question, level, days, replaced.get(level, frozenset()))
     for coarser in LEVELS[LEVELS.index(level) + 1 :]:
         days = (held[coarser], held[coarser.finer])
         if days[0] < days[1] and not pinned:
-            yield coarser, _spans(session, series, coarser, days, question)
+            yield _of_series(series, question, coarser, days, frozenset())
     for at, parts in replaced.items():
         if parts:
-            without = keys.get(at.finer, set())
-            more = question._replace(limit=question.limit + MOST_GROUPS * len(without))
-            yield at.finer, _kept(of_parts(session, sorted(parts), more), without)
+            yield _of_parts(sorted(parts), question, replaced.get(at.finer, frozenset()))
 
 
 def _stale(
@@ -214,34 +210,48 @@ def _stale(
     ]
 
 
-def _spans(
-    session: Session,
+def _of_series(
     series: Sequence[SeriesRecord],
+    question: Question,
     level: Level,
     days: tuple[int, int],
-    question: Question,
-) -> list[Row]:
+    without: Collection[Part],
+) -> _Selection:
+    """Return what to read of *level* of samples that arrived on *days*, *without* some parts."""
     after = [question.start_ns - max(one.longest_window_ns, level.length_ns) for one in series]
     values: dict[str, object] = {
         "entities": [one.entity for one in series],
         "ids": [one.id for one in series],
         "after": after,
-        "offset": 0,
     }
-    return _select(session, level, days, question, _SPANS, "", values)
+    return _selection(_SPANS, values, question, level, days, without)
 
 
-def _select(
-    session: Session,
+def _of_parts(parts: Sequence[Part], question: Question, without: Collection[Part]) -> _Selection:
+    """Return what to read of the finer level of *parts*, *without* some parts of that level."""
+    days = [part.arrival_day for part in parts]
+    values: dict[str, object] = {
+        "entities": [part.entity for part in parts],
+        "ids": [part.series for part in parts],
+        "starts": [part.window.start_ns for part in parts],
+        "lasts": [part.last_start_ns for part in parts],
+        "longest": [part.longest_ns for part in parts],
+        "ends": [part.window.end_ns for part in parts],
+        "days": days,
+    }
+    level, span = parts[0].level.finer, (min(days), max(days) + 1)
+    return _selection(_PARTS, values, question, level, span, without)
+
+
+def _selection(
+    joined: sql.SQL,
+    values: Mapping[str, object],
+    question: Question,
     level: Level,
     days: tuple[int, int],
-    question: Question,
-    joined: sql.SQL,
-    rest: LiteralString,
-    values: dict[str, object],
-) -> list[Row]:
-    is_shipped = level is Level.SHIPPED
-    unit = DAY_NS if is_shipped else 1
+    without: Collection[Part],
+) -> _Selection:
+    unit = DAY_NS if level is Level.SHIPPED else 1
     asked = {
         **values,
         "level": level.length_ns,
@@ -249,17 +259,10 @@ def _select(
         "end_of_days": days[1] * unit,
         "start": question.start_ns,
         "end": question.end_ns,
-        "limit": question.limit,
+        "offset": 0,
+        "without_ids": [one.series for one in without],
+        "without_starts": [one.window.start_ns for one in without],
+        "without_ends": [one.window.end_ns for one in without],
+        "without_days": [one.arrival_day for one in without],
     }
-    statement = _SELECT.format(
-        columns=sql.SQL(question.columns),
-        stored=_SHIPPED if is_shipped else _ROLLED_UP,
-        joined=joined,
-        rest=sql.SQL(rest),
-    )
-    return session.rows(statement, asked)
-
-
-def _kept(rows: list[Row], without: set[tuple[int, int, int, int]]) -> list[Row]:
-    """Return the *rows* whose series, window and day of arrival are not in *without*."""
-    return [row for row in rows if row[:4] not in without] if without else rows
+    return _Selection(level, joined, asked, is_partial=bool(without))

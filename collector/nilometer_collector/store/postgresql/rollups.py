@@ -15,8 +15,7 @@ from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.leases import Lease
 from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.reading import (
-    PAYLOADS,
-    Question,
+    MOST_ROWS,
     held_from,
     of_parts,
     table_of,
@@ -27,10 +26,8 @@ from nilometer_collector.store.records import LevelRecord, Part, RollUp, StalePa
 from nilometer_collector.store.retention import retired
 from nilometer_collector.store.stale import due_ns, part_of
 
-MOST_REMOVED = 5000  # most rows that one step removes
-MOST_COLLECTED = 20_000  # most marks of shipments that one step collects
-MOST_ROWS = 1 << 40  # means no limit
-LAST_NS = 1 << 62
+MOST_REMOVED = 5000  # rows in one step
+MOST_COLLECTED = 20_000  # marks of shipments in one step
 
 _MARK = """
 INSERT INTO stale_parts (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day,
@@ -91,7 +88,8 @@ _COUNT = """
 UPDATE levels SET rows = rows + %(rows)s, bytes = bytes + %(bytes)s WHERE level_ns = %(level)s
 """
 _SIZES: LiteralString = "asked.part, octet_length(payload)"
-# Equal samples of a part are interchangeable, so the last columns only order equal payloads.
+_PAYLOADS: LiteralString = "asked.part, stored.number, payload, crc"
+# Equal samples of a part are interchangeable, so the last columns decide only between equal payloads.
 _CANONICAL: LiteralString = (
     " ORDER BY asked.part, window_start_ns, window_end_ns, crc, octet_length(payload), stream, "
     "stored.number"
@@ -169,10 +167,10 @@ class RollUps:
 
     def _sizes(self, stale: Sequence[StalePart]) -> list[tuple[int, int]]:
         """Return the number and the bytes of the samples of each part."""
-        question = Question(0, LAST_NS, _SIZES, MOST_ROWS)
+        parts = [one.part for one in stale]
         found = [(0, 0)] * len(stale)
-        for *_, position, size in self._database.read(
-            lambda session: of_parts(session, [one.part for one in stale], question)
+        for position, size in self._database.read(
+            lambda session: of_parts(session, parts, _SIZES, "")
         ):
             rows, before = found[position - 1]
             found[position - 1] = (rows + 1, before + size)
@@ -184,15 +182,13 @@ class RollUps:
         """Yield the samples of each part of *batch*; a single part may be split."""
         if not batch:
             return
-        question = Question(0, LAST_NS, "asked.part, stored.number, " + PAYLOADS, limit)
+        parts = [one.part for one in batch]
         rows = self._database.read(
-            lambda session: of_parts(
-                session, [one.part for one in batch], question, _CANONICAL, offset
-            )
+            lambda session: of_parts(session, parts, _PAYLOADS, _CANONICAL, offset, limit)
         )
         table = table_of(batch[0].part.level.finer)
         found: list[list[bytes]] = [[] for _ in batch]
-        for *_, position, number, payload, crc in rows:
+        for position, number, payload, crc in rows:
             if intact(table, number, payload, crc):
                 found[position - 1].append(payload)
         yield from zip(batch, found, strict=True)

@@ -9,21 +9,16 @@ from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.levels import Level, arrival_day
 from nilometer_collector.store.postgresql.database import Database
-from nilometer_collector.store.postgresql.reading import (
-    PAYLOADS,
-    SIZES,
-    Question,
-    records,
-    sizes,
-)
+from nilometer_collector.store.postgresql.reading import Question, size, stretches
 from nilometer_collector.store.postgresql.rollups import mark
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import (
     EntityTotals,
     Part,
-    SampleRecord,
     SampleRow,
     SeriesRecord,
+    Size,
+    Stretch,
 )
 from nilometer_collector.store.rows import series_of
 
@@ -220,17 +215,17 @@ class Samples:
         rows = self._database.read(lambda session: session.rows(_TOTALS))
         return [EntityTotals(*row) for row in rows]
 
-    def windows(
+    def size(
         self,
         series: Sequence[SeriesRecord],
         start_ns: int,
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
-        question = Question(start_ns, end_ns, SIZES, limit)
-        return self._database.read(lambda session: sizes(session, series, question, level))
+    ) -> Size:
+        """Return the number and bytes of the samples that `read` returns, at most *limit*."""
+        question = Question(start_ns, end_ns, limit)
+        return self._database.read(lambda session: size(session, series, question, level))
 
     def read(
         self,
@@ -239,11 +234,11 @@ class Samples:
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[SampleRecord]:
-        """Read samples that overlap [start, end), in any order; log and skip corrupt ones."""
-        question = Question(start_ns, end_ns, PAYLOADS, limit)
+    ) -> list[Stretch]:
+        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
+        question = Question(start_ns, end_ns, limit)
         return self._database.read(
-            lambda session: records(session, series, question, level, pinned=False)
+            lambda session: stretches(session, series, question, level, pinned=False)
         )
 
 

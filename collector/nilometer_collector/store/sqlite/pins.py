@@ -6,7 +6,7 @@ from nilometer_collector.store.levels import BY_LENGTH, Level
 from nilometer_collector.store.records import SampleRecord, SeriesRecord
 from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.sqlite.database import Database
-from nilometer_collector.store.sqlite.reading import PAYLOADS, Question, Reading
+from nilometer_collector.store.sqlite.reading import Question, Reading
 from nilometer_collector.store.sqlite.samples import SERIES
 
 _PINNED = f"""
@@ -59,10 +59,11 @@ class Pins:
         """Read at most *limit* samples of the span, at its level if they are rolled up."""
         found: list[SampleRecord] = []
         for *known, level_ns, start_ns, end_ns in self._database.rows(_PINNED, (name,)):
-            question = Question(start_ns, end_ns, PAYLOADS, limit - len(found))
-            found += self._reading.records(
+            question = Question(start_ns, end_ns, limit - len(found))
+            for stretch in self._reading.stretches(
                 [series_of(known)], question, BY_LENGTH[level_ns], pinned=True
-            )
+            ):
+                found += stretch.records()
             if len(found) >= limit:
                 break
         return found

@@ -1,47 +1,73 @@
 """Reads samples of all levels from SQLite, each observation once."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
-from zlib import crc32
 
 from nilometer.values.window import Window
-from nilometer_collector.store.checksum import intact
 from nilometer_collector.store.levels import BY_LENGTH, DAY_NS, LEVELS, Level
-from nilometer_collector.store.protocol import MOST_GROUPS
-from nilometer_collector.store.records import Part, SampleRecord, SeriesRecord
+from nilometer_collector.store.records import Part, SeriesRecord, Size, Stretch
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.stale import parts_to_replace
+from nilometer_collector.store.stretches import stretches_of
 
-LAST_DAY = (1 << 63) // DAY_NS  # later than any arrival
-SIZES, PAYLOADS = "length(payload)", "payload, crc"
+LAST_DAY = (1 << 63) // DAY_NS  # no arrival is later
 
-# Both tables have the same parameters; time parameters are times, or days of arrival.
-_FROM = {
-    "samples": "samples WHERE series = ?1 AND ?2 = 0 AND received_ns >= ?5 AND received_ns < ?6",
-    "rollups": "rollups WHERE series = ?1 AND level_ns = ?2 AND arrival_day >= ?5 AND arrival_day < ?6",
-}
-_DAY = {"samples": f"received_ns / {DAY_NS}", "rollups": "arrival_day"}
-_OVERLAP = "AND window_start_ns < ?4 AND window_end_ns > ?3"
-_SPAN = "AND window_start_ns > ?7"
-_PART = (
-    "AND window_start_ns BETWEEN ?7 AND ?8 AND (window_end_ns - window_start_ns < ?9 "
-    "OR (window_start_ns = ?7 AND window_end_ns = ?10))"
-)
+# A cross join keeps this order: each thing that is asked for is found by series and start.
+_FROM = """
+FROM {asked} CROSS JOIN {table} AS stored
+WHERE stored.series = asked.id AND {level} window_start_ns < ?6 AND window_end_ns > ?5
+  AND {day} >= ?3 AND {day} < ?4 AND {matching}
+"""
+_LEVEL = {"samples": "", "rollups": "level_ns = ?2 AND"}
+# The plus keeps SQLite from the index of days, which is for retention.
+_DAY = {"samples": f"received_ns / {DAY_NS}", "rollups": "+arrival_day"}
+_SERIES = """(
+  SELECT json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS after_ns
+  FROM json_each(?1)) AS asked"""
+_SPAN = "window_start_ns > asked.after_ns"
+_PARTS = """(
+  SELECT key AS part, json_extract(value, '$[0]') AS id, json_extract(value, '$[1]') AS first_ns,
+         json_extract(value, '$[2]') AS last_ns, json_extract(value, '$[3]') AS longest_ns,
+         json_extract(value, '$[4]') AS end_ns, json_extract(value, '$[5]') AS day
+  FROM json_each(?1)) AS asked"""
+_PART = """
+window_start_ns BETWEEN asked.first_ns AND asked.last_ns AND {day} = asked.day
+AND (window_end_ns - window_start_ns < asked.longest_ns
+     OR (window_start_ns = asked.first_ns AND window_end_ns = asked.end_ns))
+"""
+_WITHOUT = """
+AND (stored.series, window_start_ns, window_end_ns, {day}) NOT IN (
+  SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]'),
+         json_extract(value, '$[3]') FROM json_each(?7))
+"""
 _STALE = """
-SELECT level_ns, window_start_ns, window_end_ns, arrival_day FROM stale_parts
-WHERE series = ? AND level_ns <= ? AND window_start_ns < ? AND window_end_ns > ?
+SELECT series.entity, series, level_ns, window_start_ns, window_end_ns, arrival_day
+FROM json_each(?1) AS asked CROSS JOIN stale_parts ON stale_parts.series = asked.value
+JOIN series ON series.id = stale_parts.series
+WHERE level_ns <= ?2 AND window_start_ns < ?4 AND window_end_ns > ?3
 """
 
-Row: TypeAlias = tuple[Any, ...]  # id, start, end, day of arrival, and the selected columns
+Row: TypeAlias = tuple[Any, ...]
 
 
 class Question(NamedTuple):
-    """Samples in [start_ns, end_ns) to read, at most *limit*, and the columns to select."""
+    """Samples of [start_ns, end_ns) to read, at most *limit*."""
 
     start_ns: int
     end_ns: int
-    columns: str
     limit: int
+
+
+EVERYTHING = Question(0, 1 << 62, -1)
+
+
+class _Selection(NamedTuple):
+    """Samples of one level: the statement from FROM on, and its values 1 to 7."""
+
+    level: Level
+    rest: str
+    values: tuple[int | str, ...]
 
 
 class Reading:
@@ -55,127 +81,85 @@ class Reading:
         rows = self._database.rows("SELECT level_ns, held_from_day FROM levels")
         return {BY_LENGTH[length]: day for length, day in rows}
 
-    def sizes(
-        self, series: Sequence[SeriesRecord], question: Question, level: Level
-    ) -> list[tuple[int, int, int]]:
-        """Return (start, end, bytes) of the samples of *series* that match the question."""
-        found: list[tuple[int, int, int]] = []
-        for _, _, rows in self._rows(series, question, level, pinned=False):
-            found += [(start, end, size) for _, start, end, _, size in rows]
-        return found
+    def size(self, series: Sequence[SeriesRecord], question: Question, level: Level) -> Size:
+        """Return the number and bytes of the samples of *series* that the question asks for."""
+        samples = size = 0
+        for selection in self._selections(series, question, level, pinned=False):
+            ((more, added),) = self._database.rows(
+                "SELECT count(*), coalesce(sum(size), 0) FROM ("  # noqa: S608
+                f"SELECT length(payload) AS size {selection.rest} LIMIT ?8)",
+                (*selection.values, question.limit - samples),
+            )
+            samples += more
+            size += added
+        return Size(samples, size)
 
-    def records(
+    def stretches(
         self, series: Sequence[SeriesRecord], question: Question, level: Level, *, pinned: bool
-    ) -> list[SampleRecord]:
-        """Return the samples of *series* that match the question, without corrupt ones.
+    ) -> list[Stretch]:
+        """Return the samples of *series* that the question asks for; leave out corrupt ones.
 
         Args:
             series: Series to read.
-            question: Question that selects payloads.
-            level: Coarsest level to read from, where all levels have data.
-            pinned: Whether *level* contains the whole span, because the span is pinned.
+            question: Span and limit.
+            level: Coarsest level to read where all levels hold the span.
+            pinned: Whether *level* holds the whole span, because it is pinned.
         """
-        found: list[SampleRecord] = []
-        for one, at, rows in self._rows(series, question, level, pinned=pinned):
-            table = table_of(at)
-            found += [
-                SampleRecord(start, end, payload, one.id, at)
-                for identity, start, end, _, payload, crc in rows
-                if crc32(payload) == crc or intact(table, identity, payload, crc)
-            ]
+        found: list[Stretch] = []
+        left = question.limit
+        for selection in self._selections(series, question, level, pinned=pinned):
+            rows = self._database.rows(
+                "SELECT stored.series, window_start_ns, window_end_ns, payload, crc "
+                f"{selection.rest} LIMIT ?8",
+                (*selection.values, left),
+            )
+            found += stretches_of(rows, table_of(selection.level), selection.level)
+            left -= len(rows)
         return found
 
-    def of_part(self, part: Part, question: Question, order: str = "") -> list[Row]:
-        """Return the samples of the finer level from which *part* is merged."""
-        days = (part.arrival_day, part.arrival_day + 1)
-        values = (part.window.start_ns, part.last_start_ns, part.longest_ns, part.window.end_ns)
-        return self._select(
-            part.series, part.level.finer, days, question, f"{_PART} {order}", values
+    def of_parts(self, parts: Sequence[Part], columns: str, order: str) -> list[Row]:
+        """Return *columns* of the samples that *parts*, which are of one level, are merged from.
+
+        Args:
+            parts: Parts of one level.
+            columns: Columns to select; ``part`` is the position in *parts*, from 0.
+            order: Columns to sort by.
+        """
+        selection = _of_parts(parts, EVERYTHING, frozenset())
+        return self._database.rows(
+            f"SELECT {columns} {selection.rest} ORDER BY {order} LIMIT ?8",
+            (*selection.values, EVERYTHING.limit),
         )
 
-    def _rows(
+    def _selections(
         self, series: Sequence[SeriesRecord], question: Question, level: Level, *, pinned: bool
-    ) -> Iterator[tuple[SeriesRecord, Level, list[Row]]]:
-        """Yield rows of each series and level, up to the question's limit."""
-        held, left = self.held_from(), question.limit
-        for one in series:
-            for at, rows in self._of_series(
-                one, question._replace(limit=left), level, held, pinned=pinned
-            ):
-                yield one, at, rows[:left]
-                left -= min(len(rows), left)
-                if not left:
-                    return
-
-    def _of_series(
-        self,
-        one: SeriesRecord,
-        question: Question,
-        level: Level,
-        held: Mapping[Level, int],
-        *,
-        pinned: bool,
-    ) -> Iterator[tuple[Level, list[Row]]]:
-        replaced = parts_to_replace(self._stale(one, question, level), level)
-        keys = {
-            at: {(part.window.start_ns, part.window.end_ns, part.arrival_day) for part in parts}
-            for at, parts in replaced.items()
-        }
-        without = keys.get(level, set())
+    ) -> Iterator[_Selection]:
+        """Yield what to read of each level."""
+        held = self.held_from()
+        replaced = parts_to_replace(self._stale(series, question, level), level)
         days = (0 if pinned else held[level], LAST_DAY)
-        more = question._replace(limit=question.limit + MOST_GROUPS * len(without))
-        yield level, _kept(self._span(one, level, days, more), without)
+        yield _of_series(series, question, level, days, replaced.get(level, frozenset()))
         for coarser in LEVELS[LEVELS.index(level) + 1 :]:
             days = (held[coarser], held[coarser.finer])
             if days[0] < days[1] and not pinned:
-                yield coarser, self._span(one, coarser, days, question)
+                yield _of_series(series, question, coarser, days, frozenset())
         for at, parts in replaced.items():
-            without = keys.get(at.finer, set())
-            for part in sorted(parts):
-                yield at.finer, _kept(self.of_part(part, question), without)
+            if parts:
+                yield _of_parts(sorted(parts), question, replaced.get(at.finer, frozenset()))
 
-    def _stale(self, one: SeriesRecord, question: Question, level: Level) -> list[Part]:
+    def _stale(
+        self, series: Sequence[SeriesRecord], question: Question, level: Level
+    ) -> list[Part]:
         if level is Level.SHIPPED:
             return []
+        ids = json.dumps([one.id for one in series])
         rows = self._database.rows(
-            _STALE, (one.id, level.length_ns, question.end_ns, question.start_ns)
+            _STALE, (ids, level.length_ns, question.start_ns, question.end_ns)
         )
         return [
-            Part(one.entity, one.id, BY_LENGTH[length], Window(start, end), day)
-            for length, start, end, day in rows
+            Part(entity, identity, BY_LENGTH[length], Window(start, end), day)
+            for entity, identity, length, start, end, day in rows
         ]
-
-    def _span(
-        self, one: SeriesRecord, level: Level, days: tuple[int, int], question: Question
-    ) -> list[Row]:
-        longest_ns = max(one.longest_window_ns, level.length_ns)
-        values = (question.start_ns - longest_ns,)
-        return self._select(one.id, level, days, question, _SPAN, values)
-
-    def _select(
-        self,
-        series: int,
-        level: Level,
-        days: tuple[int, int],
-        question: Question,
-        where: str,
-        values: tuple[int, ...],
-    ) -> list[Row]:
-        table = table_of(level)
-        unit = DAY_NS if level is Level.SHIPPED else 1
-        return self._database.rows(
-            f"SELECT id, window_start_ns, window_end_ns, {_DAY[table]}, {question.columns} "  # noqa: S608
-            f"FROM {_FROM[table]} {_OVERLAP} {where} LIMIT {question.limit}",
-            (
-                series,
-                level.length_ns,
-                question.start_ns,
-                question.end_ns,
-                days[0] * unit,
-                days[1] * unit,
-                *values,
-            ),
-        )
 
 
 def table_of(level: Level) -> str:
@@ -183,6 +167,57 @@ def table_of(level: Level) -> str:
     return "samples" if level is Level.SHIPPED else "rollups"
 
 
-def _kept(rows: list[Row], without: set[tuple[int, int, int]]) -> list[Row]:
-    """Return the *rows* whose window and day of arrival are not in *without*."""
-    return [row for row in rows if row[1:4] not in without] if without else rows
+def _of_series(
+    series: Sequence[SeriesRecord],
+    question: Question,
+    level: Level,
+    days: tuple[int, int],
+    without: Collection[Part],
+) -> _Selection:
+    """Return what to read of *level* of samples that arrived on *days*, *without* some parts."""
+    asked = [
+        (one.id, question.start_ns - max(one.longest_window_ns, level.length_ns)) for one in series
+    ]
+    return _selection(_SERIES, _SPAN, json.dumps(asked), question, level, days, without)
+
+
+def _of_parts(parts: Sequence[Part], question: Question, without: Collection[Part]) -> _Selection:
+    """Return what to read of the finer level of *parts*, *without* some parts of that level."""
+    asked = [
+        (
+            part.series,
+            part.window.start_ns,
+            part.last_start_ns,
+            part.longest_ns,
+            part.window.end_ns,
+            part.arrival_day,
+        )
+        for part in parts
+    ]
+    days, level = (0, LAST_DAY), parts[0].level.finer
+    return _selection(_PARTS, _PART, json.dumps(asked), question, level, days, without)
+
+
+def _selection(
+    asked: str,
+    matching: str,
+    json_asked: str,
+    question: Question,
+    level: Level,
+    days: tuple[int, int],
+    without: Collection[Part],
+) -> _Selection:
+    table = table_of(level)
+    day = _DAY[table]
+    rest = _FROM.format(
+        asked=asked,
+        table=table,
+        level=_LEVEL[table],
+        day=day,
+        matching=matching.format(day=day) + (_WITHOUT.format(day=day) if without else ""),
+    )
+    keys = [
+        (one.series, one.window.start_ns, one.window.end_ns, one.arrival_day) for one in without
+    ]
+    span = (question.start_ns, question.end_ns)
+    return _Selection(level, rest, (json_asked, level.length_ns, *days, *span, json.dumps(keys)))

@@ -1,6 +1,9 @@
 """Roll-ups in SQLite: finds stale ones, reads their samples, replaces and removes roll-ups."""
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from nilometer.values.window import Window
 from nilometer_collector.store import label_text
@@ -10,7 +13,7 @@ from nilometer_collector.store.protocol import PAGE_BYTES
 from nilometer_collector.store.records import LevelRecord, Part, RollUp, SampleRow, StalePart
 from nilometer_collector.store.retention import retired
 from nilometer_collector.store.sqlite.database import Database
-from nilometer_collector.store.sqlite.reading import Question, Reading, table_of
+from nilometer_collector.store.sqlite.reading import Reading, Row, table_of
 from nilometer_collector.store.sqlite.samples import Added
 from nilometer_collector.store.stale import due_ns, part_of
 
@@ -37,8 +40,8 @@ SELECT series.entity, series.labels, p.series, p.window_start_ns, p.window_end_n
 FROM stale_parts p JOIN series ON series.id = p.series
 WHERE p.level_ns = ? AND p.due_ns <= ? ORDER BY p.due_ns LIMIT ?
 """
-# Equal samples of a part are interchangeable, so the id only orders equal payloads.
-_ORDER = "ORDER BY window_start_ns, window_end_ns, crc, length(payload), id"
+# Equal samples of a part are interchangeable, so the id decides only between equal payloads.
+_ORDER = "part, window_start_ns, window_end_ns, crc, length(payload), stored.id"
 # If the clock has gone back, the ids of a day include samples of later days.
 _REMOVE_SHIPPED = """
 DELETE FROM samples WHERE id IN (
@@ -91,30 +94,28 @@ class RollUps:
         ]
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
-        """Yield the samples of each part in canonical order, one page at a time."""
-        for one in stale:
-            table = table_of(one.part.level.finer)
-            question = Question(0, 1 << 62, "length(payload)", -1)
-            page: list[int] = []
-            held = 0
-            for identity, _, _, _, size in self._reading.of_part(one.part, question, _ORDER):
-                if page and held + size > PAGE_BYTES:
-                    yield one, self._payloads(table, page)
-                    page, held = [], 0
-                page.append(identity)
-                held += size
-            yield one, self._payloads(table, page)
+        """Yield the samples of each part in canonical order, a page at a time."""
+        if not stale:
+            return
+        table = table_of(stale[0].part.level.finer)
+        parts = [one.part for one in stale]
+        rows = self._reading.of_parts(parts, "part, stored.id, length(payload)", _ORDER)
+        unread = set(range(len(stale))) - {part for part, _, _ in rows}
+        for part in sorted(unread):
+            yield stale[part], []
+        for page in _pages(rows):
+            payloads = self._payloads(table, [identity for _, identity, _ in page])
+            for part, some in groupby(page, itemgetter(0)):
+                yield stale[part], [payloads[at] for _, at, _ in some if at in payloads]
 
-    def _payloads(self, table: str, ids: Sequence[int]) -> list[bytes]:
-        rows = {
-            identity: (payload, crc)
-            for identity, payload, crc in self._database.rows(
-                f"SELECT id, payload, crc FROM {table} "  # noqa: S608
-                f"WHERE id IN ({','.join(map(str, ids))})"
-            )
-        }
-        found = ((identity, *rows[identity]) for identity in ids if identity in rows)
-        return [payload for at, payload, crc in found if intact(table, at, payload, crc)]
+    def _payloads(self, table: str, ids: Sequence[int]) -> dict[int, bytes]:
+        """Return the bytes of the samples with *ids*; leave out corrupt ones."""
+        rows = self._database.rows(
+            f"SELECT id, payload, crc FROM {table} "  # noqa: S608
+            "WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(ids),),
+        )
+        return {at: payload for at, payload, crc in rows if intact(table, at, payload, crc)}
 
     def put(self, rolled: Sequence[RollUp], now_ns: int) -> int:
         """Replace the roll-ups of these parts, and mark the coarser parts as stale."""
@@ -228,3 +229,17 @@ class RollUps:
 def _key(part: Part) -> tuple[int, ...]:
     window = part.window
     return (part.series, part.level.length_ns, window.start_ns, window.end_ns, part.arrival_day)
+
+
+def _pages(rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield *rows*, whose last column is a size in bytes, in pages of about `PAGE_BYTES`."""
+    page: list[Row] = []
+    held = 0
+    for row in rows:
+        if page and held + row[-1] > PAGE_BYTES:
+            yield page
+            page, held = [], 0
+        page.append(row)
+        held += row[-1]
+    if page:
+        yield page

@@ -6,10 +6,10 @@ from typing import TypeAlias
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.levels import Level
-from nilometer_collector.store.records import EntityTotals, SampleRecord, SampleRow, SeriesRecord
+from nilometer_collector.store.records import EntityTotals, SampleRow, SeriesRecord, Size, Stretch
 from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.sqlite.database import Database
-from nilometer_collector.store.sqlite.reading import PAYLOADS, SIZES, Question, Reading
+from nilometer_collector.store.sqlite.reading import Question, Reading
 
 SERIES = (
     "id, entity, summary, labels, seen, numbers, categories, samples, first_start_ns, "
@@ -113,16 +113,16 @@ class Samples:
         """List every entity that has samples, by name, without reading the samples."""
         return [EntityTotals(*row) for row in self._database.rows(_TOTALS)]
 
-    def windows(
+    def size(
         self,
         series: Sequence[SeriesRecord],
         start_ns: int,
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[tuple[int, int, int]]:
-        """List (start, end, bytes) of the samples that `read` returns, at most *limit*."""
-        return self._reading.sizes(series, Question(start_ns, end_ns, SIZES, limit), level)
+    ) -> Size:
+        """Return the number and bytes of the samples that `read` returns, at most *limit*."""
+        return self._reading.size(series, Question(start_ns, end_ns, limit), level)
 
     def read(
         self,
@@ -131,7 +131,7 @@ class Samples:
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[SampleRecord]:
-        """Read samples that overlap [start, end), in any order; log and skip corrupt ones."""
-        question = Question(start_ns, end_ns, PAYLOADS, limit)
-        return self._reading.records(series, question, level, pinned=False)
+    ) -> list[Stretch]:
+        """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
+        question = Question(start_ns, end_ns, limit)
+        return self._reading.stretches(series, question, level, pinned=False)

@@ -31,14 +31,13 @@ class DigestCodec(Generic[C]):
         of: Function that returns the t-digest of a content.
         put: Function that writes a content with an encoded t-digest.
         read: Function that reads a content without its t-digest.
-        merge: Function that merges the contents of messages, except for their already merged
-            t-digest.
+        merge: Function that gives merged contents the merged t-digests of the messages of each.
     """
 
     of: Callable[[C], TDigest]
     put: Callable[[pb.SummarySample, C, pb.TDigest], None]
     read: Callable[[pb.SummarySample, EdgesOf], C]
-    merge: Callable[[C, Sequence[pb.SummarySample]], None]
+    merge: Callable[[Sequence[C], Sequence[Sequence[pb.SummarySample]]], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.codec import Codec, DigestCodec, EdgesOf, no_edges
 from nilometer.wire.parse import parsed
-from nilometer.wire.sketches.digests import merged_digest_from_wire
+from nilometer.wire.sketches.digests import merged_digests_from_wire
 from nilometer.wire.sketches.distinct import distinct_from_wire, distinct_to_wire
 from nilometer.wire.sketches.exponential import histogram_from_wire, histogram_to_wire
 from nilometer.wire.sketches.frequent import frequent_from_wire, frequent_to_wire
@@ -167,13 +167,16 @@ def _digest_of(feature: FeatureProfile) -> TDigest:
     return feature.numbers.digest
 
 
-def _merge_digests(merged: FeatureProfile, messages: Sequence[pb.SummarySample]) -> None:
-    if merged.numbers.count:
-        merged.numbers.digest = merged_digest_from_wire(
-            message.feature.numeric.digest
-            for message in messages
-            if message.feature.HasField("numeric")
-        )
+def _merge_digests(
+    merged: Sequence[FeatureProfile], groups: Sequence[Sequence[pb.SummarySample]]
+) -> None:
+    chosen = [at for at, feature in enumerate(merged) if feature.numbers.count]
+    messages = [
+        [one.feature.numeric.digest for one in groups[at] if one.feature.HasField("numeric")]
+        for at in chosen
+    ]
+    for at, digest in zip(chosen, merged_digests_from_wire(messages), strict=True):
+        merged[at].numbers.digest = digest
 
 
 FEATURE_CODEC = Codec(

@@ -57,17 +57,17 @@ class _Columns:
         )
 
 
-def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
-    """Return one digest merged from all *messages*: same result as decoding each, but faster.
+def merged_digests_from_wire(groups: Sequence[Sequence[pb.TDigest]]) -> list[TDigest]:
+    """Return one digest of each group of messages, as if each was decoded and merged, but faster.
 
     Raises:
         ValueError: If a message is invalid, as in `digest_from_wire`.
-        IncompatibleSketches: If the compressions differ.
+        IncompatibleSketches: If the compressions in a group differ.
     """
-    every = list(messages)
-    held = [one for one in every if one.count or one.means or one.weights]
-    if len({one.compression for one in held}) != 1:
-        return TDigest.merge_all(map(digest_from_wire, every))
+    every = [[one for one in group if one.count or one.means or one.weights] for group in groups]
+    held = [one for group in every for one in group]
+    if len({one.compression for one in held}) != 1 or not all(every):
+        return [_merged_one_by_one(group) for group in groups]
     found = _decoded(
         _Columns(
             np.array([one.compression for one in held]),
@@ -79,9 +79,14 @@ def merged_digest_from_wire(messages: Iterable[pb.TDigest]) -> TDigest:
             [one.weights for one in held],
         )
     )
-    if found is None:  # a message is invalid: decode them one by one to find it
-        return TDigest.merge_all(map(digest_from_wire, every))
-    return found.together()
+    if found is None:  # an error: decode one by one to find it
+        return [_merged_one_by_one(group) for group in groups]
+    sizes = np.array([len(group) for group in every])
+    return [one.together() for one in found.split(sizes)]
+
+
+def _merged_one_by_one(messages: Iterable[pb.TDigest]) -> TDigest:
+    return TDigest.merge_all(map(digest_from_wire, messages))
 
 
 def digests_from_scan(

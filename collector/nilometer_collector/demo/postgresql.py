@@ -1,4 +1,8 @@
-"""A real PostgreSQL server for tests: the machine's programs, a temporary directory, a Unix socket."""
+"""A PostgreSQL server for the demo and for tests: the machine's programs, a temporary directory.
+
+PostgreSQL refuses to run as root. Root starts it as the account ``postgres``, or else as ``nobody``.
+It listens on a Unix socket in its directory only.
+"""
 
 import os
 import pwd
@@ -6,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,12 +18,12 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from nilometer.testing import eventually
+from nilometer.values.errors import NilometerError
 
 DEBIAN = "/usr/lib/postgresql/*/bin"  # not on PATH
 USER = "postgres"  # superuser of the server
 START_SECONDS = 60.0
-# The data need not outlive the tests, so the server does not wait for the disk.
+# Nothing here outlives its process, so the server need not wait for the disk.
 SETTINGS = {
     "listen_addresses": "",
     "fsync": "off",
@@ -30,9 +35,13 @@ SETTINGS = {
 }
 
 
+class PostgresqlFailed(NilometerError):
+    """The server, or one of its programs, failed."""
+
+
 def programs() -> Path | None:
     """Return the folder of the server's programs, of the newest version; None if it cannot run."""
-    if shutil.which("setpriv") is None:
+    if not _setpriv():
         return None
     on_path = shutil.which("initdb")
     if on_path is not None:
@@ -67,11 +76,11 @@ class Server:
         """Start the server, and wait until it accepts connections."""
         settings = [f"--{name.replace('_', '-')}={value}" for name, value in self.settings.items()]
         data = str(self.directory / "data")
-        # The kernel ends the server if the tests are killed.
+        # The kernel ends the server if this process is killed.
         with (self.directory / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    "setpriv", "--pdeathsig", "INT", *_as_other(), str(self.bin / "postgres"),
+                    _setpriv(), "--pdeathsig", "INT", *_as_other(), str(self.bin / "postgres"),
                     "-D", data, "-k", str(self.directory), *settings,
                 ],
                 cwd=self.directory,
@@ -79,7 +88,11 @@ class Server:
                 stdout=subprocess.DEVNULL,
                 stderr=log,
             )  # fmt: skip
-        eventually(self._accepts, START_SECONDS)
+        deadline = time.monotonic() + START_SECONDS
+        while not self._accepts():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise PostgresqlFailed((self.directory / "log").read_text())
+            time.sleep(0.02)
 
     @property
     def is_running(self) -> bool:
@@ -113,19 +126,18 @@ class Server:
         return self._run("psql", "-qAtX", "-d", self.url(database), "-c", statement)
 
     def _accepts(self) -> bool:
-        assert self._process is not None
-        assert self._process.poll() is None, (self.directory / "log").read_text()
         ready = [str(self.bin / "pg_isready"), "-q", "-h", str(self.directory)]
         return subprocess.run(ready, check=False).returncode == 0
 
     def _run(self, program: str, *arguments: str) -> str:
         command = [str(self.bin / program), *arguments]
         if _as_other():
-            command = ["setpriv", *_as_other(), *command]
+            command = [_setpriv(), *_as_other(), *command]
         ran = subprocess.run(
             command, cwd=self.directory, capture_output=True, text=True, check=False
         )
-        assert ran.returncode == 0, ran.stderr
+        if ran.returncode != 0:
+            raise PostgresqlFailed(f"{program}: {ran.stderr}")
         return ran.stdout.strip()
 
 
@@ -144,6 +156,11 @@ def running_server(folder: Path) -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _setpriv() -> str:
+    """Return the path of `setpriv` of util-linux; empty without it."""
+    return shutil.which("setpriv") or ""
 
 
 def _as_other() -> list[str]:
