@@ -15,6 +15,7 @@ from nilometer.profile.reference import LEARNED
 from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.api.resources.episodes import episode_view
 from nilometer_collector.store import EpisodeRecord, WatchStep, open_store
 from nilometer_collector.store.sqlite.watching import Watching
 from nilometer_collector.testing import ENTITY, a_reference
@@ -91,6 +92,21 @@ def test_summaries_that_drift_together_are_one_episode(traffic: Traffic) -> None
     assert {part.summary for part in episode.parts} == {"input.amount", "input.age"}
     assert episode.summary == "input.age"
     assert traffic.store.watching.open_parts() == {(ENTITY, "input.amount"), (ENTITY, "input.age")}
+
+
+def test_sentence_and_figures_are_those_of_the_part_that_leads(traffic: Traffic) -> None:
+    traffic.columns["input.amount"] = normal(0.5)
+    traffic.run(6)
+    traffic.columns["input.age"] = normal(7.0)
+    traffic.run(6)
+    (episode,) = traffic.store.alerts.episodes()
+    parts = {part.summary: part for part in episode.parts}
+    assert parts.keys() == {"input.age", "input.amount"}
+    view, lead = episode_view(episode), parts["input.age"]
+    assert (view.summary, view.evidence) == ("input.age", lead.evidence)
+    shown = (view.comparator, view.value, view.threshold, view.severity)
+    assert shown == (lead.component, lead.effect, lead.tolerance, lead.severity)
+    assert f"is {view.value:.2g} sd above" in view.evidence
 
 
 def test_a_restart_changes_nothing(new_traffic: NewTraffic) -> None:
