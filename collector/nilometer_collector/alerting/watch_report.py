@@ -68,6 +68,7 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
         frozen: Whether the baselines no longer change.
         frozen_ns: Time from which they do not change, or are expected not to; None if unknown.
         judged_ns: End of the newest window that was judged; None before the first.
+        late_rows: Rows of the last three days that arrived after their window was judged.
         budget_days: Mean number of days between false alarms that the entity may have.
         summaries: Status of each summary and label set.
     """
@@ -80,6 +81,7 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool = False
     frozen_ns: int | None = None
     judged_ns: int | None = None
+    late_rows: int = 0
     budget_days: float = 30.0
     summaries: tuple[SummaryReport, ...] = ()
 

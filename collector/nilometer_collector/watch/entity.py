@@ -20,8 +20,10 @@ from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import EpisodeStep, NormalRecord, WatchRecord, WatchStep
+from nilometer_collector.store import EpisodeStep, Store, WatchRecord, WatchStep
+from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.fitting import Fitter, judge_of
+from nilometer_collector.watch.late import CHECK_NS, check, span_of
 from nilometer_collector.watch.memory import (
     BASE_NS,
     DAY_NS,
@@ -167,11 +169,21 @@ class EntityWatch:
         steps: list[EpisodeStep] = []
         for window in self._windows(memory, stop_ns):
             memory = self._judged(memory, window, notes, kept, steps)
+        if memory.end_ns - memory.late.checked_ns >= CHECK_NS and self._book.watched:
+            memory = self._checked(memory, kept)
         return memory, self._save(memory, None, kept, steps, None, now_ns)
 
-    def _fitted(
-        self, memory: Memory, now_ns: int, normals: Sequence[NormalRecord] = ()
-    ) -> tuple[Memory, int]:
+    def _checked(self, memory: Memory, kept: list[tuple[int, bytes]]) -> Memory:
+        """Return *memory* with the rows that arrived late; add their windows to *kept*."""
+        span = span_of(memory, self._past_ns)
+        series = self._store.samples.series(self._entity)
+        reader = Reader(self._store.samples, self._edges.of(self._entity), Level.FIVE_MINUTES)
+        judged = dict(self._rows(*span, kept))
+        found = check(self._entity, reader, series, self._book, judged, memory.late, span)
+        kept += [(end, packed_window(row)) for end, row in sorted(found.windows.items())]
+        return replace(memory, late=found.late)
+
+    def _fitted(self, memory: Memory, now_ns: int) -> tuple[Memory, int]:
         """Fit the baselines, go on with them, and store the result."""
         references = self._fitter.fingerprint(self._entity)
         accepted = accepted_parts(memory.open_parts, normals)

@@ -116,6 +116,31 @@ class SavedEpisode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Rows of the last days that arrived after their window was judged.
+
+    Attributes:
+        checked_ns: End of the newest window at the last check.
+        found: Time of each check that found some, as `checked_ns`, and how many.
+        judged: Rows of the summary with the most rows that were judged in the same days.
+    """
+
+    checked_ns: int = 0
+    found: tuple[tuple[int, int], ...] = ()
+    judged: int = 0
+
+    @property
+    def rows(self) -> int:
+        """Number of late rows."""
+        return sum(rows for _, rows in self.found)
+
+    @property
+    def share(self) -> float:
+        """Share of all rows, 0 to 1."""
+        return self.rows / max(self.judged, self.rows, 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
     """The state of an entity between windows.
 
@@ -134,6 +159,7 @@ class Memory:
         newest: End of the newest window with data, by slot.
         hours: Hours since 1970 that had data, ascending; the last `KEPT_HOURS`.
         days: Days since 1970 that had data, ascending; the last `LEARNED_DAYS`.
+        late: Rows that arrived after their window was judged.
     """
 
     begun_ns: int
@@ -149,6 +175,7 @@ class Memory:
     newest: Mapping[int, int] = field(default_factory=dict)
     hours: tuple[int, ...] = ()
     days: tuple[int, ...] = ()
+    late: Late = Late()
 
     @property
     def learning_ns(self) -> int:

@@ -8,6 +8,7 @@ from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import COARSE_FACTOR, Phase
 from nilometer_collector.alerting.watch_report import Reason, SummaryReport, WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.watch.late import CONSIDERABLE
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, HOUR_NS, Book, Memory, Watched
 from nilometer_collector.watch.words import time_text
 
@@ -63,6 +64,7 @@ def report_of(
         frozen=first.frozen,
         frozen_ns=first.frozen_ns or None,
         judged_ns=memory.end_ns,
+        late_rows=memory.late.rows,
         budget_days=rule.budget_days,
         summaries=summaries,
     )
@@ -136,6 +138,12 @@ def _status(
     if stage.phase is Phase.COARSE:
         return AlertStatus.LEARNING, Reason.COARSE, stage.sentence
     why = f"every summary is within its tolerance; {stage.sentence}"
+    late = memory.late
+    if late.share >= CONSIDERABLE:
+        why += (
+            f"; {100 * late.share:.0f} % of the rows of the last days arrived after their windows "
+            "were judged, and changed no evidence"
+        )
     return AlertStatus.OK, Reason.WATCHED, why
 
 

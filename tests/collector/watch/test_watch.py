@@ -5,19 +5,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.watched_traffic import DAY, KEY, NewTraffic, Traffic, bounds_of, normal
+from support.watched_traffic import DAY, KEY, ROWS, NewTraffic, Traffic, bounds_of, normal
 
 from nilometer.alert import AlertStatus
+from nilometer.alert.calibrated.columns import Total
 from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.profile import pseudonym
 from nilometer.profile.reference import LEARNED
 from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.api.resources.episodes import episode_view
 from nilometer_collector.store import EpisodeRecord, WatchStep, open_store
 from nilometer_collector.store.sqlite.watching import Watching
 from nilometer_collector.testing import ENTITY, a_reference
 from nilometer_collector.watch.memory import BASE_NS
+from nilometer_collector.watch.packing import unpacked_window
 
 DAYS_OF_TABLE = 9  # from a Monday on, so that a weekend is known
 MEANS = {"input.amount": 0.0, "input.age": 5.0}
@@ -91,6 +94,21 @@ def test_summaries_that_drift_together_are_one_episode(traffic: Traffic) -> None
     assert traffic.store.watching.open_parts() == {(ENTITY, "input.amount"), (ENTITY, "input.age")}
 
 
+def test_sentence_and_figures_are_those_of_the_part_that_leads(traffic: Traffic) -> None:
+    traffic.columns["input.amount"] = normal(0.5)
+    traffic.run(6)
+    traffic.columns["input.age"] = normal(7.0)
+    traffic.run(6)
+    (episode,) = traffic.store.alerts.episodes()
+    parts = {part.summary: part for part in episode.parts}
+    assert parts.keys() == {"input.age", "input.amount"}
+    view, lead = episode_view(episode), parts["input.age"]
+    assert (view.summary, view.evidence) == ("input.age", lead.evidence)
+    shown = (view.comparator, view.value, view.threshold, view.severity)
+    assert shown == (lead.component, lead.effect, lead.tolerance, lead.severity)
+    assert f"is {view.value:.2g} sd above" in view.evidence
+
+
 def test_a_restart_changes_nothing(new_traffic: NewTraffic) -> None:
     found = []
     for restarts in (False, True):
@@ -152,6 +170,37 @@ def test_a_late_window_never_moves_evidence(traffic: Traffic) -> None:
     traffic.number = number
     traffic.watch.advance()
     assert traffic.store.watching.load(ENTITY) == before
+
+
+def test_late_rows_are_counted_and_told_and_learned(traffic: Traffic) -> None:
+    traffic.run(48)
+    number = traffic.number
+    traffic.number = number - 12
+    traffic.send_all(6)
+    traffic.number = number
+    traffic.clock.wall_ns = traffic.window(-1).end_ns + BASE_NS // 5
+    assert traffic.report.late_rows == 0
+    traffic.run(72)
+    assert traffic.report.late_rows == 6 * ROWS
+    assert "rows of the last days arrived after" not in traffic.report.sentence
+    (late_end,) = {traffic.window(number - 12 - traffic.number).end_ns}
+    ((_, kept),) = traffic.store.watching.windows(ENTITY, late_end - BASE_NS, late_end)
+    cells = {float(vector[Total.CELLS - len(Total)]) for vector in unpacked_window(kept).values()}
+    assert cells == {2.0 * ROWS}
+    traffic.run(72)
+    assert traffic.report.late_rows == 6 * ROWS  # each is counted once
+
+
+def test_many_late_rows_are_told_in_the_status(traffic: Traffic) -> None:
+    traffic.run(12)
+    number = traffic.number
+    traffic.number = number - 120
+    traffic.send_all(100)
+    traffic.number = number
+    traffic.clock.wall_ns = traffic.window(-1).end_ns + BASE_NS // 5
+    traffic.run(72)
+    assert traffic.report.late_rows == 100 * ROWS
+    assert "% of the rows of the last days arrived after" in traffic.report.sentence
 
 
 def test_windows_wait_for_every_agent_that_still_sends(traffic: Traffic) -> None:

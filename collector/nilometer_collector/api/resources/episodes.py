@@ -79,8 +79,29 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
     episodes: list[EpisodeView]
 
 
-def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
-    """Return *episode* as the API shows it at *now_ns*, with its history oldest first."""
+def episode_view(episode: EpisodeRecord) -> EpisodeView:
+    """Return *episode* as the API shows it, with its history oldest first.
+
+    An open episode of the default alerter has the figures and the sentence of the part that leads now.
+    """
+    view = _view_of_opening(episode)
+    own = [one for one in episode.parts if one.summary == episode.summary]
+    leads = [one for one in own if one.labels == episode.labels]
+    if episode.closed_ns is not None or not leads:
+        return view
+    lead = max(leads, key=lambda one: one.opened_ns)
+    same = episode.evidence.startswith(lead.evidence)  # it also names the others
+    return msgspec.structs.replace(
+        view,
+        comparator=lead.component,
+        threshold=lead.tolerance,
+        severity=lead.severity,
+        value=lead.effect,
+        evidence=episode.evidence if same else lead.evidence,
+    )
+
+
+def _view_of_opening(episode: EpisodeRecord) -> EpisodeView:
     alerter = episode.alerter
     condition = alerter.condition
     acknowledged = acknowledgement_of(episode.decisions, now_ns)

@@ -50,6 +50,7 @@ class WatchView(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool  # whether what is normal no longer changes
     frozen_since: float | None  # time from which it does not change, or is expected not to
     judged: float | None  # end of the newest window that was judged
+    late_rows: int  # of the last three days: they arrived after their window was judged
     budget_days: float  # mean number of days between false alarms
     summaries: list[WatchedSummaryView]
 
@@ -72,6 +73,7 @@ def watch_view(entity: str, report: WatchReport) -> WatchView:
         "frozen": report.frozen,
         "frozen_since": _time(report.frozen_ns),
         "judged": _time(report.judged_ns),
+        "late_rows": report.late_rows,
         "budget_days": report.budget_days,
         "summaries": [_summary_view(one) for one in report.summaries],
     }

@@ -616,6 +616,7 @@ export interface Watch {
   frozen: boolean; // whether what is normal no longer changes
   frozen_since: number | null; // time from which it does not change, or is expected not to
   judged: number | null; // end of the newest window that was judged
+  late_rows: number; // of the last three days: they arrived after their window was judged
   budget_days: number; // mean number of days between false alarms
   summaries: WatchedSummary[];
 }

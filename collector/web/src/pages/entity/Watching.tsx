@@ -35,6 +35,7 @@ export function Watching({ watch, now }: { watch: api.Watch; now: number }) {
         <Fact name="judged up to">
           <Time at={watch.judged} now={now} />
         </Fact>
+        {watch.late_rows > 0 && <Fact name="late rows, three days">{watch.late_rows}</Fact>}
         <Fact name="budget">one false alarm in {watch.budget_days} days</Fact>
       </FactList>
       {unwatched.length > 0 && (

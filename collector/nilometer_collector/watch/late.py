@@ -1,0 +1,106 @@
+"""Rows that arrived after their window was judged.
+
+They change no evidence. They are found by counting the windows of one summary again, and from then on
+the next fit learns from them.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer_collector.store import SeriesRecord
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS, HOUR_NS, Book, Late, Memory, Watched
+from nilometer_collector.watch.reading import Reader, is_pooled
+
+CHECK_NS = 6 * HOUR_NS  # time between two checks
+SPAN_NS = 3 * DAY_NS  # time before now that is checked
+CONSIDERABLE = 0.05  # share of late rows from which the status tells them
+
+log = logging.getLogger("nilometer.collector")
+
+_CELLS = Total.CELLS - len(Total)
+_LEAST = 0.5  # rows: kept counts may be estimates of whole numbers
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The result of a check.
+
+    Attributes:
+        late: Late rows of the last `SPAN_NS`.
+        windows: Base windows with late rows, counted again, by their ends.
+    """
+
+    late: Late
+    windows: Mapping[int, Mapping[int, Floats]]
+
+
+def span_of(memory: Memory, past_ns: int) -> tuple[int, int]:
+    """Return the span to check: judged windows, so no past windows of tables before *past_ns*."""
+    begun_ns = max(memory.end_ns - SPAN_NS, past_ns, memory.begun_ns + DAY_NS)
+    return min(begun_ns, memory.end_ns), memory.end_ns
+
+
+def check(
+    entity: str,
+    reader: Reader,
+    series: Sequence[SeriesRecord],
+    book: Book,
+    kept: Mapping[int, Mapping[int, Floats]],
+    before: Late,
+    span: tuple[int, int],
+) -> Found:
+    """Count the windows of *span* again.
+
+    Args:
+        entity: Name of the entity.
+        reader: Reader of the entity's samples.
+        series: Series of the entity.
+        book: Subjects of the entity.
+        kept: Counts of the base windows as they were judged, by their ends and slots.
+        before: Result of the last check.
+        span: Windows that end in ``(start_ns, end_ns]``.
+    """
+    lead, judged = _lead(book, kept)
+    known = tuple(one for one in before.found if one[0] > span[0])
+    if lead is None:
+        return Found(Late(checked_ns=span[1], found=known), {})
+    own = [one for one in series if one.summary == lead.key.summary]
+    columns = {lead.key.summary: lead.counted}
+    ends, rows = [], 0.0
+    for window in reader.base_windows(own, columns, *span):
+        vector = window.counts.get(lead.key)
+        old = kept.get(window.end_ns, {}).get(lead.slot)
+        more = 0.0 if vector is None else float(vector[_CELLS])
+        more -= 0.0 if old is None else float(old[_CELLS])
+        if more > _LEAST:
+            ends.append(window.end_ns)
+            rows += more
+    windows = {}
+    every = {one.key.summary: one.counted for one in book.watched}
+    slots = book.slots
+    for end in ends:
+        for window in reader.base_windows(series, every, end - BASE_NS, end):
+            windows[end] = {slots[k]: v for k, v in window.counts.items() if k in slots}
+    found = (*known, (span[1], round(rows))) if ends else known
+    late = Late(checked_ns=span[1], found=found, judged=round(judged))
+    if late.share >= CONSIDERABLE > before.share:
+        log.warning(
+            "many rows arrive after their window was judged, they change no evidence: check the "
+            "connections and the clocks of the agents",
+            extra={"entity": entity, "rows": late.rows},
+        )
+    return Found(late, windows)
+
+
+def _lead(book: Book, kept: Mapping[int, Mapping[int, Floats]]) -> tuple[Watched | None, float]:
+    """Return the summary with the most rows in *kept*, and these rows."""
+    best: Watched | None = None
+    most = 0.0
+    for one in book.watched:
+        if is_pooled(one.key):
+            rows = sum(float(row[one.slot][_CELLS]) for row in kept.values() if one.slot in row)
+            if rows > most:
+                best, most = one, rows
+    return best, most
