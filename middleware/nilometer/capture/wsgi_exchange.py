@@ -97,7 +97,8 @@ class WsgiExchange(Exchange):
             self.length = -1
             if self.more is not None and self.recorded.route:  # Flask forgets it before the end
                 self.more.route = wsgi_route_of(self.environ)
-            self.response_headers = found = []
+            found: list[tuple[bytes, bytes]] = []
+            self.response_headers = found
             wanted = self.recorded.headers
             # Headers that can be read only once are the server's.
             if type(passed) is not list and not isinstance(passed, Collection):
