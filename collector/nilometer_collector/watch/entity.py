@@ -20,7 +20,7 @@ from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import EpisodeStep, Store, WatchRecord, WatchStep
+from nilometer_collector.store import EpisodeStep, NormalRecord, WatchRecord, WatchStep
 from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.fitting import Fitter, judge_of
 from nilometer_collector.watch.late import CHECK_NS, check, span_of
@@ -32,7 +32,6 @@ from nilometer_collector.watch.memory import (
     LEARNED_DAYS,
     Book,
     Memory,
-    Watched,
     saved_episodes,
 )
 from nilometer_collector.watch.normals import accepted_parts, anew, spans_after
@@ -40,7 +39,7 @@ from nilometer_collector.watch.notes import Notes
 from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
 from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled, watched_series
 from nilometer_collector.watch.reporting import report_of
-from nilometer_collector.watch.sources import WatchedStore
+from nilometer_collector.watch.sources import StateMoved, WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
@@ -176,14 +175,16 @@ class EntityWatch:
     def _checked(self, memory: Memory, kept: list[tuple[int, bytes]]) -> Memory:
         """Return *memory* with the rows that arrived late; add their windows to *kept*."""
         span = span_of(memory, self._past_ns)
-        series = self._store.samples.series(self._entity)
+        series = watched_series(self._store.samples, self._entity)
         reader = Reader(self._store.samples, self._edges.of(self._entity), Level.FIVE_MINUTES)
         judged = dict(self._rows(*span, kept))
         found = check(self._entity, reader, series, self._book, judged, memory.late, span)
         kept += [(end, packed_window(row)) for end, row in sorted(found.windows.items())]
         return replace(memory, late=found.late)
 
-    def _fitted(self, memory: Memory, now_ns: int) -> tuple[Memory, int]:
+    def _fitted(
+        self, memory: Memory, now_ns: int, normals: Sequence[NormalRecord] = ()
+    ) -> tuple[Memory, int]:
         """Fit the baselines, go on with them, and store the result."""
         references = self._fitter.fingerprint(self._entity)
         accepted = accepted_parts(memory.open_parts, normals)
@@ -300,14 +301,7 @@ class EntityWatch:
             kept.append((end_ns, packed_window(row)))
         memory = replace(memory, end_ns=end_ns)
         if window.has_data:
-            hour = (end_ns - 1) // HOUR_NS
-            hours = memory.hours if hour in memory.hours[-1:] else (*memory.hours, hour)
-            known = tuple(one for one in hours if one > hour - KEPT_HOURS)
-            newest = {**memory.newest, **dict.fromkeys(row, end_ns)}
-            days = memory.days if hour // 24 in memory.days[-1:] else (*memory.days, hour // 24)
-            memory = replace(
-                memory, data_ns=end_ns, hours=known, days=days[-LEARNED_DAYS:], newest=newest
-            )
+            memory = memory.with_data(row)
         if end_ns <= self._past_ns:
             return memory
         counts = self._due(window, kept)
@@ -389,7 +383,7 @@ class EntityWatch:
         self, event: PartEvent, *, end_ns: int, kept: list[tuple[int, bytes]]
     ) -> tuple[Effect | None, float]:
         """Return the effect of a part that opens, since its onset, and its tolerance."""
-        watched = self._watched(event.key)
+        watched = self._book.of(event.key)
         length_ns = watched.length * BASE_NS
         first = event.onset_ns // length_ns * length_ns
         counts = np.zeros(((end_ns - first) // length_ns, watched.counted.column.width))
@@ -400,10 +394,3 @@ class EntityWatch:
         starts = first + np.arange(len(counts), dtype=np.int64) * length_ns
         effect = self._judge.effect(event.key, event.stream, History(starts, counts))
         return effect, tolerance_of(watched, event.stream.component, self._rule)
-
-    def _watched(self, key: PartKey) -> Watched:
-        return next(one for one in self._book.watched if one.key == key)
-
-
-class StateMoved(Exception):
-    """Another collector has advanced the entity; its state must be read again."""

@@ -1,7 +1,7 @@
 """What the default alerter knows about an entity: columns with baselines, and its state."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nilometer.alert.calibrated.baseline import Baseline
 from nilometer.alert.calibrated.columns import Column
@@ -95,6 +95,10 @@ class Book:
         """The slot of each subject."""
         return {one.key: one.slot for one in self.watched}
 
+    def of(self, key: PartKey) -> Watched:
+        """Return the subject *key*, which must be watched."""
+        return next(one for one in self.watched if one.key == key)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenPart:
@@ -176,6 +180,24 @@ class Memory:
     hours: tuple[int, ...] = ()
     days: tuple[int, ...] = ()
     late: Late = Late()
+
+    def with_data(self, slots: Iterable[int]) -> "Memory":
+        """Return the state after a window with data that ended at `end_ns`.
+
+        Args:
+            slots: Slots of the summaries and label sets that had data.
+        """
+        hour = (self.end_ns - 1) // HOUR_NS
+        day = hour // 24
+        hours = self.hours if hour in self.hours[-1:] else (*self.hours, hour)
+        days = self.days if day in self.days[-1:] else (*self.days, day)
+        return replace(
+            self,
+            data_ns=self.end_ns,
+            hours=tuple(one for one in hours if one > hour - KEPT_HOURS),
+            days=days[-LEARNED_DAYS:],
+            newest={**self.newest, **dict.fromkeys(slots, self.end_ns)},
+        )
 
     @property
     def learning_ns(self) -> int:

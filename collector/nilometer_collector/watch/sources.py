@@ -23,3 +23,7 @@ class WatchedStore(Protocol):
     def watching(self) -> Watching:
         """State of the default alerter."""
         ...
+
+
+class StateMoved(Exception):
+    """Another collector has advanced the entity; its state must be read again."""

@@ -17,9 +17,10 @@ from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import HeardRecord, Store
-from nilometer_collector.watch.entity import EntityWatch, StateMoved
+from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.sources import StateMoved
 
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
 GRACE_NS = BASE_NS  # time that agents have to send a window after its end

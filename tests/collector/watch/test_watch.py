@@ -102,7 +102,7 @@ def test_sentence_and_figures_are_those_of_the_part_that_leads(traffic: Traffic)
     (episode,) = traffic.store.alerts.episodes()
     parts = {part.summary: part for part in episode.parts}
     assert parts.keys() == {"input.age", "input.amount"}
-    view, lead = episode_view(episode), parts["input.age"]
+    view, lead = episode_view(episode, episode.opened_ns), parts["input.age"]
     assert (view.summary, view.evidence) == ("input.age", lead.evidence)
     shown = (view.comparator, view.value, view.threshold, view.severity)
     assert shown == (lead.component, lead.effect, lead.tolerance, lead.severity)

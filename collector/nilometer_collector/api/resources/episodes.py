@@ -79,12 +79,12 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
     episodes: list[EpisodeView]
 
 
-def episode_view(episode: EpisodeRecord) -> EpisodeView:
-    """Return *episode* as the API shows it, with its history oldest first.
+def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
+    """Return *episode* as the API shows it at *now_ns*, with its history oldest first.
 
     An open episode of the default alerter has the figures and the sentence of the part that leads now.
     """
-    view = _view_of_opening(episode)
+    view = _view_of_opening(episode, now_ns)
     own = [one for one in episode.parts if one.summary == episode.summary]
     leads = [one for one in own if one.labels == episode.labels]
     if episode.closed_ns is not None or not leads:
@@ -101,7 +101,7 @@ def episode_view(episode: EpisodeRecord) -> EpisodeView:
     )
 
 
-def _view_of_opening(episode: EpisodeRecord) -> EpisodeView:
+def _view_of_opening(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
     alerter = episode.alerter
     condition = alerter.condition
     acknowledged = acknowledgement_of(episode.decisions, now_ns)
