@@ -12,10 +12,11 @@ from nilometer_collector.store import (
     Level,
     ReferenceRecord,
     References,
-    SampleRecord,
     Samples,
     SeriesRecord,
+    Size,
     Store,
+    Stretch,
     WatchRecord,
     WatchStep,
 )
@@ -53,16 +54,16 @@ class _History:
     def totals(self) -> list[EntityTotals]:
         return self.stored.totals()
 
-    def windows(
+    def size(
         self,
         series: Sequence[SeriesRecord],
         start_ns: int,
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[tuple[int, int, int]]:
+    ) -> Size:
         start_ns = max(start_ns, self.begun_ns)
-        return self.stored.windows(series, start_ns, end_ns, limit, _rolled_up(level))
+        return self.stored.size(series, start_ns, end_ns, limit, _rolled_up(level))
 
     def read(
         self,
@@ -71,7 +72,7 @@ class _History:
         end_ns: int,
         limit: int,
         level: Level = Level.SHIPPED,
-    ) -> list[SampleRecord]:
+    ) -> list[Stretch]:
         start_ns = max(start_ns, self.begun_ns)
         return self.stored.read(series, start_ns, end_ns, limit, _rolled_up(level))
 

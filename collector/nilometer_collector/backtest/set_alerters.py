@@ -24,8 +24,8 @@ from nilometer_collector.alerting.episodes import (
     pause,
 )
 from nilometer_collector.backtest.records import Firing, Replay
-from nilometer_collector.query.merging import merged_records
-from nilometer_collector.store import Level, SampleRecord, Samples, SeriesRecord
+from nilometer_collector.query.merging import merged_payloads
+from nilometer_collector.store import Level, Samples, SeriesRecord
 
 HOUR_NS = Level.HOUR.length_ns
 DAY_NS = Level.DAY.length_ns
@@ -58,13 +58,13 @@ class Stored:
         while start_ns < until_ns:
             stop_ns = min(start_ns // step * step + step, self._end_ns)
             found = self._samples.read([series], start_ns, stop_ns, MOST_AT_ONCE, self._level)
-            groups: dict[Window, list[SampleRecord]] = {}
-            for record in found:
+            groups: dict[Window, list[bytes]] = {}
+            for record in (one for stretch in found for one in stretch.records()):
                 window = self._level.window_of(Window(record.window_start_ns, record.window_end_ns))
                 if start_ns <= window.start_ns < stop_ns and window.end_ns <= self._end_ns:
-                    groups.setdefault(window, []).append(record)
-            for window in sorted(groups):
-                sample = merged_records(groups[window], window, series.labels, edges_of)
+                    groups.setdefault(window, []).append(record.payload)
+            for window, payloads in sorted(groups.items()):
+                sample = merged_payloads(payloads, window, series.labels, edges_of)
                 if sample is not None:
                     yield sample
             start_ns = stop_ns
