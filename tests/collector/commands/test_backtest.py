@@ -100,8 +100,8 @@ def test_without_a_file_todays_alerters_are_tested(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.toml", TOML.replace("threshold", "treshold"),
-         r"a.toml:7: alerters\[0\].treshold: there is no such setting; did you mean 'threshold'"),
+        ("a.toml", TOML.replace("threshold", "thresholds"),
+         r"a.toml:7: alerters\[0\].thresholds: there is no such setting; did you mean 'threshold'"),
         ("a.toml", TOML.replace("2.0", '"x"'), r"a.toml:7: alerters\[0\].threshold = 'x': must be"),
         ("a.toml", TOML + TOML.replace("mean", "b").replace('"b"\nthr', '"none"\nthr'),
          r"a.toml:14: alerter 'b': statistic = 'none': must be"),
