@@ -72,7 +72,7 @@ class Processes:
             store: URL of the PostgreSQL database; empty for a SQLite file in the directory.
         """
         options = {
-            "--database": str(self.directory / "collector.db"),
+            **({} if store else {"--database": str(self.directory / "collector.db")}),
             "--http-address": self.http,
             "--grpc-address": self.grpc,
         }
