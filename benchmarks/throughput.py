@@ -117,7 +117,7 @@ def streamed(process: psutil.Process, directory: Path, size: int) -> tuple[float
     committed = after["profiled"] - counters["profiled"]
     if left != ["0\n"] * WORKERS or committed != sent:
         raise RuntimeError(
-            f"{committed} of {sent} requests were profiled, not acknowledged: {left}"
+            f"{committed} of {sent} requests were profiled; {left} were not acknowledged"
         )
     return spent / sent * 1e6, sent / seconds
 

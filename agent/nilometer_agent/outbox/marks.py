@@ -18,7 +18,7 @@ PLAN_ID = 2  # id of the plan's row in ``meta``; id 1 is the count of transactio
 Workers = dict[bytes, tuple[int, int]]  # row id and last committed sequence, by worker
 Closed = dict[
     tuple[str, str], tuple[int, int]
-]  # row id and end of the window, by entity and `mark_of` the labels
+]  # row id and end of the window; the key is the entity and the mark of its labels
 
 
 class Marks:

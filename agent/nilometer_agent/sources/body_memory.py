@@ -19,7 +19,7 @@ class BodyMemory(Generic[K]):
     While a body waits, senders that have sent nothing for `PATIENCE_SECONDS` are disconnected.
 
     Args:
-        most: Total bytes for all bodies. Large bodies get three quarters of it, or at least one body.
+        most: Total bytes for all bodies. Large bodies may use three quarters of it; one body always fits.
         largest: Size of the largest body in bytes.
         end: Function that disconnects a sender, which then releases its memory; must not block.
         clock: Monotonic time.

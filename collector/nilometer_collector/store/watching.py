@@ -15,7 +15,7 @@ class Watching(Protocol):
         ...
 
     def heard(self, entity: str) -> list[HeardRecord]:
-        """List the end of the newest window of each agent, by agent."""
+        """Return for each agent the end of its newest window, ordered by agent."""
         ...
 
     def hold(self, entity: str) -> bool:

@@ -138,7 +138,7 @@ class Bodies:
 
     def _form(self, text: str) -> bytes:
         if not is_form(text):
-            raise ValueError("no form")
+            raise ValueError("not a form")
         return self.form(text).encode()
 
     def form(self, text: str) -> str:
@@ -200,7 +200,7 @@ class Bodies:
                 continue
             clean.append(self._documents.encoded(masked(value) if is_frame(value) else value))
         if not any(clean):
-            raise ValueError("no lines")
+            raise ValueError("no lines of JSON")
         return b"\n".join(clean)
 
     def _multipart(self, content: bytes, content_type: str) -> bytes:

@@ -8,7 +8,7 @@ import msgspec
 GROUP = "nilometer.settings"  # the group's modules define `PREFIX` beside each class
 CONFIG_VARIABLE = "NILOMETER_CONFIG"  # variable with the default settings file of all components
 NAMESPACE = "NILOMETER_"  # prefix of the middleware; all other prefixes begin with it
-# Longer prefixes; each belongs to one component.
+# The longer prefixes, one for each other component.
 PREFIXES = ("NILOMETER_AGENT_", "NILOMETER_COLLECTOR_")
 
 # Kubernetes sets these in every container for every Service of the namespace, and a Service may be

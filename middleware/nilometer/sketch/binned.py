@@ -109,7 +109,7 @@ class BinnedCounts:
         return cls(tuple(edges), tuple(counts.tolist()))
 
     def without_single_values(self, singles: Mapping[float, int]) -> Self:
-        """Limit each bin with a single value to the count of that value in *singles*.
+        """Reduce each single-value bin to the count of its value in *singles*.
 
         The rest of the bin's count moves to the bin above.
         """

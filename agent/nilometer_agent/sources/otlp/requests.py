@@ -32,7 +32,7 @@ def durations_in(names: set[str]) -> set[str]:
 
 
 def profile_of(read: Distribution, status: str, told: Attributes) -> ServiceProfile:
-    """Return the profile of the requests that a point counts."""
+    """Return the profile of the requests in a metric point."""
     status = _http_status(status)
     count = read.histogram.count
     failed = bool(told.get(ERROR_TYPE)) or str(told.get(RPC_STATUS, "0")) not in {"0", "OK"}

@@ -19,7 +19,7 @@ from nilometer_collector.store.texts import check_texts
 from nilometer_collector.store.versions import written_by_newer
 
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
-CACHE_KIB = 64 << 10  # pages in memory, because a query first counts the data and then reads it
+CACHE_KIB = 64 << 10  # cache for pages, because a query reads its data twice
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
 
 

@@ -39,7 +39,7 @@ class Watching:
         return [entity for (entity,) in rows]
 
     def heard(self, entity: str) -> list[HeardRecord]:
-        """List the end of the newest window of each agent, by agent."""
+        """Return for each agent the end of its newest window, ordered by agent."""
         rows = self._database.rows(
             "SELECT agent, end_ns, received_ns FROM heard WHERE entity = ? ORDER BY agent",
             (entity,),
