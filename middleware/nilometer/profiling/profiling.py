@@ -126,8 +126,7 @@ class Profiling:
         self._layout = Layout()
         self._reader = AlikeReader(window_ns)
         self._known = known_of(self._names, spec_of)
-        # Sampling is random, because every n-th request could coincide with a period of the
-        # traffic.
+        # Sampling is random, because every n-th request could match a period of the traffic.
         self._chance = random.Random(seed)  # noqa: S311  # not a secret
 
     def observe_packed(self, packed: bytes) -> int:

@@ -60,8 +60,7 @@ class ThreadedServer:
         handler: Subclass of `TimedHandler` that serves a request.
         connections: Largest number of concurrent connections.
         turn_seconds: Longest turn of a peer, in seconds.
-        by_address: Whether clients are distinguished by their addresses. If so, one address gets at
-            most a quarter of the connections.
+        by_address: Whether one client address gets at most a quarter of the connections.
 
     Raises:
         OSError: If the address cannot be bound.
