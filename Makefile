@@ -48,8 +48,11 @@ web-check: $(VENV)/.made ## Types and unit tests of the pages
 demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the alert that names it
 	@$(BIN)/nilometer demo $(ARGS)
 
+# One more worker than cores, because a test waits for half of its time.
+WORKERS := $(shell n=$$(( $$(nproc) + 1 )); echo $$(( n < 4 ? n : 4 )))
+
 test: $(VENV)/.installed-test $(STATIC)/index.html ## Unit, property, integration and browser tests
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 SECONDS ?= 30
 

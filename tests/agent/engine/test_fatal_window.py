@@ -92,7 +92,7 @@ def test_a_window_that_ends_every_process_is_closed_without_its_profiles(
     assert not ending
     assert coverages(rig) == {"tested": {"poison": 2}, "other": {}}
     assert rig.counters.snapshot()["windows_lost"] == 1
-    assert "dropping its observations as poison" in caplog.text
+    assert "its observations are dropped as poison" in caplog.text
     assert rig.buffer.gauges()["observations_in_partials"] == 0
 
 
