@@ -24,7 +24,7 @@ LEAST_SHARE = 0.01  # smallest share of a learned category
 
 
 def columns_of(references: Iterable[Reference]) -> dict[str, SummaryColumn]:
-    """Return the column of each summary, from the newest of *references* that has it, as agents do."""
+    """Return the column of each summary, from the newest reference that has it, as agents do."""
     newest = sorted(references, key=lambda reference: reference.created_ns)
     columns = {
         summary: column

@@ -38,7 +38,7 @@ class Entities(msgspec.Struct, frozen=True, kw_only=True):
     """Monitored entities, by name."""
 
     entities: list[EntityView]
-    next: str | None  # `after` of the next page; null on the last one
+    next: str | None  # value of `after` for the next page; null on the last page
 
 
 def entity_view(entity: EntityRecord) -> EntityView:

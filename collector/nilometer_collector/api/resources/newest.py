@@ -19,7 +19,7 @@ class Newest(msgspec.Struct, frozen=True, kw_only=True):
     """The newest windows of each summary, by name."""
 
     series: list[SamplesView]
-    next: str | None  # `after` of the next page; null on the last one
+    next: str | None  # value of `after` for the next page; null on the last page
 
 
 async def read_newest(call: Call) -> Newest:
