@@ -30,7 +30,7 @@ MAX_VERSION = 999_999_999
 NEW_NAME = EntityName("entity", "Name of the monitored entity.")
 ANY_VERSION = 0
 VERSION = Count(
-    "version", "Version of the declaration to remove; by default any version.", ANY_VERSION, MAX_VERSION
+    "version", "Version that is removed; by default any version.", ANY_VERSION, MAX_VERSION
 )
 
 ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
