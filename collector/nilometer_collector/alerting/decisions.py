@@ -1,4 +1,4 @@
-"""What people decide about an episode: they acknowledge it, silence it, or accept a new normal.
+"""Decisions of people about an episode: acknowledge it, silence it, or accept a new normal.
 
 An episode is acknowledged or silenced as a whole. A new normal belongs to a part: a summary and label
 set. Each decision has an author and a reason, and stays in the history of the episode.
@@ -17,12 +17,12 @@ MOST_SECONDS = 366 * 86_400  # longest time until a decision ends
 
 
 class DecisionKind(Enum):
-    """What a person decided."""
+    """The kind of a decision."""
 
-    ACKNOWLEDGED = "acknowledged"  # somebody takes care of it
+    ACKNOWLEDGED = "acknowledged"  # somebody works on it
     SILENCED = "silenced"  # no message about it until the end
     UNSILENCED = "unsilenced"  # the silence ends now
-    NEW_NORMAL = "new_normal"  # what a part shows now is normal
+    NEW_NORMAL = "new_normal"  # the current values of a part are normal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Decision:
         until_ns: Wall time at which it ends; None if it does not end by itself.
         summary: Summary of the part of a new normal; empty for other kinds.
         labels: Label set of this part.
-        is_pending: Whether the default alerter has still to act on it.
+        is_pending: Whether the default alerter has not yet acted on it.
     """
 
     kind: DecisionKind
@@ -49,12 +49,12 @@ class Decision:
     is_pending: bool = False
 
     def holds(self, now_ns: int) -> bool:
-        """Return whether it has not ended at *now_ns*."""
+        """Return whether the decision is in force at *now_ns*."""
         return self.until_ns is None or self.until_ns > now_ns
 
 
 def silence_of(decisions: Iterable[Decision], now_ns: int) -> Decision | None:
-    """Return the silence that holds at *now_ns*; *decisions* are oldest first."""
+    """Return the silence in force at *now_ns*; *decisions* are oldest first."""
     kinds = {DecisionKind.SILENCED, DecisionKind.UNSILENCED}
     newest = next((one for one in reversed(list(decisions)) if one.kind in kinds), None)
     if newest is None or newest.kind is DecisionKind.UNSILENCED or not newest.holds(now_ns):
@@ -63,13 +63,13 @@ def silence_of(decisions: Iterable[Decision], now_ns: int) -> Decision | None:
 
 
 def acknowledgement_of(decisions: Iterable[Decision], now_ns: int) -> Decision | None:
-    """Return the newest acknowledgement that holds at *now_ns*; *decisions* are oldest first."""
+    """Return the newest acknowledgement in force at *now_ns*; *decisions* are oldest first."""
     known = (one for one in decisions if one.kind is DecisionKind.ACKNOWLEDGED)
     return next((one for one in reversed(list(known)) if one.holds(now_ns)), None)
 
 
 def normal_sentence(decision: Decision, outcome: str) -> str:
-    """Return who accepted a new normal, and why, followed by its *outcome*."""
+    """Return a sentence on who accepted a new normal and why, ending with its *outcome*."""
     where = f" [{decision.labels}]" if len(decision.labels) else ""
     return (
         f"{decision.author} says that this is the new normal of {decision.summary}{where}: "

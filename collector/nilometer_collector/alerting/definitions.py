@@ -19,7 +19,7 @@ from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.alerters import check_alerter
 
-_LARGEST = sys.float_info.max  # largest number, because JSON has no infinity
+_LARGEST = sys.float_info.max  # stands for infinity, which JSON does not have
 # Parameters that have a field of their own; all others are under `parameters`.
 _NAMED = ("statistic", "comparison", "threshold", "low", "high", "reference", "comparator")
 
@@ -27,7 +27,7 @@ Whole: TypeAlias = int | float  # 2 and 2.0 are the same number in JSON
 
 
 class _Alerter(msgspec.Struct, frozen=True, kw_only=True):
-    """The fields that a written and a returned alerter share."""
+    """The fields that alerters have both in requests and in responses."""
 
     entity: str
     name: str
@@ -95,7 +95,7 @@ def alerter_of(definition: AlerterDefinition | AlerterView) -> Alerter:
 
 
 def alerter_view(alerter: Alerter) -> AlerterView:
-    """Return *alerter* as a user would write it. Unused fields keep their defaults."""
+    """Return *alerter* as a definition. Unused fields keep their defaults."""
     fields = {key: _written(value) for key, value in alerter.condition.fields().items()}
     named = {key: value for key, value in fields.items() if key in _NAMED}
     parameters = {key: value for key, value in fields.items() if key not in _NAMED}
@@ -120,7 +120,7 @@ def _condition_of(definition: AlerterDefinition | AlerterView) -> Condition:
     Raises:
         ValueError: If its kind or a parameter is unknown, missing or out of bounds.
     """
-    # Words are checked even in fields that the kind does not use.
+    # A misspelled word is an error even in a field that the kind does not use.
     ThresholdSide(definition.comparison or ThresholdSide.ABOVE.value)
     comparator_named(definition.comparator or PSI.name)
     parameters = {} if definition.parameters is UNSET else definition.parameters

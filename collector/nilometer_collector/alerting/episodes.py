@@ -18,11 +18,11 @@ SILENT_SECONDS = 600  # shortest wall time after which an agent counts as gone
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenEpisode:
-    """An episode that is open now.
+    """An open episode.
 
     Attributes:
         opened_ns: End of the window that opened it.
-        worst: Value that exceeded the threshold by most so far.
+        worst: Value furthest beyond the threshold so far.
     """
 
     id: int
@@ -32,7 +32,7 @@ class OpenEpisode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What is stored about one (entity, alerter, summary, labels) before an evaluation.
+    """The stored state of one (entity, alerter, summary, labels) before an evaluation.
 
     Attributes:
         agent: State of the agent that evaluated.
@@ -51,8 +51,8 @@ class Others:
     """The other agents of the same (entity, alerter, summary, labels).
 
     Attributes:
-        alerting_heard_ns: Wall time of the newest evaluation of those that are ALERTING; None if
-            no other agent is.
+        alerting_heard_ns: Wall time of the newest evaluation of an agent that is ALERTING; None if
+            no other agent is ALERTING.
         now_ns: Wall time now.
     """
 
@@ -60,7 +60,7 @@ class Others:
     now_ns: int
 
     def alert(self, window: Window) -> bool:
-        """Return whether one of them is ALERTING and is not gone, for windows such as *window*."""
+        """Return whether an agent is ALERTING and not gone, for windows as long as *window*."""
         heard = self.alerting_heard_ns
         return heard is not None and heard >= heard_since_ns(self.now_ns, window)
 
@@ -112,10 +112,10 @@ EpisodeChange: TypeAlias = Opened | Worsened | Closed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What an evaluation changes.
+    """The changes that follow from an evaluation.
 
     Attributes:
-        agent: New state of the agent; None if it is as before.
+        agent: New state of the agent; None if it does not change.
         episode: Change of the episode, or None.
         ends_quiet: Whether episodes may open again from now on.
     """
@@ -126,7 +126,7 @@ class Changes:
 
 
 def judge(state: Standing, evaluation: Evaluation, others: Others) -> Changes:
-    """Return what *evaluation* changes in the agent's state and in the episode."""
+    """Return the changes of the agent's state and the episode after *evaluation*."""
     after, _ = advance(state.agent, evaluation)
     if after == state.agent:
         return Changes()
@@ -171,7 +171,7 @@ def pause(
     why: str,
     status: AlertStatus = AlertStatus.PAUSED,
 ) -> Closed:
-    """Return the closing of *episode* where its alerter no longer judges it.
+    """Return the closing of *episode* because its alerter no longer judges it.
 
     Args:
         episode: Open episode.
@@ -195,13 +195,13 @@ def pause(
 
 
 def heard_since_ns(now_ns: int, window: Window) -> int:
-    """Return the oldest wall time of a last evaluation at which an agent does not count as gone."""
+    """Return the wall time since which an agent must have evaluated, or it counts as gone."""
     length = window.end_ns - window.start_ns
     return now_ns - max(SILENT_WINDOWS * length, SILENT_SECONDS * NANOSECONDS)
 
 
 def worst(alerter: Alerter, one: float, other: float) -> float:
-    """Return the value that exceeds the threshold of *alerter* by more."""
+    """Return which of both values is further beyond the threshold of *alerter*."""
     excess = alerter.condition.excess
     return other if excess(other) > excess(one) else one
 

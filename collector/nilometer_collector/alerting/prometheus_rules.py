@@ -26,13 +26,13 @@ from nilometer.values.reasons import Outcome
 
 RATE = "5m"  # range of rates, which covers several scrapes and exports
 STALE_WINDOWS = 5  # windows without data before an alert
-OUTBOX_ALARM = 10_000  # rows, about those of a few hours of a typical pod
+OUTBOX_ALARM = 10_000  # rows; a typical pod makes as many in a few hours
 
 Groups = Mapping[str, list[dict[str, object]]]
 
 _ENTITY, _OUTCOME, _FATE = map(sanitised, (ENTITY, OUTCOME, FATE))
 _FAILED = "|".join(outcome.value for outcome in Outcome if outcome.failed)
-_POD = "instance, job, pod"  # labels that name the pod, not where a sample was measured
+_POD = "instance, job, pod"  # labels of the scraped pod, not of the sample
 
 
 def rules(alerters: Iterable[Alerter], window_seconds: int) -> Groups:
@@ -131,7 +131,7 @@ def health(window_seconds: int) -> list[dict[str, object]]:
 def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
     """Return *alerter* as an alert with the same measure, threshold, delays and severity.
 
-    Prometheus before 2.42 ignores `keep_firing_for`: there, an alert closes after one fine window.
+    Prometheus before 2.42 ignores `keep_firing_for`, so its alerts close after one good window.
     """
     selector = ",".join(
         f"{sanitised(name)}={_quoted(value)}"
@@ -146,7 +146,7 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
         "expr": expression,
         "for": f"{(alerter.windows_to_open - 1) * window_seconds}s",
         "keep_firing_for": f"{(alerter.windows_to_close - 1) * window_seconds}s",
-        # The series carries entity and alerter; Prometheus would read their text here as a template.
+        # Entity and alerter are labels of the series. Here, Prometheus would read them as templates.
         "labels": {"severity": alerter.severity.value},
         "annotations": {
             "summary": f"{_plain(alerter.entity)}: {measure} of {summary} is "
@@ -157,7 +157,7 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
 
 @singledispatch
 def _expression(condition: Condition, selector: str) -> str:
-    """Return the PromQL expression for *condition*. This fallback uses the agents' verdicts.
+    """Return the PromQL expression for *condition*. This fallback reads the agents' verdicts.
 
     Conditions whose limit Prometheus can compare with the value are registered below.
     """

@@ -56,7 +56,7 @@ def alerter_schema() -> Schema:
 def _of_kind(kind: str) -> Schema:
     """Return the fields that *kind* requires. A built-in kind takes nothing under `parameters`.
 
-    For a kind of another package, the schema allows every field: only its class knows them.
+    For a kind from another package, the schema allows every field; only its class checks them.
     """
     example = _EXAMPLES.get(kind)
     if example is None:

@@ -1,4 +1,4 @@
-"""The status of the default alerter, as it is stored for readers."""
+"""The status of the default alerter, in the form that is stored."""
 
 from enum import Enum
 
@@ -8,7 +8,7 @@ from nilometer.alert import AlertStatus
 
 
 class Reason(Enum):
-    """Why a summary or an entity has its status; a closed set."""
+    """The reason of a status; a closed set."""
 
     WATCHED = "watched"
     DRIFT = "drift"
@@ -25,12 +25,12 @@ class Reason(Enum):
 
 
 class PartEnd(Enum):
-    """How a part of an episode closed; a closed set."""
+    """The way in which a part of an episode closed; a closed set."""
 
     RECOVERED = "recovered"
     NO_DATA = "no_data"
     REPLACED = "replaced"  # a new baseline judges it
-    NEW_NORMAL = "new_normal"  # a person accepted what it shows
+    NEW_NORMAL = "new_normal"  # a person accepted its current values
 
 
 class SummaryReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,13 +63,13 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
         reason: Reason of the status.
         sentence: The reason in words.
         phase: Phase of most baselines: LEARNING, COARSE or ACTIVE.
-        next_phase_ns: Expected start of the next phase, Unix nanoseconds; None in the last one, or
-            if it is unknown.
+        next_phase_ns: Expected start of the next phase, Unix nanoseconds; None if unknown, or in
+            the last phase.
         frozen: Whether the baselines no longer change.
-        frozen_ns: Time from which they do not change, or are expected not to; None if unknown.
+        frozen_ns: Time at which they were frozen, or are expected to be; None if unknown.
         judged_ns: End of the newest window that was judged; None before the first.
         late_rows: Rows of the last three days that arrived after their window was judged.
-        budget_days: Mean number of days between false alarms that the entity may have.
+        budget_days: Allowed mean number of days between false alarms of the entity.
         summaries: Status of each summary and label set.
     """
 
@@ -91,7 +91,7 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_bytes(cls, content: bytes) -> "WatchReport":
-        """Return the report that `to_bytes` made.
+        """Return the report from the bytes of `to_bytes`.
 
         Raises:
             ValueError: If the bytes are not a report.

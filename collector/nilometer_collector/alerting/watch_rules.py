@@ -1,4 +1,4 @@
-"""Settings of the default alerter: one rule per group of entities."""
+"""Settings of the default alerter, one rule per group of entities."""
 
 from datetime import UTC, tzinfo
 from fnmatch import fnmatchcase
@@ -11,7 +11,7 @@ from msgspec import Meta
 from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.values.errors import ConfigError
 
-WINDOWS_OF_DAY = 288  # base windows
+WINDOWS_OF_DAY = 288  # base windows in a day
 
 
 class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -60,7 +60,7 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def tolerance(self, summary: str) -> Tolerance:
         """Return the tolerance of *summary*.
 
-        Chi-square grows with the square of a distance, so a wider or narrower tolerance changes that
+        Chi-square grows with the square of a distance. So a changed tolerance scales the tolerance
         of the shape by its square.
         """
         usual = Tolerance()

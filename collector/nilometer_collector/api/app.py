@@ -57,7 +57,7 @@ class Pages:
 
 
 class PagesRoute(Route):
-    """The route of the pages. It leaves paths of the API to their own routes, which name their methods."""
+    """The route of the pages. It leaves all paths of the API to the API's own routes."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Match every path outside the API."""
@@ -119,7 +119,7 @@ def make_app(
             **dict.fromkeys(EXPECTED, on_error),
         },
     )
-    app.router.redirect_slashes = False  # a path of the API has no slash at its end
+    app.router.redirect_slashes = False  # paths of the API do not end with a slash
     return app
 
 
@@ -135,7 +135,7 @@ def _documents(static: Path) -> list[BaseRoute]:
         return Response(NO_PAGES, media_type="text/plain")
 
     if (static / "index.html").is_file():
-        # A route, because a mount would respond to every method of every path itself.
+        # This is a route, because a mount would also answer methods that a path does not have.
         return [Route("/openapi.json", openapi), PagesRoute("/{path:path}", Pages(static).__call__)]
     return [Route("/openapi.json", openapi), Route("/", no_pages)]
 

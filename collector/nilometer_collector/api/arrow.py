@@ -1,6 +1,6 @@
 """Pages of series as Arrow streams: one row for each point, one column for each value.
 
-pyarrow is optional. A collector without it refuses this form and says what to install.
+pyarrow is optional. A collector without it refuses Arrow and says what to install.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,8 +16,8 @@ from nilometer_collector.api.points import MomentsView, PointView, SeriesPage
 if TYPE_CHECKING:
     import pyarrow
 
-MICROSECONDS = 1_000_000  # in a second
-# Fields with a value for each of several names. Each name has a column: quantiles.0.5, rates.per_second.
+MICROSECONDS = 1_000_000  # microseconds in a second
+# Fields that map names to values. Each name has a column: quantiles.0.5, rates.per_second.
 NAMED = ("quantiles", "cdf", "rates", "statistics", "distances", "other_distances")
 
 
@@ -54,7 +54,7 @@ def arrow_stream(page: SeriesPage) -> bytes:
 
 
 def _named(points: Sequence[PointView]) -> dict[str, "pyarrow.Array"]:
-    """Return a column of numbers for each name in the fields `NAMED`."""
+    """Return one column of numbers for each name in the fields `NAMED`."""
     import pyarrow
 
     found = {}
@@ -70,7 +70,7 @@ def _named(points: Sequence[PointView]) -> dict[str, "pyarrow.Array"]:
 
 
 def _nested(points: Sequence[PointView]) -> dict[str, "pyarrow.Array"]:
-    """Return the columns of the fields that have a structure of their own, if they are present."""
+    """Return the columns of the nested fields that are present."""
     import pyarrow
 
     text, whole, number = pyarrow.string(), pyarrow.int64(), pyarrow.float64()
@@ -101,7 +101,7 @@ def _nested(points: Sequence[PointView]) -> dict[str, "pyarrow.Array"]:
 
 
 def _with_pairs(value: object) -> object:
-    """Return a structure with pairs in place of mappings, which is how Arrow takes maps."""
+    """Return a structure with its mappings as pairs, the form in which Arrow takes maps."""
     if not isinstance(value, dict):
         return value
     return {
@@ -115,7 +115,7 @@ def _instant(at: float) -> int:
 
 
 def _missing() -> str:
-    """Return why pages cannot be encoded as Arrow; empty if they can."""
+    """Return the reason why pages cannot be encoded as Arrow; empty if they can."""
     if find_spec("pyarrow") is not None:
         return ""
     return f"{MEDIA_TYPE} needs pyarrow: install nilometer[arrow] beside the collector"

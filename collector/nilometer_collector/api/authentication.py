@@ -40,7 +40,7 @@ FORM = """<!doctype html>
 <input id="token" name="token" type="password" autocomplete="current-password" required autofocus>
 <button>Log in</button></form></main></body></html>
 """
-# Other responses have no-referrer, with which a browser would send `Origin: null` with the form.
+# Other responses have no-referrer. With it, a browser would post the form with `Origin: null`.
 FORM_HEADERS = {"cache-control": "no-store", "referrer-policy": "same-origin"}
 
 log = logging.getLogger("nilometer.collector")
@@ -105,7 +105,7 @@ class Authentication:
             self._held[name] -= 1
 
     async def _answer(self, request: Request) -> Response | None:
-        """Return the response of this middleware; None passes the request to the application."""
+        """Return the response of this middleware; None if the application must respond."""
         path, method = request.url.path, request.method
         if path == "/login" and method in {"GET", "HEAD"}:
             return _form(200)
@@ -180,7 +180,7 @@ class Authentication:
         return entered
 
     def _tell_refused(self, peer: str) -> None:
-        """Log a refused log-in, at most once a minute, because anybody can cause one."""
+        """Log a refused log-in, at most once a minute, because anybody can cause refusals."""
         self._refused += 1
         if self._once.due(self._clock.monotonic()):
             log.warning(
@@ -189,7 +189,7 @@ class Authentication:
             )
 
     def _from_our_page(self, request: Request) -> bool:
-        """Whether the request comes from a page of this collector, according to the browser.
+        """Whether the browser says that the request comes from a page of this collector.
 
         At least one of ``Sec-Fetch-Site`` and ``Origin`` must be present, and each present header
         must name this collector.
@@ -204,13 +204,13 @@ class Authentication:
 
 
 def access_of(request: Request) -> Access:
-    """Return the rights of *request*, which the middleware has stored."""
+    """Return the rights that the middleware has stored in *request*."""
     access: Access = request.scope[ACCESS]
     return access
 
 
 def _cookie(headers: Headers) -> str:
-    """Return the session secret that the browser sent, or an empty text."""
+    """Return the session secret from the cookie, or an empty text."""
     try:
         crumb = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
     except CookieError:

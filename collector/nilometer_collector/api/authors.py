@@ -1,18 +1,18 @@
-"""Who makes a change: the principal of the request, or the person that a trusted proxy names."""
+"""Finds the author of a change: the principal of the request, or a person named by a proxy."""
 
 from nilometer_collector.alerting.decisions import MOST_AUTHOR_CHARACTERS
 from nilometer_collector.api.operation import Call
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import has_control
 
-NOBODY = "local"  # author where no principals exist, so the server listens on loopback only
+NOBODY = "local"  # author without principals; the server then listens on loopback only
 
 
 def author_of(call: Call) -> str:
     """Return the name of the author of a change.
 
-    A header is read only from a principal whose `author_header` names it, because anybody could send
-    it.
+    A header is read only from a principal whose `author_header` names it. Otherwise anybody could
+    send it.
 
     Raises:
         ApiError: 422 if the header of a trusted proxy is no name.

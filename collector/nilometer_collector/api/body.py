@@ -14,7 +14,7 @@ from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import has_control
 
 MAX_BODY_BYTES = 1 << 20
-MAX_EXACT = 1 << 53  # whole numbers below it are exact in float64
+MAX_EXACT = 1 << 53  # float64 holds whole numbers below this exactly
 
 _PLACE = re.compile(r" - at (?:`key` in )?`(?:key in )?\$\.?([^`]*)`$")
 _NAMED = re.compile(r"^Object (?:missing required|contains unknown) field `([^`]*)`")
@@ -49,7 +49,7 @@ async def read_json(request: Request, kind: type[T]) -> T:
 
 
 def decoded(body: bytes, kind: type[T]) -> T:
-    """Decode *body*, or a part of it, as *kind*.
+    """Decode *body*, or one field of it, as *kind*.
 
     Raises:
         ApiError: 400 if it is not valid JSON, 422 if it is not a *kind*.
@@ -73,10 +73,10 @@ def decoded(body: bytes, kind: type[T]) -> T:
 def refuse_controls(value: msgspec.Struct) -> None:
     """Refuse control characters in the texts and keys of *value*.
 
-    The patterns of a structure refuse them, but in Python they let a newline at the end pass.
+    The patterns of the fields refuse them, too, but Python's patterns accept a newline at the end.
 
     Raises:
-        ApiError: 422 if there is one; it names the place.
+        ApiError: 422 if there is one; the error names the place.
     """
     place = _control_in(msgspec.to_builtins(value), "")
     if place is not None:
@@ -84,7 +84,7 @@ def refuse_controls(value: msgspec.Struct) -> None:
 
 
 def _with_whole_numbers(value: object) -> object:
-    """Return a value of JSON with 2.0 as 2: both are the same number in JSON Schema."""
+    """Return a JSON value with 2.0 converted to 2: JSON Schema treats them as equal."""
     if isinstance(value, float) and value.is_integer() and abs(value) < MAX_EXACT:
         return int(value)
     if isinstance(value, dict):
@@ -95,7 +95,7 @@ def _with_whole_numbers(value: object) -> object:
 
 
 def _control_in(value: object, place: str) -> str | None:
-    """Return the first place of a text or a key with a control character, as msgspec names places."""
+    """Return the place of the first control character, in the notation of msgspec."""
     if isinstance(value, str):
         return place if has_control(value) else None
     found: Iterable[str | None] = ()
@@ -110,14 +110,14 @@ def _control_in(value: object, place: str) -> str | None:
 
 
 def _place(message: str) -> str:
-    """Return the field of the body that msgspec's *message* is about; empty for the whole body."""
+    """Return the field that msgspec's *message* names; empty for the whole body."""
     place, named = _PLACE.search(message), _NAMED.search(message)
     found = [match[1] for match in (place, named) if match is not None and match[1]]
     return ".".join(found)
 
 
 def _field_outside_json(body: bytes) -> str:
-    """Return the field whose value only Python reads: NaN, infinity, or half of a surrogate pair.
+    """Return the field with a value that Python accepts but JSON does not allow, such as NaN.
 
     Returns:
         The name of the first such field; empty if the body is malformed in another way.

@@ -1,20 +1,20 @@
-"""Entity tags of answers, so that a page that asks again gets the answer only if it changed."""
+"""Entity tags, which let a client download an answer again only if it has changed."""
 
 import hashlib
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-# Browsers keep the answer, but ask each time whether it is still right.
+# Browsers cache the answer, but check each time whether it has changed.
 REVALIDATED = "private, no-cache"
-UNCACHED = {"cache-control": "no-store"}  # of answers to changes
+UNCACHED = {"cache-control": "no-store"}  # for responses to changes
 
 
 def cached(request: Request, body: bytes, media_type: str) -> Response:
-    """Return *body* with its entity tag, or 304 without it if the client already has it.
+    """Return *body* with its entity tag, or status 304 if the client already has it.
 
-    The tag is a hash of the bytes. Equal data gives equal bytes in any order of arrival, so several
-    collectors on one database agree on it.
+    The tag is a hash of the bytes. The bytes do not depend on the order of arrival, so several
+    collectors on one database make the same tag.
     """
     tag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
     headers = {"cache-control": REVALIDATED, "etag": tag, "vary": "accept, authorization, cookie"}
@@ -24,5 +24,5 @@ def cached(request: Request, body: bytes, media_type: str) -> Response:
 
 
 def _has(known: str, tag: str) -> bool:
-    """Return whether the header If-None-Match has *tag*, strong or weak, or an asterisk."""
+    """Return whether the header If-None-Match matches *tag*: strong, weak, or by an asterisk."""
     return any(one.strip().removeprefix("W/") in {tag, "*"} for one in known.split(","))

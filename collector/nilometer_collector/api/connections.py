@@ -1,4 +1,4 @@
-"""HTTP connections that tell the listener when they wait for the peer and when for the server."""
+"""HTTP connections, which report to the listener whether they wait for the peer."""
 
 import asyncio
 import logging
@@ -10,16 +10,16 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from nilometer.serving.listener import Listener
 
-TURN_SECONDS = 10.0  # wait for a peer's handshake, request, or reading of the response
-CLOSE_SECONDS = 2.0  # wait for the peer's TLS close notification
+TURN_SECONDS = 10.0  # longest wait for a peer to finish a handshake or request, or to read
+CLOSE_SECONDS = 2.0  # longest wait for the peer's TLS close notification
 
-# An invalid request gets status 400. A log line for each one would let any peer fill the log.
+# Invalid requests get status 400 and are not logged, because any peer could fill the log.
 _http_log = logging.getLogger("nilometer.collector.http")
 _http_log.setLevel(logging.ERROR)
 
 
 class Connection(H11Protocol):
-    """One connection, which tells the listener whether it waits for the peer or the server."""
+    """One connection, which reports to the listener whether it waits for the peer."""
 
     def __init__(
         self, listener: Listener, raw: socket.socket, config: uvicorn.Config, **state: Any
@@ -35,23 +35,23 @@ class Connection(H11Protocol):
         self._report_turn()
 
     def on_response_complete(self) -> None:
-        """Wait for the peer's next request, because the response is written."""
+        """Wait for the peer's next request after the response was written."""
         self._listener.wait_for(self._raw, self.transport.abort)
         super().on_response_complete()
         self._report_turn()
 
     def pause_writing(self) -> None:
-        """Wait for the peer, which does not read the response."""
+        """Pause until the peer reads the response."""
         super().pause_writing()
         self._listener.wait_for(self._raw, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Continue to write, because the peer has read a part of the response."""
+        """Continue to write after the peer has read a part of the response."""
         super().resume_writing()
         self._report_turn()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection, which is closed."""
+        """Remove the closed connection from the listener."""
         self._listener.forget(self._raw)
         super().connection_lost(exc)
 
@@ -65,7 +65,7 @@ class Connection(H11Protocol):
 
 
 async def connect(server: uvicorn.Server, listener: Listener, raw: socket.socket) -> None:
-    """Serve a connection that *listener* accepted; return after its handshake."""
+    """Serve a connection that *listener* accepted. Returns after the handshake."""
     loop, config = asyncio.get_running_loop(), server.config
 
     def connection() -> Connection:

@@ -9,9 +9,9 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
     lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-    unnamed counts cells of columns whose name was not admitted, by type. lost_cells counts cells, on
-    `service`, of summaries that a profile could not hold, by reason. unread_times counts observations
-    whose event time could not be read; their arrival time is used.
+    unnamed counts cells of columns beyond the limit of names, by type. lost_cells counts
+    cells of summaries that a profile could not hold, by reason; only `service` has it.
+    unread_times counts observations whose event time could not be read, so arrival time is used.
     """
 
     seen: int
@@ -24,7 +24,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     unnamed: dict[str, int]
     unread_times: int
     lost_cells: dict[str, int]
-    suppressed: int  # of `service`: cells of summaries with a hidden name (docs/privacy.md)
+    suppressed: int  # cells of summaries with a hidden name, on `service` (docs/privacy.md)
 
 
 def coverage_view(coverage: Coverage) -> CoverageView:

@@ -1,4 +1,4 @@
-"""Other forms of an answer than JSON, and the choice by the header Accept."""
+"""Chooses the media type of an answer, JSON or another form, by the header Accept."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ JSON = "application/json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """A form of an answer.
+    """A media type of an answer other than JSON.
 
     Attributes:
         media_type: Media type.
         encode: Function that encodes the answer.
-        missing: Function that returns why this collector cannot encode it; empty if it can.
+        missing: Function that returns the reason why it cannot be encoded; empty if it can.
     """
 
     media_type: str
@@ -30,10 +30,10 @@ AS_JSON = Form(media_type=JSON, encode=msgspec.json.encode)
 
 
 def chosen(accept: str, others: Sequence[Form]) -> Form:
-    """Return the form that a client with the header *accept* likes most; JSON first among equals.
+    """Return the form that the header *accept* prefers; JSON if several are equal.
 
     Raises:
-        ApiError: 406 if it accepts no form, or only one that this collector cannot encode.
+        ApiError: 406 if the client accepts no form that this collector can encode.
     """
     ranges = _ranges(accept)
     forms = (AS_JSON, *others)
@@ -47,7 +47,7 @@ def chosen(accept: str, others: Sequence[Form]) -> Form:
 
 
 def _ranges(accept: str) -> dict[str, float]:
-    """Return the weight of each media range of a header; everything is accepted without one."""
+    """Return the weight of each media range; an empty header accepts everything."""
     found: dict[str, float] = {}
     for part in accept.lower().split(","):
         name, *parameters = (text.strip() for text in part.split(";"))

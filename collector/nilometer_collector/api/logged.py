@@ -1,7 +1,7 @@
-"""Samples as a user logs them, one structure for each data type, and the samples that they become.
+"""The JSON form of logged samples, one structure for each data type, and its conversion.
 
-JSON Schema cannot say that rows have one length, that a column has one type, or that a name is there
-once. A row that breaks such a rule is refused with the place in it.
+JSON Schema cannot require rows of one length, columns of one type, or unique names. The server
+checks these rules; its error names the place.
 """
 
 import math
@@ -31,12 +31,12 @@ from nilometer_collector.limits.logged import MAX_UNIT_CHARACTERS
 from nilometer_collector.limits.rows import MAX_LABELS
 from nilometer_collector.store import LoggedType
 
-MAX_VALUES = 10_000  # of a distribution, or scores
+MAX_VALUES = 10_000  # most values or scores in one sample
 MAX_CATEGORIES = 1000
-MAX_SUMMARY_CHARACTERS = 60  # behind `logged.`; at most 256 bytes in all
-MAX_LABEL_CHARACTERS = 64  # of a value; at most 256 bytes
-MAX_TEXT_CHARACTERS = 64  # of a name in a content; at most 256 bytes
-MAX_SECONDS = 400 * 86_400  # length of a window
+MAX_SUMMARY_CHARACTERS = 60  # longest name after `logged.`; at most 256 bytes in all
+MAX_LABEL_CHARACTERS = 64  # longest value of a label; at most 256 bytes
+MAX_TEXT_CHARACTERS = 64  # longest name in a content; at most 256 bytes
+MAX_SECONDS = 400 * 86_400  # longest window
 LAST_START_SECONDS = LAST_NS // NANOSECONDS - MAX_SECONDS
 
 Finite: TypeAlias = Annotated[float, Meta(ge=-MAX_VALUE, le=MAX_VALUE)]
@@ -65,11 +65,11 @@ class LoggedNumber(_Content, frozen=True, kw_only=True, tag="number"):
     """A number."""
 
     value: Finite
-    weight: Weight = 1  # in a mean
+    weight: Weight = 1  # weight in a mean
 
 
 class LoggedString(_Content, frozen=True, kw_only=True, tag="string"):
-    """A text; the newest one counts."""
+    """A text; the newest text replaces older ones."""
 
     value: LongText
 
@@ -81,13 +81,13 @@ class LoggedCategories(_Content, frozen=True, kw_only=True, tag="categories"):
 
 
 class LoggedDistribution(_Content, frozen=True, kw_only=True, tag="distribution"):
-    """Values, of which a t-digest, a histogram and moments are kept."""
+    """Values, stored as a t-digest, a histogram and moments."""
 
     values: Annotated[list[Finite], Meta(min_length=1, max_length=MAX_VALUES)]
 
 
 class LoggedTable(_Content, frozen=True, kw_only=True, tag="table"):
-    """Rows of texts and numbers. Unless the newest counts, rows with equal texts are merged."""
+    """Rows of texts and numbers. Rows with equal texts are merged, except with `last`."""
 
     columns: Annotated[list[ShortText], Meta(min_length=1, max_length=table.MAX_COLUMNS)]
     rows: Annotated[
@@ -108,7 +108,7 @@ class LoggedMatrix(_Content, frozen=True, kw_only=True, tag="matrix"):
 
 
 class LoggedLine(_Content, frozen=True, kw_only=True, tag="line"):
-    """Points, each of x and y; those with the same x are merged."""
+    """Points with x and y; points with the same x are merged."""
 
     points: Annotated[list[tuple[Finite, Finite]], Meta(min_length=1, max_length=line.MAX_POINTS)]
     weight: Weight = 1
@@ -151,11 +151,11 @@ class LoggedSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     summary: Annotated[
         str, Meta(pattern=rf"^{LOGGED[:-1]}\.{PRINTABLE}{{1,{MAX_SUMMARY_CHARACTERS}}}$")
     ]
-    start: Annotated[float, Meta(ge=0, le=LAST_START_SECONDS)]  # of the window, Unix seconds
+    start: Annotated[float, Meta(ge=0, le=LAST_START_SECONDS)]  # start of the window, Unix seconds
     seconds: Annotated[float, Meta(ge=1, le=MAX_SECONDS)]  # length of the window
     content: AnyContent
     created: Annotated[float, Meta(ge=0, le=LAST_START_SECONDS)] | UnsetType = (
-        UNSET  # when the sample was made, Unix seconds; now if it is left out
+        UNSET  # time at which the sample was made, Unix seconds; default now
     )
     labels: Annotated[
         dict[
@@ -165,9 +165,9 @@ class LoggedSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Meta(max_length=MAX_LABELS),
     ] = {}
     aggregation: Literal["sum", "mean", "min", "max", "last"] = (
-        "last"  # how samples become one; of amounts only
+        "last"  # how amounts are merged; only amounts have it
     )
-    unit: UnitText = ""  # of amounts
+    unit: UnitText = ""  # unit of an amount
 
 
 def type_of(row: LoggedSample) -> LoggedType:
@@ -238,6 +238,6 @@ def _scores_of(logged: LoggedScores) -> ScoreProfile:
 
 
 def _nanoseconds(number: float) -> int:
-    """Return Unix seconds, or a duration in seconds, in nanoseconds."""
+    """Convert seconds to nanoseconds."""
     whole = math.floor(number)
     return whole * NANOSECONDS + round((number - whole) * NANOSECONDS)

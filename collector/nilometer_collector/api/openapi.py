@@ -23,8 +23,8 @@ from nilometer_collector.api.resources.alerters import PutAlerter
 from nilometer_collector.api.resources.entity import EntityDefinition
 from nilometer_collector.api.resources.episodes import EpisodeView
 
-# Constraints that the types of a structure do not express. They are functions, so that each document
-# includes the kinds that other packages have registered by then.
+# Constraints beyond the types of the fields. They are functions, so that a document includes the
+# kinds that other packages have registered.
 _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
     AlerterView: alerter_schema,
     AlerterDefinition: alerter_schema,
@@ -73,7 +73,7 @@ def document(operations: Iterable[Operation]) -> dict[str, object]:
 
 
 def _refined(schema: Schema, more: Schema) -> Schema:
-    """Merge *more* into *schema*, field by field; a ``type`` in *more* replaces alternatives."""
+    """Merge *more* into *schema*, field by field; a ``type`` in *more* replaces ``anyOf``."""
     merged = {key: value for key, value in schema.items() if key != "anyOf" or "type" not in more}
     for key, value in more.items():
         known = merged.get(key)
@@ -90,7 +90,7 @@ def _described(operation: Operation, schema_of: dict[type, dict[str, object]]) -
         for status in operation.errors
     }
     if operation.method == "GET":
-        responses["304"] = {"description": "The client has the answer, by its If-None-Match."}
+        responses["304"] = {"description": "The client already has this answer (If-None-Match)."}
     if operation.forms:
         problem = schema_of[Problem]
         responses["406"] = _answer(http.HTTPStatus(406).phrase, MEDIA_TYPE, problem)
@@ -116,7 +116,7 @@ def _described(operation: Operation, schema_of: dict[type, dict[str, object]]) -
 def _answer(
     about: str, media_type: str, schema: dict[str, object], *forms: Form
 ) -> dict[str, object]:
-    """Return a response in one media type with a *schema*, and in other *forms*, which are bytes."""
+    """Return a response with a *schema* in one media type, and as bytes in other *forms*."""
     content: dict[str, object] = {media_type: {"schema": schema}}
     content |= {form.media_type: {} for form in forms}
     return {"description": about, "content": content}

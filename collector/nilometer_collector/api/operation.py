@@ -25,9 +25,9 @@ from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
-THREADS = 8  # threads that read the store concurrently
+THREADS = 8  # threads that read the store at the same time
 PROBE_THREADS = 1  # a separate thread, so that slow requests do not delay probes
-SLOW_THREADS = 1  # a separate thread for requests that read months of samples, one after another
+SLOW_THREADS = 1  # a separate thread, so that requests for months of samples run one by one
 
 T = TypeVar("T")
 
@@ -43,7 +43,7 @@ class Context:
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
         watch_rules: Settings of the default alerter.
-        source: Names rows whose sender gives them no name.
+        source: Source of names for rows whose sender sends no name.
     """
 
     store: Store
@@ -62,11 +62,11 @@ class Context:
         return await to_thread.run_sync(question, limiter=self.limiter)
 
     async def ask_slowly(self, question: Callable[[], T]) -> T:
-        """Run a *question* that may take minutes, after those that were asked before."""
+        """Run a *question* that may take minutes; slow questions run one after another."""
         return await to_thread.run_sync(question, limiter=self.slow)
 
     async def probe(self, question: Callable[[], T]) -> T:
-        """Run a blocking *question* on a thread that only probes use."""
+        """Run a blocking *question* on the thread for probes."""
         return await to_thread.run_sync(question, limiter=self.probes)
 
 
@@ -77,7 +77,7 @@ class Call:
     request: Request
     parameters: QueryParameters
     context: Context
-    access: Access  # rights of the caller, for entities that a body or a list names
+    access: Access  # rights of the caller, to check entities in a body or a list
 
 
 Handler: TypeAlias = Callable[[Call], Awaitable[msgspec.Struct | None]]
@@ -89,12 +89,12 @@ class Operation:
 
     Attributes:
         name: Operation id in the OpenAPI document.
-        about: Summary in one sentence.
+        about: Description in one sentence.
         handler: Function that makes the response body.
         answer: Type of the response body; None for status 204.
         body: Type of the request body, or None.
         errors: Statuses of its error responses.
-        forms: Other forms of the response body than JSON.
+        forms: Media types of the response body besides JSON.
     """
 
     method: str

@@ -15,11 +15,11 @@ from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
 
 MAX_STEP_SECONDS = 400 * 86_400
-MAX_NUMBER_CHARACTERS = 400  # of a number; the largest whole number has 309
+MAX_NUMBER_CHARACTERS = 400  # longest number; the largest float64 has 309 digits
 MAX_REPEATS = 64  # most values of a parameter that may be repeated
 MAX_KEYS = 8  # most label keys of one parameter
 LAST_SECONDS = LAST_NS // NANOSECONDS
-LAST_ID = (1 << 53) - 1  # largest whole number that every JSON reader keeps
+LAST_ID = (1 << 53) - 1  # largest whole number that every JSON reader reads exactly
 
 V_co = TypeVar("V_co", covariant=True)
 
@@ -34,7 +34,7 @@ class Parameter(ABC, Generic[V_co]):
         schema: JSON Schema of one value.
         required: Whether a request must have it.
         repeated: Whether a request may have it more than once.
-        most: Largest number of times that a request may have it, if it may be repeated.
+        most: Most times that a request may repeat it.
     """
 
     schema: ClassVar[Schema]
@@ -46,19 +46,19 @@ class Parameter(ABC, Generic[V_co]):
     about: str
 
     def described(self) -> Schema:
-        """Return the JSON Schema of one value, with the names that are registered by now."""
+        """Return the JSON Schema of one value, with all registered names."""
         return self.schema
 
     @abstractmethod
     def read(self, texts: Sequence[str]) -> V_co:
-        """Parse *texts*, which are empty if the request does not have an optional parameter.
+        """Parse *texts*, which are empty if the request lacks an optional parameter.
 
         Raises:
             ApiError: 422 if the value is not allowed; the detail names the parameter.
         """
 
     def refused(self, reason: str) -> ApiError:
-        """Make the error for a value that is not allowed."""
+        """Return the error for a value that is not allowed."""
         return ApiError(422, f"{self.name}: {reason}", self.name)
 
 
@@ -73,7 +73,7 @@ class Text(Parameter[str | None]):
     }
 
     def read(self, texts: Sequence[str]) -> str | None:
-        """The text itself."""
+        """Return the text."""
         return _short(self, texts[0]) if texts else None
 
 
@@ -84,7 +84,7 @@ class RequiredText(Parameter[str]):
     required = True
 
     def read(self, texts: Sequence[str]) -> str:
-        """The text itself."""
+        """Return the text."""
         return _short(self, texts[0])
 
 
@@ -95,7 +95,7 @@ class EntityName(Parameter[str]):
     required = True
 
     def read(self, texts: Sequence[str]) -> str:
-        """The name itself."""
+        """Return the name."""
         if not NAME.fullmatch(texts[0]):
             raise self.refused(f"must match {NAME.pattern}")
         return texts[0]
@@ -106,7 +106,7 @@ class Time(Parameter[int]):
     """Unix seconds, read as nanoseconds.
 
     Attributes:
-        default_ns: Time to use if the request has none, in Unix nanoseconds.
+        default_ns: Time without the parameter, Unix nanoseconds.
     """
 
     schema: ClassVar[Schema] = {"type": "number", "minimum": 0, "maximum": LAST_SECONDS}
@@ -125,7 +125,7 @@ class Time(Parameter[int]):
 
 
 class Step(Parameter[int | None]):
-    """Whole seconds, read as nanoseconds; or None."""
+    """Whole seconds, read as nanoseconds; None without the parameter."""
 
     schema: ClassVar[Schema] = {"type": "integer", "minimum": 1, "maximum": MAX_STEP_SECONDS}
 
@@ -146,7 +146,7 @@ class Count(Parameter[int]):
     """A whole number.
 
     Attributes:
-        default: Number to use if the request has none.
+        default: Number without the parameter.
         highest: Largest number; the smallest is 1.
     """
 
@@ -189,7 +189,7 @@ class RequiredId(Parameter[int]):
 
 @dataclass(frozen=True, slots=True)
 class Numbers(Parameter[tuple[float, ...]]):
-    """Any number of finite numbers, read ascending and without repeats.
+    """Any number of finite numbers, read in ascending order without duplicates.
 
     Attributes:
         low: Smallest number.
@@ -225,19 +225,19 @@ class RequiredTexts(Parameter[tuple[str, ...]]):
     repeated = True
 
     def read(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the texts, each once."""
+        """Return the texts without duplicates."""
         return tuple(dict.fromkeys(_short(self, text) for text in texts))
 
 
 class LabelKeys(Parameter[tuple[str, ...]]):
-    """Keys of labels, at most `MAX_KEYS`."""
+    """Label keys, at most `MAX_KEYS`."""
 
     schema: ClassVar[Schema] = {"type": "string", "pattern": f"^{KEY.pattern}$"}
     repeated = True
     most = MAX_KEYS
 
     def read(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the keys, each once."""
+        """Return the keys without duplicates."""
         for text in texts:
             if not KEY.fullmatch(text):
                 raise self.refused(f"{text[:64]!r} must be a key of labels")
@@ -246,10 +246,10 @@ class LabelKeys(Parameter[tuple[str, ...]]):
 
 @dataclass(frozen=True, slots=True)
 class Words(Parameter[tuple[str, ...]]):
-    """Words of a set.
+    """Words out of a set.
 
     Attributes:
-        known: Function that returns the allowed words, with those of other packages.
+        known: Function that returns the allowed words, including words from other packages.
     """
 
     schema: ClassVar[Schema] = {"type": "string"}
@@ -258,11 +258,11 @@ class Words(Parameter[tuple[str, ...]]):
     known: Callable[[], Collection[str]]
 
     def described(self) -> Schema:
-        """Return the JSON Schema of one value, with the words that are registered by now."""
+        """Return the JSON Schema of one value, with all registered words."""
         return {**self.schema, "enum": sorted(self.known())}
 
     def read(self, texts: Sequence[str]) -> tuple[str, ...]:
-        """Return the words, each once."""
+        """Return the words without duplicates."""
         known = self.known()
         for text in texts:
             if text not in known:
@@ -273,7 +273,7 @@ class Words(Parameter[tuple[str, ...]]):
 
 
 class OneWord(Words):
-    """At most one word of a set."""
+    """At most one word out of a set."""
 
     repeated = False
 
@@ -293,13 +293,13 @@ class Flag(Parameter[bool | None]):
 
 
 class Comparators(Parameter[tuple[Comparator, ...]]):
-    """Any number of names of comparators; by default `psi` and `ks`."""
+    """Names of comparators; by default `psi` and `ks`."""
 
     schema: ClassVar[Schema] = Text.schema
     repeated = True
 
     def described(self) -> Schema:
-        """Return the schema with the names of all comparators, also those of other packages."""
+        """Return the schema with the names of all comparators, including other packages."""
         return {"type": "string", "enum": list(COMPARATORS)}
 
     def read(self, texts: Sequence[str]) -> tuple[Comparator, ...]:
@@ -331,7 +331,7 @@ class LabelPairs(Parameter[Sequence[tuple[str, str]]]):
 
 
 ENTITY = RequiredText("entity", "Name of the monitored entity.")
-ANY_ENTITY = Text("entity", "Name of the monitored entity. If it is left out, all entities.")
+ANY_ENTITY = Text("entity", "Name of the monitored entity; by default all entities.")
 
 
 def _short(parameter: Parameter[object], text: str) -> str:
@@ -341,7 +341,7 @@ def _short(parameter: Parameter[object], text: str) -> str:
 
 
 def _number(text: str) -> float | None:
-    """Parse a finite decimal number; refuse forms that only Python has, such as nan and 1_000."""
+    """Parse a finite decimal number; refuse forms that only Python accepts, such as 1_000."""
     if len(text) > MAX_NUMBER_CHARACTERS or not set(text) <= set("0123456789.eE+-"):
         return None
     try:

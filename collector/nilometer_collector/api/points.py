@@ -20,7 +20,7 @@ from nilometer_collector.query.series_records import (
     SeriesQuestion,
 )
 
-RATE_SUFFIX = "_ratio"  # of the names of statistics that are shares
+RATE_SUFFIX = "_ratio"  # end of the names of statistics that are shares
 
 
 class MomentsView(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +35,11 @@ class MomentsView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HistogramCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """Counts below the first edge, between the edges, and from the last edge on."""
+    """Counts of the bins: below the first edge, between the edges, and from the last edge on."""
 
     edges: list[float]
-    counts: list[float]  # one more than edges
-    estimated: bool  # from the t-digest; false on the edges of the reference
+    counts: list[float]  # one more count than edges
+    estimated: bool  # whether counts are estimated from the t-digest; false on a reference's edges
 
 
 class PointView(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,43 +47,43 @@ class PointView(msgspec.Struct, frozen=True, kw_only=True):
 
     window_start: float
     window_end: float
-    level: str  # coarsest level of its samples: shipped, 5m, 1h or 1d
-    samples: int  # stored samples that were merged
-    count: int  # finite numbers and categories, or requests
+    level: str  # coarsest level of the merged samples: shipped, 5m, 1h or 1d
+    samples: int  # number of merged samples
+    count: int  # number of finite numbers and categories, or of requests
     quantiles: dict[str, float | None] | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # by share; seconds of latency for `service`
-    cdf: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # by value
+    )  # value by quantile; latency in seconds for `service`
+    cdf: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # share by number
     histogram: HistogramCounts | msgspec.UnsetType = msgspec.UNSET
     moments: MomentsView | msgspec.UnsetType | None = msgspec.UNSET
     top: list[CategoryView] | msgspec.UnsetType = msgspec.UNSET
     rates: dict[str, float | None] | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # per_second, and shares by name
+    )  # observations per second, and named shares
     statistics: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET
     coverage: CoverageView | msgspec.UnsetType = msgspec.UNSET
-    distances: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # from the reference
+    distances: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # to the reference
     other_distances: dict[str, float | None] | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # from the other side
-    other_count: int | msgspec.UnsetType = msgspec.UNSET  # values of the other side
+    )  # distances to the other side
+    other_count: int | msgspec.UnsetType = msgspec.UNSET  # number of values on the other side
 
 
 class SeriesView(msgspec.Struct, frozen=True, kw_only=True):
     """The points of one summary and group, oldest first."""
 
     summary: str
-    labels: dict[str, str]  # of the keys in `by`
+    labels: dict[str, str]  # value of each label key in `by`
     points: list[PointView]
 
 
 class SeriesPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Series by summary and labels, and where the next page begins."""
+    """A page of series, sorted by summary and labels, with the cursor of the next page."""
 
     entity: str
     series: list[SeriesView]
-    levels: dict[str, int]  # samples that were read, by level
-    next: str | None  # `after` of the next page; null on the last one
+    levels: dict[str, int]  # number of samples read from each level
+    next: str | None  # value of `after` for the next page; null on the last page
 
 
 def page_view(question: SeriesQuestion, answer: SeriesAnswer) -> SeriesPage:
@@ -118,8 +118,8 @@ def _point_view(
     Args:
         point: Point to show.
         question: Question that it answers.
-        shares: Name of each quantile.
-        values: Name of each value of the distribution function.
+        shares: Names of the quantiles.
+        values: Names of the numbers at which the distribution function is returned.
     """
     measures, content = question.measures, point.content
     unset = msgspec.UNSET
@@ -150,7 +150,7 @@ def _by_name(names: Sequence[str], values: Sequence[float]) -> dict[str, float |
 
 
 def _text(number: float) -> str:
-    """Return the shortest text of a number; whole ones without a decimal point."""
+    """Return the shortest text of a number; whole numbers have no decimal point."""
     text = repr(number)
     return text.removesuffix(".0")
 
@@ -192,7 +192,7 @@ def _top(content: Content | None, most: int) -> list[CategoryView]:
 
 
 def _rates(point: Point) -> dict[str, float | None]:
-    """Return the observations per second, and every statistic that is a share."""
+    """Return the observations per second, and all statistics that are shares."""
     seen = 0 if point.coverage is None else point.coverage.seen
     names = [] if point.content is None else list(point.content.statistics())
     shares = _statistics(point.content, [name for name in names if name.endswith(RATE_SUFFIX)])

@@ -22,7 +22,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class RowProblem(msgspec.Struct, frozen=True, kw_only=True):
-    """Why one row of a body is refused."""
+    """The reason why one row of a body is refused."""
 
     row: int  # position in the body, from 0
     status: int  # 403, 409 or 422
@@ -39,16 +39,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     detail: str
     field: str | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # the parameter, or the place in the body, that is not allowed
-    stored: int | msgspec.UnsetType = msgspec.UNSET  # rows that are stored although others are not
+    )  # wrong parameter, or place of the mistake in the body
+    stored: int | msgspec.UnsetType = msgspec.UNSET  # number of stored rows if others are refused
     rows: list[RowProblem] | msgspec.UnsetType = msgspec.UNSET  # refused rows
 
 
 class RowsRefused(Exception):
-    """Some rows of a body are refused; the others are stored.
+    """Some rows of a body are refused; all others are stored.
 
     Args:
-        stored: Number of rows that are stored now or were before.
+        stored: Number of stored rows, including rows stored before.
         rows: Refused rows, at least one.
     """
 
@@ -69,7 +69,7 @@ class ApiError(Exception):
     Args:
         status: HTTP status of the response, 4xx.
         detail: Description of the mistake, for the client.
-        field: Parameter, or place in the body, that is not allowed; empty if it is none of them.
+        field: Wrong parameter, or place of the mistake in the body; empty for other errors.
     """
 
     def __init__(self, status: int, detail: str, field: str = "") -> None:
@@ -80,7 +80,7 @@ class ApiError(Exception):
 def problem(
     status: int, detail: str, headers: dict[str, str] | None = None, field: str = ""
 ) -> Response:
-    """Make an error response with *status* and *detail*, which names a *field* of the request."""
+    """Return an error response with *status* and *detail*, for a mistake in *field*."""
     body = Problem(
         type="about:blank",
         title=http.HTTPStatus(status).phrase,
@@ -117,7 +117,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_error(request: Request, error: Exception) -> Response:
-    """Respond to an error that a handler raises on purpose."""
+    """Respond to an expected error of a handler."""
     del request
     match error:
         case ApiError():

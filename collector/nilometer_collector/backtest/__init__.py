@@ -1,1 +1,1 @@
-"""Backtests: what alerters would have done over stored history, judged as live. They change nothing."""
+"""Backtests: they replay alerters over stored history as if live, and change nothing."""

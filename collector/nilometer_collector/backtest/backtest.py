@@ -1,4 +1,4 @@
-"""Runs backtests: checks how much there is to read, then replays alerters one entity after another."""
+"""Runs backtests: checks the amount of data, then replays the alerters of each entity."""
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -12,11 +12,11 @@ from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import LEVELS, Level, SeriesRecord, Store
 
-MOST_SAMPLES = 1_000_000  # samples that one backtest reads, about; some hundred microseconds each
+MOST_SAMPLES = 1_000_000  # most samples one backtest reads, estimated; each takes some 100 us
 
 
 class Backtests:
-    """Replays alerters over the stored history. Any thread may call; nothing is stored.
+    """Replays alerters over the stored history and stores nothing. Thread-safe.
 
     Args:
         store: Store to read.
@@ -27,7 +27,7 @@ class Backtests:
         self._edges = ReferenceEdges(store.references)
 
     def run(self, question: Question) -> list[Replay]:
-        """Return what the alerters of *question* would have done, the noisiest first.
+        """Return the replay of each alerter of *question*, the noisiest first.
 
         Raises:
             TooMuch: If too many samples would be read.
@@ -117,7 +117,7 @@ class Backtests:
 
 
 def _samples(series: Iterable[SeriesRecord], start_ns: int, end_ns: int, level: Level) -> float:
-    """Return about how many samples of *level* the *series* have in a time."""
+    """Return an estimate of the samples of *level* that *series* have in a time span."""
     total = 0.0
     for one in series:
         overlap_ns = min(end_ns, one.last_end_ns) - max(start_ns, one.first_start_ns)
@@ -129,7 +129,7 @@ def _samples(series: Iterable[SeriesRecord], start_ns: int, end_ns: int, level: 
 
 
 def _covered(question: Question, series: Sequence[SeriesRecord]) -> tuple[int, int]:
-    """Return the part of the tested time that *series* have data for; empty without data."""
+    """Return the part of the tested time in which *series* have data; empty without data."""
     first_ns = min((one.first_start_ns for one in series), default=question.end_ns)
     last_ns = max((one.last_end_ns for one in series), default=question.start_ns)
     start_ns = max(question.start_ns, first_ns)

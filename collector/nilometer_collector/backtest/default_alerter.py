@@ -1,7 +1,7 @@
-"""Replays the default alerter: it learns and judges as live, on stored windows, and stores nothing.
+"""Replays the default alerter on stored windows: it learns and judges as if live.
 
-It begins to learn before the tested time, as far as the history goes, so its baselines know nothing of
-the future. Its bins are those that agents count on now.
+A replay starts to learn before the tested time, as early as the history allows. Its baselines never
+use later data. It uses the bins on which agents count now, and stores nothing.
 """
 
 from collections.abc import Sequence
@@ -19,11 +19,11 @@ from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.memory import BASE_NS, LEARNED_DAYS, Book, Memory, Watched
 from nilometer_collector.watch.packing import packed, unpacked
 
-ACTIVE_DAYS = 8  # days of traffic after which the default alerter is ACTIVE, if it knows a weekend
+ACTIVE_DAYS = 8  # days of traffic until the default alerter is ACTIVE, if they have a weekend
 
 
 def begun_for(start_ns: int, first_ns: int) -> int:
-    """Return the time at which a replay for a test from *start_ns* on begins to learn.
+    """Return the time at which a replay starts to learn, for a test from *start_ns* on.
 
     Args:
         start_ns: Start of the tested time.
@@ -41,14 +41,14 @@ def replayed(
     begun_ns: int,
     span: tuple[int, int],
 ) -> Replay:
-    """Return what the default alerter would have done.
+    """Return the replay of the default alerter.
 
     Args:
         entity: Name of the entity.
         rule: Settings of the default alerter for it.
         store: Store to read.
         edges: Edges of the references.
-        begun_ns: Time at which it begins to learn, as `begun_for` returns it.
+        begun_ns: Time at which it starts to learn, from `begun_for`.
         span: Start and end of the tested time that has data.
     """
     start_ns, end_ns = span
@@ -74,7 +74,7 @@ def replayed(
 
 
 def _first_record(store: Store, entity: str, begun_ns: int) -> WatchRecord | None:
-    """Return a state before the first window that counts on today's columns and knows no baseline."""
+    """Return a state before the first window, with the current columns and no baselines."""
     now = store.watching.load(entity)
     if now is None or not now.baselines:
         return None

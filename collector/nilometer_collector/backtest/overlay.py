@@ -1,4 +1,4 @@
-"""A store for a replay of the default alerter: it reads the real one, and keeps changes in memory."""
+"""A store for replays: it reads the real store, and keeps all changes in memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -27,8 +27,8 @@ class Overlay:
 
     Args:
         store: Real store, which is only read.
-        begun_ns: Start of the history that the replay knows.
-        record: State to begin with; None without one.
+        begun_ns: Start of the history that the replay reads.
+        record: State to start with, or None.
     """
 
     def __init__(self, store: Store, begun_ns: int, record: WatchRecord | None) -> None:
@@ -39,7 +39,7 @@ class Overlay:
 
 @dataclass(frozen=True, slots=True)
 class _History:
-    """Samples since a time. Roll-ups hold the counts of base windows, and are faster to read."""
+    """Samples since a time. It reads roll-ups: same counts per base window, but faster."""
 
     stored: Samples
     begun_ns: int
@@ -82,7 +82,7 @@ def _rolled_up(level: Level) -> Level:
 
 
 class _References:
-    """References of users, and the bins that the replay learns."""
+    """References made by users, and the bins that the replay learns."""
 
     def __init__(self, stored: References) -> None:
         self._stored = stored
@@ -106,7 +106,7 @@ class _References:
 
 @dataclass
 class _Watching:
-    """State and kept windows in memory, and the changes of episodes in order."""
+    """The state, kept windows and changes of episodes, in memory."""
 
     record: WatchRecord | None
     steps: list[EpisodeStep] = field(default_factory=list)
@@ -141,7 +141,7 @@ class _Watching:
         return sum(one.change is not None for one in step.episodes)
 
     def report(self, entity: str, report: bytes) -> None:
-        """A replay has no readers."""
+        """Do nothing: nobody reads the status of a replay."""
 
     def reports(self, entity: str | None = None) -> list[tuple[str, bytes]]:
         del entity

@@ -13,13 +13,13 @@ MONTH_DAYS = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incident:
-    """A time in which something was wrong, as a person marked it.
+    """A time span that a person marked because something was wrong.
 
     Attributes:
         start_ns: Start.
         end_ns: End, after the start.
         name: Name for the report.
-        entity: Entity that it belongs to; None for every entity.
+        entity: Entity of the incident; None for all entities.
     """
 
     start_ns: int
@@ -40,9 +40,9 @@ class Firing:
         since_ns: Start of the first breach, or estimated start of the drift.
         opened_ns: End of the window that opens it.
         closed_ns: End of the window that closes it; None if it is open at the end of the backtest.
-        worst: Value that is furthest beyond the threshold.
-        severity: Urgency, as in a notification.
-        evidence: Sentence of the opening.
+        worst: Value furthest beyond the threshold.
+        severity: Severity, as in a notification.
+        evidence: Sentence that explains the opening.
     """
 
     summary: str
@@ -60,21 +60,21 @@ class Firing:
         return 1 if self.closed_ns is None else 2
 
     def meets(self, incident: Incident) -> bool:
-        """Return whether a breach of the episode is inside *incident*."""
+        """Return whether the episode overlaps *incident*."""
         closed = self.closed_ns
         return self.since_ns < incident.end_ns and (closed is None or closed > incident.start_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What to test.
+    """The question of a backtest: alerters, entities and time.
 
     Attributes:
         start_ns: Start of the tested time.
         end_ns: End of the tested time, after the start.
         entities: Entities to test.
         alerters: Alerters to test.
-        rules: Settings of the default alerter; None leaves the default alerter out.
+        rules: Settings of the default alerter; None does not test it.
         incidents: Marked incidents.
     """
 
@@ -88,7 +88,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
-    """What one alerter would have done.
+    """The replay of one alerter.
 
     Attributes:
         entity: Name of the entity.
@@ -98,9 +98,9 @@ class Replay:
         end_ns: End of the tested time that has data; equal to the start without data.
         window_ns: Length of the longest judged window; 0 without one.
         judged: Number of windows that were judged, over all summaries and label sets.
-        not_judged: Number of windows that were not, such as those with too few observations.
+        not_judged: Number of windows that were not judged, for example with too few observations.
         firings: Episodes, oldest first.
-        notes: Sentences that a reader needs to understand the result.
+        notes: Sentences that explain the result.
     """
 
     entity: str
@@ -137,13 +137,13 @@ class Replay:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """A replay against the marked incidents of its entity.
+    """The episodes of a replay compared with the marked incidents.
 
     Attributes:
-        found: Incidents that an episode meets, each with the time from its start to the opening.
-        missed: Incidents that no episode meets.
-        outside: Incidents that do not overlap the time that has data.
-        false_alarms: Episodes that meet no incident.
+        found: Incidents that an episode overlaps, each with the time from its start to the opening.
+        missed: Incidents that no episode overlaps.
+        outside: Incidents at times without data.
+        false_alarms: Episodes that overlap no incident.
     """
 
     found: Sequence[tuple[Incident, int]]

@@ -1,7 +1,7 @@
-"""Replays alerters that users set: the same judgement, states and episodes as live.
+"""Replays alerters that users set, with the same judgement and episodes as live.
 
-Live, every agent judges its own windows. The store keeps no agents in roll-ups, so a backtest judges
-the windows of all agents together.
+A live agent judges only its own windows. Roll-ups do not keep apart the agents, so a backtest
+judges the windows of all agents together.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,17 +29,17 @@ from nilometer_collector.store import Level, Samples, SeriesRecord
 
 HOUR_NS = Level.HOUR.length_ns
 DAY_NS = Level.DAY.length_ns
-MOST_AT_ONCE = 200_000  # samples of one series that are read at once
+MOST_AT_ONCE = 200_000  # most samples of one series read at once
 NOBODY_ELSE = Others(alerting_heard_ns=None, now_ns=0)
 SILENT = "no window arrived any more"
 
 
 class Stored:
-    """The stored windows of one series after another, oldest first.
+    """Reads the stored windows of a series, oldest first.
 
     Args:
         samples: Stored samples.
-        level: Level to read; windows that are shorter are merged into its windows.
+        level: Level to read; shorter windows are merged into windows of this level.
         start_ns: Start of the first windows, a multiple of the level's length.
         end_ns: End of the time to read.
     """
@@ -119,7 +119,7 @@ class _Track:
         self._open = self._opening = None
 
     def _expire(self, window: Window) -> None:
-        """Close the episode if a live collector had closed it before *window* arrived."""
+        """Close the episode if a live collector would have closed it before *window*."""
         last_ns = self._state.last_end_ns
         if self._open is None or last_ns >= heard_since_ns(window.end_ns, window):
             return
@@ -129,7 +129,7 @@ class _Track:
 
 
 class _Tested:
-    """What is counted for one alerter."""
+    """The counts and episodes of one alerter."""
 
     def __init__(self, alerter: Alerter) -> None:
         self.alerter = alerter
@@ -155,7 +155,7 @@ def replayed(
     edges_of: EdgesOf,
     span: tuple[int, int],
 ) -> list[Replay]:
-    """Return what each of *alerters* would have done.
+    """Return the replay of each of *alerters*.
 
     Args:
         alerters: Alerters of one entity.

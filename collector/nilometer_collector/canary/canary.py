@@ -23,8 +23,8 @@ from nilometer_collector.watch.packing import unpacked
 from nilometer_collector.watch.reading import Reader
 from nilometer_collector.watch.watch import closed_until
 
-MOST_DAYS = 7  # days that are compared, up to now
-MOST_SAMPLES = 200_000  # samples of both sides that are read, about
+MOST_DAYS = 7  # most days to compare, up to now
+MOST_SAMPLES = 200_000  # most samples of both sides to read, estimated
 
 _ORDER = (Outcome.FAIL, Outcome.HOLD, Outcome.PASS)
 _WORDS = {
@@ -36,14 +36,14 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """What is known of a summary: its column, and the baseline of its noise, if any."""
+    """The column of a summary, and the baseline of its noise, if known."""
 
     counted: SummaryColumn
     baseline: Baseline | None = None
 
 
 class Canaries:
-    """Gives verdicts on candidates. Any thread may call.
+    """Gives verdicts on candidates. Thread-safe.
 
     Args:
         store: Store to read.
@@ -59,7 +59,7 @@ class Canaries:
         """Return the verdict on the candidate of *question*.
 
         Args:
-            question: What to compare.
+            question: Entity, sides and summaries to compare.
             rule: Settings of the default alerter for the entity: budget and tolerances.
 
         Raises:
@@ -115,8 +115,8 @@ class Canaries:
     ) -> dict[str, _Known]:
         """Return the column of each summary, and its baseline.
 
-        The default alerter knows both after a day. Before that, columns are those of the newest
-        reference, or are learned from the stable side.
+        The default alerter knows both after a day. Before that, columns come from the
+        newest reference, or are learned from the stable side.
         """
         record = self._store.watching.load(entity)
         found: dict[str, _Known] = {}
@@ -263,7 +263,7 @@ def _without(reason: Reason, sides: Sides, start_ns: int) -> Verdict:
 
 
 def _rows(vectors: Floats) -> Floats:
-    """Return the rows of each window: values, or cells if more are missing than not."""
+    """Return the rows of each window: values, or all cells if most are missing."""
     totals = vectors[:, -len(Total) :]
     values = totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES]
     return np.asarray(np.maximum(values, totals[:, Total.CELLS]))

@@ -7,11 +7,11 @@ from enum import Enum
 from nilometer.alert.calibrated.two_samples import Difference, Outcome
 from nilometer.values.labels import LabelFilter
 
-NEWEST_KEY = "version"  # label whose newest value is the candidate, if nothing names one
+NEWEST_KEY = "version"  # by default, the newest value of this label is the candidate
 
 
 class Reason(Enum):
-    """Why a summary has its outcome; a closed set."""
+    """The reason of an outcome; a closed set."""
 
     DIFFERENT = "different"
     ALIKE = "alike"
@@ -24,18 +24,18 @@ class Reason(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What to compare.
+    """The question of a canary check: entity, sides and summaries.
 
     Attributes:
         entity: Entity of the stable side.
-        candidate: Labels of the candidate; None if they are not given.
-        candidate_entity: Entity of the candidate; None if it is that of the stable side.
-        newest: Key of a label. If neither of both is given, the candidate is the value of this label
-            that was first seen last.
-        stable: Labels of the stable side; None for all but the candidate's.
+        candidate: Labels of the candidate, or None.
+        candidate_entity: Entity of the candidate; None for the entity of the stable side.
+        newest: Key of a label. Without `candidate` and `candidate_entity`, the candidate is the
+            newest value of this label.
+        stable: Labels of the stable side; None for all label sets except the candidate's.
         summary: Pattern over names of summaries.
-        start_ns: Time before which nothing is compared.
-        least_windows: Fewest windows before a pass.
+        start_ns: Start of the time to compare.
+        least_windows: Fewest windows that a pass needs.
     """
 
     entity: str
@@ -58,7 +58,7 @@ class SummaryVerdict:
         sentence: The reason in words.
         counts: Whether the verdict on the candidate depends on it; False if neither side has enough
             rows to compare.
-        difference: What was measured; None if no window was judged.
+        difference: Measured difference; None if no window was judged.
         window_ns: Length of the judged windows.
         candidate_rows: Rows of the candidate.
         stable_rows: Rows of the stable side.
@@ -82,14 +82,14 @@ class Verdict:
     """The verdict on a candidate.
 
     Attributes:
-        outcome: Fail if a summary fails; pass if all that count pass; else hold.
+        outcome: Fail if a summary fails; pass if all summaries that count pass; otherwise hold.
         reason: Reason of the outcome.
         sentence: The reason in words.
         start_ns: Start of the compared time.
         end_ns: End of the compared time.
         candidate: Label sets of the candidate as text.
         stable: Label sets of the stable side as text.
-        summaries: Verdict on each summary, failures first.
+        summaries: Verdicts on the summaries, failures first.
     """
 
     outcome: Outcome

@@ -1,11 +1,11 @@
-"""Sentences about a candidate: what differs from stable, how far, and against what noise."""
+"""Sentences about a candidate: what differs from stable, how far, and how noisy it is."""
 
 from nilometer.alert.calibrated.two_samples import PASS_FACTOR, Difference, Outcome
 from nilometer_collector.watch.words import amount
 
 
 def sentence_of(summary: str, found: Difference) -> str:
-    """Return the reason of the outcome for *summary*, of which windows were judged."""
+    """Return a sentence on the outcome of *summary*, which has judged windows."""
     measured = _measured(summary, found)
     match found.outcome:
         case Outcome.FAIL:

@@ -57,7 +57,7 @@ def _matching(series: Sequence[SeriesRecord], labels: LabelFilter | None) -> Seq
 
 
 def _newest(series: Sequence[SeriesRecord], key: str) -> LabelFilter | None:
-    """Return the filter of the value of *key* that was first seen last; None with fewer than two."""
+    """Return the filter of the newest value of *key*; None with fewer than two values."""
     first: dict[str, int] = {}
     for one in series:
         value = one.labels.as_dict().get(key)

@@ -24,7 +24,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Register `nilometer backtest`."""
     parser = subparsers.add_parser(
         "backtest",
-        help="test alerters on the stored history",
+        help="replay alerters on the stored history",
         description="Replay alerters over the history that a collector stores: when they would have "
         "opened an episode, for how long, and how many messages they send a month. Tests the alerters "
         "of a file, or without one all alerters that there are now, also the default one. Stores "

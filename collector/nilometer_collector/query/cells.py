@@ -40,10 +40,10 @@ class Pile:
 
 @dataclass(frozen=True, slots=True)
 class Cells:
-    """Samples by group and window.
+    """The samples of several groups, sorted by group and window.
 
     Attributes:
-        piles: Samples of each window, by group; the groups and windows are in no order.
+        piles: Samples of each window, by group; groups and windows are not sorted.
         levels: Number of samples of each level.
     """
 
@@ -60,7 +60,7 @@ class Cells:
         Args:
             key: Group of the series.
             stretch: Samples of one series.
-            part: What is read together.
+            part: Groups and time that are read together.
             earliest_ns: Start of the earliest window of the answer. If the answer has one window,
                 it is the start of the earliest sample.
         """
@@ -69,7 +69,7 @@ class Cells:
         taken = (starts if part.step_ns is None else firsts) >= earliest_ns
         taken &= lasts > part.start_ns
         piles = self.piles.setdefault(key, {})
-        # Most samples of a window are neighbours.
+        # Samples of one window are usually adjacent, so whole runs are added at once.
         differs = (
             (firsts[1:] != firsts[:-1]) | (lasts[1:] != lasts[:-1]) | (taken[1:] != taken[:-1])
         )
@@ -99,11 +99,11 @@ class Slice:
 
     Attributes:
         groups: Groups to read.
-        start_ns: Start of the time; a multiple of the step, if there is one.
-        end_ns: End of the time; likewise.
+        start_ns: Start of the time to read; a multiple of the step, if there is a step.
+        end_ns: End of the time to read; a multiple of the step, if there is a step.
         step_ns: Length of the windows of the answer; None for one window of the whole time.
-        is_first: Whether no earlier slice of the same answer has read the time before it.
-        origin_ns: Time at which one of the windows begins, 0 to the step.
+        is_first: Whether this is the first slice of the answer in time.
+        origin_ns: Offset of the windows from multiples of the step, 0 to the step.
         coarsest: Coarsest level to read.
     """
 
@@ -116,13 +116,13 @@ class Slice:
     coarsest: Level = LEVELS[-1]
 
     def earlier(self, by_ns: int, groups: Sequence[Group]) -> "Slice":
-        """Return the same time, moved to the past by *by_ns*, of other *groups*."""
+        """Return a copy for other *groups*, with the time moved to the past by *by_ns*."""
         start, end = self.start_ns - by_ns, self.end_ns - by_ns
         origin = 0 if self.step_ns is None else -by_ns % self.step_ns
         return replace(self, groups=groups, start_ns=start, end_ns=end, origin_ns=origin)
 
     def bounds_of(self, starts: Times, ends: Times) -> tuple[Times, Times]:
-        """Return start and end of the window of the answer that each sample is merged into.
+        """Return the start and end of the window that each sample is merged into.
 
         Args:
             starts: Start of each sample, shape (n,).
@@ -137,7 +137,7 @@ class Slice:
 
     @property
     def spans(self) -> list[Span]:
-        """The parts to read, each at its level."""
+        """Spans to read, each at its level."""
         levels = LEVELS[: LEVELS.index(self.coarsest) + 1]
         if self.step_ns is not None:
             level = level_for(math.gcd(self.step_ns, self.origin_ns), levels)
@@ -148,7 +148,7 @@ class Slice:
         coarsest = self.coarsest.length_ns or 1
         first = min(group.first_ns for group in self.groups)
         last = max(group.last_ns for group in self.groups)
-        # There is nothing before the first and after the last window, so whole days hold no more.
+        # No data exists before the first and after the last window, so reading whole days is safe.
         start = first - first % coarsest if start <= first else start
         end = up_to_multiple(last, coarsest) if end >= last else end
         return spans_of(start, end, levels)
@@ -158,7 +158,7 @@ def cells_of(stored: Samples, part: Slice) -> Cells:
     """Read the samples of a *part* of an answer.
 
     Raises:
-        TooMuch: If too many samples match; they are counted before any is read.
+        TooMuch: If too many samples match. They are counted before the first one is read.
     """
     series = [one for group in part.groups for one in group.series]
     spans = part.spans
@@ -166,7 +166,7 @@ def cells_of(stored: Samples, part: Slice) -> Cells:
     key_of = {one.id: group.key for group in part.groups for one in group.series}
     found = Cells()
     for number, span in enumerate(spans):
-        # An earlier span or slice has the windows that reach into this one.
+        # Windows that begin before this span belong to an earlier span or slice.
         earliest = 0 if number == 0 and part.is_first else span.start_ns
         stretches = stored.read(series, span.start_ns, span.end_ns, MAX_SAMPLES, span.level)
         for stretch in stretches:

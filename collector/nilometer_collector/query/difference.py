@@ -1,4 +1,4 @@
-"""Distances of a content from a reference, or from the content of another version, segment or time."""
+"""Distances of a content from a reference, or from another version, segment or time."""
 
 from collections.abc import Sequence
 
@@ -10,10 +10,10 @@ DEFAULT_COMPARATORS = (PSI.name, KS.name)
 
 
 def column_of(content: Content | None) -> ReferenceColumn | None:
-    """Return *content* as the side that another one is compared with; None if it has no columns.
+    """Return *content* as a column to compare with; None if it cannot be compared.
 
-    Counts on the edges of a reference are exact. Without them, the edges are quantiles of this side,
-    and the counts are estimated from t-digests.
+    Counts on the edges of a reference are exact. Without them, the edges are quantiles of this
+    content, and the counts are estimated from t-digests.
     """
     if not isinstance(content, FeatureProfile):
         return None
@@ -26,7 +26,7 @@ def column_of(content: Content | None) -> ReferenceColumn | None:
 def distances_from(
     column: ReferenceColumn | None, content: Content | None, comparators: Sequence[str]
 ) -> dict[str, float | None]:
-    """Return the distance of *content* from *column* by each comparator; None if there is none."""
+    """Return the distance of *content* from *column* by comparator; None if undefined."""
     found: dict[str, float | None] = {}
     for name in comparators or DEFAULT_COMPARATORS:
         distance = None

@@ -8,7 +8,7 @@ from nilometer_collector.store import References
 
 
 class ReferenceEdges:
-    """Cache of the edges of all versions of an entity's references. Any thread may call.
+    """Cache of the edges of all versions of an entity's references. Thread-safe.
 
     Args:
         references: Stored references; a change to any of them empties the cache.

@@ -10,15 +10,15 @@ from nilometer.values.nearest import did_you_mean
 from nilometer_collector.errors import TooMuch, Unknown
 from nilometer_collector.store import Samples, SeriesRecord, label_text
 
-MAX_SERIES = 20_000  # most label sets, over all summaries, that one query merges
+MAX_SERIES = 20_000  # most label sets that one query merges, over all summaries
 WILDCARDS = frozenset("*?[")
 
 
 class Key(NamedTuple):
-    """The place of a group in the order of an answer."""
+    """The sort key of a group in an answer."""
 
     summary: str
-    labels: str  # as text
+    labels: str  # label set as text
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Group:
     """Series of one summary that are merged with each other.
 
     Attributes:
-        labels: Labels of the group, of the keys that separate groups.
+        labels: Labels of the group: the values of the keys to group by.
         series: Series with these labels.
         first_ns: Start of the oldest window.
         last_ns: End of the newest window.
@@ -53,10 +53,10 @@ def groups_of(
         entity: Name of the entity.
         summaries: Names of summaries, or patterns such as ``input.*``.
         labels: Filter of the label sets.
-        by: Label keys that separate groups. A series without a key is in a group without it.
+        by: Label keys to group by. Series without a key form a group of their own.
 
     Raises:
-        Unknown: If the entity has no data, or no summary of a name or pattern.
+        Unknown: If the entity has no data, or a name or pattern matches no summary.
         TooMuch: If too many label sets match.
     """
     known = _series(stored, entity, summaries)

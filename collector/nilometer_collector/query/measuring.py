@@ -26,24 +26,24 @@ class Cell:
     start_ns: int
     end_ns: int
     payloads: Sequence[bytes]
-    level: Level  # coarsest of the samples
+    level: Level  # coarsest level of the samples
 
     @property
     def window(self) -> Window:
-        """The window that the samples are of, or that they cover together if it has no bounds."""
+        """The window of the cell; without bounds, the span that its samples cover."""
         return Window(self.start_ns, self.end_ns)
 
 
 def points_of(
     cells: Sequence[Cell], measures: Measures, edges_of: EdgesOf, *, whole: bool = False
 ) -> list[Point | None]:
-    """Return the point of each cell; None if no sample of it can be read.
+    """Return the point of each cell; None for a cell without a readable sample.
 
     Args:
-        cells: Cells, those of one summary next to each other.
+        cells: Cells to compute, sorted by summary.
         measures: Values to compute.
         edges_of: Function that finds the edges of the entity's references.
-        whole: Whether every point must have its content, for a comparison.
+        whole: Whether every point needs its full content, for a comparison.
     """
     if whole or not measures.only_numbers:
         return [_whole_point(cell, measures, edges_of) for cell in cells]
@@ -61,7 +61,7 @@ def points_of(
 
 
 def _number_points(cells: Sequence[Cell], measures: Measures) -> list[Point | None] | None:
-    """Return the points of numbers alone; None if the samples must be decoded as a whole."""
+    """Return the points of numeric samples; None if the samples must be fully decoded."""
     if not cells:
         return []
     read = numbers_from_bytes([cell.payloads for cell in cells], moments=measures.moments)
@@ -116,7 +116,7 @@ def _fill_from_feature(point: Point, feature: FeatureProfile, measures: Measures
 
 
 def _fill_from_service(point: Point, service: ServiceProfile, measures: Measures) -> None:
-    """Fill in the latency, in seconds."""
+    """Return *point* with the latency in seconds."""
     found = (service.latency.quantile(q) for q in measures.quantiles)
     point.quantiles = [math.nan if value is None else value for value in found]
 

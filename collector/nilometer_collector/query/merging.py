@@ -1,4 +1,4 @@
-"""Merges stored samples on read, over agents, labels and time.
+"""Merges stored samples over agents, labels and time when a query reads them.
 
 It merges samples in canonical order, so that the order of arrival does not change the result.
 """
@@ -42,7 +42,7 @@ def merged_samples(
     for stretch in stored.read(series, start_ns, end_ns, MAX_SAMPLES, level):
         for record in stretch.records():
             window = _merged_window(record.window_start_ns, record.window_end_ns, question.step_ns)
-            # A short window may reach from the step before into the span.
+            # A short window may begin in the step before the span.
             if window.end_ns > start_ns:
                 groups.setdefault(window, []).append(record.payload)
     if len(groups) > MAX_WINDOWS:
@@ -60,7 +60,7 @@ def merged_samples(
 
 
 def _span(question: SamplesQuestion) -> tuple[int, int, Level]:
-    """Return the time of *question*, extended to whole steps, and the coarsest level to read."""
+    """Return the time of *question*, rounded outward to whole steps, and the level to read."""
     step = question.step_ns
     if step is None:
         return question.start_ns, question.end_ns, Level.SHIPPED
@@ -69,7 +69,7 @@ def _span(question: SamplesQuestion) -> tuple[int, int, Level]:
 
 
 def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
-    """Return the aligned window of the step's length, or the original window if it is longer."""
+    """Return the aligned window of the step; the original window if it is longer."""
     if step_ns is None or end_ns - start_ns >= step_ns:
         return Window(start_ns, end_ns)
     return Window.containing(start_ns, step_ns)
@@ -94,7 +94,7 @@ def merged_payloads(
 
 
 def _decoded(payload: bytes, edges_of: EdgesOf) -> SummarySample | None:
-    """Decode a stored sample; without the edges of its counts, only its t-digest is used."""
+    """Decode a stored sample; if its edges are missing, use its t-digest only."""
     try:
         sample = sample_from_bytes(payload, edges_of)
     except (ValueError, NilometerError):
@@ -110,7 +110,7 @@ def _decoded(payload: bytes, edges_of: EdgesOf) -> SummarySample | None:
 
 
 def _shared(label_sets: Sequence[Labels]) -> Labels:
-    """Return the labels that all label sets share."""
+    """Return the labels that all label sets have in common."""
     if not label_sets:
         return Labels()
     shared = set(label_sets[0].pairs).intersection(*(labels.pairs for labels in label_sets))

@@ -6,13 +6,13 @@ from nilometer.alert import Alerter
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.store import Store
 
-MOST_NAMES = 10  # most known names that a line lists
+MOST_NAMES = 10  # most known names that a warning lists
 
 
 def missing_names(
     store: Store, alerter: Alerter, may_name: Callable[[str], bool] = lambda _: True
 ) -> list[str]:
-    """Return a line for each name in *alerter* that does not exist, with a similar known name.
+    """Return a warning for each name in *alerter* that does not exist, with a similar name.
 
     An alerter may be created before its data arrives. So a summary counts as missing only if its
     entity has other summaries.
@@ -20,7 +20,7 @@ def missing_names(
     Args:
         store: Store of samples and references.
         alerter: Alerter whose entity, summary and reference are looked up.
-        may_name: Function that returns whether a line may name an entity.
+        may_name: Function that returns whether a warning may reveal an entity.
     """
     entity = alerter.entity
     summaries = sorted({series.summary for series in store.samples.series(entity)})
@@ -41,7 +41,7 @@ def missing_names(
 
 
 def _line(key: str, name: str, what: str, known: Collection[str]) -> str:
-    """Return the line for a *name* that is not among the *known* names."""
+    """Return the warning for a *name* that is not among the *known* names."""
     shown = [*known][:MOST_NAMES]
     more = ", ..." if len(known) > len(shown) else ""
     listed = f" (known: {', '.join(shown)}{more})" if shown else " (it has none yet)"

@@ -1,4 +1,4 @@
-"""Divides an answer of many points into pages, so that a page reads no more than it returns."""
+"""Divides an answer into pages, so that a page reads only the points it returns."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -10,11 +10,11 @@ from nilometer_collector.query.series_records import SeriesQuestion
 from nilometer_collector.query.spans import up_to_multiple
 
 MAX_POINTS = 100_000  # most points of all pages of an answer
-LEAST_POINTS = 500  # windows that are read together, even for a shorter page
+LEAST_POINTS = 500  # fewest windows read at once, even for a shorter page
 
 
 def check_points(groups: Sequence[Group], question: SeriesQuestion) -> None:
-    """Refuse a question with too many points, from the time that each series has data.
+    """Refuse a question with too many points; the times with data tell how many it may have.
 
     Raises:
         TooMuch: If all pages together may have over `MAX_POINTS` points.
@@ -30,9 +30,9 @@ def check_points(groups: Sequence[Group], question: SeriesQuestion) -> None:
 
 
 def slices_of(groups: Sequence[Group], question: SeriesQuestion) -> Iterator[Slice]:
-    """Yield what a page may read, in the order of the answer, from the question's cursor on.
+    """Yield the slices of an answer in order, from the question's cursor on.
 
-    A slice has about as many points as the page, so a reader stops as soon as it has enough.
+    A slice has about as many points as a page. The reader stops when its page is full.
     """
     start, end = bounds_of(question)
     after, most = question.after, max(question.limit, LEAST_POINTS)
@@ -58,7 +58,7 @@ def slices_of(groups: Sequence[Group], question: SeriesQuestion) -> Iterator[Sli
 
 
 def _slices_of_one(whole: Slice, step_ns: int, at_ns: int, most: int) -> Iterator[Slice]:
-    """Yield slices of *whole*, which has one group, from *at_ns* on, each of about *most* windows."""
+    """Divide *whole*, which has one group, into slices of about *most* windows from *at_ns* on."""
     (group,) = whole.groups
     is_first = at_ns == whole.start_ns
     if is_first:
@@ -71,7 +71,7 @@ def _slices_of_one(whole: Slice, step_ns: int, at_ns: int, most: int) -> Iterato
 
 
 def bounds_of(question: SeriesQuestion) -> tuple[int, int]:
-    """Return the time of a question, extended to whole steps."""
+    """Return the time of a question, rounded outward to whole steps."""
     selection, step = question.selection, question.step_ns
     if step is None:
         return selection.start_ns, selection.end_ns

@@ -38,11 +38,11 @@ from nilometer_collector.query.series import SeriesReader
 from nilometer_collector.query.series_records import SeriesAnswer, SeriesQuestion
 from nilometer_collector.store import UNDECLARED, DeclaredEntity, SeriesRecord, Store
 
-SILENT_WINDOWS = 10  # windows without new data after which the status is NO_DATA
+SILENT_WINDOWS = 10  # windows without new data until the health is NO_DATA
 
 
 class Query:
-    """Answers queries from the store. Any thread may call.
+    """Answers queries from the store. Thread-safe.
 
     Args:
         store: Store to read.
@@ -62,12 +62,12 @@ class Query:
         limit: int = MAX_ENTITIES,
         may: Callable[[str], bool] = lambda _: True,
     ) -> EntityPage:
-        """List the entities that are declared or have data, a reference, an alerter or an episode.
+        """List the known entities: declared, or with data, a reference, an alerter or an episode.
 
         Args:
-            after: Name after which the list begins.
+            after: Last name of the page before; the list begins after it.
             limit: Largest number of entities, at least 1.
-            may: Function that returns whether the list may name an entity.
+            may: Function that returns whether the caller may see an entity.
         """
         totals = {one.entity: one for one in self._store.samples.totals()}
         references = self._reference_names()
@@ -106,7 +106,7 @@ class Query:
         return EntityPage(found, chosen[limit - 1] if len(chosen) > limit else None)
 
     def entity(self, name: str, may: Callable[[str], bool] = lambda _: True) -> EntityRecord:
-        """Return the entity *name*; *may* returns whether the answer may name a reader of it.
+        """Return the entity *name*; *may* returns whether the caller may see an entity.
 
         Raises:
             Unknown: If it has no declaration, data, reference, alerter or episode.
@@ -119,10 +119,10 @@ class Query:
         return replace(page.entities[0], read_by=readers.get(name, []))
 
     def _reference_names(self) -> dict[str, list[str]]:
-        """Return the names of the current references of each entity that a user may choose."""
+        """Return the names of the current references of each entity, for users to choose from."""
         found: dict[str, list[str]] = {}
         for record in self._store.references.records():
-            if record.name == LEARNED:  # no choice of a user, and only for summaries without one
+            if record.name == LEARNED:  # the collector made it, so users do not choose it
                 continue
             found.setdefault(record.entity, []).append(record.name)
         return found
@@ -189,7 +189,7 @@ class Query:
         return self._answer(question, series, reference)
 
     def content(self, question: SamplesQuestion) -> Content | None:
-        """Return the content of all windows of one summary together; None without data.
+        """Return the content of one summary, merged over all windows; None without data.
 
         Raises:
             Unknown: If the entity or the summary does not exist.
@@ -205,7 +205,7 @@ class Query:
         return None if merged is None else merged.content
 
     def newest(self, question: NewestQuestion) -> NewestAnswer:
-        """Return the newest windows of many summaries, as `samples` returns those of one.
+        """Return the newest windows of many summaries; see `samples` for one summary.
 
         Raises:
             Unknown: If the entity, a summary or the reference does not exist.
@@ -243,7 +243,7 @@ class Query:
         return SamplesAnswer(samples=samples, reference=reference, column=column)
 
     def watched(self, entity: str | None = None) -> dict[str, WatchReport]:
-        """Return the status of the default alerter of all entities or of one, by name."""
+        """Return the status of the default alerter, by entity: of all entities or of one."""
         reports = self._store.watching.reports(entity)
         return {name: WatchReport.from_bytes(content) for name, content in reports}
 
@@ -272,13 +272,13 @@ class Query:
         is_open: bool,
         watched: AlertStatus | None = None,
     ) -> AlertStatus:
-        """Return the health. NO_DATA depends on the last arrival, so a replay of old data is OK.
+        """Return the health. NO_DATA depends on the time of arrival, so replayed old data is OK.
 
         Args:
-            newest: Time of the last arrival and length of its window; None without data.
-            judged: Whether an alerter of a user has judged it.
+            newest: Time of the last arrival, and the length of its window; None without data.
+            judged: Whether an alerter set by a user has judged it.
             is_open: Whether an episode is open.
-            watched: Status of the default alerter; None before it has one.
+            watched: Status of the default alerter; None before its first status.
         """
         if watched is AlertStatus.NO_DATA:
             return watched
@@ -318,7 +318,7 @@ def _compared(
 def _readers(
     declared: Iterable[DeclaredEntity], may: Callable[[str], bool]
 ) -> dict[str, list[str]]:
-    """Return the names of the entities that read from each entity, without those it *may* not name."""
+    """Return which entities read from each entity, limited to names that it *may* show."""
     found: dict[str, list[str]] = {}
     for one in declared:
         if may(one.name):
@@ -328,12 +328,12 @@ def _readers(
 
 
 def _statuses(report: WatchReport) -> dict[str, AlertStatus]:
-    """Return the status of each summary over all its traffic."""
+    """Return the status of each summary for all its traffic."""
     return {one.summary: one.status for one in report.summaries if not one.labels}
 
 
 def _newest(series: Sequence[SeriesRecord]) -> SeriesRecord:
-    """Return the series that data arrived for last."""
+    """Return the series with the latest arrival of data."""
     return max(series, key=lambda one: (one.last_received_ns, one.last_window_ns))
 
 

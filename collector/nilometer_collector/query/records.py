@@ -29,7 +29,7 @@ class EntityRecord:
         last_end_ns: End of the newest window; None without data.
         open_episodes: Number of its open episodes.
         references: Names of its current references, ascending.
-        declaration: What a user says about it, or the defaults.
+        declaration: Declaration by a user, or the defaults.
         version: Version of the declaration; 0 without one.
         updated_ns: Wall time of the last change of the declaration; None without one.
         read_by: Names of the entities that read from it, ascending.
@@ -50,11 +50,11 @@ class EntityRecord:
 
 
 class EntityPage(NamedTuple):
-    """A part of the list of entities.
+    """A page of the list of entities.
 
     Attributes:
-        entities: Entities, by name.
-        last: Name of the last of them; None if there are no more.
+        entities: Entities, sorted by name.
+        last: Last name of the page; None on the last page.
     """
 
     entities: Sequence[EntityRecord]
@@ -71,7 +71,7 @@ class SummaryRecord:
         last_end_ns: End of the newest window.
         window_ns: Length of the window that arrived last.
         labels: Every key with its values, sorted.
-        logged: Type of a summary that users log; None for any other.
+        logged: Type of a summary that users log; None for other summaries.
     """
 
     entity: str
@@ -114,7 +114,8 @@ class ComparedSample:
     """A merged sample and its distances from the reference.
 
     Attributes:
-        distances: Distance by comparator, or why there is none. Empty without a comparison.
+        distances: Distance by comparator, or the reason why it is undefined. Empty without a
+            comparison.
     """
 
     sample: SummarySample
@@ -128,7 +129,7 @@ class SamplesAnswer:
     Attributes:
         samples: Compared samples, oldest window first.
         reference: Requested reference.
-        column: Distribution of the summary in the reference; None if it has none.
+        column: Distribution of the summary in the reference; None if the reference lacks it.
     """
 
     samples: Sequence[ComparedSample]
@@ -145,7 +146,7 @@ class NewestQuestion:
         windows: Number of windows of each summary.
         reference: Name of the reference to compare with; None for no comparison.
         limit: Largest number of summaries in the answer.
-        after: Name of the summary after which the answer begins.
+        after: Last summary of the page before; the answer begins after it.
     """
 
     entity: str
@@ -161,8 +162,8 @@ class NewestAnswer(NamedTuple):
     """The newest windows of many summaries.
 
     Attributes:
-        series: Question and answer of each summary, by name.
-        last: Name of the last of them; None if there are no more.
+        series: Question and answer of each summary, sorted by name.
+        last: Last name of the page; None on the last page.
     """
 
     series: Sequence[tuple[SamplesQuestion, SamplesAnswer]]

@@ -1,4 +1,4 @@
-"""Answers questions about many series: page by page, merged on read, compared with another side."""
+"""Answers queries for many series, page by page, with a comparison if the query asks for it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -24,7 +24,7 @@ Placed = tuple[Group, Point]
 
 
 class SeriesReader:
-    """Reads pages of many series. Any thread may call.
+    """Reads pages of many series. Thread-safe.
 
     Args:
         stored: Samples of the store.
@@ -40,7 +40,7 @@ class SeriesReader:
 
         Args:
             question: Question to answer.
-            reference: Reference to compare with; None for none.
+            reference: Reference to compare with, or None.
 
         Raises:
             Unknown: If the entity or a summary does not exist.
@@ -68,7 +68,7 @@ class SeriesReader:
         return _answer(points, levels, None)
 
     def _others(self, question: SeriesQuestion) -> Mapping[Key, Group]:
-        """Return the groups of the other side, by key."""
+        """Return the groups of the other side of the comparison, by key."""
         other, summaries = question.other, question.selection.summaries
         if other is None:
             return {}
@@ -124,7 +124,7 @@ class SeriesReader:
 
 
 def _wanted(part: Slice, cells: Cells) -> tuple[list[tuple[Group, Bounds]], list[Cell]]:
-    """Return group and bounds of each window of a slice, and its samples, in order."""
+    """Return the windows of a slice in order: group, bounds and samples of each."""
     places, wanted = [], []
     for group in part.groups:
         for bounds, pile in cells.ordered(group.key):
@@ -156,5 +156,5 @@ def _by_group(points: Iterable[Placed]) -> Iterable[tuple[Key, list[Placed]]]:
 
 
 def _first_of(part: Slice) -> Cursor:
-    """Return the cursor at the start of a slice."""
+    """Return the cursor that starts at a slice."""
     return Cursor(*part.groups[0].key, part.start_ns)

@@ -15,7 +15,7 @@ MAX_PAGE = 10_000  # most points in one response
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """The series and the time that a query reads.
+    """The series and the time span of a query.
 
     Attributes:
         entity: Name of the entity.
@@ -34,11 +34,11 @@ class Selection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
-    """What to compute for each point.
+    """The values to compute for each point.
 
     Attributes:
-        quantiles: Shares, 0 to 1, whose values are returned.
-        cdf: Values, for each of which the share of values up to it is returned.
+        quantiles: Quantiles to return, each 0 to 1.
+        cdf: Numbers at which the distribution function is returned.
         edges: Edges of a histogram, ascending; empty for none.
         top: Number of most frequent categories; 0 for none.
         statistics: Names of statistics, as alerters use them.
@@ -58,19 +58,19 @@ class Measures:
 
     @property
     def only_numbers(self) -> bool:
-        """Whether t-digests and moments suffice, so that samples need not be decoded as a whole."""
+        """Whether t-digests and moments suffice, so that samples are decoded only in part."""
         whole = (self.edges, self.top, self.statistics, self.rates, self.coverage)
         return not any(whole)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """The other side of a comparison: the same summaries and groups, somewhere or some time else.
+    """The other side of a comparison: the same summaries of another entity, label set or time.
 
     Attributes:
         entity: Name of the entity.
         labels: Filter of the label sets.
-        earlier_ns: Time by which its windows are earlier.
+        earlier_ns: Time shift of its windows into the past.
     """
 
     entity: str
@@ -93,13 +93,13 @@ class SeriesQuestion:
     Attributes:
         selection: Series and time.
         step_ns: Length of the aligned windows to merge into; None for one window of the whole time.
-        by: Label keys that separate series; others are merged.
+        by: Label keys to group by; all other labels are merged.
         measures: Values of each point.
-        reference: Name of the reference to compare with; None for none.
-        other: Side to compare with; None for none.
+        reference: Name of the reference to compare with, or None.
+        other: Other side to compare with, or None.
         comparators: Names of the distances; empty for all.
         limit: Largest number of points in the answer, 1 to `MAX_PAGE`.
-        after: First point of the answer; None begins with the first of all.
+        after: Cursor from the page before; None starts at the first point.
         coarsest: Coarsest level of the store to read.
     """
 
@@ -123,19 +123,19 @@ class Point:
         level: Coarsest level of the samples that were merged.
         samples: Number of these samples.
         count: Number of finite numbers and categories, or of requests.
-        seen: Number of observations, profiled or not; None if it was not read.
+        seen: Number of observations, profiled or not; None if coverage was not read.
         quantiles: Value of each requested quantile; NaN without numbers.
         cdf: Share of each requested value; NaN without numbers.
         histogram: Count of each bin: below the first edge, between the edges, from the last edge.
         estimated: Whether the histogram was estimated from the t-digest.
         moments: Moments; None if they were not requested or there are no numbers.
-        minimum: Smallest number; None likewise.
-        maximum: Largest number; None likewise.
-        content: Whole content, if a measure needs it.
+        minimum: Smallest number; None if there is none.
+        maximum: Largest number; None if there is none.
+        content: Full content, if a measure needs it.
         coverage: Coverage, if the content was read.
         distances: Distance from the reference by comparator; None if a distance does not exist.
-        other_distances: Distance from the other side by comparator, likewise.
-        other_count: Number of values on the other side; None without one.
+        other_distances: Distance from the other side by comparator; None if it does not exist.
+        other_count: Number of values on the other side; None without another side.
     """
 
     window: Window
@@ -161,7 +161,7 @@ class Series:
     """The points of one summary and group, oldest first.
 
     Attributes:
-        labels: Labels that all merged label sets share.
+        labels: Labels that all merged label sets have in common.
     """
 
     summary: str

@@ -1,4 +1,4 @@
-"""Decides at which level of the store a span of time is read."""
+"""Chooses the level of the store at which a span of time is read."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,9 +21,9 @@ def level_for(step_ns: int, levels: Sequence[Level] = LEVELS) -> Level:
 
 
 def spans_of(start_ns: int, end_ns: int, levels: Sequence[Level] = LEVELS) -> list[Span]:
-    """Return spans that together are [start_ns, end_ns), each at the coarsest level it is made of.
+    """Divide [start_ns, end_ns) into spans, each at the coarsest level that fits it exactly.
 
-    The middle is read at the coarsest level, and what is left at both ends at finer ones.
+    The middle is read at the coarsest level, and the rest at both ends at finer levels.
 
     >>> day = Level.DAY.length_ns
     >>> [span.level.value for span in spans_of(day - Level.HOUR.length_ns, 3 * day)]

@@ -1,4 +1,4 @@
-"""Merges the samples of a part into its roll-up, a page at a time, in bounded memory."""
+"""Merges the samples of one part into its roll-up, page by page, in bounded memory."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -17,7 +17,7 @@ from nilometer.wire.samples import (
 )
 from nilometer_collector.store import MOST_GROUPS, RollUp, SampleRow, StalePart
 
-FAN_IN = 64  # merged pages that wait to be merged with each other
+FAN_IN = 64  # merged pages that are merged with each other in one pass
 
 log = logging.getLogger("nilometer.collector")
 
@@ -35,14 +35,14 @@ class Read(NamedTuple):
 
 
 class Merged(NamedTuple):
-    """Roll-ups, and the number of samples that are in none."""
+    """Roll-ups, and the number of samples that were left out."""
 
     rolled: Sequence[RollUp]
     left_out: int
 
 
 def merged(parts: Sequence[Read]) -> Merged:
-    """Return the roll-up of each part. They are decoded and encoded together."""
+    """Return the roll-up of each part. The parts are decoded and encoded together."""
     full = [one for one in parts if one.payloads]
     try:
         samples = merged_samples_from_bytes(
@@ -54,7 +54,7 @@ def merged(parts: Sequence[Read]) -> Merged:
         payloads = each_to_bytes(samples)
     except MemoryError:
         raise
-    except Exception:  # one part has samples that do not merge, or that an extension refuses
+    except Exception:  # one part cannot be merged: find it by merging the parts one by one
         each = [merged_in_pages(stale, [payloads], edges_of) for stale, payloads, edges_of in parts]
         return Merged(
             [one for result in each for one in result.rolled], sum(one.left_out for one in each)
@@ -83,11 +83,11 @@ def merged_in_pages(
 class Merging:
     """The roll-up of one part while its pages are merged.
 
-    Pages are merged as a tree, so that a large part is merged few times. Samples that do not merge,
+    Pages are merged as a tree, so that each sample is merged a few times only. Samples that do not merge,
     because their contents have different types, become up to `MOST_GROUPS` samples of the roll-up.
 
     Attributes:
-        left_out: Number of samples that are in no roll-up, because they cannot be read or merged.
+        left_out: Number of samples left out because they cannot be read or merged.
     """
 
     stale: StalePart
@@ -125,7 +125,7 @@ class Merging:
         return RollUp(stale=self.stale, rows=rows)
 
     def _groups(self, samples: Iterable[SummarySample]) -> list[SummarySample]:
-        """Merge *samples* to as few as possible, the one with most cells first."""
+        """Merge *samples* into as few as possible; the largest comes first."""
         rest, groups = list(samples), list[SummarySample]()
         while rest and len(groups) < MOST_GROUPS:
             merged, rest = SummarySample.merge_most(rest, self.stale.part.window, self.stale.labels)
@@ -137,7 +137,7 @@ class Merging:
         return groups
 
     def _decoded(self, payload: bytes) -> SummarySample | None:
-        """Decode a sample; without the edges of its counts, only its t-digest is used."""
+        """Decode a sample; if its edges are missing, use its t-digest only."""
         reason = ""
         for edges_of in (self.edges_of, no_edges):
             try:

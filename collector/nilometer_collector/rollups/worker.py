@@ -1,7 +1,7 @@
-"""Rolls samples up in the background, and removes what is too old, on one thread.
+"""The thread that rolls samples up in the background, and removes old samples.
 
-The store remembers which parts are stale. So nothing is lost if the collector ends at any time, and
-after a pause the worker goes on where it was.
+The store remembers which parts are stale. So nothing is lost if the collector ends at any time; the
+worker goes on where it stopped.
 """
 
 import logging
@@ -17,11 +17,11 @@ from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.rollups.merging import Merged, Read, merged, merged_in_pages
 from nilometer_collector.store import ROLLED_UP, Level, Store
 
-MOST_TOGETHER = 512  # samples of small parts that are decoded together
-MOST_PARTS = 128  # parts in one step
-IDLE_SECONDS = 5.0  # time between two looks for due parts
-RETIRE_SECONDS = 60.0  # time between two looks for days that are too old
-PAUSE_SECONDS = 30.0  # time after a failure
+MOST_TOGETHER = 512  # most samples of small parts to decode together
+MOST_PARTS = 128  # most parts in one step
+IDLE_SECONDS = 5.0  # time between two checks for due parts
+RETIRE_SECONDS = 60.0  # time between two removals of old days
+PAUSE_SECONDS = 30.0  # time to wait after a failure
 REAL = SystemClock()  # the worker waits in real time, so it measures its work in real time
 
 log = logging.getLogger("nilometer.collector")
@@ -49,7 +49,7 @@ class RollUpWorker:
         self._thread = threading.Thread(target=self._run, name="nilometer-rollup", daemon=True)
 
     def start(self) -> None:
-        """Start to roll up, beginning with parts of an earlier run."""
+        """Start the thread; it begins with stale parts of an earlier run."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -61,7 +61,7 @@ class RollUpWorker:
     def roll_up(self) -> int:
         """Roll up the parts that are due, at most `MOST_PARTS` of each level; return their number.
 
-        A level waits until the finer ones have nothing left to do, so that it is rolled up once.
+        A level waits until all finer levels are done, so that each part is rolled up once.
         """
         done = 0
         for level in ROLLED_UP:
@@ -72,7 +72,7 @@ class RollUpWorker:
         return done
 
     def retire(self) -> int:
-        """Remove some of what is too old; return the number of removed rows."""
+        """Remove some expired rows; return their number."""
         removed = self._store.rollups.retire(self._clock.now_ns(), self._keep_ns)
         self._counters.add(Counter.ROWS_RETIRED, removed)
         return removed

@@ -1,1 +1,1 @@
-"""Runs the default alerter: it judges the merged windows of every entity, by calibrated evidence."""
+"""Runs the default alerter, which judges the merged windows of every entity."""

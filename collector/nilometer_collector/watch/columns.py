@@ -24,7 +24,7 @@ LEAST_SHARE = 0.01  # smallest share of a learned category
 
 
 def columns_of(references: Iterable[Reference]) -> dict[str, SummaryColumn]:
-    """Return the column of each summary of *references*, by the newest that has it, as agents do."""
+    """Return the column of each summary, from the newest reference that has it, as agents do."""
     newest = sorted(references, key=lambda reference: reference.created_ns)
     columns = {
         summary: column
@@ -49,7 +49,7 @@ def learned_column(
         contents: Contents of its samples.
 
     Returns:
-        The column, and for numbers what agents need to count on its bins. None if there is nothing
+        The column. For numbers, also the edges on which agents count. None if there is nothing
         to judge.
     """
     services = [content for content in contents if isinstance(content, ServiceProfile)]
@@ -81,9 +81,9 @@ def learned_column(
 def learned_reference(
     entity: str, known: Reference | None, added: Mapping[str, ReferenceColumn], rows: int
 ) -> Reference:
-    """Return the learned reference with *added* columns, for agents; its digest is to be set.
+    """Return the learned reference with *added* columns, for agents. The caller sets its digest.
 
-    It is older than every reference of a user, so that agents use those where both have a summary.
+    It is older than every reference of a user, so agents prefer the references of users.
     """
     columns = {**(known.columns if known is not None else {}), **added}
     return Reference(

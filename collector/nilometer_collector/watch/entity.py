@@ -43,14 +43,14 @@ from nilometer_collector.watch.sources import StateMoved, WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
-GONE_WINDOWS = 12  # windows without data of a label set after which its parts close
+GONE_WINDOWS = 12  # open parts of a label set close after so many windows without data
 RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
 
 log = logging.getLogger("nilometer.collector")
 
 
 class EntityWatch:
-    """The default alerter of one entity. One thread calls.
+    """Advances the default alerter of one entity. Not thread-safe: one thread calls it.
 
     Args:
         entity: Name of the entity.
@@ -92,7 +92,8 @@ class EntityWatch:
         Args:
             until_ns: Time up to which all data has arrived.
             now_ns: Wall time now.
-            past_ns: End of the past windows of tables, which teach and are not judged.
+            past_ns: End of the past windows of tables, which baselines learn from but which are not
+                judged.
 
         Returns:
             The number of notifications queued.
@@ -103,7 +104,7 @@ class EntityWatch:
             return 0
         if (
             memory.fitted_ns == memory.begun_ns
-        ):  # nothing is judged yet: past windows may still teach
+        ):  # nothing was judged yet, so baselines may still learn from past windows
             first = self._first()
             memory = first if first is not None and first.begun_ns < memory.begun_ns else memory
         notices = 0
@@ -122,7 +123,7 @@ class EntityWatch:
             notices += queued
 
     def accept(self, normals: Sequence[NormalRecord], now_ns: int) -> int:
-        """Let the open parts of *normals* close, and learn them anew from their onset on.
+        """Close the open parts of *normals*; their baselines learn again from the onset on.
 
         Returns:
             The number of notifications queued.
@@ -132,11 +133,11 @@ class EntityWatch:
         return self._fitted(self._memory, now_ns, normals)[1]
 
     def report(self, now_ns: int, heard_ns: int) -> bytes:
-        """Return the status now, as bytes of a `WatchReport`.
+        """Return the current status as the bytes of a `WatchReport`.
 
         Args:
             now_ns: Wall time now.
-            heard_ns: Wall time at which the last window of any agent has arrived.
+            heard_ns: Wall time at which the last window of any agent arrived.
         """
         return report_of(self._book, self._memory, self._rule, now_ns, heard_ns).to_bytes()
 
@@ -173,7 +174,7 @@ class EntityWatch:
         return memory, self._save(memory, None, kept, steps, None, now_ns)
 
     def _checked(self, memory: Memory, kept: list[tuple[int, bytes]]) -> Memory:
-        """Return *memory* with the rows that arrived late; add their windows to *kept*."""
+        """Return *memory* with the late rows counted; add their windows to *kept*."""
         span = span_of(memory, self._past_ns)
         series = watched_series(self._store.samples, self._entity)
         reader = Reader(self._store.samples, self._edges.of(self._entity), Level.FIVE_MINUTES)
@@ -185,7 +186,7 @@ class EntityWatch:
     def _fitted(
         self, memory: Memory, now_ns: int, normals: Sequence[NormalRecord] = ()
     ) -> tuple[Memory, int]:
-        """Fit the baselines, go on with them, and store the result."""
+        """Fit the baselines, judge with them from now on, and store the result."""
         references = self._fitter.fingerprint(self._entity)
         accepted = accepted_parts(memory.open_parts, normals)
         notes = Notes(self._entity, self._rule.budget_days, memory.open_parts, accepted)
@@ -214,7 +215,7 @@ class EntityWatch:
         return memory, self._save(memory, baselines, windows, steps, forget, now_ns, settled)
 
     def _skipped(self, memory: Memory, until_ns: int) -> Memory:
-        """Return *memory* after a long time without data, if nothing is open that it could close."""
+        """Return *memory* moved past a long gap in the data, unless open parts may close in it."""
         if memory.open_parts or memory.end_ns - memory.data_ns < HOUR_NS:
             return memory
         series = watched_series(self._store.samples, self._entity)
@@ -229,7 +230,7 @@ class EntityWatch:
         return memory.references != self._fitter.fingerprint(self._entity)
 
     def _forgotten(self, memory: Memory) -> tuple[int, int]:
-        """Return the span of kept windows that nothing needs any more."""
+        """Return the span of kept windows that are no longer needed."""
         onset = min((part.record.onset_ns for part in memory.open_parts), default=memory.end_ns)
         if all(one.frozen for one in self._book.watched):
             learned_ns = max((one.frozen_ns for one in self._book.watched), default=0)
@@ -267,7 +268,7 @@ class EntityWatch:
     # Windows
 
     def _windows(self, memory: Memory, stop_ns: int) -> Iterator[BaseWindow]:
-        """Read the base windows after the last one, also those without data."""
+        """Read the base windows after the last one, including windows without data."""
         columns = {one.key.summary: one.counted for one in self._book.watched}
         series = [
             one
@@ -294,7 +295,7 @@ class EntityWatch:
         kept: list[tuple[int, bytes]],
         steps: list[EpisodeStep],
     ) -> Memory:
-        """Return the state after *window*; add what is to be stored."""
+        """Return the state after *window*; collect the changes to store."""
         end_ns, slots = window.end_ns, self._book.slots
         row = {slots[key]: vector for key, vector in window.counts.items() if key in slots}
         if row:
@@ -314,7 +315,7 @@ class EntityWatch:
         return memory
 
     def _due(self, window: BaseWindow, kept: list[tuple[int, bytes]]) -> Mapping[PartKey, Floats]:
-        """Return the counts of all subjects whose window closes now."""
+        """Return the counts of all subjects whose window ends now."""
         due = self._judge.due(window.end_ns)
         longest = min(due.values(), default=window.end_ns)
         if window.end_ns - longest <= BASE_NS:
@@ -338,7 +339,7 @@ class EntityWatch:
             yield end, unpacked_window(stored[end])
 
     def _gone(self, memory: Memory, notes: Notes, window: BaseWindow) -> list[PartKey]:
-        """Return the open parts of label sets, such as a version, that get no more data."""
+        """Return the open parts of label sets, such as an old version, that get no more data."""
         slots = self._book.slots
         found = []
         for key in notes.open_parts:
@@ -362,7 +363,7 @@ class EntityWatch:
         steps: list[EpisodeStep],
         kept: list[tuple[int, bytes]] | None = None,
     ) -> Memory:
-        """Return *memory* with the new state, after the changes of episodes were written down."""
+        """Record the changes of episodes, and return *memory* with the new state."""
         if verdict.parts:
             measure = partial(self._measured, end_ns=end_ns, kept=kept or [])
             episodes, new = notes.take(verdict, state.episodes, end_ns, measure, self._digest)

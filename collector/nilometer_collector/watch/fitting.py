@@ -1,4 +1,4 @@
-"""Fits the baselines of an entity: which columns it has, what is normal, and the judge for it.
+"""Fits the baselines of an entity: its columns, their normal values, and its judge.
 
 It runs once a day until the baselines are frozen, and when references have changed.
 """
@@ -46,7 +46,7 @@ from nilometer_collector.watch.packing import packed_window, unpacked_window
 from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
 from nilometer_collector.watch.sources import WatchedStore
 
-MOST_SEGMENTS = 20  # label sets of one summary that are judged on their own
+MOST_SEGMENTS = 20  # label sets of one summary that are judged separately
 WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
 
 log = logging.getLogger("nilometer.collector")
@@ -60,8 +60,8 @@ class Fit:
 
     Attributes:
         book: All subjects with their new baselines.
-        reset: Subjects whose evidence starts again, because what is normal has changed.
-        windows: Kept windows that changed, each with its end.
+        reset: Subjects whose evidence starts again, because their baseline has changed.
+        windows: Kept windows that changed, by their ends.
     """
 
     book: Book
@@ -82,12 +82,12 @@ class Fitter:
         self._edges = edges
 
     def fingerprint(self, entity: str) -> str:
-        """Return what identifies the references of users of *entity* now."""
+        """Return a digest of the current references that users made for *entity*."""
         records = self._store.references.records(entity)
         return ",".join(record.digest for record in records if record.name != LEARNED)
 
     def fit(self, entity: str, memory: Memory, book: Book, rule: WatchRule, now_ns: int) -> Fit:
-        """Fit what can be fitted after the window that ends at ``memory.end_ns``."""
+        """Fit every baseline that has enough windows up to ``memory.end_ns``."""
         span = (memory.learning_ns, memory.end_ns)
         series = [
             one
@@ -131,7 +131,7 @@ class Fitter:
         span: tuple[int, int],
         now_ns: int,
     ) -> dict[str, SummaryColumn]:
-        """Return the column of each summary: of a reference, known, or learned now."""
+        """Return the column of each summary: from a reference, from before, or learned now."""
         records = self._store.references.records(entity)
         read = [self._store.references.read(record) for record in records]
         references = [reference for reference in read if reference is not None]
@@ -187,7 +187,7 @@ class Fitter:
                     if key in fresh:
                         row[slots[key]] = vector
                         changed.add(window.end_ns)
-        for end in changed:  # counts in bins that are no longer used
+        for end in changed:  # drop the counts in bins that are no longer used
             kept[end] = {slot: vector for slot, vector in kept[end].items() if slot in held}
         return changed
 
@@ -230,7 +230,7 @@ def _renamed(
     by_summary: Mapping[str, Sequence[SeriesRecord]],
     columns: Mapping[str, SummaryColumn],
 ) -> tuple[Book, frozenset[PartKey]]:
-    """Return the book of the subjects that exist now, and those whose column is new."""
+    """Return the book of the current subjects, and the subjects whose column is new."""
     before = {one.key: one for one in book.watched}
     watched, fresh, slot = [], set(), book.next_slot
     for summary in sorted(by_summary.keys() & columns.keys()):
@@ -302,7 +302,7 @@ def _fitted(
 
 
 def _must_reset(before: Watched, after: Watched, rule: WatchRule) -> bool:
-    """Return whether evidence against the old baseline says nothing about the new one."""
+    """Return whether the new baseline differs so much that the evidence must start again."""
     if before.baseline is None or after.baseline is None or before.length != after.length:
         return True
     calendar = Calendar(window_seconds=after.length * BASE_SECONDS, zone=rule.zone)

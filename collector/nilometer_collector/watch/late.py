@@ -1,7 +1,7 @@
 """Rows that arrived after their window was judged.
 
-They change no evidence. They are found by counting the windows of one summary again, and from then on
-the next fit learns from them.
+Late rows change no evidence. A check finds them: it counts the windows of one summary again. The
+next fit learns from the new counts.
 """
 
 import logging
@@ -15,12 +15,12 @@ from nilometer_collector.watch.reading import Reader, is_pooled
 
 CHECK_NS = 6 * HOUR_NS  # time between two checks
 SPAN_NS = 3 * DAY_NS  # time before now that is checked
-CONSIDERABLE = 0.05  # share of late rows from which the status tells them
+CONSIDERABLE = 0.05  # smallest share of late rows that the status mentions
 
 log = logging.getLogger("nilometer.collector")
 
 _CELLS = Total.CELLS - len(Total)
-_LEAST = 0.5  # rows: kept counts may be estimates of whole numbers
+_LEAST = 0.5  # rows; smaller differences are rounding, as kept counts may be estimates
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Found:
 
 
 def span_of(memory: Memory, past_ns: int) -> tuple[int, int]:
-    """Return the span to check: judged windows, so no past windows of tables before *past_ns*."""
+    """Return the span to check: judged windows only, so none before *past_ns*."""
     begun_ns = max(memory.end_ns - SPAN_NS, past_ns, memory.begun_ns + DAY_NS)
     return min(begun_ns, memory.end_ns), memory.end_ns
 
@@ -60,7 +60,7 @@ def check(
         book: Subjects of the entity.
         kept: Counts of the base windows as they were judged, by their ends and slots.
         before: Result of the last check.
-        span: Windows that end in ``(start_ns, end_ns]``.
+        span: Windows to check: they end in ``(start_ns, end_ns]``.
     """
     lead, judged = _lead(book, kept)
     known = tuple(one for one in before.found if one[0] > span[0])

@@ -1,4 +1,4 @@
-"""What the default alerter knows about an entity: columns with baselines, and its state."""
+"""The stored knowledge of the default alerter about an entity: baselines and state."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ from nilometer_collector.store import PartRecord
 BASE_NS = BASE_SECONDS * NS_PER_SECOND
 DAY_NS = 86_400 * NS_PER_SECOND
 HOUR_NS = 3600 * NS_PER_SECOND
-KEPT_HOURS = 28 * 24  # hours for which it is known whether there was traffic
+KEPT_HOURS = 28 * 24  # hours whose traffic is remembered
 LEARNED_DAYS = 15  # newest days with traffic that baselines may learn from
 
 
@@ -36,23 +36,23 @@ class SummaryColumn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watched:
-    """A summary and label set, and what is normal for it.
+    """A summary and label set with its baseline.
 
     Attributes:
         key: Summary and label set; an empty label set is all traffic.
         slot: Number of its counts in kept windows; a changed column gets a new one.
         counted: How its cells are counted.
         phase: How far its baseline has learned.
-        next_ns: Expected start of the next phase, Unix nanoseconds; 0 in the last one, or if it is
-            unknown.
+        next_ns: Expected start of the next phase, Unix nanoseconds; 0 if unknown, or in the last
+            phase.
         frozen: Whether its baseline no longer changes.
-        frozen_ns: Time from which it does not change, or is expected not to, Unix nanoseconds; 0
-            if it is unknown.
-        quiet_ns: Longest time without its traffic that is usual, in nanoseconds.
+        frozen_ns: Time at which it was frozen, or is expected to be, Unix nanoseconds; 0 if
+            unknown.
+        quiet_ns: Longest usual time without traffic, in nanoseconds.
         length: Length of its windows in base windows.
-        baseline: Normal values; None while it learns, or if there are none.
+        baseline: Normal values; None while they are learned, or if it is not judged.
         reason: Reason why it is not judged; None if it is.
-        since_ns: Start of its normal; earlier windows do not teach. 0 if no new normal was accepted.
+        since_ns: Onset of its accepted new normal, from which on it learns; 0 without one.
     """
 
     key: PartKey
@@ -69,12 +69,12 @@ class Watched:
     since_ns: int = 0
 
     def anew(self, since_ns: int) -> "Watched":
-        """Return it without a baseline, to learn from the windows since *since_ns*."""
+        """Return a copy without a baseline, which learns from the windows since *since_ns*."""
         return Watched(key=self.key, slot=self.slot, counted=self.counted, since_ns=since_ns)
 
     @property
     def patience_ns(self) -> int:
-        """Time without data after which it counts as gone: a day more than is usual."""
+        """Time without data after which it counts as gone: a day more than usual."""
         return DAY_NS + self.quiet_ns
 
 
@@ -92,11 +92,11 @@ class Book:
 
     @property
     def slots(self) -> dict[PartKey, int]:
-        """The slot of each subject."""
+        """Slot of each subject."""
         return {one.key: one.slot for one in self.watched}
 
     def of(self, key: PartKey) -> Watched:
-        """Return the subject *key*, which must be watched."""
+        """Return the subject *key*, which must exist."""
         return next(one for one in self.watched if one.key == key)
 
 
@@ -125,8 +125,8 @@ class Late:
 
     Attributes:
         checked_ns: End of the newest window at the last check.
-        found: Time of each check that found some, as `checked_ns`, and how many.
-        judged: Rows of the summary with the most rows that were judged in the same days.
+        found: Late rows of each check that found some, with its `checked_ns`.
+        judged: Judged rows of the same days, of the summary with the most rows.
     """
 
     checked_ns: int = 0
@@ -152,14 +152,14 @@ class Memory:
         begun_ns: Start of the first window.
         end_ns: End of the newest window that was judged.
         data_ns: End of the newest window with data.
-        fitted_ns: End of the newest window at the last fit of baselines; `begun_ns` before it.
-        references: What identifies the references at the last fit.
+        fitted_ns: End of the newest window at the last fit of baselines; `begun_ns` before a fit.
+        references: Digest of the references at the last fit.
         models: Evidence and parts for each window length.
         episodes: Open episodes.
         next_episode: Number of the next episode.
         open_parts: Open parts as they are stored with their episodes.
-        episode_spans: ``(slot, start_ns, end_ns)`` of drifts that must not teach; the end is 0
-            while the part is open.
+        episode_spans: ``(slot, start_ns, end_ns)`` of drifts, which baselines must not learn
+            from; the end is 0 while the part is open.
         newest: End of the newest window with data, by slot.
         hours: Hours since 1970 that had data, ascending; the last `KEPT_HOURS`.
         days: Days since 1970 that had data, ascending; the last `LEARNED_DAYS`.
@@ -203,15 +203,15 @@ class Memory:
     def learning_ns(self) -> int:
         """Start of the windows that baselines may learn from, Unix nanoseconds.
 
-        The span has at least `LEARNED_DAYS` days with traffic, if there were so many. A pause and
-        free weekends make it longer.
+        The span has at least `LEARNED_DAYS` days with traffic, if that many exist. Days without
+        traffic, such as weekends, make it longer.
         """
         busy = self.days[0] * DAY_NS if self.days else self.end_ns
         return max(self.begun_ns, min(busy, self.end_ns - LEARNED_DAYS * DAY_NS))
 
     @property
     def state(self) -> EntityState:
-        """The state as the judge needs it."""
+        """The state in the form that the judge takes."""
         episodes = {
             one.id: Episode(
                 id=one.id,

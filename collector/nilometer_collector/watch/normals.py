@@ -1,4 +1,4 @@
-"""What a baseline may learn from: no drift, unless a person accepted it as the new normal."""
+"""Keeps drifts out of what baselines learn, unless a person accepted a new normal."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ Spans = tuple[tuple[int, int, int], ...]
 def accepted_parts(
     open_parts: Sequence[OpenPart], normals: Sequence[NormalRecord]
 ) -> dict[PartKey, Decision]:
-    """Return the decision about each open part whose new normal was accepted.
+    """Return the decision for each open part whose new normal was accepted.
 
     A part that has closed since the decision is left out.
     """
@@ -30,7 +30,7 @@ def accepted_parts(
 
 
 def anew(book: Book, open_parts: Sequence[OpenPart], accepted: Mapping[PartKey, Decision]) -> Book:
-    """Return *book* with the *accepted* parts without a baseline; they learn since their onset."""
+    """Return *book*; the *accepted* parts lose their baseline and learn again from the onset."""
     onsets = {PartKey(p.record.summary, p.record.labels): p.record.onset_ns for p in open_parts}
     watched = (one.anew(onsets[one.key]) if one.key in accepted else one for one in book.watched)
     return replace(book, watched=tuple(watched))
@@ -39,16 +39,16 @@ def anew(book: Book, open_parts: Sequence[OpenPart], accepted: Mapping[PartKey, 
 def spans_after(
     spans: Spans, slots: Mapping[PartKey, int], verdict: Verdict, end_ns: int, oldest_ns: int
 ) -> Spans:
-    """Return the spans ``(slot, start_ns, end_ns)`` that must not teach, after a window.
+    """Return the spans ``(slot, start_ns, end_ns)`` that baselines must not learn from.
 
-    The end is 0 while a part is open. A new normal teaches from its onset on.
+    The end is 0 while a part is open. Baselines learn from a new normal from its onset on.
 
     Args:
         spans: Spans before the window.
         slots: Slot of each subject.
         verdict: Parts that opened and closed in the window.
         end_ns: End of the window.
-        oldest_ns: Time before which no window teaches any more.
+        oldest_ns: Time from which baselines learn; earlier spans are dropped.
     """
     changed = {slots[event.key]: event.change for event in verdict.parts if event.key in slots}
     kept = []

@@ -1,4 +1,4 @@
-"""Converts what the judge says into changes of stored episodes."""
+"""Converts the verdicts of the judge into changes of stored episodes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,11 +29,11 @@ _STATUS_AFTER = {
     PartChange.NEW_NORMAL: AlertStatus.LEARNING,
 }
 
-Measure = Callable[[PartEvent], tuple[Effect | None, float]]  # effect, and the tolerance for it
+Measure = Callable[[PartEvent], tuple[Effect | None, float]]  # effect and its tolerance
 
 
 class Notes:
-    """Writes down the changes of the episodes of one entity.
+    """Records the changes of the episodes of one entity.
 
     Args:
         entity: Name of the entity.
@@ -42,7 +42,7 @@ class Notes:
         normals: New normals that people have accepted, by part.
 
     Attributes:
-        open_parts: Open parts now.
+        open_parts: Currently open parts.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Notes:
         """Return the episodes with measured effects, and the changes to store.
 
         Args:
-            verdict: What the judge says about a window.
+            verdict: Verdict of the judge about a window.
             episodes: Open episodes after it.
             end_ns: End of the window.
             measure: Function that measures the effect of a part that opened.
-            digest: What identifies the baselines.
+            digest: Digest of the baselines.
         """
         closed: dict[PartKey, tuple[OpenPart, PartChange]] = {}
         opened: dict[PartKey, PartRecord] = {}

@@ -1,4 +1,4 @@
-"""What the monitoring of an entity waits for: silent agents, agents that fall behind, the judgement."""
+"""Finds what is overdue in monitoring an entity: silent agents, slow agents, the judgement."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from nilometer_collector.watch.memory import BASE_NS
 from nilometer_collector.watch.watch import SILENT_NS
 from nilometer_collector.watch.words import time_text
 
-BEHIND_NS = 3 * BASE_NS  # age of an agent's newest window at its arrival from which it is behind
-CAUGHT_UP_NS = 2 * BASE_NS  # age below which it is no longer
-LATE_SECONDS = 600.0  # wall time for which complete windows may wait for the default alerter
+BEHIND_NS = 3 * BASE_NS  # an agent is behind if its newest window arrives older than this
+CAUGHT_UP_NS = 2 * BASE_NS  # an agent has caught up if its newest window arrives younger
+LATE_SECONDS = 600.0  # longest wall time that complete windows may wait to be judged
 
 _SILENT = frozenset({Reason.NO_TRAFFIC, Reason.NO_AGENT})
 
 
 class Awaited(Enum):
-    """What the monitoring waits for. The values are the summaries of its episodes."""
+    """A kind of overdue work. The values are the summaries of its episodes."""
 
-    AGENTS = "nilometer.agents"  # an agent, or requests at an hour that usually has some
-    WINDOWS = "nilometer.windows"  # the newest windows of an agent that sends old ones
-    JUDGEMENT = "nilometer.judgement"  # the default alerter
+    AGENTS = "nilometer.agents"  # no window from any agent, or no requests at a usual hour
+    WINDOWS = "nilometer.windows"  # an agent sends its windows late
+    JUDGEMENT = "nilometer.judgement"  # the default alerter judges late
 
     @property
     def limit_seconds(self) -> float:
-        """The longest time that is fine."""
+        """Longest acceptable time."""
         if self is Awaited.WINDOWS:
             return BEHIND_NS / NANOSECONDS
         return SILENT_NS / NANOSECONDS if self is Awaited.AGENTS else LATE_SECONDS
@@ -36,11 +36,11 @@ class Awaited(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """How long something is overdue.
+    """How long the monitoring waits for something.
 
     Attributes:
-        seconds: Time for which it is; 0 if nothing is awaited.
-        is_late: Whether this is longer than it should be.
+        seconds: Time it has waited; 0 if it does not wait.
+        is_late: Whether this time is too long.
         evidence: The reason in one sentence.
     """
 
@@ -50,7 +50,7 @@ class Finding:
 
 
 def silence(report: WatchReport | None, heard: Sequence[HeardRecord], now_ns: int) -> Finding:
-    """Return how long no agent has sent a window, if the default alerter says that one should."""
+    """Return how long no agent has sent a window, if the default alerter expects windows."""
     if report is None or report.reason not in _SILENT or not heard:
         return Finding(0.0, is_late=False, evidence="agents send windows again")
     silent_ns = max(now_ns - max(one.received_ns for one in heard), 0)
@@ -60,15 +60,15 @@ def silence(report: WatchReport | None, heard: Sequence[HeardRecord], now_ns: in
 def behind(
     heard: Iterable[HeardRecord], was_on_time: Mapping[str, bool], now_ns: int, *, is_open: bool
 ) -> Finding:
-    """Return by how much the newest windows of the slowest agent are too old at their arrival.
+    """Return how late the newest window of the slowest agent arrived.
 
-    Agents that replay old requests, or send late ground truth, were never on time: they do not count.
+    Agents that replay old requests, or send late ground truth, were never on time and do not count.
 
     Args:
         heard: How far the windows of each agent have arrived.
         was_on_time: Whether each agent has ever sent its newest window in time.
         now_ns: Wall time now.
-        is_open: Whether an episode says that an agent is behind.
+        is_open: Whether an episode about a late agent is open.
     """
     limit_ns = CAUGHT_UP_NS if is_open else BEHIND_NS
     slow = [
@@ -98,12 +98,12 @@ def age_ns(one: HeardRecord) -> int:
 
 
 def judgement(waiting_seconds: float, judged_ns: int | None, *, is_open: bool) -> Finding:
-    """Return how long complete windows have waited, of which none was judged.
+    """Return how long complete windows have waited to be judged.
 
     Args:
         waiting_seconds: Wall time since the last judgement while windows wait; 0 if none waits.
         judged_ns: End of the newest window that was judged; None if none was.
-        is_open: Whether an episode says that the judgement is late.
+        is_open: Whether an episode about late judgement is open.
     """
     if not waiting_seconds:
         return Finding(0.0, is_late=False, evidence="every complete window is judged again")

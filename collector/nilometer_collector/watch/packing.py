@@ -1,4 +1,4 @@
-"""The state of the default alerter as bytes: MessagePack, with arrays as type, shape and bytes."""
+"""Packs the state of the default alerter as MessagePack: arrays as type, shape and bytes."""
 
 import zlib
 from collections.abc import Mapping
@@ -10,18 +10,18 @@ from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.columns import Floats
 
-LEVEL = 1  # of compression: higher levels take longer and save little
+LEVEL = 1  # level of compression; higher levels take longer and save little
 
 T = TypeVar("T")
 
 
 def packed(value: object) -> bytes:
-    """Return *value* as compressed bytes: dataclasses, containers, numbers, texts and arrays."""
+    """Return *value* as compressed bytes. It may hold dataclasses, containers and arrays."""
     return zlib.compress(msgspec.msgpack.encode(value, enc_hook=_from_array), LEVEL)
 
 
 def unpacked(content: bytes, kind: type[T]) -> T:
-    """Return the value of *kind* that `packed` made; its arrays are read-only.
+    """Return the value of type *kind* from the bytes of `packed`; its arrays are read-only.
 
     Raises:
         ValueError: If the bytes are not such a value.
@@ -34,12 +34,12 @@ def unpacked(content: bytes, kind: type[T]) -> T:
 
 
 def packed_window(counts: Mapping[int, Floats]) -> bytes:
-    """Return the counts of a base window, by slot; they are whole, or estimates of whole numbers."""
+    """Return the counts of a base window as bytes. Counts are whole numbers or estimates."""
     return packed({slot: vector.astype("<f4").tobytes() for slot, vector in counts.items()})
 
 
 def unpacked_window(content: bytes) -> dict[int, Floats]:
-    """Return the counts that `packed_window` kept, by slot."""
+    """Return the counts by slot from the bytes of `packed_window`."""
     slots = unpacked(content, dict[int, bytes])
     return {slot: np.frombuffer(part, "<f4").astype(np.float64) for slot, part in slots.items()}
 

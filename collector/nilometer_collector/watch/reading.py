@@ -1,7 +1,7 @@
 """Reads stored samples, and counts the cells of base windows.
 
-Counts of agents and label sets add up. A sample belongs to the base window in which it ends, so long
-windows of agents are counted, too. The order of arrival does not matter.
+Counts of agents and label sets add up. A sample belongs to the base window in which it ends, so that
+longer windows of agents are counted, too. The order of arrival does not matter.
 """
 
 import logging
@@ -29,9 +29,9 @@ from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, SummaryColumn
 from nilometer_collector.watch.service import service_feature
 
-MOST_SAMPLES = 20_000  # samples that are read at once, if a base window has fewer
-MERGED_AT_ONCE = 500  # samples that are merged in one pass
-MOST_OF_A_WINDOW = 1 << 20  # samples of one base window
+MOST_SAMPLES = 20_000  # samples read at once; a larger base window is still read whole
+MERGED_AT_ONCE = 500  # samples merged in one pass
+MOST_OF_A_WINDOW = 1 << 20  # most samples read from one base window
 
 log = logging.getLogger("nilometer.collector")
 
@@ -116,7 +116,7 @@ class Reader:
             yield BaseWindow(window_end_ns, counts, has_data=True)
 
     def next_data_ns(self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int) -> int:
-        """Return a time in [*start_ns*, *end_ns*] up to which no sample ends, as late as is easy.
+        """Return a late time in [*start_ns*, *end_ns*] such that no sample ends before it.
 
         It is a multiple of the base window if both arguments are.
         """
@@ -131,7 +131,7 @@ class Reader:
     def _windows(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
     ) -> Iterator[tuple[int, list[bytes]]]:
-        """Read base windows with their samples, each in an order that only their bytes decide."""
+        """Read base windows with their samples, sorted by bytes so that results are repeatable."""
         step = 12 * BASE_NS
         while start_ns < end_ns:
             until = min(start_ns + step, end_ns)
@@ -172,12 +172,12 @@ class Reader:
         return sample, column.vector(content, requests=sample.coverage.profiled)
 
     def _sample(self, payload: bytes, *, digest: bool) -> SummarySample | None:
-        """Decode a stored sample; None, and logged, if that is not possible."""
+        """Decode a stored sample; log an error and return None if it cannot be decoded."""
         try:
             return sample_from_bytes(payload, self._edges_of, digest=digest)
         except (ValueError, NilometerError):
             pass
-        try:  # counts on edges of a reference that is gone: the t-digest is enough
+        try:  # the reference with its edges was deleted: the t-digest is enough
             return sample_from_bytes(payload)
         except (ValueError, NilometerError) as error:
             log.error(  # noqa: TRY400
@@ -197,7 +197,7 @@ def _needs_digest(content: FeatureProfile, column: Column) -> bool:
 
 
 def _count_names(content: FeatureProfile, counted: SummaryColumn) -> None:
-    """Count learned categories by the names that *content* kept."""
+    """Count learned categories by the names in *content*."""
     categories = content.categories
     kept = categories.frequent.counts
     counts = tuple(kept.get(name, 0) for name in counted.names)
@@ -208,7 +208,7 @@ def _count_names(content: FeatureProfile, counted: SummaryColumn) -> None:
 def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
     """Return the sum of the vectors of samples, each with the share that was profiled.
 
-    If shares differ, rows of a small share are scaled up, and count as the fewer rows that they are.
+    If shares differ, counts of small shares are scaled up, but weigh only as their real rows.
     """
     known = list(parts)
     most = max(share for share, _ in known)
@@ -224,7 +224,7 @@ def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
 
 
 def watched_series(samples: Samples, entity: str) -> list[SeriesRecord]:
-    """Return the series of *entity* that the default alerter judges: all but those that users log.
+    """Return the series of *entity* that the default alerter judges: all except logged ones.
 
     Users log whenever they measure, so a window without samples means nothing.
     """

@@ -12,11 +12,11 @@ from nilometer_collector.watch.late import CONSIDERABLE
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, HOUR_NS, Book, Memory, Watched
 from nilometer_collector.watch.words import time_text
 
-SILENT_WINDOWS = 2  # base windows without traffic or agent after which there is no data
-SAME_DAYS = 4  # earlier days of the same weekday that are looked at
-SAME_DAYS_BUSY = 3  # of these, how many had traffic in the hour
-LAST_DAYS = 7  # earlier days that are looked at
-LAST_DAYS_BUSY = 6  # of these, how many had traffic in the hour
+SILENT_WINDOWS = 2  # base windows without traffic or agent until the status is NO_DATA
+SAME_DAYS = 4  # earlier days of the same weekday to look at
+SAME_DAYS_BUSY = 3  # how many of them need traffic at the hour
+LAST_DAYS = 7  # earlier days to look at
+LAST_DAYS_BUSY = 6  # how many of them need traffic at the hour
 
 _LEFT_OUT = {
     Reason.UNSTABLE_BASELINE: "more than 10 % of the windows were incidents, so there is no normal "
@@ -36,7 +36,7 @@ def report_of(
         memory: Its state; None before the first window.
         rule: Its settings.
         now_ns: Wall time now.
-        heard_ns: Wall time at which the last window of any agent has arrived.
+        heard_ns: Wall time at which the last window of any agent arrived.
     """
     if not rule.watch:
         return WatchReport(
@@ -72,7 +72,7 @@ def report_of(
 
 @dataclass(frozen=True, slots=True)
 class _Stage:
-    """How far a baseline has learned; the times as those of `Watched`."""
+    """How far a baseline has learned. The times mean the same as in `Watched`."""
 
     phase: Phase
     frozen: bool
@@ -85,7 +85,7 @@ class _Stage:
 
     @property
     def sentence(self) -> str:
-        """What the alerter does now, and when that changes."""
+        """Sentence about what the alerter does now, and when that changes."""
         if self.phase is Phase.LEARNING:
             return f"it learns what is normal {_until(self.next_ns)}; nothing is judged yet"
         if self.phase is Phase.COARSE:
@@ -104,7 +104,7 @@ def _until(at_ns: int) -> str:
 
 
 def _furthest(book: Book, memory: Memory) -> _Stage:
-    """Return the stage of the baseline that has learned most."""
+    """Return the stage of the baseline that has learned the most."""
     order = list(Phase)
     stages = [_Stage.of(one) for one in book.watched]
     first_fit_ns = memory.begun_ns + DAY_NS
@@ -118,7 +118,7 @@ def _furthest(book: Book, memory: Memory) -> _Stage:
 def _status(
     memory: Memory, stage: _Stage, now_ns: int, heard_ns: int
 ) -> tuple[AlertStatus, Reason, str]:
-    """Return the status of an entity with its reason, the hard rules first."""
+    """Return the status of an entity with its reason; hard rules take precedence."""
     silent_ns = max(now_ns - heard_ns, 0)
     at_ns = max(memory.end_ns, memory.data_ns) + silent_ns
     limit_ns = SILENT_WINDOWS * BASE_NS
@@ -148,7 +148,7 @@ def _status(
 
 
 def _is_young_and_busy(memory: Memory, at_ns: int) -> bool:
-    """Return whether an entity in its first week had traffic at this hour of the day before.
+    """Return whether an entity in its first week had traffic at this hour yesterday.
 
     On its first day, traffic is expected at all hours.
     """
@@ -159,7 +159,7 @@ def _is_young_and_busy(memory: Memory, at_ns: int) -> bool:
 
 
 def _has_usual_traffic(hours: tuple[int, ...], at_ns: int) -> bool:
-    """Return whether earlier days had traffic at this hour: of this weekday, or most of a week."""
+    """Return whether this hour usually has traffic: on this weekday, or on most days."""
     now, known = (at_ns - 1) // HOUR_NS, frozenset(hours)
     weeks = sum(now - 24 * 7 * back in known for back in range(1, SAME_DAYS + 1))
     days = sum(now - 24 * back in known for back in range(1, LAST_DAYS + 1))

@@ -1,6 +1,6 @@
 """Requests as a column, so that errors and latency are judged like features.
 
-The numbers are latencies in seconds, at the middles of their buckets. The share of failed requests
+The numbers are latencies in seconds, each at the middle of its bucket. The share of failed requests
 takes the place of missing cells.
 """
 
@@ -30,7 +30,7 @@ def service_column(summary: str, learned: ServiceProfile) -> Column:
 
 
 def service_feature(service: ServiceProfile, edges: tuple[float, ...]) -> FeatureProfile:
-    """Return the requests as a feature that is counted on *edges*."""
+    """Return the requests as a feature counted on *edges*."""
     latency = service.latency
     buckets = latency.positive
     places = buckets.offset + np.arange(len(buckets.counts)) + 0.5

@@ -7,7 +7,7 @@ from nilometer_collector.store.watching import Watching
 
 
 class WatchedStore(Protocol):
-    """Samples and references to learn from, and the place of the state. A `Store` is one."""
+    """Stored samples, references and state. A `Store` has all of them."""
 
     @property
     def samples(self) -> Samples:
@@ -26,4 +26,4 @@ class WatchedStore(Protocol):
 
 
 class StateMoved(Exception):
-    """Another collector has advanced the entity; its state must be read again."""
+    """Another collector has advanced the entity; read its state again."""

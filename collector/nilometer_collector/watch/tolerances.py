@@ -8,7 +8,7 @@ from nilometer_collector.watch.memory import Watched
 
 
 def tolerance_of(watched: Watched, component: str, rule: WatchRule) -> float:
-    """Return the distance from normal that is no drift, in the unit of *component*."""
+    """Return the largest distance from normal that is not drift, in the unit of *component*."""
     asked, baseline = rule.tolerance(watched.key.summary), watched.baseline
     widest = asked.rate
     if baseline is None:

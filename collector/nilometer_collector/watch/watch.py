@@ -1,9 +1,9 @@
 """The thread that advances the default alerter of every entity.
 
-A base window is closed when every agent that still sends has sent a window that ends a base window
-later. If no agent sends any more, the windows that have arrived are closed. Time then stands still
-for the entity for a day, so that agents that were cut off can still send what they have kept.
-The past windows of a table only teach. While one is being logged, nothing is judged.
+A base window is closed when every active agent has sent a window that ends a base window later.
+If no agent sends any more, all windows that have arrived are closed. The entity then waits a day
+before time goes on, so that agents that were cut off can still send their stored windows.
+Baselines learn from the past windows of a table. Nothing is judged while a table is logged.
 """
 
 import logging
@@ -24,9 +24,9 @@ from nilometer_collector.watch.sources import StateMoved
 
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
 GRACE_NS = BASE_NS  # time that agents have to send a window after its end
-SILENT_NS = 2 * BASE_NS  # wall time without a window after which an agent is not waited for
-UPLOAD_NS = 30 * NANOSECONDS  # wall time without a call after which a table was logged
-FARTHEST_BEHIND_NS = 12 * BASE_NS  # lag of an agent that is not waited for
+SILENT_NS = 2 * BASE_NS  # the watch stops waiting for an agent that is silent for so long
+UPLOAD_NS = 30 * NANOSECONDS  # a table is fully logged if no call arrives for so long
+FARTHEST_BEHIND_NS = 12 * BASE_NS  # the watch does not wait for an agent with a larger lag
 MOST_LOADED = 64  # entities whose state stays in memory
 
 log = logging.getLogger("nilometer.collector")
@@ -59,7 +59,7 @@ class Watch:
         self._thread = threading.Thread(target=self._run, name="nilometer-watch", daemon=True)
 
     def start(self) -> None:
-        """Start to advance."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -70,11 +70,11 @@ class Watch:
 
     @property
     def pass_age_seconds(self) -> float:
-        """Time since it last went over all entities, or since it was made. Any thread may read."""
+        """Seconds since the last pass over all entities, or since the start. Thread-safe."""
         return max(self._clock.monotonic() - self._passed_at, 0.0)
 
     def advance(self) -> None:
-        """Judge all windows that have closed, of every entity; close what nobody judges any more."""
+        """Judge the closed windows of every entity; close episodes that nothing judges now."""
         if self._store.alerts.expire(self._clock.now_ns(), self._started_ns):
             self._wake()
         for entity in self._store.watching.entities():

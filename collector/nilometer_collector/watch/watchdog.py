@@ -1,7 +1,8 @@
-"""The thread that watches the monitoring itself, and sends the heartbeat while it is well.
+"""The thread that watches the monitoring itself, and sends the heartbeat while it works.
 
-It opens an episode of an entity when its agents are silent, fall behind, or when the default alerter
-does not judge its windows. If this thread or the whole process ends, the heartbeat stops.
+It opens an episode when the agents of an entity are silent or fall behind, or when the default
+alerter does not judge the entity's windows. If this thread or the process ends, the heartbeat
+stops.
 """
 
 import logging
@@ -31,7 +32,7 @@ from nilometer_collector.watch.overdue import (
 )
 from nilometer_collector.watch.watch import Watch, closed_until
 
-CHECK_SECONDS = 60.0  # pause between two checks, and length of the window that one stands for
+CHECK_SECONDS = 60.0  # pause between two checks, and length of the window of a check
 SENDER = "nilometer-collector"  # name under which all collectors evaluate together
 
 log = logging.getLogger("nilometer.collector")
@@ -83,12 +84,12 @@ class Watchdog:
         self._judged: dict[str, tuple[int | None, int]] = {}  # newest judged window, wall time
         self._on_time: dict[str, dict[str, bool]] = {}
         self._late = 0
-        self._is_checked = True  # whether the last check could be made
+        self._is_checked = True  # whether the last check succeeded
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-watchdog", daemon=True)
 
     def start(self) -> None:
-        """Start to check."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self, timeout: float) -> None:
@@ -99,13 +100,13 @@ class Watchdog:
 
     @property
     def health(self) -> Health:
-        """Whether the monitoring works now. Any thread may read."""
+        """Whether the monitoring works now. Thread-safe."""
         age = self._watch.pass_age_seconds
         is_up = self._is_checked and not self._late and age <= LATE_SECONDS
         return Health(is_up, age, self._late)
 
     def check(self) -> None:
-        """Look at every entity once, and open and close episodes."""
+        """Check every entity once, and open and close episodes."""
         try:
             self._check_entities()
             self._is_checked = True
@@ -173,7 +174,7 @@ class Watchdog:
     def _waiting_seconds(
         self, entity: str, report: WatchReport | None, heard: list[HeardRecord], now_ns: int
     ) -> float:
-        """Return the wall time for which windows wait while none is judged."""
+        """Return for how long windows have waited while none was judged."""
         judged_ns = None if report is None else report.judged_ns
         is_watched = report is None or report.status is not AlertStatus.NOT_WATCHED
         known = judged_ns or 0

@@ -1,4 +1,4 @@
-"""Sentences about drifts: what moved, how far, against what noise, and since when."""
+"""Sentences about drifts: which summary moved, how far, its noise, and since when."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.alerting.decisions import Decision, normal_sentence
 from nilometer_collector.store import PartRecord
 
-MOST_NAMED = 5  # further summaries that a sentence names
+MOST_NAMED = 5  # most further summaries that a sentence names
 
 UNITS = {
     Unit.DEVIATIONS: "sd",
@@ -34,7 +34,7 @@ def drift_sentence(
     tolerance: float,
     onset_ns: int,
 ) -> str:
-    """Return what moved, how far against what noise, and since when."""
+    """Return a sentence on what moved, how far, its noise, and since when."""
     what = f"the {component} of {summary}{_where(labels)}"
     since = f"since {time_text(onset_ns)}"
     if effect is None:
@@ -48,7 +48,7 @@ def drift_sentence(
 
 
 def opening_sentence(parts: Sequence[PartRecord]) -> str:
-    """Return the sentence of an episode; the first of *parts* leads."""
+    """Return the sentence of an episode; it starts with the first of *parts*."""
     lead, *others = parts
     if not others:
         return lead.evidence

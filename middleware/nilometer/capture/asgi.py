@@ -1,4 +1,4 @@
-"""The ASGI middleware: passes every message through, never waits, offers one observation.
+"""The ASGI middleware: passes every message through and offers one observation, without waiting.
 
 Messages of every type are passed on unchanged. A guard surrounds the code that records them. Bodies
 are not parsed here. They are kept as received, up to a cap, and packed for a background thread when
@@ -6,7 +6,7 @@ the application has returned.
 """
 
 # mypy: disable-error-code="possibly-undefined"
-# One guarded block sets the variables of the request path. They are not read if it failed.
+# One guarded block sets the variables of the request path. If it fails, they are not read.
 
 import asyncio
 import os
@@ -39,11 +39,11 @@ class NilometerMiddleware(Observer):
     """Observes an ASGI application without changing its responses.
 
     ``app.add_middleware(NilometerMiddleware, entity="fraud-scorer")`` is enough for Starlette and
-    FastAPI. Any other application is wrapped: ``app = NilometerMiddleware(app, entity=...)``.
+    FastAPI. Wrap any other application: ``app = NilometerMiddleware(app, entity=...)``.
 
     Args:
         app: ASGI application to observe.
-        **options: Settings, see `CaptureOptions`; a missing one comes from ``NILOMETER_*``.
+        **options: Settings, see `CaptureOptions`; missing settings come from ``NILOMETER_*``.
 
     Raises:
         ConfigError: If a setting is wrong and the server is not running yet. If the server itself
@@ -57,9 +57,9 @@ class NilometerMiddleware(Observer):
 
     @classmethod
     def stepping_aside(cls, app: ASGIApp) -> "NilometerMiddleware":
-        """Return the middleware that `nilometer run` adds: `NILOMETER_*` holds its settings.
+        """Return the middleware that `nilometer run` adds, with settings from `NILOMETER_*`.
 
-        It does not observe requests that a middleware in the application's code observes.
+        It leaves requests to a middleware in the application's code, if there is one.
 
         Raises:
             ConfigError: If a setting is wrong, or *app* is not an ASGI application.
@@ -149,7 +149,7 @@ class NilometerMiddleware(Observer):
         finally:
             try:
                 outcome = ""
-                if exchange.finished:  # its last message has ended it as a request in flight
+                if exchange.finished:  # its last message has ended the request in flight
                     latency = exchange.latest - started
                     if exchange.more is None and raised is None and exchange.status < 400:
                         outcome = _OK
@@ -216,7 +216,7 @@ class NilometerMiddleware(Observer):
                 worker.meter.note(watch.seconds)
 
     def _leaves_out(self, scope: Scope, path: str) -> bool:
-        """Return whether a rule that is no plain path excludes a request."""
+        """Return whether a rule other than a plain path excludes a request."""
         try:
             asked = self._exclude.needs_content_type
             content_type = content_type_of(lasting_headers(scope)) if asked else ""
@@ -234,12 +234,12 @@ class NilometerMiddleware(Observer):
         return name, os.urandom(16).hex().encode()
 
     async def _unobserved(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve any other scope: count a WebSocket; `lifespan` says when the server ends."""
+        """Serve a scope other than HTTP: count a WebSocket; stop when `lifespan` ends."""
         if scope["type"] == "websocket":
             return await self._connected(scope, receive, send)
         if scope["type"] != "lifespan":
             if self._worker.nested and scope["type"] == "http":
-                self._gives_way(scope, scope.get("path", ""), receive)  # nobody observes it
+                self._gives_way(scope, scope.get("path", ""), receive)  # nothing observes it
             return await self.app(scope, receive, send)
         if self._refusal is not None:
             await receive()
@@ -249,8 +249,8 @@ class NilometerMiddleware(Observer):
 
         async def stopping_send(message: Message) -> None:
             nonlocal told
-            # The worker stops before the server gets the message: the server may end the process
-            # then.
+            # Stop the worker before the server gets the message, because the server may then end
+            # the process.
             if message["type"] in _SHUT_DOWN:
                 told = True
                 await self._stop()
@@ -259,8 +259,8 @@ class NilometerMiddleware(Observer):
         try:
             return await self.app(scope, receive, stopping_send)
         finally:
-            # The worker is not stopped again after the server has the message: the server expects
-            # the application to be finished, and cancels it if it still runs.
+            # Do not stop the worker again after the server has the message: the server expects
+            # the application to be finished, and cancels it otherwise.
             if not told:
                 await self._stop()
 
@@ -295,7 +295,7 @@ class NilometerMiddleware(Observer):
             raised = None  # breaks the cycle of this frame and the exception's traceback
 
     def _counts(self, scope: Scope, path: str) -> bool:
-        """Return whether this middleware counts a WebSocket, and no other one around it."""
+        """Return whether this middleware counts a WebSocket, because no outer middleware does."""
         if path in self._excluded or (self._has_rules and self._leaves_out(scope, path)):
             return False
         outer = scope.get(MARK)
@@ -324,7 +324,7 @@ _SHUT_DOWN = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"
 NOWHERE = Sink(0)  # for requests that an inner middleware has observed
 
 
-# Texts, because reading an enumeration's value costs a look-up for each request.
+# Stored as texts, because reading an enumeration's value costs a look-up per request.
 _OK = Outcome.OK.value
 _CLIENT_LEFT = Outcome.CLIENT_LEFT.value
 _CANCELLED = (asyncio.CancelledError,)
@@ -341,7 +341,7 @@ def _answered(exchange: Exchange) -> str:
 
 
 def _serving() -> bool:
-    """Return whether a server is running already: an error would not stop its start."""
+    """Return whether a server is already running, so that an error cannot stop its start."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""One HTTP exchange while it is in progress: it records the messages that pass."""
+"""One HTTP exchange in progress: it records the messages in both directions."""
 
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from random import random
@@ -18,23 +18,23 @@ from nilometer.values.streams import Keeper, is_streamed
 class Exchange:
     """The state of one HTTP exchange, with the `receive` and `send` that its application gets.
 
-    The class has no constructor: `NilometerMiddleware` sets every attribute, because one more call
-    frame costs a tenth of the path's budget. For the same reason, `more` holds the details that
+    The class has no constructor: `NilometerMiddleware` sets every attribute, because a further
+    call costs a tenth of the time budget. For the same reason, `more` holds the details that
     most exchanges do not have.
 
     Attributes:
         app_receive: The server's `receive`.
         app_send: The server's `send`; its awaitable is returned unchanged.
         worker: Worker whose guard counts errors.
-        cap: Largest number of bytes that are kept of each body.
+        cap: Largest number of bytes to keep of each body.
         status: HTTP status of the response; 0 before the response starts.
         response_headers: Headers of the response as they were sent.
         request: Body of the request so far; None over the cap.
         response: Body of the response so far; None over the cap.
         finished: Whether the response's body is complete; None before its first message.
         latest: Time of the latest body message, in monotonic seconds.
-        more: Details of an exchange that is not one body under the cap in each direction; else
-            None.
+        more: Details of an unusual exchange, see `Details`; None for one body under the cap in each
+            direction.
         annotations: Values and labels that the model's code added.
     """
 
@@ -52,7 +52,7 @@ class Exchange:
         "status",
         "worker",
     )
-    is_wsgi = False  # the kind of application; a class attribute
+    is_wsgi = False  # a class attribute: the kind of the application
     app_receive: Receive
     app_send: Send
     worker: Worker
@@ -101,7 +101,7 @@ class Exchange:
                     self._note_response(body, message.get("more_body", False))
             elif kind == "http.response.start":
                 if not self.status:
-                    # Keep a copy, because an outer middleware that compresses may change the list.
+                    # Keep a copy, because an outer middleware, such as compression, may change it.
                     self.response_headers = _copy_of_list(message.get("headers"))
                     self.status = message["status"]
                     if self.more is not None and self.more.new_id is not None:
@@ -117,7 +117,7 @@ class Exchange:
         return self.app_send(message)
 
     def _noted_otherwise(self, message: Message, error: Exception) -> Message:
-        """Return the message to send in place of *message*, whose recording raised *error*."""
+        """Return the message to send after the recording of *message* raised *error*."""
         try:
             starts = message["type"] == "http.response.start" and not self.status
             if starts and not isinstance(message.get("headers"), list):
@@ -128,7 +128,7 @@ class Exchange:
         return message
 
     def _note_start(self, message: Message) -> Message:
-        """Return the message to send for the start of a response whose headers are not a list.
+        """Return the start message to send if the headers of the response are not a list.
 
         A collection can be read twice. Any other iterable can be read only once, by the server:
         `PassingHeaders` takes its place.
@@ -199,7 +199,7 @@ class Exchange:
         self._note_end(unfinished=unfinished)
 
     def _note_end(self, *, unfinished: Any) -> None:
-        """Record whether the response is complete: background tasks may run on after it."""
+        """Record whether the response is complete; background tasks may run after it."""
         self.finished = not unfinished
         if self.finished:
             self.worker.in_flight -= 1
@@ -223,7 +223,7 @@ class Exchange:
     def rest(
         self, outcome: str, started: float, ended_at: float, stall_seconds: float, query: Any
     ) -> Rest:
-        """Return the details that most exchanges do not have.
+        """Return the details of an unusual exchange.
 
         Args:
             outcome: Outcome of the exchange.
@@ -261,14 +261,14 @@ class More:
         inside: Whether an inner middleware observes the request instead.
         keeper: Start and end of a stream over the cap; else None.
         stream: Chunks of a response in several chunks; else None.
-        left: Whether the client disconnected before the response was complete.
-        line: Method and path of the request, if inner middlewares may look for it; else None.
+        left: Whether the client disconnected before the end of the response.
+        line: Method and path of the request, for inner middlewares to find it; else None.
         position: Byte offset of the next read in the request's body; -1 before any seek, and
             always in ASGI.
         new_id: Header with the prediction id to add to the response; None without the setting.
         route: Template of the route, if a setting asks for it; else empty.
-        share: Share of the observations that are kept, read when the exchange began; negative if
-            this observation is not kept.
+        share: Sampling share at the start of the exchange; negative if this observation is sampled
+            out.
     """
 
     __slots__ = (
@@ -346,14 +346,14 @@ def ended_by(
     Args:
         error: Exception that the application raised.
         exchange: Exchange that it ended.
-        leaving: Exceptions that a server raises in an application whose client has left.
+        leaving: Exceptions that a server raises in an application after the client has left.
     """
     if exchange.finished and exchange.status < 500:
         return outcome_of(exchange)
     if (
         isinstance(error, leaving)
         or (exchange.more is not None and exchange.more.left)
-        or type(error).__name__ in _LEFT  # of frameworks, for an error of the connection
+        or type(error).__name__ in _LEFT  # frameworks raise these if the client has left
     ):
         return _CLIENT_LEFT
     return _EXCEPTION
@@ -371,7 +371,7 @@ def outcome_of(exchange: Exchange) -> str:
     return _CLIENT_LEFT if left or status else _NO_RESPONSE
 
 
-# Texts, because reading an enumeration's value costs a look-up for each request.
+# Stored as texts, because reading an enumeration's value costs a look-up per request.
 _OK = Outcome.OK.value
 _CLIENT_ERROR = Outcome.CLIENT_ERROR.value
 _FAILED = Outcome.SERVER_ERROR.value
@@ -382,5 +382,5 @@ _NO_RESPONSE = Outcome.NO_RESPONSE.value
 # Raises for anything but a list, and runs no code of a subclass of list.
 _copy_of_list: Callable[[Any], list[Any]] = list.copy
 
-# Messages whose body the server reads itself, so that the middleware does not see its bytes.
+# Messages with bodies that the server reads itself, so the middleware does not see the bytes.
 _WHOLE_BODY = frozenset({"http.response.pathsend", "http.response.zerocopysend"})

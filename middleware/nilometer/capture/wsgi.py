@@ -1,7 +1,7 @@
-"""The WSGI middleware: passes every call through, never waits, offers one observation.
+"""The WSGI middleware: passes every call through and offers one observation, without waiting.
 
-The server gets the application's own status, headers and chunks. The application gets the server's
-own functions behind objects that record what passes. Bodies are kept as they are read and sent, up
+The server gets the application's own status, headers and chunks. The application gets objects that
+call the server's functions and record the data. Bodies are kept as they are read and sent, up
 to a cap, and packed for a background thread when the response ends.
 """
 
@@ -28,12 +28,12 @@ class NilometerWSGIMiddleware(Observer):
     """Observes a WSGI application without changing its responses.
 
     ``app.wsgi_app = NilometerWSGIMiddleware(app.wsgi_app, entity="fraud-scorer")`` is enough for
-    Flask. Any other application is wrapped:
+    Flask. Wrap any other application:
     ``application = NilometerWSGIMiddleware(get_wsgi_application(), entity=...)``.
 
     Args:
         app: WSGI application to observe.
-        **options: Settings, see `CaptureOptions`; a missing one comes from ``NILOMETER_*``.
+        **options: Settings, see `CaptureOptions`; missing settings come from ``NILOMETER_*``.
 
     Raises:
         ConfigError: If a setting is wrong, or *app* is not a WSGI application.
@@ -46,9 +46,9 @@ class NilometerWSGIMiddleware(Observer):
 
     @classmethod
     def stepping_aside(cls, app: WSGIApp) -> "NilometerWSGIMiddleware":
-        """Return the middleware that `nilometer run` adds: `NILOMETER_*` holds its settings.
+        """Return the middleware that `nilometer run` adds, with settings from `NILOMETER_*`.
 
-        It does not observe requests that a middleware in the application's code observes.
+        It leaves requests to a middleware in the application's code, if there is one.
 
         Raises:
             ConfigError: If a setting is wrong, or *app* is not a WSGI application.
@@ -84,7 +84,7 @@ class NilometerWSGIMiddleware(Observer):
             ):
                 exchange = self._begun(environ, path, start_response)
             elif worker.nested:
-                self._gives_way(environ, _full(environ), start_response)  # nobody observes it
+                self._gives_way(environ, _full(environ), start_response)  # nothing observes it
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
         if exchange is None:
@@ -98,12 +98,12 @@ class NilometerWSGIMiddleware(Observer):
         return passed
 
     def _leaves_out(self, environ: Environ, path: str) -> bool:
-        """Return whether a rule that is no plain path excludes a request."""
+        """Return whether a rule other than a plain path excludes a request."""
         content_type = environ.get("CONTENT_TYPE", "")
         return bool(self._exclude.match(environ.get("REQUEST_METHOD", ""), path, content_type))
 
     def _begun(self, environ: Environ, path: str, start_response: StartResponse) -> WsgiExchange:
-        """Return the exchange of a request that begins."""
+        """Return the exchange of a new request."""
         worker = self._worker
         if worker.due:
             worker.due = False
@@ -153,7 +153,7 @@ class NilometerWSGIMiddleware(Observer):
         return exchange
 
     def _headers(self, environ: Environ, others: Headers) -> Headers:
-        """Return the headers of a request that are recorded, with those of *others*."""
+        """Return the recorded headers of a request, and the headers of *others*."""
         return [
             *others,
             *(
@@ -171,9 +171,9 @@ class NilometerWSGIMiddleware(Observer):
 
 
 def _going_on(found: Holder | None) -> Holder | None:
-    """Return *found*, or the exchange or call around it that has not ended.
+    """Return *found*, or the nearest exchange or call around it that has not ended.
 
-    A server may end an exchange in another thread, which cannot remove it from this one's context.
+    A server may end an exchange in another thread, which cannot change this thread's context.
     """
     while isinstance(found, WsgiExchange) and found.ended:
         found = found.previous

@@ -1,13 +1,13 @@
-"""The body of a WSGI response: what the server iterates and closes in place of the application's."""
+"""The body of a WSGI response, which the server gets in place of the application's body."""
 
 from collections.abc import Iterator
 from typing import Any, Protocol
 
-_NO_CHUNK = object()  # equals no part of a body
+_NO_CHUNK = object()  # differs from every chunk of a body
 
 
 class Writer(Protocol):
-    """Records what the server takes of the response's body. Its methods never raise.
+    """Records the chunks that the server reads from the response. Its methods never raise.
 
     Attributes:
         ended: Whether the observation was offered.
@@ -24,10 +24,10 @@ class Writer(Protocol):
         """Record a part of the response's body."""
 
     def stopped(self, error: BaseException | None) -> None:
-        """Record the end of the application's iterator, or the *error* that it has raised."""
+        """Record the end of the application's iterator, or the *error* that it raised."""
 
     def closed(self) -> None:
-        """Record that the server reads no further."""
+        """Record that the server stopped reading."""
 
 
 class Body:
@@ -38,7 +38,7 @@ class Body:
     Attributes:
         nilometer_body: The application's iterable.
         nilometer_exchange: The exchange, which records the chunks.
-        nilometer_iterator: Iterator of the chunks, if the server asked the body itself for one.
+        nilometer_iterator: Iterator of the chunks, if the server calls `next` on the body itself.
     """
 
     __slots__ = ("nilometer_body", "nilometer_exchange", "nilometer_iterator")
@@ -52,12 +52,12 @@ class Body:
         except BaseException as error:
             self.nilometer_exchange.stopped(error)
             raise
-        if not hasattr(chunks, "__iter__"):  # an iterator needs none to be iterated once
+        if not hasattr(chunks, "__iter__"):  # some iterators lack it, but can be iterated once
             chunks = iter(chunks.__next__, _NO_CHUNK)
         return self._noted(chunks)
 
     def _noted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        # The end of a generator costs less than a `StopIteration` that is raised.
+        # Ending a generator costs less than raising a `StopIteration`.
         exchange = self.nilometer_exchange
         note = exchange.note_chunk
         try:
@@ -90,7 +90,7 @@ class Body:
 
 
 class SizedBody(Body):
-    """The body of a response whose number of chunks is known: a server may ask for it."""
+    """The body of a response with a known number of chunks, which a server may ask for."""
 
     __slots__ = ()
 
@@ -98,14 +98,14 @@ class SizedBody(Body):
         return len(self.nilometer_body)
 
 
-MAX_FORMS = 1024  # types of results whose form is kept
+MAX_FORMS = 1024  # most types of results in the cache
 
 
 class Forms(dict[type, "type[Body] | None"]):
     """The kind of body for each type of result.
 
-    None stands for a type that the server gets as it is: lists and tuples, which are complete,
-    bytes, which some servers send as one chunk, and what cannot be iterated.
+    None stands for a type that the server gets unchanged: lists and tuples, which are complete,
+    bytes, which some servers send as one chunk, and results that cannot be iterated.
     """
 
     def __missing__(self, kind: type) -> "type[Body] | None":

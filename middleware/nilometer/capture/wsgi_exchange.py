@@ -1,4 +1,4 @@
-"""One WSGI exchange while it is in progress: it records what passes in both directions."""
+"""One WSGI exchange in progress: it records the request and the response."""
 
 import os
 from collections.abc import Collection
@@ -23,11 +23,11 @@ FILE_WRAPPER = "wsgi.file_wrapper"
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What the settings ask of each exchange, beside its bodies and times.
+    """The details that settings ask for, besides bodies and times.
 
     Attributes:
-        headers: Names of the response headers that are recorded.
-        query: Whether a setting names query parameters.
+        headers: Names of the response headers to record.
+        query: Whether a setting asks for query parameters.
         route: Whether a setting asks for the template of the route.
         stall_seconds: Silence after which an interrupted stream counts as stalled.
     """
@@ -41,7 +41,7 @@ class Recorded:
 class WsgiExchange(Exchange):
     """The state of one exchange, with the `start_response` and `write` of its application.
 
-    The class has no constructor: `NilometerWSGIMiddleware` sets every attribute but `app_write`.
+    The class has no constructor: `NilometerWSGIMiddleware` sets every attribute except `app_write`.
 
     Attributes:
         app_start: The server's `start_response`.
@@ -49,13 +49,13 @@ class WsgiExchange(Exchange):
         environ: The request's environ, with `wsgi.input` replaced until the end; then empty, so that
             no request keeps its exchange alive.
         stream: The server's `wsgi.input`; None without one.
-        input: Object that the application gets in its place, until the end; None without one.
-        recorded: What the settings ask for.
+        input: Object that the application gets in place of `stream`; None without one.
+        recorded: Details that the settings ask for.
         path: Path of the request.
-        headers: Headers of the request that are recorded.
+        headers: Recorded headers of the request.
         length: Content length of the response in bytes; -1 without one.
         previous: Exchange or call around this one in the same context.
-        in_flight: Number of requests in progress at the start, this one included.
+        in_flight: Number of requests in progress at the start, including this request.
         arrival_ns: Start of the request, in Unix nanoseconds.
         started: Start of the request, in monotonic seconds.
         ended: Whether the observation was offered.
@@ -92,7 +92,7 @@ class WsgiExchange(Exchange):
             write = self.app_start(status, passed)
         else:
             write = self.app_start(status, passed, exc_info)
-        try:  # the server has accepted the status and the headers
+        try:  # now the server has accepted the status and the headers
             self.status = statuses[status]
             self.length = -1
             if self.more is not None and self.recorded.route:  # Flask forgets it before the end
@@ -100,7 +100,7 @@ class WsgiExchange(Exchange):
             found: list[tuple[bytes, bytes]] = []
             self.response_headers = found
             wanted = self.recorded.headers
-            # Headers that can be read only once are the server's.
+            # Leave headers that can be read only once to the server.
             if type(passed) is not list and not isinstance(passed, Collection):
                 passed = ()
             for name, value in passed:
@@ -144,7 +144,7 @@ class WsgiExchange(Exchange):
             self.worker.note(error)
 
     def note_read(self, chunk: Any, size: Any = ALL) -> None:
-        """Record *chunk*, which the server returned when it was asked for *size* bytes."""
+        """Record *chunk*, which the server returned for a read of *size* bytes."""
         try:
             if (
                 chunk
@@ -160,7 +160,7 @@ class WsgiExchange(Exchange):
             self.worker.note(error)
 
     def _note_read(self, chunk: Any, size: Any) -> None:
-        """Record a read that is not one `bytes` body under the cap."""
+        """Record a read that does not return a whole `bytes` body under the cap."""
         if self.more is not None and self.more.position >= 0:
             chunk = self._unread(chunk, self.more)
         elif not chunk:
@@ -192,7 +192,7 @@ class WsgiExchange(Exchange):
             self.worker.note(error)
 
     def passed(self, result: Any) -> Any:
-        """Return what the server gets in place of the application's *result*.
+        """Return the object that the server gets in place of the application's *result*.
 
         A list, a tuple or a file is complete, and the server gets the same object.
         """
@@ -222,7 +222,7 @@ class WsgiExchange(Exchange):
         return result
 
     def stopped(self, error: BaseException | None) -> None:
-        """Record the end of the application's iterator, or the *error* that it has raised."""
+        """Record the end of the application's iterator, or the *error* that it raised."""
         if error is None and not self.finished:
             try:
                 self._complete()
@@ -231,7 +231,7 @@ class WsgiExchange(Exchange):
         self.end(error)
 
     def closed(self) -> None:
-        """Record that the server reads no further."""
+        """Record that the server stopped reading."""
         if self.ended:
             return
         try:
@@ -243,7 +243,7 @@ class WsgiExchange(Exchange):
         self.end(None)
 
     def end(self, raised: BaseException | None) -> None:
-        """Offer the observation; later calls do nothing. *raised* is what the application raised."""
+        """Offer the observation once. *raised* is the application's exception, if any."""
         if self.ended:
             return
         self.ended = True
@@ -296,7 +296,7 @@ class WsgiExchange(Exchange):
         return str(environ.get("QUERY_STRING", "")).encode("latin-1", "replace")
 
     def _complete(self) -> None:
-        """Note the end of the body, unless its content length has told it."""
+        """Record the end of the body, unless the content length has already told it."""
         if self.finished or not self.status:
             return
         if self.response:
@@ -325,10 +325,10 @@ class WsgiExchange(Exchange):
         return (more.request_size if more is not None else 0) or len(self.request or b"")
 
     def _unread(self, chunk: Any, more: More) -> Any:
-        """Return the part of *chunk* that was not read before, after the application has moved."""
+        """Return the part of *chunk* that was not read before, after a seek."""
         begins, before = more.position, self._read_bytes()
         more.position = begins + len(chunk)
-        if begins > before:  # what it skipped is not known
+        if begins > before:  # the skipped bytes are unknown
             self.request, more.request_size = None, more.position
             return b""
         return chunk[before - begins :]
@@ -336,7 +336,7 @@ class WsgiExchange(Exchange):
     def _passed_headers(self, headers: Any, new_id: tuple[bytes, bytes]) -> Any:
         """Return the response's headers with the requested id, unless the application set it."""
         try:
-            headers = [*headers]  # they may be readable only once
+            headers = [*headers]  # some iterables can be read only once
             return [*self._with_new_id(headers, new_id)]
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
@@ -350,23 +350,23 @@ class WsgiExchange(Exchange):
 
 
 def _is_file(result: object, wrapper: object) -> bool:
-    """Return whether the server sends *result* itself: it is what *wrapper* has returned."""
+    """Return whether the server sends *result* itself, because *wrapper* returned it."""
     if type(wrapper) is type:
         return isinstance(result, wrapper)
-    return hasattr(result, "read")  # a function returns the file itself
+    return hasattr(result, "read")  # a wrapper that is a function returns the file itself
 
 
 def _size_of_file(wrapped: Any) -> int:
-    """Return the bytes that are left of a file, or of the file in its wrapper; 0 if unknown."""
+    """Return the remaining bytes of a file, or of the file in its wrapper; 0 if unknown."""
     file = getattr(wrapped, "filelike", None) or getattr(wrapped, "file", wrapped)
     try:
         return int(os.fstat(file.fileno()).st_size - file.tell())
     except Exception:
-        return 0  # no file of the system
+        return 0  # not a file of the operating system
 
 
 _forms = Forms()
-_OK = Outcome.OK.value  # reading an enumeration's value costs a look-up for each request
+_OK = Outcome.OK.value  # read once, because each read costs a look-up per request
 _NOTHING: Environ = {}
 _WITHOUT_BODY = frozenset({204, 304})
 _LEAVING = (GeneratorExit,)

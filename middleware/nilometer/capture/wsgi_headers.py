@@ -1,4 +1,4 @@
-"""Caches for the headers of WSGI, which are text: few values occur again and again.
+"""Caches for WSGI headers, which are text and mostly repeat a few values.
 
 Each cache is bounded, because a client may choose a value.
 """
@@ -6,15 +6,15 @@ Each cache is bounded, because a client may choose a value.
 from collections.abc import Collection
 
 TYPE, LENGTH = b"content-type", b"content-length"
-MAX_TEXTS = 256  # most texts that a cache holds
+MAX_TEXTS = 256  # most texts in a cache
 MAX_CHARACTERS = 128  # most characters of a text in a cache
 
 
 class HeaderNames(dict[str, "bytes | None"]):
-    """Names of response headers, in any letter case; None for a header that is not recorded.
+    """Cache of the names of response headers; None for a header that is not recorded.
 
     Args:
-        wanted: Names that are recorded, in lower case.
+        wanted: Names to record, in lower case.
     """
 
     def __init__(self, wanted: Collection[bytes]) -> None:
@@ -29,7 +29,7 @@ class HeaderNames(dict[str, "bytes | None"]):
 
 
 class ContentTypes(dict[str, tuple[tuple[bytes, bytes]]]):
-    """Headers with one content type, because few values occur again and again."""
+    """Cache of headers with one content type, because a few values repeat."""
 
     def __missing__(self, value: str) -> tuple[tuple[bytes, bytes]]:
         headers = ((TYPE, value.encode("latin-1", "replace")),)

@@ -1,13 +1,13 @@
-"""`wsgi.input` of an observed application: every read passes on to the server's own object."""
+"""`wsgi.input` of an observed application, which reads from the server's object."""
 
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-ALL = object()  # in place of a size that was not given
+ALL = object()  # stands for a missing size
 
 
 class Reader(Protocol):
-    """Records what the application reads of the request's body. Its methods never raise.
+    """Records the application's reads of the request body. Its methods never raise.
 
     Attributes:
         stream: The server's `wsgi.input`.
@@ -16,7 +16,7 @@ class Reader(Protocol):
     stream: Any
 
     def note_read(self, chunk: Any, size: Any = ALL) -> None:
-        """Record *chunk*, which the server returned when it was asked for *size* bytes."""
+        """Record *chunk*, which the server returned for a read of *size* bytes."""
 
     def note_position(self, position: Any) -> None:
         """Record that the next read begins at *position*, in bytes from the start."""
@@ -28,7 +28,7 @@ class Reader(Protocol):
 class Input:
     """The server's `wsgi.input`, whose reads are recorded.
 
-    Arguments, results and exceptions are the server's. What it does not have, this has not either.
+    It has the server's arguments, results and exceptions, and only the methods that the server has.
     """
 
     __slots__ = ("nilometer_reader",)
@@ -69,7 +69,7 @@ class Input:
         setattr(self.nilometer_reader.stream, name, value)
 
     def nilometer_lines(self, lines: Iterator[Any]) -> Iterator[Any]:
-        """Return the lines of an iterator of the server's."""
+        """Return the lines of the server's iterator."""
         step = self.nilometer_noted(lines.__next__)
         while True:
             try:
@@ -101,7 +101,7 @@ class Input:
         return noted
 
 
-# Setting an attribute of an `Input` sets it on the server's object; this sets its own.
+# An `Input` sets its attributes on the server's object; this function sets them on itself.
 set_reader: Callable[[Input, Reader], None] = vars(Input)["nilometer_reader"].__set__
 
 Note = Callable[[Reader, Any, tuple[Any, ...]], None]
@@ -124,7 +124,7 @@ def _note_position(reader: Reader, position: Any, _: tuple[Any, ...]) -> None:
     reader.note_position(position)
 
 
-# Further ways to read that some servers' objects have.
+# Further methods for reading that some servers have.
 _READS: dict[str, Note] = {
     "read1": _note_plain,
     "readall": _note_plain,

@@ -15,8 +15,8 @@ class TimedExchange(WsgiExchange):
 
     Attributes:
         made: Time when the exchange was made, in monotonic seconds.
-        seconds: Time that was measured so far.
-        waited: Times of the server's `start_response` in it, in seconds.
+        seconds: Measured time so far.
+        waited: Time in the server's `start_response`, which does not count, in seconds.
     """
 
     __slots__ = ("made", "seconds", "waited")
@@ -27,7 +27,7 @@ class TimedExchange(WsgiExchange):
         self.made = perf_counter()
 
     def not_timed(self, start_response: StartResponse) -> StartResponse:
-        """Return the server's *start_response*, whose time is not nilometer's."""
+        """Return the server's *start_response*; its time is not counted as nilometer's."""
         worker, waited = self.worker, self.waited
 
         def start(*arguments: Any) -> Any:
@@ -52,7 +52,7 @@ class TimedExchange(WsgiExchange):
         self._timed(super().note_read, chunk, size)
 
     def end(self, raised: BaseException | None) -> None:
-        """Offer the observation, and note the time."""
+        """Offer the observation, and record the time."""
         if self.ended:
             return
         self._timed(super().end, raised)

@@ -14,7 +14,7 @@ from nilometer.compare.shares import noise_of, shares_of
 
 
 def anderson_darling(reference: ArrayLike, current: ArrayLike) -> float:
-    """Return the mean of ``D ** 2 / (H (1 - H))``, where *D* is the difference of the cumulative shares.
+    """Return the mean of ``D ** 2 / (H (1 - H))``; *D* is the difference of the cumulative shares.
 
     *H* is the mean of both cumulative shares; both sides have equal weight.
 

@@ -20,8 +20,8 @@ from nilometer.profile.reference import ReferenceColumn
 from nilometer.sketch.binned import BinnedCounts, quantile_edges, single_values, tolerance
 from nilometer.sketch.hashing import hash_strings
 
-OTHER = "other"  # bin of categories that the reference has without a count of their own
-UNSEEN = "unseen"  # bin of categories that the reference does not have
+OTHER = "other"  # bin of categories of the reference that were not counted separately
+UNSEEN = "unseen"  # bin of categories that are not in the reference
 
 
 Floats = NDArray[np.float64]
@@ -51,8 +51,8 @@ def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | No
 
     Only features are compared, because a reference holds no other content type.
 
-    If a column was numeric in the reference and now holds categories, or the reverse, all its
-    weight is in a separate bin. So a change of type gives a distance as well.
+    If a column changes from numbers to categories, or the reverse, all its weight is in a separate
+    bin. So a change of type also gives a distance.
     """
     past = reference.feature
     if not isinstance(current, FeatureProfile):
@@ -101,12 +101,12 @@ def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> Commo
 def expected_unseen(reference: ReferenceColumn, other: float) -> float:
     """Return the expected number of rows with unseen names, in a sample as large as the reference.
 
-    A reference of *N* rows with *s* names that occur once has missed about ``s / N`` of the
-    distribution. The estimate keeps identifiers and long-tailed names from counting as drift.
+    A reference of *N* rows with *s* names that occur once misses about ``s / N`` of the
+    distribution. The estimate prevents that identifiers and rare names count as drift.
 
     Args:
         reference: Column of categories.
-        other: Number of rows with names that the reference holds without a count.
+        other: Number of rows with names of the reference that were not counted separately.
 
     Source: Good, "The population frequencies of species and the estimation of population
     parameters" (1953).
@@ -146,7 +146,7 @@ def _on_dictionary(
 
 
 def dictionary_of(categories: CategoryProfile) -> Dictionary:
-    """Return a dictionary made from the names that a reference without one has kept."""
+    """Return a dictionary of the names kept in a reference without a dictionary."""
     ranked = [name for name, _ in categories.top(categories.frequent.capacity)]
     hashes = sorted(hash_strings(ranked[DICTIONARY_NAMES:]).tolist())
     complete = categories.frequent.other == 0
@@ -174,7 +174,7 @@ def exact_reference_column(
 
 
 def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
-    """Return a column without numbers; its dictionary contains the names that it kept."""
+    """Return a column without numbers, with a dictionary of the names it kept."""
     if not feature.categories.total:
         return ReferenceColumn(feature=feature)
     dictionary = dictionary_of(feature.categories)

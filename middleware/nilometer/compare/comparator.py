@@ -1,4 +1,4 @@
-"""The record of a comparator: its function, and facts that help to read its distance."""
+"""The record of a comparator: its function, unit, bounds and bias."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -71,17 +71,17 @@ class Comparator:
 
     Attributes:
         name: Name in alerters, on the wire and in the API: ``[a-z][a-z0-9_]*``.
-        distance: Function that returns the distance, at least 0; None if the columns have none.
+        distance: Function that returns the distance, at least 0; None if it is undefined.
         about: Meaning of the distance, one sentence.
         unit: Unit of the distance; empty for a share or another plain number.
         highest: Largest possible distance; infinite without a bound. The smallest is 0.
         bias: Expected distance of two samples of one distribution, in words; *n*, *N* and *k* are
             the counts of both sides and the number of bins.
         source: Publication that defines the distance.
-        fewest: Smallest counts below which there is no distance.
+        fewest: Fewest values of both sides for a distance.
         needs_order: Whether the distance exists for numbers only.
-        noise: Function that returns the expected distance without drift, the value of `bias`.
-        interval: Function that returns the interval of the distance; None without one.
+        noise: Function that returns the expected distance without drift, as `bias` describes it.
+        interval: Function that returns the interval of the distance; None if unknown.
         bins: Function that counts both sides in common bins; None if they cannot be compared.
         of_cells: Whether the counts include missing cells, and not only values.
     """
@@ -102,13 +102,13 @@ class Comparator:
 
     @property
     def title(self) -> str:
-        """The name as text shows it: abbreviations in upper case, other names in words."""
+        """Name for texts: abbreviations in upper case, other names in words."""
         short = len(self.name) <= LONGEST_ABBREVIATION
         return self.name.upper() if short else self.name.replace("_", " ")
 
 
 def of_counts(function: Callable[[ArrayLike, ArrayLike], float]) -> Callable[[Sides], float]:
-    """Return *function*, which takes the counts of both sides, as a function that takes `Sides`."""
+    """Convert a *function* of the counts of both sides to a function of `Sides`."""
 
     def of_sides(sides: Sides) -> float:
         return function(*sides.counts)

@@ -17,7 +17,7 @@ from nilometer.profile.reference import ReferenceColumn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A distance, and the bin that contributed most.
+    """A distance, and the bin with the largest contribution.
 
     Attributes:
         value: Distance, in the unit of the comparator.

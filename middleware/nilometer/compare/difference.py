@@ -1,6 +1,6 @@
-"""The difference of two contents of any type that users log: a distance, and the content of the changes.
+"""The difference of two logged contents of one type: a distance, and the changes.
 
-Every distance is 0 to 1 and symmetric: 0 for equal sides, 1 for sides that share nothing. For numbers
+Every distance is 0 to 1 and symmetric: 0 for equal sides, 1 for sides with nothing in common. For numbers
 it is ``sum(|c - r|) / sum(|c| + |r|)`` over all keys of both sides, with 0 where a side lacks one (the
 distance of Bray and Curtis, "An ordination of the upland forest communities of southern Wisconsin",
 1957). A line is compared over the x that both sides cover, by the areas between and below. A confusion
@@ -36,9 +36,9 @@ class Difference:
 
     Attributes:
         distance: Distance, 0 to 1; None if the sides cannot be compared.
-        change: Current side less the reference, of the same type; None for a text, a distribution,
+        change: Current side minus the reference, of the same type; None for texts, distributions,
             categories and scores, or without a distance.
-        why: Why there is no distance; empty with one.
+        why: Reason why the distance is undefined; else empty.
     """
 
     distance: float | None
@@ -78,7 +78,7 @@ def _of_matrices(reference: Matrix, current: Matrix) -> Difference:
 
 
 def _of_tables(reference: Table, current: Table) -> Difference:
-    """Compare rows with equal texts; a table without numbers by the rows that both have."""
+    """Compare rows with equal texts. Tables without numbers are compared by their common rows."""
     if reference.header != current.header:
         return Difference(distance=None, why="the tables have different columns")
     past, now = _table_values(reference), _table_values(current)
@@ -107,7 +107,7 @@ def _of_confusion_matrices(reference: ConfusionMatrix, current: ConfusionMatrix)
 
 
 def _of_lines(reference: Line, current: Line) -> Difference:
-    """Compare the lines, straight between points, where both are defined."""
+    """Compare linearly interpolated lines where both are defined."""
     past, now = np.array(reference.points), np.array(current.points)
     low, high = max(past[0, 0], now[0, 0]), min(past[-1, 0], now[-1, 0])
     if low > high:
@@ -127,7 +127,7 @@ def _of_lines(reference: Line, current: Line) -> Difference:
 
 
 def _area(x: Floats, y: Floats) -> float:
-    """Return the area below a line by the trapezoidal rule, for x from 0 to 1; of a point, its y."""
+    """Return the area below a line by the trapezoidal rule; a single point gives its y."""
     if x.size == 1:
         return float(y[0])
     share = (x - x[0]) / (x[-1] - x[0])
@@ -161,7 +161,7 @@ def _values(amounts: Amounts[K]) -> dict[K, float]:
 
 
 def _table_values(table: Table) -> dict[Any, float]:
-    """Return the numbers of a table by texts; equal rows of a table as it was logged are numbered."""
+    """Return the numbers of a table by its texts; rows with equal texts are numbered."""
     amounts = table.amounts
     seen: dict[RowKey, int] = {}
     names: dict[RowKey, RowKey] = {}

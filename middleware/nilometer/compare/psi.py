@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from nilometer.compare.comparator import Comparator, Fewest, Interval, Sides
 from nilometer.compare.shares import Floats, counts_of, without_sparse_bins
 
-HALF = 0.5  # count that is added to each bin
+HALF = 0.5  # count added to each bin
 NORMAL_95 = 1.96  # standard deviations on each side of an interval with 95 % confidence
 
 
@@ -87,7 +87,7 @@ def psi_interval(reference: ArrayLike, current: ArrayLike, *, ordered: bool) -> 
     variance = (
         _variance(c, ratio + 1 - r / c) / float(counts[1].sum())
         + _variance(r, 1 - c / r - ratio) / float(counts[0].sum())
-        + 2 * noise**2 / max(r.size - 1, 1)  # of the square; the part that remains without drift
+        + 2 * noise**2 / max(r.size - 1, 1)  # second-order term, without drift too
     )
     spread = NORMAL_95 * math.sqrt(variance)
     return Interval(max(value - spread, 0.0), max(value + spread, 0.0))
@@ -101,7 +101,7 @@ def _smoothed(reference: ArrayLike, current: ArrayLike) -> tuple[Floats, Floats]
 
 
 def _variance(shares: Floats, slopes: Floats) -> float:
-    """Return the variance of a single draw of *slopes* with probabilities *shares*, each (k,)."""
+    """Return the variance of one draw from *slopes* with probabilities *shares*, each (k,)."""
     mean = float((shares * slopes).sum())
     return max(float((shares * slopes**2).sum()) - mean**2, 0.0)
 

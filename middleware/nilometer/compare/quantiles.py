@@ -11,7 +11,7 @@ import numpy as np
 from nilometer.compare.comparator import Comparator, Fewest, Sides
 from nilometer.compare.cumulative import deviation_of
 
-NOISE = 3.3  # deviations of the rank that count as noise; exceeded by one window in 1,000
+NOISE = 3.3  # deviations of the rank that count as noise; one window in 1,000 exceeds them
 
 
 def quantile_change(q: float, sides: Sides) -> float | None:

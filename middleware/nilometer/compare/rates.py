@@ -1,4 +1,4 @@
-"""Changes of rates: missing cells, cells of another type, unseen names, and others."""
+"""Changes of rates, such as missing cells, cells of another type, and unseen names."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
 
 Count = Callable[[FeatureProfile], float]
-# Counts of the reference and of the current side; None if a side does not have them.
+# Counts of the reference and of the current side; None if a side lacks them.
 Parts = Callable[[ReferenceColumn, FeatureProfile], tuple[float, float] | None]
 
 

@@ -60,8 +60,8 @@ def without_sparse_bins(
     """Join bins until each one has an expected count of at least `SPARSE`.
 
     The expected count is the mean of both shares times ``1 / (1/n + 1/N)``. That factor is the
-    sample size which, against a known distribution, has the same noise. So a bin that only one side
-    fills is kept.
+    size of a sample with the same noise around a known distribution. So a bin that is empty on
+    one side is kept.
 
     Args:
         reference: Counts in each of *k* bins, shape (k,).
@@ -101,7 +101,7 @@ def _neighbours(expected: Floats) -> NDArray[np.intp]:
 
 
 def _rest(expected: Floats) -> NDArray[np.intp]:
-    """Return the group of each bin, shape (k,). All sparse bins form one group, or join another."""
+    """Return the group of each bin, shape (k,). All sparse bins form one group or join a group."""
     sparse = expected < SPARSE
     group = np.where(sparse, 0, np.cumsum(~sparse))
     if not sparse.all() and expected[sparse].sum() < SPARSE:

@@ -1,9 +1,9 @@
-"""Packs an exchange into bytes, with only the parts that a setting or a decoder needs.
+"""Packs an exchange into bytes; only the parts that settings or decoders need.
 
 Packing happens in the request path, because bytes are cheaper to keep than objects. The queue then
 holds one object per request, which the garbage collector never visits, and the background thread
-only joins them. Of the headers, only the content type and encoding, the ids, and those that
-settings name are packed. No other header is sent, and no query parameter that is not named.
+only joins them. Packed headers are the content type and encoding, the ids, and the headers
+that settings name. Other headers are not sent, nor query parameters that no setting names.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,11 +18,11 @@ from nilometer.values.reasons import DropReason
 from nilometer.values.streams import Ends
 
 Headers: TypeAlias = Iterable[tuple[bytes, bytes]]
-Body: TypeAlias = bytes | bytearray | None  # of one chunk, of several, or over the cap
+Body: TypeAlias = bytes | bytearray | None  # one chunk, several chunks, or over the cap
 Fields: TypeAlias = tuple[Any, ...]  # the fields of `nilometer.profiling.observation.Observation`
 
-MAX_TEXTS = 1024  # most decoded header values that are cached
-MAX_ID = 256  # most characters of an id from a header
+MAX_TEXTS = 1024  # most decoded header values in the cache
+MAX_ID = 256  # longest id from a header, in characters
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
 _LENGTH = b"inference-header-content-length"
@@ -32,9 +32,9 @@ class Streamed(NamedTuple):
     """The summary of a response in several chunks.
 
     Attributes:
-        chunks: Number of body messages that have bytes.
+        chunks: Number of body messages that are not empty.
         gaps: Seconds between the first 513 chunks, as little-endian float32.
-        end: A value of `nilometer.values.reasons.StreamEnd`.
+        end: End of the stream, a value of `nilometer.values.reasons.StreamEnd`.
         sizes: Bytes from mark to mark, as little-endian uint32, see `nilometer.capture.stream`. The
             first one is the size of the first chunk.
         later_gaps: Seconds between the marks after the first 513, as little-endian float32.
@@ -57,8 +57,8 @@ class Rest(NamedTuple):
         streamed: Summary of a response in several chunks; else None.
         annotations: Values and labels added by `nilometer.log` and `label`; else None.
         query: Query string; None if no setting names parameters.
-        share: Share of the observations that are held, read when this one began; negative if this
-            one is left out and sent only to be counted.
+        share: Sampling share at the start of this observation; negative if it is sampled out and
+            only counted.
         ends: Start and end of a streamed response over the cap; else None.
         route: Template of the route; or empty.
     """
@@ -128,7 +128,7 @@ class Packer:
             response_headers: Headers as the application sent them.
             request: Body of the request; None if it was over the cap.
             response: Body of the response; None if it was over the cap.
-            in_flight: Number of requests in progress in this process at the start, itself included.
+            in_flight: Number of requests in progress in this process at the start, including this one.
             rest: Details of an exchange that is not one plain body in each direction; with None,
                 the sizes are those of the bodies, and the response was one chunk.
         """
@@ -192,7 +192,7 @@ class Packer:
             )  # fmt: skip
         except (TypeError, ValueError, AttributeError):
             if type(request_headers) is _PlainHeaders:
-                raise  # unusual types are not the cause
+                raise  # the cause is not an unusual type
             return self.pack(
                 arrival_ns, latency, index(status), outcome, str.__str__(method), str.__str__(path),
                 _PlainHeaders(request_headers), _PlainHeaders(response_headers),
@@ -202,7 +202,7 @@ class Packer:
     def _more(
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], rest: Rest
     ) -> tuple[str, Fields]:
-        """Return the event time, and the fields that most observations do not have."""
+        """Return the event time, and the fields that only few observations have."""
         streamed = rest.streamed
         gaps, end = (b"", "") if streamed is None else (streamed.gaps, streamed.end)
         event_time = identity = trace_parent = parent = ""
@@ -248,8 +248,8 @@ class Packer:
             function: Qualified name of the function.
             in_flight: Number of calls in progress in this process at the start, itself included.
             values: Inputs and outputs by name.
-            labels: Labels that the model added.
-            share: Share of the observations that are held, see `Rest`.
+            labels: Labels added by the model's code.
+            share: Sampling share, see `Rest`.
         """
         return pack(
             (
@@ -274,7 +274,7 @@ class Packer:
         Args:
             arrival_ns: Start of the request, in Unix nanoseconds.
             duration: Seconds until the connection ended.
-            end: How it ended, a value of `nilometer.values.reasons.ConnectionEnd`.
+            end: Kind of end, a value of `nilometer.values.reasons.ConnectionEnd`.
             path: Path of the request.
             sizes: Bytes received and sent.
             websocket: Messages received and sent, and the close code.
@@ -296,7 +296,7 @@ class Packer:
         route: str,
         streamed: Streamed | None,
     ) -> Fields:
-        """Return the fields from the share on, as far as they differ from their defaults."""
+        """Return the fields from `share` on; trailing fields with default values are left out."""
         if streamed is not None:
             stream = (streamed.sizes, streamed.later_gaps)
             return (abs(share), share < 0, self._values_only, ends, lengths, route, *stream)
@@ -313,7 +313,7 @@ class Packer:
     def _id(
         self, request: Mapping[bytes, bytes], response: Mapping[bytes, bytes], trace_parent: bytes
     ) -> bytes:
-        """Return the request's id, else the response's id, else the trace id."""
+        """Return the id of the request, or else of the response, or else of the trace."""
         for headers, names in ((request, self._ids), (response, self._returned)):
             for name in names:
                 if headers.get(name):
@@ -331,7 +331,7 @@ class Packer:
         )
 
     def _named(self, query: bytes) -> str:
-        """Return the query parameters that settings name, unchanged."""
+        """Return the query parameters that settings name, not decoded."""
         text = query.decode("latin-1")
         if "*" in self._query:
             return text
@@ -349,7 +349,7 @@ class _PlainHeaders(list[tuple[bytes, bytes]]):
 
 
 class _Texts(dict[bytes, str]):
-    """A cache of header values as text, because few values occur again and again."""
+    """A cache of header values as text, because a few values repeat."""
 
     def __missing__(self, value: bytes) -> str:
         text = value.decode("latin-1")

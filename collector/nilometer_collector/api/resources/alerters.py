@@ -22,19 +22,19 @@ NAME = RequiredText("name", "Name of the alerter.")
 
 
 class UnreadAlerter(msgspec.Struct, frozen=True, kw_only=True):
-    """A stored alerter that this collector cannot read. No agent receives it."""
+    """A stored alerter that this collector cannot read and does not send to agents."""
 
     entity: str
     name: str
     summary: str
     kind: str
-    reason: str  # why it cannot be read
+    reason: str  # reason why it cannot be read
 
 
 class PutAlerter(AlerterView, frozen=True, kw_only=True):
     """The stored alerter, with warnings of likely mistakes."""
 
-    warnings: list[str]  # names in it that do not exist yet, each with the most similar known name
+    warnings: list[str]  # its names that do not exist yet, each with the most similar known name
 
 
 class Alerters(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ async def put_alerter(call: Call) -> PutAlerter:
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
-    may_read = Access(call.access.principal, Need.READ).may  # a warning reveals stored names
+    may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names
     warnings = []
     if may_read(alerter.entity):
         warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))

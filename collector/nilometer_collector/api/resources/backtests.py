@@ -1,4 +1,4 @@
-"""Backtests: what alerters would have done over the stored history. They store nothing."""
+"""Backtests: they replay alerters over the stored history, and store nothing."""
 
 from typing import Annotated
 
@@ -19,9 +19,9 @@ from nilometer_collector.backtest.records import Firing, Incident, Question, Rep
 from nilometer_collector.errors import Unknown
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 
-MOST_ALERTERS = 100  # alerters that one backtest tests
+MOST_ALERTERS = 100  # most alerters in one backtest
 MOST_INCIDENTS = 1000
-MOST_FIRINGS = 200  # episodes of one alerter in an answer; all are counted
+MOST_FIRINGS = 200  # most episodes of one alerter in an answer; the counts include all
 MOST_SECONDS = 400 * 86_400
 MONTH_SECONDS = 30 * 86_400
 
@@ -30,24 +30,24 @@ _Name = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, patter
 
 
 class IncidentDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A time in which something was wrong."""
+    """An incident: a time span in which something was wrong."""
 
     start: _Moment
     end: _Moment  # after the start
     name: _Name
-    entity: _Name | None = None  # of all entities, if it is left out
+    entity: _Name | None = None  # entity; default all entities
 
 
 class BacktestDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to test. Without `alerters` and `watch`, all alerters that there are now are tested."""
+    """The alerters to test. Without `alerters` and `watch`, all current alerters are tested."""
 
     alerters: Annotated[list[AlerterDefinition], Meta(max_length=MOST_ALERTERS)] | UnsetType = UNSET
     watch: Annotated[list[WatchRule], Meta(max_length=MOST_ALERTERS)] | UnsetType = (
-        UNSET  # settings of the default alerter, to test it, too
+        UNSET  # settings of the default alerter, which is then tested, too
     )
-    entity: _Name | None = None  # of all entities, if it is left out
-    end: _Moment | None = None  # end of the tested time; now, if it is left out
-    seconds: Annotated[float, Meta(ge=300, le=MOST_SECONDS)] = MONTH_SECONDS  # its length
+    entity: _Name | None = None  # entity; default all entities
+    end: _Moment | None = None  # end of the tested time; default now
+    seconds: Annotated[float, Meta(ge=300, le=MOST_SECONDS)] = MONTH_SECONDS  # length
     incidents: Annotated[list[IncidentDefinition], Meta(max_length=MOST_INCIDENTS)] = []
 
 
@@ -59,41 +59,41 @@ class FiringView(msgspec.Struct, frozen=True, kw_only=True):
     since: float  # start of the first breach, or estimated start of the drift
     opened: float
     closed: float | None  # null if it is open at the end of the tested time
-    worst: float  # value that is furthest beyond the threshold
+    worst: float  # value furthest beyond the threshold
     severity: str
     evidence: str
-    incidents: list[str]  # names of the marked incidents that it meets
+    incidents: list[str]  # names of the marked incidents that it overlaps
 
 
 class FoundView(msgspec.Struct, frozen=True, kw_only=True):
-    """A marked incident that an episode meets."""
+    """A marked incident that an episode overlaps."""
 
     name: str
     delay: float  # seconds from its start to the opening; 0 if an episode was open before
 
 
 class ScoreView(msgspec.Struct, frozen=True, kw_only=True):
-    """The episodes against the marked incidents."""
+    """The episodes compared with the marked incidents."""
 
     found: list[FoundView]
     missed: list[str]
-    outside: list[str]  # incidents outside of the time that has data
-    false_alarms: int  # episodes that meet no incident
+    outside: list[str]  # incidents at times without data
+    false_alarms: int  # episodes that overlap no incident
 
 
 class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
-    """What one alerter would have done."""
+    """The replay of one alerter."""
 
     entity: str
     alerter: str
     kind: str
     days: float  # tested days that have data
     window_seconds: float  # length of the judged windows; 0 if none was judged
-    judged: int  # windows, over all summaries and label sets
+    judged: int  # judged windows, over all summaries and label sets
     not_judged: int
     episodes: int
-    messages: int  # notifications: one for each opening, one for each closing
-    episodes_a_month: float  # in 30 days
+    messages: int  # notifications: one for each opening and one for each closing
+    episodes_a_month: float  # episodes in 30 days
     messages_a_month: float
     open_seconds: float  # time in which an episode is open
     score: ScoreView | None  # null if no incident is marked for the entity
@@ -102,7 +102,7 @@ class ReplayView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BacktestView(msgspec.Struct, frozen=True, kw_only=True):
-    """What alerters would have done, those with the most messages first."""
+    """The replay of each alerter, most messages first."""
 
     start: float
     end: float

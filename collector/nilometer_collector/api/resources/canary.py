@@ -1,4 +1,4 @@
-"""Verdicts on canaries: pass, hold or fail, as an answer to read or as a status to act on."""
+"""Verdicts on canaries: pass, hold or fail, as a response body or as a status."""
 
 from typing import Literal, TypeAlias
 
@@ -39,40 +39,40 @@ CanaryReason: TypeAlias = Literal[
     "no_window_yet",
 ]
 
-LEAST_WINDOWS = 4  # fewest windows before a pass, if a request does not say
+LEAST_WINDOWS = 4  # default for the fewest windows that a pass needs
 WINDOWS_A_DAY = 288
 
 CANDIDATE = LabelPairs("candidate", "Label of the candidate as key:value, such as version:2.")
 CANDIDATE_ENTITY = Text(
-    "candidate_entity", "Entity of the candidate, if it is not that of the stable side."
+    "candidate_entity", "Entity of the candidate; by default the entity of the stable side."
 )
 
 
 class LabelKey(LabelKeys):
-    """At most one key of a label."""
+    """At most one label key."""
 
     repeated = False
 
 
 NEWEST = LabelKey(
     "newest",
-    "Key of a label. Without a candidate, it is the value of this label that was first seen last; "
-    f"by default that of {NEWEST_KEY}.",
+    "Label key whose newest value is the candidate, if the request names no candidate; "
+    f"by default {NEWEST_KEY}.",
 )
 STABLE = LabelPairs(
     "stable", "Label of the stable side as key:value; by default everything but the candidate."
 )
-PATTERN = Text("summary", "Pattern over summaries to compare, such as input.*; by default all.")
-SINCE = Time("start", "Unix seconds. Nothing before it is compared.", default_ns=0)
+PATTERN = Text("summary", "Pattern of the summaries to compare, such as input.*; by default all.")
+SINCE = Time("start", "Start of the time to compare, Unix seconds.", default_ns=0)
 WINDOWS = Count(
     "windows",
-    f"Fewest windows before a pass; by default {LEAST_WINDOWS}.",
+    f"Fewest windows that a pass needs; by default {LEAST_WINDOWS}.",
     default=LEAST_WINDOWS,
     highest=MOST_DAYS * WINDOWS_A_DAY,
 )
 ACCEPT = Words(
     "accept",
-    "Verdict that is answered with 200, any other with 412; by default pass and hold.",
+    "Verdict that gets status 200; others get 412. By default pass and hold.",
     known=lambda: [outcome.value for outcome in Outcome],
 )
 _PARAMETERS = (ENTITY, CANDIDATE, CANDIDATE_ENTITY, NEWEST, STABLE, PATTERN, SINCE, WINDOWS)
@@ -85,18 +85,18 @@ class CanarySummaryView(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     verdict: VerdictName
     reason: CanaryReason
-    sentence: str  # the reason in words
-    counts: bool  # false if neither side has enough rows, so that the verdict does not depend on it
-    component: str  # what differs, or is least certain; empty if no window was judged
+    sentence: str  # reason in words
+    counts: bool  # whether the verdict depends on it; false if neither side has enough rows
+    component: str  # component that differs, or is least certain; empty without a judged window
     effect: float | None  # candidate minus stable
     noise: float | None  # standard deviation of the effect
-    tolerance: float | None  # difference that is none
-    unit: str  # of effect, noise and tolerance
-    windows: int  # judged windows
+    tolerance: float | None  # largest difference that counts as none
+    unit: str  # unit of effect, noise and tolerance
+    windows: int  # number of judged windows
     window_seconds: float
     candidate_rows: int
     stable_rows: int
-    noise_learned: bool  # whether a baseline says how noisy the stable side is
+    noise_learned: bool  # whether the noise comes from a learned baseline
 
 
 class CanaryView(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,10 +106,10 @@ class CanaryView(msgspec.Struct, frozen=True, kw_only=True):
     verdict: VerdictName
     value: int  # 1 for pass, 0 for hold, -1 for fail
     reason: CanaryReason
-    sentence: str  # the reason in words
-    start: float  # start of the compared time: the candidate's first window
+    sentence: str  # reason in words
+    start: float  # start of the compared time, which is the candidate's first window
     end: float  # end of the newest complete window
-    candidate: list[str]  # label sets, as key=value,key=value
+    candidate: list[str]  # label sets as text: key=value,key=value
     stable: list[str]
     summaries: list[CanarySummaryView]  # failures first
 
@@ -218,7 +218,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/canary",
         name="checkCanary",
-        about="The same, with the verdict as a status, for webhooks; the body is not read.",
+        about="Compare as `canary` does, and return the verdict as a status, for webhooks.",
         handler=check_canary,
         answer=CanaryView,
         parameters=(*_PARAMETERS, ACCEPT),

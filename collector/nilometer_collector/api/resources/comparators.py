@@ -9,21 +9,21 @@ from nilometer_collector.api.operation import Call, Operation
 
 
 class ComparatorView(msgspec.Struct, frozen=True, kw_only=True):
-    """A distance of a window from a reference, and what a reader of it must know."""
+    """A comparator with its unit, bounds and bias."""
 
     name: str
     about: str
-    unit: str  # empty for a share or another plain number
-    highest: float | None  # largest possible distance; null without a bound; the smallest is 0
-    bias: str  # expected distance without drift, for n and N values in k bins
+    unit: str  # unit of the distance; empty for shares and plain numbers
+    highest: float | None  # largest possible distance; null if it has no bound
+    bias: str  # formula of the distance without drift, for n and N values in k bins
     source: str
     numbers_only: bool
-    fewest_reference: int  # smallest count of the reference; below it there is no distance
-    fewest_current: int  # smallest count of a window
+    fewest_reference: int  # fewest values of the reference for a distance
+    fewest_current: int  # fewest values of a window for a distance
 
 
 class ComparatorsView(msgspec.Struct, frozen=True, kw_only=True):
-    """All comparators, those of extensions last."""
+    """All comparators; comparators of extensions come last."""
 
     comparators: list[ComparatorView]
 

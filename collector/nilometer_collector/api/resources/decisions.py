@@ -32,7 +32,7 @@ ERRORS = (400, 404, 409, 413, 415, 422)
 EPISODE = RequiredId("episode", "Id of the episode.")
 
 Kind: TypeAlias = Literal["acknowledged", "silenced", "unsilenced", "new_normal"]
-# At least one character that is neither a space nor a control character.
+# Requires a character that is neither a space nor a control character.
 SAYS_SOMETHING = rf"^{PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{PRINTABLE}*$"
 Reason: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=MOST_REASON_CHARACTERS, pattern=SAYS_SOMETHING)
@@ -43,33 +43,33 @@ LabelKey: TypeAlias = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
 
 
 class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody takes care of the episode."""
+    """An acknowledgement: somebody works on the episode."""
 
     reason: Reason
-    until: Until | None = None  # time at which it ends; null until the episode closes
+    until: Until | None = None  # end of the acknowledgement; null if the episode's closing ends it
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """No message about the episode until the end."""
+    """A silence: the collector sends no message about the episode for a time."""
 
     reason: Reason
-    until: Until  # at most 366 days from now
+    until: Until  # end of the silence, at most 366 days from now
 
 
 class EndOfSilence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The silence of the episode ends now."""
+    """The end of a silence."""
 
     reason: Reason
 
 
 class NewNormal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a part of the episode shows now is normal."""
+    """A new normal: the current values of a part of the episode are normal from now on."""
 
     reason: Reason
-    summary: ShortText = ""  # summary of the part; empty if only one is open
+    summary: ShortText = ""  # summary of the part; may be empty if only one part is open
     labels: dict[LabelKey, ShortText] = {}
     until: Until | None = (
-        None  # time at which an alerter that somebody set is no longer quiet; null for others
+        None  # end of the quiet time of a user's alerter; null for the default alerter
     )
 
 
@@ -80,10 +80,10 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     reason: str
     made: float
-    until: float | None  # time at which it ends; null if it does not end by itself
-    summary: str  # of the part of a new normal; empty for others
+    until: float | None  # end of the decision; null if it has no end
+    summary: str  # summary of the part of a new normal; empty for other kinds
     labels: dict[str, str]
-    pending: bool  # whether the default alerter has still to act on it
+    pending: bool  # whether the default alerter has not yet acted on it
 
 
 def decision_view(decision: Decision) -> DecisionView:
@@ -101,13 +101,13 @@ def decision_view(decision: Decision) -> DecisionView:
 
 
 async def acknowledge(call: Call) -> DecisionView:
-    """Record that somebody takes care of the episode."""
+    """Record that somebody works on the episode."""
     body = await read_json(call.request, Acknowledgement)
     return await _make(call, DecisionKind.ACKNOWLEDGED, body.reason, until=body.until)
 
 
 async def silence(call: Call) -> DecisionView:
-    """Send no message about the episode until the end."""
+    """Silence the messages about the episode until a time."""
     body = await read_json(call.request, Silence)
     return await _make(call, DecisionKind.SILENCED, body.reason, until=body.until)
 
@@ -119,7 +119,7 @@ async def unsilence(call: Call) -> DecisionView:
 
 
 async def accept_new_normal(call: Call) -> DecisionView:
-    """Accept what a part of the episode shows as normal."""
+    """Accept the current values of a part of the episode as normal."""
     body = await read_json(call.request, NewNormal)
     try:
         labels = Labels.of(body.labels)
@@ -175,7 +175,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/episodes/acknowledge",
         name="acknowledgeEpisode",
-        about="Record that somebody takes care of an open episode.",
+        about="Record that somebody works on an open episode.",
         handler=acknowledge,
         answer=DecisionView,
         parameters=(ENTITY, EPISODE),
@@ -186,7 +186,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/episodes/silence",
         name="silenceEpisode",
-        about="Send no message about an open episode until an end.",
+        about="Silence the messages about an open episode until a time.",
         handler=silence,
         answer=DecisionView,
         parameters=(ENTITY, EPISODE),
@@ -208,7 +208,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/episodes/new-normal",
         name="acceptNewNormal",
-        about="Accept what a part of an open episode shows as the new normal.",
+        about="Accept the current values of a part of an open episode as the new normal.",
         handler=accept_new_normal,
         answer=DecisionView,
         parameters=(ENTITY, EPISODE),

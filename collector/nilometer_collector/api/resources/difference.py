@@ -17,13 +17,13 @@ from nilometer_collector.query.records import SamplesQuestion
 
 
 class DifferenceView(msgspec.Struct, frozen=True, kw_only=True):
-    """How much one side of a summary differs from the other."""
+    """The difference between two sides of a summary."""
 
-    distance: float | None  # 0 for equal sides, 1 for sides that share nothing
-    why: str  # why there is no distance; empty with one
-    current: LoggedView | None  # null without data, and for types that `samples` shows otherwise
+    distance: float | None  # 0 for equal sides, 1 for sides with nothing in common
+    why: str  # reason why the distance is null; else empty
+    current: LoggedView | None  # null without data, and for features and `service`
     other: LoggedView | None
-    change: LoggedView | None  # current less other
+    change: LoggedView | None  # current minus other
 
 
 async def read_difference(call: Call) -> DifferenceView:

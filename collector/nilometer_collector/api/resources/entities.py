@@ -10,7 +10,7 @@ from nilometer_collector.api.parameters import Count, Text
 from nilometer_collector.query.records import MAX_ENTITIES, EntityRecord
 
 LIMIT = Count("limit", "Largest number of entities in the answer.", MAX_ENTITIES, MAX_ENTITIES)
-AFTER = Text("after", "The `next` of the page before.")
+AFTER = Text("after", "Value of `next` from the page before.")
 
 Kind: TypeAlias = Literal["model", "data", "pipeline", "endpoint"]
 
@@ -23,22 +23,22 @@ class EntityView(msgspec.Struct, frozen=True, kw_only=True):
     summaries: int
     observations: int  # requests seen over all windows
     first_seen: float | None
-    last_seen: float | None  # end of the newest window
+    last_seen: float | None  # end of the newest window; null without data
     open_episodes: int
     references: list[str]
     kind: Kind
     owner: str
     description: str
-    reads_from: list[str]  # entities, by name
-    read_by: list[str]  # entities that read from it and that the caller may read, by name
-    version: int  # of the declaration; 0 without one
+    reads_from: list[str]  # names of the entities that it reads from, sorted
+    read_by: list[str]  # names of its readers that the caller may read, sorted
+    version: int  # version of the declaration; 0 without one
 
 
 class Entities(msgspec.Struct, frozen=True, kw_only=True):
-    """Monitored entities, by name."""
+    """A page of monitored entities, sorted by name."""
 
     entities: list[EntityView]
-    next: str | None  # `after` of the next page; null on the last one
+    next: str | None  # value of `after` for the next page; null on the last page
 
 
 def entity_view(entity: EntityRecord) -> EntityView:

@@ -24,13 +24,13 @@ from nilometer_collector.store import EntityDeclaration, EntityKind
 
 MAX_DESCRIPTION_CHARACTERS = 4000
 MAX_ATTRIBUTES = 64
-MAX_EDGES = 64  # entities that one entity reads from
+MAX_EDGES = 64  # most entities that one entity reads from
 MAX_VERSION = 999_999_999
 
 NEW_NAME = EntityName("entity", "Name of the monitored entity.")
 ANY_VERSION = 0
 VERSION = Count(
-    "version", "Version that is removed; if it is left out, any.", ANY_VERSION, MAX_VERSION
+    "version", "Version that is removed; by default any version.", ANY_VERSION, MAX_VERSION
 )
 
 ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
@@ -49,7 +49,7 @@ Version: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_VERSION)]
 
 
 class EntityDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a user says about an entity. What is left out gets its default."""
+    """The declaration of an entity. Fields that are left out get their defaults."""
 
     kind: Kind = "model"
     owner: ShortText = ""
@@ -57,15 +57,15 @@ class EntityDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     description: Lines = ""
     attributes: Attributes = {}
     reads_from: Edges = []
-    version: Version | UnsetType = UNSET  # that this replaces, 0 for none; any if it is left out
+    version: Version | UnsetType = UNSET  # version that this replaces, 0 for none; default any
 
 
 class DeclaredEntityView(EntityView, frozen=True, kw_only=True):
-    """A monitored entity with everything that is said about it."""
+    """A monitored entity with its declaration."""
 
-    time_zone: str  # IANA name
+    time_zone: str  # IANA name of the time zone
     attributes: dict[str, str]
-    updated: float | None  # when the declaration changed; null without one
+    updated: float | None  # last change of the declaration; null without one
 
 
 class PutEntity(DeclaredEntityView, frozen=True, kw_only=True):
@@ -105,7 +105,7 @@ async def put_entity(call: Call) -> PutEntity:
         warnings = [
             f"reads_from = {source!r}: does not exist yet{did_you_mean(source, known)}"
             for source in missing
-            if may_read(source)  # a warning reveals which names exist
+            if may_read(source)  # because a warning reveals which names exist
         ]
         return PutEntity(**msgspec.structs.asdict(view), warnings=warnings)
 
@@ -130,8 +130,8 @@ def _declaration_of(definition: EntityDefinition) -> EntityDeclaration:
     """Return the declaration in *definition*.
 
     Raises:
-        ApiError: 422 if the time zone does not exist, a text has control characters, or an edge is
-            there twice.
+        ApiError: 422 if the time zone does not exist, a text has control characters, or an edge
+            occurs twice.
     """
     zones = zone_names()
     if definition.time_zone not in zones:

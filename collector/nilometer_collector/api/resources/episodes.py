@@ -31,15 +31,15 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
 
     summary: str
     labels: dict[str, str]  # empty for all traffic
-    component: str  # what moved, such as position or missing
+    component: str  # component that moved, such as position or missing
     direction: Literal["above", "below"]  # side of normal
     onset: float  # estimated start of the drift
     opened: float  # end of the window that opened the part
     closed: float | None
     effect: float  # distance from normal since the onset, when the part opened
     bound: float  # lower bound of the effect, with 99 % confidence
-    tolerance: float  # distance from normal that is no drift
-    unit: str  # of effect, bound and tolerance
+    tolerance: float  # largest distance from normal that is not drift
+    unit: str  # unit of effect, bound and tolerance
     severity: str
     evidence: str
     ended: Ended | None  # how it closed; null while it is open
@@ -56,21 +56,21 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     comparator: str  # comparator or statistic
     threshold: float
     severity: str
-    breached_since: float  # start of the first breach in a row
+    breached_since: float  # start of the first of the consecutive breaches
     opened: float  # end of the window that opened it
     closed: float | None
-    value: float  # the value furthest beyond the threshold so far
+    value: float  # value furthest beyond the threshold so far
     reference: str
     reference_digest: str
     evidence: str
     history: list[TransitionView]
-    parts: list[PartView]  # of the default alerter's episodes; empty for others
-    decisions: list[DecisionView]  # of people about it, oldest first
-    acknowledged_by: str | None  # author of the acknowledgement that holds now
-    silenced_until: float | None  # end of the silence that holds now
+    parts: list[PartView]  # parts of an episode of the default alerter; else empty
+    decisions: list[DecisionView]  # decisions of people, oldest first
+    acknowledged_by: str | None  # author of the current acknowledgement
+    silenced_until: float | None  # end of the current silence
     unread: str | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # why its alerter cannot be read; absent if it can
+    )  # reason why its alerter cannot be read; absent if it can
 
 
 class Episodes(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +82,7 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
 def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
     """Return *episode* as the API shows it at *now_ns*, with its history oldest first.
 
-    An open episode of the default alerter has the figures and the sentence of the part that leads now.
+    An open episode of the default alerter has the figures and the sentence of its leading part.
     """
     view = _view_of_opening(episode, now_ns)
     own = [one for one in episode.parts if one.summary == episode.summary]

@@ -27,31 +27,31 @@ First = Annotated[int, Meta(ge=1, le=MAX_FIRST)]
 
 
 class _Named(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What names the rows of a body."""
+    """The fields that name the rows of a body, so that retries are stored once."""
 
     source: Source | UnsetType = (
-        UNSET  # random name of the sender: a row that it sends again is stored once
+        UNSET  # random name of the sender; a row that it sends twice is stored once
     )
-    first: First = 1  # number of the first row among all rows of `source`, which come in order
+    first: First = 1  # number of the first row; a source numbers all its rows in order
 
 
 class SampleLog(_Named, frozen=True, kw_only=True):
-    """Samples to log. Rows that are allowed are stored also when others are refused."""
+    """Samples to log. Valid rows are stored even if other rows are refused."""
 
     samples: Annotated[list[LoggedSample], Meta(min_length=1, max_length=MAX_ROWS)]
 
 
 class _Rows(_Named, frozen=True, kw_only=True):
-    """Samples to log, which are decoded one by one."""
+    """Samples to log. Each row is decoded separately."""
 
     samples: Annotated[list[msgspec.Raw], Meta(min_length=1, max_length=MAX_ROWS)]
 
 
 class LogView(msgspec.Struct, frozen=True, kw_only=True):
-    """Every row is stored."""
+    """The result if every row is stored."""
 
     stored: int
-    repeated: int  # rows that were stored before
+    repeated: int  # number of rows that were stored before
 
 
 async def log_samples(call: Call) -> LogView:
@@ -68,7 +68,7 @@ async def log_samples(call: Call) -> LogView:
 
 
 def _logged(call: Call, rows: _Rows) -> tuple[Shipped, list[RowProblem]]:
-    """Store the rows that are allowed, and return why each other one is refused."""
+    """Store the valid rows, and return the reason why each other row is refused."""
     context, now_ns = call.context, call.context.clock.now_ns()
     accepted: dict[int, SampleRow] = {}
     refused: list[RowProblem] = []
@@ -104,7 +104,7 @@ def _logged(call: Call, rows: _Rows) -> tuple[Shipped, list[RowProblem]]:
 def _accepted(
     call: Call, row: LoggedSample, now_ns: int, types: dict[tuple[str, str], LoggedType]
 ) -> SampleRow:
-    """Return the sample that *row* describes; *types* has those that were compared before.
+    """Return the sample that *row* describes; **types* caches types that were checked.
 
     Raises:
         ApiError: 422 if a value is not allowed.
@@ -129,7 +129,7 @@ def _accepted(
 
 
 def _place(row: LoggedSample, message: str) -> str:
-    """Return the place in *row* that a *message* about it begins with; empty without one."""
+    """Return the place in *row* at the start of *message*; empty without a place."""
     place = message.partition(":")[0]
     name = place.partition("[")[0]
     if name in row.content.__struct_fields__:
@@ -146,7 +146,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/samples",
         name="logSamples",
-        about="Log samples of summaries that users measure, also of past windows.",
+        about="Log samples of summaries that users measure. Windows may be in the past.",
         handler=log_samples,
         answer=LogView,
         body=SampleLog,

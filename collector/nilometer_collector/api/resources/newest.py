@@ -12,14 +12,14 @@ from nilometer_collector.query.records import MAX_NEWEST, NewestQuestion
 MAX_WINDOWS = 200  # most windows of each summary
 WINDOWS = Count("windows", "Number of windows of each summary.", 60, MAX_WINDOWS)
 LIMIT = Count("limit", "Largest number of summaries in the answer.", MAX_NEWEST, MAX_NEWEST)
-AFTER = Text("after", "The `next` of the page before.")
+AFTER = Text("after", "Value of `next` from the page before.")
 
 
 class Newest(msgspec.Struct, frozen=True, kw_only=True):
     """The newest windows of each summary, by name."""
 
     series: list[SamplesView]
-    next: str | None  # `after` of the next page; null on the last one
+    next: str | None  # value of `after` for the next page; null on the last page
 
 
 async def read_newest(call: Call) -> Newest:

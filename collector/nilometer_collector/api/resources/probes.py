@@ -19,7 +19,7 @@ class Alive(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def read_liveness(_: Call) -> Alive:
-    """Respond, to show that the process is alive."""
+    """Respond with success while the process is alive."""
     return Alive(alive=True)
 
 

@@ -28,8 +28,8 @@ from nilometer_collector.limits.bounds import LAST_NS
 from nilometer_collector.query.records import ComparedSample, SamplesAnswer, SamplesQuestion
 
 SUMMARY = RequiredText("summary", "Name of the summary, such as input.amount.")
-START = Time("start", "Unix seconds. Only windows that end after it.", default_ns=0)
-END = Time("end", "Unix seconds. Only windows that start before it.", default_ns=LAST_NS)
+START = Time("start", "Unix seconds. Windows must end after this time.", default_ns=0)
+END = Time("end", "Unix seconds. Windows must start before this time.", default_ns=LAST_NS)
 LABEL = LabelPairs(
     "label", "Label as key:value. Values of the same key are alternatives; all keys must match."
 )
@@ -41,14 +41,14 @@ COMPARATOR = Comparators(
 
 
 class DistanceView(msgspec.Struct, frozen=True, kw_only=True):
-    """A distance from the requested reference, in the unit of its comparator; or why there is none."""
+    """A distance from the reference, in its comparator's unit, or the reason why it is undefined."""
 
     value: float | None
     noise: float | None  # expected distance without drift
-    low: float | None  # of the interval with 95 % confidence, if the comparator has one
+    low: float | None  # low end of the 95 % confidence interval, if the comparator has one
     high: float | None
-    reason: str  # empty with a value; else undefined, or too_few values on one side
-    why: str  # the reason in words
+    reason: str  # undefined, or too_few values on one side; empty with a value
+    why: str  # reason in words
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,9 +64,9 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
     ks: float | None  # value of distances.ks
     extension: ExtensionView | msgspec.UnsetType = (
         msgspec.UNSET
-    )  # content of another package's type
+    )  # content of a type from another package
     logged: LoggedView | msgspec.UnsetType = msgspec.UNSET  # content that users log
-    distances: dict[str, DistanceView] | msgspec.UnsetType = msgspec.UNSET  # by comparator
+    distances: dict[str, DistanceView] | msgspec.UnsetType = msgspec.UNSET  # distance by comparator
 
 
 class SamplesView(msgspec.Struct, frozen=True, kw_only=True):

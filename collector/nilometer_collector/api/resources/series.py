@@ -1,4 +1,4 @@
-"""Many series of an entity: any quantile, histogram, moments and rates, compared with another side."""
+"""Many series of an entity: quantiles, histograms, moments, rates and comparisons."""
 
 import re
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ MOMENTS, RATES, COVERAGE = "moments", "rates", "coverage"
 
 
 class Place(Parameter[Cursor | None]):
-    """The place at which a page begins, as the page before it says; or None."""
+    """The cursor of a page, from the page before; or None."""
 
     schema: ClassVar[Schema] = {
         "type": "string",
@@ -61,18 +61,18 @@ class Place(Parameter[Cursor | None]):
 
 
 SUMMARIES = RequiredTexts(
-    "summary", "Name of a summary, or a pattern such as input.*. Several are alternatives."
+    "summary", "Name of a summary, or a pattern such as input.*. May be repeated to add summaries."
 )
 NOT_LABEL = LabelPairs("not_label", "Label as key:value that a label set must not have.")
 HAS_LABEL = LabelKeys("has_label", "Key of a label that a label set must have.")
 LACKS_LABEL = LabelKeys("lacks_label", "Key of a label that a label set must not have.")
-BY = LabelKeys("by", "Key of a label. Each of its values is a series; other labels are merged.")
+BY = LabelKeys("by", "Label key to group by. Each value is a series; other labels are merged.")
 STEP = Step(
     "step",
-    "Merge into aligned windows of this many seconds; without it, into one of the whole time.",
+    "Merge into aligned windows of so many seconds; by default into one window.",
 )
-QUANTILE = Numbers("quantile", "Share, 0 to 1, whose value is returned.", 0.0, 1.0)
-CDF = Numbers("cdf", "Value for which the share of values up to it is returned.")
+QUANTILE = Numbers("quantile", "Quantile to return, 0 to 1.", 0.0, 1.0)
+CDF = Numbers("cdf", "Number at which to return the share of values up to it.")
 EDGE = Numbers("edge", "Edge of a histogram. A value equal to an edge is in the bin above it.")
 TOP = Count("top", "Number of the most frequent categories to return.", 0, MAX_TOP)
 STATISTIC = Words("statistic", "Statistic to return, as alerters name them.", lambda: STATISTICS)
@@ -82,18 +82,18 @@ SHOW = Words(
     "shares. coverage: what happened to the observations.",
     lambda: (MOMENTS, RATES, COVERAGE),
 )
-COMPARATOR = Words("comparator", "Distance to return. Without it, psi and ks.", lambda: COMPARATORS)
+COMPARATOR = Words("comparator", "Distance to return; by default psi and ks.", lambda: COMPARATORS)
 OTHER_ENTITY = Text("other_entity", "Entity to compare with.")
 OTHER_LABEL = LabelPairs("other_label", "Label as key:value of the side to compare with.")
-OTHER_NOT_LABEL = LabelPairs("other_not_label", "Label as key:value that it must not have.")
+OTHER_NOT_LABEL = LabelPairs("other_not_label", "Label as key:value that the other must not have.")
 OTHER_EARLIER = Step("other_earlier", "Seconds by which the windows to compare with are earlier.")
 LEVEL = OneWord(
     "level",
-    "Coarsest level to read. Without it, the coarsest that the points are made of.",
+    "Coarsest level to read; by default the coarsest that fits the step.",
     lambda: [level.value for level in LEVELS],
 )
 LIMIT = Count("limit", "Largest number of points in the answer.", 2000, MAX_PAGE)
-AFTER = Place("after", "The `next` of the page before.")
+AFTER = Place("after", "Value of `next` from the page before.")
 
 
 def question_of(call: Call) -> SeriesQuestion:
@@ -140,7 +140,7 @@ def question_of(call: Call) -> SeriesQuestion:
 
 
 def _other(call: Call, labels: LabelFilter) -> Other | None:
-    """Return the side to compare with; what the request does not say is as on this side."""
+    """Return the other side; what the request leaves out is the same as on this side."""
     value = call.parameters.value
     entity, earlier_ns = value(OTHER_ENTITY), value(OTHER_EARLIER)
     allowed, denied = value(OTHER_LABEL), value(OTHER_NOT_LABEL)

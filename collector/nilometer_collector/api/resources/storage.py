@@ -1,4 +1,4 @@
-"""What the store holds, by level."""
+"""Contents of the store by level."""
 
 from typing import Literal, cast
 
@@ -16,19 +16,19 @@ class StoredLevelView(msgspec.Struct, frozen=True, kw_only=True):
 
     level: LevelName
     rows: int
-    bytes: int  # of the encoded samples, without indexes
-    stale: int  # roll-ups of this level that wait for further samples to be merged into them
-    held_from: float | None  # time of arrival from which everything is held; null for everything
+    bytes: int  # size of the encoded samples, without indexes
+    stale: int  # roll-ups of this level with new samples that are not merged yet
+    held_from: float | None  # time of the oldest arrival that is held; null if nothing was removed
 
 
 class StoredLevels(msgspec.Struct, frozen=True, kw_only=True):
-    """What the store holds, finest level first; empty for callers who may not read every entity."""
+    """The levels of the store, finest first; empty if the caller may not read all entities."""
 
     levels: list[StoredLevelView]
 
 
 async def read_storage(call: Call) -> StoredLevels:
-    """Return what each level of the store holds; nothing to callers who may not read all of it."""
+    """Return the contents of each level; empty if the caller may not read all entities."""
     if not call.access.is_unlimited:
         return StoredLevels(levels=[])
     found = await call.context.ask(call.context.store.rollups.levels)

@@ -14,10 +14,10 @@ SummaryRole: TypeAlias = Literal["input", "output", "ground_truth", "logged", "s
 
 
 class LoggedTypeView(msgspec.Struct, frozen=True, kw_only=True):
-    """The type of a summary that users log; all its samples have it."""
+    """The type of a summary that users log. All its samples have this type."""
 
-    data_type: str  # such as number or confusion_matrix
-    aggregation: str  # sum, mean, min, max or last; empty if the type decides
+    data_type: str  # data type, such as number or confusion_matrix
+    aggregation: str  # sum, mean, min, max or last; empty if the type implies it
     unit: str
 
 
@@ -33,7 +33,7 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float | None
     window: float  # length of the window that arrived last, in seconds
     labels: dict[str, list[str]]  # every key with its values, sorted
-    logged: LoggedTypeView | None  # of a summary that users log
+    logged: LoggedTypeView | None  # type of a summary that users log; null for others
 
 
 class Summaries(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The default alerter of each entity: its phase, and the status of every summary with its reason."""
+"""The default alerter of each entity: its phase, and the status of every summary."""
 
 from typing import Literal, TypeAlias
 
@@ -33,7 +33,7 @@ class WatchedSummaryView(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]  # empty for all traffic
     status: Health
     reason: Why
-    sentence: str  # the reason in words
+    sentence: str  # reason in words
     phase: Phase
     window_seconds: int  # length of the windows over which it is judged
 
@@ -44,19 +44,19 @@ class WatchView(msgspec.Struct, frozen=True, kw_only=True):
     entity: str
     status: Health
     reason: Why
-    sentence: str  # the reason in words
+    sentence: str  # reason in words
     phase: Phase
     next_phase: float | None  # expected start of the next phase; null if unknown or the last one
-    frozen: bool  # whether what is normal no longer changes
-    frozen_since: float | None  # time from which it does not change, or is expected not to
+    frozen: bool  # whether the baselines no longer change
+    frozen_since: float | None  # time at which they were frozen, or are expected to be
     judged: float | None  # end of the newest window that was judged
-    late_rows: int  # of the last three days: they arrived after their window was judged
+    late_rows: int  # rows of the last three days that arrived after their window was judged
     budget_days: float  # mean number of days between false alarms
     summaries: list[WatchedSummaryView]
 
 
 class Watches(msgspec.Struct, frozen=True, kw_only=True):
-    """The default alerter of each entity, by name."""
+    """The default alerters of all entities, sorted by name."""
 
     entities: list[WatchView]
 

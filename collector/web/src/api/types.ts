@@ -37,7 +37,7 @@ export interface Alive {
   alive: boolean;
 }
 
-/** What alerters would have done, those with the most messages first. */
+/** The replay of each alerter, most messages first. */
 export interface Backtest {
   start: number;
   end: number;
@@ -49,18 +49,18 @@ export interface CanarySummary {
   summary: string;
   verdict: "fail" | "hold" | "pass";
   reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
-  sentence: string; // the reason in words
-  counts: boolean; // false if neither side has enough rows, so that the verdict does not depend on it
-  component: string; // what differs, or is least certain; empty if no window was judged
+  sentence: string; // reason in words
+  counts: boolean; // whether the verdict depends on it; false if neither side has enough rows
+  component: string; // component that differs, or is least certain; empty without a judged window
   effect: number | null; // candidate minus stable
   noise: number | null; // standard deviation of the effect
-  tolerance: number | null; // difference that is none
-  unit: string; // of effect, noise and tolerance
-  windows: number; // judged windows
+  tolerance: number | null; // largest difference that counts as none
+  unit: string; // unit of effect, noise and tolerance
+  windows: number; // number of judged windows
   window_seconds: number;
   candidate_rows: number;
   stable_rows: number;
-  noise_learned: boolean; // whether a baseline says how noisy the stable side is
+  noise_learned: boolean; // whether the noise comes from a learned baseline
 }
 
 /** The verdict on a candidate. */
@@ -69,10 +69,10 @@ export interface Canary {
   verdict: "fail" | "hold" | "pass";
   value: number; // 1 for pass, 0 for hold, -1 for fail
   reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
-  sentence: string; // the reason in words
-  start: number; // start of the compared time: the candidate's first window
+  sentence: string; // reason in words
+  start: number; // start of the compared time, which is the candidate's first window
   end: number; // end of the newest complete window
-  candidate: string[]; // label sets, as key=value,key=value
+  candidate: string[]; // label sets as text: key=value,key=value
   stable: string[];
   summaries: CanarySummary[]; // failures first
 }
@@ -84,20 +84,20 @@ export interface Category {
   ratio: number;
 }
 
-/** A distance of a window from a reference, and what a reader of it must know. */
+/** A comparator with its unit, bounds and bias. */
 export interface Comparator {
   name: string;
   about: string;
-  unit: string; // empty for a share or another plain number
-  highest: number | null; // largest possible distance; null without a bound; the smallest is 0
-  bias: string; // expected distance without drift, for n and N values in k bins
+  unit: string; // unit of the distance; empty for shares and plain numbers
+  highest: number | null; // largest possible distance; null if it has no bound
+  bias: string; // formula of the distance without drift, for n and N values in k bins
   source: string;
   numbers_only: boolean;
-  fewest_reference: number; // smallest count of the reference; below it there is no distance
-  fewest_current: number; // smallest count of a window
+  fewest_reference: number; // fewest values of the reference for a distance
+  fewest_current: number; // fewest values of a window for a distance
 }
 
-/** All comparators, those of extensions last. */
+/** All comparators; comparators of extensions come last. */
 export interface Comparators {
   comparators: Comparator[];
 }
@@ -109,9 +109,9 @@ export interface Content {
 /** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
 lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-unnamed counts cells of columns whose name was not admitted, by type. lost_cells counts cells, on
-`service`, of summaries that a profile could not hold, by reason. unread_times counts observations
-whose event time could not be read; their arrival time is used. */
+unnamed counts cells of columns beyond the limit of names, by type. lost_cells counts
+cells of summaries that a profile could not hold, by reason; only `service` has it.
+unread_times counts observations whose event time could not be read, so arrival time is used. */
 export interface Coverage {
   seen: number;
   profiled: number;
@@ -123,7 +123,7 @@ export interface Coverage {
   unnamed: Record<string, number>;
   unread_times: number;
   lost_cells: Record<string, number>;
-  suppressed: number; // of `service`: cells of summaries with a hidden name (docs/privacy.md)
+  suppressed: number; // cells of summaries with a hidden name, on `service` (docs/privacy.md)
 }
 
 /** A decision of a person about an episode. */
@@ -132,13 +132,13 @@ export interface Decision {
   author: string;
   reason: string;
   made: number;
-  until: number | null; // time at which it ends; null if it does not end by itself
-  summary: string; // of the part of a new normal; empty for others
+  until: number | null; // end of the decision; null if it has no end
+  summary: string; // summary of the part of a new normal; empty for other kinds
   labels: Record<string, string>;
-  pending: boolean; // whether the default alerter has still to act on it
+  pending: boolean; // whether the default alerter has not yet acted on it
 }
 
-/** A monitored entity with everything that is said about it. */
+/** A monitored entity with its declaration. */
 export interface DeclaredEntity {
   name: string;
   health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
@@ -154,34 +154,34 @@ export interface DeclaredEntity {
   reads_from: string[];
   read_by: string[];
   version: number;
-  time_zone: string; // IANA name
+  time_zone: string; // IANA name of the time zone
   attributes: Record<string, string>;
-  updated: number | null; // when the declaration changed; null without one
+  updated: number | null; // last change of the declaration; null without one
 }
 
-/** How much one side of a summary differs from the other. */
+/** The difference between two sides of a summary. */
 export interface Difference {
-  distance: number | null; // 0 for equal sides, 1 for sides that share nothing
-  why: string; // why there is no distance; empty with one
-  current: Logged | null; // null without data, and for types that `samples` shows otherwise
+  distance: number | null; // 0 for equal sides, 1 for sides with nothing in common
+  why: string; // reason why the distance is null; else empty
+  current: Logged | null; // null without data, and for features and `service`
   other: Logged | null;
-  change: Logged | null; // current less other
+  change: Logged | null; // current minus other
 }
 
-/** A distance from the requested reference, in the unit of its comparator; or why there is none. */
+/** A distance from the reference, in its comparator's unit, or the reason why it is undefined. */
 export interface Distance {
   value: number | null;
   noise: number | null; // expected distance without drift
-  low: number | null; // of the interval with 95 % confidence, if the comparator has one
+  low: number | null; // low end of the 95 % confidence interval, if the comparator has one
   high: number | null;
-  reason: string; // empty with a value; else undefined, or too_few values on one side
-  why: string; // the reason in words
+  reason: string; // undefined, or too_few values on one side; empty with a value
+  why: string; // reason in words
 }
 
-/** Monitored entities, by name. */
+/** A page of monitored entities, sorted by name. */
 export interface Entities {
   entities: Entity[];
-  next: string | null; // `after` of the next page; null on the last one
+  next: string | null; // value of `after` for the next page; null on the last page
 }
 
 /** A monitored entity and its health. */
@@ -191,15 +191,15 @@ export interface Entity {
   summaries: number;
   observations: number; // requests seen over all windows
   first_seen: number | null;
-  last_seen: number | null; // end of the newest window
+  last_seen: number | null; // end of the newest window; null without data
   open_episodes: number;
   references: string[];
   kind: "data" | "endpoint" | "model" | "pipeline";
   owner: string;
   description: string;
-  reads_from: string[]; // entities, by name
-  read_by: string[]; // entities that read from it and that the caller may read, by name
-  version: number; // of the declaration; 0 without one
+  reads_from: string[]; // names of the entities that it reads from, sorted
+  read_by: string[]; // names of its readers that the caller may read, sorted
+  version: number; // version of the declaration; 0 without one
 }
 
 /** The time from an alerter's opening to its closing. */
@@ -212,18 +212,18 @@ export interface Episode {
   comparator: string; // comparator or statistic
   threshold: number;
   severity: "info" | "warning" | "critical";
-  breached_since: number; // start of the first breach in a row
+  breached_since: number; // start of the first of the consecutive breaches
   opened: number; // end of the window that opened it
   closed: number | null;
-  value: number; // the value furthest beyond the threshold so far
+  value: number; // value furthest beyond the threshold so far
   reference: string;
   reference_digest: string;
   evidence: string;
   history: Transition[];
-  parts: Part[]; // of the default alerter's episodes; empty for others
-  decisions: Decision[]; // of people about it, oldest first
-  acknowledged_by: string | null; // author of the acknowledgement that holds now
-  silenced_until: number | null; // end of the silence that holds now
+  parts: Part[]; // parts of an episode of the default alerter; else empty
+  decisions: Decision[]; // decisions of people, oldest first
+  acknowledged_by: string | null; // author of the current acknowledgement
+  silenced_until: number | null; // end of the current silence
   unread?: string;
 }
 
@@ -270,23 +270,23 @@ export interface Firing {
   since: number; // start of the first breach, or estimated start of the drift
   opened: number;
   closed: number | null; // null if it is open at the end of the tested time
-  worst: number; // value that is furthest beyond the threshold
+  worst: number; // value furthest beyond the threshold
   severity: string;
   evidence: string;
-  incidents: string[]; // names of the marked incidents that it meets
+  incidents: string[]; // names of the marked incidents that it overlaps
 }
 
-/** A marked incident that an episode meets. */
+/** A marked incident that an episode overlaps. */
 export interface Found {
   name: string;
   delay: number; // seconds from its start to the opening; 0 if an episode was open before
 }
 
-/** Counts below the first edge, between the edges, and from the last edge on. */
+/** Counts of the bins: below the first edge, between the edges, and from the last edge on. */
 export interface HistogramCounts {
   edges: number[];
-  counts: number[]; // one more than edges
-  estimated: boolean; // from the t-digest; false on the edges of the reference
+  counts: number[]; // one more count than edges
+  estimated: boolean; // whether counts are estimated from the t-digest; false on a reference's edges
 }
 
 /** Counts between edges, in the unit of the feature: `len(edges) == len(counts) + 1`. */
@@ -295,16 +295,16 @@ export interface Histogram {
   counts: number[];
 }
 
-/** Every row is stored. */
+/** The result if every row is stored. */
 export interface Log {
   stored: number;
-  repeated: number; // rows that were stored before
+  repeated: number; // number of rows that were stored before
 }
 
-/** The type of a summary that users log; all its samples have it. */
+/** The type of a summary that users log. All its samples have this type. */
 export interface LoggedType {
-  data_type: string; // such as number or confusion_matrix
-  aggregation: string; // sum, mean, min, max or last; empty if the type decides
+  data_type: string; // data type, such as number or confusion_matrix
+  aggregation: string; // sum, mean, min, max or last; empty if the type implies it
   unit: string;
 }
 
@@ -336,22 +336,22 @@ export interface Moments {
 /** The newest windows of each summary, by name. */
 export interface Newest {
   series: Samples[];
-  next: string | null; // `after` of the next page; null on the last one
+  next: string | null; // value of `after` for the next page; null on the last page
 }
 
 /** A summary and label set that drifted in an episode of the default alerter. */
 export interface Part {
   summary: string;
   labels: Record<string, string>; // empty for all traffic
-  component: string; // what moved, such as position or missing
+  component: string; // component that moved, such as position or missing
   direction: "above" | "below"; // side of normal
   onset: number; // estimated start of the drift
   opened: number; // end of the window that opened the part
   closed: number | null;
   effect: number; // distance from normal since the onset, when the part opened
   bound: number; // lower bound of the effect, with 99 % confidence
-  tolerance: number; // distance from normal that is no drift
-  unit: string; // of effect, bound and tolerance
+  tolerance: number; // largest distance from normal that is not drift
+  unit: string; // unit of effect, bound and tolerance
   severity: string;
   evidence: string;
   ended: "new_normal" | "no_data" | "recovered" | "replaced" | null; // how it closed; null while it is open
@@ -361,20 +361,20 @@ export interface Part {
 export interface Point {
   window_start: number;
   window_end: number;
-  level: string; // coarsest level of its samples: shipped, 5m, 1h or 1d
-  samples: number; // stored samples that were merged
-  count: number; // finite numbers and categories, or requests
+  level: string; // coarsest level of the merged samples: shipped, 5m, 1h or 1d
+  samples: number; // number of merged samples
+  count: number; // number of finite numbers and categories, or of requests
   quantiles?: Record<string, number | null>;
-  cdf?: Record<string, number | null>; // by value
+  cdf?: Record<string, number | null>; // share by number
   histogram?: HistogramCounts;
   moments?: Moments | null;
   top?: Category[];
   rates?: Record<string, number | null>;
   statistics?: Record<string, number | null>;
   coverage?: Coverage;
-  distances?: Record<string, number | null>; // from the reference
+  distances?: Record<string, number | null>; // to the reference
   other_distances?: Record<string, number | null>;
-  other_count?: number; // values of the other side
+  other_count?: number; // number of values on the other side
 }
 
 /** RFC 9457 problem details. */
@@ -384,7 +384,7 @@ export interface Problem {
   status: number;
   detail: string;
   field?: string;
-  stored?: number; // rows that are stored although others are not
+  stored?: number; // number of stored rows if others are refused
   rows?: RowProblem[]; // refused rows
 }
 
@@ -406,7 +406,7 @@ export interface PutAlerter {
   threshold: number;
   low: number;
   high: number;
-  warnings: string[]; // names in it that do not exist yet, each with the most similar known name
+  warnings: string[]; // its names that do not exist yet, each with the most similar known name
 }
 
 /** The declared entity, with warnings of likely mistakes. */
@@ -453,18 +453,18 @@ export interface References {
   references: Reference[];
 }
 
-/** What one alerter would have done. */
+/** The replay of one alerter. */
 export interface Replay {
   entity: string;
   alerter: string;
   kind: string;
   days: number; // tested days that have data
   window_seconds: number; // length of the judged windows; 0 if none was judged
-  judged: number; // windows, over all summaries and label sets
+  judged: number; // judged windows, over all summaries and label sets
   not_judged: number;
   episodes: number;
-  messages: number; // notifications: one for each opening, one for each closing
-  episodes_a_month: number; // in 30 days
+  messages: number; // notifications: one for each opening and one for each closing
+  episodes_a_month: number; // episodes in 30 days
   messages_a_month: number;
   open_seconds: number; // time in which an episode is open
   score: Score | null; // null if no incident is marked for the entity
@@ -472,7 +472,7 @@ export interface Replay {
   firings: Firing[]; // oldest first, at most 200
 }
 
-/** Why one row of a body is refused. */
+/** The reason why one row of a body is refused. */
 export interface RowProblem {
   row: number; // position in the body, from 0
   status: number; // 403, 409 or 422
@@ -492,7 +492,7 @@ export interface Sample {
   ks: number | null; // value of distances.ks
   extension?: Extension;
   logged?: Logged; // content that users log
-  distances?: Record<string, Distance>; // by comparator
+  distances?: Record<string, Distance>; // distance by comparator
 }
 
 /** A series, oldest window first, with its reference. */
@@ -503,12 +503,12 @@ export interface Samples {
   reference: Reference | null;
 }
 
-/** The episodes against the marked incidents. */
+/** The episodes compared with the marked incidents. */
 export interface Score {
   found: Found[];
   missed: string[];
-  outside: string[]; // incidents outside of the time that has data
-  false_alarms: number; // episodes that meet no incident
+  outside: string[]; // incidents at times without data
+  false_alarms: number; // episodes that overlap no incident
 }
 
 /** Probabilities of one output in one window. */
@@ -521,18 +521,18 @@ export interface Scores {
   not_a_number: number;
 }
 
-/** Series by summary and labels, and where the next page begins. */
+/** A page of series, sorted by summary and labels, with the cursor of the next page. */
 export interface SeriesPage {
   entity: string;
   series: Series[];
-  levels: Record<string, number>; // samples that were read, by level
-  next: string | null; // `after` of the next page; null on the last one
+  levels: Record<string, number>; // number of samples read from each level
+  next: string | null; // value of `after` for the next page; null on the last page
 }
 
 /** The points of one summary and group, oldest first. */
 export interface Series {
   summary: string;
-  labels: Record<string, string>; // of the keys in `by`
+  labels: Record<string, string>; // value of each label key in `by`
   points: Point[];
 }
 
@@ -559,12 +559,12 @@ export interface Service {
 export interface StoredLevel {
   level: "1d" | "1h" | "5m" | "shipped";
   rows: number;
-  bytes: number; // of the encoded samples, without indexes
-  stale: number; // roll-ups of this level that wait for further samples to be merged into them
-  held_from: number | null; // time of arrival from which everything is held; null for everything
+  bytes: number; // size of the encoded samples, without indexes
+  stale: number; // roll-ups of this level with new samples that are not merged yet
+  held_from: number | null; // time of the oldest arrival that is held; null if nothing was removed
 }
 
-/** What the store holds, finest level first; empty for callers who may not read every entity. */
+/** The levels of the store, finest first; empty if the caller may not read all entities. */
 export interface StoredLevels {
   levels: StoredLevel[];
 }
@@ -585,7 +585,7 @@ export interface Summary {
   last_seen: number | null;
   window: number; // length of the window that arrived last, in seconds
   labels: Record<string, string[]>; // every key with its values, sorted
-  logged: LoggedType | null; // of a summary that users log
+  logged: LoggedType | null; // type of a summary that users log; null for others
 }
 
 /** An opening or a closing of an episode. */
@@ -596,13 +596,13 @@ export interface Transition {
   evidence: string;
 }
 
-/** A stored alerter that this collector cannot read. No agent receives it. */
+/** A stored alerter that this collector cannot read and does not send to agents. */
 export interface UnreadAlerter {
   entity: string;
   name: string;
   summary: string;
   kind: string;
-  reason: string; // why it cannot be read
+  reason: string; // reason why it cannot be read
 }
 
 /** The status of the default alerter of one entity. */
@@ -610,13 +610,13 @@ export interface Watch {
   entity: string;
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
   reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
-  sentence: string; // the reason in words
+  sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   next_phase: number | null; // expected start of the next phase; null if unknown or the last one
-  frozen: boolean; // whether what is normal no longer changes
-  frozen_since: number | null; // time from which it does not change, or is expected not to
+  frozen: boolean; // whether the baselines no longer change
+  frozen_since: number | null; // time at which they were frozen, or are expected to be
   judged: number | null; // end of the newest window that was judged
-  late_rows: number; // of the last three days: they arrived after their window was judged
+  late_rows: number; // rows of the last three days that arrived after their window was judged
   budget_days: number; // mean number of days between false alarms
   summaries: WatchedSummary[];
 }
@@ -627,12 +627,12 @@ export interface WatchedSummary {
   labels: Record<string, string>; // empty for all traffic
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
   reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
-  sentence: string; // the reason in words
+  sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   window_seconds: number; // length of the windows over which it is judged
 }
 
-/** The default alerter of each entity, by name. */
+/** The default alerters of all entities, sorted by name. */
 export interface Watches {
   entities: Watch[];
 }
@@ -655,7 +655,7 @@ export interface Reads {
   "/api/v1/entities": {
     query: {
       limit?: number | undefined; // Largest number of entities in the answer.
-      after?: string | undefined; // The `next` of the page before.
+      after?: string | undefined; // Value of `next` from the page before.
     };
     answer: Entities;
   };
@@ -678,8 +678,8 @@ export interface Reads {
     query: {
       entity: string; // Name of the monitored entity.
       summary: string; // Name of the summary, such as input.amount.
-      start?: number | undefined; // Unix seconds. Only windows that end after it.
-      end?: number | undefined; // Unix seconds. Only windows that start before it.
+      start?: number | undefined; // Unix seconds. Windows must end after this time.
+      end?: number | undefined; // Unix seconds. Windows must start before this time.
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
       step?: number | undefined; // Merge shorter windows into aligned windows of this many seconds.
       reference?: string | undefined; // Name of the reference to compare with.
@@ -692,8 +692,8 @@ export interface Reads {
     query: {
       entity: string; // Name of the monitored entity.
       summary: string; // Name of the summary, such as input.amount.
-      start?: number | undefined; // Unix seconds. Only windows that end after it.
-      end?: number | undefined; // Unix seconds. Only windows that start before it.
+      start?: number | undefined; // Unix seconds. Windows must end after this time.
+      end?: number | undefined; // Unix seconds. Windows must start before this time.
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
       other_entity?: string | undefined; // Entity to compare with.
       other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
@@ -705,17 +705,17 @@ export interface Reads {
   "/api/v1/query": {
     query: {
       entity: string; // Name of the monitored entity.
-      summary: readonly string[]; // Name of a summary, or a pattern such as input.*. Several are alternatives.
-      start?: number | undefined; // Unix seconds. Only windows that end after it.
-      end?: number | undefined; // Unix seconds. Only windows that start before it.
+      summary: readonly string[]; // Name of a summary, or a pattern such as input.*. May be repeated to add summaries.
+      start?: number | undefined; // Unix seconds. Windows must end after this time.
+      end?: number | undefined; // Unix seconds. Windows must start before this time.
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
       not_label?: readonly string[] | undefined; // Label as key:value that a label set must not have.
       has_label?: readonly string[] | undefined; // Key of a label that a label set must have.
       lacks_label?: readonly string[] | undefined; // Key of a label that a label set must not have.
-      step?: number | undefined; // Merge into aligned windows of this many seconds; without it, into one of the whole time.
-      by?: readonly string[] | undefined; // Key of a label. Each of its values is a series; other labels are merged.
-      quantile?: readonly number[] | undefined; // Share, 0 to 1, whose value is returned.
-      cdf?: readonly number[] | undefined; // Value for which the share of values up to it is returned.
+      step?: number | undefined; // Merge into aligned windows of so many seconds; by default into one window.
+      by?: readonly string[] | undefined; // Label key to group by. Each value is a series; other labels are merged.
+      quantile?: readonly number[] | undefined; // Quantile to return, 0 to 1.
+      cdf?: readonly number[] | undefined; // Number at which to return the share of values up to it.
       edge?: readonly number[] | undefined; // Edge of a histogram. A value equal to an edge is in the bin above it.
       top?: number | undefined; // Number of the most frequent categories to return.
       statistic?: readonly ("accuracy_ratio" | "broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
@@ -723,12 +723,12 @@ export interface Reads {
       reference?: string | undefined; // Name of the reference to compare with.
       other_entity?: string | undefined; // Entity to compare with.
       other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
-      other_not_label?: readonly string[] | undefined; // Label as key:value that it must not have.
+      other_not_label?: readonly string[] | undefined; // Label as key:value that the other must not have.
       other_earlier?: number | undefined; // Seconds by which the windows to compare with are earlier.
-      comparator?: readonly ("anderson_darling" | "chi_square" | "cosine" | "cramer_von_mises" | "energy" | "g_test" | "hellinger" | "jensen_shannon" | "ks" | "l_infinity" | "l_infinity_robust" | "missing_change" | "non_finite_change" | "null_like_change" | "outside_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change" | "psi" | "total_variation" | "type_error_change" | "unseen_change" | "wasserstein" | "zero_change")[] | undefined; // Distance to return. Without it, psi and ks.
-      level?: "1d" | "1h" | "5m" | "shipped" | undefined; // Coarsest level to read. Without it, the coarsest that the points are made of.
+      comparator?: readonly ("anderson_darling" | "chi_square" | "cosine" | "cramer_von_mises" | "energy" | "g_test" | "hellinger" | "jensen_shannon" | "ks" | "l_infinity" | "l_infinity_robust" | "missing_change" | "non_finite_change" | "null_like_change" | "outside_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change" | "psi" | "total_variation" | "type_error_change" | "unseen_change" | "wasserstein" | "zero_change")[] | undefined; // Distance to return; by default psi and ks.
+      level?: "1d" | "1h" | "5m" | "shipped" | undefined; // Coarsest level to read; by default the coarsest that fits the step.
       limit?: number | undefined; // Largest number of points in the answer.
-      after?: string | undefined; // The `next` of the page before.
+      after?: string | undefined; // Value of `next` from the page before.
     };
     answer: SeriesPage;
   };
@@ -736,26 +736,26 @@ export interface Reads {
   "/api/v1/newest": {
     query: {
       entity: string; // Name of the monitored entity.
-      summary: readonly string[]; // Name of a summary, or a pattern such as input.*. Several are alternatives.
+      summary: readonly string[]; // Name of a summary, or a pattern such as input.*. May be repeated to add summaries.
       windows?: number | undefined; // Number of windows of each summary.
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
       reference?: string | undefined; // Name of the reference to compare with.
       limit?: number | undefined; // Largest number of summaries in the answer.
-      after?: string | undefined; // The `next` of the page before.
+      after?: string | undefined; // Value of `next` from the page before.
     };
     answer: Newest;
   };
   /** List the current references. */
   "/api/v1/references": {
     query: {
-      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
     };
     answer: References;
   };
   /** List the alerters. */
   "/api/v1/alerters": {
     query: {
-      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
     };
     answer: Alerters;
   };
@@ -764,12 +764,12 @@ export interface Reads {
     query: {
       entity: string; // Name of the monitored entity.
       candidate?: readonly string[] | undefined; // Label of the candidate as key:value, such as version:2.
-      candidate_entity?: string | undefined; // Entity of the candidate, if it is not that of the stable side.
-      newest?: string | undefined; // Key of a label. Without a candidate, it is the value of this label that was first seen last; by default that of version.
+      candidate_entity?: string | undefined; // Entity of the candidate; by default the entity of the stable side.
+      newest?: string | undefined; // Label key whose newest value is the candidate, if the request names no candidate; by default version.
       stable?: readonly string[] | undefined; // Label of the stable side as key:value; by default everything but the candidate.
-      summary?: string | undefined; // Pattern over summaries to compare, such as input.*; by default all.
-      start?: number | undefined; // Unix seconds. Nothing before it is compared.
-      windows?: number | undefined; // Fewest windows before a pass; by default 4.
+      summary?: string | undefined; // Pattern of the summaries to compare, such as input.*; by default all.
+      start?: number | undefined; // Start of the time to compare, Unix seconds.
+      windows?: number | undefined; // Fewest windows that a pass needs; by default 4.
     };
     answer: Canary;
   };
@@ -781,7 +781,7 @@ export interface Reads {
   /** List episodes with their history, newest first. */
   "/api/v1/episodes": {
     query: {
-      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
       open?: boolean | undefined; // true: only open episodes; false: only closed episodes.
     };
     answer: Episodes;
@@ -789,7 +789,7 @@ export interface Reads {
   /** List the status of the default alerter with its reasons. */
   "/api/v1/watch": {
     query: {
-      entity?: string | undefined; // Name of the monitored entity. If it is left out, all entities.
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
     };
     answer: Watches;
   };

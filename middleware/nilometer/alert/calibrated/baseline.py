@@ -25,7 +25,7 @@ from nilometer.alert.calibrated.slots import Slots
 
 LEAST_ROWS = 30  # fewest rows of a window that is judged
 SMALL_WINDOW = 0.05  # quantile of the rows of windows; the shape needs half of that number
-CLOCK_LIKE = 0.5  # mean of the shape from which windows always differ from the reference
+CLOCK_LIKE = 0.5  # windows with a larger mean shape always differ from the reference
 LENGTHS = (1, 2, 3, 4, 6, 12, 24, 72, 288)  # window lengths, in base windows
 MOST_ROWS_APART = 0.1  # largest share of the rows in windows with fewer than LEAST_ROWS
 
@@ -55,9 +55,9 @@ class Baseline:
         rates: Normal values of the rates in `judged`; None without such rates.
         judged: Positions of the judged rates in the column, ascending.
         shares: Mean share of each judged rate, limited as by `within_reference`, shape (R,).
-        windows: Number of windows that it was learned from.
+        windows: Number of windows that the baseline was learned from.
         dropped: Largest share of windows that one fit left out as incidents, 0 to 1.
-        rows_per_request: Median over windows; NaN if the number of requests is unknown.
+        rows_per_request: Median rows of a request; NaN if the number of requests is unknown.
     """
 
     smooth: Normal | None
@@ -122,7 +122,7 @@ def learn(column: Column, counts: Floats, slots: Slots, teach: Mask) -> Baseline
 def _learn_rates(
     column: Column, found: Components, slots: Slots, teach: Mask, fits: list[Fitted]
 ) -> tuple[tuple[int, ...], list[Normal], Floats]:
-    """Return positions, normals and mean shares of the rates to judge; add their *fits*."""
+    """Return the positions, normals and mean shares of the judged rates; add to *fits*."""
     learned: list[tuple[int, ...]] = []
     normals: list[Normal] = []
     shares: list[Floats] = []
@@ -153,7 +153,7 @@ def _flat(parts: Iterable[tuple[int, ...]]) -> list[int]:
 
 
 def within_reference(share: Floats, rows: Floats | float) -> Floats:
-    """Return *share*, limited to at least one row from 0 and from 1 in *rows* rows."""
+    """Return *share*, kept at least one row of *rows* away from 0 and 1."""
     return np.asarray(np.clip(share, 1 / rows, 1 - 1 / rows))
 
 
@@ -181,7 +181,7 @@ def _learn_shape(found: Components, degrees: int, slots: Slots, teach: Mask) -> 
 
 
 def merged(counts: Floats, length: int) -> Floats:
-    """Return the vectors of windows *length* times as long, shape (W // length, width)."""
+    """Merge *length* windows each; return vectors of shape (W // length, width)."""
     whole = len(counts) // length * length
     return np.asarray(counts[:whole].reshape(whole // length, length, counts.shape[1]).sum(axis=1))
 
@@ -189,7 +189,7 @@ def merged(counts: Floats, length: int) -> Floats:
 def window_length(rows: Floats, shortest: int = 1) -> int:
     """Return the length of the windows over which a column is judged, in base windows.
 
-    Rows decide, and not windows: quiet nights do not make the windows of the day longer.
+    The length depends on rows, not on windows, so quiet nights do not make it longer.
 
     Args:
         rows: Number of rows of each base window, shape (W,); the first one begins at midnight.
@@ -197,7 +197,7 @@ def window_length(rows: Floats, shortest: int = 1) -> int:
 
     Returns:
         The smallest of `LENGTHS`, at least *shortest*, at which nine tenths of the rows are in
-        windows with 30 rows or more; the longest if there is none.
+        windows with 30 rows or more; the longest length if none of them is enough.
     """
     total = float(rows.sum())
     for length in LENGTHS:

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 
 class Total(IntEnum):
-    """The totals at the end of a vector. A rate is a share of one of the first three."""
+    """The totals at the end of a vector. Rates are shares of the first three."""
 
     CELLS = 0
     NUMBERS = 1

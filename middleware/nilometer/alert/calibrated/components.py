@@ -21,7 +21,7 @@ from nilometer.alert.calibrated.columns import Column, Floats, Total
 from nilometer.alert.calibrated.dispersion import TINY
 
 SMOOTH = ("position", "scale", "skew", "tails")
-LEAST_SHAPE_DEGREES = 5  # fewest degrees of freedom of a shape that is judged
+LEAST_SHAPE_DEGREES = 5  # fewest degrees of freedom of a judged shape
 
 
 def orthonormal(shares: Floats, degree: int) -> Floats:

@@ -18,11 +18,11 @@ from nilometer.alert.calibrated.slots import Integers
 Mask = NDArray[np.bool_]
 
 LAGS = 12  # largest distance of windows that may be correlated
-MOST_CORRELATION = 0.97  # largest correlation of neighbours for which the variance can be estimated
-VOLUME_SPREAD = 0.3  # smallest deviation of log(rows) with which two variances can be separated
+MOST_CORRELATION = 0.97  # the variance cannot be estimated from a larger correlation
+VOLUME_SPREAD = 0.3  # smallest deviation of log(rows) that separates two variances
 UNEVEN = 1.5  # smallest mean square of an hour that gets its own variance
-LEAST_OF_SLOT = 4  # fewest windows of a slot that is used
-EXTREME = 10  # rank of the outlier from which the weight of the tails is estimated
+LEAST_OF_SLOT = 4  # a slot with fewer windows is not used
+EXTREME = 10  # rank of the outlier that measures how heavy the tails are
 TINY = 1e-300
 
 
@@ -52,7 +52,7 @@ def _autocovariance(x: Floats, use: Mask, lag: int) -> Floats:
 def uneven(z: Floats, use: Mask, hour: Integers, hours: int) -> Floats:
     """Return the mean square of *z* in hours where it is large, else 1; shape (hours, j).
 
-    It is large where values change quickly within the hour, such as at the start of a shift.
+    It is large if values change quickly within the hour, for example at the start of a shift.
     """
     found = np.ones((hours, z.shape[1]))
     for slot in np.unique(hour[use]):

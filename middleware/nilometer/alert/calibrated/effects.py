@@ -1,4 +1,4 @@
-"""Effects: how far a column has drifted since the onset, and how severe that is."""
+"""Effects: the distance by which a column has drifted since the onset, and its severity."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -56,7 +56,7 @@ class Effect:
 
     @property
     def severity(self) -> Severity:
-        """The severity, by the lower bound: INFO, WARNING or CRITICAL."""
+        """Severity that follows from the lower bound: INFO, WARNING or CRITICAL."""
         warning, critical = _SEVERE[self.unit]
         if self.bound >= critical:
             return Severity.CRITICAL
@@ -69,7 +69,7 @@ class Effect:
 
     @property
     def size(self) -> float:
-        """The lower bound divided by that of a warning, to compare effects of different units."""
+        """Lower bound divided by the bound of a warning, to compare effects of different units."""
         warning, _ = _SEVERE[self.unit]
         return self.bound / warning
 

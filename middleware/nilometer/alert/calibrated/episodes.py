@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from nilometer.values.labels import Labels
 
 NO_LABELS = Labels()
-JOIN_WINDOWS = 12  # base windows after its opening in which new parts join an episode
+JOIN_WINDOWS = 12  # base windows after the opening in which new parts join the episode
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -21,20 +21,20 @@ class PartKey:
     summary: str
     labels: Labels = NO_LABELS
 
-    def __hash__(self) -> int:  # keys are looked up for each column of each window
+    def __hash__(self) -> int:  # fast, because every column of every window looks up its key
         return hash((self.summary, self.labels.pairs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Episode:
-    """Parts that opened together.
+    """An alarm made of parts that opened together.
 
     Attributes:
         id: Number of the episode, unique within the entity.
         opened_ns: End of the window that opened it, Unix nanoseconds.
-        parts: Newest measured size of the effect of each part.
+        parts: Last measured size of the effect of each part.
         open_parts: Parts that have not closed.
-        segments: Parts of segments that only annotate the part of all traffic of their summary.
+        segments: Parts of segments whose summary also drifted in all traffic; they are notes to it.
         closed_ns: End of the window that closed the last part; None while a part is open.
     """
 
@@ -52,7 +52,7 @@ class Episode:
 
     @property
     def lead(self) -> PartKey:
-        """The part with the largest effect; among equal effects the first by name."""
+        """The part with the largest effect; the first by name if effects are equal."""
         return min(self.parts, key=lambda key: (-self.parts[key], key))
 
 
@@ -87,7 +87,7 @@ class EntityEpisodes:
     next_id: int = 1
 
     def measured(self, sizes: Mapping[PartKey, float]) -> "EntityEpisodes":
-        """Return the episodes with the newly measured *sizes* of the effects of some open parts."""
+        """Return the episodes with newly measured effect *sizes* of some open parts."""
         episodes = {}
         for number, episode in self.open.items():
             known = {key: sizes[key] for key in episode.open_parts if key in sizes}
@@ -146,6 +146,6 @@ def _joinable(episodes: Iterable[Episode], since_ns: int) -> Episode | None:
 
 
 def _annotations(parts: Iterable[PartKey]) -> frozenset[PartKey]:
-    """Return the parts of segments whose summary also has a part of all traffic."""
+    """Return the parts of segments whose summary also drifted in all traffic."""
     whole = {key.summary for key in parts if key.labels == NO_LABELS}
     return frozenset(key for key in parts if key.labels != NO_LABELS and key.summary in whole)

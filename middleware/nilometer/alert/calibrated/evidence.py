@@ -23,13 +23,13 @@ from nilometer.alert.calibrated.columns import Floats
 
 THETA = np.array([0.5, 1.0, 2.0, 4.0])  # sizes of drift, in standard deviations of a window
 HALF_SQUARE = THETA**2 / 2
-LEAST_DRIFT = float(THETA[0]) / 2  # score from which a window is evidence for any of these drifts
+LEAST_DRIFT = float(THETA[0]) / 2  # a window with a larger score is evidence for a drift
 BUDGET = 8640.0  # mean base windows between false alarms: 30 days of windows of 5 minutes
 LEAST_WINDOWS = 2  # fewest windows with evidence for a drift before an alarm
-MOST_WINDOWS = 255  # windows with evidence for a drift that are counted
-SLACK = 0.01  # added to the cap, so that rounding cannot keep LEAST_WINDOWS from the budget
-ALIKE = 10.0  # largest ratio of the evidence of streams of which the largest score is reported
-RECOVERED = 200.0  # evidence for a return into the tolerance that closes an alarm
+MOST_WINDOWS = 255  # the count of windows with evidence stops here
+SLACK = 0.01  # added to the cap, so that rounding never prevents an alarm after LEAST_WINDOWS
+ALIKE = 10.0  # streams within this ratio of evidence count as equal; their scores decide
+RECOVERED = 200.0  # evidence for recovery that closes an alarm
 RECOVERY_CAP = np.log(20.0)  # one window can multiply this evidence by at most 20
 
 
@@ -38,7 +38,7 @@ class EvidenceState:
     """The evidence of the streams of a model; 41 bytes per stream.
 
     Attributes:
-        m: Statistics M, shape (S, 4), not logarithms; the cap bounds them.
+        m: Statistics M, shape (S, 4); the cap bounds them, so they need no logarithm.
         windows: Number of windows with evidence for a drift since the evidence was last at its
             floor, at most 255, shape (S,).
         since_ns: End of the last window in which the evidence was at its floor, Unix nanoseconds,
@@ -71,7 +71,7 @@ class Alarm:
 
     Attributes:
         column: Position of the column.
-        stream: Position of the stream with the most evidence, and of those the largest score.
+        stream: Position of the stream with the most evidence; the score decides between equals.
         onset_ns: Estimated start of the drift, Unix nanoseconds.
         log_evidence: Natural logarithm of weighted evidence divided by budget, at least 0.
     """
@@ -114,7 +114,7 @@ class Budget:
         self._cap = (needed / LEAST_WINDOWS + SLACK)[:, None]
 
     def streams_of(self, columns: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return the streams of *columns*, shape (C,), as a mask of shape (S,)."""
+        """Return the mask of the streams, shape (S,), of a mask of *columns*, shape (C,)."""
         return np.asarray(columns[self._of_stream])
 
     def advance(
@@ -124,8 +124,8 @@ class Budget:
 
         Args:
             state: State after the previous window.
-            z: Score of each stream, shape (S,). NaN, for a window that is not judged, does not
-                change the evidence.
+            z: Score of each stream, shape (S,). NaN means not judged and does not change the
+                evidence.
             end_ns: End of the window, Unix nanoseconds.
         """
         seen = np.isfinite(z)
@@ -135,7 +135,7 @@ class Budget:
         np.exp(factor, out=factor)
         factor *= self._length + state.m
         m = factor if seen.all() else np.where(seen[:, None], factor, state.m)
-        one, two, three, four = m.T  # a mean over an axis of four is ten times as slow
+        one, two, three, four = m.T  # ten times as fast as a mean over an axis of four
         mean = (one + two + three + four) / len(THETA)
         floor = mean <= self._length
         windows = state.windows + ((z > LEAST_DRIFT) & (state.windows < MOST_WINDOWS))
@@ -147,7 +147,7 @@ class Budget:
         alarms = []
         for column in np.flatnonzero(sums >= self._budget):
             first, last = np.searchsorted(self._of_stream, (column, column + 1))
-            # The cap makes streams alike that are far beyond it; the scores tell them apart.
+            # The cap gives extreme streams equal evidence, so their scores decide.
             strong = weighted[first:last] * ALIKE >= weighted[first:last].max()
             scores = np.where(strong & seen[first:last], z[first:last], -np.inf)
             best = int(first + np.argmax(scores))
@@ -158,7 +158,7 @@ class Budget:
 
 
 def recovery(m: Floats, z: float) -> Floats:
-    """Return the evidence that a stream is back inside its tolerance, after one more window.
+    """Return the evidence that a stream has recovered, after one more window.
 
     Args:
         m: Evidence after the previous window, shape (4,); zeros when the stream alarmed.

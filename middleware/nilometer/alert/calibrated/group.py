@@ -1,4 +1,4 @@
-"""Subjects of one window length: they are scored together, and have their own state."""
+"""Groups of subjects with one window length, which are scored together."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from nilometer.alert.calibrated.model import Judged, Model, Stream
 from nilometer.alert.calibrated.parts import Change, ModelState, PartChange
 from nilometer.alert.calibrated.slots import Calendar
 
-CHUNK = 288  # windows that are scored at once
+CHUNK = 288  # windows scored at once
 PATIENCE = 288  # base windows without data after which an open part closes: a day
 
 
@@ -116,16 +116,16 @@ class Group:
         reset: Collection[PartKey],
         end_ns: int,
     ) -> ModelState:
-        """Return the state of this group that goes on from the *state* of the group *before*.
+        """Convert the *state* of the group *before* to a state of this group.
 
-        Streams of subjects in *reset* start again after *end_ns*, as new ones do.
+        Streams of subjects in *reset*, and new streams, start after *end_ns*.
         """
         fresh = self.empty.evidence
         fresh.since_ns[:] = end_ns
         if before is None or state is None:
             return ModelState(evidence=fresh, end_ns=end_ns)
         places = {identity: place for place, identity in enumerate(before.identities())}
-        now = {}  # position of each stream that goes on, by its position before
+        now = {}  # new position of each kept stream, by its old position
         for place, (key, component, sign) in enumerate(self.identities()):
             old = places.get((key, component, sign))
             if old is not None and key not in reset:
@@ -151,7 +151,7 @@ class Group:
         ]
 
     def joined(self, counts: Mapping[PartKey, Floats], windows: int) -> Floats:
-        """Return the joined vectors of *windows* windows; subjects without data have counts of 0."""
+        """Join the vectors of *windows* windows; subjects without data have counts of 0."""
         layout = self._model.layout
         found = np.zeros((windows, layout.width))
         for key, place in self.keys.items():
@@ -162,7 +162,7 @@ class Group:
         return found
 
     def joined_window(self, counts: Mapping[PartKey, Floats]) -> Floats:
-        """Return the joined vector of one window, shape (1, width), as `joined` does."""
+        """Join the vectors of one window, shape (1, width); see `joined`."""
         parts = [counts.get(key, nothing) for key, nothing in self._nothing.items()]
         return np.concatenate(parts)[None] if parts else np.zeros((1, 0))
 

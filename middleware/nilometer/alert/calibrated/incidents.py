@@ -7,18 +7,18 @@ from nilometer.alert.calibrated.dispersion import Mask
 from nilometer.alert.calibrated.slots import Slots
 
 FARTHEST = 8.0  # largest distance of a normal window, in robust standard deviations
-MAD_TO_SD = 1.4826  # ratio of standard deviation to median absolute deviation if normal
-LEAST_DAYS = 4  # fewest days for the median of a window of the day
+MAD_TO_SD = 1.4826  # standard deviation over median absolute deviation, if normal
+LEAST_DAYS = 4  # fewest days for the median of one window of the day
 
 
 def incidents(x: Floats, sampling: Floats, slots: Slots, use: Mask) -> Mask:
-    """Return the windows with a component that is far from two medians.
+    """Return which windows are incidents: a component is far from both of two medians.
 
-    The medians are those of the hour, and of the same window on all days. Both are needed: values
+    One is the median of the hour, the other of the same window on all days. Both are needed: values
     that jump inside an hour every day, such as a timetable, are far from the median of the hour.
     The distance is measured in robust standard deviations of the hour. These are at least the
     sampling noise, because the median deviation of a rare rate is 0. If more than half of a day
-    would be incidents, none of the day is.
+    would be incidents, the day has no incident.
 
     Args:
         x: Components, shape (W, j).

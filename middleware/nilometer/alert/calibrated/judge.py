@@ -1,4 +1,4 @@
-"""The judge of an entity: takes the counts of windows, and returns openings and closings.
+"""The judge of an entity: it turns the counts of windows into openings and closings.
 
 Columns are judged over windows of different lengths, because a column with few rows needs longer
 windows. All columns share one budget and one set of episodes.
@@ -25,10 +25,10 @@ BASE_SECONDS = 300  # length of a base window
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The changes by the windows that close at one time.
+    """The changes by all windows that close at one time.
 
     Attributes:
-        told: Episodes that opened or closed, and parts that joined one.
+        told: Episodes that opened, closed, or got a new part.
         parts: Parts that opened or closed.
     """
 
@@ -108,14 +108,14 @@ class Judge:
     def carried(
         self, state: EntityState, before: "Judge", reset: Collection[PartKey], end_ns: int
     ) -> tuple[EntityState, Verdict]:
-        """Return the state that goes on with this judge, after the judge *before* was replaced.
+        """Convert a state of the replaced judge *before* to a state of this judge.
 
-        Evidence of streams that both have is kept. A part goes on if its streams do; other parts
-        close.
+        Streams that both judges have keep their evidence. Parts stay open if their streams are
+        kept; all other parts close.
 
         Args:
-            state: State of the judge before.
-            before: Judge before.
+            state: State of the replaced judge.
+            before: Replaced judge.
             reset: Subjects whose evidence starts again.
             end_ns: End of the newest window that was judged, Unix nanoseconds.
         """
@@ -150,7 +150,7 @@ class Judge:
             state: State after the newest window.
             keys: Parts to close.
             end_ns: End of the newest window, Unix nanoseconds.
-            how: Why they close; by default, because they get no more data.
+            how: Reason why they close; by default, because they get no more data.
         """
         models = dict(state.models)
         events: list[PartEvent] = []
@@ -184,7 +184,7 @@ class Judge:
     def replay(
         self, state: EntityState, counts: Mapping[PartKey, Floats], start_ns: int
     ) -> Iterator[tuple[EntityState, Verdict]]:
-        """Judge many base windows; gives the same results as `advance` for each, but faster.
+        """Judge many base windows. The results equal those of `advance` for each window.
 
         Args:
             state: State before the first window.
@@ -235,7 +235,7 @@ class Judge:
         events: list[PartEvent],
         end_ns: int,
     ) -> tuple[EntityState, Verdict]:
-        """Return the state with *models*, after the episodes took *events* into account."""
+        """Return the state with *models*, and with *events* applied to the episodes."""
         if not events:
             return replace(state, models=models), NOTHING
         episodes, told = state.episodes.after(

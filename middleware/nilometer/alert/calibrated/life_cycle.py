@@ -1,8 +1,8 @@
-"""The phases of a baseline: it learns, judges with wide tolerances, judges, and is then frozen.
+"""The phases of a baseline: learning, judging with wide tolerances, judging, frozen.
 
-The phases follow the calendar of the traffic: the time since its first window, and the days on which
-there was any. So quiet nights, free weekends and pauses do not keep a baseline from its next phase. A
-baseline is frozen, because a mean that follows the data would never show a slow drift.
+The phases follow the calendar of the traffic: the time since its first window, and the days with
+traffic. So quiet nights, free weekends and pauses do not delay the next phase. A baseline is frozen
+at the end, because a mean that follows the data would never show a slow drift.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,15 +20,15 @@ from nilometer.alert.calibrated.tolerance import Tolerance
 
 LEARN_DAYS = 1  # days since the first window before the first judgement
 COARSE_DAYS = 8  # days with wide tolerances
-COARSE_BUSY_DAYS = 5  # of these, how many need traffic
-COARSE_WEEKEND_DAYS = 2  # of these, how many need to be at a weekend
-FREE_WEEKEND_DAYS = 13  # days after which weekends without traffic are known to be free
+COARSE_BUSY_DAYS = 5  # how many of them need traffic
+COARSE_WEEKEND_DAYS = 2  # how many of them need to be at a weekend
+FREE_WEEKEND_DAYS = 13  # days until weekends without traffic are known to be usual
 FREEZE_DAYS = 14  # days after which a baseline is frozen
-FREEZE_BUSY_DAYS = 10  # of these, how many need traffic
+FREEZE_BUSY_DAYS = 10  # how many of them need traffic
 FREEZE_BATCHES = 14  # batches after which the baseline of a batch is frozen
-PAUSE_DAYS = 7  # days without traffic that count; the rest of a longer pause does not
-WEEK = 7  # days after which traffic is expected to repeat
-MOST_AHEAD = 400  # days for which the next phase is predicted
+PAUSE_DAYS = 7  # a longer pause counts as so many days
+WEEK = 7  # days in a week, the period in which traffic is expected to repeat
+MOST_AHEAD = 400  # days ahead for which the next phase is predicted
 COARSE_FACTOR = 3.0  # factor of tolerances in the coarse phase
 
 
@@ -54,7 +54,7 @@ class Progress:
         frozen: Whether the baseline no longer changes.
         days_left: Days until the next phase if the traffic of the last week repeats; 0 in the last
             phase, None if there was no traffic in the last week.
-        freeze_left: The same until the baseline is frozen.
+        freeze_left: Days until the baseline is frozen, likewise.
         quiet_days: Longest time without traffic so far, at most `PAUSE_DAYS`.
     """
 
@@ -67,14 +67,14 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """What a baseline has seen of the calendar.
+    """The days and windows that a baseline has seen.
 
     Attributes:
-        days: Days since the first window with traffic. Of a longer pause, `PAUSE_DAYS` count.
+        days: Days since the first window with traffic; a long pause counts as `PAUSE_DAYS`.
         busy: Days with windows that can be learned from.
-        weekend: Of these, days of a weekend.
+        weekend: Busy days at a weekend.
         windows: Windows that can be learned from.
-        is_batch: Whether there is one window on a busy day.
+        is_batch: Whether busy days have one window each.
     """
 
     days: float
@@ -116,7 +116,7 @@ class _Seen:
         return is_active and self.days >= FREEZE_DAYS and self.busy >= FREEZE_BUSY_DAYS
 
     def after(self, days: Sequence[int]) -> "_Seen":
-        """Return what is seen a day later, if *days* have become days with traffic."""
+        """Return what the baseline has seen a day later, if *days* had traffic."""
         return replace(
             self,
             days=self.days + 1,
@@ -130,7 +130,7 @@ def progress(slots: Slots, busy: Mask, teach: Mask) -> Progress:
     """Return the progress of a baseline.
 
     Args:
-        slots: The slots of all windows up to now, those without traffic too.
+        slots: The slots of all windows up to now, including windows without traffic.
         busy: Whether each window has traffic, shape (W,).
         teach: Whether each window may be learned from, shape (W,).
     """
@@ -152,17 +152,17 @@ def progress(slots: Slots, busy: Mask, teach: Mask) -> Progress:
 
 
 def _ahead(seen: _Seen, slots: Slots, busy: Mask) -> list[_Seen]:
-    """Return what will be seen after each day until a freeze, if the last week repeats.
+    """Predict what the baseline has seen after each day until a freeze.
 
-    Days that were before the first traffic are expected to have some. Nothing is expected after a
-    week without traffic.
+    The last week is expected to repeat. Days before the first traffic are expected to be busy.
+    Nothing is predicted after a week without traffic.
     """
-    moment = int(slots.moment[-1] + 1) % slots.per_day  # the time of the day now
+    moment = int(slots.moment[-1] + 1) % slots.per_day  # current time of day
     today = int(slots.day[-1]) + (moment == 0)
     recent = np.arange(today - WEEK, today)
     later, sooner = busy & (slots.moment >= moment), busy & (slots.moment < moment)
     began = int(slots.day[busy.argmax()])
-    # A day from now on is the rest of one local day, and the beginning of the next one.
+    # The next 24 hours are the rest of one local day and the beginning of the next.
     rest = np.isin(recent, slots.day[later]) | (recent < began)
     beginning = np.isin(recent + 1, slots.day[sooner])
     if not (rest | beginning).any():

@@ -1,4 +1,4 @@
-"""The model of an entity: columns with their baselines, which are scored together.
+"""The model of an entity: scores columns with their baselines together.
 
 All columns of one window length are scored in the same few array operations.
 """
@@ -102,7 +102,7 @@ class Model:
         self.of_stream = np.array([stream.column for stream in self.streams], np.intp)
 
     def z(self, counts: Floats, slots: Slots) -> Floats:
-        """Return the scores alone, which is faster, shape (W, S); arguments as for `scores`."""
+        """Return only the scores, shape (W, S), faster than `scores` and with its arguments."""
         found = self.layout.components(self.layout.effective(counts, self._usual))
         parts = [part.z(part.seen(found, slots), slots) for part in self._parts]
         return self._joined(parts, len(counts))
@@ -141,7 +141,7 @@ class _Seen:
 
     Attributes:
         value: Value of each component: the smooth component, the chi-square, or the rate.
-        mean: Its mean.
+        mean: Normal mean of each component.
         effect: Distance above normal.
         variance: Variance of the effect.
         rows: Number of rows that the component was computed from.
@@ -158,7 +158,7 @@ class _Part(Protocol):
     """Components of one kind, of all columns that have them.
 
     Attributes:
-        streams: A stream above normal of each component, and then streams below normal.
+        streams: Streams above normal, one for each component, then streams below normal.
         components: Number of components.
     """
 
@@ -166,7 +166,7 @@ class _Part(Protocol):
     components: int
 
     def seen(self, found: Components, slots: Slots) -> _Seen:
-        """Return the components of windows with what is normal for them."""
+        """Return the components of windows with their normal values."""
         ...
 
     def z(self, seen: _Seen, slots: Slots) -> Floats:
@@ -174,7 +174,7 @@ class _Part(Protocol):
         ...
 
     def on_both_sides(self, values: Floats) -> Floats:
-        """Return *values* of components, shape (W, j), for the streams above and below normal."""
+        """Return component *values*, shape (W, j), for the streams above and below normal."""
         ...
 
 
@@ -358,7 +358,7 @@ class _RateScores:
         effective = divisor * np.minimum(sampling / seen.variance, 1.0)
         tolerance = self._tolerance(mean)
         low, allowed = mean[:, some], tolerance[:, some]
-        # Few of one outcome are many of the other.
+        # For a fall, count the complement: too few hits are too many misses.
         share = np.concatenate([seen.value, 1 - seen.value[:, some]], axis=1)
         most = np.concatenate([mean + tolerance, 1 - np.maximum(low - allowed, 0.0)], axis=1)
         rows = self.on_both_sides(effective)

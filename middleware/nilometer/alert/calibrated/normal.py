@@ -24,10 +24,10 @@ from nilometer.alert.calibrated.dispersion import (
 from nilometer.alert.calibrated.incidents import incidents
 from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, WEEKDAY, Integers, Slots
 
-LEAST_ROWS_TO_LEARN = 5  # fewest rows of a window that is learned from; judging needs more
+LEAST_ROWS_TO_LEARN = 5  # fewest rows of a window to learn from; judging needs more
 LEAST_WINDOWS = 5  # fewest windows of a baseline
-LEAST_DEGREES = 3.0  # fewest degrees of freedom that a baseline is given
-WANDER_DAYS = 3  # fewest whole days to measure how the mean moves from day to day
+LEAST_DEGREES = 3.0  # fewest degrees of freedom of a baseline
+WANDER_DAYS = 3  # fewest whole days to measure day-to-day movement of the mean
 WANDER_LEVEL = 1e-3  # probability that the mean of a day is outside the tolerance
 MOST_DROPPED = 0.1  # largest share of incidents of a stable baseline
 
@@ -95,11 +95,11 @@ class Normal:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A `Normal`, and the windows that it was learned from.
+    """A `Normal` with the windows that it was learned from.
 
     Attributes:
         normal: Normal values.
-        used: Whether each window was learned from, shape (W,).
+        used: Mask of the windows that were learned from, shape (W,).
         dropped: Share of the windows that were left out as incidents, 0 to 1.
     """
 
@@ -121,7 +121,7 @@ def fit(x: Floats, sampling: Floats, rows: Floats, slots: Slots, teach: Mask) ->
         sampling: Sampling variance of the components, shape (W, j).
         rows: Effective rows of each window, shape (W,).
         slots: The slots of the windows.
-        teach: Whether each window may be learned from, shape (W,): closed, outside of episodes.
+        teach: Mask of the windows to learn from, shape (W,): closed, outside of episodes.
 
     Returns:
         The fit; None if fewer than five windows can be used.
@@ -222,7 +222,7 @@ def _mean_at(of: "Normal | _Means", slots: Slots) -> Floats:
 
 
 def _seen_twice(slots: Slots, use: Mask) -> bool:
-    """Return whether weekdays and another kind of day each have data of two days."""
+    """Return whether weekdays and one other kind of day each have two days of data."""
     days = [len(np.unique(slots.day[use & (slots.kind == kind)])) for kind in range(KINDS_OF_DAYS)]
     return days[WEEKDAY] >= 2 and max(days[WEEKDAY + 1 :]) >= 2
 
@@ -230,8 +230,8 @@ def _seen_twice(slots: Slots, use: Mask) -> bool:
 def _wander(residual: Floats, slots: Slots, use: Mask) -> Floats:
     """Return the tolerance for movement from day to day, shape (j,); 0 for fewer than three days.
 
-    The long-run variance covers an hour of neighbouring windows. A sequential test would take
-    slower movement for a drift, so the tolerance must allow it.
+    The long-run variance covers an hour of neighbouring windows. A sequential test would report
+    slower movement as a drift, so the tolerance must allow for it.
     """
     days, place = np.unique(slots.day[use], return_inverse=True)
     windows = np.bincount(place, minlength=len(days))

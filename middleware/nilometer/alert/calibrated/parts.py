@@ -23,8 +23,8 @@ class PartChange(Enum):
     OPENED = "OPENED"
     CLOSED = "CLOSED"
     CLOSED_WITHOUT_DATA = "CLOSED_WITHOUT_DATA"
-    REPLACED = "REPLACED"  # a new baseline judges the column, so the part cannot go on
-    NEW_NORMAL = "NEW_NORMAL"  # a person says that what the column shows since the onset is normal
+    REPLACED = "REPLACED"  # the column has a new baseline, so the part cannot stay open
+    NEW_NORMAL = "NEW_NORMAL"  # a person accepted the values since the onset as normal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Part:
         opened_ns: End of the window that opened it, Unix nanoseconds.
         onset_ns: Estimated start of the drift, Unix nanoseconds.
         stream: Position of the stream that opened it.
-        recoveries: Evidence for recovery, shape (4,), by position of each stream that has alarmed.
+        recoveries: Evidence for recovery of each stream that has alarmed, shape (4,), by position.
         silent: Number of windows since one of these streams was last judged.
     """
 
@@ -47,7 +47,7 @@ class Part:
 
     @classmethod
     def of(cls, alarm: Alarm, end_ns: int) -> "Part":
-        """Return the part that *alarm* opens in the window that ends at *end_ns*."""
+        """Open a part for *alarm* in the window that ends at *end_ns*."""
         return cls(
             opened_ns=end_ns,
             onset_ns=alarm.onset_ns,
@@ -71,7 +71,7 @@ class Part:
         """Return the way in which the part closes now; None if it stays open.
 
         Args:
-            patience: Consecutive windows that are not judged, after which it closes.
+            patience: Consecutive windows not judged after which it closes.
         """
         if all(m.mean() >= RECOVERED for m in self.recoveries.values()):
             return PartChange.CLOSED
@@ -137,7 +137,7 @@ def advance(
         state: State after the previous window.
         z: Score of each stream, shape (S,); NaN if it was not judged.
         end_ns: End of the window, Unix nanoseconds.
-        patience: Consecutive windows that are not judged, after which a part of each column closes.
+        patience: Consecutive windows not judged after which a part closes, for each column.
     """
     if end_ns <= state.end_ns:
         return state, []

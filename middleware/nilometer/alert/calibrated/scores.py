@@ -45,8 +45,8 @@ def chi_square_score(chi: Floats, degrees: Floats | float, noncentral: Floats) -
 def binomial_score(k: Floats, n: Floats, p: Floats) -> Floats:
     """Return ``-Phi^-1 P(Bin(n, p) >= k)`` for real *k* and *n*; all arrays have one shape.
 
-    The result is conservative for any *n*, and for *p* = 0. For *k* up to its mean there is no
-    evidence, so a normal approximation is enough.
+    The result is conservative for any *n*, and for *p* = 0. A *k* up to its mean is no evidence,
+    so a normal approximation is enough there.
     """
     p = np.clip(p, 1e-9, 1 - 1e-9)
     mean = n * p

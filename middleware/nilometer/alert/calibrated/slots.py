@@ -52,7 +52,7 @@ class Slots:
         return self.hour + self.hours * self.kind
 
     def part(self, which: slice) -> "Slots":
-        """Return the slots of the windows in *which*."""
+        """Return the slots of the windows that *which* selects."""
         return Slots(self.day[which], self.moment[which], self.kind[which], self.per_day)
 
 
@@ -81,7 +81,7 @@ class Calendar:
         Args:
             starts_ns: Starts of the windows, Unix nanoseconds, shape (W,).
         """
-        if len(starts_ns) == 1:  # the hot path: a window that is judged
+        if len(starts_ns) == 1:  # fast path for judging one window
             second = int(starts_ns[0]) // NS_PER_SECOND
             local_second = second + self._offset(second)
             number, into_day = divmod(local_second, DAY_SECONDS)

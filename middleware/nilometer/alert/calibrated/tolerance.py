@@ -1,4 +1,4 @@
-"""Distances from normal that are no drift. Settings import this module, so it needs no library."""
+"""Tolerances. Settings import this module, so it imports no library."""
 
 from dataclasses import dataclass
 
@@ -12,8 +12,8 @@ class Tolerance:
             reference.
         shape: Tolerance of the shape, in chi-square per row.
         rate: Tolerance of a rate, as a share of its total.
-        rate_deviations: Tolerance of a rate in standard deviations of one row; the larger of both
-            applies.
+        rate_deviations: Tolerance of a rate, in standard deviations of one row. The larger
+            tolerance of a rate applies.
     """
 
     smooth: float = 0.1

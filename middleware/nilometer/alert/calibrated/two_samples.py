@@ -1,11 +1,11 @@
 """Two samples: compares one summary of a candidate with that of a stable side, window by window.
 
 Both sides serve the same windows, so seasons and common movement cancel. A component is the
-difference of the sides, with the sampling variance of both. The usual noise of the stable side,
-such as that of clustered rows, widens it. So a candidate needs no history.
+difference of the sides, and has the sampling variance of both. The usual noise of the stable side,
+such as noise of clustered rows, increases the variance. So a candidate needs no history.
 
-Evidence for a difference beyond the tolerance is that of `evidence`, with the same budget. Evidence
-that the difference is within `PASS_FACTOR` tolerances is that with which an alarm closes.
+A failure needs the evidence of an alarm (`evidence`), with the same budget. A pass needs the evidence
+that closes an alarm: the difference is within `PASS_FACTOR` tolerances.
 """
 
 from dataclasses import dataclass, replace
@@ -37,9 +37,9 @@ from nilometer.alert.calibrated.tolerance import DEFAULT, Tolerance
 
 Flags = NDArray[np.bool_]
 
-PASS_FACTOR = 2.0  # tolerances within which a difference must be for a pass
-LEAST_EXPECTED = 5.0  # fewest values of both sides that a bin has in a usual window
-PRIOR_ROWS = 50.0  # weight of the usual spread, or share, against that of one window, in rows
+PASS_FACTOR = 2.0  # largest difference for a pass, in tolerances
+LEAST_EXPECTED = 5.0  # fewest values of both sides in a bin of a usual window
+PRIOR_ROWS = 50.0  # weight of the usual spread or share in an estimate for one window, in rows
 
 
 class Outcome(Enum):
@@ -52,17 +52,17 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """One summary of both sides.
+    """The windows of one summary on both sides.
 
     Attributes:
         column: Bins and rates that both sides are counted in.
         stable: Vectors of the stable side, shape (W, `column.width`).
         candidate: Vectors of the candidate in the same windows.
-        baseline: What is normal for the stable side, for its noise; None assumes independent rows.
-        tolerance: Difference that is none.
+        baseline: Baseline of the stable side, for its noise; None assumes independent rows.
+        tolerance: Largest difference that counts as none.
         length: Length of the windows in base windows.
         share: Share of the budget, above 0; all summaries together have at most 1.
-        least_windows: Fewest windows before a pass.
+        least_windows: Fewest windows that a pass needs.
     """
 
     column: Column
@@ -82,8 +82,8 @@ class Difference:
     Attributes:
         outcome: The outcome; a failure is final.
         windows: Windows that were judged, up to a failure.
-        component: Component that decides: that of the failure, or the one that is least certain;
-            empty if no window was judged.
+        component: Component that fails, or else the least certain component; empty if no window
+            was judged.
         direction: 1 if the candidate is above, -1 if below.
         effect: Difference in this direction over all judged windows; None without any.
         tolerance: Tolerance of the component.
@@ -103,11 +103,11 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class _Streams:
-    """Scores of S streams in W windows; every array has the shape (W, S) but the last.
+    """Scores of S streams in W windows; arrays have the shape (W, S) unless noted.
 
     Attributes:
         z: Scores of differences beyond the tolerance; NaN if a window is not judged.
-        inside: The same for `PASS_FACTOR` tolerances.
+        inside: Scores of differences beyond `PASS_FACTOR` tolerances, likewise.
         effect: Difference in the direction of the stream.
         variance: Variance of the difference.
         rows: Rows of the candidate.
@@ -141,7 +141,7 @@ class _Streams:
 
 
 def compared(pair: Pair, budget: float = BUDGET) -> Difference:
-    """Return the outcome for *pair*, from the first window on.
+    """Return the outcome for *pair* over all its windows.
 
     Args:
         pair: The windows of both sides.
@@ -151,7 +151,7 @@ def compared(pair: Pair, budget: float = BUDGET) -> Difference:
     judged = np.flatnonzero(np.isfinite(streams.z).any(axis=1))
     if not len(judged):
         return Difference(outcome=Outcome.HOLD, windows=0)
-    # A rare share cannot fall by two tolerances, so it needs no evidence that it has not.
+    # A rare share cannot fall by two tolerances, so a pass needs no evidence for it.
     asked = np.asarray(np.isfinite(streams.inside).any(axis=0))
     count = len(streams.names)
     adds = Budget(
@@ -214,7 +214,7 @@ def _numbers(pair: Pair, stable: Floats, candidate: Floats) -> list[_Streams]:
     basis = orthonormal(pooled / pooled.sum(), degree)
     n, other = candidate.sum(axis=1), stable.sum(axis=1)
     able = (n >= LEAST_ROWS) & (other >= LEAST_ROWS)
-    size = np.where(able, n * other / np.maximum(n + other, 1.0), 1.0)  # rows of one equal sample
+    size = np.where(able, n * other / np.maximum(n + other, 1.0), 1.0)  # rows of one such sample
     own = candidate / np.maximum(n, 1.0)[:, None]
     theirs = stable / np.maximum(other, 1.0)[:, None]
     difference = (own - theirs) @ basis
@@ -281,7 +281,7 @@ def _shape(
 
 
 def _rates(pair: Pair, layout: Layout, stable: Floats, candidate: Floats) -> _Streams:
-    """Return the streams of the rates, up and down."""
+    """Return the streams of the rates, above and below."""
     one, other = layout.components(candidate), layout.components(stable)
     able = (one.totals >= LEAST_ROWS) & (other.totals >= LEAST_ROWS)
     size = one.totals * other.totals / np.maximum(one.totals + other.totals, 1.0)
@@ -321,8 +321,8 @@ def _rates(pair: Pair, layout: Layout, stable: Floats, candidate: Floats) -> _St
 def _noise(normal: Normal | None, components: int) -> tuple[Floats, Floats]:
     """Return the factor of the sampling variance of each component, and its degrees of freedom.
 
-    What moves both sides alike cancels, so the variance between windows that does not depend on
-    their rows is left out.
+    Movement of both sides cancels. So the part of the variance between windows that does not
+    depend on rows is left out.
     """
     factor, degrees = np.ones(components), np.full(components, 1e6)
     if normal is not None:

@@ -1,1 +1,1 @@
-"""Content types that users log as values: numbers, texts, tables, matrices, lines, confusion matrices."""
+"""Content types of logged values: numbers, texts, tables, matrices, lines, confusion matrices."""

@@ -1,7 +1,7 @@
-"""Amounts: numbers by key, and how those of several samples become one.
+"""Amounts: numbers by key, which merge exactly.
 
 Sums are exact: an amount is a whole number of the smallest float64, 2^-1074, so the order and the grouping
-of a merge never show, not even in the last bit. A mean is the exact sum of value times weight over
+of a merge change no bit of the result. A mean is the exact sum of value times weight over
 the exact sum of weights, rounded once when it is read.
 """
 
@@ -18,10 +18,10 @@ K = TypeVar("K", bound=tuple[object, ...])
 
 
 class Aggregation(Enum):
-    """How the values of several samples become one."""
+    """The way in which values of several samples are merged."""
 
     SUM = "sum"
-    MEAN = "mean"  # by weight
+    MEAN = "mean"  # weighted mean
     MIN = "min"
     MAX = "max"
     LAST = "last"  # the newest sample replaces all others
@@ -57,7 +57,7 @@ NO_AMOUNT = Amount(0, 0)
 
 
 class Stamp(NamedTuple):
-    """What decides which of two samples is newer: the end of its window, then when it was created.
+    """The age of a sample: samples compare by the end of the window, then by creation time.
 
     Attributes:
         end_ns: End of the window, Unix nanoseconds.
@@ -72,11 +72,11 @@ NO_STAMP = Stamp()
 
 
 class Head(NamedTuple):
-    """What a sample of amounts has beside them.
+    """The properties of a sample of amounts, without the amounts.
 
     Attributes:
         aggregation: How samples are merged.
-        unit: Unit of the numbers, for readers.
+        unit: Unit of the numbers, as a text.
         stamp: Stamp of the sample.
     """
 
@@ -112,9 +112,9 @@ class Amounts(Generic[K]):
 
     @classmethod
     def merge_all(cls, parts: Iterable[Self]) -> Self:
-        """Return the amounts of all samples, the same bits for every order and grouping of *parts*.
+        """Merge amounts. The order and grouping of *parts* change no bit of the result.
 
-        With `Aggregation.LAST`, *parts* are those of one sample.
+        With `Aggregation.LAST`, all *parts* must be of one sample.
 
         Raises:
             ValueError: If the aggregations or the units differ.
@@ -133,7 +133,7 @@ class Amounts(Generic[K]):
         return replace(given[0], count=count, stamp=stamp, cells=cells)
 
     def value(self, key: K) -> float | None:
-        """Return the number at *key*; None without one."""
+        """Return the number at *key*; None if it does not exist."""
         return self.cells.get(key, NO_AMOUNT).value(self.aggregation)
 
 

@@ -7,8 +7,8 @@ from typing import ClassVar, Self, TypeAlias
 from nilometer.profile.logged.amounts import Amount, Amounts, Head
 from nilometer.profile.logged.logged import Logged
 
-MAX_LABELS = 64  # classes of one sample
-MAX_MERGED_LABELS = 256  # classes of merged samples
+MAX_LABELS = 64  # most classes of one sample
+MAX_MERGED_LABELS = 256  # most classes of merged samples
 
 Classes: TypeAlias = tuple[str, str]  # true, predicted
 
@@ -28,16 +28,16 @@ class ConfusionMatrix(Logged[Classes]):
 
     @classmethod
     def of(cls, labels: Sequence[str], counts: Sequence[Sequence[int]], head: Head) -> Self:
-        """Return the confusion matrix of one sample; *head* has everything but the counts.
+        """Return the confusion matrix of one sample.
 
         Args:
             labels: Names of the *k* classes, each once.
             counts: Counts of shape (k, k): a row for each true class, a column for each predicted.
-            head: Aggregation, unit and stamp.
+            head: Properties of the sample: aggregation, unit and stamp.
 
         Raises:
-            ValueError: If a label repeats, there are none or over `MAX_LABELS`, or the shape is
-                another.
+            ValueError: If a label repeats, the number of labels is not 1 to `MAX_LABELS`, or the
+                shape of the counts differs.
         """
         if not 1 <= len(labels) <= MAX_LABELS or len(set(labels)) < len(labels):
             raise ValueError(f"labels: must be 1 to {MAX_LABELS}, each once")
@@ -58,7 +58,7 @@ class ConfusionMatrix(Logged[Classes]):
 
     @property
     def accuracy(self) -> float | None:
-        """Share of predictions that are right; None without predictions."""
+        """Share of correct predictions; None without predictions."""
         counts = self.counts
         total = sum(map(sum, counts))
         return sum(row[at] for at, row in enumerate(counts)) / total if total else None

@@ -7,8 +7,8 @@ from typing import ClassVar, Self, TypeAlias
 from nilometer.profile.logged.amounts import Amount, Amounts, Head
 from nilometer.profile.logged.logged import Logged
 
-MAX_POINTS = 1024  # of one sample
-MAX_MERGED_POINTS = 8 * MAX_POINTS  # of merged samples, whose points may lie side by side
+MAX_POINTS = 1024  # most points of one sample
+MAX_MERGED_POINTS = 8 * MAX_POINTS  # most points of merged samples, which may differ in x
 
 X: TypeAlias = tuple[float]
 
@@ -23,7 +23,7 @@ class Line(Logged[X]):
 
     @classmethod
     def of(cls, points: Sequence[tuple[float, float]], head: Head, weight: int = 1) -> Self:
-        """Return the line of one sample; *head* has everything but the points.
+        """Return the line of one sample; *head* has its other properties.
 
         Raises:
             ValueError: If there are no points, over `MAX_POINTS`, or two with the same x.

@@ -1,4 +1,4 @@
-"""What all content types of amounts share."""
+"""The base of all content types of amounts."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -21,7 +21,7 @@ class Logged(Generic[K]):
 
     @classmethod
     def merge_all(cls, contents: Iterable[Self]) -> Self:
-        """Return one content of all, the same bits for every order and grouping of *contents*.
+        """Merge contents. The order and grouping of *contents* change no bit of the result.
 
         Raises:
             ValueError: If they do not merge, such as matrices of different shapes.
@@ -41,16 +41,16 @@ class Logged(Generic[K]):
 
     @property
     def header(self) -> tuple[object, ...]:
-        """What the content has beside its amounts."""
+        """The properties of the content besides its amounts."""
         return ()
 
     def _order(self) -> str:
-        """Any fixed order of samples with equal stamps."""
+        """A fixed order for samples with equal stamps."""
         return repr((self.header, sorted(self.amounts.cells.items())))
 
     @classmethod
     def of_parts(cls, parts: list[Self], amounts: Amounts[K]) -> Self:
-        """Return the content of merged *amounts*, with what *parts* have beside their amounts.
+        """Return a content with merged *amounts*, and the other properties of *parts*.
 
         Raises:
             ValueError: If *parts* contradict each other.
@@ -74,7 +74,7 @@ class Logged(Generic[K]):
 
     @property
     def type_counts(self) -> TypeCounts:
-        """The number of samples, because each is of numbers."""
+        """Number of samples, because each sample has numbers."""
         return TypeCounts(numbers=self.amounts.count)
 
     @property

@@ -7,7 +7,7 @@ from typing import ClassVar, Self, TypeAlias
 from nilometer.profile.logged.amounts import Amount, Amounts, Head
 from nilometer.profile.logged.logged import Logged
 
-MAX_SIDE = 64  # rows, and columns
+MAX_SIDE = 64  # most rows, and most columns
 
 Place: TypeAlias = tuple[int, int]  # row, column
 
@@ -29,7 +29,7 @@ class Matrix(Logged[Place]):
 
     @classmethod
     def of(cls, rows: Sequence[Sequence[float]], head: Head, weight: int = 1) -> Self:
-        """Return the matrix of one sample; *head* has everything but the numbers.
+        """Return the matrix of one sample; *head* has its other properties.
 
         Raises:
             ValueError: If *rows* differ in length, or are not 1 to `MAX_SIDE`.

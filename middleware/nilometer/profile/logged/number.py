@@ -20,7 +20,7 @@ class Number(Logged[NoKey]):
 
     @classmethod
     def of(cls, value: float, head: Head, weight: int = 1) -> Self:
-        """Return the number of one sample; *head* has everything but the number."""
+        """Return the number of one sample; *head* has its other properties."""
         return cls(Amounts.of(head, {(): Amount.of(value, head.aggregation, weight)}))
 
     @property

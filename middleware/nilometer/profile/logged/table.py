@@ -8,25 +8,25 @@ from nilometer.profile.logged.amounts import NO_AMOUNT, Aggregation, Amount, Amo
 from nilometer.profile.logged.logged import Logged
 
 MAX_COLUMNS = 32
-MAX_ROWS = 512  # of one sample
+MAX_ROWS = 512  # most rows of one sample
 MAX_MERGED_ROWS = 4096
 
 Value: TypeAlias = str | float | None
-RowKey: TypeAlias = tuple[str, ...]  # each text behind a `=`; empty for a missing one
-CellKey: TypeAlias = tuple[RowKey, int]  # row, and position of the column; `ROW` for the row itself
+RowKey: TypeAlias = tuple[str, ...]  # each text after a `=`; empty for a missing text
+CellKey: TypeAlias = tuple[RowKey, int]  # row and position of the column; `ROW` is the row itself
 
 ROW = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Table(Logged[CellKey]):
-    """Rows of texts and numbers. Rows with equal texts merge, as by ``GROUP BY``.
+    """Rows of texts and numbers. Rows with equal texts merge, like ``GROUP BY`` does.
 
-    With `Aggregation.LAST` a table stays as it was logged, with its order of rows.
+    With `Aggregation.LAST`, a table keeps its rows in the logged order.
 
     Attributes:
         columns: Names of the columns.
-        texts: Positions of the columns of text, ascending; all others are of numbers.
+        texts: Positions of the text columns, ascending; all other columns have numbers.
     """
 
     kind: ClassVar[str] = "table"
@@ -43,7 +43,7 @@ class Table(Logged[CellKey]):
         head: Head,
         weight: int = 1,
     ) -> Self:
-        """Return the table of one sample; *head* has everything but the cells.
+        """Return the table of one sample; *head* has its other properties.
 
         Raises:
             ValueError: If a column repeats or has texts and numbers, a row has another length than
@@ -76,7 +76,7 @@ class Table(Logged[CellKey]):
 
     @property
     def rows(self) -> list[list[Value]]:
-        """The rows, in the order of their texts, or as they were logged."""
+        """The rows, sorted by their texts, or in the logged order."""
         keys = sorted({key for key, column in self.amounts.cells if column == ROW})
         return [[self._cell(key, column) for column in range(len(self.columns))] for key in keys]
 
@@ -121,9 +121,9 @@ def _is_text(column: int, rows: Sequence[Sequence[Value]]) -> bool:
 
 
 def _one_table(parts: list[Amounts[CellKey]]) -> dict[CellKey, Amount]:
-    """Return the cells of all rows; those of equal rows are merged."""
+    """Return the cells of all rows; cells of equal rows are merged."""
     if not parts:
         return {}
-    if parts[0].aggregation is Aggregation.LAST:  # every row has a key of its own
+    if parts[0].aggregation is Aggregation.LAST:  # every row has its own key
         return {key: amount for part in parts for key, amount in part.cells.items()}
     return dict(Amounts.merge_all(parts).cells)

@@ -1,4 +1,4 @@
-"""A text that a user logs, such as the name of the version in use. The newest one counts."""
+"""A text that a user logs, such as the version in use. The newest text replaces older ones."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ class Text:
 
     Attributes:
         value: The text.
-        count: Number of samples; 0 for no text.
+        count: Number of samples; 0 without a text.
         stamp: Stamp of the newest sample.
     """
 
@@ -28,7 +28,7 @@ class Text:
 
     @classmethod
     def merge_all(cls, contents: Iterable[Self]) -> Self:
-        """Return the newest text, the same for every order and grouping of *contents*."""
+        """Return the newest text. The order and grouping of *contents* do not matter."""
         parts = [content for content in contents if content.count]
         if not parts:
             return cls()
@@ -47,7 +47,7 @@ class Text:
 
     @property
     def type_counts(self) -> TypeCounts:
-        """The number of samples, because each is a text."""
+        """Number of samples, because each sample is a text."""
         return TypeCounts(categories=self.count)
 
     @property
