@@ -49,7 +49,7 @@ demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the
 	@$(BIN)/nilometer demo $(ARGS)
 
 # One more worker than cores, because a test waits for half of its time.
-WORKERS := $(shell n=$$(( $$(nproc) + 1 )); echo $$(( n < 4 ? n : 4 )))
+WORKERS := $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
 
 test: $(VENV)/.installed-test $(STATIC)/index.html ## Unit, property, integration and browser tests
 	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
