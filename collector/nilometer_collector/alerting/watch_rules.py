@@ -23,8 +23,8 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         watch: Whether the default alerter watches these entities.
         budget_days: Mean number of days between false alarms of one entity.
         time_zone: Name of the time zone in which traffic has its daily pattern.
-        tolerances: Distance from normal that is no drift, in standard deviations of the
-            reference, by pattern over summaries.
+        tolerances: Largest distance from normal that is not drift, in standard deviations of
+            the reference, by pattern over summaries.
         share_tolerances: The same for shares, such as that of missing cells; 0.05 is five
             percentage points.
     """

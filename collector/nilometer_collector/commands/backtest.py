@@ -27,7 +27,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="replay alerters on the stored history",
         description="Replay alerters over the history that a collector stores: when they would have "
         "opened an episode, for how long, and how many messages they send a month. Tests the alerters "
-        "of a file, or without one all alerters that there are now, also the default one. Stores "
+        "of a file, or else all current alerters, including the default alerter. Stores "
         "nothing. Writes to standard output only.",
     )
     parser.add_argument(

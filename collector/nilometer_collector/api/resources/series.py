@@ -85,8 +85,8 @@ SHOW = Words(
 COMPARATOR = Words("comparator", "Distance to return; by default psi and ks.", lambda: COMPARATORS)
 OTHER_ENTITY = Text("other_entity", "Entity to compare with.")
 OTHER_LABEL = LabelPairs("other_label", "Label as key:value of the side to compare with.")
-OTHER_NOT_LABEL = LabelPairs("other_not_label", "Label as key:value that the other must not have.")
-OTHER_EARLIER = Step("other_earlier", "Seconds by which the windows to compare with are earlier.")
+OTHER_NOT_LABEL = LabelPairs("other_not_label", "Label as key:value that the other side must lack.")
+OTHER_EARLIER = Step("other_earlier", "Time shift of the other side into the past, in seconds.")
 LEVEL = OneWord(
     "level",
     "Coarsest level to read; by default the coarsest that fits the step.",
