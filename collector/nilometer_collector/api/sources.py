@@ -19,9 +19,9 @@ class OwnSource:
         self._lock = threading.Lock()
 
     def name(self, rows: int, ship: Callable[[bytes, int], T]) -> T:
-        """Call *ship* with the epoch and the first sequence of so many *rows*, one call at a time.
+        """Call *ship* with the epoch and the first sequence of *rows* rows, one call at a time.
 
-        The store takes what is below the first sequence of a shipment as stored, so a later
+        The store assumes that it has all rows below the first sequence of a shipment. So a later
         shipment must not overtake an earlier one.
         """
         with self._lock:

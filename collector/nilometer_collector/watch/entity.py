@@ -43,7 +43,7 @@ from nilometer_collector.watch.sources import StateMoved, WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
-GONE_WINDOWS = 12  # open parts of a label set close after so many windows without data
+GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
 RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
 
 log = logging.getLogger("nilometer.collector")

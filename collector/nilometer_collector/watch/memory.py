@@ -52,7 +52,7 @@ class Watched:
         length: Length of its windows in base windows.
         baseline: Normal values; None while they are learned, or if it is not judged.
         reason: Reason why it is not judged; None if it is.
-        since_ns: Onset of its accepted new normal, from which on it learns; 0 without one.
+        since_ns: Onset of its accepted new normal, where its learning starts; 0 without one.
     """
 
     key: PartKey

@@ -39,7 +39,7 @@ class Comparison:
 
 
 class NoDistance(Enum):
-    """The reason why there is no distance."""
+    """The reason why a distance is undefined."""
 
     UNDEFINED = "undefined"  # the comparator does not apply to these columns
     TOO_FEW = "too_few"  # a side has fewer values than the comparator needs

@@ -90,7 +90,7 @@ def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
     if episode.closed_ns is not None or not leads:
         return view
     lead = max(leads, key=lambda one: one.opened_ns)
-    same = episode.evidence.startswith(lead.evidence)  # it also names the others
+    same = episode.evidence.startswith(lead.evidence)  # the evidence also names other parts
     return msgspec.structs.replace(
         view,
         comparator=lead.component,

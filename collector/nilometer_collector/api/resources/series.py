@@ -69,7 +69,7 @@ LACKS_LABEL = LabelKeys("lacks_label", "Key of a label that a label set must not
 BY = LabelKeys("by", "Label key to group by. Each value is a series; other labels are merged.")
 STEP = Step(
     "step",
-    "Merge into aligned windows of so many seconds; by default into one window.",
+    "Length in seconds of the windows to merge into; by default one window.",
 )
 QUANTILE = Numbers("quantile", "Quantile to return, 0 to 1.", 0.0, 1.0)
 CDF = Numbers("cdf", "Number at which to return the share of values up to it.")
