@@ -215,7 +215,7 @@ class EntityWatch:
         return memory, self._save(memory, baselines, windows, steps, forget, now_ns, settled)
 
     def _skipped(self, memory: Memory, until_ns: int) -> Memory:
-        """Return *memory* moved past a long gap in the data, unless open parts may close in it."""
+        """Skip a long gap in the data, unless open parts may close in it; return the new state."""
         if memory.open_parts or memory.end_ns - memory.data_ns < HOUR_NS:
             return memory
         series = watched_series(self._store.samples, self._entity)

@@ -80,7 +80,7 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
-    """Return *episode* as the API shows it at *now_ns*, with its history oldest first.
+    """Convert *episode* to its view at *now_ns*, with the oldest history first.
 
     An open episode of the default alerter has the figures and the sentence of its leading part.
     """
