@@ -1,4 +1,4 @@
-"""Names of rows that arrive over HTTP, by which the store keeps each row once."""
+"""Gives names to rows that arrive over HTTP, so that the store keeps each row only once."""
 
 import secrets
 import threading

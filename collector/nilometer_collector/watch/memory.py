@@ -126,7 +126,7 @@ class Late:
     Attributes:
         checked_ns: End of the newest window at the last check.
         found: Late rows of each check that found some, with its `checked_ns`.
-        judged: Judged rows of the same days, of the summary with the most rows.
+        judged: Judged rows of the same days; of all summaries, the largest number.
     """
 
     checked_ns: int = 0

@@ -70,7 +70,7 @@ async def put_alerter(call: Call) -> PutAlerter:
     context = call.context
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
-    may_read = Access(call.access.principal, Need.READ).may  # hide names from callers who may not read
+    may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names
     warnings = []
     if may_read(alerter.entity):
         warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))

@@ -81,7 +81,7 @@ class Difference:
 
     Attributes:
         outcome: The outcome; a failure is final.
-        windows: Windows that were judged, up to a failure.
+        windows: Number of judged windows, up to a failure.
         component: Component that fails, or else the least certain component; empty if no window
             was judged.
         direction: 1 if the candidate is above, -1 if below.
