@@ -365,7 +365,7 @@ export interface Point {
   samples: number; // number of merged samples
   count: number; // number of finite numbers and categories, or of requests
   quantiles?: Record<string, number | null>;
-  cdf?: Record<string, number | null>; // share of values up to a number
+  cdf?: Record<string, number | null>; // share of values, by number
   histogram?: HistogramCounts;
   moments?: Moments | null;
   top?: Category[];
