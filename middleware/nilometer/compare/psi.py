@@ -1,8 +1,8 @@
 """Population stability index, reduced by the amount that sampling noise alone would cause.
 
 Bins with few expected values are joined (`without_sparse_bins`). Half a count is added to each bin
-of both sides, so that the logarithm of an empty bin is finite and depends on the sample size. A
-fixed floor of 1e-4 would treat one missing value of a hundred like thousands of a million.
+of both sides, so that the logarithm of an empty bin is finite and depends on the sample size. With
+a fixed floor of 1e-4, the sample size would not matter.
 
 Source: Lewis, "An Introduction to Credit Scoring" (1994); noise after Yurdakul, "Statistical
 properties of population stability index" (2018); half counts after Jeffreys (1946).

@@ -130,7 +130,7 @@ class Packer:
             response: Body of the response; None if it was over the cap.
             in_flight: Number of requests in progress in this process at the start, including this one.
             rest: Details of an exchange that is not one plain body in each direction; None
-                means that the sizes are the sizes of the bodies, and the response was one chunk.
+                if the bodies are complete, and the response was one chunk.
         """
         try:
             texts, wanted = self._texts, self.request_names
