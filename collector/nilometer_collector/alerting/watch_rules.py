@@ -23,9 +23,9 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         watch: Whether the default alerter watches these entities.
         budget_days: Mean number of days between false alarms of one entity.
         time_zone: Name of the time zone in which traffic has its daily pattern.
-        tolerances: Distance from normal that is no drift, in standard deviations of the
-            reference, by pattern over summaries.
-        share_tolerances: The same for shares, such as that of missing cells; 0.05 is five
+        tolerances: Largest distance from normal that is not drift, in standard deviations of
+            the reference, by pattern over summaries.
+        share_tolerances: Tolerance of shares, such as the share of missing cells; 0.05 is five
             percentage points.
     """
 
@@ -41,7 +41,7 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """The time zone.
 
         Raises:
-            ConfigError: If there is no time zone of this name.
+            ConfigError: If no time zone has this name.
         """
         if self.time_zone == "UTC":
             return UTC

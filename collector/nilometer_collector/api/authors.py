@@ -15,7 +15,7 @@ def author_of(call: Call) -> str:
     send it.
 
     Raises:
-        ApiError: 422 if the header of a trusted proxy is no name.
+        ApiError: 422 if the header of a trusted proxy is not a valid name.
     """
     principal = call.access.principal
     if principal is None:

@@ -9,7 +9,7 @@ class CoverageView(msgspec.Struct, frozen=True, kw_only=True):
     """seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
     lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-    unnamed counts cells of columns beyond the limit of names, by type. lost_cells counts
+    unnamed counts cells of columns whose names are not features, by type. lost_cells counts
     cells of summaries that a profile could not hold, by reason; only `service` has it.
     unread_times counts observations whose event time could not be read, so arrival time is used.
     """

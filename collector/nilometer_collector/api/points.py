@@ -53,7 +53,7 @@ class PointView(msgspec.Struct, frozen=True, kw_only=True):
     quantiles: dict[str, float | None] | msgspec.UnsetType = (
         msgspec.UNSET
     )  # value by quantile; latency in seconds for `service`
-    cdf: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # share by number
+    cdf: dict[str, float | None] | msgspec.UnsetType = msgspec.UNSET  # share of values, by number
     histogram: HistogramCounts | msgspec.UnsetType = msgspec.UNSET
     moments: MomentsView | msgspec.UnsetType | None = msgspec.UNSET
     top: list[CategoryView] | msgspec.UnsetType = msgspec.UNSET

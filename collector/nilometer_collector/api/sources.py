@@ -1,4 +1,4 @@
-"""Names of rows that arrive over HTTP, by which the store keeps each row once."""
+"""Gives names to rows that arrive over HTTP, so that the store keeps each row only once."""
 
 import secrets
 import threading
@@ -19,9 +19,9 @@ class OwnSource:
         self._lock = threading.Lock()
 
     def name(self, rows: int, ship: Callable[[bytes, int], T]) -> T:
-        """Call *ship* with the epoch and the first sequence of so many *rows*, one call at a time.
+        """Call *ship* with the epoch and the first sequence of *rows* rows, one call at a time.
 
-        The store takes what is below the first sequence of a shipment as stored, so a later
+        The store assumes that it has all rows below the first sequence of a shipment. So a later
         shipment must not overtake an earlier one.
         """
         with self._lock:

@@ -1,6 +1,6 @@
 """Replays alerters that users set, with the same judgement and episodes as live.
 
-A live agent judges only its own windows. Roll-ups do not keep apart the agents, so a backtest
+A live agent judges only its own windows. Roll-ups merge the agents, so a backtest
 judges the windows of all agents together.
 """
 

@@ -1,4 +1,4 @@
-"""`nilometer backtest`: what alerters would have done over the stored history."""
+"""`nilometer backtest`: replays alerters over the stored history."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     )
     from nilometer_collector.commands.collector_client import CollectorClient
 
-ANSWER_SECONDS = 1800.0  # for one entity: months of samples may take minutes
+ANSWER_SECONDS = 1800.0  # longest wait for one entity; months of samples may take minutes
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,7 +27,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="replay alerters on the stored history",
         description="Replay alerters over the history that a collector stores: when they would have "
         "opened an episode, for how long, and how many messages they send a month. Tests the alerters "
-        "of a file, or without one all alerters that there are now, also the default one. Stores "
+        "of a file, or else all current alerters, including the default alerter. Stores "
         "nothing. Writes to standard output only.",
     )
     parser.add_argument(
@@ -67,7 +67,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Test, and print the report."""
+    """Run the backtest, and print the report."""
     import msgspec
 
     from nilometer import kinds
@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _definition(arguments: argparse.Namespace) -> "BacktestDefinition":
-    """Return the request body; everything in it is checked here."""
+    """Return the request body after checking all its values."""
     from msgspec import UNSET
 
     from nilometer_collector.api.resources.backtests import MOST_SECONDS, BacktestDefinition
@@ -137,7 +137,7 @@ def _incidents(arguments: argparse.Namespace) -> "list[IncidentDefinition]":
 
 
 def _answers(client: "CollectorClient", definition: "BacktestDefinition") -> "BacktestView":
-    """Ask the collector for one entity after another, so that each answer is bounded."""
+    """Ask the collector for one entity at a time, so that each answer is bounded."""
     import msgspec
 
     from nilometer_collector.api.resources.backtests import BacktestView

@@ -9,7 +9,7 @@ from nilometer_collector.api.resources.backtests import (
     ReplayView,
 )
 
-MOST_SHOWN = 20  # episodes of one alerter
+MOST_SHOWN = 20  # most episodes shown for one alerter
 
 _HEADINGS = ("entity", "alerter", "episodes/mo", "messages/mo", "open", "found", "delay", "false")
 
@@ -103,5 +103,5 @@ def _duration(seconds: float) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return *text* without characters that would change the terminal."""
+    """Return *text* without control characters, which could change the terminal."""
     return "".join(one if one.isprintable() else "?" for one in text)

@@ -15,10 +15,10 @@ EXIT_CODES = {"pass": 0, "fail": 1, "hold": 3}
 ANSWER_SECONDS = 120.0
 
 _OPTIONS = (
-    ("--candidate-entity", "candidate_entity", "entity of the candidate, if it is another"),
+    ("--candidate-entity", "candidate_entity", "entity of the candidate; default --entity"),
     ("--newest", "newest", "label whose newest value is the candidate; default version"),
-    ("--summary", "summary", "pattern over summaries to compare, such as input.*"),
-    ("--windows", "windows", "fewest windows of five minutes before a pass; default 4"),
+    ("--summary", "summary", "pattern of summaries to compare, such as input.*"),
+    ("--windows", "windows", "fewest windows of five minutes for a pass; default 4"),
 )
 
 
@@ -34,14 +34,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--entity", required=True, help="entity of the stable side")
     for flag, text in (
         ("--candidate", "label of the candidate"),
-        ("--stable", "of the stable side"),
+        ("--stable", "label of the stable side"),
     ):
         parser.add_argument(
             flag, action="append", default=[], metavar="KEY:VALUE", help=f"{text}; may be repeated"
         )
     for flag, name, text in _OPTIONS:
         parser.add_argument(flag, dest=name, help=text)
-    parser.add_argument("--start", metavar="TIME", help="time before which nothing is compared")
+    parser.add_argument("--start", metavar="TIME", help="start of the time to compare")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     parser.add_argument(
         "--collector",

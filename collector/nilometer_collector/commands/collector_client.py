@@ -32,10 +32,10 @@ class CollectorClient:
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "CollectorClient":
-        """Return the client for ``--collector`` and the options of `add_credential_options`.
+        """Return the client for ``--collector`` with the credentials of the command line.
 
         Raises:
-            ConfigError: If the URL or a file of credentials cannot be used.
+            ConfigError: If the URL or a credential file cannot be used.
         """
         credentials = credentials_of(arguments)
         require_private_url(arguments.collector, credentials)

@@ -1,4 +1,4 @@
-"""Finds the line of a key in a file in YAML, JSON or TOML, for messages about mistakes."""
+"""Finds the line of a key in a YAML, JSON or TOML file, for error messages."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _PATH = re.compile(r'([A-Za-z0-9_-]+)|"([^"]*)"|\[(\d+)\]')
 
 
 def steps_of(path: str) -> tuple[Step, ...]:
-    """Return the steps of a path as messages show it, such as ``alerters[0].threshold``.
+    """Return the steps of a path in the form of error messages, such as ``alerters[0].threshold``.
 
     >>> steps_of('watch[1].tolerances."input.amount"')
     ('watch', 1, 'tolerances', 'input.amount')
@@ -26,7 +26,7 @@ def steps_of(path: str) -> tuple[Step, ...]:
 
 
 def line_of(text: str, suffix: str, steps: Sequence[Step]) -> int:
-    """Return the line of the value at *steps*, or of the innermost part of the way to it; from 1.
+    """Return the line, from 1, of the value at *steps*, or of its innermost parent that exists.
 
     Args:
         text: Content of the file, which can be parsed.
@@ -37,10 +37,10 @@ def line_of(text: str, suffix: str, steps: Sequence[Step]) -> int:
 
 
 def _line_of_yaml(text: str, steps: Sequence[Step]) -> int:
-    """Return the line in YAML, or in JSON, which is YAML, too."""
+    """Return the line in YAML; this also works for JSON, because JSON is YAML."""
     try:
         node = yaml.compose(text, yaml.SafeLoader)
-    except yaml.YAMLError:  # JSON with tabs
+    except yaml.YAMLError:  # JSON with tabs is not YAML
         return 1
     line = 1
     for step in steps:
@@ -90,7 +90,7 @@ def _line_of_toml(text: str, steps: Sequence[Step]) -> int:
 
 
 def _shared(one: Sequence[Step], other: Sequence[Step]) -> int:
-    """Return how many first steps are equal."""
+    """Return the number of equal steps at the start."""
     equal = 0
     for mine, theirs in zip(one, other, strict=False):
         if mine != theirs:

@@ -1,7 +1,7 @@
 """Reads files of `nilometer backtest`: alerters and incidents, in YAML, TOML or JSON.
 
 A file of alerters has the schema of the collector's settings: `alerters` and `watch`, in the section
-`collector` if there are sections. It may also be a single alerter, as the HTTP API takes it.
+`collector` if there are sections. It may also be a single alerter in the form of the HTTP API.
 """
 
 import json
@@ -28,7 +28,7 @@ F = TypeVar("F", bound=msgspec.Struct)
 
 
 class AlerterFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Alerters and settings of the default alerter."""
+    """The content of a file of alerters: alerters, and settings of the default alerter."""
 
     alerters: tuple[AlerterDefinition, ...] = ()
     watch: tuple[WatchRule, ...] = ()
@@ -44,7 +44,7 @@ class MarkedIncident(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class IncidentFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Incidents."""
+    """The content of a file of incidents."""
 
     incidents: tuple[MarkedIncident, ...]
 
@@ -72,7 +72,7 @@ def alerters_in(file: Path) -> AlerterFile:
 
 
 def _check(found: AlerterFile, place: Callable[[tuple[Step, ...]], str]) -> None:
-    """Check what the types of the structures do not express.
+    """Check the rules that the types of the structures do not express.
 
     Raises:
         ConfigError: If something is wrong; the message begins with its place.
@@ -103,7 +103,7 @@ def incidents_in(file: Path) -> tuple[MarkedIncident, ...]:
     """Return the incidents in *file*.
 
     Raises:
-        ConfigError: As `alerters_in`.
+        ConfigError: For the same reasons as `alerters_in`.
     """
     raw = _raw(file)
     listed = raw.get("incidents")
@@ -169,7 +169,7 @@ def _line(file: Path, steps: tuple[Step, ...]) -> int:
 
 
 def _texts(incident: Mapping[str, object]) -> dict[str, object]:
-    """Return *incident* with times of TOML and YAML as texts."""
+    """Return *incident* with native TOML and YAML times converted to texts."""
     return {
         key: value.isoformat() if isinstance(value, datetime | date) else value
         for key, value in incident.items()

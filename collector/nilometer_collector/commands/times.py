@@ -16,7 +16,7 @@ def duration_of(key: str, text: str) -> float:
     """Return the seconds of a duration such as ``30d``, ``12h`` or ``90m``.
 
     Raises:
-        ConfigError: If *text* is no duration; the message names *key*.
+        ConfigError: If *text* is not a duration; the message names *key*.
     """
     found = _DURATION.fullmatch(text.strip())
     if found is None:
@@ -25,10 +25,10 @@ def duration_of(key: str, text: str) -> float:
 
 
 def time_of(key: str, text: str | float) -> float:
-    """Return the Unix seconds of a time in ISO 8601, which is UTC without a zone, or of a number.
+    """Return the Unix seconds of an ISO 8601 time (UTC if it has no zone), or of a number.
 
     Raises:
-        ConfigError: If *text* is no time; the message names *key*.
+        ConfigError: If *text* is not a time; the message names *key*.
     """
     plain = str(text).strip()
     if _NUMBER.fullmatch(plain):
@@ -46,7 +46,7 @@ def interval_of(key: str, text: str) -> tuple[float, float, str]:
     """Return start, end and name of ``START/END:name``; the name may be missing.
 
     Raises:
-        ConfigError: If *text* is no such interval, or ends before it starts.
+        ConfigError: If *text* is not such an interval, or ends before it starts.
     """
     found = _INTERVAL.fullmatch(text.strip())
     if found is None:

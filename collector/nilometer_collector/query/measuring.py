@@ -116,7 +116,7 @@ def _fill_from_feature(point: Point, feature: FeatureProfile, measures: Measures
 
 
 def _fill_from_service(point: Point, service: ServiceProfile, measures: Measures) -> None:
-    """Return *point* with the latency in seconds."""
+    """Set the latency of a point, in seconds."""
     found = (service.latency.quantile(q) for q in measures.quantiles)
     point.quantiles = [math.nan if value is None else value for value in found]
 

@@ -39,8 +39,8 @@ class Measures:
     Attributes:
         quantiles: Quantiles to return, each 0 to 1.
         cdf: Numbers at which the distribution function is returned.
-        edges: Edges of a histogram, ascending; empty for none.
-        top: Number of most frequent categories; 0 for none.
+        edges: Edges of a histogram, ascending; empty returns no histogram.
+        top: Number of most frequent categories to return.
         statistics: Names of statistics, as alerters use them.
         moments: Whether to return mean, deviation, skewness, kurtosis, minimum and maximum.
         rates: Whether to return observations per second, and the shares of a feature or service.

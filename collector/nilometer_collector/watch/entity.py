@@ -43,7 +43,7 @@ from nilometer_collector.watch.sources import StateMoved, WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
-GONE_WINDOWS = 12  # open parts of a label set close after so many windows without data
+GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
 RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
 
 log = logging.getLogger("nilometer.collector")
@@ -215,7 +215,7 @@ class EntityWatch:
         return memory, self._save(memory, baselines, windows, steps, forget, now_ns, settled)
 
     def _skipped(self, memory: Memory, until_ns: int) -> Memory:
-        """Return *memory* moved past a long gap in the data, unless open parts may close in it."""
+        """Skip a long gap in the data, unless open parts may close in it; return the new state."""
         if memory.open_parts or memory.end_ns - memory.data_ns < HOUR_NS:
             return memory
         series = watched_series(self._store.samples, self._entity)

@@ -52,7 +52,7 @@ class Watched:
         length: Length of its windows in base windows.
         baseline: Normal values; None while they are learned, or if it is not judged.
         reason: Reason why it is not judged; None if it is.
-        since_ns: Onset of its accepted new normal, from which on it learns; 0 without one.
+        since_ns: Onset of its accepted new normal, where its learning starts; 0 without one.
     """
 
     key: PartKey
@@ -126,7 +126,7 @@ class Late:
     Attributes:
         checked_ns: End of the newest window at the last check.
         found: Late rows of each check that found some, with its `checked_ns`.
-        judged: Judged rows of the same days, of the summary with the most rows.
+        judged: Judged rows of the same days; of all summaries, the largest number.
     """
 
     checked_ns: int = 0

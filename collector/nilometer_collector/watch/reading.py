@@ -80,7 +80,7 @@ class Reader:
         yield from self._merged(waiting, start_ns, end_ns)
 
     def _merged(self, payloads: Sequence[bytes], start_ns: int, end_ns: int) -> Iterator[Content]:
-        """Merge samples in one pass; one by one if they do not merge."""
+        """Merge samples in one pass; if that fails, merge each sample separately."""
         if not payloads:
             return
         try:

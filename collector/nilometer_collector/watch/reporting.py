@@ -87,16 +87,16 @@ class _Stage:
     def sentence(self) -> str:
         """Sentence about what the alerter does now, and when that changes."""
         if self.phase is Phase.LEARNING:
-            return f"it learns what is normal {_until(self.next_ns)}; nothing is judged yet"
+            return f"the baseline is learned {_until(self.next_ns)}; nothing is judged yet"
         if self.phase is Phase.COARSE:
             return (
                 f"tolerances are {COARSE_FACTOR:g} times as wide {_until(self.next_ns)}, "
-                "because the week is not known yet"
+                "because no whole week is known yet"
             )
         if self.frozen:
-            known = f" in the windows up to {time_text(self.frozen_ns)}" if self.frozen_ns else ""
-            return f"normal is what was normal{known}"
-        return f"what is normal is learned anew each day {_until(self.frozen_ns)}"
+            known = f" since {time_text(self.frozen_ns)}" if self.frozen_ns else ""
+            return f"the baseline is frozen{known}"
+        return f"the baseline is learned again each day {_until(self.frozen_ns)}"
 
 
 def _until(at_ns: int) -> str:

@@ -24,8 +24,8 @@ from nilometer_collector.watch.sources import StateMoved
 
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
 GRACE_NS = BASE_NS  # time that agents have to send a window after its end
-SILENT_NS = 2 * BASE_NS  # the watch stops waiting for an agent that is silent for so long
-UPLOAD_NS = 30 * NANOSECONDS  # a table is fully logged if no call arrives for so long
+SILENT_NS = 2 * BASE_NS  # wall time without a window until the watch ignores an agent
+UPLOAD_NS = 30 * NANOSECONDS  # wall time without a call until a table counts as fully logged
 FARTHEST_BEHIND_NS = 12 * BASE_NS  # the watch does not wait for an agent with a larger lag
 MOST_LOADED = 64  # entities whose state stays in memory
 

@@ -22,7 +22,7 @@ _ENDS = {
     PartChange.CLOSED_WITHOUT_DATA: "{summary}{where} has no more data",
     PartChange.REPLACED: "{summary}{where} is compared with a new baseline",
 }
-LEARNS_ANEW = "it is learned anew from {since} on"
+LEARNS_ANEW = "it is learned again from {since} on"
 
 
 def drift_sentence(

@@ -321,7 +321,7 @@ def size_of(body: Any) -> int:
 def joined(held: Body, body: Any, before: int) -> Body:
     """Return the body so far, of *before* bytes, with the chunk *body* added.
 
-    One chunk is kept as it is. Several chunks are copied into one buffer, so that a million chunks
+    One chunk is kept unchanged. Several chunks are copied into one buffer, so that a million chunks
     of one byte take a million bytes. A chunk that is not `bytes` is copied, because it may change.
     """
     if held is None:

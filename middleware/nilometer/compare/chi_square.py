@@ -9,7 +9,7 @@ from nilometer.compare.shares import Floats
 def chi_square(reference: ArrayLike, current: ArrayLike) -> float:
     """Return ``sum((O - E)^2 / E)`` of the table of both sides, divided by ``k - 1``.
 
-    Arguments, result and errors are those of `per_degree`.
+    Arguments, result and errors are the same as for `per_degree`.
     """
     return per_degree(_part, reference, current)
 

@@ -39,7 +39,7 @@ class Comparison:
 
 
 class NoDistance(Enum):
-    """The reason why there is no distance."""
+    """The reason why a distance is undefined."""
 
     UNDEFINED = "undefined"  # the comparator does not apply to these columns
     TOO_FEW = "too_few"  # a side has fewer values than the comparator needs
@@ -64,9 +64,9 @@ def compare(
 ) -> Comparison | NotCompared:
     """Return the distance of *current* from *reference*, or the reason why there is none.
 
-    Only features are compared, because a reference holds no other content type. There is no
-    distance if a side is empty, if the comparator needs an order and the column has categories, or
-    if a side has too few values, because the result would be noise. An error of a comparator is
+    Only features are compared, because a reference holds no other content type. A distance
+    is undefined if a side is empty, or if the comparator needs an order and the column has
+    categories. With too few values on a side, the distance would only be noise. An error of a comparator is
     returned as a reason too.
     """
     undefined = NotCompared(

@@ -3,7 +3,7 @@
 Every distance is 0 to 1 and symmetric: 0 for equal sides, 1 for sides with nothing in common. For numbers
 it is ``sum(|c - r|) / sum(|c| + |r|)`` over all keys of both sides, with 0 where a side lacks one (the
 distance of Bray and Curtis, "An ordination of the upland forest communities of southern Wisconsin",
-1957). A line is compared over the x that both sides cover, by the areas between and below. A confusion
+1957). Lines are compared where both have x: by the area between them over the area below. A confusion
 matrix, a distribution, categories and scores are compared by shares: the total variation distance.
 """
 

@@ -10,7 +10,7 @@ from nilometer.compare.shares import Floats
 def g_statistic(reference: ArrayLike, current: ArrayLike) -> float:
     """Return ``2 sum(O ln(O / E))`` of the table of both sides, divided by ``k - 1``.
 
-    Arguments, result and errors are those of `per_degree`.
+    Arguments, result and errors are the same as for `per_degree`.
     """
     return per_degree(_part, reference, current)
 

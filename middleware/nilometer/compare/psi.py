@@ -1,8 +1,8 @@
 """Population stability index, reduced by the amount that sampling noise alone would cause.
 
 Bins with few expected values are joined (`without_sparse_bins`). Half a count is added to each bin
-of both sides, so that the logarithm of an empty bin is finite and depends on the sample size. A
-fixed floor of 1e-4 would treat one missing value of a hundred like thousands of a million.
+of both sides, so that the logarithm of an empty bin is finite and depends on the sample size. With
+a fixed floor of 1e-4, the sample size would not matter.
 
 Source: Lewis, "An Introduction to Credit Scoring" (1994); noise after Yurdakul, "Statistical
 properties of population stability index" (2018); half counts after Jeffreys (1946).
@@ -43,8 +43,8 @@ def population_stability_index(reference: ArrayLike, current: ArrayLike) -> floa
 def psi_noise(reference: ArrayLike, current: ArrayLike) -> float:
     """Return the expected PSI of two samples of one distribution: about ``(k - 1) (1/n + 1/N)``.
 
-    The half counts reduce the PSI slightly. Arguments and errors are those of
-    `population_stability_index`.
+    The half counts reduce the PSI slightly. Arguments and errors are the same as
+    for `population_stability_index`.
     """
     r, c = counts_of(reference, current)
     bins = int(np.count_nonzero(r + c))
@@ -77,7 +77,7 @@ def debiased_psi(reference: ArrayLike, current: ArrayLike, *, ordered: bool) -> 
 def psi_interval(reference: ArrayLike, current: ArrayLike, *, ordered: bool) -> Interval:
     """Return the interval of `debiased_psi` with 95 % confidence, by the delta method.
 
-    Arguments and errors are those of `debiased_psi`.
+    Arguments and errors are the same as for `debiased_psi`.
     """
     counts = without_sparse_bins(reference, current, ordered=ordered)
     noise = psi_noise(*counts)

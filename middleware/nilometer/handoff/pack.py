@@ -129,8 +129,8 @@ class Packer:
             request: Body of the request; None if it was over the cap.
             response: Body of the response; None if it was over the cap.
             in_flight: Number of requests in progress in this process at the start, including this one.
-            rest: Details of an exchange that is not one plain body in each direction; with None,
-                the sizes are those of the bodies, and the response was one chunk.
+            rest: Details of an exchange that is not one plain body in each direction; None
+                if the bodies are complete, and the response was one chunk.
         """
         try:
             texts, wanted = self._texts, self.request_names

@@ -51,7 +51,7 @@ def test_a_new_normal_closes_its_part_and_is_learned_from_the_onset_on(traffic: 
     (episode,) = traffic.store.alerts.episodes(is_open=False)
     assert [part.ended for part in episode.parts] == ["new_normal"]
     assert episode.history[-1].evidence.startswith(
-        "alice says that this is the new normal of input.amount: prices rose; it is learned anew "
+        "alice says that this is the new normal of input.amount: prices rose; it is learned again "
     )
     assert [one.is_pending for one in episode.decisions] == [False]
     assert traffic.store.decisions.pending(ENTITY) == []

@@ -60,7 +60,7 @@ NEWEST = LabelKey(
     f"by default {NEWEST_KEY}.",
 )
 STABLE = LabelPairs(
-    "stable", "Label of the stable side as key:value; by default everything but the candidate."
+    "stable", "Label of the stable side as key:value; by default everything except the candidate."
 )
 PATTERN = Text("summary", "Pattern of the summaries to compare, such as input.*; by default all.")
 SINCE = Time("start", "Start of the time to compare, Unix seconds.", default_ns=0)

@@ -21,7 +21,7 @@ class DifferenceView(msgspec.Struct, frozen=True, kw_only=True):
 
     distance: float | None  # 0 for equal sides, 1 for sides with nothing in common
     why: str  # reason why the distance is null; else empty
-    current: LoggedView | None  # null without data, and for features and `service`
+    current: LoggedView | None  # null without data, or if `samples` shows the type in another form
     other: LoggedView | None
     change: LoggedView | None  # current minus other
 

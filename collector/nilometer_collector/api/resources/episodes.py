@@ -80,7 +80,7 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
-    """Return *episode* as the API shows it at *now_ns*, with its history oldest first.
+    """Convert *episode* to its view at *now_ns*, with the oldest history first.
 
     An open episode of the default alerter has the figures and the sentence of its leading part.
     """
@@ -90,7 +90,7 @@ def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
     if episode.closed_ns is not None or not leads:
         return view
     lead = max(leads, key=lambda one: one.opened_ns)
-    same = episode.evidence.startswith(lead.evidence)  # it also names the others
+    same = episode.evidence.startswith(lead.evidence)  # the evidence also names other parts
     return msgspec.structs.replace(
         view,
         comparator=lead.component,

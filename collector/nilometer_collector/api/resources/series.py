@@ -69,7 +69,7 @@ LACKS_LABEL = LabelKeys("lacks_label", "Key of a label that a label set must not
 BY = LabelKeys("by", "Label key to group by. Each value is a series; other labels are merged.")
 STEP = Step(
     "step",
-    "Merge into aligned windows of so many seconds; by default into one window.",
+    "Length in seconds of the windows to merge into; by default one window.",
 )
 QUANTILE = Numbers("quantile", "Quantile to return, 0 to 1.", 0.0, 1.0)
 CDF = Numbers("cdf", "Number at which to return the share of values up to it.")
@@ -85,8 +85,8 @@ SHOW = Words(
 COMPARATOR = Words("comparator", "Distance to return; by default psi and ks.", lambda: COMPARATORS)
 OTHER_ENTITY = Text("other_entity", "Entity to compare with.")
 OTHER_LABEL = LabelPairs("other_label", "Label as key:value of the side to compare with.")
-OTHER_NOT_LABEL = LabelPairs("other_not_label", "Label as key:value that the other must not have.")
-OTHER_EARLIER = Step("other_earlier", "Seconds by which the windows to compare with are earlier.")
+OTHER_NOT_LABEL = LabelPairs("other_not_label", "Label as key:value that the other side must lack.")
+OTHER_EARLIER = Step("other_earlier", "Time shift of the other side into the past, in seconds.")
 LEVEL = OneWord(
     "level",
     "Coarsest level to read; by default the coarsest that fits the step.",

@@ -62,7 +62,7 @@ class Watches(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def watch_view(entity: str, report: WatchReport) -> WatchView:
-    """Return the *report* of *entity* as the API shows it."""
+    """Convert the *report* of *entity* to its view."""
     known = {
         "entity": entity,
         "status": report.status.value,

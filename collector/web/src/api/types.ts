@@ -109,7 +109,7 @@ export interface Content {
 /** seen = profiled + sampled_out + sum(dropped) + sum(undecodable).
 
 lost_inputs and lost_outputs count profiled requests and responses with missing columns, by reason.
-unnamed counts cells of columns beyond the limit of names, by type. lost_cells counts
+unnamed counts cells of columns whose names are not features, by type. lost_cells counts
 cells of summaries that a profile could not hold, by reason; only `service` has it.
 unread_times counts observations whose event time could not be read, so arrival time is used. */
 export interface Coverage {
@@ -163,7 +163,7 @@ export interface DeclaredEntity {
 export interface Difference {
   distance: number | null; // 0 for equal sides, 1 for sides with nothing in common
   why: string; // reason why the distance is null; else empty
-  current: Logged | null; // null without data, and for features and `service`
+  current: Logged | null; // null without data, or if `samples` shows the type in another form
   other: Logged | null;
   change: Logged | null; // current minus other
 }
@@ -365,7 +365,7 @@ export interface Point {
   samples: number; // number of merged samples
   count: number; // number of finite numbers and categories, or of requests
   quantiles?: Record<string, number | null>;
-  cdf?: Record<string, number | null>; // share by number
+  cdf?: Record<string, number | null>; // share of values, by number
   histogram?: HistogramCounts;
   moments?: Moments | null;
   top?: Category[];
@@ -697,7 +697,7 @@ export interface Reads {
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
       other_entity?: string | undefined; // Entity to compare with.
       other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
-      other_earlier?: number | undefined; // Seconds by which the windows to compare with are earlier.
+      other_earlier?: number | undefined; // Time shift of the other side into the past, in seconds.
     };
     answer: Difference;
   };
@@ -712,7 +712,7 @@ export interface Reads {
       not_label?: readonly string[] | undefined; // Label as key:value that a label set must not have.
       has_label?: readonly string[] | undefined; // Key of a label that a label set must have.
       lacks_label?: readonly string[] | undefined; // Key of a label that a label set must not have.
-      step?: number | undefined; // Merge into aligned windows of so many seconds; by default into one window.
+      step?: number | undefined; // Length in seconds of the windows to merge into; by default one window.
       by?: readonly string[] | undefined; // Label key to group by. Each value is a series; other labels are merged.
       quantile?: readonly number[] | undefined; // Quantile to return, 0 to 1.
       cdf?: readonly number[] | undefined; // Number at which to return the share of values up to it.
@@ -723,8 +723,8 @@ export interface Reads {
       reference?: string | undefined; // Name of the reference to compare with.
       other_entity?: string | undefined; // Entity to compare with.
       other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
-      other_not_label?: readonly string[] | undefined; // Label as key:value that the other must not have.
-      other_earlier?: number | undefined; // Seconds by which the windows to compare with are earlier.
+      other_not_label?: readonly string[] | undefined; // Label as key:value that the other side must lack.
+      other_earlier?: number | undefined; // Time shift of the other side into the past, in seconds.
       comparator?: readonly ("anderson_darling" | "chi_square" | "cosine" | "cramer_von_mises" | "energy" | "g_test" | "hellinger" | "jensen_shannon" | "ks" | "l_infinity" | "l_infinity_robust" | "missing_change" | "non_finite_change" | "null_like_change" | "outside_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change" | "psi" | "total_variation" | "type_error_change" | "unseen_change" | "wasserstein" | "zero_change")[] | undefined; // Distance to return; by default psi and ks.
       level?: "1d" | "1h" | "5m" | "shipped" | undefined; // Coarsest level to read; by default the coarsest that fits the step.
       limit?: number | undefined; // Largest number of points in the answer.
@@ -766,7 +766,7 @@ export interface Reads {
       candidate?: readonly string[] | undefined; // Label of the candidate as key:value, such as version:2.
       candidate_entity?: string | undefined; // Entity of the candidate; by default the entity of the stable side.
       newest?: string | undefined; // Label key whose newest value is the candidate, if the request names no candidate; by default version.
-      stable?: readonly string[] | undefined; // Label of the stable side as key:value; by default everything but the candidate.
+      stable?: readonly string[] | undefined; // Label of the stable side as key:value; by default everything except the candidate.
       summary?: string | undefined; // Pattern of the summaries to compare, such as input.*; by default all.
       start?: number | undefined; // Start of the time to compare, Unix seconds.
       windows?: number | undefined; // Fewest windows that a pass needs; by default 4.

@@ -196,8 +196,8 @@ def window_length(rows: Floats, shortest: int = 1) -> int:
         shortest: Length of the windows that agents send, in base windows, at least 1.
 
     Returns:
-        The smallest of `LENGTHS`, at least *shortest*, at which nine tenths of the rows are in
-        windows with 30 rows or more; the longest length if none of them is enough.
+        The smallest of `LENGTHS` that is at least *shortest* and puts nine tenths of the rows in
+        windows with 30 rows or more. The largest of `LENGTHS` if none does.
     """
     total = float(rows.sum())
     for length in LENGTHS:

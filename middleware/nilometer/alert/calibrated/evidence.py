@@ -39,8 +39,8 @@ class EvidenceState:
 
     Attributes:
         m: Statistics M, shape (S, 4); the cap bounds them, so they need no logarithm.
-        windows: Number of windows with evidence for a drift since the evidence was last at its
-            floor, at most 255, shape (S,).
+        windows: Number of windows with evidence for a drift, counted since the evidence was last at
+            its floor, shape (S,). The count stops at 255.
         since_ns: End of the last window in which the evidence was at its floor, Unix nanoseconds,
             shape (S,). A drift is estimated to begin there. 0 before the first window.
     """

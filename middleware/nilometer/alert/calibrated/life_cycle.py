@@ -54,7 +54,7 @@ class Progress:
         frozen: Whether the baseline no longer changes.
         days_left: Days until the next phase if the traffic of the last week repeats; 0 in the last
             phase, None if there was no traffic in the last week.
-        freeze_left: Days until the baseline is frozen, likewise.
+        freeze_left: Days until the baseline is frozen, with the same special values.
         quiet_days: Longest time without traffic so far, at most `PAUSE_DAYS`.
     """
 
@@ -189,7 +189,7 @@ def has_moved(before: Baseline, after: Baseline, slots: Slots, tolerance: Tolera
     Args:
         before: Baseline with which the evidence was collected.
         after: New fit of the same column.
-        slots: Slots at which the means are compared, such as those of a week.
+        slots: Slots at which the means are compared, such as all slots of a week.
         tolerance: The tolerances of the column.
     """
     if after.judged != before.judged:

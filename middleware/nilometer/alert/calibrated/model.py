@@ -82,7 +82,7 @@ class Model:
 
     Attributes:
         layout: Positions of the counts in a joined vector.
-        streams: Streams in the order of the scores; those of one column are adjacent.
+        streams: Streams in the order of the scores; streams of one column are adjacent.
         of_stream: Position of the column of each stream, ascending, shape (S,).
     """
 

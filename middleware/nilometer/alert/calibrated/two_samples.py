@@ -1,4 +1,4 @@
-"""Two samples: compares one summary of a candidate with that of a stable side, window by window.
+"""Two samples: compares a summary of a candidate with the same summary of a stable side.
 
 Both sides serve the same windows, so seasons and common movement cancel. A component is the
 difference of the sides, and has the sampling variance of both. The usual noise of the stable side,
@@ -81,7 +81,7 @@ class Difference:
 
     Attributes:
         outcome: The outcome; a failure is final.
-        windows: Windows that were judged, up to a failure.
+        windows: Number of judged windows, up to a failure.
         component: Component that fails, or else the least certain component; empty if no window
             was judged.
         direction: 1 if the candidate is above, -1 if below.
@@ -107,7 +107,7 @@ class _Streams:
 
     Attributes:
         z: Scores of differences beyond the tolerance; NaN if a window is not judged.
-        inside: Scores of differences beyond `PASS_FACTOR` tolerances, likewise.
+        inside: Scores of differences beyond `PASS_FACTOR` tolerances.
         effect: Difference in the direction of the stream.
         variance: Variance of the difference.
         rows: Rows of the candidate.
