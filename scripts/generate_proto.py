@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path("nilometer/v1")
-INIT = '"""Generated from proto/nilometer/v1 by `make proto`; never edited."""\n'
+INIT = '"""Generated from proto/nilometer/v1 by `make proto`; do not edit."""\n'
 
 
 def generate(target: Path) -> None:
