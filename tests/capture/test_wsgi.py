@@ -564,6 +564,25 @@ def test_an_observation_that_is_sampled_out_has_its_sizes(monkeypatch: pytest.Mo
     assert (seen.request_size, seen.response_size) == (len(ROW), len(ROW))
 
 
+def test_what_is_read_by_a_keyword_is_observed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Stream(io.BytesIO):
+        def readinto(self, b: Any) -> int:
+            return super().readinto(b)
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        buffer = bytearray(len(ROW))
+        assert environ["wsgi.input"].readinto(b=buffer) == len(ROW)
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [bytes(buffer)]
+
+    watched = Watched(app, monkeypatch)
+    environ = environ_of(
+        wsgi__input=Stream(ROW), CONTENT_LENGTH=str(len(ROW)), CONTENT_TYPE="application/json"
+    )
+    assert list(watched.middleware(environ, lambda *_: lambda _: None)) == [ROW]
+    assert [one.request_body for one in watched.offered()] == [ROW]
+
+
 def test_the_middleware_keeps_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         environ["wsgi.input"].read(2)

@@ -92,10 +92,11 @@ class Input:
             except BaseException as error:
                 reader.note_input_error(error)
                 raise
+            given = asked or tuple(named.values())
             if note is None:
-                reader.note_read(result, *asked[:1])
+                reader.note_read(result, *given[:1])
             else:
-                note(reader, result, asked)
+                note(reader, result, given)
             return result
 
         return noted

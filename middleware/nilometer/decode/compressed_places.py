@@ -2,9 +2,11 @@
 
 import zlib
 from collections.abc import Callable, Iterable
+from itertools import count
 
 from nilometer.decode.encodings import (
     MAX_DECODED_BYTES,
+    MAX_MEMBERS,
     MAX_STREAM_BYTES,
     STEP_BYTES,
     brotli_streams,
@@ -67,12 +69,14 @@ def _reader(coding: str, body: bytes) -> Reader:
 
 def _zlib(bits: int) -> Reader:
     stream = zlib.decompressobj(bits)
+    members = count(2)
 
     def read(part: bytes) -> int:
         nonlocal stream
         size = 0
         while part:
             if stream.eof:
+                _check_members(next(members))
                 stream = zlib.decompressobj(bits)
             size += len(stream.decompress(part, MAX_DECODED_BYTES))
             if stream.unconsumed_tail:
@@ -102,12 +106,14 @@ def _brotli() -> Reader:
 def _zstd() -> Reader:
     new_stream = zstd_streams()
     stream = new_stream()
+    members = count(2)
 
     def read(part: bytes) -> int:
         nonlocal stream
         size = 0
         while part:
             if stream.eof:
+                _check_members(next(members))
                 stream = new_stream()
             size += len(stream.decompress(part, MAX_DECODED_BYTES))
             if not stream.eof and not stream.needs_input:
@@ -116,6 +122,12 @@ def _zstd() -> Reader:
         return size
 
     return read
+
+
+def _check_members(members: int) -> None:
+    """Raise ValueError past `MAX_MEMBERS`: the bytes of the others are copied for each member."""
+    if members > MAX_MEMBERS:
+        raise ValueError(f"more than {MAX_MEMBERS} gzip members or zstd frames")
 
 
 _GROWS = f"one part of a body has more than {MAX_DECODED_BYTES} bytes of content"

@@ -121,6 +121,16 @@ def test_run_lengths_of_one_statistic_are_the_published_ones(
     assert length.mean() == pytest.approx(published, rel=0.05)
 
 
+def test_recovery_falls_again_however_long_it_has_grown() -> None:
+    m = np.zeros(len(THETA))
+    for _ in range(2000):
+        m = recovery(m, -3.0)
+    assert np.isfinite(m).all()
+    for _ in range(20):
+        m = recovery(m, 5.0)
+    assert m.mean() < 1
+
+
 def test_recovery_needs_windows_inside_the_tolerance() -> None:
     m = np.zeros(len(THETA))
     for _ in range(50):

@@ -30,6 +30,7 @@ MOST_WINDOWS = 255  # the count of windows with evidence stops here
 SLACK = 0.01  # added to the cap, so that rounding never prevents an alarm after LEAST_WINDOWS
 ALIKE = 10.0  # streams within this ratio of evidence count as equal; their scores decide
 RECOVERED = 200.0  # evidence for recovery that closes an alarm
+MOST_RECOVERY = 1e6 * RECOVERED  # more evidence is not counted, so that it can fall again
 RECOVERY_CAP = np.log(20.0)  # one window can multiply this evidence by at most 20
 
 
@@ -165,4 +166,4 @@ def recovery(m: Floats, z: float) -> Floats:
         z: Score of the stream; finite.
     """
     exponent = -z * THETA - HALF_SQUARE
-    return np.asarray((1 + m) * np.exp(np.minimum(exponent, RECOVERY_CAP)))
+    return np.minimum((1 + m) * np.exp(np.minimum(exponent, RECOVERY_CAP)), MOST_RECOVERY)
