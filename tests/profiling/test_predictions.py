@@ -404,3 +404,12 @@ def test_an_observation_that_cannot_be_read_counts_for_the_fallback() -> None:
     packed = pack([[1, 2, 3], msgspec.structs.astuple(v2("credit", 1.0))])
     found = finished(Division("{model}").divided(packed))
     assert {one.entity: one.observations for one in found} == {"absent": 1, "credit": 1}
+
+
+def test_a_body_that_a_server_did_not_read_is_one_on_an_endpoint_of_a_known_protocol() -> None:
+    profiled = profiling()
+    asked = observation("POST", "/v1/models/nothing:predict", request_type="application/json")
+    profiled.observe([msgspec.structs.replace(asked, status=404, outcome="client_error")])
+    assert service(profiled).coverage == Coverage(undecodable={"failed_request": 1})
+    profiled.observe([observation("GET", "/v1/models/nothing:predict", request_type="text/plain")])
+    assert service(profiled).coverage == NOT_INFERENCE

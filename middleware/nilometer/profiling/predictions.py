@@ -79,10 +79,10 @@ class Predictions:
             return True
         if (method, route_of(path)) in self._routes:
             return True  # a body that can no longer be decoded must not hide
+        if is_inference(method, path) and (_has_body(observation) or observation.query):
+            return True  # a server that does not know the model may not read the body
         if not (observation.request_size or observation.request_body or observation.query):
             return False
-        if is_inference(method, path):
-            return True
         if predicted and decoded is not None and not observation.values_only:
             return decoded.lost_input in _CLOSED
         if observation.left_out or observation.values_only or decoded is None:
@@ -107,10 +107,14 @@ def _is_taken(observation: Observation, decoded: Decoded | None, rows: int) -> b
     """
     if decoded is None:
         return False
-    has_body = observation.request_size or (
-        observation.request_type and observation.method not in BODYLESS
-    )
-    return decoded.is_taken or bool(rows and has_body)
+    return decoded.is_taken or bool(rows and _has_body(observation))
+
+
+def _has_body(observation: Observation) -> bool:
+    """Return whether a request had a body; of one that was not read, the content type tells it."""
+    if observation.request_size or observation.request_body:
+        return True
+    return bool(observation.request_type) and observation.method not in BODYLESS
 
 
 def _would_be_taken(observation: Observation) -> bool:
