@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.senders import TABLES
-from nilometer_collector.alerting.watch_report import Reason, WatchReport
+from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.store import HeardRecord
 from nilometer_collector.watch.memory import BASE_NS
+from nilometer_collector.watch.usual import LEAST_SILENCE_NS
 from nilometer_collector.watch.watch import SILENT_NS
 from nilometer_collector.watch.words import time_text
 
@@ -16,13 +18,11 @@ BEHIND_NS = 3 * BASE_NS  # an agent is behind if its newest window arrives older
 CAUGHT_UP_NS = 2 * BASE_NS  # an agent has caught up if its newest window arrives younger
 LATE_SECONDS = 600.0  # longest wall time that complete windows may wait to be judged
 
-_SILENT = frozenset({Reason.NO_TRAFFIC, Reason.NO_AGENT})
-
 
 class Awaited(Enum):
     """A kind of overdue work. The values are the summaries of its episodes."""
 
-    AGENTS = "nilometer.agents"  # no window from any agent, or no requests at a usual hour
+    AGENTS = "nilometer.agents"  # no request for an unusually long time
     WINDOWS = "nilometer.windows"  # an agent sends its windows late
     JUDGEMENT = "nilometer.judgement"  # the default alerter judges late
 
@@ -31,7 +31,7 @@ class Awaited(Enum):
         """Longest acceptable time."""
         if self is Awaited.WINDOWS:
             return BEHIND_NS / NANOSECONDS
-        return SILENT_NS / NANOSECONDS if self is Awaited.AGENTS else LATE_SECONDS
+        return LEAST_SILENCE_NS / NANOSECONDS if self is Awaited.AGENTS else LATE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +49,33 @@ class Finding:
     evidence: str
 
 
-def silence(report: WatchReport | None, heard: Sequence[HeardRecord], now_ns: int) -> Finding:
-    """Return how long no agent has sent a window, if the default alerter expects windows."""
-    if report is None or report.reason not in _SILENT or not heard:
-        return Finding(0.0, is_late=False, evidence="agents send windows again")
-    silent_ns = max(now_ns - max(one.received_ns for one in heard), 0)
-    return Finding(silent_ns / NANOSECONDS, is_late=True, evidence=report.sentence)
+def silence(
+    report: WatchReport | None, heard: Sequence[HeardRecord], now_ns: int, opened_ns: int | None
+) -> Finding:
+    """Return for how long there was no request, if this is unusual.
+
+    An open episode ends with a request after its opening, and not when the usual hours have passed.
+
+    Args:
+        report: Status of the default alerter; None before the first.
+        heard: How far the windows of each agent have arrived.
+        now_ns: Wall time now.
+        opened_ns: Opening of the open episode, Unix nanoseconds; None if none is open.
+    """
+    if report is None or report.data_ns is None:
+        return Finding(0.0, is_late=False, evidence="there is no data")
+    if report.status is AlertStatus.NOT_WATCHED:
+        return Finding(0.0, is_late=False, evidence=report.sentence)
+    since = time_text(report.data_ns)
+    is_late = report.is_silent if opened_ns is None else report.data_ns < opened_ns
+    if not is_late:
+        evidence = f"there are requests again: the newest window with data ended at {since}"
+        return Finding(0.0, is_late=False, evidence=evidence)
+    evidence = f"no request since {since}, which is unusually long at this hour"
+    heard_ns = max((one.received_ns for one in heard), default=report.data_ns)
+    if now_ns - heard_ns > SILENT_NS:
+        evidence += f"; no agent has sent a window since {time_text(heard_ns)}"
+    return Finding(max(now_ns - report.data_ns, 0) / NANOSECONDS, is_late=True, evidence=evidence)
 
 
 def behind(
@@ -97,16 +118,17 @@ def age_ns(one: HeardRecord) -> int:
     return one.received_ns - one.end_ns
 
 
-def judgement(waiting_seconds: float, judged_ns: int | None, *, is_open: bool) -> Finding:
+def judgement(waiting_seconds: float | None, judged_ns: int | None, *, is_open: bool) -> Finding:
     """Return how long complete windows have waited to be judged.
 
     Args:
-        waiting_seconds: Wall time since the last judgement while windows wait; 0 if none waits.
+        waiting_seconds: Wall time for which windows have waited since this collector has first
+            seen it; None if none waits, or windows were judged in the meantime.
         judged_ns: End of the newest window that was judged; None if none was.
         is_open: Whether an episode about late judgement is open.
     """
-    if not waiting_seconds:
-        return Finding(0.0, is_late=False, evidence="every complete window is judged again")
+    if waiting_seconds is None:
+        return Finding(0.0, is_late=False, evidence="complete windows are judged again")
     since = (
         "no window was judged yet" if judged_ns is None else f"none after {time_text(judged_ns)}"
     )

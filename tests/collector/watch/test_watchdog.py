@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support.shipping import a_sample_row, ship
 
 from nilometer.alert import AlertStatus
@@ -69,7 +70,18 @@ class Watched:
 
     def caught_up(self) -> None:
         """Store that the default alerter has judged everything."""
-        self.reports(replace_judged(OK, self.clock.now_ns()))
+        now_ns = self.clock.now_ns()
+        self.reports(replace(OK, judged_ns=now_ns, data_ns=now_ns))
+
+    def falls_silent(self, minutes: int) -> None:
+        """Store that an unusual silence began *minutes* ago."""
+        now_ns = self.clock.now_ns()
+        data_ns = now_ns - minutes * MINUTE_NS
+        self.reports(replace(OK, judged_ns=now_ns, data_ns=data_ns, is_silent=True))
+
+    def restarts(self) -> None:
+        """Replace the watchdog by one that only knows the stored data."""
+        self.watchdog = Watchdog(self.store, self.watch, self.clock, self._wake, self.heartbeat)
 
     def later(self, minutes: int, *, judged: bool = True) -> None:
         """Let *minutes* pass, with a check after each."""
@@ -87,16 +99,6 @@ class Watched:
         return {one.summary: [turn.status for turn in one.history] for one in episodes}
 
 
-def replace_judged(report: WatchReport, judged_ns: int) -> WatchReport:
-    """Return *report* with another newest judged window."""
-    return WatchReport(
-        status=report.status,
-        reason=report.reason,
-        sentence=report.sentence,
-        judged_ns=judged_ns,
-    )
-
-
 @pytest.fixture
 def watched(store: Store) -> Watched:
     return Watched(store)
@@ -110,27 +112,46 @@ def test_an_entity_that_is_well_has_no_episode(watched: Watched) -> None:
     assert watched.watchdog.health.is_up
 
 
-def test_silent_agents_open_one_episode_until_one_sends_again(watched: Watched) -> None:
+def test_silent_agents_open_one_episode_until_requests_come_again(watched: Watched) -> None:
     watched.arrives()
-    sentence = "no agent has sent a window since noon"
-    watched.clock.wall_ns += 12 * MINUTE_NS
-    watched.reports(
-        WatchReport(
-            status=AlertStatus.NO_DATA,
-            reason=Reason.NO_AGENT,
-            sentence=sentence,
-            judged_ns=watched.clock.now_ns(),
-        )
-    )
-    watched.watchdog.check()
+    watched.clock.wall_ns += 70 * MINUTE_NS
+    watched.falls_silent(70)
     watched.later(3, judged=False)
     assert watched.statuses == {"nilometer.agents": ["ALERTING"]}
     (episode,) = watched.store.alerts.episodes()
-    assert (episode.evidence, watched.wakes) == (sentence, 1)
+    assert episode.evidence.startswith("no request since ")
+    assert "; no agent has sent a window since " in episode.evidence
+    assert (episode.worst, watched.wakes) == (73 * 60, 1)
     watched.arrives()
     watched.later(1)
     assert watched.statuses == {"nilometer.agents": ["ALERTING", "OK"]}
     assert watched.wakes == 2
+
+
+def test_an_outage_that_is_no_longer_unusual_stays_open(watched: Watched) -> None:
+    watched.arrives()
+    watched.clock.wall_ns += 70 * MINUTE_NS
+    watched.falls_silent(70)
+    watched.later(1, judged=False)
+    data_ns = watched.clock.now_ns() - 71 * MINUTE_NS
+    watched.reports(replace(OK, judged_ns=watched.clock.now_ns(), data_ns=data_ns))
+    watched.later(3, judged=False)
+    watched.restarts()
+    watched.later(3, judged=False)
+    assert watched.statuses == {"nilometer.agents": ["ALERTING"]}
+
+
+def test_an_outage_of_an_entity_that_is_switched_off_closes(watched: Watched) -> None:
+    watched.arrives()
+    watched.falls_silent(70)
+    watched.later(1, judged=False)
+    off = replace(
+        OK, status=AlertStatus.NOT_WATCHED, reason=Reason.SWITCHED_OFF, sentence="it is off"
+    )
+    watched.reports(replace(off, data_ns=1))
+    watched.later(1, judged=False)
+    (episode,) = watched.store.alerts.episodes()
+    assert [(turn.status, turn.evidence) for turn in episode.history][1:] == [("OK", "it is off")]
 
 
 def test_an_agent_that_falls_behind_opens_an_episode_until_it_has_caught_up(
@@ -184,19 +205,38 @@ def test_windows_that_nobody_judges_open_an_episode_and_stop_the_heart(watched: 
 
 def test_an_episode_of_a_collector_that_restarted_is_closed(watched: Watched) -> None:
     watched.arrives()
-    watched.reports(
-        WatchReport(
-            status=AlertStatus.NO_DATA,
-            reason=Reason.NO_TRAFFIC,
-            sentence="no request",
-            judged_ns=watched.clock.now_ns(),
-        )
-    )
+    watched.falls_silent(70)
     watched.later(1, judged=False)
     again = Watched(watched.store, watched.clock, sequence=10)
     again.arrives()
     again.later(1)
     assert again.statuses == {"nilometer.agents": ["ALERTING", "OK"]}
+
+
+def test_windows_that_nobody_judges_stay_late_after_a_restart(watched: Watched) -> None:
+    watched.caught_up()
+    for _ in range(30):
+        watched.arrives()
+        watched.later(1, judged=False)
+    watched.restarts()
+    for _ in range(3):
+        watched.arrives()
+        watched.later(1, judged=False)
+    assert watched.statuses == {"nilometer.judgement": ["ALERTING"]}
+    assert not watched.watchdog.health.is_up
+    watched.arrives()
+    watched.later(1)
+    assert watched.statuses == {"nilometer.judgement": ["ALERTING", "OK"]}
+
+
+def test_a_new_entity_with_one_window_waits_for_nothing(watched: Watched) -> None:
+    watched.arrives(0.1)
+    for _ in range(60):
+        watched.clock.wall_ns += MINUTE_NS
+        watched.watch.advance()
+        watched.watchdog.check()
+        assert watched.watchdog.health.is_up
+    assert watched.statuses == {}
 
 
 def test_the_heart_beats_only_while_windows_are_judged_in_time(store: Store) -> None:
