@@ -16,11 +16,12 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.window import Window
 from nilometer_collector.access.destinations import Destination
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.watch_report import Reason, WatchReport
 from nilometer_collector.channels import Heartbeat
 from nilometer_collector.channels.webhook import Answer, Outcome
 from nilometer_collector.counters import Counter, Counters
-from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import (
@@ -201,6 +202,22 @@ def test_windows_that_nobody_judges_open_an_episode_and_stop_the_heart(watched: 
     watched.later(1)
     assert watched.statuses == {"nilometer.judgement": ["ALERTING", "OK"]}
     assert watched.watchdog.health.is_up
+
+
+def test_an_outage_has_no_new_normal(watched: Watched) -> None:
+    watched.arrives()
+    watched.falls_silent(70)
+    watched.later(1, judged=False)
+    (episode,) = watched.store.alerts.episodes()
+    normal = Decision(
+        kind=DecisionKind.NEW_NORMAL,
+        author="alice",
+        reason="we closed",
+        made_ns=watched.clock.now_ns(),
+    )
+    with pytest.raises(Conflict, match="has no new normal: silence the episode"):
+        watched.store.decisions.make(ENTITY, episode.id, normal)
+    assert watched.statuses == {"nilometer.agents": ["ALERTING"]}
 
 
 def test_an_episode_of_a_collector_that_restarted_is_closed(watched: Watched) -> None:
