@@ -78,44 +78,77 @@ def silence(
     return Finding(max(now_ns - report.data_ns, 0) / NANOSECONDS, is_late=True, evidence=evidence)
 
 
+@dataclass(frozen=True, slots=True)
+class Slow:
+    """Since when a collector has seen that an agent is late.
+
+    Attributes:
+        since_ns: Wall time since which the lag has not become smaller.
+        lag_ns: Smallest lag up to now.
+    """
+
+    since_ns: int
+    lag_ns: int
+
+
+def slow_agents(
+    heard: Iterable[HeardRecord], before: Mapping[str, Slow], now_ns: int
+) -> dict[str, Slow]:
+    """Return the late agents, given those of the last check.
+
+    An agent that sends a backlog faster than new windows arise starts again with each check.
+    """
+    found = {}
+    for one in _late(heard, BEHIND_NS, now_ns):
+        known = before.get(one.agent)
+        is_worse = known is not None and known.lag_ns <= one.lag_ns
+        found[one.agent] = known if known and is_worse else Slow(now_ns, one.lag_ns)
+    return found
+
+
 def behind(
-    heard: Iterable[HeardRecord], was_on_time: Mapping[str, bool], now_ns: int, *, is_open: bool
+    heard: Iterable[HeardRecord], slow: Mapping[str, Slow], now_ns: int, *, is_open: bool
 ) -> Finding:
     """Return how late the newest window of the slowest agent arrived.
 
-    Agents that replay old requests, or send late ground truth, were never on time and do not count.
+    An episode opens if the lag has not become smaller for `LATE_SECONDS`. The end of an episode
+    follows from stored data alone, so that a restart or another collector does not end it.
 
     Args:
         heard: How far the windows of each agent have arrived.
-        was_on_time: Whether each agent has ever sent its newest window in time.
+        slow: Late agents, from `slow_agents`.
         now_ns: Wall time now.
         is_open: Whether an episode about a late agent is open.
     """
-    limit_ns = CAUGHT_UP_NS if is_open else BEHIND_NS
-    slow = [
+    patient_ns = now_ns - round(LATE_SECONDS * NANOSECONDS)
+    late = _late(heard, CAUGHT_UP_NS if is_open else BEHIND_NS, now_ns)
+    if not is_open:
+        late = [one for one in late if one.agent in slow and slow[one.agent].since_ns <= patient_ns]
+    if not late:
+        return Finding(0.0, is_late=False, evidence="no agent that sends windows is late any more")
+    slowest = max(late, key=lambda one: (one.lag_ns, one.agent))
+    more = f", and {len(late) - 1} more agents are late" if len(late) > 1 else ""
+    evidence = (
+        f"the agent {slowest.agent} sends its windows late: the newest one ended at "
+        f"{time_text(slowest.end_ns)} and arrived at {time_text(slowest.end_ns + slowest.lag_ns)}"
+        f"{more}"
+    )
+    return Finding(slowest.lag_ns / NANOSECONDS, is_late=True, evidence=evidence)
+
+
+def _late(heard: Iterable[HeardRecord], limit_ns: int, now_ns: int) -> list[HeardRecord]:
+    """Return the sending agents whose newest window arrived later than *limit_ns*.
+
+    Agents that replay old requests, or send late ground truth, were never on time and do not count.
+    """
+    return [
         one
         for one in heard
         if one.agent != TABLES
         and one.received_ns > now_ns - SILENT_NS
-        and was_on_time.get(one.agent, False)
-        and age_ns(one) > limit_ns
+        and one.least_lag_ns <= BEHIND_NS
+        and one.lag_ns > limit_ns
     ]
-    if not slow:
-        return Finding(
-            0.0, is_late=False, evidence="the windows of all agents arrive in time again"
-        )
-    slowest = max(slow, key=lambda one: (age_ns(one), one.agent))
-    more = f", and {len(slow) - 1} more agents are late" if len(slow) > 1 else ""
-    evidence = (
-        f"the agent {slowest.agent} sends its windows late: the newest one ended at "
-        f"{time_text(slowest.end_ns)} and arrived at {time_text(slowest.received_ns)}{more}"
-    )
-    return Finding(age_ns(slowest) / NANOSECONDS, is_late=True, evidence=evidence)
-
-
-def age_ns(one: HeardRecord) -> int:
-    """Return the age of the newest window of an agent at its last arrival."""
-    return one.received_ns - one.end_ns
 
 
 def judgement(waiting_seconds: float | None, judged_ns: int | None, *, is_open: bool) -> Finding:

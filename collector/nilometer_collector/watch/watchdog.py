@@ -21,14 +21,14 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import HeardRecord, Store
 from nilometer_collector.watch.memory import BASE_NS
 from nilometer_collector.watch.overdue import (
-    BEHIND_NS,
     LATE_SECONDS,
     Awaited,
     Finding,
-    age_ns,
+    Slow,
     behind,
     judgement,
     silence,
+    slow_agents,
 )
 from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch, closed_until
@@ -83,7 +83,7 @@ class Watchdog:
         self._heartbeat_seconds = heartbeat_seconds
         self._started_ns = clock.now_ns()
         self._judged: dict[str, tuple[int | None, int]] = {}  # newest judged window, wall time
-        self._on_time: dict[str, dict[str, bool]] = {}
+        self._slow: dict[str, dict[str, Slow]] = {}
         self._late = 0
         self._is_checked = True  # whether the last check succeeded
         self._stopping = threading.Event()
@@ -142,7 +142,7 @@ class Watchdog:
                 if finding.is_late or (entity, awaited.value) in opened
             ]
         self._late = late
-        for known in (self._judged, self._on_time):
+        for known in (self._judged, self._slow):
             for entity in known.keys() - set(entities):
                 del known[entity]
         if evaluations and self._store.alerts.evaluate(evaluations, SENDER, now_ns):
@@ -169,16 +169,15 @@ class Watchdog:
         now_ns: int,
         opened: Mapping[tuple[str, str], int],
     ) -> dict[Awaited, Finding]:
-        on_time = self._on_time.setdefault(entity, {})
-        for one in heard:
-            on_time[one.agent] = on_time.get(one.agent, False) or age_ns(one) <= BEHIND_NS
+        slow = slow_agents(heard, self._slow.get(entity, {}), now_ns)
+        self._slow[entity] = slow
         waiting = self._waiting_seconds(entity, report, heard, now_ns)
         return {
             Awaited.AGENTS: silence(
                 report, heard, now_ns, opened.get((entity, Awaited.AGENTS.value))
             ),
             Awaited.WINDOWS: behind(
-                heard, on_time, now_ns, is_open=(entity, Awaited.WINDOWS.value) in opened
+                heard, slow, now_ns, is_open=(entity, Awaited.WINDOWS.value) in opened
             ),
             Awaited.JUDGEMENT: judgement(
                 waiting,

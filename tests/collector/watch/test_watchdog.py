@@ -84,6 +84,20 @@ class Watched:
         """Replace the watchdog by one that only knows the stored data."""
         self.watchdog = Watchdog(self.store, self.watch, self.clock, self._wake, self.heartbeat)
 
+    def sends(
+        self, age_minutes: float, *, checks: int = 1, agents: tuple[str, ...] = ("pod-1",)
+    ) -> None:
+        """Let each agent send a window that ended *age_minutes* ago, before each check."""
+        for _ in range(checks):
+            for agent in agents:
+                self.arrives(age_minutes, agent)
+            self.later(1)
+
+    def falls_behind(self) -> None:
+        """Let both agents be in time once, and then have a pause that is longer than their lag."""
+        self.sends(1.0, agents=("pod-1", "pod-2"))
+        self.later(120)
+
     def later(self, minutes: int, *, judged: bool = True) -> None:
         """Let *minutes* pass, with a check after each."""
         for _ in range(minutes):
@@ -158,23 +172,57 @@ def test_an_outage_of_an_entity_that_is_switched_off_closes(watched: Watched) ->
 def test_an_agent_that_falls_behind_opens_an_episode_until_it_has_caught_up(
     watched: Watched,
 ) -> None:
-    watched.arrives()
-    watched.later(1)
-    for age in range(2, 20):  # it goes on with windows that are no newer
-        watched.arrives(age)
-        watched.arrives(agent="pod-2")
-        watched.later(1)
+    watched.falls_behind()
+    watched.sends(17.0, checks=10)
+    assert watched.statuses == {}
+    watched.arrives(agent="pod-2")
+    watched.sends(17.0)
     assert watched.statuses == {"nilometer.windows": ["ALERTING"]}
     (episode,) = watched.store.alerts.episodes()
     assert episode.evidence.startswith(
         "the agent pod-1 sends its windows late: the newest one ended "
     )
-    watched.arrives(12)  # not caught up yet
-    watched.later(1)
+    watched.sends(12.0)  # not caught up yet
     assert watched.statuses == {"nilometer.windows": ["ALERTING"]}
-    watched.arrives(9)
-    watched.later(1)
+    watched.sends(9.0)
     assert watched.statuses == {"nilometer.windows": ["ALERTING", "OK"]}
+
+
+def test_an_agent_that_sends_its_backlog_is_not_late(watched: Watched) -> None:
+    watched.falls_behind()
+    for age in range(100, 15, -3):
+        watched.sends(age)
+    assert watched.statuses == {}
+
+
+def test_a_restart_neither_closes_the_episode_of_a_late_agent_nor_misses_one(
+    watched: Watched,
+) -> None:
+    watched.falls_behind()
+    watched.restarts()
+    watched.sends(17.0, checks=11)
+    assert watched.statuses == {"nilometer.windows": ["ALERTING"]}
+    watched.restarts()
+    watched.sends(17.0, checks=3)
+    assert watched.statuses == {"nilometer.windows": ["ALERTING"]}
+
+
+def test_two_collectors_open_one_episode_of_a_late_agent(watched: Watched) -> None:
+    watched.falls_behind()
+    watched.sends(17.0, checks=5)
+    younger = Watched(watched.store, watched.clock)
+    for _ in range(20):
+        watched.sends(17.0)
+        watched.clock.wall_ns += MINUTE_NS // 2
+        younger.watchdog.check()
+    assert watched.statuses == {"nilometer.windows": ["ALERTING"]}
+
+
+def test_late_rows_of_an_idle_agent_are_no_backlog(watched: Watched) -> None:
+    watched.sends(1.0, checks=10)
+    for idle in range(20, 80):
+        watched.sends(idle)
+    assert watched.statuses == {}
 
 
 def test_an_agent_that_was_never_on_time_is_not_late(watched: Watched) -> None:
