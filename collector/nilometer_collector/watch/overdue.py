@@ -62,16 +62,16 @@ def silence(
         now_ns: Wall time now.
         opened_ns: Opening of the open episode, Unix nanoseconds; None if none is open.
     """
-    if report is None or report.data_ns is None:
-        return Finding(0.0, is_late=False, evidence="there is no data")
-    if report.status is AlertStatus.NOT_WATCHED:
+    if report is not None and report.status is AlertStatus.NOT_WATCHED:
         return Finding(0.0, is_late=False, evidence=report.sentence)
+    if report is None or report.data_ns is None:  # unknown, so nothing changes
+        return Finding(0.0, is_late=opened_ns is not None, evidence="no window was judged yet")
     since = time_text(report.data_ns)
     is_late = report.is_silent if opened_ns is None else report.data_ns < opened_ns
     if not is_late:
         evidence = f"there are requests again: the newest window with data ended at {since}"
         return Finding(0.0, is_late=False, evidence=evidence)
-    evidence = f"no request since {since}, which is unusually long at this hour"
+    evidence = f"no judged window has requests since {since}, which is unusually long"
     heard_ns = max((one.received_ns for one in heard), default=report.data_ns)
     if now_ns - heard_ns > SILENT_NS:
         evidence += f"; no agent has sent a window since {time_text(heard_ns)}"
@@ -161,7 +161,7 @@ def judgement(waiting_seconds: float | None, judged_ns: int | None, *, is_open: 
         is_open: Whether an episode about late judgement is open.
     """
     if waiting_seconds is None:
-        return Finding(0.0, is_late=False, evidence="complete windows are judged again")
+        return Finding(0.0, is_late=False, evidence="no complete window waits too long any more")
     since = (
         "no window was judged yet" if judged_ns is None else f"none after {time_text(judged_ns)}"
     )

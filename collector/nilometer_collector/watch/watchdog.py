@@ -193,7 +193,9 @@ class Watchdog:
         judged_ns = None if report is None else report.judged_ns
         is_watched = report is None or report.status is not AlertStatus.NOT_WATCHED
         known = self._first_ns(entity) if judged_ns is None else judged_ns
-        until_ns = 0 if known is None else closed_until(heard, known, now_ns, self._started_ns)
+        newest_ns = max((one.end_ns for one in heard), default=0)
+        closed_ns = closed_until(heard, known or 0, now_ns, self._started_ns)
+        until_ns = min(closed_ns, newest_ns)  # after it, there is nothing to judge
         if not is_watched or known is None or until_ns // BASE_NS * BASE_NS <= known:
             self._judged[entity] = (judged_ns, now_ns)
             return None

@@ -134,7 +134,7 @@ def test_silent_agents_open_one_episode_until_requests_come_again(watched: Watch
     watched.later(3, judged=False)
     assert watched.statuses == {"nilometer.agents": ["ALERTING"]}
     (episode,) = watched.store.alerts.episodes()
-    assert episode.evidence.startswith("no request since ")
+    assert episode.evidence.startswith("no judged window has requests since ")
     assert "; no agent has sent a window since " in episode.evidence
     assert (episode.worst, watched.wakes) == (73 * 60, 1)
     watched.arrives()
@@ -163,7 +163,7 @@ def test_an_outage_of_an_entity_that_is_switched_off_closes(watched: Watched) ->
     off = replace(
         OK, status=AlertStatus.NOT_WATCHED, reason=Reason.SWITCHED_OFF, sentence="it is off"
     )
-    watched.reports(replace(off, data_ns=1))
+    watched.reports(off)
     watched.later(1, judged=False)
     (episode,) = watched.store.alerts.episodes()
     assert [(turn.status, turn.evidence) for turn in episode.history][1:] == [("OK", "it is off")]
@@ -292,6 +292,24 @@ def test_windows_that_nobody_judges_stay_late_after_a_restart(watched: Watched) 
     watched.arrives()
     watched.later(1)
     assert watched.statuses == {"nilometer.judgement": ["ALERTING", "OK"]}
+
+
+def test_an_outage_stays_open_while_its_status_is_unknown(watched: Watched) -> None:
+    watched.arrives()
+    watched.falls_silent(70)
+    watched.later(1, judged=False)
+    watched.reports(OK)  # as an earlier version stores it
+    watched.later(2, judged=False)
+    assert watched.statuses == {"nilometer.agents": ["ALERTING"]}
+
+
+def test_an_entity_that_was_retired_waits_for_nothing(watched: Watched) -> None:
+    watched.arrives()
+    watched.caught_up()
+    watched.clock.wall_ns += 25 * 60 * MINUTE_NS
+    watched.later(30, judged=False)  # a collector that has started later judges a day later
+    assert watched.statuses == {}
+    assert watched.watchdog.health.is_up
 
 
 def test_a_new_entity_with_one_window_waits_for_nothing(watched: Watched) -> None:
