@@ -170,7 +170,7 @@ def test_a_shipment_tells_how_far_an_agents_windows_have_arrived(store: Store) -
 
 
 def test_the_lag_of_an_agent_is_that_of_its_newest_window(store: Store) -> None:
-    lags = []
+    lags: list[tuple[int, int]] = []
     for number, late_ns in [(1, 5), (2, 30), (1, 900), (3, 20)]:  # an older window comes in between
         row = a_sample_row(feature_sample([1.0], window=minute(number)))
         arrival = Arrival(sequence=len(lags) + 1, content=row)
