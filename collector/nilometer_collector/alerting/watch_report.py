@@ -68,6 +68,8 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
         frozen: Whether the baselines no longer change.
         frozen_ns: Time at which they were frozen, or are expected to be; None if unknown.
         judged_ns: End of the newest window that was judged; None before the first.
+        data_ns: End of the newest window with data, Unix nanoseconds; None before the first.
+        is_silent: Whether there was no request for an unusually long time.
         late_rows: Rows of the last three days that arrived after their window was judged.
         budget_days: Allowed mean number of days between false alarms of the entity.
         summaries: Status of each summary and label set.
@@ -81,6 +83,8 @@ class WatchReport(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool = False
     frozen_ns: int | None = None
     judged_ns: int | None = None
+    data_ns: int | None = None
+    is_silent: bool = False
     late_rows: int = 0
     budget_days: float = 30.0
     summaries: tuple[SummaryReport, ...] = ()

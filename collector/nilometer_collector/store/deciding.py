@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
-from nilometer.alert.conditions import Calibrated
+from nilometer.alert.conditions import Calibrated, Overdue
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import (
@@ -48,7 +48,8 @@ class Decisions(Protocol):
 
         Raises:
             Unknown: If the entity has no such episode, or the episode no such part.
-            Conflict: If the episode or part is closed, or there is nothing to end.
+            Conflict: If the episode or part is closed, there is nothing to end, or the episode is
+                about the monitoring itself and has no new normal.
             Refused: If the end is not allowed, or the part must be named.
         """
         ...
@@ -66,7 +67,7 @@ def checked(episode: EpisodeRecord, decision: Decision) -> Decision:
 
     Raises:
         Unknown: If the episode has no such part.
-        Conflict: If it does not fit.
+        Conflict: If it does not fit, such as a new normal of the monitoring itself.
         Refused: If the end is not allowed, or the part must be named.
     """
     if episode.closed_ns is not None:
@@ -86,6 +87,11 @@ def checked(episode: EpisodeRecord, decision: Decision) -> Decision:
                 raise Conflict(f"episode {episode.id} is not silenced")
             return decision
         case DecisionKind.NEW_NORMAL:
+            if isinstance(episode.alerter.condition, Overdue):
+                raise Conflict(
+                    f"episode {episode.id} is about the monitoring itself, which has no new normal: "
+                    "silence the episode instead"
+                )
             return _with_part(episode, decision)
 
 

@@ -14,12 +14,16 @@ class HeardRecord:
 
     Attributes:
         end_ns: End of the newest window.
-        received_ns: Wall time of its last arrival.
+        received_ns: Wall time at which the last window arrived, which may be an older one.
+        lag_ns: Age of the newest window when it arrived.
+        least_lag_ns: Smallest age of any window when it arrived.
     """
 
     agent: str
     end_ns: int
     received_ns: int
+    lag_ns: int
+    least_lag_ns: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,8 +27,6 @@ from nilometer_collector.watch.late import CHECK_NS, check, span_of
 from nilometer_collector.watch.memory import (
     BASE_NS,
     DAY_NS,
-    HOUR_NS,
-    KEPT_HOURS,
     LEARNED_DAYS,
     Book,
     Memory,
@@ -38,9 +36,10 @@ from nilometer_collector.watch.normals import accepted_parts, anew, spans_after
 from nilometer_collector.watch.notes import Notes
 from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
 from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled, watched_series
-from nilometer_collector.watch.reporting import report_of
+from nilometer_collector.watch.reporting import Hearing, report_of
 from nilometer_collector.watch.sources import StateMoved, WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
+from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
 GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
@@ -58,6 +57,9 @@ class EntityWatch:
         store: Store of samples, state and episodes.
         edges: Edges of references.
         fitter: Fitter of baselines.
+
+    Attributes:
+        revision: Number of changes of the stored state so far.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class EntityWatch:
         self._store = store
         self._edges = edges
         self._fitter = fitter
-        self._revision = 0
+        self.revision = 0
         self._memory: Memory | None = None
         self._book = Book()
         self._judge = Judge(())
@@ -102,9 +104,7 @@ class EntityWatch:
         memory = self._memory or self._first()
         if memory is None:
             return 0
-        if (
-            memory.fitted_ns == memory.begun_ns
-        ):  # nothing was judged yet, so baselines may still learn from past windows
+        if memory.fitted_ns == memory.begun_ns:  # baselines may still learn from past windows
             first = self._first()
             memory = first if first is not None and first.begun_ns < memory.begun_ns else memory
         notices = 0
@@ -132,19 +132,14 @@ class EntityWatch:
             return 0
         return self._fitted(self._memory, now_ns, normals)[1]
 
-    def report(self, now_ns: int, heard_ns: int) -> bytes:
-        """Return the current status as the bytes of a `WatchReport`.
-
-        Args:
-            now_ns: Wall time now.
-            heard_ns: Wall time at which the last window of any agent arrived.
-        """
-        return report_of(self._book, self._memory, self._rule, now_ns, heard_ns).to_bytes()
+    def report(self, hearing: Hearing) -> bytes:
+        """Return the current status as the bytes of a `WatchReport`."""
+        return report_of(self._book, self._memory, self._rule, hearing).to_bytes()
 
     def _load(self, record: WatchRecord | None) -> None:
         if record is None:
             return
-        self._revision = record.revision
+        self.revision = record.revision
         self._memory = unpacked(record.state, Memory)
         if record.baselines:
             self._use(record.baselines)
@@ -248,11 +243,12 @@ class EntityWatch:
         now_ns: int,
         settled: Sequence[int] = (),
     ) -> int:
+        hearing = Hearing(now_ns=now_ns, heard_ns=now_ns, started_ns=now_ns)
         step = WatchStep(
-            revision=self._revision,
+            revision=self.revision,
             state=packed(memory),
             baselines=baselines,
-            report=report_of(self._book, memory, self._rule, now_ns, now_ns).to_bytes(),
+            report=report_of(self._book, memory, self._rule, hearing).to_bytes(),
             windows=windows,
             forget=forget,
             episodes=steps,
@@ -261,7 +257,7 @@ class EntityWatch:
         queued = self._store.watching.save(self._entity, step, now_ns)
         if queued is None:
             raise StateMoved(self._entity)
-        self._revision += 1
+        self.revision += 1
         self._memory = memory
         return queued
 
@@ -302,7 +298,7 @@ class EntityWatch:
             kept.append((end_ns, packed_window(row)))
         memory = replace(memory, end_ns=end_ns)
         if window.has_data:
-            memory = memory.with_data(row)
+            memory = memory.with_data(row, is_live=end_ns > self._past_ns)
         if end_ns <= self._past_ns:
             return memory
         counts = self._due(window, kept)

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 
 from nilometer.alert.calibrated.columns import Floats, Total
 from nilometer_collector.store import SeriesRecord
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, HOUR_NS, Book, Late, Memory, Watched
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Late, Memory, Watched
 from nilometer_collector.watch.reading import Reader, is_pooled
+from nilometer_collector.watch.usual import HOUR_NS
 
 CHECK_NS = 6 * HOUR_NS  # time between two checks
 SPAN_NS = 3 * DAY_NS  # time before now that is checked

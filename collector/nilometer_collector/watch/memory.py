@@ -12,11 +12,10 @@ from nilometer.alert.calibrated.parts import ModelState
 from nilometer.alert.calibrated.slots import NS_PER_SECOND
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.store import PartRecord
+from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS, Pauses, with_pause
 
 BASE_NS = BASE_SECONDS * NS_PER_SECOND
 DAY_NS = 86_400 * NS_PER_SECOND
-HOUR_NS = 3600 * NS_PER_SECOND
-KEPT_HOURS = 28 * 24  # hours whose traffic is remembered
 LEARNED_DAYS = 15  # newest days with traffic that baselines may learn from
 
 
@@ -164,6 +163,7 @@ class Memory:
         hours: Hours since 1970 that had data, ascending; the last `KEPT_HOURS`.
         days: Days since 1970 that had data, ascending; the last `LEARNED_DAYS`.
         late: Rows that arrived after their window was judged.
+        pauses: Longest pause at usual hours between windows with data, of each of the last days.
     """
 
     begun_ns: int
@@ -180,13 +180,16 @@ class Memory:
     hours: tuple[int, ...] = ()
     days: tuple[int, ...] = ()
     late: Late = Late()
+    pauses: Pauses = ()
 
-    def with_data(self, slots: Iterable[int]) -> "Memory":
+    def with_data(self, slots: Iterable[int], *, is_live: bool) -> "Memory":
         """Return the state after a window with data that ended at `end_ns`.
 
         Args:
             slots: Slots of the summaries and label sets that had data.
+            is_live: Whether an agent sent the window. Pauses are not learned from tables.
         """
+        start_ns = self.end_ns - BASE_NS
         hour = (self.end_ns - 1) // HOUR_NS
         day = hour // 24
         hours = self.hours if hour in self.hours[-1:] else (*self.hours, hour)
@@ -196,6 +199,9 @@ class Memory:
             data_ns=self.end_ns,
             hours=tuple(one for one in hours if one > hour - KEPT_HOURS),
             days=days[-LEARNED_DAYS:],
+            pauses=with_pause(self.pauses, self.hours, self.data_ns, start_ns)
+            if is_live
+            else self.pauses,
             newest={**self.newest, **dict.fromkeys(slots, self.end_ns)},
         )
 

@@ -9,14 +9,17 @@ from nilometer.alert.calibrated.life_cycle import COARSE_FACTOR, Phase
 from nilometer_collector.alerting.watch_report import Reason, SummaryReport, WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.late import CONSIDERABLE
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, HOUR_NS, Book, Memory, Watched
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Memory, Watched
+from nilometer_collector.watch.usual import (
+    HOUR_NS,
+    LAST_DAYS,
+    has_usual_traffic,
+    is_unusual,
+    unusual_silence_ns,
+)
 from nilometer_collector.watch.words import time_text
 
 SILENT_WINDOWS = 2  # base windows without traffic or agent until the status is NO_DATA
-SAME_DAYS = 4  # earlier days of the same weekday to look at
-SAME_DAYS_BUSY = 3  # how many of them need traffic at the hour
-LAST_DAYS = 7  # earlier days to look at
-LAST_DAYS_BUSY = 6  # how many of them need traffic at the hour
 
 _LEFT_OUT = {
     Reason.UNSTABLE_BASELINE: "more than 10 % of the windows were incidents, so there is no normal "
@@ -26,17 +29,34 @@ _LEFT_OUT = {
 }
 
 
-def report_of(
-    book: Book, memory: Memory | None, rule: WatchRule, now_ns: int, heard_ns: int
-) -> WatchReport:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """What a collector has heard of an entity.
+
+    Attributes:
+        now_ns: Wall time now, Unix nanoseconds.
+        heard_ns: Wall time at which the last window of any agent arrived.
+        started_ns: Wall time since which this collector listens.
+    """
+
+    now_ns: int
+    heard_ns: int
+    started_ns: int
+
+    @property
+    def silent_ns(self) -> int:
+        """Time for which this collector has listened without a window."""
+        return max(self.now_ns - max(self.heard_ns, self.started_ns), 0)
+
+
+def report_of(book: Book, memory: Memory | None, rule: WatchRule, hearing: Hearing) -> WatchReport:
     """Return the status of an entity.
 
     Args:
         book: Its subjects.
         memory: Its state; None before the first window.
         rule: Its settings.
-        now_ns: Wall time now.
-        heard_ns: Wall time at which the last window of any agent arrived.
+        hearing: Times of the collector and of the last window.
     """
     if not rule.watch:
         return WatchReport(
@@ -54,7 +74,7 @@ def report_of(
         )
     first = _furthest(book, memory)
     summaries = tuple(_summary_report(one, memory) for one in book.watched)
-    status, reason, sentence = _status(memory, first, now_ns, heard_ns)
+    status, reason, sentence = _status(memory, first, hearing)
     return WatchReport(
         status=status,
         reason=reason,
@@ -64,6 +84,8 @@ def report_of(
         frozen=first.frozen,
         frozen_ns=first.frozen_ns or None,
         judged_ns=memory.end_ns,
+        data_ns=memory.data_ns,
+        is_silent=_is_silent(memory, hearing),
         late_rows=memory.late.rows,
         budget_days=rule.budget_days,
         summaries=summaries,
@@ -115,20 +137,18 @@ def _furthest(book: Book, memory: Memory) -> _Stage:
     )
 
 
-def _status(
-    memory: Memory, stage: _Stage, now_ns: int, heard_ns: int
-) -> tuple[AlertStatus, Reason, str]:
+def _status(memory: Memory, stage: _Stage, hearing: Hearing) -> tuple[AlertStatus, Reason, str]:
     """Return the status of an entity with its reason; hard rules take precedence."""
-    silent_ns = max(now_ns - heard_ns, 0)
+    silent_ns = hearing.silent_ns
     at_ns = max(memory.end_ns, memory.data_ns) + silent_ns
     limit_ns = SILENT_WINDOWS * BASE_NS
     is_quiet = at_ns - memory.data_ns >= limit_ns
-    if is_quiet and _has_usual_traffic(memory.hours, at_ns):
+    if is_quiet and has_usual_traffic(memory.hours, (at_ns - 1) // HOUR_NS):
         since = time_text(memory.data_ns)
         why = f"no request since {since}, although there are requests at this hour on other days"
         return AlertStatus.NO_DATA, Reason.NO_TRAFFIC, why
     if silent_ns >= limit_ns and _is_young_and_busy(memory, at_ns):
-        why = f"no agent has sent a window since {time_text(heard_ns)}"
+        why = f"no agent has sent a window since {time_text(hearing.heard_ns)}"
         return AlertStatus.NO_DATA, Reason.NO_AGENT, why
     if memory.open_parts:
         lead = max(memory.open_parts, key=lambda part: part.record.bound).record
@@ -147,6 +167,19 @@ def _status(
     return AlertStatus.OK, Reason.WATCHED, why
 
 
+def _is_silent(memory: Memory, hearing: Hearing) -> bool:
+    """Return whether there was no request for an unusually long time.
+
+    A collector that has just started waits as long again, because agents send their stored windows.
+    """
+    limit_ns = unusual_silence_ns(memory.pauses)
+    if limit_ns is None or hearing.now_ns - hearing.started_ns <= limit_ns:
+        return False
+    at_ns = max(memory.end_ns, memory.data_ns) + max(hearing.now_ns - hearing.heard_ns, 0)
+    end_ns = min(at_ns, hearing.now_ns)
+    return is_unusual(memory.pauses, memory.hours, memory.data_ns, end_ns)
+
+
 def _is_young_and_busy(memory: Memory, at_ns: int) -> bool:
     """Return whether an entity in its first week had traffic at this hour yesterday.
 
@@ -156,14 +189,6 @@ def _is_young_and_busy(memory: Memory, at_ns: int) -> bool:
         return True
     yesterday = (at_ns - 1) // HOUR_NS - 24
     return at_ns - memory.begun_ns < LAST_DAYS * DAY_NS and yesterday in memory.hours
-
-
-def _has_usual_traffic(hours: tuple[int, ...], at_ns: int) -> bool:
-    """Return whether this hour usually has traffic: on this weekday, or on most days."""
-    now, known = (at_ns - 1) // HOUR_NS, frozenset(hours)
-    weeks = sum(now - 24 * 7 * back in known for back in range(1, SAME_DAYS + 1))
-    days = sum(now - 24 * back in known for back in range(1, LAST_DAYS + 1))
-    return weeks >= SAME_DAYS_BUSY or days >= LAST_DAYS_BUSY
 
 
 def _summary_report(one: Watched, memory: Memory) -> SummaryReport:

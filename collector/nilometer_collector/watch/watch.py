@@ -20,6 +20,7 @@ from nilometer_collector.store import HeardRecord, Store
 from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.reporting import Hearing
 from nilometer_collector.watch.sources import StateMoved
 
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
@@ -98,8 +99,10 @@ class Watch:
     def _advance(self, entity: str) -> None:
         if not self._store.watching.hold(entity):
             self._loaded.pop(entity, None)
+            self._reports.pop(entity, None)
             return
         watch = self._loaded_watch(entity)
+        revision = watch.revision
         now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
         normals = self._store.decisions.pending(entity)
         if normals and watch.accept(normals, now_ns):
@@ -109,7 +112,10 @@ class Watch:
             if watch.advance(until_ns, now_ns, past_until(heard)):
                 self._wake()
         heard_ns = max((one.received_ns for one in heard), default=now_ns)
-        report = watch.report(now_ns, max(heard_ns, self._started_ns))
+        if watch.revision != revision:  # a report was stored with the state
+            self._reports.pop(entity, None)
+        hearing = Hearing(now_ns=now_ns, heard_ns=heard_ns, started_ns=self._started_ns)
+        report = watch.report(hearing)
         if self._reports.get(entity) != report:
             self._store.watching.report(entity, report)
             self._reports[entity] = report

@@ -7,7 +7,7 @@ stops.
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation, Severity, Verdict
@@ -21,15 +21,16 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import HeardRecord, Store
 from nilometer_collector.watch.memory import BASE_NS
 from nilometer_collector.watch.overdue import (
-    BEHIND_NS,
     LATE_SECONDS,
     Awaited,
     Finding,
-    age_ns,
+    Slow,
     behind,
     judgement,
     silence,
+    slow_agents,
 )
+from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch, closed_until
 
 CHECK_SECONDS = 60.0  # pause between two checks, and length of the window of a check
@@ -82,7 +83,7 @@ class Watchdog:
         self._heartbeat_seconds = heartbeat_seconds
         self._started_ns = clock.now_ns()
         self._judged: dict[str, tuple[int | None, int]] = {}  # newest judged window, wall time
-        self._on_time: dict[str, dict[str, bool]] = {}
+        self._slow: dict[str, dict[str, Slow]] = {}
         self._late = 0
         self._is_checked = True  # whether the last check succeeded
         self._stopping = threading.Event()
@@ -124,7 +125,7 @@ class Watchdog:
 
     def _check_entities(self) -> None:
         now_ns = self._clock.now_ns()
-        is_open = set(self._store.alerts.open_episodes())
+        opened = self._opened()
         reports = {
             entity: WatchReport.from_bytes(content)
             for entity, content in self._store.watching.reports()
@@ -133,19 +134,32 @@ class Watchdog:
         entities = self._store.watching.entities()
         for entity in entities:
             heard = self._store.watching.heard(entity)
-            findings = self._findings(entity, reports.get(entity), heard, now_ns, is_open)
+            findings = self._findings(entity, reports.get(entity), heard, now_ns, opened)
             late += findings[Awaited.JUDGEMENT].is_late
             evaluations += [
                 _evaluation(entity, awaited, finding, now_ns)
                 for awaited, finding in findings.items()
-                if finding.is_late or (entity, awaited.value) in is_open
+                if finding.is_late or (entity, awaited.value) in opened
             ]
         self._late = late
-        for known in (self._judged, self._on_time):
+        for known in (self._judged, self._slow):
             for entity in known.keys() - set(entities):
                 del known[entity]
         if evaluations and self._store.alerts.evaluate(evaluations, SENDER, now_ns):
             self._wake()
+
+    def _opened(self) -> dict[tuple[str, str], int]:
+        """Return the opening of each open episode of the watchdog, by entity and summary."""
+        summaries = {one.value for one in Awaited}
+        entities = {
+            entity for entity, summary in self._store.alerts.open_episodes() if summary in summaries
+        }
+        return {
+            (one.alerter.entity, one.summary): one.opened_ns
+            for entity in sorted(entities)
+            for one in self._store.alerts.episodes(entity, is_open=True)
+            if one.alerter.name == OWN_ALERTER
+        }
 
     def _findings(
         self,
@@ -153,40 +167,49 @@ class Watchdog:
         report: WatchReport | None,
         heard: list[HeardRecord],
         now_ns: int,
-        is_open: set[tuple[str, str]],
+        opened: Mapping[tuple[str, str], int],
     ) -> dict[Awaited, Finding]:
-        on_time = self._on_time.setdefault(entity, {})
-        for one in heard:
-            on_time[one.agent] = on_time.get(one.agent, False) or age_ns(one) <= BEHIND_NS
+        slow = slow_agents(heard, self._slow.get(entity, {}), now_ns)
+        self._slow[entity] = slow
         waiting = self._waiting_seconds(entity, report, heard, now_ns)
         return {
-            Awaited.AGENTS: silence(report, heard, now_ns),
+            Awaited.AGENTS: silence(
+                report, heard, now_ns, opened.get((entity, Awaited.AGENTS.value))
+            ),
             Awaited.WINDOWS: behind(
-                heard, on_time, now_ns, is_open=(entity, Awaited.WINDOWS.value) in is_open
+                heard, slow, now_ns, is_open=(entity, Awaited.WINDOWS.value) in opened
             ),
             Awaited.JUDGEMENT: judgement(
                 waiting,
                 None if report is None else report.judged_ns,
-                is_open=(entity, Awaited.JUDGEMENT.value) in is_open,
+                is_open=(entity, Awaited.JUDGEMENT.value) in opened,
             ),
         }
 
     def _waiting_seconds(
         self, entity: str, report: WatchReport | None, heard: list[HeardRecord], now_ns: int
-    ) -> float:
-        """Return for how long windows have waited while none was judged."""
+    ) -> float | None:
+        """Return for how long windows have waited while none was judged; None if none waits."""
         judged_ns = None if report is None else report.judged_ns
         is_watched = report is None or report.status is not AlertStatus.NOT_WATCHED
-        known = judged_ns or 0
-        until_ns = closed_until(heard, known, now_ns, self._started_ns)
-        if not is_watched or until_ns // BASE_NS * BASE_NS <= known:
+        known = self._first_ns(entity) if judged_ns is None else judged_ns
+        newest_ns = max((one.end_ns for one in heard), default=0)
+        closed_ns = closed_until(heard, known or 0, now_ns, self._started_ns)
+        until_ns = min(closed_ns, newest_ns)  # after it, there is nothing to judge
+        if not is_watched or known is None or until_ns // BASE_NS * BASE_NS <= known:
             self._judged[entity] = (judged_ns, now_ns)
-            return 0.0
+            return None
         before_ns, since_ns = self._judged.setdefault(entity, (judged_ns, now_ns))
         if before_ns != judged_ns:
             self._judged[entity] = (judged_ns, now_ns)
-            return 0.0
+            return None
         return max(now_ns - since_ns, 0) / NANOSECONDS
+
+    def _first_ns(self, entity: str) -> int | None:
+        """Return the start of the first base window to judge; None without data."""
+        starts = (one.first_start_ns for one in watched_series(self._store.samples, entity))
+        first = min(starts, default=None)
+        return None if first is None else first // BASE_NS * BASE_NS
 
     def _run(self) -> None:
         now = self._clock.monotonic()

@@ -169,6 +169,17 @@ def test_a_shipment_tells_how_far_an_agents_windows_have_arrived(store: Store) -
     assert store.watching.entities() == ["another", ENTITY]
 
 
+def test_the_lag_of_an_agent_is_that_of_its_newest_window(store: Store) -> None:
+    lags: list[tuple[int, int]] = []
+    for number, late_ns in [(1, 5), (2, 30), (1, 900), (3, 20)]:  # an older window comes in between
+        row = a_sample_row(feature_sample([1.0], window=minute(number)))
+        arrival = Arrival(sequence=len(lags) + 1, content=row)
+        ship(store, [arrival], now_ns=minute(number).end_ns + late_ns)
+        (heard,) = store.watching.heard(ENTITY)
+        lags.append((heard.lag_ns, heard.least_lag_ns))
+    assert lags == [(5, 5), (30, 5), (30, 5), (20, 5)]
+
+
 def test_what_users_log_tells_nothing_about_an_agents_windows(store: Store) -> None:
     logged = feature_sample([1.0], summary="logged.wait", window=minute(9))
     ship(store, [Arrival(sequence=1, content=a_sample_row(logged))], now_ns=NOW_NS)

@@ -13,7 +13,8 @@ JUDGED = NOW - 10 * BASE_NS
 
 def heard(name: str, end: int, *, ago: int = 0) -> HeardRecord:
     """An agent whose newest window ended *end* base windows before now, heard *ago* of them ago."""
-    return HeardRecord(agent=name, end_ns=NOW - end * BASE_NS, received_ns=NOW - ago * BASE_NS)
+    end_ns, received_ns = NOW - end * BASE_NS, NOW - ago * BASE_NS
+    return HeardRecord(agent=name, end_ns=end_ns, received_ns=received_ns, lag_ns=0, least_lag_ns=0)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +51,6 @@ def test_a_collector_that_has_just_started_waits_for_its_agents() -> None:
 
 def test_time_goes_on_without_data_after_a_day() -> None:
     last = NOW - 2 * DAY_NS
-    silent = [HeardRecord(agent="a", end_ns=last, received_ns=last)]
+    silent = [HeardRecord(agent="a", end_ns=last, received_ns=last, lag_ns=0, least_lag_ns=0)]
     assert closed_until(silent, last, last + DAY_NS - BASE_NS, 0) == last
     assert closed_until(silent, last, NOW, 0) == NOW

@@ -340,3 +340,13 @@ def create_declarations(session: Session) -> None:
 def create_decisions(session: Session) -> None:
     """What people decide about episodes. A notification is held while its episode is silenced."""
     create_decision_tables(session)
+
+
+@MIGRATIONS
+def add_lags_of_agents(session: Session) -> None:
+    """Add the age of the newest window when it arrived, and the smallest age of any window."""
+    for column in ("lag_ns", "least_lag_ns"):
+        session.execute(f"ALTER TABLE heard ADD COLUMN {column} bigint NOT NULL DEFAULT 0")
+    session.execute(
+        "UPDATE heard SET lag_ns = received_ns - end_ns, least_lag_ns = received_ns - end_ns"
+    )

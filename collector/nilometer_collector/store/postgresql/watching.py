@@ -19,11 +19,13 @@ from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, Wa
 from nilometer_collector.store.watching import WATCH_LEASE_SECONDS
 
 _HEAR = """
-INSERT INTO heard (entity, agent, end_ns, received_ns)
-SELECT entity, %(agent)s, end_ns, %(now)s
+INSERT INTO heard (entity, agent, end_ns, received_ns, lag_ns, least_lag_ns)
+SELECT entity, %(agent)s, end_ns, %(now)s, %(now)s - end_ns, %(now)s - end_ns
 FROM unnest(%(entities)s::text[], %(ends)s::bigint[]) AS new (entity, end_ns)
 ON CONFLICT (entity, agent) DO UPDATE SET end_ns = GREATEST(heard.end_ns, excluded.end_ns),
-  received_ns = excluded.received_ns
+  received_ns = excluded.received_ns,
+  lag_ns = CASE WHEN excluded.end_ns > heard.end_ns THEN excluded.lag_ns ELSE heard.lag_ns END,
+  least_lag_ns = LEAST(heard.least_lag_ns, excluded.lag_ns)
 """
 _HOLD = """
 INSERT INTO watch_leases (entity, holder, held_until)
@@ -126,12 +128,15 @@ class Watching:
         """Return for each agent the end of its newest window, ordered by agent."""
         rows = self._database.read(
             lambda session: session.rows(
-                "SELECT agent, end_ns, received_ns FROM heard WHERE entity = %(entity)s "
-                "ORDER BY agent",
+                "SELECT agent, end_ns, received_ns, lag_ns, least_lag_ns FROM heard "
+                "WHERE entity = %(entity)s ORDER BY agent",
                 {"entity": entity},
             )
         )
-        return [HeardRecord(agent=a, end_ns=end, received_ns=at) for a, end, at in rows]
+        return [
+            HeardRecord(agent=a, end_ns=end, received_ns=at, lag_ns=lag, least_lag_ns=least)
+            for a, end, at, lag, least in rows
+        ]
 
     def hold(self, entity: str) -> bool:
         """Return whether only this collector may advance *entity* for `WATCH_LEASE_SECONDS`."""

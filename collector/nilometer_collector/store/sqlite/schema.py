@@ -8,6 +8,7 @@ import secrets
 from sqlite_utils import Database, Migrations
 
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
 migrations = Migrations("nilometer_collector")
 
@@ -307,52 +308,8 @@ def _fill_levels(db: Database) -> None:
 
 @migrations()
 def create_watching(db: Database) -> None:
-    """The state of the default alerter, its windows, and the parts of its episodes.
-
-    `number` identifies an episode of the default alerter within its entity; it is null for others.
-    """
-    db.table("heard").create(
-        {"entity": str, "agent": str, "end_ns": int, "received_ns": int},
-        pk=("entity", "agent"),
-        strict=True,
-    )
-    db.table("watch_states").create(
-        {"entity": str, "revision": int, "state": bytes, "baselines": bytes, "report": bytes},
-        pk="entity",
-        strict=True,
-    )
-    db.table("watch_windows").create(
-        {"entity": str, "end_ns": int, "payload": bytes}, pk=("entity", "end_ns"), strict=True
-    )
-    db.execute("ALTER TABLE episodes ADD COLUMN number INTEGER")
-    db.execute("DROP INDEX idx_episodes_open")
-    db.execute(
-        "CREATE UNIQUE INDEX idx_episodes_open ON episodes (entity, alerter, summary, labels)"
-        " WHERE closed_ns IS NULL AND number IS NULL"
-    )
-    db.execute(
-        "CREATE UNIQUE INDEX idx_episodes_number ON episodes (entity, number)"
-        " WHERE number IS NOT NULL"
-    )
-    columns = {
-        "episode": int,
-        "summary": str,
-        "labels": str,
-        "component": str,
-        "direction": int,
-        "onset_ns": int,
-        "opened_ns": int,
-        "closed_ns": int,
-        "effect": float,
-        "bound": float,
-        "tolerance": float,
-        "unit": str,
-        "severity": str,
-        "evidence": str,
-    }
-    db.table("episode_parts").create(
-        columns, pk=("episode", "summary", "labels", "opened_ns"), strict=True
-    )
+    """The state of the default alerter, its windows, and the parts of its episodes."""
+    create_watching_tables(db)
 
 
 @migrations()
@@ -394,3 +351,9 @@ def create_declarations(db: Database) -> None:
 def create_decisions(db: Database) -> None:
     """What people decide about episodes. A notification is held while its episode is silenced."""
     create_decision_tables(db)
+
+
+@migrations()
+def add_lags_of_agents(db: Database) -> None:
+    """Add the age of the newest window when it arrived, and the smallest age of any window."""
+    add_lags(db)

@@ -27,9 +27,12 @@ class Watching:
     def hear(self, entity: str, agent: str, end_ns: int, now_ns: int) -> None:
         """Inside a transaction, record that windows of *agent* up to *end_ns* have arrived."""
         self._database.execute(
-            "INSERT INTO heard (entity, agent, end_ns, received_ns) VALUES (?, ?, ?, ?) "
+            "INSERT INTO heard (entity, agent, end_ns, received_ns, lag_ns, least_lag_ns) "
+            "VALUES (?1, ?2, ?3, ?4, ?4 - ?3, ?4 - ?3) "
             "ON CONFLICT (entity, agent) DO UPDATE SET end_ns = max(end_ns, excluded.end_ns), "
-            "received_ns = excluded.received_ns",
+            "received_ns = excluded.received_ns, "
+            "lag_ns = iif(excluded.end_ns > end_ns, excluded.lag_ns, lag_ns), "
+            "least_lag_ns = min(least_lag_ns, excluded.lag_ns)",
             (entity, agent, end_ns, now_ns),
         )
 
@@ -41,10 +44,14 @@ class Watching:
     def heard(self, entity: str) -> list[HeardRecord]:
         """Return for each agent the end of its newest window, ordered by agent."""
         rows = self._database.rows(
-            "SELECT agent, end_ns, received_ns FROM heard WHERE entity = ? ORDER BY agent",
+            "SELECT agent, end_ns, received_ns, lag_ns, least_lag_ns FROM heard "
+            "WHERE entity = ? ORDER BY agent",
             (entity,),
         )
-        return [HeardRecord(agent=a, end_ns=end, received_ns=at) for a, end, at in rows]
+        return [
+            HeardRecord(agent=a, end_ns=end, received_ns=at, lag_ns=lag, least_lag_ns=least)
+            for a, end, at, lag, least in rows
+        ]
 
     def hold(self, entity: str) -> bool:
         """Return True, because only one process opens the file at a time."""

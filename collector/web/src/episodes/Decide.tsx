@@ -6,6 +6,8 @@ import type { Episode } from "../api";
 import { refresh } from "../parts/polled";
 import styles from "./Decide.module.css";
 
+const OWN_ALERTER = "nilometer"; // its episodes are about the monitoring itself and have no normal
+
 type Kind = "acknowledge" | "silence" | "unsilence" | "new-normal";
 
 const DURATIONS: readonly { seconds: number; name: string }[] = [
@@ -30,7 +32,7 @@ export function Decide({ episode }: { episode: Episode }) {
   const kinds: Kind[] = [
     "acknowledge",
     episode.silenced_until === null ? "silence" : "unsilence",
-    "new-normal",
+    ...(episode.alerter === OWN_ALERTER ? [] : ["new-normal" as const]),
   ];
   return (
     <div class={styles.decide}>
