@@ -153,15 +153,16 @@ def _read_confusion_matrix(message: pb.SummarySample, edges_of: EdgesOf) -> Conf
 
 
 LOGGED_CODECS = (
-    Codec(kind=Number.kind, field="number", put=_put_number, read=_read_number),
-    Codec(kind=Text.kind, field="string", put=_put_text, read=_read_text),
-    Codec(kind=Table.kind, field="table", put=_put_table, read=_read_table),
-    Codec(kind=Matrix.kind, field="matrix", put=_put_matrix, read=_read_matrix),
-    Codec(kind=Line.kind, field="line", put=_put_line, read=_read_line),
+    Codec(kind=Number.kind, field="number", put=_put_number, read=_read_number, is_exact=True),
+    Codec(kind=Text.kind, field="string", put=_put_text, read=_read_text, is_exact=True),
+    Codec(kind=Table.kind, field="table", put=_put_table, read=_read_table, is_exact=True),
+    Codec(kind=Matrix.kind, field="matrix", put=_put_matrix, read=_read_matrix, is_exact=True),
+    Codec(kind=Line.kind, field="line", put=_put_line, read=_read_line, is_exact=True),
     Codec(
         kind=ConfusionMatrix.kind,
         field="confusion_matrix",
         put=_put_confusion_matrix,
         read=_read_confusion_matrix,
+        is_exact=True,
     ),
 )
