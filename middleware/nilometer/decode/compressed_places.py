@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from nilometer.decode.encodings import (
     MAX_DECODED_BYTES,
+    MAX_MEMBERS,
     MAX_STREAM_BYTES,
     STEP_BYTES,
     brotli_streams,
@@ -28,7 +29,8 @@ def decoded_places(body: bytes, content_encoding: str, ends: Iterable[int]) -> l
 
     Returns:
         Bytes of the decoded body that a reader has at each end; None for several encodings, for
-        one that is unknown or not installed, and for a body that is damaged or grows past a limit.
+        one that is unknown or not installed, and for a body that is damaged, grows past a limit or
+        has over `MAX_MEMBERS` gzip members or zstd frames.
     """
     begins = size = 0
     places: list[int] = []
@@ -67,12 +69,14 @@ def _reader(coding: str, body: bytes) -> Reader:
 
 def _zlib(bits: int) -> Reader:
     stream = zlib.decompressobj(bits)
+    members = 1
 
     def read(part: bytes) -> int:
-        nonlocal stream
+        nonlocal stream, members
         size = 0
         while part:
             if stream.eof:
+                members = _one_more(members)
                 stream = zlib.decompressobj(bits)
             size += len(stream.decompress(part, MAX_DECODED_BYTES))
             if stream.unconsumed_tail:
@@ -102,12 +106,14 @@ def _brotli() -> Reader:
 def _zstd() -> Reader:
     new_stream = zstd_streams()
     stream = new_stream()
+    frames = 1
 
     def read(part: bytes) -> int:
-        nonlocal stream
+        nonlocal stream, frames
         size = 0
         while part:
             if stream.eof:
+                frames = _one_more(frames)
                 stream = new_stream()
             size += len(stream.decompress(part, MAX_DECODED_BYTES))
             if not stream.eof and not stream.needs_input:
@@ -116,6 +122,17 @@ def _zstd() -> Reader:
         return size
 
     return read
+
+
+def _one_more(members: int) -> int:
+    """Return the number of members including the next one.
+
+    Raises:
+        ValueError: If it is over `MAX_MEMBERS`; each one copies what is left of the part.
+    """
+    if members >= MAX_MEMBERS:
+        raise ValueError(f"more than {MAX_MEMBERS} members or frames")
+    return members + 1
 
 
 _GROWS = f"one part of a body has more than {MAX_DECODED_BYTES} bytes of content"
