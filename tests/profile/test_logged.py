@@ -17,7 +17,7 @@ from nilometer.profile import Content, Coverage, FeatureProfile, SummarySample
 from nilometer.profile.logged import confusion_matrix as logged_confusion
 from nilometer.profile.logged import line as logged_line
 from nilometer.profile.logged import table as logged_table
-from nilometer.profile.logged.amounts import MAX_VALUE, Aggregation, Head, Stamp
+from nilometer.profile.logged.amounts import MAX_VALUE, Aggregation, Amounts, Head, Stamp
 from nilometer.profile.logged.confusion_matrix import MAX_MERGED_LABELS, ConfusionMatrix
 from nilometer.profile.logged.line import MAX_MERGED_POINTS, MAX_POINTS, Line
 from nilometer.profile.logged.logged import Logged
@@ -359,6 +359,13 @@ def test_a_change_is_the_current_side_less_the_reference() -> None:
         (number(1.0), Number(), "no samples"),
         (matrix([1.0]), matrix([1.0, 2.0]), "different shapes"),
         (line((0.0, 1.0)), line((1.0, 1.0)), "no x in common"),
+        (Line(Amounts.of(Head(), {})), line((1.0, 1.0)), "no points"),
+        (
+            line((0.0, 0.0), (1e-300, 1e270)),
+            line((0.0, 0.0), (5e-301, 1.0), (1e-300, 1.0)),
+            "too steep",
+        ),
+        (line((-1e308, 1.0), (1e308, 1.0)), line((-1e308, 1.0), (1e308, 2.0)), "too long"),
         (confusion([0, 0], [0, 0]), confusion([1, 0], [0, 0]), "no predictions"),
         (table(["a", 1.0]), Table.of(["k"], [["a"]], Head()), "different columns"),
         (FeatureProfile(), FeatureProfile(), "no samples"),
