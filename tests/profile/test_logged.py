@@ -1,10 +1,12 @@
 """Contents that users log: merges are exact in every order and grouping, and travel without loss."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from itertools import permutations
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -12,15 +14,18 @@ from hypothesis import strategies as st
 
 from nilometer.compare.difference import difference
 from nilometer.profile import Content, Coverage, FeatureProfile, SummarySample
-from nilometer.profile.logged.amounts import MAX_VALUE, Aggregation, Head, Stamp
-from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
-from nilometer.profile.logged.line import Line
+from nilometer.profile.logged import confusion_matrix as logged_confusion
+from nilometer.profile.logged import line as logged_line
+from nilometer.profile.logged import table as logged_table
+from nilometer.profile.logged.amounts import MAX_VALUE, Aggregation, Amounts, Head, Stamp
+from nilometer.profile.logged.confusion_matrix import MAX_MERGED_LABELS, ConfusionMatrix
+from nilometer.profile.logged.line import MAX_MERGED_POINTS, MAX_POINTS, Line
 from nilometer.profile.logged.logged import Logged
 from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
-from nilometer.profile.logged.table import Table
+from nilometer.profile.logged.table import MAX_MERGED_ROWS, Table
 from nilometer.profile.logged.text import Text
-from nilometer.values.labels import Labels
+from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
 
@@ -126,6 +131,116 @@ def test_a_sum_and_a_weighted_mean_are_rounded_once(values: list[tuple[float, in
     assert merged(Aggregation.MEAN) == float(weighted / sum(weight for _, weight in values))
     assert merged(Aggregation.MIN) == min(value for value, _ in values)
     assert merged(Aggregation.MAX) == max(value for value, _ in values)
+
+
+FEW = 3  # keys that a merged content keeps in the tests below
+SIZED: list[type[Any]] = [Table, Line, ConfusionMatrix]
+
+
+@contextmanager
+def few_keys() -> Iterator[None]:
+    with (
+        patch.object(logged_table, "MAX_MERGED_ROWS", FEW),
+        patch.object(logged_line, "MAX_MERGED_POINTS", FEW),
+        patch.object(logged_confusion, "MAX_MERGED_LABELS", FEW),
+    ):
+        yield
+
+
+def of_keys(kind: type[Any], keys: Sequence[int], value: float, head: Head, weight: int) -> Any:
+    """A content whose rows, points or classes are *keys*."""
+    if kind is Table:
+        return Table.of(["k", "l", "v"], [[str(key), None, value] for key in keys], head, weight)
+    if kind is Line:
+        return Line.of([(float(key), value) for key in keys], head, weight)
+    counts = [[row + column for column in keys] for row in keys]
+    return ConfusionMatrix.of([str(key) for key in keys], counts, head)
+
+
+def keys_of(content: Any) -> int:
+    if isinstance(content, ConfusionMatrix):
+        return len(content.labels)
+    return len(content.rows if isinstance(content, Table) else content.amounts.cells)
+
+
+def total(contents: Sequence[Any]) -> tuple[int, int]:
+    """The exact sum of all units and weights."""
+    cells = [cell for content in contents for cell in content.amounts.cells.values()]
+    return sum(cell.units for cell in cells), sum(cell.weight for cell in cells)
+
+
+@pytest.mark.parametrize("kind", SIZED, ids=lambda kind: kind.kind)
+@settings(max_examples=50)
+@given(data=st.data())
+def test_keys_over_the_limit_are_folded_whatever_the_order_and_grouping(
+    kind: type[Any], data: st.DataObject
+) -> None:
+    aggregation = data.draw(
+        st.sampled_from([one for one in Aggregation if one is not Aggregation.LAST])
+    )
+    keys = st.lists(st.integers(0, 9), min_size=1, max_size=4, unique=True)
+    one = st.builds(of_keys, st.just(kind), keys, floats, heads(aggregation), st.integers(1, 3))
+    parts = data.draw(st.lists(one, min_size=2, max_size=6))
+    with few_keys():
+        whole = kind.merge_all(parts)
+        groups = data.draw(st.permutations(parts))
+        while len(groups) > 1:
+            cut = data.draw(st.integers(2, len(groups)))
+            groups = [*groups[cut:], kind.merge_all(groups[:cut])]
+        assert packed(kind.merge_all(groups)) == packed(whole)
+    assert keys_of(whole) <= FEW + 1
+    assert whole.count == len(parts)
+    if aggregation in {Aggregation.SUM, Aggregation.MEAN}:
+        assert total([whole]) == total(parts)
+
+
+def test_a_table_of_too_many_rows_keeps_the_smallest_and_the_sum_of_the_others() -> None:
+    head = Head(Aggregation.SUM)
+    parts = [
+        Table.of(["user", "n"], [[f"{at:04d}", 1.0] for at in range(first, first + 512)], head)
+        for first in range(0, 9 * 512, 512)
+    ]
+    rows = sample_from_bytes(packed(Table.merge_all(parts))).content.rows  # type: ignore[attr-defined]
+    assert rows[:MAX_MERGED_ROWS] == [[f"{at:04d}", 1.0] for at in range(MAX_MERGED_ROWS)]
+    assert rows[MAX_MERGED_ROWS:] == [[OVERFLOW_KEY, 512.0]]
+
+
+def test_a_line_of_too_many_points_keeps_those_of_smallest_x() -> None:
+    head = Head(Aggregation.MAX)
+    points = [(float(x), float(x)) for x in range(9 * MAX_POINTS)]
+    parts = [Line.of(points[at::9], head) for at in range(9)]
+    merged = sample_from_bytes(packed(Line.merge_all(parts))).content
+    assert isinstance(merged, Line)
+    assert merged.points == points[:MAX_MERGED_POINTS]
+    assert merged.overflow == points[-1][1]
+    assert Line.merge_all(parts[:8]).overflow is None
+
+
+def test_the_accuracy_is_unknown_if_overflowing_classes_are_predicted() -> None:
+    head = Head(Aggregation.SUM)
+    names = [f"{at:03d}" for at in range(MAX_MERGED_LABELS)]
+    known = [ConfusionMatrix.of([name], [[1]], head) for name in names]
+    over = ConfusionMatrix.of(["000", "x", "y"], [[0, 1, 0], [0, 0, 0], [0, 0, 0]], head)
+    beside = ConfusionMatrix.merge_all([*known, over])
+    assert beside.labels == (*names, OVERFLOW_KEY)
+    assert beside.accuracy == 256 / 257
+    merged = ConfusionMatrix.merge_all([beside, ConfusionMatrix.of(["y"], [[2]], head)])
+    assert merged.counts[-1][-1] == 2.0
+    assert merged.accuracy is None
+    assert sample_from_bytes(packed(merged)).content == merged
+
+
+@pytest.mark.parametrize(
+    "log",
+    [
+        lambda: Table.of(["k"], [["a"], [OVERFLOW_KEY]], Head()),
+        lambda: ConfusionMatrix.of([OVERFLOW_KEY], [[1]], Head()),
+        lambda: Line.of([(math.inf, 1.0)], Head()),
+    ],
+)
+def test_the_names_of_the_overflow_are_reserved(log: Callable[[], object]) -> None:
+    with pytest.raises(ValueError, match=r"reserved|finite"):
+        log()
 
 
 def number(value: float, head: Head | None = None) -> Number:
@@ -244,6 +359,13 @@ def test_a_change_is_the_current_side_less_the_reference() -> None:
         (number(1.0), Number(), "no samples"),
         (matrix([1.0]), matrix([1.0, 2.0]), "different shapes"),
         (line((0.0, 1.0)), line((1.0, 1.0)), "no x in common"),
+        (Line(Amounts.of(Head(), {})), line((1.0, 1.0)), "no points"),
+        (
+            line((0.0, 0.0), (1e-300, 1e270)),
+            line((0.0, 0.0), (5e-301, 1.0), (1e-300, 1.0)),
+            "too steep",
+        ),
+        (line((-1e308, 1.0), (1e308, 1.0)), line((-1e308, 1.0), (1e308, 2.0)), "too long"),
         (confusion([0, 0], [0, 0]), confusion([1, 0], [0, 0]), "no predictions"),
         (table(["a", 1.0]), Table.of(["k"], [["a"]], Head()), "different columns"),
         (FeatureProfile(), FeatureProfile(), "no samples"),

@@ -17,6 +17,8 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profile.logged.amounts import Head, Stamp
+from nilometer.profile.logged.number import Number
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -131,6 +133,11 @@ class Traffic:
         )
         self._ship(self.agents[0], [self._arrival("service", window, content)])
 
+    def send_logged(self, window: Window, labels: Mapping[str, str]) -> None:
+        """Send a number that a user logs for *window*."""
+        number = Number.of(0.9, Head(stamp=Stamp(window.end_ns)))
+        self._ship("log", [self._arrival("logged.accuracy", window, number, labels)])
+
     def run_categories(self, windows: int, shares: Mapping[str, float]) -> None:
         """Send windows of one column of categories, under pseudonyms; watch every 36 windows."""
         names, share = list(shares), list(shares.values())
@@ -183,11 +190,17 @@ class Traffic:
         recorder.observe_numbers(numbers)
         return recorder.profile()
 
-    def _arrival(self, summary: str, window: Window, content: Content) -> Arrival:
+    def _arrival(
+        self,
+        summary: str,
+        window: Window,
+        content: Content,
+        labels: Mapping[str, str] | None = None,
+    ) -> Arrival:
         sample = SummarySample(
             entity=ENTITY,
             summary=summary,
-            labels=Labels.of(self.labels),
+            labels=Labels.of(self.labels if labels is None else labels),
             window=window,
             coverage=Coverage(profiled=content.cells),
             content=content,

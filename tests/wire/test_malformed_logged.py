@@ -30,7 +30,7 @@ BAD: dict[str, dict[str, Any]] = {
     "large matrix": {"matrix": {"amounts": AMOUNTS, "rows": 1 << 31, "columns": 1 << 31}},
     "matrix of another shape": {"matrix": {"amounts": AMOUNTS, "rows": 1, "columns": 2}},
     "x twice": {"line": {"amounts": {**AMOUNTS, "values": [1.0, 1.0]}, "x": [2.0, 2.0]}},
-    "x not finite": {"line": {"amounts": AMOUNTS, "x": [math.inf]}},
+    "x not finite": {"line": {"amounts": AMOUNTS, "x": [-math.inf]}},
     "labels in disorder": {
         "confusion_matrix": {"amounts": AMOUNTS, "labels": ["b", "a"], "cells": [0]}
     },
@@ -42,6 +42,15 @@ BAD: dict[str, dict[str, Any]] = {
     },
     "key that is no text": {
         "table": {"amounts": AMOUNTS, "columns": ["a"], "texts": [0], "rows": 1, "keys": ["x"]}
+    },
+    "overflow of one text only": {
+        "table": {
+            "amounts": AMOUNTS,
+            "columns": ["a", "b"],
+            "texts": [0, 1],
+            "rows": 1,
+            "keys": ["nilometer_overflow", "=x"],
+        }
     },
     "text column that is not there": {
         "table": {"amounts": AMOUNTS, "columns": ["a"], "texts": [1], "rows": 1, "keys": ["=x"]}
@@ -62,6 +71,7 @@ WHY = {
     "matrix of another shape": "differ in number",
     "x twice": "differ in number",
     "x not finite": "finite x",
+    "overflow of one text only": "no text",
     "labels in disorder": "ascending",
     "cell without a label": "no labels",
     "rows without keys": "too many rows",

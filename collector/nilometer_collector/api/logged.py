@@ -24,7 +24,7 @@ from nilometer.profile.logged.amounts import MAX_VALUE, MAX_WEIGHT, Aggregation,
 from nilometer.profile.logged.number import Number
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import LOGGED, NAME
-from nilometer.values.labels import KEY, Labels
+from nilometer.values.labels import KEY, OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
 from nilometer_collector.limits.bounds import LAST_NS, MAX_COUNT, PRINTABLE
 from nilometer_collector.limits.logged import MAX_UNIT_CHARACTERS
@@ -177,7 +177,8 @@ def type_of(row: LoggedSample) -> LoggedType:
     has_amounts = not isinstance(
         content, LoggedString | LoggedCategories | LoggedDistribution | LoggedScores
     )
-    return LoggedType(data_type, row.aggregation if has_amounts else "", row.unit)
+    aggregation, unit = (row.aggregation, row.unit) if has_amounts else ("", "")
+    return LoggedType(data_type, aggregation, unit)
 
 
 def sample_of(row: LoggedSample, now_ns: int) -> SummarySample:
@@ -186,6 +187,8 @@ def sample_of(row: LoggedSample, now_ns: int) -> SummarySample:
     Raises:
         ValueError: If its content contradicts itself; the message begins with the place.
     """
+    if OVERFLOW_KEY in row.labels:
+        raise ValueError(f"labels: {OVERFLOW_KEY} is reserved")
     start_ns = _nanoseconds(row.start)
     window = Window(start_ns, start_ns + _nanoseconds(row.seconds))
     created_ns = now_ns if row.created is UNSET else _nanoseconds(row.created)

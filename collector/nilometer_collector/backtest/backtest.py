@@ -11,6 +11,7 @@ from nilometer_collector.backtest.records import Question, Replay
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import LEVELS, Level, SeriesRecord, Store
+from nilometer_collector.watch.reading import watched_series
 
 MOST_SAMPLES = 1_000_000  # most samples one backtest reads, estimated; each takes some 100 us
 
@@ -34,7 +35,7 @@ class Backtests:
         """
         held = {one.level: one.held_from_ns for one in self._store.rollups.levels()}
         level = next((one for one in LEVELS if held.get(one, 0) <= question.start_ns), LEVELS[-1])
-        series = {name: self._store.samples.series(name) for name in question.entities}
+        series = {name: watched_series(self._store.samples, name) for name in question.entities}
         alerters = {
             name: list(own)
             for name, own in groupby(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from nilometer.values.entity import SCHEMA
+from nilometer.values.entity import SCHEMA, is_logged
 from nilometer.values.labels import LabelFilter
 from nilometer_collector.canary.records import Question
 from nilometer_collector.errors import Unknown
@@ -44,10 +44,12 @@ def label_sets(series: Sequence[SeriesRecord]) -> list[str]:
 
 
 def _series(stored: Samples, entity: str, pattern: str) -> list[SeriesRecord]:
+    """Return the series to compare, without those that users log."""
     known = stored.series(entity)
     if not known:
         raise Unknown(f"entity {entity!r} has no data")
-    return [one for one in known if one.summary != SCHEMA and fnmatchcase(one.summary, pattern)]
+    judged = (one for one in known if one.summary != SCHEMA and not is_logged(one.summary))
+    return [one for one in judged if fnmatchcase(one.summary, pattern)]
 
 
 def _matching(series: Sequence[SeriesRecord], labels: LabelFilter | None) -> Sequence[SeriesRecord]:

@@ -40,6 +40,7 @@ class LoggedView(ContentView, frozen=True, kw_only=True):
         UNSET  # of a table, a matrix, or a confusion matrix: a row for each true class
     )
     points: list[list[float]] | UnsetType = UNSET  # of a line: x and y, ascending
+    overflow: float | UnsetType = UNSET  # merged y of a line's points over the limit, if any
 
 
 def logged_view(content: LoggedContent) -> LoggedView:
@@ -60,7 +61,9 @@ def logged_view(content: LoggedContent) -> LoggedView:
         case Matrix():
             return _view(content, rows=content.values)
         case Line():
-            return _view(content, points=[[x, y] for x, y in content.points])
+            over = content.overflow
+            points = [[x, y] for x, y in content.points]
+            return _view(content, points=points, overflow=UNSET if over is None else over)
         case ConfusionMatrix():
             return _view(
                 content,

@@ -9,13 +9,17 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.values.entity import is_logged
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.groups import Group, Key
 from nilometer_collector.query.spans import Span, level_for, spans_of, up_to_multiple
-from nilometer_collector.store import LEVELS, Level, Samples, Stretch
+from nilometer_collector.store import LEVELS, Level, Samples, SeriesRecord, Stretch
 
 MAX_SAMPLES = 50_000  # most samples that are merged for one response
 MAX_BYTES = 64 << 20  # most bytes of samples that are read for one response
+MAX_LOGGED_BYTES = (
+    8 << 20
+)  # the same if samples are logged; decoded, they are some 30 times as large
 
 Times: TypeAlias = NDArray[np.int64]  # Unix nanoseconds
 Bounds: TypeAlias = tuple[int, int]  # start and end of a window
@@ -174,6 +178,18 @@ def cells_of(stored: Samples, part: Slice) -> Cells:
     return found
 
 
+def check_bytes(series: Sequence[SeriesRecord], size: int) -> None:
+    """Refuse to read *size* bytes of samples of *series* for one response, if they are too many."""
+    is_any_logged = any(is_logged(one.summary) for one in series)
+    most, what = (MAX_LOGGED_BYTES, "logged samples") if is_any_logged else (MAX_BYTES, "samples")
+    if size > most:
+        raise TooMuch(
+            f"start: {what} of more than {most >> 20} MiB match: ask for a shorter time, fewer "
+            "summaries or fewer labels",
+            "start",
+        )
+
+
 def _check_size(stored: Samples, part: Slice, spans: Sequence[Span]) -> None:
     """Refuse a slice with too many samples or bytes."""
     series = [one for group in part.groups for one in group.series]
@@ -189,9 +205,4 @@ def _check_size(stored: Samples, part: Slice, spans: Sequence[Span]) -> None:
                 "summaries or fewer labels",
                 "start",
             )
-        if size > MAX_BYTES:
-            raise TooMuch(
-                f"start: samples of more than {MAX_BYTES >> 20} MiB match: ask for a shorter time, "
-                "fewer summaries or fewer labels",
-                "start",
-            )
+        check_bytes(series, size)

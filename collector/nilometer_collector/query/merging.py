@@ -13,13 +13,13 @@ from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.errors import TooMuch
+from nilometer_collector.query.cells import check_bytes
 from nilometer_collector.query.records import SamplesQuestion
 from nilometer_collector.query.spans import level_for, up_to_multiple
 from nilometer_collector.store import Level, Samples, SeriesRecord
 
 MAX_WINDOWS = 2000  # most windows in one response
 MAX_SAMPLES = 20_000  # most samples that are merged for one response
-MAX_BYTES = 64 << 20  # most bytes of payloads that are read for one response
 
 log = logging.getLogger("nilometer.collector")
 
@@ -34,10 +34,11 @@ def merged_samples(
     """
     start_ns, end_ns, level = _span(question)
     size = stored.size(series, start_ns, end_ns, MAX_SAMPLES + 1, level)
-    if size.samples > MAX_SAMPLES or size.bytes > MAX_BYTES:
+    if size.samples > MAX_SAMPLES:
         raise TooMuch(
             f"start: more than {MAX_SAMPLES} samples match: ask for a shorter time", "start"
         )
+    check_bytes(series, size.bytes)
     groups: dict[Window, list[bytes]] = {}
     for stretch in stored.read(series, start_ns, end_ns, MAX_SAMPLES, level):
         for record in stretch.records():

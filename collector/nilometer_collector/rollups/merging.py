@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from nilometer.profile import SummarySample
+from nilometer.profile.logged.logged import Logged
 from nilometer.wire.contents.codec import EdgesOf, no_edges
 from nilometer.wire.samples import (
     Together,
@@ -18,6 +19,7 @@ from nilometer.wire.samples import (
 from nilometer_collector.store import MOST_GROUPS, RollUp, SampleRow, StalePart
 
 FAN_IN = 64  # merged pages that are merged with each other in one pass
+LOGGED_FAN_IN = 2  # the same for pages of logged cells, which are large in memory
 
 log = logging.getLogger("nilometer.collector")
 
@@ -39,6 +41,11 @@ class Merged(NamedTuple):
 
     rolled: Sequence[RollUp]
     left_out: int
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the roll-ups."""
+        return sum(len(row.payload) for one in self.rolled for row in one.rows)
 
 
 def merged(parts: Sequence[Read]) -> Merged:
@@ -108,7 +115,8 @@ class Merging:
             self._merged += self._groups(filter(None, map(self._decoded, payloads)))
         else:
             self._merged.append(merged)
-        if len(self._merged) >= FAN_IN:
+        is_logged = any(isinstance(one.content, Logged) for one in self._merged)
+        if len(self._merged) >= (LOGGED_FAN_IN if is_logged else FAN_IN):
             self._merged = self._groups(self._merged)
 
     def finish(self) -> RollUp:

@@ -6,7 +6,7 @@ worker goes on where it stopped.
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, groupby, islice, takewhile
 from operator import itemgetter
 
@@ -18,6 +18,7 @@ from nilometer_collector.rollups.merging import Merged, Read, merged, merged_in_
 from nilometer_collector.store import ROLLED_UP, Level, Store
 
 MOST_TOGETHER = 512  # most samples of small parts to decode together
+MOST_BYTES = 4 << 20  # approximate bytes of small parts to decode together, and of roll-ups to put
 MOST_PARTS = 128  # most parts in one step
 IDLE_SECONDS = 5.0  # time between two checks for due parts
 RETIRE_SECONDS = 60.0  # time between two removals of old days
@@ -80,6 +81,7 @@ class RollUpWorker:
     def _roll_up(self, level: Level) -> int:
         stored = self._store.rollups
         stale = stored.take(level, self._clock.now_ns(), MOST_PARTS)
+        done = 0
         results: list[Merged] = []
         small: list[Read] = []
         for one, pages in groupby(stored.samples(stale), itemgetter(0)):
@@ -91,14 +93,20 @@ class RollUpWorker:
                 rest = (payloads for _, payloads in pages)
                 wanted = takewhile(lambda _: not self._stopping.is_set(), chain(first, rest))
                 results.append(merged_in_pages(one, wanted, edges_of))
-            if sum(len(read.payloads) for read in small) >= MOST_TOGETHER:
+            if _is_enough(small):
                 results.append(merged(small))
                 small = []
             if self._stopping.is_set():
-                return 0
-        results.append(merged(small))
+                return done
+            if sum(one.bytes for one in results) >= MOST_BYTES:
+                done += self._put(results)
+                results = []
+        return done + self._put([*results, merged(small)])
+
+    def _put(self, results: Sequence[Merged]) -> int:
+        """Store roll-ups; return the number of parts."""
         rolled = [one for result in results for one in result.rolled]
-        done = stored.put(rolled, self._clock.now_ns()) if rolled else 0
+        done = self._store.rollups.put(rolled, self._clock.now_ns()) if rolled else 0
         self._counters.add(Counter.PARTS_ROLLED_UP, done)
         self._counters.add(Counter.SAMPLES_LEFT_OUT, sum(one.left_out for one in results))
         return done
@@ -125,3 +133,9 @@ class RollUpWorker:
                 log.exception("internal error in a roll-up, will retry: report this error")
                 wait = PAUSE_SECONDS
             self._stopping.wait(wait)
+
+
+def _is_enough(small: Sequence[Read]) -> bool:
+    """Return whether the parts in *small* are enough to be merged together."""
+    payloads = [payload for read in small for payload in read.payloads]
+    return len(payloads) >= MOST_TOGETHER or sum(map(len, payloads)) >= MOST_BYTES

@@ -224,7 +224,7 @@ def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
 
 
 def watched_series(samples: Samples, entity: str) -> list[SeriesRecord]:
-    """Return the series of *entity* that the default alerter judges: all except logged ones.
+    """Return the series of *entity* that alerters judge: all except logged ones.
 
     Users log whenever they measure, so a window without samples means nothing.
     """

@@ -109,12 +109,18 @@ def _of_confusion_matrices(reference: ConfusionMatrix, current: ConfusionMatrix)
 def _of_lines(reference: Line, current: Line) -> Difference:
     """Compare linearly interpolated lines where both are defined."""
     past, now = np.array(reference.points), np.array(current.points)
+    if not past.size or not now.size:
+        return Difference(distance=None, why="a side has no points")
     low, high = max(past[0, 0], now[0, 0]), min(past[-1, 0], now[-1, 0])
     if low > high:
         return Difference(distance=None, why="the lines have no x in common")
     every = np.unique(np.concatenate([past[:, 0], now[:, 0]]))
     grid = every[(every >= low) & (every <= high)]
-    before, after = (np.interp(grid, side[:, 0], side[:, 1]) for side in (past, now))
+    with np.errstate(over="ignore", invalid="ignore"):
+        before, after = (np.interp(grid, side[:, 0], side[:, 1]) for side in (past, now))
+        sizes = [high - low, *(after - before)]
+    if not np.isfinite(sizes).all():
+        return Difference(distance=None, why="the lines are too steep or too long to compare")
     changes = {(x,): y for x, y in zip(grid.tolist(), (after - before).tolist(), strict=True)}
     highest = max(float(np.abs(before).max()), float(np.abs(after).max()))
     before, after = (side / (highest or 1.0) for side in (before, after))

@@ -15,6 +15,8 @@ from nilometer.wire.coverage import coverage_from_wire, coverage_to_wire
 from nilometer.wire.parse import parsed
 from nilometer.wire.sketches.tdigest import digest_to_wire, digests_to_wire
 
+AT_ONCE_BYTES = 256 << 10  # approximate bytes of samples of exact contents to decode at once
+
 _NO_DIGEST = TDigest()
 
 
@@ -123,13 +125,21 @@ def merged_sample_from_bytes(
 def merged_samples_from_bytes(groups: Sequence[Together]) -> list[SummarySample]:
     """Return one sample of each group; the t-digests of all groups are decoded together.
 
+    Samples of exact contents are merged a few at a time, because their cells take some 30 times their
+    bytes in memory.
+
     Raises:
         ValueError: If the bytes of a group are not samples of one kind.
     """
     merged: list[SummarySample] = []
     waiting: dict[str, tuple[list[Any], list[list[pb.SummarySample]]]] = {}
     for packed, window, labels, edges_of in groups:
-        messages = [parsed(pb.SummarySample, one) for one in packed]
+        payloads = list(packed)
+        messages = [parsed(pb.SummarySample, one) for one in payloads[:1]]
+        if messages and codec_for(messages[0]).is_exact:
+            merged.append(_folded(payloads, window, labels, edges_of))
+            continue
+        messages += [parsed(pb.SummarySample, one) for one in payloads[1:]]
         alike = len({(one.WhichOneof("content"), one.sample) for one in messages})
         codec = codec_for(messages[0]) if alike == 1 else None
         whole = codec is None or codec.digests is None
@@ -144,6 +154,20 @@ def merged_samples_from_bytes(groups: Sequence[Together]) -> list[SummarySample]
         if digests is not None:
             digests.merge(contents, parts)
     return merged
+
+
+def _folded(
+    payloads: Sequence[bytes], window: Window, labels: Labels, edges_of: EdgesOf
+) -> SummarySample:
+    """Merge samples of an exact content; about `AT_ONCE_BYTES` of them are decoded at once."""
+    decoded: list[SummarySample] = []
+    held = 0
+    for payload in payloads:
+        decoded.append(sample_from_bytes(payload, edges_of))
+        held += len(payload)
+        if held >= AT_ONCE_BYTES:
+            decoded, held = [SummarySample.merge_all(decoded, window, labels)], 0
+    return SummarySample.merge_all(decoded, window, labels)
 
 
 def each_to_bytes(samples: Sequence[SummarySample]) -> list[bytes]:

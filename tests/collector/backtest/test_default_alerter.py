@@ -52,3 +52,12 @@ def test_the_same_episodes_as_live(store: Store) -> None:
     assert replay_of(traffic, WatchRule(watch=False)).notes == [
         "a setting switches it off for this entity"
     ]
+
+
+def test_logged_samples_are_no_history(store: Store) -> None:
+    traffic = Traffic(store, columns={"input.amount": normal()})
+    traffic.send_all(DAY // 4)
+    before = replay_of(traffic, WatchRule())
+    traffic.send_logged(traffic.window(-DAY), {})
+    assert replay_of(traffic, WatchRule()) == before
+    assert before.start_ns == traffic.window(-DAY // 4).start_ns

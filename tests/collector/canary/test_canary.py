@@ -57,6 +57,16 @@ def test_a_different_candidate_fails_within_four_windows(store: Store) -> None:
     assert second.outcome is not Outcome.FAIL
 
 
+@pytest.mark.parametrize("version", ["2", "3-rc"])
+def test_logged_samples_neither_choose_nor_move_the_comparison(store: Store, version: str) -> None:
+    candidate = both(store, 5, 0.5)
+    before = verdict(candidate)
+    for window in (candidate.window(-20), candidate.window(-1)):
+        candidate.send_logged(window, {"version": version})
+    assert before.outcome is Outcome.FAIL
+    assert verdict(candidate) == before
+
+
 def test_it_begins_with_the_candidates_first_window(store: Store) -> None:
     candidate = both(store, 5)
     found = verdict(candidate)

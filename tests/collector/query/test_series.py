@@ -1,12 +1,15 @@
 """Many series in one question: each point is that of all its data, whatever the page or the order."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from nilometer.batch.reference_upload import put_reference
+from nilometer.profile.logged.amounts import Aggregation, Head
+from nilometer.profile.logged.matrix import Matrix
 from nilometer.testing import amounts
 from nilometer_collector.query import cells, pages
 from nilometer_collector.query.cells import MAX_SAMPLES
@@ -254,6 +257,26 @@ def test_samples_and_bytes_are_counted_before_they_are_read(
             refused = served.http.get("/api/v1/query", params=AMOUNT)
         assert (refused.status_code, refused.json()["field"]) == (422, "start")
     assert MAX_SAMPLES >= 4 * 30 * 288  # 30 days of 5 minutes of 4 pods
+
+
+@pytest.mark.parametrize("path", ["query", "samples", "difference"])
+def test_bytes_of_logged_samples_have_a_limit_of_their_own(
+    served: Running, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    rows = [[1.0] * 16] * 16
+    sample = replace(
+        feature_sample([]), summary="logged.m", content=Matrix.of(rows, Head(Aggregation.SUM))
+    )
+    served.sender().ship(sample, feature_sample([1.0]))
+    asked: dict[str, str | float] = {"entity": ENTITY, "summary": "logged.m"}
+    asked |= {"start": START, "end": START + 60}
+    asked |= {"other_earlier": 60} if path == "difference" else {}
+    assert served.http.get(f"/api/v1/{path}", params=asked).status_code == 200
+    monkeypatch.setattr(cells, "MAX_LOGGED_BYTES", 1 << 10)
+    refused = served.http.get(f"/api/v1/{path}", params=asked)
+    assert (refused.status_code, refused.json()["field"]) == (422, "start")
+    assert "logged samples of more than" in refused.json()["detail"]
+    assert served.http.get("/api/v1/query", params=AMOUNT).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import pytest
+from support.memory import peak
 from support.rolling import exact
 from support.shipping import a_sample_row
 
 from nilometer.profile import SummarySample
+from nilometer.profile.logged.amounts import Aggregation, Head
+from nilometer.profile.logged.table import Table
 from nilometer.sketch.binned import edges_id
 from nilometer.values.labels import Labels
 from nilometer.wire.contents.codec import no_edges
@@ -89,3 +92,26 @@ def test_counts_on_the_edges_of_a_reference_are_kept() -> None:
     (row,) = merging.finish().rows
     content = sample_from_bytes(row.payload, {edges_id(edges): edges}.get).content
     assert content.numbers.binned.counts == (0, 10, 10, 0)  # type: ignore[attr-defined]
+
+
+def test_pages_of_logged_cells_take_the_memory_of_a_few_and_give_the_bits_of_one_page() -> None:
+    head = Head(Aggregation.SUM)
+    tables = [
+        Table.of(["user", "n"], [[f"user {at}", page / 3] for at in range(100)], head)
+        for page in range(48)
+    ]
+    every = payloads(
+        *(replace(feature_sample([]), summary="logged.t", content=table) for table in tables)
+    )
+
+    def paged(pages: int) -> RollUp:
+        merging = Merging(STALE, no_edges)
+        for payload in every[:pages]:
+            merging.add([payload])
+        return merging.finish()
+
+    whole = Merging(STALE, no_edges)
+    whole.add(every)
+    assert paged(len(every)).rows == whole.finish().rows
+    few = peak(lambda: paged(2))
+    assert peak(lambda: paged(len(every))) < 4 * few

@@ -321,6 +321,7 @@ export interface Logged {
   accuracy?: number | null; // of a confusion matrix
   rows?: ((string | number | null)[])[];
   points?: number[][]; // of a line: x and y, ascending
+  overflow?: number; // merged y of a line's points over the limit, if any
 }
 
 /** Moments of finite numbers or scores. */

@@ -3,9 +3,13 @@
 Sums are exact: an amount is a whole number of the smallest float64, 2^-1074, so the order and the grouping
 of a merge change no bit of the result. A mean is the exact sum of value times weight over
 the exact sum of weights, rounded once when it is read.
+
+Merged samples keep a bounded number of keys: the smallest. All others are folded into one overflow key. A
+key that is not among the smallest of some samples is not among the smallest of all, so folding early or
+late gives the same result.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, NamedTuple, Self, TypeVar
@@ -131,6 +135,15 @@ class Amounts(Generic[K]):
                 cells[key] = amount if known is None else _joined(known, amount, part.aggregation)
         count, stamp = sum(part.count for part in given), max(part.stamp for part in given)
         return replace(given[0], count=count, stamp=stamp, cells=cells)
+
+    def folded(self, place: Callable[[K], K]) -> Self:
+        """Return the amounts with those of each key at *place(key)*; those at one place merge."""
+        cells: dict[K, Amount] = {}
+        for key, amount in self.cells.items():
+            at = place(key)
+            known = cells.get(at)
+            cells[at] = amount if known is None else _joined(known, amount, self.aggregation)
+        return replace(self, cells=cells)
 
     def value(self, key: K) -> float | None:
         """Return the number at *key*; None if it does not exist."""

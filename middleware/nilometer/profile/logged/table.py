@@ -6,10 +6,11 @@ from typing import ClassVar, Self, TypeAlias
 
 from nilometer.profile.logged.amounts import NO_AMOUNT, Aggregation, Amount, Amounts, Head
 from nilometer.profile.logged.logged import Logged
+from nilometer.values.labels import OVERFLOW_KEY
 
 MAX_COLUMNS = 32
 MAX_ROWS = 512  # most rows of one sample
-MAX_MERGED_ROWS = 4096
+MAX_MERGED_ROWS = 4096  # most rows of merged samples, besides the overflow row
 
 Value: TypeAlias = str | float | None
 RowKey: TypeAlias = tuple[str, ...]  # each text after a `=`; empty for a missing text
@@ -22,7 +23,9 @@ ROW = -1
 class Table(Logged[CellKey]):
     """Rows of texts and numbers. Rows with equal texts merge, like ``GROUP BY`` does.
 
-    With `Aggregation.LAST`, a table keeps its rows in the logged order.
+    With `Aggregation.LAST`, a table keeps its rows in the logged order. Otherwise, merged samples keep
+    the `MAX_MERGED_ROWS` rows of smallest texts. All others are merged to one row, whose texts are
+    `OVERFLOW_KEY`.
 
     Attributes:
         columns: Names of the columns.
@@ -47,7 +50,7 @@ class Table(Logged[CellKey]):
 
         Raises:
             ValueError: If a column repeats or has texts and numbers, a row has another length than
-                *columns*, or there are too many; it names the place.
+                *columns*, a text is `OVERFLOW_KEY`, or there are too many; it names the place.
         """
         if not 1 <= len(columns) <= MAX_COLUMNS or len(set(columns)) < len(columns):
             raise ValueError(f"columns: must be 1 to {MAX_COLUMNS}, each once")
@@ -56,6 +59,8 @@ class Table(Logged[CellKey]):
         for at, row in enumerate(rows):
             if len(row) != len(columns):
                 raise ValueError(f"rows[{at}]: has {len(row)} cells, and {len(columns)} columns")
+            if OVERFLOW_KEY in row:
+                raise ValueError(f"rows[{at}]: {OVERFLOW_KEY} is reserved")
         texts = tuple(at for at in range(len(columns)) if _is_text(at, rows))
         keep_order = head.aggregation is Aggregation.LAST
         parts = []
@@ -84,6 +89,8 @@ class Table(Logged[CellKey]):
         if column not in self.texts:
             return self.amounts.value((key, column))
         text = key[len(key) - len(self.texts) + self.texts.index(column)]
+        if text == OVERFLOW_KEY:  # other texts begin with `=`
+            return text
         return text[1:] if text else None
 
     @property
@@ -96,15 +103,23 @@ class Table(Logged[CellKey]):
         """Return the merged table.
 
         Raises:
-            ValueError: If the columns differ, or it has over `MAX_MERGED_ROWS` rows.
+            ValueError: If the columns differ.
         """
         heads = {(part.columns, part.texts) for part in parts}
         if len(heads) > 1:
             raise ValueError("tables of different columns do not merge")
-        if sum(column == ROW for _, column in amounts.cells) > MAX_MERGED_ROWS:
-            raise ValueError(f"a table of over {MAX_MERGED_ROWS} rows is not kept")
         columns, texts = heads.pop() if heads else ((), ())
+        rows = {row for row, column in amounts.cells if column == ROW}
+        if len(rows) > MAX_MERGED_ROWS:
+            kept = set(sorted(rows)[:MAX_MERGED_ROWS])  # the overflow row is the largest
+            over = overflow_row(texts)
+            amounts = amounts.folded(lambda key: key if key[0] in kept else (over, key[1]))
         return cls(columns, texts, amounts)
+
+
+def overflow_row(texts: Sequence[int]) -> RowKey:
+    """Return the key of the row of all rows over the limit; *texts* are the text columns."""
+    return (OVERFLOW_KEY,) * len(texts)
 
 
 def _is_text(column: int, rows: Sequence[Sequence[Value]]) -> bool:

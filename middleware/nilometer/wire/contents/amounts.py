@@ -58,7 +58,10 @@ def amounts_from_wire(message: pb.Amounts, keys: Sequence[K]) -> Amounts[K]:
         unit=message.unit,
         count=message.count,
         stamp=Stamp(message.end_unix_nano, message.created_unix_nano),
-        cells=dict(zip(keys, map(Amount, units, weights), strict=True)),
+        cells={
+            key: Amount(of_key, weight) if weight else NO_AMOUNT
+            for key, of_key, weight in zip(keys, units, weights, strict=True)
+        },
     )
 
 

@@ -50,6 +50,7 @@ class Codec(Generic[C]):
         put: Function that writes a content into its field.
         read: Function that reads a message's field; raises ValueError if it contradicts itself.
         digests: Fast path for a type with one t-digest; None for other types.
+        is_exact: Whether the grouping of a merge changes no bit, so that it can be done in groups.
     """
 
     kind: str
@@ -57,3 +58,4 @@ class Codec(Generic[C]):
     put: Callable[[pb.SummarySample, C], None]
     read: Callable[[pb.SummarySample, EdgesOf], C]
     digests: DigestCodec[C] | None = None
+    is_exact: bool = False

@@ -1,13 +1,23 @@
 """Content types that users log <-> protobuf. Keys are sorted, so equal contents have equal bytes."""
 
+import math
+
 from nilometer.profile.logged.amounts import Aggregation, Stamp
 from nilometer.profile.logged.confusion_matrix import MAX_MERGED_LABELS, Classes, ConfusionMatrix
-from nilometer.profile.logged.line import MAX_MERGED_POINTS, Line
+from nilometer.profile.logged.line import MAX_MERGED_POINTS, OVERFLOW_X, Line
 from nilometer.profile.logged.matrix import MAX_SIDE, Matrix
 from nilometer.profile.logged.number import Number
-from nilometer.profile.logged.table import MAX_COLUMNS, MAX_MERGED_ROWS, ROW, CellKey, Table
+from nilometer.profile.logged.table import (
+    MAX_COLUMNS,
+    MAX_MERGED_ROWS,
+    ROW,
+    CellKey,
+    Table,
+    overflow_row,
+)
 from nilometer.profile.logged.text import Text
 from nilometer.v1 import summary_pb2 as pb
+from nilometer.values.labels import OVERFLOW_KEY
 from nilometer.wire.contents.amounts import amounts_from_wire, amounts_to_wire
 from nilometer.wire.contents.codec import Codec, EdgesOf
 
@@ -66,10 +76,13 @@ def _read_table(message: pb.SummarySample, edges_of: EdgesOf) -> Table:
         raise ValueError("the columns of text of a table do not exist")
     is_ordered = table.amounts.aggregation == Aggregation.LAST.value
     width, parts = len(texts) + is_ordered, list(table.keys)
-    if table.rows > MAX_MERGED_ROWS or len(parts) != table.rows * width:
+    if table.rows > MAX_MERGED_ROWS + 1 or len(parts) != table.rows * width:
         raise ValueError("a table has too many rows, or its keys another number")
     rows = [tuple(parts[at * width : (at + 1) * width]) for at in range(table.rows)]
-    if any(text and not text.startswith("=") for row in rows for text in row[is_ordered:]):
+    named = rows if is_ordered else [row for row in rows if row != overflow_row(texts)]
+    if len(named) > MAX_MERGED_ROWS:
+        raise ValueError("a table has too many rows")
+    if any(text and not text.startswith("=") for row in named for text in row[is_ordered:]):
         raise ValueError("a key of a table is no text")
     numbers = (ROW, *(at for at in range(len(columns)) if at not in texts))
     keys: list[CellKey] = [(row, column) for row in rows for column in numbers]
@@ -105,8 +118,9 @@ def _put_line(message: pb.SummarySample, line: Line) -> None:
 
 def _read_line(message: pb.SummarySample, edges_of: EdgesOf) -> Line:
     del edges_of
-    found = list(message.line.x)
-    if len(found) > MAX_MERGED_POINTS or any(not abs(x) < float("inf") for x in found):
+    found = [x + 0.0 for x in message.line.x]  # adding 0.0 turns -0.0 into 0.0
+    within = [x for x in found if x != OVERFLOW_X]
+    if len(within) > MAX_MERGED_POINTS or not all(map(math.isfinite, within)):
         raise ValueError(f"a line has over {MAX_MERGED_POINTS} points, or one without a finite x")
     return Line(amounts_from_wire(message.line.amounts, [(x,) for x in found]))
 
@@ -127,7 +141,8 @@ def _read_confusion_matrix(message: pb.SummarySample, edges_of: EdgesOf) -> Conf
     del edges_of
     matrix = message.confusion_matrix
     labels = tuple(matrix.labels)
-    if len(labels) > MAX_MERGED_LABELS or sorted(set(labels)) != list(labels):
+    most = MAX_MERGED_LABELS + (OVERFLOW_KEY in labels)
+    if len(labels) > most or sorted(set(labels)) != list(labels):
         raise ValueError("the labels of a confusion matrix must be ascending and few")
     if any(at >= len(labels) ** 2 for at in matrix.cells):
         raise ValueError("a cell of a confusion matrix has no labels")
@@ -138,15 +153,16 @@ def _read_confusion_matrix(message: pb.SummarySample, edges_of: EdgesOf) -> Conf
 
 
 LOGGED_CODECS = (
-    Codec(kind=Number.kind, field="number", put=_put_number, read=_read_number),
-    Codec(kind=Text.kind, field="string", put=_put_text, read=_read_text),
-    Codec(kind=Table.kind, field="table", put=_put_table, read=_read_table),
-    Codec(kind=Matrix.kind, field="matrix", put=_put_matrix, read=_read_matrix),
-    Codec(kind=Line.kind, field="line", put=_put_line, read=_read_line),
+    Codec(kind=Number.kind, field="number", put=_put_number, read=_read_number, is_exact=True),
+    Codec(kind=Text.kind, field="string", put=_put_text, read=_read_text, is_exact=True),
+    Codec(kind=Table.kind, field="table", put=_put_table, read=_read_table, is_exact=True),
+    Codec(kind=Matrix.kind, field="matrix", put=_put_matrix, read=_read_matrix, is_exact=True),
+    Codec(kind=Line.kind, field="line", put=_put_line, read=_read_line, is_exact=True),
     Codec(
         kind=ConfusionMatrix.kind,
         field="confusion_matrix",
         put=_put_confusion_matrix,
         read=_read_confusion_matrix,
+        is_exact=True,
     ),
 )

@@ -111,6 +111,11 @@ def test_a_row_of_a_source_is_stored_once(served: Running) -> None:
     assert [one["count"] for one in logged(served)] == [1, 1, 2]
 
 
+def test_a_type_without_amounts_has_no_unit_to_differ_in(served: Running) -> None:
+    content = {"type": "distribution", "values": [1.0]}
+    assert post(served, row(content, unit="ms"), row(content, 1)).json()["stored"] == 2
+
+
 def test_another_type_aggregation_or_unit_than_the_first_is_a_conflict(served: Running) -> None:
     post(served, number(1.0, unit="s", aggregation="mean")).raise_for_status()
     for other, field in (
@@ -181,6 +186,7 @@ def test_a_bad_row_is_refused_with_its_place_and_the_good_ones_are_stored(
         ({"seconds": 0}, "seconds"),
         ({"created": 2**70}, "created"),
         ({"labels": {"A": "b"}}, "labels"),
+        ({"labels": {"nilometer_overflow": "true"}}, "labels"),
         ({"labels": {"a": "\u0000"}}, "labels[...]"),
         ({"labels": {f"k{at}": "" for at in range(33)}}, "labels"),
         ({"aggregation": "median"}, "aggregation"),

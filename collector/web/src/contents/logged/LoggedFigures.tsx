@@ -33,6 +33,9 @@ export function LoggedFigures({ content }: { content: Logged }) {
         <Fact name="type">{content.type.replaceAll("_", " ")}</Fact>
         <Fact name="aggregation">{content.aggregation}</Fact>
         {content.unit && <Fact name="unit">{content.unit}</Fact>}
+        {content.overflow !== undefined && (
+          <Fact name="further points, merged">{format.number(content.overflow)}</Fact>
+        )}
         <Fact name="samples">{format.count(content.count)}</Fact>
       </FactList>
     </>
