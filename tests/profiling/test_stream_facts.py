@@ -11,7 +11,6 @@ import pytest
 from support.dialects import CHAT, DIALECTS, DONE, GEMINI_LIST, SSE, Dialect, event
 
 from nilometer.decode.compressed_places import decoded_places
-from nilometer.decode.encodings import MAX_MEMBERS
 from nilometer.profile import ServiceProfile
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.profiling import Profiling
@@ -197,14 +196,6 @@ def test_a_compressed_stream_that_grows_has_no_times(encoding: str, pack: Pack) 
     assert decoded_places(b"".join(small), encoding.upper(), ends) == [3, 6]
     (bomb,) = pack([bytes(5 << 20)])
     assert decoded_places(bomb, encoding, [len(bomb) // 2, len(bomb)]) is None
-
-
-@pytest.mark.parametrize("kind", ["gzip members", "zstd frames"])
-def test_a_stream_of_many_empty_members_has_no_times(kind: str) -> None:
-    encoding, pack = PACKED[kind]
-    few, many = (b"".join(pack([b""] * members)) for members in (MAX_MEMBERS, MAX_MEMBERS + 1))
-    assert decoded_places(few, encoding, [len(few)]) == [0]
-    assert decoded_places(many, encoding, [len(many)]) is None
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, br", "compress"])
