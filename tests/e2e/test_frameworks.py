@@ -108,6 +108,7 @@ SERVED = [
         requests=tuple(
             post("/gradio_api/run/predict", {"data": [float(n), n / 4]}) for n in range(EACH)
         ),
+        changing=(rb'"(?:average_)?duration":[^,}]*', rb"(?mi)^content-length: [^\r]*"),
         statuses={200: EACH},
         sums={
             "input.data.0": (EACH, A),

@@ -31,7 +31,7 @@ class Watching:
             "VALUES (?1, ?2, ?3, ?4, ?4 - ?3, ?4 - ?3) "
             "ON CONFLICT (entity, agent) DO UPDATE SET end_ns = max(end_ns, excluded.end_ns), "
             "received_ns = excluded.received_ns, "
-            "lag_ns = iif(excluded.end_ns > end_ns, excluded.lag_ns, lag_ns), "
+            "lag_ns = CASE WHEN excluded.end_ns > end_ns THEN excluded.lag_ns ELSE lag_ns END, "
             "least_lag_ns = min(least_lag_ns, excluded.lag_ns)",
             (entity, agent, end_ns, now_ns),
         )
