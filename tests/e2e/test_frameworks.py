@@ -108,6 +108,7 @@ SERVED = [
         requests=tuple(
             post("/gradio_api/run/predict", {"data": [float(n), n / 4]}) for n in range(EACH)
         ),
+        observed=2,  # it asks itself at its start
         changing=(rb'"(?:average_)?duration":[^,}]*', rb"(?mi)^content-length: [^\r]*"),
         statuses={200: EACH},
         sums={
