@@ -114,8 +114,10 @@ SERVED = [
         sums={
             "input.data.0": (EACH, A),
             "input.data.1": (EACH, B),
-            "output.data.0": (EACH, SCORE),
+            "output.data": (EACH, SCORE),
+            "output.changed_state_ids.size": (EACH, 0.0),
         },
+        measured=frozenset({"output.duration", "output.average_duration"}),
         end_with=signal.SIGINT,
     ),
 ]
