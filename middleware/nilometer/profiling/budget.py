@@ -7,7 +7,7 @@ before it is allocated. Data that does not fit is dropped and counted as ``too_l
 
 from nilometer.profile.recorder import MISSING_BYTES, RECORDER_BYTES
 from nilometer.profiling.observation import Observation
-from nilometer.values.labels import Labels
+from nilometer.values.labels import Labels, text_bytes
 
 MAX_HELD_BYTES = 32 << 20
 WAITING_SHARE = 0.25  # share of the budget for cells that wait to be profiled together
@@ -114,5 +114,5 @@ def recorders_bytes(present: int, absent: int, labels: Labels) -> int:
 
     The sample of each column carries the text of its *labels*.
     """
-    text = _TEXT_COPIES * labels.text_bytes
+    text = _TEXT_COPIES * text_bytes(labels)
     return (RECORDER_BYTES + text) * present + (MISSING_BYTES + text) * absent

@@ -55,11 +55,6 @@ class Labels:
     def __len__(self) -> int:
         return len(self.pairs)
 
-    @property
-    def text_bytes(self) -> int:
-        """UTF-8 bytes of all keys and values."""
-        return text_bytes(self.pairs)
-
     def __str__(self) -> str:
         return ",".join(f"{key}={value}" for key, value in self.pairs)
 
