@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection lock coverage
+.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection lock coverage speedups sanitize
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -58,6 +58,38 @@ SECONDS ?= 30
 
 e2e: $(VENV)/.installed-test $(STATIC)/index.html ## Replay through rotel, the OpenTelemetry Collector, Prometheus
 	NILOMETER_E2E=1 NILOMETER_E2E_SECONDS=$(SECONDS) $(BIN)/python -m pytest tests/e2e -s $(ARGS)
+
+# Built from the sources like a user's wheel, into a folder of its own: the tests run with what the
+# virtual environment holds, which is Python only, and once more with this folder in front.
+SPEEDUPS := .venv-speedups
+SPEEDUPS_SOURCES := $(shell find speedups -type f -not -path '*/build/*' -not -name '*.pyc' 2>/dev/null)
+SANITIZED := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
+
+$(SPEEDUPS)/.made: $(VENV)/.installed-test $(SPEEDUPS_SOURCES)
+	rm -rf $(SPEEDUPS) && mkdir $(SPEEDUPS)
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(SPEEDUPS)/wheels ./speedups
+	$(BIN)/python -m pip install --quiet --no-deps --target $(SPEEDUPS)/installed $(SPEEDUPS)/wheels/*.whl
+	touch $@
+
+$(SPEEDUPS)/.sanitized: $(SPEEDUPS)/.made
+	CFLAGS='$(SANITIZED)' LDFLAGS='-fsanitize=address,undefined' \
+		$(BIN)/python -m pip install --quiet --no-deps --no-cache-dir --target $(SPEEDUPS)/sanitized ./speedups
+	touch $@
+
+WITH_SPEEDUPS = PYTHONPATH=$(CURDIR)/$(SPEEDUPS)/installed NILOMETER_SPEEDUPS=required
+
+speedups: $(SPEEDUPS)/.made ## Build nilometer-speedups; its tests, and those of the request path with it
+	$(WITH_SPEEDUPS) $(BIN)/python -m pytest -n $(WORKERS) speedups/tests tests/capture tests/handoff $(ARGS)
+	$(WITH_SPEEDUPS) $(BIN)/python speedups/fuzz.py $(FUZZ_SECONDS)
+
+FUZZ_SECONDS ?= 10
+
+sanitize: $(SPEEDUPS)/.sanitized ## The tests of nilometer-speedups under the sanitizers of addresses and undefined behaviour
+	export LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=halt_on_error=1 PYTHONMALLOC=malloc \
+		PYTHONPATH=$(CURDIR)/$(SPEEDUPS)/sanitized NILOMETER_SPEEDUPS=required; \
+	$(BIN)/python -m pytest -p no:cacheprovider speedups/tests $(ARGS); \
+	$(BIN)/python speedups/fuzz.py $(FUZZ_SECONDS)
 
 check: lint types layers generated web-check ## Lint, types, layers, generated code, the pages
 

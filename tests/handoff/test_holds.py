@@ -15,7 +15,8 @@ from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import Packer
 from nilometer.handoff.profile_outlet import ProfileOutlet
 from nilometer.handoff.settings import CaptureSettings
-from nilometer.handoff.sink import ITEM_BYTES, Sink
+from nilometer.handoff.plain import ITEM_BYTES
+from nilometer.handoff.sink import Sink
 from nilometer.handoff.worker import MAX_BATCH, MAX_BATCH_BYTES, Worker
 from nilometer.profile import FeatureRecorder
 from nilometer.profile.feature import Cell

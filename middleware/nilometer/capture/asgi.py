@@ -10,8 +10,9 @@ the application has returned.
 
 import asyncio
 import os
+from collections.abc import Callable
 from time import perf_counter, time_ns
-from typing import Unpack
+from typing import Any, TypeVar, Unpack, cast
 
 from nilometer.capture.exchange import Exchange, ended_by, outcome_of
 from nilometer.capture.headers import content_type_of, lasting_headers
@@ -24,7 +25,8 @@ from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current
 from nilometer.capture.websocket import Connection
-from nilometer.handoff.pack import Headers
+from nilometer.handoff.pack import DESCRIBING, Headers
+from nilometer.handoff.plain import check_installed, lane
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.sink import Sink
 from nilometer.profiling.observation import WEBSOCKET
@@ -33,6 +35,13 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 from nilometer.values.reasons import Outcome
 from nilometer.values.root_path import below_root
+
+Serve = TypeVar("Serve", bound=Callable[..., Any])
+
+
+def _compiled_if_plain(serve: Serve) -> Serve:
+    """Return *serve* with plain requests served in C, if `nilometer-speedups` is installed."""
+    return serve if lane is None else cast("Serve", lane.Call(serve))
 
 
 class NilometerMiddleware(Observer):
@@ -75,13 +84,37 @@ class NilometerMiddleware(Observer):
         try:
             check_interface(app, Interface.ASGI)
             settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
+            check_installed(settings.speedups)
         except ConfigError as error:
             if added or not _serving():
                 raise
             self._refusal = f"nilometer: {error}"
             LimitedLog().warning(f"nothing is observed: {error}")
         self._open(settings, frozenset(options), added=added)
+        self._plain = None
+        if lane is not None and settings is not None and settings.speedups != "off":
+            self._plain = self._plain_entry()
 
+    def _plain_entry(self) -> Any:
+        """Return what C needs to serve plain requests; None if no request is plain."""
+        if self._wants_more or self._has_rules:
+            return None
+        packer = self._worker.packer
+        try:
+            return lane.Entry(
+                gate=self._worker,
+                excluded=self._excluded,
+                cap=self._cap,
+                request_names=packer.request_names - DESCRIBING,
+                response_names=packer.response_names - DESCRIBING,
+                variable=current,
+                kind=Exchange,
+            )
+        except (TypeError, ValueError) as error:  # such as the name of a header of 64 bytes
+            LimitedLog().warning(f"nilometer-speedups serves no request: {error}")
+            return None
+
+    @_compiled_if_plain
     async def __call__(  # noqa: C901, PLR0912, PLR0915  see the docstring
         self, scope: Scope, receive: Receive, send: Send
     ) -> None:
@@ -148,51 +181,101 @@ class NilometerMiddleware(Observer):
             raise
         finally:
             try:
-                outcome = ""
-                if exchange.finished:  # its last message has ended the request in flight
-                    latency = exchange.latest - started
-                    if exchange.more is None and raised is None and exchange.status < 400:
-                        outcome = _OK
+                if (
+                    exchange.finished  # its last message has ended the request in flight
+                    and raised is None
+                    and exchange.more is None
+                    and exchange.annotations is None
+                    and exchange.status < 400
+                ):
+                    packed = worker.packer.pack(
+                        arrival_ns,
+                        exchange.latest - started,
+                        exchange.status,
+                        _OK,
+                        scope["method"],
+                        path,
+                        headers,
+                        exchange.response_headers,
+                        exchange.request,
+                        exchange.response,
+                        in_flight,
+                        None,
+                    )
+                    # A task that the handler started may keep the exchange through its context, and
+                    # call `log` after the request has ended.
+                    exchange.request = exchange.response = exchange.annotations = None
+                    worker.sink.offer(packed)
                 else:
-                    worker.in_flight -= 1
-                    latency = perf_counter() - started
-                if not outcome:
-                    if raised is None:
-                        outcome = _answered(exchange)
-                    else:
-                        outcome = ended_by(raised, exchange, _CANCELLED)
-                        raised = (
-                            None  # breaks the cycle of this frame and the exception's traceback
-                        )
-                rest, sink = None, worker.sink
-                if exchange.more is not None or exchange.annotations is not None:
-                    query = scope.get("query_string") if self._wants_query else None
-                    if self._wants_route:
-                        exchange.with_more().route = route_of(scope, path)
-                    ended_at = started + latency
-                    rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
-                    if leave(scope, exchange):
-                        sink = NOWHERE
-                packed = worker.packer.pack(
-                    arrival_ns,
-                    latency,
-                    exchange.status,
-                    outcome,
-                    scope["method"],
-                    path,
-                    headers,
-                    exchange.response_headers,
-                    exchange.request,
-                    exchange.response,
-                    in_flight,
-                    rest,
-                )
-                # A task that the handler started may keep the exchange through its context, and
-                # call `log` after the request has ended.
-                exchange.request = exchange.response = exchange.annotations = None
-                sink.offer(packed)
+                    self._finish(
+                        exchange, raised, scope, path, headers, arrival_ns, started, in_flight
+                    )
+                    raised = None  # breaks the cycle of this frame and the exception's traceback
             except Exception as error:  # monitoring must never fail a prediction
                 worker.note(error, lost=1)
+
+    def _finish(
+        self,
+        exchange: Exchange,
+        raised: BaseException | None,
+        scope: Scope,
+        path: str,
+        headers: Headers,
+        arrival_ns: int,
+        started: float,
+        in_flight: int,
+    ) -> None:
+        """Offer the observation of an exchange that is not plain.
+
+        Args:
+            exchange: Exchange that has ended.
+            raised: Exception that the application raised; None if it returned.
+            scope: Scope of the request.
+            path: Path below the root path, as it was at the start.
+            headers: Headers of the request, as they were at the start.
+            arrival_ns: Start of the request, in Unix nanoseconds.
+            started: Start of the request, in monotonic seconds.
+            in_flight: Number of requests in progress at the start, including this one.
+        """
+        worker = self._worker
+        try:
+            if exchange.finished:  # its last message has ended the request in flight
+                latency = exchange.latest - started
+            else:
+                worker.in_flight -= 1
+                latency = perf_counter() - started
+            if raised is None:
+                outcome = _answered(exchange)
+            else:
+                outcome = ended_by(raised, exchange, _CANCELLED)
+                raised = None  # breaks the cycle of this frame and the exception's traceback
+            rest, sink = None, worker.sink
+            if exchange.more is not None or exchange.annotations is not None:
+                query = scope.get("query_string") if self._wants_query else None
+                if self._wants_route:
+                    exchange.with_more().route = route_of(scope, path)
+                ended_at = started + latency
+                rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
+                if leave(scope, exchange):
+                    sink = NOWHERE
+            packed = worker.packer.pack(
+                arrival_ns,
+                latency,
+                exchange.status,
+                outcome,
+                scope["method"],
+                path,
+                headers,
+                exchange.response_headers,
+                exchange.request,
+                exchange.response,
+                in_flight,
+                rest,
+            )
+            exchange.request = exchange.response = exchange.annotations = None
+            sink.offer(packed)
+        except Exception as error:  # monitoring must never fail a prediction
+            worker.note(error, lost=1)
 
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope like `__call__`, and measure how long this code took."""

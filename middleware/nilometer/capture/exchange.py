@@ -10,12 +10,13 @@ from nilometer.capture.stream import Stream
 from nilometer.capture.types import Message, Receive, Send
 from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.pack import Body, Headers, Rest
+from nilometer.handoff.plain import ExchangeState
 from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.streams import Keeper, is_streamed
 
 
-class Exchange:
+class Exchange(ExchangeState):
     """The state of one HTTP exchange, with the `receive` and `send` that its application gets.
 
     The class has no constructor: `NilometerMiddleware` sets every attribute, because a further
@@ -38,20 +39,7 @@ class Exchange:
         annotations: Values and labels that the model's code added.
     """
 
-    __slots__ = (
-        "annotations",
-        "app_receive",
-        "app_send",
-        "cap",
-        "finished",
-        "latest",
-        "more",
-        "request",
-        "response",
-        "response_headers",
-        "status",
-        "worker",
-    )
+    __slots__ = ()
     is_wsgi = False  # a class attribute: the kind of the application
     app_receive: Receive
     app_send: Send
@@ -72,16 +60,26 @@ class Exchange:
         try:
             if message["type"] == "http.request":
                 body = message.get("body")
+                if self.request == b"" and type(body) is bytes and len(body) <= self.cap:
+                    self.request = body
+                    return message
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+            return message
+        self._note_received(message)
+        return message
+
+    def _note_received(self, message: Message) -> None:
+        """Record a message that is not the only one of a body of `bytes` under the cap."""
+        try:
+            if message["type"] == "http.request":
+                body = message.get("body")
                 if body:
-                    if self.request == b"" and type(body) is bytes and len(body) <= self.cap:
-                        self.request = body
-                    else:
-                        self._note_request(body)
+                    self._note_request(body)
             elif not self.finished and message["type"] == "http.disconnect":
                 self.with_more().left = True
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
-        return message
 
     def send(self, message: Message) -> Awaitable[None]:
         """Record *message* and return the server's own awaitable."""

@@ -35,6 +35,12 @@ class CaptureOptions(TypedDict, total=False):
     Default: `"agent"`.
     """
 
+    speedups: Literal["auto", "off", "required"]
+    """Use of `nilometer-speedups`, which serves plain requests in C: `auto` if it is installed,
+    `off`, or `required`, so that a process without it does not start. Python loads it before it
+    reads files, so only the environment variable can prevent loading. Default: `"auto"`.
+    """
+
     directory: str
     """Directory of the socket and of the data of an agent that this process starts."""
 

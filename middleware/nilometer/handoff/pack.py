@@ -26,6 +26,7 @@ MAX_ID = 256  # longest id from a header, in characters
 
 _TYPE, _ENCODING, _TRACE = b"content-type", b"content-encoding", b"traceparent"
 _LENGTH = b"inference-header-content-length"
+DESCRIBING = frozenset({_TYPE, _ENCODING})  # names of headers that have fields of their own
 
 
 class Streamed(NamedTuple):
@@ -94,8 +95,8 @@ class Packer:
         self._texts = _Texts()
         self._values_only = settings.capture == "values"
         asked = {*self._ids, *self._labels, self._parent, self._event_time, _TRACE} - {b""}
-        self.request_names = frozenset({_TYPE, _ENCODING, _LENGTH, *asked})
-        self.response_names = frozenset({_TYPE, _ENCODING, _LENGTH, *self._returned})
+        self.request_names = DESCRIBING | {_LENGTH, *asked}
+        self.response_names = DESCRIBING | {_LENGTH, *self._returned}
 
     def pack(  # noqa: C901, PLR0912  in the path of every request, see NilometerMiddleware
         self,

@@ -50,6 +50,9 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
         allowed_uids: User ids that may run the agent, in addition to this process's own and root.
         profile_in: Place where bodies are parsed: ``agent``, or ``process``, so that no raw byte
             leaves the process.
+        speedups: Use of `nilometer-speedups`, which serves plain requests in C: ``auto`` if it is
+            installed, ``off``, or ``required``, so that a process without it does not start. Python
+            loads it before it reads files, so only the environment variable can prevent loading.
         directory: Directory of the socket and of the data of an agent that this process starts.
         max_body_bytes: Cap for each body. Of a larger body, only the size is kept. Of a larger
             stream of events or lines, the start and the end are kept as well.
@@ -111,6 +114,7 @@ class CaptureSettings(Settings, frozen=True, kw_only=True):
     agent: str = AUTO
     allowed_uids: tuple[Uid, ...] = ()
     profile_in: Literal["agent", "process"] = "agent"
+    speedups: Literal["auto", "off", "required"] = "auto"
     directory: str = ""
     max_body_bytes: Bytes = 256 << 10
     max_queue_bytes: Bytes = 16 << 20

@@ -22,6 +22,7 @@ from nilometer.handoff import annotations
 from nilometer.handoff.budget import Budget, Meter
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Packer
+from nilometer.handoff.plain import Gate
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.handoff.sink import Sink
 from nilometer.values.limited_log import LimitedLog
@@ -67,20 +68,13 @@ class Outlet(Protocol):
         ...
 
 
-class Worker:
+class Worker(Gate):
     """The connection between one process and the agent. Any thread may serve requests.
 
     A background thread sends the observations.
 
     Attributes:
-        live: Whether requests are observed: the thread runs and the guard has not paused capture.
-        in_flight: Number of requests in progress.
-        due: Whether the next request should be timed.
-        share: Share of the observations whose bodies are held, see `nilometer.handoff.budget`.
         meter: Meter that receives the durations of timed requests.
-        nested: Whether the process has other middlewares, which may be inside or around this one.
-        notes: Whether requests must be found through the context, because the model's code may call
-            `log` or `label`, or because there are other middlewares.
         packer: Packer of the observations; absent if the settings are invalid.
     """
 

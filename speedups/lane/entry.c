@@ -1,0 +1,210 @@
+/* What a server calls: `NilometerMiddleware.__call__`, and the settings that it reads. */
+#include "lane.h"
+#include <stddef.h>
+
+/* ---- Entry */
+
+static PyTypeObject *entry_type, *call_type;
+
+static unsigned long long lengths_of(PyObject *names) {
+    unsigned long long found = 1ULL << 12 | 1ULL << 16; /* content-type and content-encoding */
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        Py_ssize_t size = PyBytes_GET_SIZE(PyTuple_GET_ITEM(names, i));
+        if (size < 64) found |= 1ULL << size;
+    }
+    return found;
+}
+
+/* Return a tuple of names, which must be bytes of fewer than 64 each; NULL with an error otherwise. */
+static PyObject *names_of(PyObject *iterable) {
+    PyObject *names = PySequence_Tuple(iterable);
+    if (names == NULL) return NULL;
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        if (!PyBytes_CheckExact(name) || PyBytes_GET_SIZE(name) >= 64) {
+            PyErr_SetString(PyExc_ValueError, "a header name must be bytes, fewer than 64");
+            Py_DECREF(names);
+            return NULL;
+        }
+    }
+    return names;
+}
+
+static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *parameters[] = {"gate", "excluded", "cap", "request_names", "response_names", "variable", "kind", NULL};
+    PyObject *gate, *excluded, *request_names, *response_names, *variable, *kind;
+    Py_ssize_t cap;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OnOOO!O!", parameters, gate_type, &gate, &excluded, &cap,
+                                     &request_names, &response_names, &PyContextVar_Type, &variable, &PyType_Type, &kind))
+        return NULL;
+    if (!PyAnySet_CheckExact(excluded) || !PyType_IsSubtype((PyTypeObject *)kind, exchange_type)) {
+        PyErr_SetString(PyExc_TypeError, "excluded must be a set, and kind a class of exchanges");
+        return NULL;
+    }
+    PyObject *of_requests = names_of(request_names), *of_responses = names_of(response_names);
+    Entry *made = of_requests != NULL && of_responses != NULL ? (Entry *)type->tp_alloc(type, 0) : NULL;
+    if (made == NULL) {
+        Py_XDECREF(of_requests);
+        Py_XDECREF(of_responses);
+        return NULL;
+    }
+    made->gate = (Gate *)held(gate);
+    made->excluded = held(excluded);
+    made->request_names = of_requests;
+    made->response_names = of_responses;
+    made->variable = held(variable);
+    made->kind = (PyTypeObject *)held(kind);
+    made->cap = cap;
+    made->request_lengths = lengths_of(of_requests);
+    made->response_lengths = lengths_of(of_responses);
+    return (PyObject *)made;
+}
+
+#define OBJECTS(X) X(gate) X(excluded) X(request_names) X(response_names) X(variable) X(kind)
+
+static int entry_traverse(PyObject *self, visitproc visit, void *arg) {
+    Entry *entry = (Entry *)self;
+    Py_VISIT(Py_TYPE(self));
+#define VISIT(name) Py_VISIT(entry->name);
+    OBJECTS(VISIT)
+#undef VISIT
+    return 0;
+}
+
+static int entry_clear(PyObject *self) {
+    Entry *entry = (Entry *)self;
+#define CLEAR(name) Py_CLEAR(entry->name);
+    OBJECTS(CLEAR)
+#undef CLEAR
+    return 0;
+}
+
+static void entry_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    entry_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot entry_slots[] = {
+    {Py_tp_doc, "What a request reads of its middleware, if the middleware's settings are plain."},
+    {Py_tp_new, entry_new},
+    {Py_tp_traverse, entry_traverse},
+    {Py_tp_clear, entry_clear},
+    {Py_tp_dealloc, entry_dealloc},
+    {0, NULL},
+};
+
+static PyType_Spec entry_spec = {
+    "nilometer_speedups._lane.Entry", sizeof(Entry), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, entry_slots,
+};
+
+/* ---- Call: a method of the middleware. Servers that look at it find the Python coroutine function, because
+ * they ask whether it is one; a call of the middleware itself comes here. */
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *function; /* the coroutine function in Python */
+    vectorcallfunc vectorcall;
+} Call;
+
+/* Return the awaitable that serves a request in C; NULL, maybe with an error, if Python must serve it. */
+static PyObject *serving_of(PyObject *middleware, PyObject *scope, PyObject *receive, PyObject *send) {
+    if (!PyDict_CheckExact(scope)) return NULL;
+    PyObject *plain = PyObject_GetAttr(middleware, name_plain), *made = NULL;
+    if (plain == NULL) return NULL;
+    if (Py_IS_TYPE(plain, entry_type)) {
+        Entry *entry = (Entry *)plain;
+        Gate *gate = entry->gate;
+        PyObject *type, *path, *root_path, *headers;
+        if (gate != NULL && gate->live && !gate->due && !gate->nested && gate->share >= 1.0 &&
+            (type = PyDict_GetItemWithError(scope, name_type)) != NULL && is_text(type, name_http) &&
+            (path = PyDict_GetItemWithError(scope, name_path)) != NULL && PyUnicode_CheckExact(path) &&
+            ((root_path = PyDict_GetItemWithError(scope, name_root_path)) == NULL || /* ASGI allows that */
+             (PyUnicode_CheckExact(root_path) && PyUnicode_GET_LENGTH(root_path) == 0)) &&
+            (headers = PyDict_GetItemWithError(scope, name_headers)) != NULL &&
+            (PyList_CheckExact(headers) || PyTuple_CheckExact(headers)) && PySet_Contains(entry->excluded, path) == 0)
+            made = serving(entry, middleware, scope, path, headers, receive, send);
+    }
+    Py_DECREF(plain);
+    return made;
+}
+
+static PyObject *call_vectorcall(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *keywords) {
+    if (PyVectorcall_NARGS(flags) == 4 && keywords == NULL) {
+        PyObject *made = serving_of(arguments[0], arguments[1], arguments[2], arguments[3]);
+        if (made != NULL) return made;
+        PyErr_Clear();
+    }
+    return PyObject_Vectorcall(((Call *)self)->function, arguments, flags, keywords);
+}
+
+static PyObject *call_get(PyObject *self, PyObject *middleware, PyObject *owner) {
+    PyObject *function = ((Call *)self)->function;
+    descrgetfunc get = Py_TYPE(function)->tp_descr_get;
+    return get == NULL ? held(function) : get(function, middleware, owner);
+}
+
+static PyObject *call_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+    static char *parameters[] = {"function", NULL};
+    PyObject *function;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!", parameters, &PyFunction_Type, &function)) return NULL;
+    Call *made = (Call *)type->tp_alloc(type, 0);
+    if (made == NULL) return NULL;
+    made->function = held(function);
+    made->vectorcall = call_vectorcall;
+    return (PyObject *)made;
+}
+
+static int call_traverse(PyObject *self, visitproc visit, void *arg) {
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(((Call *)self)->function);
+    return 0;
+}
+
+static int call_clear(PyObject *self) {
+    Py_CLEAR(((Call *)self)->function);
+    return 0;
+}
+
+static void call_dealloc(PyObject *self) {
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    call_clear(self);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+static PyMemberDef call_members[] = {
+    {"__wrapped__", MEMBER_OBJECT, offsetof(Call, function), READONLY_MEMBER, NULL},
+    {"__vectorcalloffset__", MEMBER_SIZE, offsetof(Call, vectorcall), READONLY_MEMBER, NULL},
+    {NULL},
+};
+
+static PyType_Slot call_slots[] = {
+    {Py_tp_doc, "A method that serves plain requests in C, and others by *function*."},
+    {Py_tp_new, call_new},
+    {Py_tp_call, PyVectorcall_Call},
+    {Py_tp_descr_get, call_get},
+    {Py_tp_traverse, call_traverse},
+    {Py_tp_clear, call_clear},
+    {Py_tp_dealloc, call_dealloc},
+    {Py_tp_members, call_members},
+    {0, NULL},
+};
+
+static PyType_Spec call_spec = {
+    "nilometer_speedups._lane.Call", sizeof(Call), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, call_slots,
+};
+
+int make_entry_types(PyObject *module) {
+    entry_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &entry_spec, NULL);
+    call_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &call_spec, NULL);
+    if (entry_type == NULL || call_type == NULL) return -1;
+    return PyModule_AddObjectRef(module, "Entry", (PyObject *)entry_type) < 0 ||
+                   PyModule_AddObjectRef(module, "Call", (PyObject *)call_type) < 0
+               ? -1
+               : 0;
+}
