@@ -13,9 +13,9 @@ from nilometer.handoff import profile_outlet
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.link import AgentLink
 from nilometer.handoff.pack import Packer
+from nilometer.handoff.plain import ITEM_BYTES
 from nilometer.handoff.profile_outlet import ProfileOutlet
 from nilometer.handoff.settings import CaptureSettings
-from nilometer.handoff.plain import ITEM_BYTES
 from nilometer.handoff.sink import Sink
 from nilometer.handoff.worker import MAX_BATCH, MAX_BATCH_BYTES, Worker
 from nilometer.profile import FeatureRecorder

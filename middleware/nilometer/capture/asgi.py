@@ -14,11 +14,11 @@ from collections.abc import Callable
 from time import perf_counter, time_ns
 from typing import Any, TypeVar, Unpack, cast
 
-from nilometer.capture.exchange import Exchange, ended_by, outcome_of
+from nilometer.capture.exchange import Exchange
+from nilometer.capture.finisher import Finisher
 from nilometer.capture.headers import content_type_of, lasting_headers
 from nilometer.capture.interface import Interface, check_interface
-from nilometer.capture.nesting import MARK, is_added, leave, running_with
-from nilometer.capture.observer import Observer
+from nilometer.capture.nesting import MARK, is_added, running_with
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.route import route_of
 from nilometer.capture.stopwatch import Stopwatch
@@ -28,7 +28,6 @@ from nilometer.capture.websocket import Connection
 from nilometer.handoff.pack import DESCRIBING, Headers
 from nilometer.handoff.plain import check_installed, lane
 from nilometer.handoff.settings import PREFIX, CaptureSettings
-from nilometer.handoff.sink import Sink
 from nilometer.profiling.observation import WEBSOCKET
 from nilometer.settings.settings import load
 from nilometer.values.errors import ConfigError
@@ -44,7 +43,7 @@ def _compiled_if_plain(serve: Serve) -> Serve:
     return serve if lane is None else cast("Serve", lane.Call(serve))
 
 
-class NilometerMiddleware(Observer):
+class NilometerMiddleware(Finisher):
     """Observes an ASGI application without changing its responses.
 
     ``app.add_middleware(NilometerMiddleware, entity="fraud-scorer")`` is enough for Starlette and
@@ -214,69 +213,6 @@ class NilometerMiddleware(Observer):
             except Exception as error:  # monitoring must never fail a prediction
                 worker.note(error, lost=1)
 
-    def _finish(
-        self,
-        exchange: Exchange,
-        raised: BaseException | None,
-        scope: Scope,
-        path: str,
-        headers: Headers,
-        arrival_ns: int,
-        started: float,
-        in_flight: int,
-    ) -> None:
-        """Offer the observation of an exchange that is not plain.
-
-        Args:
-            exchange: Exchange that has ended.
-            raised: Exception that the application raised; None if it returned.
-            scope: Scope of the request.
-            path: Path below the root path, as it was at the start.
-            headers: Headers of the request, as they were at the start.
-            arrival_ns: Start of the request, in Unix nanoseconds.
-            started: Start of the request, in monotonic seconds.
-            in_flight: Number of requests in progress at the start, including this one.
-        """
-        worker = self._worker
-        try:
-            if exchange.finished:  # its last message has ended the request in flight
-                latency = exchange.latest - started
-            else:
-                worker.in_flight -= 1
-                latency = perf_counter() - started
-            if raised is None:
-                outcome = _answered(exchange)
-            else:
-                outcome = ended_by(raised, exchange, _CANCELLED)
-                raised = None  # breaks the cycle of this frame and the exception's traceback
-            rest, sink = None, worker.sink
-            if exchange.more is not None or exchange.annotations is not None:
-                query = scope.get("query_string") if self._wants_query else None
-                if self._wants_route:
-                    exchange.with_more().route = route_of(scope, path)
-                ended_at = started + latency
-                rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
-                if leave(scope, exchange):
-                    sink = NOWHERE
-            packed = worker.packer.pack(
-                arrival_ns,
-                latency,
-                exchange.status,
-                outcome,
-                scope["method"],
-                path,
-                headers,
-                exchange.response_headers,
-                exchange.request,
-                exchange.response,
-                in_flight,
-                rest,
-            )
-            exchange.request = exchange.response = exchange.annotations = None
-            sink.offer(packed)
-        except Exception as error:  # monitoring must never fail a prediction
-            worker.note(error, lost=1)
-
     async def _timed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one scope like `__call__`, and measure how long this code took."""
         worker = self._worker
@@ -404,23 +340,7 @@ class NilometerMiddleware(Observer):
 
 
 _SHUT_DOWN = frozenset({"lifespan.shutdown.complete", "lifespan.shutdown.failed"})
-NOWHERE = Sink(0)  # for requests that an inner middleware has observed
-
-
-# Stored as texts, because reading an enumeration's value costs a look-up per request.
-_OK = Outcome.OK.value
-_CLIENT_LEFT = Outcome.CLIENT_LEFT.value
-_CANCELLED = (asyncio.CancelledError,)
-
-
-def _answered(exchange: Exchange) -> str:
-    """Return the outcome of an exchange whose response is complete.
-
-    A client that disconnects while the application works gets no response, even if one is sent.
-    """
-    if exchange.more is not None and exchange.more.left:
-        return _CLIENT_LEFT
-    return outcome_of(exchange)
+_OK = Outcome.OK.value  # a text, because reading an enumeration's value costs a look-up per request
 
 
 def _serving() -> bool:

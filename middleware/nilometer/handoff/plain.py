@@ -12,9 +12,6 @@ from typing import TYPE_CHECKING, Any
 from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 
-if TYPE_CHECKING:
-    from nilometer.handoff.sink import Sink
-
 VARIABLE = "NILOMETER_SPEEDUPS"  # the setting `speedups`, read here before any settings are loaded
 ITEM_BYTES = 64  # memory of a queued item in addition to its bytes
 
@@ -39,7 +36,7 @@ class Gate:
     share: float
     nested: bool
     notes: bool
-    sink: "Sink"
+    sink: "Queue"
 
 
 class Queue:

@@ -79,6 +79,7 @@ class Worker(Gate):
     """
 
     packer: Packer
+    sink: Sink
 
     def __init__(self, settings: CaptureSettings | None, guard: Guard) -> None:
         self.guard = guard
