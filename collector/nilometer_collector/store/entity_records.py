@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
 
 from nilometer_collector.errors import Conflict
 
@@ -39,20 +38,6 @@ class EntityDeclaration:
 
 
 UNDECLARED = EntityDeclaration()
-
-
-class LoggedType(NamedTuple):
-    """The type of a summary whose samples users log; that of its first sample.
-
-    Attributes:
-        data_type: Word of the API for the type of its samples, such as ``number``.
-        aggregation: How its samples are merged; empty if the type decides.
-        unit: Unit of its numbers; may be empty.
-    """
-
-    data_type: str
-    aggregation: str
-    unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,7 +202,7 @@ def test_whatever_passes_the_checks_can_be_merged_and_shown(
         content = ingest._content(row)
     except (ValueError, ArithmeticError, NilometerError):
         return
-    if not isinstance(content, SampleRow) or content.sample.summary != sample.summary:
+    if not isinstance(content, SampleRow) or content.summary != sample.summary:
         return
     found = sample_from_bytes(content.payload)
     merged = SummarySample.merge_all([found, sample, found], sample.window, Labels())
