@@ -7,6 +7,7 @@ from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
 from nilometer.profile.logged.logged import Logged
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import MAX_CHARACTERS, Text
+from nilometer.values.window import Window
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import (
     LAST_NS,
@@ -51,6 +52,13 @@ def check_text_content(text: Text) -> None:
     check_characters("value", text.value, MAX_CHARACTERS)
     check_counts("text", (text.count,))
     _check_stamp(text.stamp)
+
+
+def check_end(content: Logged[K] | Text, window: Window) -> None:
+    """Refuse a content that would replace the samples of later windows."""
+    stamp = content.stamp if isinstance(content, Text) else content.amounts.stamp
+    if stamp.end_ns > window.end_ns:
+        raise Refused("end_unix_nano: must not be after the window")
 
 
 def _check_names(key: str, names: Iterable[str]) -> None:
