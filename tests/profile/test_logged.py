@@ -1,5 +1,6 @@
 """Contents that users log: merges are exact in every order and grouping, and travel without loss."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,15 @@ from nilometer.profile import Content, Coverage, FeatureProfile, SummarySample
 from nilometer.profile.logged import confusion_matrix as logged_confusion
 from nilometer.profile.logged import line as logged_line
 from nilometer.profile.logged import table as logged_table
-from nilometer.profile.logged.amounts import MAX_VALUE, Aggregation, Amounts, Head, Stamp
+from nilometer.profile.logged.amounts import (
+    MAX_VALUE,
+    Aggregation,
+    Amount,
+    Amounts,
+    Head,
+    Stamp,
+    units_of,
+)
 from nilometer.profile.logged.confusion_matrix import MAX_MERGED_LABELS, ConfusionMatrix
 from nilometer.profile.logged.line import MAX_MERGED_POINTS, MAX_POINTS, Line
 from nilometer.profile.logged.logged import Logged
@@ -129,6 +138,27 @@ def test_a_sum_and_a_weighted_mean_are_rounded_once(values: list[tuple[float, in
     assert merged(Aggregation.MEAN) == float(weighted / sum(weight for _, weight in values))
     assert merged(Aggregation.MIN) == min(value for value, _ in values)
     assert merged(Aggregation.MAX) == max(value for value, _ in values)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.floats(-1e300, 1e300, allow_subnormal=True)
+        | st.sampled_from([1.0, -1.0, 2.0**-53, -(2.0**-54), 2.0**53, 5e-324, 2.0**-1022]),
+        min_size=2,
+        max_size=6,
+    ),
+    st.integers(1, 5),
+)
+def test_a_sum_has_one_form_however_it_is_grouped(values: list[float], cut: int) -> None:
+    amounts = [Amount.of(value, Aggregation.SUM) for value in values]
+    whole = functools.reduce(Amount.plus, amounts)
+    assert whole == Amount.of_units(sum(map(units_of, values)), len(values))
+    head, tail = amounts[:cut], amounts[cut:]
+    if tail:
+        assert (
+            functools.reduce(Amount.plus, head).plus(functools.reduce(Amount.plus, tail)) == whole
+        )
 
 
 FEW = 3  # keys that a merged content keeps in the tests below

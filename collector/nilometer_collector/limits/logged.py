@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from nilometer.profile.logged.amounts import MAX_WEIGHT, UNIT_BITS, K, Stamp
+from nilometer.profile.logged.amounts import MAX_WEIGHT, K, Stamp
 from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
 from nilometer.profile.logged.logged import Logged
 from nilometer.profile.logged.table import Table
@@ -17,7 +17,7 @@ from nilometer_collector.limits.bounds import (
 )
 
 MAX_UNIT_CHARACTERS = 64
-MOST_UNITS = 10**289 << UNIT_BITS  # a sum of 20,000 such amounts is finite
+MOST_AMOUNT = 1e289  # a sum of 20,000 such amounts is finite
 
 
 def check_amounts(content: Logged[K]) -> None:
@@ -27,7 +27,7 @@ def check_amounts(content: Logged[K]) -> None:
     check_counts(content.kind, (amounts.count,))
     _check_stamp(amounts.stamp)
     for amount in amounts.cells.values():
-        if abs(amount.units) > MOST_UNITS or amount.weight > MAX_WEIGHT:
+        if abs(amount.nearest) > MOST_AMOUNT or amount.weight > MAX_WEIGHT:
             raise Refused(f"{content.kind}: a number or a weight is too large")
 
 
@@ -43,7 +43,7 @@ def check_confusion_matrix(matrix: ConfusionMatrix) -> None:
     """Refuse a confusion matrix with names that cannot be shown, or counts below 0."""
     check_amounts(matrix)
     _check_names("labels", matrix.labels)
-    if any(amount.units < 0 for amount in matrix.amounts.cells.values()):
+    if any(amount.nearest < 0 for amount in matrix.amounts.cells.values()):
         raise Refused("counts: must be at least 0")
 
 
