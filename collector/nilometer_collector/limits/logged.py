@@ -24,7 +24,7 @@ def check_amounts(content: Logged[K]) -> None:
     """Refuse amounts that cannot be merged or shown."""
     amounts = content.amounts
     check_characters("unit", amounts.unit, MAX_UNIT_CHARACTERS)
-    check_counts(content.kind, (amounts.count,))
+    _check_samples(content.kind, amounts.count)
     _check_stamp(amounts.stamp)
     for amount in amounts.cells.values():
         if abs(amount.nearest) > MOST_AMOUNT or amount.weight > MAX_WEIGHT:
@@ -50,7 +50,7 @@ def check_confusion_matrix(matrix: ConfusionMatrix) -> None:
 def check_text_content(text: Text) -> None:
     """Refuse a text that cannot be shown."""
     check_characters("value", text.value, MAX_CHARACTERS)
-    check_counts("text", (text.count,))
+    _check_samples(text.kind, text.count)
     _check_stamp(text.stamp)
 
 
@@ -64,6 +64,13 @@ def check_end(content: Logged[K] | Text, window: Window) -> None:
 def _check_names(key: str, names: Iterable[str]) -> None:
     for name in names:
         check_characters(key, name, MAX_NAME_CHARACTERS + 1)
+
+
+def _check_samples(kind: str, count: int) -> None:
+    """Refuse a content without samples, because it would settle a type that it does not have."""
+    if not count:
+        raise Refused(f"{kind}: has no samples")
+    check_counts(kind, (count,))
 
 
 def _check_stamp(stamp: Stamp) -> None:

@@ -84,6 +84,13 @@ def _wide(row: Row) -> None:
     row.sample.feature.types.update({f"kind{number}": 0 for number in range(100)})
 
 
+def _not_logged(row: Row) -> None:
+    """The number has no aggregation yet."""
+    row.sample.summary = "logged.x"
+    row.sample.ClearField("feature")
+    row.sample.number.SetInParent()
+
+
 def _logged_later(row: Row) -> None:
     """The sample would be the newest for ever."""
     row.sample.summary = "logged.x"
@@ -133,6 +140,7 @@ BAD: dict[str, Row] = {
         lambda row: row.sample.feature.numeric.histogram.positive.counts.extend([1] * 500)
     ),
     "offset": _changed(_spread),
+    "no logged samples": _changed(_not_logged),
     "end of a logged sample": _changed(_logged_later),
     "capacity": _changed(lambda row: setattr(row.sample.feature.categories, "capacity", 2**31)),
     "errors": _changed(lambda row: row.sample.feature.categories.errors.extend([1, 2, 3])),
