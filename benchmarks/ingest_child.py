@@ -7,10 +7,11 @@ shipment contains one profile of each feature, like an agent's shipment after a 
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
 from nilometer.wire.samples import sample_to_bytes
 from nilometer_collector.access.secret import Secret
@@ -23,24 +24,29 @@ MINUTES = 6
 ROLLED_UP_NS = START_NS + 10 * 86_400 * 10**9  # later than all samples, so that every part is due
 
 
-def rows() -> list[SampleRow]:
+def row_of(sample: SummarySample, payload: bytes) -> SampleRow:
+    """Return a row of this version, or of an older one, whose rows hold their samples."""
+    if hasattr(SampleRow, "of"):
+        return SampleRow.of(sample, payload)
+    make: Callable[..., SampleRow] = SampleRow
+    return make(sample=sample, payload=payload)
+
+
+def samples() -> list[tuple[SummarySample, bytes]]:
     made = []
     for feature in range(FEATURES):
         values = [float(at) * 1.37 % 91 for at in range(300)]
         sample = feature_sample(values, summary=f"input.f{feature}")
-        made.append(SampleRow(sample=sample, payload=sample_to_bytes(sample)))
+        made.append((sample, sample_to_bytes(sample)))
     return made
 
 
 def shipments() -> Iterator[Shipment]:
 
-    base = rows()
+    base = samples()
     for number in range(MINUTES):
         window = minute(number)
-        placed = [
-            SampleRow(sample=replace(row.sample, window=window), payload=row.payload)
-            for row in base
-        ]
+        placed = [row_of(replace(sample, window=window), payload) for sample, payload in base]
         for pod in range(PODS):
             first = number * FEATURES + 1
             arrivals = [Arrival(sequence=at, content=row) for at, row in enumerate(placed, first)]

@@ -36,7 +36,7 @@ def ship(store: Store, *content: object) -> None:
 def test_statuses_and_freshness_are_gauges(store: Store) -> None:
     clock = SteppedClock(wall_ns=START_NS + 90_000_000_000)
     sample = feature_sample([1.0, 2.0])
-    ship(store, SampleRow(sample=sample, payload=b"-"), an_evaluation(0.9, 1))
+    ship(store, SampleRow.of(sample, b"-"), an_evaluation(0.9, 1))
     exports = CollectorExports(CollectorSettings(), store, Counters(), clock, lambda: HEALTH)
     families = {family.metric.name: family for family in exports.families()}
     told = {
@@ -60,7 +60,7 @@ def test_the_health_of_the_judgement_is_three_gauges(store: Store) -> None:
 
 def test_rows_and_bytes_of_each_level_are_gauges(store: Store) -> None:
     sample = feature_sample([1.0, 2.0])
-    ship(store, SampleRow(sample=sample, payload=b"12345"))
+    ship(store, SampleRow.of(sample, b"12345"))
     exports = CollectorExports(
         CollectorSettings(), store, Counters(), SteppedClock(), lambda: HEALTH
     )

@@ -233,7 +233,7 @@ def test_a_kind_must_be_a_name() -> None:
 @pytest.mark.usefixtures("known")
 def test_the_collector_s_store_keeps_the_type(store: Store) -> None:
     sample = hits_sample(8, 10)
-    row = SampleRow(sample=sample, payload=sample_to_bytes(sample))
+    row = SampleRow.of(sample, sample_to_bytes(sample))
     arrivals = [Arrival(sequence=1, content=row)]
     shipment = Shipment(agent="pod-1", epoch=b"e" * 16, oldest_held=0, arrivals=arrivals)
     assert store.ship(shipment, 0).stored == 1

@@ -44,6 +44,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("PUT", "/api/v1/entity"): Need.WRITE,
     ("DELETE", "/api/v1/entity"): Need.WRITE,
     ("GET", "/api/v1/summaries"): Need.READ,
+    ("DELETE", "/api/v1/summaries"): Need.WRITE,
     ("GET", "/api/v1/samples"): Need.READ,
     ("POST", "/api/v1/samples"): Need.WRITE,
     ("GET", "/api/v1/difference"): Need.READ,

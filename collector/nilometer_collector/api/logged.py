@@ -4,7 +4,6 @@ JSON Schema cannot require rows of one length, columns of one type, or unique na
 checks these rules; its error names the place.
 """
 
-import math
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -22,14 +21,13 @@ from nilometer.profile import (
 from nilometer.profile.logged import confusion_matrix, line, matrix, table, text
 from nilometer.profile.logged.amounts import MAX_VALUE, MAX_WEIGHT, Aggregation, Head, Stamp
 from nilometer.profile.logged.number import Number
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.clock import NANOSECONDS, nanoseconds
 from nilometer.values.entity import LOGGED, NAME
 from nilometer.values.labels import KEY, OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
 from nilometer_collector.limits.bounds import LAST_NS, MAX_COUNT, PRINTABLE
 from nilometer_collector.limits.logged import MAX_UNIT_CHARACTERS
 from nilometer_collector.limits.rows import MAX_LABELS
-from nilometer_collector.store import LoggedType
 
 MAX_VALUES = 10_000  # most values or scores in one sample
 MAX_CATEGORIES = 1000
@@ -170,17 +168,6 @@ class LoggedSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     unit: UnitText = ""  # unit of an amount
 
 
-def type_of(row: LoggedSample) -> LoggedType:
-    """Return the type that all samples of the summary must have."""
-    content = row.content
-    data_type = str(content.__struct_config__.tag)
-    has_amounts = not isinstance(
-        content, LoggedString | LoggedCategories | LoggedDistribution | LoggedScores
-    )
-    aggregation, unit = (row.aggregation, row.unit) if has_amounts else ("", "")
-    return LoggedType(data_type, aggregation, unit)
-
-
 def sample_of(row: LoggedSample, now_ns: int) -> SummarySample:
     """Return the sample that *row* describes.
 
@@ -189,9 +176,9 @@ def sample_of(row: LoggedSample, now_ns: int) -> SummarySample:
     """
     if OVERFLOW_KEY in row.labels:
         raise ValueError(f"labels: {OVERFLOW_KEY} is reserved")
-    start_ns = _nanoseconds(row.start)
-    window = Window(start_ns, start_ns + _nanoseconds(row.seconds))
-    created_ns = now_ns if row.created is UNSET else _nanoseconds(row.created)
+    start_ns = nanoseconds(row.start)
+    window = Window(start_ns, start_ns + nanoseconds(row.seconds))
+    created_ns = now_ns if row.created is UNSET else nanoseconds(row.created)
     content = _content_of(row, Stamp(window.end_ns, created_ns))
     return SummarySample(
         entity=row.entity,
@@ -238,9 +225,3 @@ def _scores_of(logged: LoggedScores) -> ScoreProfile:
     profile = ScoreProfile()
     profile.observe(np.array(logged.scores, dtype=np.float64), truth)
     return profile
-
-
-def _nanoseconds(number: float) -> int:
-    """Convert seconds to nanoseconds."""
-    whole = math.floor(number)
-    return whole * NANOSECONDS + round((number - whole) * NANOSECONDS)

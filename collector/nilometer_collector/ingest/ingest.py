@@ -15,7 +15,6 @@ import grpc
 from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
-from nilometer.values.entity import is_logged
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import LAXEST, Disclosure
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
@@ -44,7 +43,6 @@ from nilometer_collector.limits.rows import (
     check_sample,
 )
 from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
-from nilometer_collector.store.logged_types import require_type, type_of
 
 MAX_ROWS = 16_384  # most rows in one call
 MAX_ENTITIES = 1000  # most entities in one plan
@@ -118,14 +116,7 @@ class Ingest:
         for row in request.rows:
             try:
                 access.require(_entities_of(row))
-                content = _content(row)
-                if isinstance(content, SampleRow) and is_logged(content.sample.summary):
-                    sample = content.sample
-                    require_type(self._store.entities, sample, type_of(sample.content))
-                arrivals.append(Arrival(sequence=_sequence(row), content=content))
-            except StoreUnavailable as error:
-                self._counters.add(Counter.SHIPMENTS_FAILED)
-                raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
+                arrivals.append(Arrival(sequence=_sequence(row), content=_content(row)))
             except Forbidden as error:
                 reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
             except (NilometerError, ValueError, ArithmeticError) as error:
@@ -147,6 +138,8 @@ class Ingest:
         except StoreUnavailable as error:
             self._counters.add(Counter.SHIPMENTS_FAILED)
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
+        for sequence, conflict in shipped.refused.items():
+            reply.rejected.add(sequence=sequence, reason=_reason(conflict))
         self._counters.add(Counter.ROWS_STORED, shipped.stored)
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
@@ -277,9 +270,7 @@ def _content(row: Row) -> RowContent:
         case "sample":
             sample = sample_from_wire(row.sample)
             check_sample(sample)
-            return SampleRow(
-                sample=sample, payload=row.sample.SerializeToString(deterministic=True)
-            )
+            return SampleRow.of(sample, row.sample.SerializeToString(deterministic=True))
         case "evaluation":
             evaluation = evaluation_from_wire(row.evaluation)
             check_evaluation(evaluation)

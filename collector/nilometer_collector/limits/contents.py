@@ -10,6 +10,7 @@ from nilometer.kinds import CONTENT_KINDS, may_hold
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
 from nilometer.profile.logged.line import Line
+from nilometer.profile.logged.logged import Logged
 from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
@@ -19,6 +20,7 @@ from nilometer_collector.limits.feature import check_feature
 from nilometer_collector.limits.logged import (
     check_amounts,
     check_confusion_matrix,
+    check_end,
     check_table,
     check_text_content,
 )
@@ -50,6 +52,8 @@ def check_content(sample: SummarySample) -> None:
         raise Refused(f"{sample.summary} must not have content of type {kind}")
     check = CHECKS.get(kind, _check_extension)
     check(sample.content)
+    if isinstance(sample.content, Logged | Text):
+        check_end(sample.content, sample.window)
 
 
 def _check_extension(content: Content) -> None:

@@ -20,6 +20,8 @@ from nilometer_collector.store import MOST_GROUPS, RollUp, SampleRow, StalePart
 
 FAN_IN = 64  # merged pages that are merged with each other in one pass
 LOGGED_FAN_IN = 2  # the same for pages of logged cells, which are large in memory
+UNREADABLE = "stored samples are in no roll-up: install the package of their content type"
+UNLIKE = "stored samples are in no roll-up, because they do not merge: log unlike samples apart"
 
 log = logging.getLogger("nilometer.collector")
 
@@ -68,7 +70,7 @@ def merged(parts: Sequence[Read]) -> Merged:
         )
     rows = zip(full, samples, payloads, strict=True)
     rolled = [
-        RollUp(stale=one.stale, rows=[SampleRow(sample=sample, payload=payload)])
+        RollUp(stale=one.stale, rows=[SampleRow.of(sample, payload)])
         for one, sample, payload in rows
     ]
     return Merged(
@@ -125,7 +127,7 @@ class Merging:
         groups = self._merged if len(self._merged) == 1 else self._groups(self._merged)
         for sample in groups:
             try:
-                rows.append(SampleRow(sample=sample, payload=sample_to_bytes(sample)))
+                rows.append(SampleRow.of(sample, sample_to_bytes(sample)))
             except MemoryError:
                 raise
             except Exception as error:  # a count beyond 64 bits, or the code of an extension
@@ -141,7 +143,7 @@ class Merging:
                 break
             groups.append(merged)
         if rest:
-            self._leave_out(rest, "they do not merge")
+            self._leave_out(rest, "they do not merge", UNLIKE)
         return groups
 
     def _decoded(self, payload: bytes) -> SummarySample | None:
@@ -157,10 +159,10 @@ class Merging:
         self._leave_out([payload], reason)
         return None
 
-    def _leave_out(self, samples: Sequence[object], reason: str) -> None:
+    def _leave_out(self, samples: Sequence[object], reason: str, why: str = UNREADABLE) -> None:
         self.left_out += len(samples)
         log.error(
-            "stored samples are in no roll-up: install the package of their content type",
+            why,
             extra={
                 "entity": self.stale.part.entity,
                 "samples": len(samples),

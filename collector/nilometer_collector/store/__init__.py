@@ -7,9 +7,9 @@ from nilometer_collector.store.entity_records import (
     DeclaredEntity,
     EntityDeclaration,
     EntityKind,
-    LoggedType,
 )
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
+from nilometer_collector.store.logged_types import LoggedType
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
     LEASE_SECONDS,
@@ -22,7 +22,6 @@ from nilometer_collector.store.protocol import (
     Store,
 )
 from nilometer_collector.store.records import (
-    Arrival,
     DeliveryCounts,
     EntityTotals,
     EpisodeRecord,
@@ -31,17 +30,14 @@ from nilometer_collector.store.records import (
     PartRecord,
     ReferenceRecord,
     RollUp,
-    RowContent,
     SampleRecord,
-    SampleRow,
     SeriesRecord,
-    Shipment,
-    Shipped,
     Size,
     StalePart,
     Stretch,
     TransitionRecord,
 )
+from nilometer_collector.store.shipments import Arrival, RowContent, SampleRow, Shipment, Shipped
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
 
 from nilometer_collector.errors import Conflict
 
@@ -39,20 +38,6 @@ class EntityDeclaration:
 
 
 UNDECLARED = EntityDeclaration()
-
-
-class LoggedType(NamedTuple):
-    """The type of a summary whose samples users log; that of its first sample.
-
-    Attributes:
-        data_type: Word of the API for the type of its samples, such as ``number``.
-        aggregation: How its samples are merged; empty if the type decides.
-        unit: Unit of its numbers; may be empty.
-    """
-
-    data_type: str
-    aggregation: str
-    unit: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,10 +86,11 @@ def check_edges(name: str, reads_from: Sequence[str], stored: Mapping[str, Seque
     Raises:
         Conflict: If *name* reads from itself, directly or through others; it names the edge.
     """
+    readers = _downstream(name, stored)
     for at, source in enumerate(reads_from):
         if source == name:
             reason = f"the edge to {source!r} is one from an entity to itself"
-        elif name in _upstream(source, stored):
+        elif source in readers:
             reason = (
                 f"the edge to {source!r} makes a cycle: {source!r} reads from {name!r}, directly or "
                 "through others"
@@ -114,13 +100,17 @@ def check_edges(name: str, reads_from: Sequence[str], stored: Mapping[str, Seque
         raise Conflict(f"reads_from[{at}]: {reason}", f"reads_from[{at}]")
 
 
-def _upstream(name: str, stored: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return everything that *name* reads from, directly or through others."""
+def _downstream(name: str, stored: Mapping[str, Sequence[str]]) -> set[str]:
+    """Return everything that reads from *name*, directly or through others."""
+    readers: dict[str, list[str]] = {}
+    for reader, sources in stored.items():
+        for source in sources:
+            readers.setdefault(source, []).append(reader)
     found: set[str] = set()
     waiting = [name]
     while waiting:
-        for source in stored.get(waiting.pop(), ()):
-            if source not in found:
-                found.add(source)
-                waiting.append(source)
+        for reader in readers.get(waiting.pop(), ()):
+            if reader not in found:
+                found.add(reader)
+                waiting.append(reader)
     return found

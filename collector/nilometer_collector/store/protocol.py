@@ -25,12 +25,11 @@ from nilometer_collector.store.records import (
     RollUp,
     SampleRecord,
     SeriesRecord,
-    Shipment,
-    Shipped,
     Size,
     StalePart,
     Stretch,
 )
+from nilometer_collector.store.shipments import Shipment, Shipped
 from nilometer_collector.store.watching import Watching
 
 MOST_EPISODES = 1000  # episodes in one response

@@ -2,63 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from nilometer.alert import Alerter, Evaluation
-from nilometer.profile import SummarySample
+from nilometer.alert import Alerter
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.store.levels import Level
+from nilometer_collector.store.shipments import SampleRow
 
 ALERTER_DELETED = "the alerter was deleted"
 AGENTS_SILENT = "no agent has judged this any more"
 SUMMARY_LEFT = "the alerter no longer watches this summary"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleRow:
-    """A checked sample and its encoded bytes."""
-
-    sample: SummarySample
-    payload: bytes
-
-
-RowContent: TypeAlias = SampleRow | Evaluation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """One checked row of an agent's outbox."""
-
-    sequence: int  # 1 .. 2**63 - 1
-    content: RowContent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
-    """The rows of one Ship call.
-
-    Attributes:
-        agent: Stable name of the agent.
-        epoch: Random id of the agent's outbox file, 16 bytes.
-        oldest_held: Smallest sequence in the agent's outbox; 0 if unknown.
-        arrivals: Rows that passed the checks, in any order.
-    """
-
-    agent: str
-    epoch: bytes
-    oldest_held: int
-    arrivals: Sequence[Arrival]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipped:
-    """Result of a Ship call for a row: it was stored now, or before."""
-
-    stored: int
-    repeated: int
-    notices: int  # number of queued deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,8 +79,12 @@ def _of_matrices(reference: Matrix, current: Matrix) -> Difference:
 
 def _of_tables(reference: Table, current: Table) -> Difference:
     """Compare rows with equal texts. Tables without numbers are compared by their common rows."""
-    if reference.header != current.header:
+    if reference.columns != current.columns:
         return Difference(distance=None, why="the tables have different columns")
+    try:
+        reference, current = Table.aligned([reference, current])
+    except ValueError as error:
+        return Difference(distance=None, why=str(error))
     past, now = _table_values(reference), _table_values(current)
     numbers = {key for key in past.keys() | now.keys() if key[1] != ROW}
     keys = numbers or past.keys() | now.keys()

@@ -128,6 +128,20 @@ FEATURE_CELLS = Metric(
     about="Cells of a feature, by type: a number, a string, missing and so on.",
     attributes=(*_FEATURE, FATE),
 )
+LOGGED_VALUE = Metric(
+    name="nilometer.logged.value",
+    instrument=Instrument.GAUGE,
+    unit="{value}",
+    about="Statistic of logged samples in the newest closed window: `value` or `accuracy_ratio`.",
+    attributes=(*_FEATURE, MEASURE),
+)
+LOGGED_SAMPLES = Metric(
+    name="nilometer.logged.samples",
+    instrument=Instrument.COUNTER,
+    unit="{sample}",
+    about="Logged samples: numbers, texts, tables, matrices, lines and confusion matrices.",
+    attributes=_FEATURE,
+)
 EVALUATION_VALUE = Metric(
     name="nilometer.evaluation.value",
     instrument=Instrument.GAUGE,
@@ -300,6 +314,8 @@ METRICS: tuple[Metric, ...] = (
     FEATURE_QUANTILE,
     FEATURE_MISSING,
     FEATURE_CELLS,
+    LOGGED_VALUE,
+    LOGGED_SAMPLES,
     EVALUATION_VALUE,
     EVALUATION_THRESHOLD,
     EVALUATION_EVIDENCE,

@@ -171,6 +171,8 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):
         parameters["name"] = "nobody's"
+    if method == "DELETE" and path.endswith("summaries"):
+        parameters["summary"] = "logged.nothing"
     row = {"entity": entity, "summary": "logged.x", "start": 0, "seconds": 60}
     bodies: dict[tuple[str, str], dict[str, Any]] = {
         ("PUT", "/api/v1/entity"): {"owner": name},

@@ -142,6 +142,40 @@ def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page)
     assert words.is_visible()
 
 
+def test_a_logged_window_is_compared_with_earlier_ones_and_with_segments(
+    served: Running, page: Page
+) -> None:
+    start = minute(0).start_ns // 10**9
+    logged = {"entity": ENTITY, "summary": "logged.auc", "seconds": 60, "aggregation": "mean"}
+
+    def table(at: int, region: str, **rows: float) -> dict[str, object]:
+        cells = [[segment, auc] for segment, auc in rows.items()]
+        content = {"type": "table", "columns": ["segment", "auc"], "rows": cells}
+        return {**logged, "start": start + at, "labels": {"region": region}, "content": content}
+
+    samples = [
+        table(0, "eu", new=0.5, old=0.5),
+        table(86_400 - 60, "eu", new=0.25, old=0.5),
+        table(86_400, "eu", new=0.75, old=0.5),
+        table(86_400, "us", new=0.75, old=1.5),
+    ]
+    served.http.post("/api/v1/samples", json={"samples": samples}).raise_for_status()
+    path = f"/#/entity/{ENTITY}/summary/logged.auc?range=6h&label=region:eu"
+    page.goto(served.collector.http_url + path)
+    found = page.get_by_role("region", name="Difference")
+    for side, distance, change in (
+        ("window before", "0.25", "0.5"),
+        ("a day earlier", "0.1111", "0.25"),
+        ("region:us", "0.2857", "0"),
+    ):
+        found.get_by_label(side).check()
+        found.get_by_text(distance, exact=True).wait_for(timeout=10_000)
+        row = found.get_by_role("row", name="new")
+        assert row.get_by_role("cell").all_inner_texts() == ["new", change]
+    found.get_by_label("a week earlier").check()
+    found.get_by_text("No difference: a side has no samples.").wait_for(timeout=10_000)
+
+
 @pytest.fixture
 def alerting(database: Path) -> Iterator[Running]:
     """A collector with an open episode, by the machine's clock, as the browser's."""

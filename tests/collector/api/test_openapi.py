@@ -46,6 +46,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/entity", "put"),
         ("/api/v1/entity", "delete"),
         ("/api/v1/summaries", "get"),
+        ("/api/v1/summaries", "delete"),
         ("/api/v1/samples", "get"),
         ("/api/v1/samples", "post"),
         ("/api/v1/difference", "get"),

@@ -1,5 +1,6 @@
 """One monitored entity: read, declare, and remove its declaration."""
 
+from collections.abc import Callable
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -17,7 +18,7 @@ from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Count, EntityName
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.api.resources.entities import EntityView, Kind, entity_view
-from nilometer_collector.errors import Unknown
+from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 from nilometer_collector.query.records import EntityRecord
 from nilometer_collector.store import EntityDeclaration, EntityKind
@@ -98,14 +99,16 @@ async def put_entity(call: Call) -> PutEntity:
     may_read = Access(call.access.principal, Need.READ).may
 
     def put() -> PutEntity:
-        context.store.entities.put(name, declaration, now_ns, replaces)
+        try:
+            context.store.entities.put(name, declaration, now_ns, replaces)
+        except Conflict as error:
+            raise _without_edges_of_others(error, name, declaration, may_read) from error
         view = _view(context.query.entity(name, may_read))
-        known = [one.name for one in context.query.entities(may=may_read).entities]
-        missing = [source for source in declaration.reads_from if source not in known]
+        known = context.query.names(may_read)
         warnings = [
             f"reads_from = {source!r}: does not exist yet{did_you_mean(source, known)}"
-            for source in missing
-            if may_read(source)  # because a warning reveals which names exist
+            for source in declaration.reads_from
+            if may_read(source) and source not in known  # a warning reveals which names exist
         ]
         return PutEntity(**msgspec.structs.asdict(view), warnings=warnings)
 
@@ -124,6 +127,16 @@ async def delete_entity(call: Call) -> None:
     replaces = None if version == ANY_VERSION else version
     if not await call.context.ask(lambda: entities.delete(name, now_ns, replaces)):
         raise Unknown(f"entity {name!r} has no declaration")
+
+
+def _without_edges_of_others(
+    error: Conflict, name: str, declaration: EntityDeclaration, may_read: Callable[[str], bool]
+) -> Conflict:
+    """Return *error*; if it reveals an edge of an entity that the caller may not read, a neutral one."""
+    for at, source in enumerate(declaration.reads_from):
+        if error.field == f"reads_from[{at}]" and source != name and not may_read(source):
+            return Conflict(f"{error.field}: the edge to {source!r} is not possible", error.field)
+    return error
 
 
 def _declaration_of(definition: EntityDefinition) -> EntityDeclaration:

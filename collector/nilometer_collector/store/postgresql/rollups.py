@@ -228,7 +228,7 @@ class RollUps:
                     part.window.end_ns,
                     part.arrival_day,
                     number,
-                    row.sample.content.count,
+                    row.observations,
                     checksum(row.payload),
                     row.payload,
                 )

@@ -15,12 +15,12 @@ from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import (
     EntityTotals,
     Part,
-    SampleRow,
     SeriesRecord,
     Size,
     Stretch,
 )
 from nilometer_collector.store.rows import series_of
+from nilometer_collector.store.shipments import SampleRow
 
 LARGEST_SUM = 1 << 53  # a sum stops here, because JSON readers have no larger integers
 
@@ -112,16 +112,14 @@ class _Added:
     windows: set[Window] = field(default_factory=set)  # windows of the finest roll-up
 
     def add(self, row: SampleRow) -> None:
-        sample = row.sample
-        window = sample.window
-        numbers, categories = sample.content.type_counts
+        window = row.window
         self.first_start_ns = min(self.first_start_ns, window.start_ns)
         self.last_end_ns = max(self.last_end_ns, window.end_ns)
         self.last_window_ns = window.end_ns - window.start_ns
         self.longest_window_ns = max(self.longest_window_ns, self.last_window_ns)
-        self.seen = min(self.seen + sample.coverage.seen, LARGEST_SUM)
-        self.numbers = min(self.numbers + numbers, LARGEST_SUM)
-        self.categories = min(self.categories + categories, LARGEST_SUM)
+        self.seen = min(self.seen + row.seen, LARGEST_SUM)
+        self.numbers = min(self.numbers + row.numbers, LARGEST_SUM)
+        self.categories = min(self.categories + row.categories, LARGEST_SUM)
         self.samples += 1
         self.windows.add(Level.FIVE_MINUTES.window_of(window))
 
@@ -142,11 +140,10 @@ class Samples:
         keys: list[_Key] = []
         added: dict[_Key, _Added] = {}
         for _, row in rows:
-            sample = row.sample
-            key = _Key(sample.entity, sample.summary, label_text.to_text(sample.labels))
+            key = _Key(row.entity, row.summary, label_text.to_text(row.labels))
             keys.append(key)
             if key not in added:
-                added[key] = _Added(sample.window.start_ns)
+                added[key] = _Added(row.window.start_ns)
             added[key].add(row)
         ids = _ids(session, added)
         session.copy(
@@ -154,13 +151,13 @@ class Samples:
             _TYPES,
             (
                 (
-                    row.sample.entity,
+                    row.entity,
                     ids[key],
-                    row.sample.window.start_ns,
-                    row.sample.window.end_ns,
+                    row.window.start_ns,
+                    row.window.end_ns,
                     stream,
                     sequence,
-                    row.sample.content.count,
+                    row.observations,
                     now_ns,
                     checksum(row.payload),
                     row.payload,

@@ -350,3 +350,10 @@ def add_lags_of_agents(session: Session) -> None:
     session.execute(
         "UPDATE heard SET lag_ns = received_ns - end_ns, least_lag_ns = received_ns - end_ns"
     )
+
+
+@MIGRATIONS
+def add_shapes_of_logged_summaries(session: Session) -> None:
+    """Add the shapes of logged summaries, and the sequences that an outbox no longer held."""
+    session.execute("ALTER TABLE logged_summaries ADD COLUMN shape text NOT NULL DEFAULT '[]'")
+    session.execute("ALTER TABLE streams ADD COLUMN settled bigint NOT NULL DEFAULT 0")

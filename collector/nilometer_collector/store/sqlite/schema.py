@@ -357,3 +357,10 @@ def create_decisions(db: Database) -> None:
 def add_lags_of_agents(db: Database) -> None:
     """Add the age of the newest window when it arrived, and the smallest age of any window."""
     add_lags(db)
+
+
+@migrations()
+def add_shapes_of_logged_summaries(db: Database) -> None:
+    """Add the shapes of logged summaries, and the sequences that an outbox no longer held."""
+    db.execute("ALTER TABLE logged_summaries ADD COLUMN shape TEXT NOT NULL DEFAULT '[]'")
+    db.execute("ALTER TABLE streams ADD COLUMN settled INTEGER NOT NULL DEFAULT 0")

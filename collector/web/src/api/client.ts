@@ -8,6 +8,7 @@ import type {
   Alerter,
   Decision,
   DeclaredEntity,
+  Difference,
   Entity,
   Episode,
   Problem,
@@ -103,6 +104,11 @@ export const summaries = async (entity: string, signal?: AbortSignal): Promise<S
 
 export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promise<Samples> =>
   get("/api/v1/samples", question, signal);
+
+export const difference = (
+  question: Query<"/api/v1/difference">,
+  signal?: AbortSignal,
+): Promise<Difference> => get("/api/v1/difference", question, signal);
 
 /** The newest windows of the named summaries, by name, in as few requests as possible. */
 export async function newest(

@@ -131,6 +131,38 @@ def test_another_type_aggregation_or_unit_than_the_first_is_a_conflict(served: R
     assert len(logged(served)) == 1
 
 
+def test_tables_and_matrices_that_would_not_merge_are_conflicts(served: Running) -> None:
+    columns = {"type": "table", "columns": ["k", "n"]}
+    first = row({**columns, "rows": [[None, 1]]}, aggregation="sum")
+    texts = row({**columns, "rows": [["a", 2]]}, 1, aggregation="sum")
+    numbers = row({**columns, "rows": [[5, 2]]}, 2, aggregation="sum")
+    problem = is_problem(post(served, first, texts, numbers), 409)
+    assert (problem.stored, problem.field) == (2, "samples[2].content.columns")
+    (shown,) = logged(served, step=300)
+    assert shown["rows"] == [[None, 1.0], ["a", 2.0]]
+
+
+def test_a_refused_row_keeps_its_number_until_a_later_request(served: Running) -> None:
+    bad = number(1.0, 1, unit="s", aggregation="mean")
+    assert is_problem(post(served, number(1.0), bad, source=SOURCE), 409).stored == 1
+    repaired = post(served, number(1.0), number(1.0, 1), source=SOURCE)
+    assert repaired.json() == {"stored": 1, "repeated": 1}
+    post(served, number(1.0, 2), source=SOURCE, first=9).raise_for_status()
+    late = post(served, number(1.0, 3), number(1.0, 4), source=SOURCE, first=8)
+    problem = is_problem(late, 409)
+    assert (problem.stored, problem.field, len(late.json()["rows"])) == (1, "samples[0]", 1)
+    assert "rows below 9 of this source are settled: give them new numbers" in problem.detail
+    assert len(logged(served)) == 3
+
+
+def test_a_logged_summary_with_samples_is_not_forgotten(served: Running) -> None:
+    post(served, number(1.0)).raise_for_status()
+    named = {"entity": ENTITY, "summary": "logged.x"}
+    assert is_problem(served.http.delete("/api/v1/summaries", params=named), 409).field == "summary"
+    named["summary"] = "logged.y"
+    is_problem(served.http.delete("/api/v1/summaries", params=named), 404)
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"type": "number", "value": 1e271}, "content.value"),
     ({"type": "number", "value": "1"}, "content.value"),

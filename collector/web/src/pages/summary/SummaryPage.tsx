@@ -15,6 +15,7 @@ import { setOptions } from "../../router";
 import { Alerters } from "./Alerters";
 import { Controls, NO_REFERENCE } from "./Controls";
 import { covers } from "./covers";
+import { Difference } from "./Difference";
 import { OverTime } from "./OverTime";
 import { load, type Series } from "./series";
 import { WindowPanel } from "./WindowPanel";
@@ -130,6 +131,9 @@ function Page(facts: Facts & { options: URLSearchParams }) {
             onSelect={select}
           />
         </div>
+      )}
+      {summary.role === "logged" && samples.length > 0 && (
+        <Difference summary={summary} series={series} selected={selected} options={options} />
       )}
       <section aria-labelledby="episodes">
         <h2 id="episodes">Episodes</h2>
