@@ -18,7 +18,7 @@ SUMMARY_LEFT = "the alerter no longer watches this summary"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleRow:
-    """A checked sample and its encoded bytes."""
+    """A checked sample and its encoded bytes. Only the bytes need to contain its t-digest."""
 
     sample: SummarySample
     payload: bytes

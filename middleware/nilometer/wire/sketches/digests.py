@@ -68,21 +68,36 @@ def merged_digests_from_wire(groups: Sequence[Sequence[pb.TDigest]]) -> list[TDi
     held = [one for group in every for one in group]
     if len({one.compression for one in held}) != 1 or not all(every):
         return [_merged_one_by_one(group) for group in groups]
-    found = _decoded(
-        _Columns(
-            np.array([one.compression for one in held]),
-            np.array([one.count for one in held], dtype=np.uint64),
-            np.array([one.min for one in held]),
-            np.array([one.max for one in held]),
-            np.array([one.dropped_bits for one in held], dtype=np.uint64),
-            [one.means for one in held],
-            [one.weights for one in held],
-        )
-    )
+    found = _decoded(_columns_of(held))
     if found is None:  # an error: decode one by one to find it
         return [_merged_one_by_one(group) for group in groups]
     sizes = np.array([len(group) for group in every])
     return [one.together() for one in found.split(sizes)]
+
+
+def are_sound_digests(messages: Sequence[pb.TDigest]) -> bool:
+    """Return whether `digest_from_wire` reads every message, and finds the default compression.
+
+    False for an empty digest, which the caller reads alone.
+    """
+    if not messages:
+        return True
+    columns = _columns_of(messages)
+    if not (columns.compressions == DEFAULT_COMPRESSION).all():
+        return False
+    return bool(columns.counts.all()) and _decoded(columns) is not None
+
+
+def _columns_of(messages: Sequence[pb.TDigest]) -> _Columns:
+    return _Columns(
+        np.array([one.compression for one in messages]),
+        np.array([one.count for one in messages], dtype=np.uint64),
+        np.array([one.min for one in messages]),
+        np.array([one.max for one in messages]),
+        np.array([one.dropped_bits for one in messages], dtype=np.uint64),
+        [one.means for one in messages],
+        [one.weights for one in messages],
+    )
 
 
 def _merged_one_by_one(messages: Iterable[pb.TDigest]) -> TDigest:
