@@ -7,6 +7,7 @@ that a Citus cluster could distribute them by entity.
 
 import secrets
 
+from nilometer_collector.store.postgresql.addition_tables import create_addition_tables
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
@@ -350,3 +351,9 @@ def add_lags_of_agents(session: Session) -> None:
     session.execute(
         "UPDATE heard SET lag_ns = received_ns - end_ns, least_lag_ns = received_ns - end_ns"
     )
+
+
+@MIGRATIONS
+def create_additions(session: Session) -> None:
+    """Additions to the statistics of series, which a shipment only logs; and `series_now`."""
+    create_addition_tables(session)
