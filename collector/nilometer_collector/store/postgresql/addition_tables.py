@@ -3,16 +3,15 @@
 from nilometer_collector.store.postgresql.session import Session
 
 _COLUMNS = (
-    *("seen", "numbers", "categories", "samples", "first_start_ns", "last_end_ns"),
-    *("longest_window_ns", "last_window_ns", "received_ns", "sequence"),
+    *("seen", "numbers", "categories", "samples", "start_ns", "end_ns", "received_ns", "sequence"),
 )
 
 
 def create_addition_tables(session: Session) -> None:
     """Let a shipment add rows instead of changing the statistics of its series.
 
-    A row of `additions` is what one shipment added to one 5-minute window of a series: the mark of a
-    stale part, and its share of the statistics. The worker collects the rows into `stale_parts` and
+    A row of `additions` is for one sample: the 5-minute window that it makes stale, its own window,
+    and what it adds to the statistics of its series. The worker collects the rows into `stale_parts` and
     `series`. `series_now` has the collected statistics together with those that still wait. The table
     has a new name, so that an older collector cannot collect the rows without their statistics.
     """
@@ -36,9 +35,9 @@ def create_addition_tables(session: Session) -> None:
                GREATEST(s.last_received_ns, a.received_ns) AS last_received_ns
         FROM series s CROSS JOIN LATERAL (
           SELECT sum(seen) AS seen, sum(numbers) AS numbers, sum(categories) AS categories,
-                 sum(samples) AS samples, min(first_start_ns) AS first_start_ns,
-                 max(last_end_ns) AS last_end_ns, max(longest_window_ns) AS longest_window_ns,
-                 (array_agg(last_window_ns ORDER BY received_ns DESC, sequence DESC))[1]
+                 sum(samples) AS samples, min(start_ns) AS first_start_ns,
+                 max(end_ns) AS last_end_ns, max(end_ns - start_ns) AS longest_window_ns,
+                 (array_agg(end_ns - start_ns ORDER BY received_ns DESC, sequence DESC))[1]
                    AS last_window_ns,
                  max(received_ns) AS received_ns
           FROM additions WHERE additions.entity = s.entity AND additions.series = s.id

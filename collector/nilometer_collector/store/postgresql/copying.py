@@ -13,6 +13,7 @@ _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, and the length o
 _TRAILER = b"\xff\xff"
 _CELL = np.dtype([("size", ">i4"), ("value", ">i8")])
 _BIGINT = 8  # bytes
+ROWS_OF_A_PART = 200  # about 100 KiB of samples
 _start, _size = Struct(">hi").pack, Struct(">i").pack
 
 
@@ -20,8 +21,10 @@ def packed_rows(
     texts: Sequence[str],
     integers: Sequence[Sequence[int] | int],
     payloads: Sequence[bytes] | None = None,
-) -> bytes:
-    """Return *n* rows, each of a text, bigints and perhaps a bytea, in the order of the arguments.
+) -> Iterator[bytes]:
+    """Yield *n* rows, each of a text, bigints and perhaps a bytea, in the order of the arguments.
+
+    The rows come in parts, so that the server stores one while the next is packed.
 
     Args:
         texts: Text of each row, length n.
@@ -32,22 +35,23 @@ def packed_rows(
         OverflowError: If an integer is not a bigint.
         UnicodeEncodeError: If a text has a lone surrogate.
     """
-    cells = np.empty((len(texts), len(integers)), dtype=_CELL)
-    cells["size"] = _BIGINT
-    for at, column in enumerate(integers):
-        cells["value"][:, at] = column
     columns = 1 + len(integers) + (payloads is not None)
     starts = {text: _started(text, columns) for text in set(texts)}
-    numbers = _parts(cells.tobytes(), len(integers) * _CELL.itemsize)
-    rows = [_HEADER]
-    if payloads is None:
-        for text, part in zip(texts, numbers, strict=True):
-            rows += starts[text], part
-    else:
-        for text, part, payload in zip(texts, numbers, payloads, strict=True):
-            rows += starts[text], part, _size(len(payload)), payload
-    rows.append(_TRAILER)
-    return b"".join(rows)
+    yield _HEADER
+    for first in range(0, len(texts), ROWS_OF_A_PART):
+        some = slice(first, first + ROWS_OF_A_PART)
+        numbers = _numbers(
+            len(texts[some]), [one if isinstance(one, int) else one[some] for one in integers]
+        )
+        rows: list[bytes] = []
+        if payloads is None:
+            for text, part in zip(texts[some], numbers, strict=True):
+                rows += starts[text], part
+        else:
+            for text, part, payload in zip(texts[some], numbers, payloads[some], strict=True):
+                rows += starts[text], part, _size(len(payload)), payload
+        yield b"".join(rows)
+    yield _TRAILER
 
 
 def _started(text: str, columns: int) -> bytes:
@@ -55,5 +59,11 @@ def _started(text: str, columns: int) -> bytes:
     return _start(columns, len(encoded)) + encoded
 
 
-def _parts(packed: bytes, length: int) -> Iterator[bytes]:
+def _numbers(count: int, integers: Sequence[Sequence[int] | int]) -> Iterator[bytes]:
+    """Return the bigint columns of each of *count* rows."""
+    cells = np.empty((count, len(integers)), dtype=_CELL)
+    cells["size"] = _BIGINT
+    for at, column in enumerate(integers):
+        cells["value"][:, at] = column
+    packed, length = cells.tobytes(), len(integers) * _CELL.itemsize
     return (packed[at : at + length] for at in range(0, len(packed), length))

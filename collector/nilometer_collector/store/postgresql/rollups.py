@@ -50,9 +50,9 @@ sums AS (
   SELECT entity, series, LEAST(sum(seen), 9007199254740992) AS seen,
          LEAST(sum(numbers), 9007199254740992) AS numbers,
          LEAST(sum(categories), 9007199254740992) AS categories, sum(samples) AS samples,
-         min(first_start_ns) AS first_start_ns, max(last_end_ns) AS last_end_ns,
-         max(longest_window_ns) AS longest_window_ns,
-         (array_agg(last_window_ns ORDER BY received_ns DESC, sequence DESC))[1] AS last_window_ns,
+         min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns,
+         max(end_ns - start_ns) AS longest_window_ns,
+         (array_agg(end_ns - start_ns ORDER BY received_ns DESC, sequence DESC))[1] AS last_window_ns,
          max(received_ns) AS received_ns
   FROM taken WHERE samples > 0 GROUP BY entity, series),
 counted AS (

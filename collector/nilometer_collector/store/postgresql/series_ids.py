@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nilometer.values.labels import Labels
+from nilometer.profile import SummarySample
 from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.session import Session
 
@@ -45,13 +45,6 @@ class SeriesKey(NamedTuple):
     digest: bytes
 
 
-class NewSeries(NamedTuple):
-    """The content of a series that may have to be created: its labels, and its first window."""
-
-    labels: Labels
-    start_ns: int
-
-
 class SeriesIds:
     """Finds ids of series, and keeps those that are committed. Thread-safe."""
 
@@ -60,8 +53,14 @@ class SeriesIds:
         self._server = ""
         self._kept: dict[SeriesKey, int] = {}
 
-    def of(self, session: Session, series: Mapping[SeriesKey, NewSeries]) -> dict[SeriesKey, int]:
+    def of(
+        self, session: Session, series: Mapping[SeriesKey, SummarySample]
+    ) -> dict[SeriesKey, int]:
         """Return the id of each of *series*, inside a transaction; creates missing series.
+
+        Args:
+            session: Session in a transaction.
+            series: Any of the samples to store, for each series.
 
         Raises:
             Refused: If PostgreSQL cannot store a name or a label.
@@ -91,10 +90,10 @@ def _found(session: Session, keys: list[SeriesKey]) -> dict[SeriesKey, int]:
     return {keys[number - 1]: identity for identity, number in rows}
 
 
-def _created(session: Session, series: Mapping[SeriesKey, NewSeries]) -> dict[SeriesKey, int]:
+def _created(session: Session, series: Mapping[SeriesKey, SummarySample]) -> dict[SeriesKey, int]:
     keys = list(series)
     labels = [label_text.to_text(one.labels) for one in series.values()]
-    starts = [one.start_ns for one in series.values()]
+    starts = [one.window.start_ns for one in series.values()]
     session.execute(_CREATE, {**_columns(keys), "labels": labels, "starts": starts})
     return _found(session, keys)
 
