@@ -10,7 +10,6 @@ import pytest
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.sketch import TDigest
 from nilometer.sketch.digests import Digests, MeanCounts
-from nilometer.wire import numbers as wire_numbers
 from nilometer.wire.numbers import numbers_from_bytes
 from nilometer.wire.samples import merged_sample_from_bytes, sample_to_bytes
 from nilometer.wire.scan import Messages
@@ -52,8 +51,7 @@ def test_quantiles_and_moments_are_those_of_whole_samples() -> None:
 def test_the_order_of_samples_does_not_change_a_bit(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (digests, wire_numbers):
-        monkeypatch.setattr(module, "MOST_TOGETHER", most)
+    monkeypatch.setattr(digests, "MOST_TOGETHER", most)
     packed = packed_of([*numeric(8), feature_sample(["a"])])
     orders = [packed, packed[::-1], [*packed[4:], *packed[:4]]]
     found = []
@@ -70,8 +68,7 @@ def test_the_order_of_samples_does_not_change_a_bit(
 def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
     ties: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (digests, wire_numbers):
-        monkeypatch.setattr(module, "MOST_TOGETHER", 16)
+    monkeypatch.setattr(digests, "MOST_TOGETHER", 16)
     streams = [[64.0] * ties + RNG.lognormal(size=900).tolist() for _ in range(400)]
     messages = digests_to_wire([TDigest.of(stream) for stream in streams])
     scanned = Messages([message.SerializeToString() for message in messages])
@@ -91,8 +88,7 @@ def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
 
 
 def test_large_groups_keep_the_bound_of_the_rank_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (digests, wire_numbers):
-        monkeypatch.setattr(module, "MOST_TOGETHER", 8)
+    monkeypatch.setattr(digests, "MOST_TOGETHER", 8)
     columns = [RNG.lognormal(size=200) for _ in range(64)]
     packed = packed_of([feature_sample(column.tolist()) for column in columns])
     numbers = numbers_from_bytes([packed], moments=False)

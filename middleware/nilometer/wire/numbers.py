@@ -6,6 +6,7 @@ bytes, without an object for each sample. The samples were checked before they w
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from nilometer.sketch.digests import Digests
 from nilometer.sketch.moments import Moments
 from nilometer.wire.scan import BYTES, FIXED64, VARINT, Messages, Places, Unscannable
-from nilometer.wire.sketches.digests import MOST_TOGETHER, digests_from_scan
+from nilometer.wire.sketches.digests import digests_from_scan
 
 # Numbers of the fields in `summary.proto`.
 _FEATURE, _SERVICE, _SCORES, _SHARE, _EXTENSION = 7, 8, 9, 10, 11
@@ -52,12 +53,8 @@ def numbers_from_bytes(
         The numbers; None if the samples must be decoded one by one, because they are not all
         features, their sampling shares differ, or a sample is damaged.
     """
-    # Large groups are merged in the given order, so that order must not depend on arrival.
     sizes = np.array([len(group) for group in groups], dtype=np.intp)
-    packed: list[bytes] = []
-    for group in groups:
-        packed += sorted(group) if len(group) > MOST_TOGETHER else group
-    messages = Messages(packed)
+    messages = Messages(list(chain.from_iterable(groups)))
     try:
         numbers, places = messages.fields(messages.whole, _SAMPLE_FIELDS)
         shares = np.where(numbers[_SHARE] == 0, _WHOLE_SHARE, numbers[_SHARE])

@@ -43,6 +43,31 @@ class _Columns:
     means: Sequence[bytes]
     weights: Sequence[bytes]
 
+    def in_order(self) -> "_Columns":
+        """Return the same digests in an order that depends on nothing else."""
+        rows = sorted(
+            zip(
+                self.means,
+                self.weights,
+                self.compressions.tolist(),
+                self.counts.tolist(),
+                self.low.tolist(),
+                self.high.tolist(),
+                self.dropped.tolist(),
+                strict=True,
+            )
+        )
+        means, weights, compressions, counts, low, high, dropped = zip(*rows, strict=True)
+        return _Columns(
+            np.array(compressions),
+            np.array(counts, dtype=np.uint64),
+            np.array(low),
+            np.array(high),
+            np.array(dropped, dtype=np.uint64),
+            means,
+            weights,
+        )
+
     def part(self, start: int, end: int) -> "_Columns":
         """Return the fields of the digests from index *start* to *end* - 1."""
         some = slice(start, end)
@@ -115,8 +140,8 @@ def digests_from_scan(
         messages: Scanned bytes.
         places: Positions of the digests, shape (n,).
         groups: Number of digests in each group of neighbours to merge, at least 1; None merges
-            nothing. A group of over `MOST_TOGETHER` is merged in parts, in the given order, so that
-            its centroids stay in the processor's cache.
+            nothing. A group of over `MOST_TOGETHER` is decoded in parts, so that its centroids stay
+            in the processor's cache. The order in a group does not affect the result.
 
     Raises:
         Unscannable: If a message is damaged or unusual.
@@ -178,6 +203,8 @@ def _merged(columns: _Columns, rows: NDArray[np.intp], groups: NDArray[np.intp])
 def _together(columns: _Columns) -> Digests | None:
     """Return one digest of all *columns*, decoded part by part; None if any is invalid."""
     counts = _mean_counts(columns)
+    if counts is None and columns.counts.size > MOST_TOGETHER:
+        columns = columns.in_order()  # because parts are merged before the whole
     parts = []
     for first in range(0, columns.counts.size, MOST_TOGETHER):
         part = _decoded(columns.part(first, first + MOST_TOGETHER))
