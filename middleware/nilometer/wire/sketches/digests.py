@@ -18,7 +18,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.uint64]
 
 MOST_APART = 1 / 8  # share of centroids with more digits than those that are counted
-MOST_TOGETHER = 512  # digests whose centroids fit the processor's cache
+MOST_TOGETHER = 256  # digests whose centroids fit the processor's cache
 _COMPRESSION, _COUNT, _MIN, _MAX, _MEANS, _WEIGHTS, _DROPPED = range(1, 8)  # numbers of the fields
 _FIELDS = {
     _COMPRESSION: FIXED64,
