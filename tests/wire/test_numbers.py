@@ -10,6 +10,7 @@ import pytest
 from nilometer.profile import FeatureProfile, SummarySample
 from nilometer.sketch import TDigest
 from nilometer.sketch.digests import Digests, MeanCounts
+from nilometer.wire import numbers as wire_numbers
 from nilometer.wire.numbers import numbers_from_bytes
 from nilometer.wire.samples import merged_sample_from_bytes, sample_to_bytes
 from nilometer.wire.scan import Messages
@@ -51,6 +52,7 @@ def test_quantiles_and_moments_are_those_of_whole_samples() -> None:
 def test_the_order_of_samples_does_not_change_a_bit(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(wire_numbers, "MOST_SCANNED", 5)
     monkeypatch.setattr(digests, "MOST_TOGETHER", most)
     packed = packed_of([*numeric(8), feature_sample(["a"])])
     orders = [packed, packed[::-1], [*packed[4:], *packed[:4]]]
@@ -80,7 +82,7 @@ def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
         add(self, part)
 
     monkeypatch.setattr(MeanCounts, "add", counted)
-    found = digests_from_scan(scanned, scanned.whole, np.array([400]))
+    found = digests_from_scan([(scanned, scanned.whole)], np.array([400]))
     assert len(added) == 25
     assert found is not None
     expected = TDigest.merge_all([digest_from_wire(message) for message in messages])

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,19 @@ class _Columns:
     dropped: Integers
     means: Sequence[bytes]
     weights: Sequence[bytes]
+
+    @staticmethod
+    def joined(parts: "Sequence[_Columns]") -> "_Columns":
+        """Return the digests of all *parts*, at least one, in one object."""
+        return _Columns(
+            np.concatenate([part.compressions for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.low for part in parts]),
+            np.concatenate([part.high for part in parts]),
+            np.concatenate([part.dropped for part in parts]),
+            list(chain.from_iterable(part.means for part in parts)),
+            list(chain.from_iterable(part.weights for part in parts)),
+        )
 
     def in_order(self) -> "_Columns":
         """Return the same digests in an order that depends on nothing else."""
@@ -130,15 +144,14 @@ def _merged_one_by_one(messages: Iterable[pb.TDigest]) -> TDigest:
 
 
 def digests_from_scan(
-    messages: Messages, places: Places, groups: NDArray[np.intp] | None = None
+    scanned: Iterable[tuple[Messages, Places]], groups: NDArray[np.intp] | None = None
 ) -> Digests | None:
-    """Return the digests of the messages at *places*; None if one is invalid.
+    """Return all digests in *scanned*; None if one is invalid.
 
     Digests with different compressions do not merge, so they count as invalid.
 
     Args:
-        messages: Scanned bytes.
-        places: Positions of the digests, shape (n,).
+        scanned: Scanned bytes, and the positions of digests in them; *n* digests in total.
         groups: Number of digests in each group of neighbours to merge, at least 1; None merges
             nothing. A group of over `MOST_TOGETHER` is decoded in parts, so that its centroids stay
             in the processor's cache. The order in a group does not affect the result.
@@ -146,11 +159,19 @@ def digests_from_scan(
     Raises:
         Unscannable: If a message is damaged or unusual.
     """
-    columns, rows = _columns(messages, places)
-    count = places.starts.size
-    if columns is None:
-        found: Digests | None = _spread(None, rows, count)
+    parts: list[_Columns] = []
+    indices: list[NDArray[np.intp]] = []
+    count = 0
+    for messages, places in scanned:
+        part, at = _columns(messages, places)
+        if part is not None:
+            parts.append(part)
+            indices.append(at + count)
+        count += places.starts.size
+    if not parts:
+        found: Digests | None = _spread(None, np.empty(0, dtype=np.intp), count)
         return found if found is None or groups is None else found.merged(groups)
+    columns, rows = _Columns.joined(parts), np.concatenate(indices)
     if groups is None or groups.max() <= MOST_TOGETHER:
         found = _decoded(columns)
         found = None if found is None else _spread(found, rows, count)
