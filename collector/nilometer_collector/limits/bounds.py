@@ -20,6 +20,8 @@ NO_CONTROL = f"^{PRINTABLE}*$"
 
 def has_control(text: str) -> bool:
     """Return whether *text* contains a control character, such as NUL, or a lone surrogate."""
+    if text.isprintable():  # then no character is a control character
+        return False
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
 
 
@@ -50,12 +52,15 @@ def check_summary(name: str) -> None:
 
 def check_counts(what: str, counts: Iterable[int]) -> None:
     """Refuse a count below 0 or over `MAX_COUNT`."""
-    if any(not 0 <= count <= MAX_COUNT for count in counts):
+    held = tuple(counts)
+    if held and not 0 <= min(held) <= max(held) <= MAX_COUNT:
         raise Refused(f"{what}: a count must be between 0 and {MAX_COUNT}")
 
 
 def check_kinds(what: str, counts: Mapping[str, int], most: int = MAX_KINDS) -> None:
     """Refuse more than *most* named counts, and names or counts outside their limits."""
+    if not counts:
+        return
     if len(counts) > most:
         raise Refused(f"{what}: has {len(counts)} names, must have at most {most}")
     for kind in counts:
@@ -79,5 +84,6 @@ def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -
             raise Refused(f"a histogram must have at most {limit} buckets on each side of 0")
         if side.counts and not -scaled <= side.offset <= side.offset + len(side.counts) <= scaled:
             raise Refused("a histogram's buckets must be within the range of float64")
-    check_counts("histogram", (histogram.count, *histogram.positive.counts))
+    check_counts("histogram", (histogram.count,))
+    check_counts("histogram", histogram.positive.counts)
     check_counts("histogram", histogram.negative.counts)

@@ -16,7 +16,7 @@ from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import Text
 from nilometer_collector.errors import Refused
-from nilometer_collector.limits.feature import check_feature
+from nilometer_collector.limits.feature import check_feature, check_without_digest
 from nilometer_collector.limits.logged import (
     check_amounts,
     check_confusion_matrix,
@@ -39,10 +39,16 @@ CHECKS: dict[str, Callable[..., None]] = {
     Line.kind: check_amounts,
     ConfusionMatrix.kind: check_confusion_matrix,
 }
+# Checks of contents that were read without their t-digest.
+_WITHOUT_DIGEST: dict[str, Callable[..., None]] = {FeatureProfile.kind: check_without_digest}
 
 
-def check_content(sample: SummarySample) -> None:
+def check_content(sample: SummarySample, *, digest: bool = True) -> None:
     """Refuse a *sample* if its content has a wrong type for its summary or exceeds a limit.
+
+    Args:
+        sample: Sample to check.
+        digest: Whether the content has its t-digest; without it, the caller has checked it.
 
     Raises:
         Refused: If the sample is refused; the message gives the reason.
@@ -51,6 +57,8 @@ def check_content(sample: SummarySample) -> None:
     if not may_hold(sample.summary, kind):
         raise Refused(f"{sample.summary} must not have content of type {kind}")
     check = CHECKS.get(kind, _check_extension)
+    if not digest:
+        check = _WITHOUT_DIGEST.get(kind, check)
     check(sample.content)
     if isinstance(sample.content, Logged | Text):
         check_end(sample.content, sample.window)

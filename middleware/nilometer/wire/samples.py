@@ -1,6 +1,7 @@
 """Converts summary samples to protobuf and back, one or many at once."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nilometer.profile.summary import SummarySample
@@ -16,6 +17,7 @@ from nilometer.wire.parse import parsed
 from nilometer.wire.sketches.tdigest import digest_to_wire, digests_to_wire
 
 AT_ONCE_BYTES = 256 << 10  # approximate bytes of samples of exact contents to decode at once
+MOST_KEPT_LABELS = 32  # labels of a set whose checked form is kept
 
 _NO_DIGEST = TDigest()
 
@@ -61,12 +63,39 @@ def sample_from_wire(
     return SummarySample(
         entity=message.entity,
         summary=message.summary,
-        labels=Labels.of(dict(message.labels)),
+        labels=_labels_from(message),
         window=Window(message.window_start_unix_nano, message.window_end_unix_nano),
         coverage=coverage_from_wire(message.coverage),
         content=content,
         sample=share,
     )
+
+
+def have_sound_digests(messages: Sequence[pb.SummarySample]) -> bool:
+    """Return whether the t-digests of all samples can be read and have the default compression.
+
+    They are read together, which takes a tenth of the time of reading each. If the answer is False,
+    `sample_from_wire` finds the samples that are damaged.
+    """
+    by_codec: dict[str, list[pb.SummarySample]] = {}
+    for message in messages:
+        by_codec.setdefault(message.WhichOneof("content") or "", []).append(message)
+    return all(
+        codec.digests.are_sound(by_codec[codec.field])
+        for codec in CODECS.values()
+        if codec.digests is not None and codec.field in by_codec
+    )
+
+
+def _labels_from(message: pb.SummarySample) -> Labels:
+    """Return the labels of a sample; samples share few label sets, so they are checked once."""
+    pairs = tuple(sorted(message.labels.items())) if message.labels else ()
+    return _kept_labels(pairs) if len(pairs) <= MOST_KEPT_LABELS else Labels(pairs)
+
+
+@lru_cache(maxsize=1024)  # of at most 10 KiB each
+def _kept_labels(pairs: tuple[tuple[str, str], ...]) -> Labels:
+    return Labels(pairs)
 
 
 def sample_to_bytes(sample: SummarySample) -> bytes:

@@ -27,6 +27,7 @@ from nilometer_collector.testing import (
     an_alerter,
     an_evaluation,
     feature_sample,
+    minute,
 )
 
 PASSWORD = "s3cret"
@@ -244,6 +245,52 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
     pause = Pause()
     monkeypatch.setattr(episodes, "advance", pause.advance)
     return pause
+
+
+def test_statistics_do_not_change_when_the_worker_collects_them(place: PostgresqlPlace) -> None:
+    store = place.open()
+    later = START_NS + DAY_NS
+    found = []
+    for first, now_ns in ((1, START_NS), (5, later), (9, START_NS)):  # the last clock is slow
+        ship(store, [numbered(at) for at in range(first, first + 4)], now_ns=now_ns)
+        found.append((store.samples.series(), store.samples.totals()))
+        store.rollups.take(Level.FIVE_MINUTES, later, 1)
+        assert query(place, "SELECT count(*) FROM additions") == 0
+        assert (store.samples.series(), store.samples.totals()) == found[-1]
+    (series,), _ = found[-1]
+    assert (series.samples, series.seen, series.numbers) == (12, 48, 36)
+    assert (series.first_start_ns, series.last_end_ns) == (minute(0).start_ns, minute(2).end_ns)
+    assert series.last_received_ns == later
+
+
+def test_two_collectors_collect_each_addition_once(place: PostgresqlPlace) -> None:
+    one, other = place.open(), place.open()
+    with ThreadPoolExecutor() as pool:
+        for number in range(1, 9):
+            ship(one, [numbered(number)])
+            place.change(postgresql="UPDATE leases SET held_until = clock_timestamp()")
+            taken = [
+                pool.submit(store.rollups.take, Level.FIVE_MINUTES, START_NS, 1)
+                for store in (one, other)
+            ]
+            for future in taken:
+                future.result()
+    (series,) = one.samples.series()
+    assert series.samples == 8
+
+
+def test_a_series_that_another_server_lacks_is_created_again(own: PostgresqlPlace) -> None:
+    store = own.open()
+    for number in (1, 2):  # its id is kept after the first
+        ship(store, [numbered(number)])
+    # Like a server that was promoted before it had received the last transactions.
+    own.change(postgresql="DELETE FROM series")
+    own.server.stop(signal.SIGINT)
+    own.server.start()
+    store.check_writable()
+    ship(store, [numbered(3)])
+    (series,) = store.samples.series()
+    assert (series.samples, len(store.samples.read([series], 0, 1 << 62, 9))) == (1, 1)
 
 
 def test_a_shipment_waits_for_an_unfinished_one_of_the_same_outbox(

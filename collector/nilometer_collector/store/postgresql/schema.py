@@ -7,6 +7,7 @@ that a Citus cluster could distribute them by entity.
 
 import secrets
 
+from nilometer_collector.store.postgresql.addition_tables import create_addition_tables
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
@@ -357,3 +358,9 @@ def add_shapes_of_logged_summaries(session: Session) -> None:
     """Add the shapes of logged summaries, and the sequences that an outbox no longer held."""
     session.execute("ALTER TABLE logged_summaries ADD COLUMN shape text NOT NULL DEFAULT '[]'")
     session.execute("ALTER TABLE streams ADD COLUMN settled bigint NOT NULL DEFAULT 0")
+
+
+@MIGRATIONS
+def create_additions(session: Session) -> None:
+    """Additions to the statistics of series, which a shipment only logs; and `series_now`."""
+    create_addition_tables(session)

@@ -119,12 +119,11 @@ class PostgresqlStore:
                 evaluations.append(row)
         sequences.settle(shipment.oldest_held)
         _save(session, stream, sequences, now_ns)
-        counted = self.samples.add(session, samples, stream, now_ns) if samples else ()
+        if samples:
+            self.samples.add(session, samples, stream, now_ns)
         notices = self.alerts.judge(session, evaluations, shipment.agent, now_ns)
         if newest:
             self.watching.hear(session, shipment.agent, newest, now_ns)
-        if counted:
-            self.samples.count(session, counted, now_ns)
         return Shipped(
             stored=len(new) - len(refused),
             repeated=len(shipment.arrivals) - len(new),
