@@ -104,21 +104,22 @@ class Fitter:
         windows = dict(self._store.watching.windows(entity, *span))
         kept = {end: unpacked_window(content) for end, content in windows.items()}
         changed = self._rebuild(entity, by_summary, book, fresh, kept, span)
+        moved = book.in_other_zone(rule.time_zone)
         busy = {part.record.summary: part for part in memory.open_parts}
         watched, reset = [], set(fresh)
         for one in book.watched:
             is_busy = one.key.summary in busy and one.baseline is not None
-            if one.key not in fresh and (one.frozen or is_busy):
+            if one.key not in fresh and not moved and (one.frozen or is_busy):
                 watched.append(one)
                 continue
             own = by_summary.get(one.key.summary, ())
             shortest = max(max((each.last_window_ns for each in own), default=0) // BASE_NS, 1)
             after = _fitted(one, kept, memory, rule, shortest)
             watched.append(after)
-            if _must_reset(one, after, rule):
+            if moved or _must_reset(one, after, rule):
                 reset.add(one.key)
         return Fit(
-            book=replace(book, watched=tuple(watched)),
+            book=replace(book, watched=tuple(watched), time_zone=rule.time_zone),
             reset=frozenset(reset),
             windows=[(end, packed_window(kept[end])) for end in sorted(changed)],
         )
@@ -222,7 +223,7 @@ def judge_of(book: Book, rule: WatchRule) -> Judge:
                 patience=-(-one.patience_ns // (one.length * BASE_NS)),
             )
         )
-    return Judge(subjects, zone=rule.zone, budget=rule.budget)
+    return Judge(subjects, zone=rule.zone, holidays=rule.holiday_dates, budget=rule.budget)
 
 
 def _renamed(
@@ -247,7 +248,7 @@ def _renamed(
                 slot += 1
                 fresh.add(key)
             watched.append(one)
-    return Book(watched=tuple(watched), next_slot=slot), frozenset(fresh)
+    return replace(book, watched=tuple(watched), next_slot=slot), frozenset(fresh)
 
 
 def _fitted(
@@ -273,7 +274,9 @@ def _fitted(
     length = window_length(rows, shortest)
     longer = merged(counts, length)
     starts = first + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
-    calendar = Calendar(window_seconds=length * BASE_SECONDS, zone=rule.zone)
+    calendar = Calendar(
+        window_seconds=length * BASE_SECONDS, zone=rule.zone, holidays=rule.holiday_dates
+    )
     slots = calendar.slots(starts)
     longer_rows = merged(rows[:, None], length)[:, 0]
     begun = starts >= one.since_ns

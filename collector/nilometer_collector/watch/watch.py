@@ -16,7 +16,7 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import HeardRecord, Store
+from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS
@@ -78,11 +78,12 @@ class Watch:
         """Judge the closed windows of every entity; close episodes that nothing judges now."""
         if self._store.alerts.expire(self._clock.now_ns(), self._started_ns):
             self._wake()
+        zones = {one.name: one.declaration.time_zone for one in self._store.entities.all()}
         for entity in self._store.watching.entities():
             if self._stopping.is_set():
                 return
             try:
-                self._advance(entity)
+                self._advance(entity, zones.get(entity, UNDECLARED.time_zone))
             except StateMoved:
                 self._loaded.pop(entity, None)
             except StoreUnavailable:
@@ -96,18 +97,18 @@ class Watch:
                 )
         self._passed_at = self._clock.monotonic()
 
-    def _advance(self, entity: str) -> None:
+    def _advance(self, entity: str, time_zone: str) -> None:
         if not self._store.watching.hold(entity):
             self._loaded.pop(entity, None)
             self._reports.pop(entity, None)
             return
-        watch = self._loaded_watch(entity)
+        watch = self._loaded_watch(entity, rule_of(self._rules, entity).declared(time_zone))
         revision = watch.revision
         now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
         normals = self._store.decisions.pending(entity)
         if normals and watch.accept(normals, now_ns):
             self._wake()
-        if rule_of(self._rules, entity).watch:
+        if watch.rule.watch:
             until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
             if watch.advance(until_ns, now_ns, past_until(heard)):
                 self._wake()
@@ -120,10 +121,9 @@ class Watch:
             self._store.watching.report(entity, report)
             self._reports[entity] = report
 
-    def _loaded_watch(self, entity: str) -> EntityWatch:
+    def _loaded_watch(self, entity: str, rule: WatchRule) -> EntityWatch:
         watch = self._loaded.pop(entity, None)
-        if watch is None:
-            rule = rule_of(self._rules, entity)
+        if watch is None or watch.rule != rule:
             watch = EntityWatch(entity, rule, self._store, self._edges, self._fitter)
         self._loaded[entity] = watch
         while len(self._loaded) > MOST_LOADED:

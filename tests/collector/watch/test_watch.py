@@ -16,14 +16,22 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.resources.episodes import episode_view
-from nilometer_collector.store import EpisodeRecord, WatchStep, open_store
+from nilometer_collector.store import EntityDeclaration, EpisodeRecord, WatchStep, open_store
 from nilometer_collector.store.sqlite.watching import Watching
 from nilometer_collector.testing import ENTITY, a_reference
-from nilometer_collector.watch.memory import BASE_NS
-from nilometer_collector.watch.packing import unpacked_window
+from nilometer_collector.watch.memory import BASE_NS, Book
+from nilometer_collector.watch.packing import unpacked, unpacked_window
 
 DAYS_OF_TABLE = 9  # from a Monday on, so that a weekend is known
 MEANS = {"input.amount": 0.0, "input.age": 5.0}
+
+
+def learned_book(traffic: Traffic) -> Book:
+    """Return the stored baselines."""
+    record = traffic.store.watching.load(ENTITY)
+    assert record is not None
+    assert record.baselines is not None
+    return unpacked(record.baselines, Book)
 
 
 def shown(episode: EpisodeRecord) -> tuple[object, ...]:
@@ -255,6 +263,35 @@ def test_a_wider_tolerance_leaves_a_drift_alone(new_traffic: NewTraffic) -> None
     traffic.run(24)
     (episode,) = traffic.store.alerts.episodes()
     assert {part.summary for part in episode.parts} == {"input.age"}
+
+
+def test_a_holiday_that_was_never_learned_has_wide_tolerances(new_traffic: NewTraffic) -> None:
+    usual, free = new_traffic(), new_traffic()
+    free.rules = (WatchRule(holidays=("07-02",)),)
+    free.restart()
+    for traffic in (usual, free):
+        traffic.columns["input.amount"] = normal(0.3)
+        traffic.run(48)
+    assert (usual.statuses, free.statuses) == ([["ALERTING"]], [])
+    free.columns["input.amount"] = normal(1.0)
+    free.run(12)
+    (episode,) = free.store.alerts.episodes()
+    assert "tolerance 0.3 sd" in episode.evidence
+
+
+def test_a_declared_time_zone_makes_the_baselines_learn_again(traffic: Traffic) -> None:
+    traffic.run(6)
+    before = learned_book(traffic)
+    traffic.store.entities.put(ENTITY, EntityDeclaration(time_zone="Asia/Tokyo"), 0)
+    traffic.run(6)
+    after = learned_book(traffic)
+    assert (before.time_zone, after.time_zone) == ("UTC", "Asia/Tokyo")
+    assert all(
+        one.baseline.windows > other.baseline.windows
+        for one, other in zip(after.watched, before.watched, strict=True)
+        if one.baseline is not None and other.baseline is not None
+    )
+    assert traffic.statuses == []
 
 
 def test_constant_columns_are_watched_by_their_shares(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ async def run_backtest(call: Call) -> BacktestView:
     asked = await read_json(call.request, BacktestDefinition)
     given = [] if asked.alerters is UNSET else [alerter_of(one) for one in asked.alerters]
     for rule in () if asked.watch is UNSET else asked.watch:
-        _ = rule.zone  # raises for an unknown time zone
+        rule.check()
     named = {one.entity for one in given} | ({asked.entity} if asked.entity else set())
     call.access.require(sorted(named))
     incidents = [_incident(at, one) for at, one in enumerate(asked.incidents)]
