@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import date
+from functools import lru_cache
 
 from nilometer.values.errors import ConfigError
 
@@ -9,6 +10,12 @@ from nilometer.values.errors import ConfigError
 HOLIDAY = r"^([0-9]{4}-)?[0-9]{2}-[0-9]{2}$"
 MOST_HOLIDAYS = 1000  # holidays of one rule
 _LEAP_YEAR = 2000  # so that 02-29 is a day of a year
+
+
+@lru_cache(maxsize=64)
+def holidays_of(texts: tuple[str, ...]) -> "Holidays":
+    """Return the holidays of *texts*, see `Holidays`; the same object for the same texts."""
+    return Holidays(texts)
 
 
 class Holidays:

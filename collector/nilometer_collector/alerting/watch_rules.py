@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
-from nilometer_collector.alerting.holidays import HOLIDAY, MOST_HOLIDAYS, Holidays
+from nilometer_collector.alerting.holidays import HOLIDAY, MOST_HOLIDAYS, Holidays, holidays_of
 
 WINDOWS_OF_DAY = 288  # base windows in a day
 
@@ -68,7 +68,7 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Raises:
             ConfigError: If a holiday is not a day of the calendar.
         """
-        return Holidays(self.holidays)
+        return holidays_of(self.holidays)
 
     def is_holiday(self, at_ns: int) -> bool:
         """Return whether a time, in Unix nanoseconds, is on a holiday."""

@@ -301,7 +301,8 @@ class EntityWatch:
             kept.append((end_ns, packed_window(row)))
         memory = replace(memory, end_ns=end_ns)
         if window.has_data:
-            memory = memory.with_data(row, is_live=end_ns > self._past_ns)
+            is_live, is_holiday = end_ns > self._past_ns, self.rule.is_holiday
+            memory = memory.with_data(row, is_live=is_live, is_holiday=is_holiday)
         if end_ns <= self._past_ns:
             return memory
         counts = self._due(window, kept)

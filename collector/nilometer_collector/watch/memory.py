@@ -12,7 +12,14 @@ from nilometer.alert.calibrated.parts import ModelState
 from nilometer.alert.calibrated.slots import NS_PER_SECOND
 from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.store import PartRecord
-from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS, Pauses, with_pause
+from nilometer_collector.watch.usual import (
+    HOUR_NS,
+    KEPT_HOURS,
+    IsHoliday,
+    Pauses,
+    no_holiday,
+    with_pause,
+)
 
 BASE_NS = BASE_SECONDS * NS_PER_SECOND
 DAY_NS = 86_400 * NS_PER_SECOND
@@ -189,12 +196,15 @@ class Memory:
     late: Late = Late()
     pauses: Pauses = ()
 
-    def with_data(self, slots: Iterable[int], *, is_live: bool) -> "Memory":
+    def with_data(
+        self, slots: Iterable[int], *, is_live: bool, is_holiday: IsHoliday = no_holiday
+    ) -> "Memory":
         """Return the state after a window with data that ended at `end_ns`.
 
         Args:
             slots: Slots of the summaries and label sets that had data.
             is_live: Whether an agent sent the window. Pauses are not learned from tables.
+            is_holiday: Function that says which times are on holidays.
         """
         start_ns = self.end_ns - BASE_NS
         hour = (self.end_ns - 1) // HOUR_NS
@@ -206,7 +216,7 @@ class Memory:
             data_ns=self.end_ns,
             hours=tuple(one for one in hours if one > hour - KEPT_HOURS),
             days=days[-LEARNED_DAYS:],
-            pauses=with_pause(self.pauses, self.hours, self.data_ns, start_ns)
+            pauses=with_pause(self.pauses, self.hours, self.data_ns, start_ns, is_holiday)
             if is_live
             else self.pauses,
             newest={**self.newest, **dict.fromkeys(slots, self.end_ns)},
