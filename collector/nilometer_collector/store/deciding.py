@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import Calibrated, Overdue
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
@@ -17,7 +18,7 @@ from nilometer_collector.alerting.decisions import (
 from nilometer_collector.alerting.episodes import Closed, OpenEpisode, pause
 from nilometer_collector.errors import Conflict, Refused, Unknown
 from nilometer_collector.limits.bounds import LAST_NS
-from nilometer_collector.store.records import EpisodeRecord
+from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +94,20 @@ def checked(episode: EpisodeRecord, decision: Decision) -> Decision:
                     "silence the episode instead"
                 )
             return _with_part(episode, decision)
+
+
+def is_outlived(episode: EpisodeRecord, transition: TransitionRecord, held_until_ns: int) -> bool:
+    """Return whether the episode closed while a silence held the message of its opening.
+
+    Args:
+        episode: The episode.
+        transition: Opening or closing that the message is about.
+        held_until_ns: Wall time until which the message was held; 0 if it was not.
+    """
+    alerting = AlertStatus.ALERTING.value
+    return transition.status == alerting and any(
+        turn.status != alerting and turn.recorded_ns < held_until_ns for turn in episode.history
+    )
 
 
 def closing(episode: EpisodeRecord, decision: Decision) -> Closed:

@@ -99,6 +99,19 @@ def test_an_episode_that_closes_while_nobody_knows_of_it_sends_nothing(
     assert (counts.waiting, counts.delivered, counts.withheld) == (0, 0, 1)
 
 
+def test_an_opening_that_was_held_beyond_the_end_of_its_episode_is_given_up(place: Place) -> None:
+    store = place.open()
+    agents = Agents(store)
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.1, 2)
+    held = f"UPDATE deliveries SET held_until_ns = {START_NS + HOUR_NS} WHERE id = 1"
+    place.change(sqlite=held, postgresql=held)
+    assert sent(store, 0.5) == [("OK", False)]
+    assert sent(store, 2) == []
+    counts = store.deliveries.counts("slack")
+    assert (counts.waiting, counts.delivered, counts.withheld) == (0, 1, 1)
+
+
 def test_the_end_of_an_episode_is_told_if_its_opening_was(agents: Agents, store: Store) -> None:
     agents.say("pod-1", 0.5, 1)
     sent(store)

@@ -5,77 +5,19 @@ from dataclasses import replace
 import pytest
 from support.shipping import Agents, a_sample_row, numbered, ship
 from support.stores import Place, PostgresqlPlace, SqlitePlace
+from support.watch_steps import ALERTER, a_part, a_step, a_turn, an_opening
 from support.watched_traffic import DAY, Traffic, normal
 
-from nilometer.alert import Alerter, AlertStatus, Severity
-from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
+from nilometer.alert import AlertStatus
+from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.values.labels import Labels
-from nilometer_collector.alerting.episodes import Closed, Opened, Turn
-from nilometer_collector.store import Arrival, EpisodeStep, PartRecord, Store, WatchStep
+from nilometer_collector.alerting.episodes import Closed
+from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
 from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch
 
 NOW_NS = START_NS
-ALERTER = Alerter(
-    entity=ENTITY,
-    name=DEFAULT_ALERTER,
-    summary="*",
-    condition=Calibrated(component="position", unit="sd", tolerance=0.1),
-    severity=Severity.WARNING,
-)
-
-
-def a_part(summary: str = "input.amount", **changes: object) -> PartRecord:
-    known: dict[str, object] = {
-        "summary": summary,
-        "labels": Labels(),
-        "component": "position",
-        "direction": 1,
-        "onset_ns": 100,
-        "opened_ns": 200,
-        "closed_ns": None,
-        "effect": 0.5,
-        "bound": 0.4,
-        "tolerance": 0.1,
-        "unit": "sd",
-        "severity": "warning",
-        "evidence": f"{summary} moved",
-    }
-    return PartRecord(**{**known, **changes})  # type: ignore[arg-type]
-
-
-def a_turn(status: AlertStatus, at_ns: int) -> Turn:
-    return Turn(
-        status=status,
-        at_ns=at_ns,
-        window_start_ns=at_ns - 100,
-        value=0.5,
-        evidence="moved",
-        reference_digest="abc",
-        alerter=ALERTER,
-    )
-
-
-def an_opening(number: int, *parts: PartRecord) -> EpisodeStep:
-    change = Opened(since_ns=100, turn=a_turn(AlertStatus.ALERTING, 200))
-    return EpisodeStep(
-        number=number, summary=parts[0].summary, labels=parts[0].labels, value=0.5, change=change,
-        parts=parts,
-    )  # fmt: skip
-
-
-def a_step(revision: int = 0, **changes: object) -> WatchStep:
-    known: dict[str, object] = {
-        "revision": revision,
-        "state": b"state",
-        "baselines": None,
-        "report": b"report",
-        "windows": (),
-        "forget": None,
-        "episodes": (),
-    }
-    return WatchStep(**{**known, **changes})  # type: ignore[arg-type]
 
 
 def test_a_state_is_read_as_it_was_stored(store: Store) -> None:

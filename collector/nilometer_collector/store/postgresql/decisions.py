@@ -14,11 +14,13 @@ from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.rows import decision_of
 from nilometer_collector.store.texts import storable
 
-# The row of what the episode is about is locked, as by the judgement of evaluations.
-_LOCK = """
+# The judgement of evaluations locks the row of what an episode is about, and then the episode. The
+# default alerter locks only the episode, and may change what it is about.
+_LOCK_JUDGED = """
 SELECT j.id FROM judged j JOIN episodes e ON e.entity = j.entity AND e.judged = j.id
-WHERE e.entity = %(entity)s AND e.id = %(episode)s FOR UPDATE OF j
+WHERE e.entity = %(entity)s AND e.id = %(episode)s AND e.number IS NULL FOR UPDATE OF j
 """
+_LOCK = "SELECT judged FROM episodes WHERE entity = %(entity)s AND id = %(episode)s FOR UPDATE"
 _MAKE = """
 INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
                        pending)
@@ -59,7 +61,9 @@ class Decisions:
         return self._database.write(lambda session: self._make(session, entity, episode, decision))
 
     def _make(self, session: Session, entity: str, episode: int, decision: Decision) -> Decision:
-        locked = session.row(_LOCK, {"entity": entity, "episode": episode})
+        asked = {"entity": entity, "episode": episode}
+        session.row(_LOCK_JUDGED, asked)
+        locked = session.row(_LOCK, asked)
         found = read_episodes(session, entity, is_open=None, episode=episode)
         if locked is None or not found:
             raise Unknown(f"{entity} has no episode {episode}")

@@ -69,9 +69,10 @@ _JUDGED_ID = """
 SELECT id FROM judged WHERE entity = %(entity)s AND alerter = %(alerter)s
   AND summary = %(summary)s AND labels_digest = %(digest)s
 """
+# A decision about the episode waits until the change is stored, and the other way round.
 _EPISODE = """
 SELECT e.id, j.alerter FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
-WHERE e.entity = %(entity)s AND e.number = %(number)s
+WHERE e.entity = %(entity)s AND e.number = %(number)s FOR UPDATE OF e
 """
 _MOVE = """
 UPDATE episodes SET judged = %(judged)s, worst = %(value)s
