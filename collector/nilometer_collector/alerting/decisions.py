@@ -37,6 +37,8 @@ class Decision:
         summary: Summary of the part of a new normal; empty for other kinds.
         labels: Label set of this part.
         is_pending: Whether the default alerter has not yet acted on it.
+        has_lapsed: Whether the part of a new normal closed before the default alerter acted, so that
+            nothing was learned.
     """
 
     kind: DecisionKind
@@ -47,6 +49,7 @@ class Decision:
     summary: str = ""
     labels: Labels = NO_LABELS
     is_pending: bool = False
+    has_lapsed: bool = False
 
     def holds(self, now_ns: int) -> bool:
         """Return whether the decision is in force at *now_ns*."""

@@ -32,10 +32,16 @@ from nilometer_collector.watch.memory import (
     Memory,
     saved_episodes,
 )
-from nilometer_collector.watch.normals import accepted_parts, anew, spans_after
+from nilometer_collector.watch.normals import accepted_parts, anew, lapses, spans_after
 from nilometer_collector.watch.notes import Notes
 from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
-from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled, watched_series
+from nilometer_collector.watch.reading import (
+    BaseWindow,
+    Reader,
+    is_pooled,
+    watched_series,
+    without_gaps,
+)
 from nilometer_collector.watch.reporting import Hearing, report_of
 from nilometer_collector.watch.sources import StateMoved, WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
@@ -126,12 +132,18 @@ class EntityWatch:
     def accept(self, normals: Sequence[NormalRecord], now_ns: int) -> int:
         """Close the open parts of *normals*; their baselines learn again from the onset on.
 
+        New normals whose parts have closed before lapse.
+
         Returns:
             The number of notifications queued.
         """
-        if self._memory is None:
+        memory = self._memory
+        if memory is None:
             return 0
-        return self._fitted(self._memory, now_ns, normals)[1]
+        if accepted_parts(memory.open_parts, normals):
+            return self._fitted(memory, now_ns, normals)[1]
+        settled = lapses(memory.open_parts, normals)
+        return self._save(memory, None, [], [], None, now_ns, settled)
 
     def report(self, hearing: Hearing) -> bytes:
         """Return the current status as the bytes of a `WatchReport`."""
@@ -185,6 +197,7 @@ class EntityWatch:
         """Fit the baselines, judge with them from now on, and store the result."""
         references = self._fitter.fingerprint(self._entity)
         accepted = accepted_parts(memory.open_parts, normals)
+        settled = lapses(memory.open_parts, normals)
         notes = Notes(self._entity, self.rule.budget_days, memory.open_parts, accepted)
         steps: list[EpisodeStep] = []
         book = anew(self._book, memory.open_parts, accepted)
@@ -206,7 +219,6 @@ class EntityWatch:
             newest={slot: at for slot, at in memory.newest.items() if slot in slots},
         )
         forget = self._forgotten(memory)
-        settled = tuple(one.id for one in normals)
         windows = list(fit.windows)
         return memory, self._save(memory, baselines, windows, steps, forget, now_ns, settled)
 
@@ -244,7 +256,7 @@ class EntityWatch:
         steps: list[EpisodeStep],
         forget: tuple[int, int] | None,
         now_ns: int,
-        settled: Sequence[int] = (),
+        settled: Mapping[int, bool] | None = None,
     ) -> int:
         hearing = Hearing(now_ns=now_ns, heard_ns=now_ns, started_ns=now_ns)
         step = WatchStep(
@@ -255,7 +267,7 @@ class EntityWatch:
             windows=windows,
             forget=forget,
             episodes=steps,
-            settled=settled,
+            settled=settled or {},
         )
         queued = self._store.watching.save(self._entity, step, now_ns)
         if queued is None:
@@ -275,16 +287,9 @@ class EntityWatch:
             if one.last_end_ns > memory.end_ns
         ]
         reader = Reader(self._store.samples, self._edges.of(self._entity))
-        end_ns = memory.end_ns
-        for window in reader.base_windows(series, columns, end_ns, stop_ns):
-            while end_ns + BASE_NS < window.end_ns:
-                end_ns += BASE_NS
-                yield BaseWindow(end_ns)
-            end_ns = window.end_ns
-            yield window
-        while end_ns < stop_ns:
-            end_ns += BASE_NS
-            yield BaseWindow(end_ns)
+        return without_gaps(
+            reader.base_windows(series, columns, memory.end_ns, stop_ns), memory.end_ns, stop_ns
+        )
 
     def _judged(
         self,

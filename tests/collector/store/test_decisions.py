@@ -3,6 +3,7 @@
 import pytest
 from support.shipping import Agents
 from support.stores import Place
+from support.watch_steps import a_part, a_step, an_opening
 
 from nilometer.alert import Verdict
 from nilometer.values.clock import NANOSECONDS
@@ -221,6 +222,22 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(agents: Agents, store:
     with pytest.raises(Conflict, match="is closed since 2023-11-14"):
         decide(store, a_decision(ACKNOWLEDGED))
     assert store.alerts.episodes()[0].decisions == ()
+
+
+def test_a_settled_new_normal_tells_whether_it_has_lapsed(store: Store) -> None:
+    parts = a_part(), a_part("input.age")
+    store.watching.save(ENTITY, a_step(0, episodes=[an_opening(1, *parts)]), START_NS)
+    for part in parts:
+        decide(store, a_decision(NEW_NORMAL, summary=part.summary))
+    learned, late = store.decisions.pending(ENTITY)
+    step = a_step(1, settled={learned.id: False, late.id: True})
+    store.watching.save(ENTITY, step, START_NS)
+    assert store.decisions.pending(ENTITY) == []
+    (episode,) = store.alerts.episodes()
+    assert [(one.summary, one.has_lapsed) for one in episode.decisions] == [
+        ("input.amount", False),
+        ("input.age", True),
+    ]
 
 
 def test_a_silence_without_a_channel_is_recorded(place: Place) -> None:

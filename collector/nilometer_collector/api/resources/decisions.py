@@ -84,6 +84,7 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     summary: str  # summary of the part of a new normal; empty for other kinds
     labels: dict[str, str]
     pending: bool  # whether the default alerter has not yet acted on it
+    lapsed: bool  # whether the part closed before it acted, so that nothing was learned
 
 
 def decision_view(decision: Decision) -> DecisionView:
@@ -97,6 +98,7 @@ def decision_view(decision: Decision) -> DecisionView:
         summary=decision.summary,
         labels=decision.labels.as_dict(),
         pending=decision.is_pending,
+        lapsed=decision.has_lapsed,
     )
 
 

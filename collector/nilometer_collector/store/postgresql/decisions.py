@@ -1,6 +1,6 @@
 """Decisions about episodes in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
@@ -32,13 +32,14 @@ UPDATE judged SET quiet_until_ns = %(until)s WHERE entity = %(entity)s AND id = 
 """
 _PENDING = """
 SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, d.labels_text,
-       d.pending
+       d.pending, d.lapsed
 FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
 WHERE d.entity = %(entity)s AND d.pending ORDER BY d.id
 """
 _SETTLE = """
-UPDATE decisions SET pending = false
-WHERE entity = %(entity)s AND id = ANY(%(ids)s::bigint[])
+UPDATE decisions d SET pending = false, lapsed = settled.lapsed
+FROM unnest(%(ids)s::bigint[], %(lapsed)s::boolean[]) AS settled (id, lapsed)
+WHERE d.entity = %(entity)s AND d.id = settled.id
 """
 
 
@@ -96,7 +97,8 @@ class Decisions:
         rows = self._database.read(lambda session: session.rows(_PENDING, {"entity": entity}))
         return [NormalRecord(id=r[0], number=r[1], decision=decision_of(r[2:])) for r in rows]
 
-    def settle(self, session: Session, entity: str, identities: Sequence[int]) -> None:
-        """Record inside a transaction that the default alerter has acted on these decisions."""
-        if identities:
-            session.execute(_SETTLE, {"entity": entity, "ids": list(identities)})
+    def settle(self, session: Session, entity: str, settled: Mapping[int, bool]) -> None:
+        """Record inside a transaction whether each decision had an effect or has lapsed."""
+        if settled:
+            asked = {"entity": entity, "ids": list(settled), "lapsed": list(settled.values())}
+            session.execute(_SETTLE, asked)

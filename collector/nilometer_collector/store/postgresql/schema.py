@@ -350,3 +350,9 @@ def add_lags_of_agents(session: Session) -> None:
     session.execute(
         "UPDATE heard SET lag_ns = received_ns - end_ns, least_lag_ns = received_ns - end_ns"
     )
+
+
+@MIGRATIONS
+def add_lapsed_decisions(session: Session) -> None:
+    """Add whether a new normal had no effect, because its part closed before."""
+    session.execute("ALTER TABLE decisions ADD COLUMN lapsed boolean NOT NULL DEFAULT false")

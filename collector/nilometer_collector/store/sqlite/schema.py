@@ -357,3 +357,9 @@ def create_decisions(db: Database) -> None:
 def add_lags_of_agents(db: Database) -> None:
     """Add the age of the newest window when it arrived, and the smallest age of any window."""
     add_lags(db)
+
+
+@migrations()
+def add_lapsed_decisions(db: Database) -> None:
+    """Add whether a new normal had no effect, because its part closed before."""
+    db.execute("ALTER TABLE decisions ADD COLUMN lapsed INTEGER NOT NULL DEFAULT 0")
