@@ -56,7 +56,8 @@ def replayed(
     windows = 0
     if rule.watch and begun_ns < end_ns:
         watch = EntityWatch(entity, rule, overlay, edges, Fitter(overlay, edges))
-        watch.advance(end_ns, end_ns, 0)
+        for _ in watch.advance(end_ns, end_ns, 0):
+            pass
         windows = (end_ns - max(start_ns, begun_ns)) // BASE_NS
     firings = [one for one in _firings(overlay.watching.steps) if one.opened_ns > start_ns]
     return Replay(

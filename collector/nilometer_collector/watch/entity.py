@@ -95,8 +95,8 @@ class EntityWatch:
         """End of the newest window that was judged; 0 before the first."""
         return 0 if self._memory is None else self._memory.end_ns
 
-    def advance(self, until_ns: int, now_ns: int, past_ns: int) -> int:
-        """Judge every base window that ends after *past_ns* and up to *until_ns*.
+    def advance(self, until_ns: int, now_ns: int, past_ns: int) -> Iterator[int]:
+        """Judge every base window that ends after *past_ns* and up to *until_ns*, in steps.
 
         Args:
             until_ns: Time up to which all data has arrived.
@@ -104,30 +104,29 @@ class EntityWatch:
             past_ns: End of the past windows of tables, which baselines learn from but which are not
                 judged.
 
-        Returns:
-            The number of notifications queued.
+        Yields:
+            The number of notifications queued by each step, after the step is stored.
         """
         self._past_ns = past_ns // BASE_NS * BASE_NS
         memory = self._memory or self._first()
         if memory is None:
-            return 0
+            return
         if memory.fitted_ns == memory.begun_ns:  # baselines may still learn from past windows
             first = self._first()
             memory = first if first is not None and first.begun_ns < memory.begun_ns else memory
-        notices = 0
         until_ns = until_ns // BASE_NS * BASE_NS
         while True:
             if self._must_fit(memory):
                 memory, queued = self._fitted(memory, now_ns)
-                notices += queued
+                yield queued
             if memory.end_ns >= until_ns:
-                return notices
+                return
             memory = self._skipped(memory, until_ns)
             fit_ns = max(memory.fitted_ns + DAY_NS, memory.end_ns + BASE_NS)
             pause_ns = self._past_ns if memory.end_ns < self._past_ns else fit_ns
             stop = min(until_ns, memory.end_ns + STEP_WINDOWS * BASE_NS, pause_ns)
             memory, queued = self._step(memory, stop, now_ns)
-            notices += queued
+            yield queued
 
     def accept(self, normals: Sequence[NormalRecord], now_ns: int) -> int:
         """Close the open parts of *normals*; their baselines learn again from the onset on.

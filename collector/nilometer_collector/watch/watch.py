@@ -51,7 +51,7 @@ class Watch:
         self._rules = rules
         self._wake = wake
         self._started_ns = clock.now_ns()
-        self._passed_at = clock.monotonic()
+        self._progress_at = clock.monotonic()
         self._edges = ReferenceEdges(store.references)
         self._fitter = Fitter(store, self._edges)
         self._loaded: OrderedDict[str, EntityWatch] = OrderedDict()
@@ -70,9 +70,12 @@ class Watch:
             self._thread.join(timeout)
 
     @property
-    def pass_age_seconds(self) -> float:
-        """Seconds since the last pass over all entities, or since the start. Thread-safe."""
-        return max(self._clock.monotonic() - self._passed_at, 0.0)
+    def progress_age_seconds(self) -> float:
+        """Seconds since windows were judged or an entity had none, or since the start.
+
+        Thread-safe.
+        """
+        return max(self._clock.monotonic() - self._progress_at, 0.0)
 
     def advance(self) -> None:
         """Judge the closed windows of every entity; close episodes that nothing judges now."""
@@ -85,33 +88,38 @@ class Watch:
             try:
                 self._advance(entity, zones.get(entity, UNDECLARED.time_zone))
             except StateMoved:
-                self._loaded.pop(entity, None)
+                self._forget(entity)
             except StoreUnavailable:
-                self._loaded.pop(entity, None)
+                self._forget(entity)
                 raise
             except Exception:
-                self._loaded.pop(entity, None)
+                self._forget(entity)
                 log.exception(
                     "internal error in the default alerter, will retry: report this error",
                     extra={"entity": entity},
                 )
-        self._passed_at = self._clock.monotonic()
+            self._progress()
+        self._progress()
 
     def _advance(self, entity: str, time_zone: str) -> None:
         if not self._store.watching.hold(entity):
-            self._loaded.pop(entity, None)
-            self._reports.pop(entity, None)
+            self._forget(entity)
             return
-        watch = self._loaded_watch(entity, rule_of(self._rules, entity).declared(time_zone))
+        rule = rule_of(self._rules, entity).declared(time_zone)
+        watch = self._loaded_watch(entity, rule)
         revision = watch.revision
         now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
-        normals = self._store.decisions.pending(entity)
-        if normals and watch.accept(normals, now_ns):
-            self._wake()
+        if not self._accept(entity, watch, now_ns):
+            self._forget(entity)
+            watch = self._loaded_watch(entity, rule)
         if watch.rule.watch:
             until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
-            if watch.advance(until_ns, now_ns, past_until(heard)):
-                self._wake()
+            for queued in watch.advance(until_ns, now_ns, past_until(heard)):
+                self._progress()
+                if queued:
+                    self._wake()
+                if self._stopping.is_set():
+                    return
         heard_ns = max((one.received_ns for one in heard), default=now_ns)
         if watch.revision != revision:  # a report was stored with the state
             self._reports.pop(entity, None)
@@ -120,6 +128,33 @@ class Watch:
         if self._reports.get(entity) != report:
             self._store.watching.report(entity, report)
             self._reports[entity] = report
+
+    def _accept(self, entity: str, watch: EntityWatch, now_ns: int) -> bool:
+        """Learn the accepted new normals of *entity*; return False after an internal error.
+
+        Such an error is logged. It does not keep the windows of the entity from being judged.
+        """
+        try:
+            normals = self._store.decisions.pending(entity)
+            if normals and watch.accept(normals, now_ns):
+                self._wake()
+        except (StateMoved, StoreUnavailable):
+            raise
+        except Exception:
+            log.exception(
+                "internal error while a new normal is learned, will retry: report this error",
+                extra={"entity": entity},
+            )
+            return False
+        return True
+
+    def _progress(self) -> None:
+        self._progress_at = self._clock.monotonic()
+
+    def _forget(self, entity: str) -> None:
+        """Forget the loaded state and the stored report; another collector may have changed both."""
+        self._loaded.pop(entity, None)
+        self._reports.pop(entity, None)
 
     def _loaded_watch(self, entity: str, rule: WatchRule) -> EntityWatch:
         watch = self._loaded.pop(entity, None)

@@ -17,8 +17,10 @@ from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.resources.episodes import episode_view
 from nilometer_collector.store import EntityDeclaration, EpisodeRecord, WatchStep, open_store
+from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.watching import Watching
 from nilometer_collector.testing import ENTITY, a_reference
+from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.memory import BASE_NS, Book
 from nilometer_collector.watch.packing import unpacked, unpacked_window
 
@@ -153,6 +155,40 @@ def test_a_step_that_was_not_stored_is_repeated(
         found.append([shown(one) for one in traffic.store.alerts.episodes()])
         assert traffic.notices == 1
     assert found[0] == found[1] != []
+
+
+def test_a_long_pass_makes_progress_with_each_step(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ages: list[float] = []
+    save = Watching.save
+
+    def slow(self: Watching, entity: str, step: WatchStep, now_ns: int) -> int | None:
+        traffic.clock.seconds += 400
+        ages.append(traffic.watch.progress_age_seconds)
+        return save(self, entity, step, now_ns)
+
+    traffic.send_all(DAY // 2)
+    monkeypatch.setattr(Watching, "save", slow)
+    traffic.watch.advance()
+    assert len(ages) >= 4
+    assert max(ages) == 400
+
+
+def test_a_new_normal_that_cannot_be_learned_keeps_no_window_from_being_judged(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def damaged(*_: object) -> int:
+        raise ValueError("the reference is damaged")
+
+    traffic.run(1)
+    judged_ns = traffic.report.judged_ns
+    monkeypatch.setattr(Decisions, "pending", lambda *_: ["a decision"])
+    monkeypatch.setattr(EntityWatch, "accept", damaged)
+    traffic.run(3)
+    assert judged_ns is not None
+    assert traffic.report.judged_ns == judged_ns + 3 * BASE_NS
+    assert "internal error while a new normal is learned" in caplog.text
 
 
 def test_several_agents_and_any_order_give_the_same_state(new_traffic: NewTraffic) -> None:

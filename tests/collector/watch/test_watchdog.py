@@ -47,6 +47,7 @@ class Watched:
     heartbeat: Heartbeat | None = None
     wakes: int = 0
     sequence: int = 0
+    entity: str = ENTITY
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.store, self.clock, (), lambda: None)
@@ -60,14 +61,15 @@ class Watched:
         self.sequence += 1
         now_ns = self.clock.now_ns()
         end_ns = now_ns - round(age_minutes * MINUTE_NS)
-        sample = feature_sample([1.0, 2.0], window=Window(end_ns - MINUTE_NS, end_ns))
+        window = Window(end_ns - MINUTE_NS, end_ns)
+        sample = feature_sample([1.0, 2.0], window=window, entity=self.entity)
         arrival = Arrival(sequence=self.sequence, content=a_sample_row(sample))
         epoch = agent.encode().ljust(16)[:16]
         ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=now_ns)
 
     def reports(self, report: WatchReport) -> None:
         """Store the status of the default alerter."""
-        self.store.watching.report(ENTITY, report.to_bytes())
+        self.store.watching.report(self.entity, report.to_bytes())
 
     def caught_up(self) -> None:
         """Store that the default alerter has judged everything."""
@@ -250,6 +252,21 @@ def test_windows_that_nobody_judges_open_an_episode_and_stop_the_heart(watched: 
     watched.later(1)
     assert watched.statuses == {"nilometer.judgement": ["ALERTING", "OK"]}
     assert watched.watchdog.health.is_up
+
+
+def test_one_entity_whose_windows_wait_does_not_stop_the_heart(watched: Watched) -> None:
+    healthy = Watched(watched.store, watched.clock, sequence=1000, entity="healthy")
+    for minute_number in range(30):
+        watched.clock.wall_ns += MINUTE_NS
+        watched.arrives()
+        healthy.arrives(agent="pod-2")
+        healthy.caught_up()
+        watched.watchdog.check()
+        assert watched.watchdog.health.is_up
+        if minute_number == 20:
+            watched.restarts()
+    assert watched.statuses == {"nilometer.judgement": ["ALERTING"]}
+    assert watched.watchdog.health.late == 1
 
 
 def test_an_outage_has_no_new_normal(watched: Watched) -> None:
