@@ -28,6 +28,8 @@ GRACE_NS = BASE_NS  # time that agents have to send a window after its end
 SILENT_NS = 2 * BASE_NS  # wall time without a window until the watch ignores an agent
 UPLOAD_NS = 30 * NANOSECONDS  # wall time without a call until a table counts as fully logged
 FARTHEST_BEHIND_NS = 12 * BASE_NS  # the watch does not wait for an agent with a larger lag
+HEARD_NS = 28 * DAY_NS  # wall time without a window until an agent is forgotten
+FORGET_SECONDS = 3600.0  # pause between two removals of such agents
 MOST_LOADED = 64  # entities whose state stays in memory
 
 log = logging.getLogger("nilometer.collector")
@@ -51,7 +53,7 @@ class Watch:
         self._rules = rules
         self._wake = wake
         self._started_ns = clock.now_ns()
-        self._progress_at = clock.monotonic()
+        self._progress_at = self._forget_at = clock.monotonic()
         self._edges = ReferenceEdges(store.references)
         self._fitter = Fitter(store, self._edges)
         self._loaded: OrderedDict[str, EntityWatch] = OrderedDict()
@@ -81,6 +83,7 @@ class Watch:
         """Judge the closed windows of every entity; close episodes that nothing judges now."""
         if self._store.alerts.expire(self._clock.now_ns(), self._started_ns):
             self._wake()
+        self._forget_agents()
         zones = {one.name: one.declaration.time_zone for one in self._store.entities.all()}
         for entity in self._store.watching.entities():
             if self._stopping.is_set():
@@ -100,6 +103,12 @@ class Watch:
                 )
             self._progress()
         self._progress()
+
+    def _forget_agents(self) -> None:
+        """Forget agents that send no more: pods get new names with each deployment."""
+        if self._clock.monotonic() >= self._forget_at:
+            self._forget_at = self._clock.monotonic() + FORGET_SECONDS
+            self._store.watching.forget_agents(self._clock.now_ns() - HEARD_NS)
 
     def _advance(self, entity: str, time_zone: str) -> None:
         if not self._store.watching.hold(entity):

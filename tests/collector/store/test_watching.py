@@ -11,9 +11,11 @@ from support.watched_traffic import DAY, Traffic, normal
 from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.values.labels import Labels
+from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.episodes import Closed
 from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
+from nilometer_collector.watch.memory import DAY_NS
 from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch
 
@@ -120,6 +122,30 @@ def test_the_lag_of_an_agent_is_that_of_its_newest_window(store: Store) -> None:
         (heard,) = store.watching.heard(ENTITY)
         lags.append((heard.lag_ns, heard.least_lag_ns))
     assert lags == [(5, 5), (30, 5), (30, 5), (20, 5)]
+
+
+def test_agents_that_send_no_more_are_forgotten(store: Store) -> None:
+    for at, (agent, number) in enumerate(
+        [("gone", 1), (TABLES, 0), ("newest window", 9), ("heard last", 2), ("sends", 3)]
+    ):
+        late_ns = DAY_NS if agent == "sends" else 0
+        row = a_sample_row(feature_sample([1.0], window=minute(number)))
+        ship(
+            store,
+            [Arrival(sequence=1, content=row)],
+            agent=agent,
+            epoch=str(at).encode() * 16,
+            now_ns=NOW_NS + at + late_ns,
+        )
+    alone = a_sample_row(feature_sample([1.0], window=minute(1), entity="another"))
+    ship(store, [Arrival(sequence=1, content=alone)], agent="gone", epoch=b"9" * 16, now_ns=NOW_NS)
+    store.watching.forget_agents(NOW_NS)
+    assert len(store.watching.heard(ENTITY)) == 5
+    store.watching.forget_agents(NOW_NS + DAY_NS)
+    assert [one.agent for one in store.watching.heard(ENTITY)] == sorted(
+        [TABLES, "newest window", "sends"]
+    )
+    assert store.watching.entities() == ["another", ENTITY]
 
 
 def test_what_users_log_tells_nothing_about_an_agents_windows(store: Store) -> None:
