@@ -9,6 +9,7 @@ from nilometer.alert import Verdict
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import (
+    MOST_DECISIONS,
     Decision,
     DecisionKind,
     acknowledgement_of,
@@ -154,6 +155,36 @@ def test_the_end_of_a_silence_sends_what_nobody_was_told(
     assert agents.say("pod-1", 0.5, 3) == 1
 
 
+def test_a_silence_can_be_ended_between_two_episodes(agents: Agents, store: Store) -> None:
+    agents.say("pod-1", 0.5, 1)
+    earlier = store.alerts.episodes()[0].id
+    decide(store, a_decision(SILENCED, 2))
+    agents.say("pod-1", 0.1, 2)
+    agents.say("pod-1", 0.5, 3)
+    agents.say("pod-1", 0.1, 4)
+    with pytest.raises(Conflict, match="is closed"):  # a newer episode has the silence now
+        store.decisions.make(ENTITY, earlier, a_decision(UNSILENCED))
+    decide(store, a_decision(UNSILENCED))
+    with pytest.raises(Conflict, match="is not silenced"):
+        decide(store, a_decision(UNSILENCED))
+    assert agents.say("pod-1", 0.5, 5) == 1
+
+
+def test_an_episode_takes_a_bounded_number_of_acknowledgements(
+    agents: Agents, store: Store
+) -> None:
+    agents.say("pod-1", 0.5, 1)
+    for _ in range(MOST_DECISIONS - 1):
+        decide(store, a_decision(ACKNOWLEDGED))
+    decide(store, a_decision(SILENCED, 2))
+    for kind, hours in ((ACKNOWLEDGED, None), (SILENCED, 2)):
+        with pytest.raises(Conflict, match="has 100 decisions already"):
+            decide(store, a_decision(kind, hours))
+    decide(store, a_decision(UNSILENCED))
+    decide(store, a_decision(NEW_NORMAL))
+    assert agents.statuses == [["ALERTING", "PAUSED"]]
+
+
 def test_a_new_normal_keeps_a_set_alerter_quiet_until_a_window_is_fine(
     agents: Agents, store: Store
 ) -> None:
@@ -215,6 +246,8 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(agents: Agents, store:
         decide(store, a_decision(NEW_NORMAL, summary="input.age"))
     with pytest.raises(Unknown, match=r"has no part 'input.amount' \[version=7\]"):
         decide(store, a_decision(NEW_NORMAL, summary="input.amount", labels=Labels.of(version="7")))
+    with pytest.raises(Refused, match=r"labels = 'version=7': must come with the summary"):
+        decide(store, a_decision(NEW_NORMAL, labels=Labels.of(version="7")))
     for hours in (0, -1, 367 * 24):
         with pytest.raises(Refused, match=r"until = .*: must be after now"):
             decide(store, a_decision(SILENCED, hours))

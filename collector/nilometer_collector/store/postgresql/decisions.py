@@ -21,6 +21,7 @@ SELECT j.id FROM judged j JOIN episodes e ON e.entity = j.entity AND e.judged = 
 WHERE e.entity = %(entity)s AND e.id = %(episode)s AND e.number IS NULL FOR UPDATE OF j
 """
 _LOCK = "SELECT judged FROM episodes WHERE entity = %(entity)s AND id = %(episode)s FOR UPDATE"
+_NEWEST = "SELECT max(id) FROM episodes WHERE entity = %(entity)s AND judged = %(judged)s"
 _MAKE = """
 INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
                        pending)
@@ -68,7 +69,8 @@ class Decisions:
         found = read_episodes(session, entity, is_open=None, episode=episode)
         if locked is None or not found:
             raise Unknown(f"{entity} has no episode {episode}")
-        decision = checked(found[0], decision)
+        ((newest,),) = session.rows(_NEWEST, {"entity": entity, "judged": locked[0]})
+        decision = checked(found[0], decision, newest)
         session.execute(
             _MAKE,
             {

@@ -34,7 +34,7 @@ class Decisions:
             found = read_episodes(self._database, entity, episode=episode)
             if not found:
                 raise Unknown(f"{entity} has no episode {episode}")
-            decision = checked(found[0], decision)
+            decision = checked(found[0], decision, self._newest(episode))
             self._database.execute(
                 "INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, "
                 "summary, labels, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -60,6 +60,16 @@ class Decisions:
                 )
                 self._alerts.end(episode, closing(found[0], decision), decision.made_ns)
         return decision
+
+    def _newest(self, episode: int) -> int:
+        """Return the newest episode of the same alerter, summary and label set as *episode*."""
+        ((newest,),) = self._database.rows(
+            "SELECT max(o.id) FROM episodes e JOIN episodes o ON o.entity = e.entity "
+            "AND o.alerter = e.alerter AND o.summary = e.summary AND o.labels = e.labels "
+            "WHERE e.id = ?",
+            (episode,),
+        )
+        return int(newest)
 
     def pending(self, entity: str) -> list[NormalRecord]:
         """List what the default alerter of *entity* has still to learn, oldest first."""
