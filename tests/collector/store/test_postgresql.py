@@ -366,6 +366,23 @@ def test_a_deletion_waits_for_an_unfinished_judgement_of_a_new_label_set(
     assert one.statuses == [["ALERTING", "PAUSED"]]
 
 
+def test_a_changed_alerter_locks_its_own_row_before_what_it_has_judged(
+    place: PostgresqlPlace,
+) -> None:
+    store = place.open()
+    store.alerts.put(an_alerter(), "api", START_NS)
+    Agents(store).say("pod-1", 0.5, 1)
+    place.change(postgresql="UPDATE judged SET quiet_until_ns = 9223372036854775807")
+    with ThreadPoolExecutor() as pool:
+        with holding(place, "SELECT 1 FROM alerters FOR UPDATE"):
+            changed = pool.submit(store.alerts.put, an_alerter(threshold=0.3), "api", START_NS)
+            eventually(lambda: waiting(place) == 1)
+            free = place.change(postgresql="SELECT id FROM judged FOR UPDATE NOWAIT")
+        changed.result()
+    assert len(free) == 1
+    assert query(place, "SELECT quiet_until_ns FROM judged") == 0
+
+
 def test_a_decision_waits_for_the_default_alerter_that_closes_the_episode(
     place: PostgresqlPlace, pause: Pause, monkeypatch: pytest.MonkeyPatch
 ) -> None:
