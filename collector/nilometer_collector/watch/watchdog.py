@@ -89,6 +89,7 @@ class Watchdog:
         self._late = 0
         self._moved_ns: int | None = None  # wall time at which some entity was last seen judged
         self._is_stuck = False  # whether windows wait and none of any entity is judged
+        self._checked_ns = self._started_ns  # wall time of the last check
         self._is_checked = True  # whether the last check succeeded
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-watchdog", daemon=True)
@@ -129,6 +130,14 @@ class Watchdog:
 
     def _check_entities(self) -> None:
         now_ns = self._clock.now_ns()
+        back_seconds = (self._checked_ns - now_ns) / NANOSECONDS
+        if back_seconds >= CHECK_SECONDS:
+            log.warning(
+                "the clock went back, no episode about the monitoring opens or closes until it has "
+                "caught up: check the time of this machine",
+                extra={"seconds": round(back_seconds)},
+            )
+        self._checked_ns = now_ns
         opened = self._opened()
         reports = {
             entity: WatchReport.from_bytes(content)
@@ -147,7 +156,7 @@ class Watchdog:
             ]
         self._late = late
         limit_ns = round(LATE_SECONDS * NANOSECONDS)
-        is_moving = self._moved_ns is not None and now_ns - self._moved_ns <= limit_ns
+        is_moving = self._moved_ns is not None and 0 <= now_ns - self._moved_ns <= limit_ns
         self._is_stuck = late > 0 and not is_moving
         for known in (self._judged, self._slow):
             for entity in known.keys() - set(entities):

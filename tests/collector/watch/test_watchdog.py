@@ -385,3 +385,12 @@ def test_a_collector_sends_its_heartbeat(tmp_path: Path) -> None:
 def test_a_heartbeat_at_a_forbidden_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="heartbeat_url = "):
         CollectorSettings(heartbeat_url=url)
+
+
+def test_a_clock_that_went_back_is_logged_once(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.later(1)
+    watched.clock.wall_ns -= 60 * MINUTE_NS
+    watched.later(3)
+    assert caplog.text.count("the clock went back") == 1

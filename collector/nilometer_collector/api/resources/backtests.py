@@ -116,6 +116,7 @@ async def run_backtest(call: Call) -> BacktestView:
         Forbidden: If the caller may not read an entity that the body names.
         Unknown: If the entity does not exist.
         TooMuch: If too many samples would be read.
+        Busy: If other backtests wait already.
         ApiError: 422 if an incident ends before it starts.
     """
     asked = await read_json(call.request, BacktestDefinition)
@@ -232,6 +233,6 @@ OPERATIONS = (
         handler=run_backtest,
         answer=BacktestView,
         body=BacktestDefinition,
-        errors=(400, 404, 413, 415, 422),
+        errors=(400, 404, 413, 415, 422, 503),
     ),
 )
