@@ -139,10 +139,10 @@ class EntityWatch:
         memory = self._memory
         if memory is None:
             return 0
-        if accepted_parts(memory.open_parts, normals):
-            return self._fitted(memory, now_ns, normals)[1]
         settled = lapses(memory.open_parts, normals)
-        return self._save(memory, None, [], [], None, now_ns, settled)
+        if all(settled.values()):
+            return self._save(memory, None, [], [], None, now_ns, settled)
+        return self._fitted(memory, now_ns, normals)[1]
 
     def report(self, hearing: Hearing) -> bytes:
         """Return the current status as the bytes of a `WatchReport`."""
@@ -217,8 +217,7 @@ class EntityWatch:
             references=references,
             newest={slot: at for slot, at in memory.newest.items() if slot in slots},
         )
-        forget = self._forgotten(memory)
-        windows = list(fit.windows)
+        windows, forget = list(fit.windows), self._forgotten(memory)
         return memory, self._save(memory, baselines, windows, steps, forget, now_ns, settled)
 
     def _skipped(self, memory: Memory, until_ns: int) -> Memory:
@@ -232,9 +231,8 @@ class EntityWatch:
     def _must_fit(self, memory: Memory) -> bool:
         if memory.end_ns < self._past_ns or memory.end_ns - memory.begun_ns < DAY_NS:
             return False
-        if memory.end_ns - memory.fitted_ns >= DAY_NS:
-            return True
-        if self._book.in_other_zone(self.rule.time_zone):
+        has_moved = self._book.in_other_zone(self.rule.time_zone)
+        if has_moved or memory.end_ns - memory.fitted_ns >= DAY_NS:
             return True
         return memory.references != self._fitter.fingerprint(self._entity)
 

@@ -65,20 +65,20 @@ class Deliveries:
                 return None
             (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
             turn = read_transition(session, entity, transition)
-            if not is_outlived(shown, turn, held_until_ns):
-                break
-            session.execute(_WITHHOLD, {"id": delivery, "now": now_ns})
-        else:
-            return None
-        session.execute(_HOLD, {"id": delivery, "holder": self._holder, "seconds": LEASE_SECONDS})
-        return Notice(
-            id=delivery,
-            key=key,
-            attempts=attempts,
-            episode=shown,
-            transition=turn,
-            after_silence=held_until_ns > 0,
-        )
+            if is_outlived(shown, turn, held_until_ns):
+                session.execute(_WITHHOLD, {"id": delivery, "now": now_ns})
+                continue
+            lease = {"id": delivery, "holder": self._holder, "seconds": LEASE_SECONDS}
+            session.execute(_HOLD, lease)
+            return Notice(
+                id=delivery,
+                key=key,
+                attempts=attempts,
+                episode=shown,
+                transition=turn,
+                after_silence=held_until_ns > 0,
+            )
+        return None
 
     def delivered(self, delivery: int, now_ns: int) -> None:
         """Record that the channel has accepted the delivery."""
