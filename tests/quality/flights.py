@@ -2,8 +2,9 @@
 
     PYTHONPATH=tests python -m quality.flights [--source FILE]
 
-The flights are those out of New York in 2013. The reference and the baselines come from January to
-March; the other 275 days are judged. Times are local, so that slots follow the local clock.
+The flights are those out of New York in 2013. The reference comes from January to March; the other
+275 days are judged. Baselines come from the same three months, and from their last 15 days, which
+is what a collector learns from a table. Times are local, so that slots follow the local clock.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from nilometer.batch import reference_of
 from nilometer.profile.reference import ReferenceColumn
 from nilometer.sketch.hashing import hash_strings
 from nilometer_collector.alerting.holidays import Holidays
+from nilometer_collector.watch.memory import LEARNED_DAYS as COLLECTOR_DAYS
 
 SOURCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "flights_nyc_2013.parquet"
 COLUMNS = (
@@ -38,7 +40,7 @@ COLUMNS = (
 )  # fmt: skip
 YEAR = 2013
 DAYS = 365
-LEARNED_DAYS = 90
+BEFORE_DAYS = 90  # days before the judged time
 DAY = DAY_SECONDS // BASE_SECONDS  # base windows
 BASE_NS = BASE_SECONDS * NS_PER_SECOND
 START_NS = int(datetime(YEAR, 1, 1, tzinfo=UTC).timestamp()) * NS_PER_SECOND
@@ -80,7 +82,7 @@ def read(source: Path) -> Flights:
         )
         for name in COLUMNS
     }
-    learned = pa.array(places < LEARNED_DAYS * DAY)
+    learned = pa.array(places < BEFORE_DAYS * DAY)
     reference = reference_of(
         pa.table(cells).filter(learned), entity="m", name="training", source="test", created_ns=0
     )
@@ -133,16 +135,18 @@ def _names(frozen: ReferenceColumn, cells: pa.ChunkedArray) -> Places:
     return np.array([places[name] for name in names])
 
 
-def judge_of(flights: Flights, holidays: Container[date]) -> Judge:
-    """Return a judge that has learned from January to March."""
+def judge_of(flights: Flights, holidays: Container[date], learned_days: int) -> Judge:
+    """Return a judge that has learned from the last *learned_days* days before the judged time."""
+    first = (BEFORE_DAYS - learned_days) * DAY
     subjects = []
     for column, counts in zip(flights.columns, flights.counts, strict=True):
-        past = counts[: LEARNED_DAYS * DAY]
+        past = counts[first : BEFORE_DAYS * DAY]
         rows = past[:, -len(Total) + Total.CELLS]
         length = window_length(rows)
         longer, longer_rows = merged(past, length), merged(rows[:, None], length)[:, 0]
         calendar = Calendar(window_seconds=length * BASE_SECONDS, holidays=holidays)
-        starts = START_NS + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
+        windows = np.arange(len(longer), dtype=np.int64) * length
+        starts = START_NS + (first + windows) * BASE_NS
         baseline = learn(column, longer, calendar.slots(starts), longer_rows >= LEAST_ROWS_TO_LEARN)
         judged = Judged(column=column, baseline=baseline)
         key, share = PartKey(column.summary), 1 / len(flights.columns)
@@ -150,13 +154,14 @@ def judge_of(flights: Flights, holidays: Container[date]) -> Judge:
     return Judge(subjects, holidays=holidays)
 
 
-def notifications(flights: Flights, holidays: Container[date]) -> Iterator[str]:
+def notifications(flights: Flights, holidays: Container[date], learned_days: int) -> Iterator[str]:
     """Yield a line for each episode that opens after March."""
     judged = {
-        PartKey(column.summary): counts[LEARNED_DAYS * DAY :]
+        PartKey(column.summary): counts[BEFORE_DAYS * DAY :]
         for column, counts in zip(flights.columns, flights.counts, strict=True)
     }
-    judge, start_ns = judge_of(flights, holidays), START_NS + LEARNED_DAYS * DAY * BASE_NS
+    judge = judge_of(flights, holidays, learned_days)
+    start_ns = START_NS + BEFORE_DAYS * DAY * BASE_NS
     for place, (_, verdict) in enumerate(judge.replay(EntityState(), judged, start_ns), start=1):
         if verdict.told.opened:
             end = datetime.fromtimestamp((start_ns + place * BASE_NS) / NS_PER_SECOND, UTC)
@@ -178,12 +183,15 @@ def main() -> None:
         print(f"not measured: {source} does not exist, give --source")
         return
     flights = read(source)
-    for name, holidays, most in (("no holidays", (), 1.2), ("holidays given", HOLIDAYS, 1.0)):
-        print(f"\nreal flights in their order, {DAYS - LEARNED_DAYS} days, {name}:")
-        found = list(notifications(flights, Holidays(holidays)))
-        print("\n".join(found))
-        monthly = 30 * len(found) / (DAYS - LEARNED_DAYS)
-        print(f"{len(found)} notifications, {monthly:.2f} in 30 days (at most {most:g})")
+    judged_days = DAYS - BEFORE_DAYS
+    for learned_days in (BEFORE_DAYS, COLLECTOR_DAYS):
+        for name, holidays, most in (("no holidays", (), 1.2), ("holidays given", HOLIDAYS, 1.0)):
+            print(f"\nreal flights, {judged_days} days, learned from {learned_days} days, {name}:")
+            found = list(notifications(flights, Holidays(holidays), learned_days))
+            if learned_days == BEFORE_DAYS:
+                print("\n".join(found))
+            monthly = 30 * len(found) / judged_days
+            print(f"{len(found)} notifications, {monthly:.2f} in 30 days (at most {most:g})")
 
 
 if __name__ == "__main__":
