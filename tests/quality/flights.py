@@ -3,7 +3,7 @@
     PYTHONPATH=tests python -m quality.flights [--source FILE]
 
 The flights are those out of New York in 2013. The reference comes from January to March; the other
-275 days are judged. Baselines come from the same three months, and from their last 15 days, which
+275 days are judged. Baselines come from the same three months, and from their last 28 days, which
 is what a collector learns from a table. Times are local, so that slots follow the local clock.
 """
 

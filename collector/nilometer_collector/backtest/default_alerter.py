@@ -16,10 +16,11 @@ from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import EpisodeStep, Store, WatchRecord
 from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
-from nilometer_collector.watch.memory import BASE_NS, LEARNED_DAYS, Book, Memory, Watched
+from nilometer_collector.watch.memory import BASE_NS, Book, Memory, Watched
 from nilometer_collector.watch.packing import packed, unpacked
 from nilometer_collector.watch.watch import past_until
 
+LEARN_DAYS = 15  # days before the tested time: a live baseline is frozen after 14
 ACTIVE_DAYS = 8  # days of traffic until the default alerter is ACTIVE, if they have a weekend
 
 
@@ -30,7 +31,7 @@ def begun_for(start_ns: int, first_ns: int) -> int:
         start_ns: Start of the tested time.
         first_ns: Start of the stored history.
     """
-    begun_ns = max(start_ns - LEARNED_DAYS * DAY_NS, first_ns)
+    begun_ns = max(start_ns - LEARN_DAYS * DAY_NS, first_ns)
     return -(-begun_ns // BASE_NS) * BASE_NS
 
 

@@ -27,7 +27,6 @@ from nilometer_collector.watch.late import CHECK_NS, check, span_of
 from nilometer_collector.watch.memory import (
     BASE_NS,
     DAY_NS,
-    LEARNED_DAYS,
     Book,
     Memory,
     saved_episodes,
@@ -49,6 +48,7 @@ from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
 GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
+FIRST_DAYS = 15  # first days, whose windows are kept for frozen baselines of any version
 RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
 
 log = logging.getLogger("nilometer.collector")
@@ -241,7 +241,7 @@ class EntityWatch:
         onset = min((part.record.onset_ns for part in memory.open_parts), default=memory.end_ns)
         if all(one.frozen for one in self._book.watched):
             learned_ns = max((one.frozen_ns for one in self._book.watched), default=0)
-            since_ns = max(learned_ns, memory.begun_ns + LEARNED_DAYS * DAY_NS)
+            since_ns = max(learned_ns, memory.begun_ns + FIRST_DAYS * DAY_NS)
             return since_ns, min(onset, memory.end_ns - RECENT_DAYS * DAY_NS)
         return 0, min(onset, memory.learning_ns)
 

@@ -6,12 +6,13 @@ It runs once a day until the baselines are frozen, and when references have chan
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import learn, merged, window_length
-from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer.alert.calibrated.columns import Total
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import Subject
 from nilometer.alert.calibrated.judge import BASE_SECONDS, Judge
@@ -42,7 +43,7 @@ from nilometer_collector.watch.memory import (
     SummaryColumn,
     Watched,
 )
-from nilometer_collector.watch.packing import packed_window, unpacked_window
+from nilometer_collector.watch.packing import compact_window, packed_window
 from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
 from nilometer_collector.watch.sources import WatchedStore
 
@@ -52,6 +53,7 @@ WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
 log = logging.getLogger("nilometer.collector")
 
 Times = NDArray[np.int64]
+Kept: TypeAlias = dict[int, dict[int, NDArray[np.float32]]]  # counts by end of window and slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,7 @@ class Fitter:
         columns = self._columns(entity, by_summary, book, span, now_ns)
         book, fresh = _renamed(book, by_summary, columns)
         windows = dict(self._store.watching.windows(entity, *span))
-        kept = {end: unpacked_window(content) for end, content in windows.items()}
+        kept = {end: compact_window(content) for end, content in windows.items()}
         changed = self._rebuild(entity, by_summary, book, fresh, kept, span)
         moved = book.in_other_zone(rule.time_zone)
         busy = {part.record.summary: part for part in memory.open_parts}
@@ -172,7 +174,7 @@ class Fitter:
         by_summary: Mapping[str, Sequence[SeriesRecord]],
         book: Book,
         fresh: frozenset[PartKey],
-        kept: dict[int, dict[int, Floats]],
+        kept: Kept,
         span: tuple[int, int],
     ) -> set[int]:
         """Count the windows of *fresh* subjects again, into *kept*; return the changed ends."""
@@ -186,7 +188,7 @@ class Fitter:
                 row = kept.setdefault(window.end_ns, {})
                 for key, vector in window.counts.items():
                     if key in fresh:
-                        row[slots[key]] = vector
+                        row[slots[key]] = vector.astype(np.float32)
                         changed.add(window.end_ns)
         for end in changed:  # drop the counts in bins that are no longer used
             kept[end] = {slot: vector for slot, vector in kept[end].items() if slot in held}
@@ -253,7 +255,7 @@ def _renamed(
 
 def _fitted(
     one: Watched,
-    kept: Mapping[int, Mapping[int, Floats]],
+    kept: Kept,
     memory: Memory,
     rule: WatchRule,
     shortest: int,

@@ -23,7 +23,7 @@ from nilometer_collector.watch.usual import (
 
 BASE_NS = BASE_SECONDS * NS_PER_SECOND
 DAY_NS = 86_400 * NS_PER_SECOND
-LEARNED_DAYS = 15  # newest days with traffic that baselines may learn from
+LEARNED_DAYS = 28  # newest days with traffic that baselines may learn from; tables have so many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
