@@ -5,7 +5,7 @@ NilometerError
 ├── Refused            permanent: what was sent is not allowed; says why
 ├── Conflict           what is stored contradicts the change; read it again
 ├── Unknown            what was asked for is not here
-├── Conflict           what was asked for does not fit what is stored now
+├── Busy               transient: others ask the same kind of question; try again
 └── TooMuch            the answer would be larger than is served; ask for less
 """
 
@@ -37,6 +37,10 @@ class Conflict(NilometerError):
 
 class Unknown(NilometerError):
     """The store has nothing with the requested name."""
+
+
+class Busy(NilometerError):
+    """The collector answers other questions of this kind now. A retry helps."""
 
 
 class TooMuch(NilometerError):

@@ -94,8 +94,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         otlp_use_proxy: Whether OTLP uses the proxy that environment variables name.
         alerters: Alerters that this file defines. They replace those of the previous version of the
             file. Alerters that were created over HTTP are kept.
-        watch: Settings of the default alerter, which watches every entity: its budget, tolerances
-            and time zone, and a switch. The first rule whose pattern matches an entity applies. See
+        watch: Settings of the default alerter, which watches every entity: its budget, tolerances,
+            time zone and holidays, and a switch. The first rule whose pattern matches an entity applies. See
             docs/alerters.md.
     """
 
@@ -149,7 +149,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         if self.public_url:
             _check_public_url(self.public_url)
         for rule in self.watch:
-            _ = rule.zone  # raises for an unknown time zone
+            rule.check()
         named: set[tuple[str, str]] = set()
         for definition in self.alerters:
             alerter_of(definition)

@@ -18,8 +18,8 @@ from nilometer.export.series import Family, Series, attributes_of
 from nilometer.export.telemetry import (
     ALERT_STATUS,
     DATA_AGE,
+    JUDGEMENT_AGE,
     LATE_ENTITIES,
-    PASS_AGE,
     STORE_ROWS,
     STORE_SIZE,
     STORE_STALE,
@@ -111,7 +111,7 @@ class CollectorExports(Exports):
             series.set(DATA_AGE, attributes_of({ENTITY: entity}), age)
         health = self._health()
         series.set(UP, (), int(health.is_up))
-        series.set(PASS_AGE, (), health.pass_age_seconds)
+        series.set(JUDGEMENT_AGE, (), health.progress_age_seconds)
         series.set(LATE_ENTITIES, (), health.late)
         for held in self._store.rollups.levels():
             at_level = attributes_of({LEVEL: held.level.value})

@@ -15,7 +15,7 @@ from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.testing import ENTITY, START_NS, an_evaluation, feature_sample
 from nilometer_collector.watch.watchdog import Health
 
-HEALTH = Health(is_up=False, pass_age_seconds=700.0, late=2)
+HEALTH = Health(is_up=False, progress_age_seconds=700.0, late=2)
 
 
 def ask(port: int, path: str) -> tuple[int, str]:

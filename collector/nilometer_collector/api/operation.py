@@ -22,11 +22,13 @@ from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.sources import OwnSource
 from nilometer_collector.counters import Counters
+from nilometer_collector.errors import Busy
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
 THREADS = 8  # threads that read the store at the same time
 PROBE_THREADS = 1  # a separate thread, so that slow requests do not delay probes
+MOST_WAITING = 2  # slow questions that may wait for the one that runs
 SLOW_THREADS = 1  # a separate thread, so that requests for months of samples run one by one
 
 T = TypeVar("T")
@@ -62,7 +64,13 @@ class Context:
         return await to_thread.run_sync(question, limiter=self.limiter)
 
     async def ask_slowly(self, question: Callable[[], T]) -> T:
-        """Run a *question* that may take minutes; slow questions run one after another."""
+        """Run a *question* that may take minutes; slow questions run one after another.
+
+        Raises:
+            Busy: If `MOST_WAITING` slow questions wait already.
+        """
+        if self.slow.statistics().tasks_waiting >= MOST_WAITING:
+            raise Busy("other long questions are being answered: try again later")
         return await to_thread.run_sync(question, limiter=self.slow)
 
     async def probe(self, question: Callable[[], T]) -> T:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.rights import Forbidden
-from nilometer_collector.errors import Conflict, Refused, StoreUnavailable, TooMuch, Unknown
+from nilometer_collector.errors import Busy, Conflict, Refused, StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
@@ -135,6 +135,8 @@ async def on_error(request: Request, error: Exception) -> Response:
         case Refused() | ConfigError():
             named = _KEY.search(str(error))
             return problem(422, str(error), field=named[1] if named else "")
+        case Busy():
+            return problem(503, str(error), {"retry-after": "30"})
         case StoreUnavailable():
             log.error(
                 "request failed, store unavailable: check the database's disk",
@@ -161,6 +163,7 @@ EXPECTED = (
     Conflict,
     Unknown,
     TooMuch,
+    Busy,
     ConfigError,
     StoreUnavailable,
 )

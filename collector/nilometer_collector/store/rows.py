@@ -90,6 +90,7 @@ def decision_of(row: Sequence[Any]) -> Decision:
         summary=row[5],
         labels=label_text.from_text(row[6]),
         is_pending=bool(row[7]),
+        has_lapsed=bool(row[8]),
     )
 
 

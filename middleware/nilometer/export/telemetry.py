@@ -193,11 +193,11 @@ UP = Metric(
     about="1 while the default alerter judges every complete window in time, else 0.",
     exporter=Exporter.COLLECTOR,
 )
-PASS_AGE = Metric(
+JUDGEMENT_AGE = Metric(
     name="nilometer.judgement.age",
     instrument=Instrument.GAUGE,
     unit="s",
-    about="Time since the default alerter last went over all entities.",
+    about="Time since the default alerter last judged windows, or had none to judge.",
     exporter=Exporter.COLLECTOR,
 )
 LATE_ENTITIES = Metric(
@@ -323,7 +323,7 @@ METRICS: tuple[Metric, ...] = (
     ALERT_STATUS,
     DATA_AGE,
     UP,
-    PASS_AGE,
+    JUDGEMENT_AGE,
     LATE_ENTITIES,
     STORE_ROWS,
     STORE_SIZE,

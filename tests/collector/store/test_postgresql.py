@@ -3,23 +3,27 @@
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 import pytest
 from support.rolling import DAY_NS, KEEP_NS, Rolling, exact, merged, read
 from support.shipping import Agents, a_sample_row, numbered, ship
 from support.stores import PostgresqlPlace
+from support.watch_steps import a_closing, a_part, a_step, an_opening
 
 from nilometer.alert import EpisodeState, Evaluation, Transition, advance
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
-from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Store, open_store
+from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -31,6 +35,9 @@ from nilometer_collector.testing import (
 )
 
 PASSWORD = "s3cret"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -221,10 +228,10 @@ def test_labels_can_be_searched_by_key_and_value(place: PostgresqlPlace) -> None
 
 
 class Pause:
-    """Stops the first judgement of a test until it is told to go on.
+    """Stops the first judgement or change of a test until it is told to go on.
 
     Attributes:
-        begun: Set when the judgement has begun; the transaction holds its locks.
+        begun: Set when it has begun; the transaction holds its locks.
         over: To be set by the test.
     """
 
@@ -234,10 +241,22 @@ class Pause:
     def advance(
         self, state: EpisodeState, evaluation: Evaluation
     ) -> tuple[EpisodeState, Transition | None]:
+        self._wait_once()
+        return advance(state, evaluation)
+
+    def before(self, change: Callable[P, T]) -> Callable[P, T]:
+        """Return *change*, which first waits."""
+
+        def paused(*args: P.args, **kwargs: P.kwargs) -> T:
+            self._wait_once()
+            return change(*args, **kwargs)
+
+        return paused
+
+    def _wait_once(self) -> None:
         if not self.begun.is_set():
             self.begun.set()
             assert self.over.wait(60)
-        return advance(state, evaluation)
 
 
 @pytest.fixture
@@ -392,6 +411,51 @@ def test_a_deletion_waits_for_an_unfinished_judgement_of_a_new_label_set(
         pause.over.set()
         assert (first.result(), deleted.result()) == (1, True)
     assert one.statuses == [["ALERTING", "PAUSED"]]
+
+
+def test_a_changed_alerter_locks_its_own_row_before_what_it_has_judged(
+    place: PostgresqlPlace,
+) -> None:
+    store = place.open()
+    store.alerts.put(an_alerter(), "api", START_NS)
+    Agents(store).say("pod-1", 0.5, 1)
+    place.change(postgresql="UPDATE judged SET quiet_until_ns = 9223372036854775807")
+    with ThreadPoolExecutor() as pool:
+        with holding(place, "SELECT 1 FROM alerters FOR UPDATE"):
+            changed = pool.submit(store.alerts.put, an_alerter(threshold=0.3), "api", START_NS)
+            eventually(lambda: waiting(place) == 1)
+            free = place.change(postgresql="SELECT id FROM judged FOR UPDATE NOWAIT")
+        changed.result()
+    assert len(free) == 1
+    assert query(place, "SELECT quiet_until_ns FROM judged") == 0
+
+
+def test_a_decision_waits_for_the_default_alerter_that_closes_the_episode(
+    place: PostgresqlPlace, pause: Pause, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = place.open(), place.open()
+    one.watching.save(ENTITY, a_step(0, episodes=[an_opening(1, a_part())]), START_NS)
+    (episode,) = one.alerts.episodes()
+    silence = Decision(
+        kind=DecisionKind.SILENCED,
+        author="alice",
+        reason="a known sale",
+        made_ns=START_NS,
+        until_ns=START_NS + 3600 * 10**9,
+    )
+    monkeypatch.setattr(Turns, "close", pause.before(Turns.close))
+    with ThreadPoolExecutor() as pool:
+        closing = pool.submit(
+            one.watching.save, ENTITY, a_step(1, episodes=[a_closing(1, a_part())]), START_NS
+        )
+        assert pause.begun.wait(60)
+        decided = pool.submit(other.decisions.make, ENTITY, episode.id, silence)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert closing.result() == 1
+        with pytest.raises(Conflict, match="is closed"):
+            decided.result()
+    assert other.alerts.episodes()[0].decisions == ()
 
 
 def test_agents_of_several_collectors_share_one_episode(place: PostgresqlPlace) -> None:

@@ -116,12 +116,13 @@ async def run_backtest(call: Call) -> BacktestView:
         Forbidden: If the caller may not read an entity that the body names.
         Unknown: If the entity does not exist.
         TooMuch: If too many samples would be read.
+        Busy: If other backtests wait already.
         ApiError: 422 if an incident ends before it starts.
     """
     asked = await read_json(call.request, BacktestDefinition)
     given = [] if asked.alerters is UNSET else [alerter_of(one) for one in asked.alerters]
     for rule in () if asked.watch is UNSET else asked.watch:
-        _ = rule.zone  # raises for an unknown time zone
+        rule.check()
     named = {one.entity for one in given} | ({asked.entity} if asked.entity else set())
     call.access.require(sorted(named))
     incidents = [_incident(at, one) for at, one in enumerate(asked.incidents)]
@@ -232,6 +233,6 @@ OPERATIONS = (
         handler=run_backtest,
         answer=BacktestView,
         body=BacktestDefinition,
-        errors=(400, 404, 413, 415, 422),
+        errors=(400, 404, 413, 415, 422, 503),
     ),
 )

@@ -25,11 +25,15 @@ VALUES (%(entity)s, %(name)s, %(origin)s, false, %(now)s, %(payload)s)
 ON CONFLICT (entity, name) DO UPDATE SET deleted = false, origin = excluded.origin,
   updated_ns = excluded.updated_ns, payload = excluded.payload
 """
+# Everything that changes an alerter locks its row first, and then rows of `judged` by their ids.
+_LOCK = """
+SELECT payload FROM alerters WHERE entity = %(entity)s AND name = %(name)s FOR UPDATE
+"""
 # A changed alerter has other limits, so it is no longer quiet.
 _LOUD = """
-UPDATE judged SET quiet_until_ns = 0
-WHERE entity = %(entity)s AND alerter = %(name)s AND quiet_until_ns > 0 AND EXISTS
-  (SELECT 1 FROM alerters WHERE entity = %(entity)s AND name = %(name)s AND payload <> %(payload)s)
+UPDATE judged SET quiet_until_ns = 0 WHERE entity = %(entity)s AND id IN
+  (SELECT id FROM judged WHERE entity = %(entity)s AND alerter = %(name)s AND quiet_until_ns > 0
+   ORDER BY id FOR UPDATE)
 """
 _SUMMARIES = """
 SELECT DISTINCT summary FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
@@ -129,7 +133,9 @@ class Alerts:
     def _put(self, session: Session, alerter: Alerter, origin: str, now_ns: int) -> None:
         key = {"entity": alerter.entity, "name": alerter.name}
         payload = alerter_to_bytes(alerter)
-        session.execute(_LOUD, {**key, "payload": payload})
+        stored = session.row(_LOCK, key)
+        if stored is not None and stored[0] != payload:
+            session.execute(_LOUD, key)
         session.execute(_PUT, {**key, "origin": origin, "now": now_ns, "payload": payload})
         judged = [summary for (summary,) in session.rows(_SUMMARIES, key)]
         left = [summary for summary in judged if not alerter.watches(summary)]

@@ -9,6 +9,7 @@ the collector's clock.
 
 import uuid
 
+from nilometer_collector.store.deciding import is_outlived
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes, read_transition
 from nilometer_collector.store.postgresql.session import Session
@@ -20,7 +21,7 @@ _OLDEST = """
 SELECT d.id, d.key, d.attempts, d.entity, d.transition, t.episode,
        (d.holder IS NOT NULL AND d.holder <> %(holder)s AND d.held_until > clock_timestamp())
        OR COALESCE(d.not_before > clock_timestamp(), false),
-       d.held_until_ns > 0
+       d.held_until_ns
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND d.held_until_ns <= %(now)s
@@ -31,6 +32,7 @@ UPDATE deliveries SET holder = %(holder)s,
   held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
 WHERE id = %(id)s
 """
+_WITHHOLD = "UPDATE deliveries SET withheld_ns = %(now)s WHERE id = %(id)s"
 _SETTLE = """
 UPDATE deliveries SET attempts = attempts + 1,
   delivered_ns = COALESCE(delivered_ns, %(delivered)s), refused_ns = COALESCE(refused_ns, %(refused)s),
@@ -57,22 +59,26 @@ class Deliveries:
 
     def _take(self, session: Session, channel: str, now_ns: int) -> Notice | None:
         asked = {"channel": channel, "holder": self._holder, "now": now_ns}
-        found = session.row(_OLDEST, asked)
-        if found is None:
-            return None
-        delivery, key, attempts, entity, transition, episode, must_wait, after_silence = found
-        if must_wait:
-            return None
-        session.execute(_HOLD, {"id": delivery, "holder": self._holder, "seconds": LEASE_SECONDS})
-        (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
-        return Notice(
-            id=delivery,
-            key=key,
-            attempts=attempts,
-            episode=shown,
-            transition=read_transition(session, entity, transition),
-            after_silence=after_silence,
-        )
+        while (found := session.row(_OLDEST, asked)) is not None:
+            delivery, key, attempts, entity, transition, episode, must_wait, held_until_ns = found
+            if must_wait:
+                return None
+            (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
+            turn = read_transition(session, entity, transition)
+            if is_outlived(shown, turn, held_until_ns):
+                session.execute(_WITHHOLD, {"id": delivery, "now": now_ns})
+                continue
+            lease = {"id": delivery, "holder": self._holder, "seconds": LEASE_SECONDS}
+            session.execute(_HOLD, lease)
+            return Notice(
+                id=delivery,
+                key=key,
+                attempts=attempts,
+                episode=shown,
+                transition=turn,
+                after_silence=held_until_ns > 0,
+            )
+        return None
 
     def delivered(self, delivery: int, now_ns: int) -> None:
         """Record that the channel has accepted the delivery."""

@@ -28,7 +28,8 @@ FROM episode_parts WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(
 ORDER BY opened_ns, summary, labels_text
 """
 _DECISIONS = """
-SELECT episode, kind, author, reason, made_ns, until_ns, summary, labels_text, pending
+SELECT episode, kind, author, reason, made_ns, until_ns, summary, labels_text, pending,
+       lapsed
 FROM decisions WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(episodes)s::bigint[])
 ORDER BY id
 """

@@ -364,3 +364,9 @@ def add_shapes_of_logged_summaries(session: Session) -> None:
 def create_additions(session: Session) -> None:
     """Additions to the statistics of series, which a shipment only logs; and `series_now`."""
     create_addition_tables(session)
+
+
+@MIGRATIONS
+def add_lapsed_decisions(session: Session) -> None:
+    """Add whether a new normal had no effect, because its part closed before."""
+    session.execute("ALTER TABLE decisions ADD COLUMN lapsed boolean NOT NULL DEFAULT false")

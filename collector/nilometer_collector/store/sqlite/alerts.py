@@ -187,6 +187,11 @@ class Alerts:
                     "WHERE entity = ? AND alerter = ? AND summary = ? AND labels = ?",
                     key,
                 )
+                still_open = self._database.row(
+                    "SELECT 1 FROM episodes WHERE id = ? AND closed_ns IS NULL", (identity,)
+                )
+                if still_open is None:  # a person has accepted a new normal in the meantime
+                    continue
                 if max(heard_ns or 0, since_ns) >= heard_since_ns(now_ns, window):
                     continue
                 episode = OpenEpisode(id=identity, opened_ns=opened_ns, worst=value)

@@ -1,6 +1,6 @@
 """Decisions about episodes in SQLite."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
@@ -34,7 +34,7 @@ class Decisions:
             found = read_episodes(self._database, entity, episode=episode)
             if not found:
                 raise Unknown(f"{entity} has no episode {episode}")
-            decision = checked(found[0], decision)
+            decision = checked(found[0], decision, self._newest(episode))
             self._database.execute(
                 "INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, "
                 "summary, labels, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -61,17 +61,30 @@ class Decisions:
                 self._alerts.end(episode, closing(found[0], decision), decision.made_ns)
         return decision
 
+    def _newest(self, episode: int) -> int:
+        """Return the newest episode of the same alerter, summary and label set as *episode*."""
+        ((newest,),) = self._database.rows(
+            "SELECT max(o.id) FROM episodes e JOIN episodes o ON o.entity = e.entity "
+            "AND o.alerter = e.alerter AND o.summary = e.summary AND o.labels = e.labels "
+            "WHERE e.id = ?",
+            (episode,),
+        )
+        return int(newest)
+
     def pending(self, entity: str) -> list[NormalRecord]:
         """List what the default alerter of *entity* has still to learn, oldest first."""
         rows = self._database.rows(
             "SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, "
-            "d.labels, d.pending FROM decisions d JOIN episodes e ON e.id = d.episode "
+            "d.labels, d.pending, d.lapsed FROM decisions d JOIN episodes e ON e.id = d.episode "
             "WHERE d.entity = ? AND d.pending = 1 ORDER BY d.id",
             (entity,),
         )
         return [NormalRecord(id=r[0], number=r[1], decision=decision_of(r[2:])) for r in rows]
 
-    def settle(self, identities: Sequence[int]) -> None:
-        """Record inside a transaction that the default alerter has acted on these decisions."""
-        for identity in identities:
-            self._database.execute("UPDATE decisions SET pending = 0 WHERE id = ?", (identity,))
+    def settle(self, settled: Mapping[int, bool]) -> None:
+        """Record inside a transaction whether each decision had an effect or has lapsed."""
+        for identity, has_lapsed in settled.items():
+            self._database.execute(
+                "UPDATE decisions SET pending = 0, lapsed = ? WHERE id = ?",
+                (int(has_lapsed), identity),
+            )

@@ -1,6 +1,9 @@
 """The queue of notifications, oldest first, with the outcome of each."""
 
+from typing import Any
+
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.store.deciding import is_outlived
 from nilometer_collector.store.protocol import MOST_WAIT_SECONDS
 from nilometer_collector.store.records import DeliveryCounts, Notice
 from nilometer_collector.store.sqlite.database import Database
@@ -18,25 +21,35 @@ class Deliveries:
 
     def take(self, channel: str, now_ns: int) -> Notice | None:
         """Return the oldest queued delivery of *channel*; None if there is none or it must wait."""
-        found = self._database.row(
+        while (found := self._oldest(channel, now_ns)) is not None:
+            delivery, key, attempts, episode, transition, not_before_ns, held_until_ns = found
+            # A longer wait: the clock went back.
+            if now_ns < not_before_ns <= now_ns + _MOST_WAIT_NS:
+                return None
+            (shown,) = read_episodes(self._database, episode=episode)
+            turn = read_transition(self._database, transition)
+            if not is_outlived(shown, turn, held_until_ns):
+                return Notice(
+                    id=delivery,
+                    key=key,
+                    attempts=attempts,
+                    episode=shown,
+                    transition=turn,
+                    after_silence=held_until_ns > 0,
+                )
+            with self._database.write():
+                self._database.execute(
+                    "UPDATE deliveries SET withheld_ns = ? WHERE id = ?", (now_ns, delivery)
+                )
+        return None
+
+    def _oldest(self, channel: str, now_ns: int) -> tuple[Any, ...] | None:
+        return self._database.row(
             "SELECT d.id, d.key, d.attempts, t.episode, t.id, d.not_before_ns, d.held_until_ns "
             "FROM deliveries d JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
             "AND d.delivered_ns IS NULL AND d.refused_ns IS NULL AND d.withheld_ns IS NULL "
             "AND d.held_until_ns <= ? ORDER BY d.id LIMIT 1",
             (channel, now_ns),
-        )
-        if found is None:
-            return None
-        delivery, key, attempts, episode, transition, not_before_ns, held_until_ns = found
-        if now_ns < not_before_ns <= now_ns + _MOST_WAIT_NS:  # a longer wait: the clock went back
-            return None
-        return Notice(
-            id=delivery,
-            key=key,
-            attempts=attempts,
-            episode=read_episodes(self._database, episode=episode)[0],
-            transition=read_transition(self._database, transition),
-            after_silence=held_until_ns > 0,
         )
 
     def delivered(self, delivery: int, now_ns: int) -> None:

@@ -364,3 +364,9 @@ def add_shapes_of_logged_summaries(db: Database) -> None:
     """Add the shapes of logged summaries, and the sequences that an outbox no longer held."""
     db.execute("ALTER TABLE logged_summaries ADD COLUMN shape TEXT NOT NULL DEFAULT '[]'")
     db.execute("ALTER TABLE streams ADD COLUMN settled INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def add_lapsed_decisions(db: Database) -> None:
+    """Add whether a new normal had no effect, because its part closed before."""
+    db.execute("ALTER TABLE decisions ADD COLUMN lapsed INTEGER NOT NULL DEFAULT 0")

@@ -56,6 +56,11 @@ async function get<P extends Path>(
   return (await ask(address(path, query), { headers, ...(signal ? { signal } : {}) })) as Reads[P]["answer"];
 }
 
+let ahead = 0; // clock of the collector minus the clock of the browser, seconds
+
+/** The collector's time, Unix seconds; the browser's until the first response. */
+export const now = (): number => Date.now() / 1000 + ahead;
+
 /** Send a request and return the JSON of a successful response. */
 async function ask(url: string, request: RequestInit): Promise<unknown> {
   let response: Response;
@@ -65,6 +70,8 @@ async function ask(url: string, request: RequestInit): Promise<unknown> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiProblem(0, "The collector does not respond", "The page tries again every ten seconds.");
   }
+  const at = Date.parse(response.headers.get("date") ?? "");
+  if (!Number.isNaN(at)) ahead = (at - Date.now()) / 1000;
   if (response.ok) {
     try {
       return await response.json();

@@ -136,6 +136,7 @@ export interface Decision {
   summary: string; // summary of the part of a new normal; empty for other kinds
   labels: Record<string, string>;
   pending: boolean; // whether the default alerter has not yet acted on it
+  lapsed: boolean; // whether the part closed before it acted, so that nothing was learned
 }
 
 /** A monitored entity with its declaration. */

@@ -47,7 +47,7 @@ export function EpisodeList({
               {episode.parts.length > 1 && <Parts parts={episode.parts} />}
               <Facts episode={episode} now={now} named={place !== "summary"} />
               {episode.decisions.length > 0 && <Timeline episode={episode} />}
-              {episode.closed === null && place !== "home" && <Decide episode={episode} />}
+              {place !== "home" && <Decide episode={episode} />}
             </div>
             <div class={styles.gauge}>
               <Gauge what={episode.comparator} value={episode.value} threshold={episode.threshold} />
