@@ -25,6 +25,7 @@ from nilometer_collector.channels import CHANNEL, Courier, Heartbeat
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
+from nilometer_collector.judging.judging import Judging
 from nilometer_collector.query.missing_names import missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.rollups.worker import RollUpWorker
@@ -119,7 +120,7 @@ class Collector:
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
 
     def _start_watching(self, store: Store) -> None:
-        """Start the default alerter, the watch on it, and the exports that show both."""
+        """Start all alerters, the watch on the default one, and the exports that show both."""
         told = self.settings
         watch = Watch(store, self._clock, told.watch, self._wake)
         heartbeat = Heartbeat(told.heartbeat, self.counters) if told.heartbeat else None
@@ -129,7 +130,8 @@ class Collector:
         self.exports = CollectorExports(
             told, store, self.counters, self._clock, lambda: watchdog.health
         )
-        for part in (self.exports, watch, watchdog):
+        judging = Judging(store, self._clock, self._wake)
+        for part in (self.exports, watch, judging, watchdog):
             self._resources.callback(part.stop, told.shutdown_seconds)
             part.start()
 

@@ -156,6 +156,7 @@ def an_evaluation(
         count=500,
         reference_digest="0123456789abcdef",
         evidence=f"{alerter.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
+        edge=True,
     )
 
 

@@ -54,6 +54,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/alerters"): Need.READ,
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
+    ("GET", "/api/v1/alerters/statuses"): Need.READ,
     ("POST", "/api/v1/backtests"): Need.READ,  # it changes nothing
     ("GET", "/api/v1/canary"): Need.READ,
     ("POST", "/api/v1/canary"): Need.READ,  # it changes nothing

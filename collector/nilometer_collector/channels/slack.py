@@ -7,10 +7,11 @@ Source: Slack, "Sending messages using incoming webhooks" and "Formatting text f
 from datetime import UTC, datetime
 from functools import singledispatch
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from nilometer.alert import Alerter, AlertStatus, Condition, Fixed, Range
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.labels import Labels
 from nilometer_collector.store import EpisodeRecord, Notice, TransitionRecord
 
 CHANNEL = "slack"
@@ -32,12 +33,12 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
     alerter = transition.alerter
     opening = transition.status == AlertStatus.ALERTING.value
     condition = alerter.condition
-    measured = f"{condition.measure} = {_number(condition, transition.value)}"
+    measured = _figure(episode, transition)
     held = _held_against(condition)
     where = f" [{episode.labels}]" if len(episode.labels) else ""
     word = alerter.severity.value.upper() if opening else "CLEARED"
     headline = f"{word}: {alerter.entity} / {episode.summary}{where}"
-    page = page_of(page_url, alerter.entity, episode.summary)
+    page = page_of(page_url, alerter.entity, episode.summary, episode.labels, transition.at_ns)
     since = f"since {_time(episode.since_ns)}"
     told = transition.evidence
     if notice.after_silence:
@@ -69,11 +70,45 @@ def message(notice: Notice, page_url: str) -> dict[str, Any]:
     }
 
 
-def page_of(page_url: str, entity: str, summary: str) -> str:
-    """Return the URL of the page that shows *summary*; of the entity, if the collector made it."""
+def page_of(page_url: str, entity: str, summary: str, labels: Labels, at_ns: int) -> str:
+    """Return the URL of the page that shows *summary* with its labels, at a time.
+
+    An episode about the monitoring itself has the page of its entity.
+
+    Args:
+        page_url: URL of the pages, without a final slash.
+        entity: Name of the entity.
+        summary: Name of the summary.
+        labels: Labels of the episode.
+        at_ns: End of the window to show, Unix nanoseconds.
+    """
     if summary.startswith(OWN_SUMMARIES):
         return f"{page_url}/#/entity/{quote(entity, safe='')}"
-    return f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
+    options = [*(("label", f"{key}:{value}") for key, value in labels)]
+    options.append(("time", f"{at_ns / NANOSECONDS:.0f}"))
+    path = f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
+    return f"{path}?{urlencode(options)}"
+
+
+def _figure(episode: EpisodeRecord, transition: TransitionRecord) -> str:
+    """Return the value of *transition* with the end of its window; the worst one is named so.
+
+    A closing without a judged window, such as that of a deleted alerter, has no other value.
+    """
+    condition = transition.alerter.condition
+    value = f"{condition.measure} = {_number(condition, transition.value)}"
+    if transition.status in {AlertStatus.ALERTING.value, AlertStatus.OK.value}:
+        return f"{value} at {_time(transition.at_ns)}"
+    worst = "" if episode.worst_ns is None else f" at {_time(episode.worst_ns)}"
+    return f"worst {value}{worst}"
+
+
+def _worst(episode: EpisodeRecord, transition: TransitionRecord) -> list[dict[str, str]]:
+    """Return the worst value as a field, if the message shows another one."""
+    if transition.status != AlertStatus.OK.value or episode.worst_ns is None or episode.parts:
+        return []
+    worst = f"{_number(transition.alerter.condition, episode.worst)} at {_time(episode.worst_ns)}"
+    return [_markdown(f"*Worst*\n{_escaped(worst)}")]
 
 
 def _fields(
@@ -88,6 +123,7 @@ def _fields(
         _markdown(f"*Entity*\n{_escaped(episode.alerter.entity)}"),
         _markdown(f"*Summary*\n{_escaped(episode.summary)}"),
         _markdown(f"*Value*\n{_escaped(measured)} ({_escaped(held)})"),
+        *_worst(episode, transition),
         _markdown(time),
     ]
     if len(episode.labels):

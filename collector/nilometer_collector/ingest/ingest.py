@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 
+from nilometer.alert import Evaluation
 from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
@@ -133,7 +134,7 @@ class Ingest:
             agent=request.agent,
             epoch=request.epoch,
             oldest_held=request.oldest_held,
-            arrivals=arrivals,
+            arrivals=[one for one in arrivals if _is_used(one.content)],
         )
         try:
             shipped = self._store.ship(shipment, self._clock.now_ns())
@@ -232,6 +233,15 @@ def _with_soundness(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
         is_sound = have_sound_digests([row.sample for row in some if row.HasField("sample")])
         for row in some:
             yield row, is_sound
+
+
+def _is_used(content: RowContent) -> bool:
+    """Return whether a row has an effect.
+
+    The collector judges merged windows itself. Of the evaluations of agents, it uses those that an
+    agent made while it was cut off. Agents of older versions send all of them.
+    """
+    return not isinstance(content, Evaluation) or content.edge
 
 
 def _entities_of(row: Row) -> tuple[str, ...]:

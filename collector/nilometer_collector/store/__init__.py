@@ -1,5 +1,6 @@
 """The collector's store behind one protocol, `Store`. Only this package contains SQL."""
 
+from nilometer_collector.store.alerting_verbs import MOST_EPISODES
 from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.entity_records import (
@@ -13,7 +14,6 @@ from nilometer_collector.store.logged_types import LoggedType
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
     LEASE_SECONDS,
-    MOST_EPISODES,
     MOST_GROUPS,
     MOST_WAIT_SECONDS,
     Pins,

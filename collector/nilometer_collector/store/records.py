@@ -282,6 +282,7 @@ class EpisodeRecord:
         since_ns: Start of the first window of the breaches that opened it.
         opened_ns: End of the window that opened it.
         worst: Value with the largest excess over the threshold up to now.
+        worst_ns: End of the window in which it was measured; None for episodes of older versions.
         closed_ns: End of the window that closed it; None while it is open.
         history: Openings and closings, oldest first.
         parts: Parts of an episode of the default alerter, oldest first; empty for others.
@@ -301,6 +302,7 @@ class EpisodeRecord:
     history: tuple[TransitionRecord, ...]
     parts: tuple[PartRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
+    worst_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,16 @@
 """Converts rows to records of the store; both databases select their columns in this order."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
 
+from nilometer.alert import AlertStatus, EpisodeState, Reason
 from nilometer.wire.alerts import stored_alerter_from_bytes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
+from nilometer_collector.alerting.episodes import OpenEpisode
+from nilometer_collector.alerting.statuses import AlerterStatus, status_over_agents
 from nilometer_collector.store import label_text
 from nilometer_collector.store.entity_records import (
     DeclaredEntity,
@@ -73,10 +77,53 @@ def episode_of(
         reference_digest=row[7],
         evidence=row[8],
         since_ns=row[9],
+        worst_ns=row[10],
         history=tuple(history),
         parts=tuple(parts),
         decisions=tuple(decisions),
     )
+
+
+def open_episode_of(row: Sequence[Any]) -> OpenEpisode:
+    """Return the open episode in *row*."""
+    return OpenEpisode(
+        id=row[0],
+        opened_ns=row[1],
+        worst=row[2],
+        severity=stored_alerter_from_bytes(row[3]).severity,
+    )
+
+
+def state_of(row: Sequence[Any]) -> EpisodeState:
+    """Return the state of an agent in *row*."""
+    return EpisodeState(
+        status=AlertStatus(row[0]),
+        breaches=row[1],
+        fines=row[2],
+        since_ns=row[3],
+        last_end_ns=row[4],
+        reason=Reason(row[5]),
+        sentence=row[6],
+        value=row[7],
+        value_end_ns=row[8],
+    )
+
+
+def statuses_of(rows: Iterable[Sequence[Any]]) -> list[AlerterStatus]:
+    """Return the status of each alerter, summary and label set in *rows*, which are sorted.
+
+    A row has the entity, alerter, summary and labels, whether an episode is open, whether the alerter
+    is quiet, and the columns of `state_of`.
+    """
+    return [
+        status_over_agents(
+            (key[0], key[1], key[2], label_text.from_text(key[3])),
+            [state_of(row[6:]) for row in group],
+            is_open=bool(key[4]),
+            is_quiet=bool(key[5]),
+        )
+        for key, group in groupby(rows, key=lambda row: tuple(row[:6]))
+    ]
 
 
 def decision_of(row: Sequence[Any]) -> Decision:

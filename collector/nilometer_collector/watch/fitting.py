@@ -20,11 +20,11 @@ from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
 from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
 from nilometer.alert.calibrated.slots import Calendar
+from nilometer.alert.reason import Reason
 from nilometer.profile import Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
 from nilometer.values.entity import SCHEMA
 from nilometer.wire.references import with_digest
-from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord

@@ -10,7 +10,7 @@ from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState
 from nilometer.alert.calibrated.life_cycle import Phase
 from nilometer.alert.calibrated.parts import ModelState
 from nilometer.alert.calibrated.slots import NS_PER_SECOND
-from nilometer_collector.alerting.watch_report import Reason
+from nilometer.alert.reason import Reason
 from nilometer_collector.store import PartRecord
 from nilometer_collector.watch.usual import (
     HOUR_NS,

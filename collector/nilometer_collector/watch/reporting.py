@@ -6,7 +6,8 @@ from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import COARSE_FACTOR, Phase
-from nilometer_collector.alerting.watch_report import Reason, SummaryReport, WatchReport
+from nilometer.alert.reason import Reason
+from nilometer_collector.alerting.watch_report import SummaryReport, WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.late import CONSIDERABLE
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Memory, Watched

@@ -57,6 +57,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/alerters", "get"),
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),
+        ("/api/v1/alerters/statuses", "get"),
         ("/api/v1/backtests", "post"),
         ("/api/v1/canary", "get"),
         ("/api/v1/canary", "post"),

@@ -85,9 +85,10 @@ def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> N
     assert notice is not None
     content = message(notice, "https://nilometer.example")
     assert content["text"] == (
-        "WARNING: fraud-scorer / input.amount [version=v7]: psi = 0.5 nats (threshold 0.2), "
-        "since 2023-11-14 22:15 UTC. PSI from training is 0.5 (threshold 0.2). "
-        "https://nilometer.example/#/entity/fraud-scorer/summary/input.amount"
+        "WARNING: fraud-scorer / input.amount [version=v7]: psi = 0.5 nats at 2023-11-14 22:16 UTC "
+        "(threshold 0.2), since 2023-11-14 22:15 UTC. PSI from training is 0.5 (threshold 0.2). "
+        "https://nilometer.example/#/entity/fraud-scorer/summary/input.amount?label=version%3Av7"
+        "&amp;time=1700000160"
     )
     assert [block["type"] for block in content["blocks"]] == [
         "header",
@@ -96,6 +97,34 @@ def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> N
         "actions",
     ]
     assert "reference training 0123456789abcdef" in str(content["blocks"][2])
+
+
+def test_a_closing_tells_its_figure_and_the_worst_apart(store: Store) -> None:
+    judge(store, [0.5, 0.9, 0.1])
+    opening = store.deliveries.take(CHANNEL, START_NS)
+    assert opening is not None
+    store.deliveries.delivered(opening.id, START_NS)
+    notice = store.deliveries.take(CHANNEL, START_NS)
+    assert notice is not None
+    content = message(notice, "https://nilometer.example")
+    assert "psi = 0.1 nats at 2023-11-14 22:18 UTC" in content["text"]
+    assert "PSI from training is 0.1" in content["text"]
+    fields = [field["text"] for field in content["blocks"][1]["fields"]]
+    assert "*Worst*\n0.9 nats at 2023-11-14 22:17 UTC" in fields
+
+
+def test_the_closing_of_a_deleted_alerter_has_no_figure_but_the_worst(store: Store) -> None:
+    alerter = an_alerter()
+    store.alerts.put(alerter, "api", START_NS)
+    judge(store, [0.5, 0.9])
+    store.alerts.delete(ENTITY, alerter.name, START_NS)
+    opening = store.deliveries.take(CHANNEL, START_NS)
+    assert opening is not None
+    store.deliveries.delivered(opening.id, START_NS)
+    notice = store.deliveries.take(CHANNEL, START_NS)
+    assert notice is not None
+    text = message(notice, "https://nilometer.example")["text"]
+    assert "worst psi = 0.9 nats at 2023-11-14 22:17 UTC" in text
 
 
 def test_a_message_after_a_silence_says_so(store: Store) -> None:

@@ -10,7 +10,7 @@ import pytest
 from support.shipping import Agents
 from support.stores import Place
 
-from nilometer.alert import AlertStatus, Verdict
+from nilometer.alert import AlertStatus, Limit, Reason, Severity, Verdict
 from nilometer.alert.conditions import OWN_ALERTER, Overdue
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
@@ -182,14 +182,36 @@ def test_what_was_judged_is_told_with_its_status(agents: Agents) -> None:
     agents.say("pod-1", 0.0, 1, summary="input.age", verdict=Verdict.NOT_JUDGED)
     alerts = agents.store.alerts
     assert alerts.judged() == {(ENTITY, "input.amount")}
-    assert sorted(alerts.statuses(), key=str) == sorted(
-        [
-            (ENTITY, "drift", "input.amount", Labels(), AlertStatus.ALERTING),
-            (ENTITY, "drift", "input.amount", Labels.of(v="2"), AlertStatus.OK),
-            (ENTITY, "drift", "input.age", Labels(), AlertStatus.LEARNING),
-        ],
-        key=str,
+    found = {(one.summary, str(one.labels)): one for one in alerts.statuses()}
+    assert {key: (one.status, one.reason) for key, one in found.items()} == {
+        ("input.amount", ""): (AlertStatus.ALERTING, Reason.BREACH),
+        ("input.amount", "v=2"): (AlertStatus.OK, Reason.WITHIN_LIMIT),
+        ("input.age", ""): (AlertStatus.NOT_WATCHED, Reason.NOTHING_TO_JUDGE),
+    }
+    fine = found["input.amount", "v=2"]
+    assert (fine.value, fine.value_ns, fine.sentence) == (
+        0.1,
+        minute(1).end_ns,
+        "PSI from training is 0.1 (threshold 0.2)",
     )
+    assert found["input.age", ""].value is None
+    assert alerts.statuses(ENTITY) == alerts.statuses()
+    assert alerts.statuses("another") == []
+
+
+def test_an_episode_that_gets_critical_is_told_once_more(agents: Agents) -> None:
+    alerter = an_alerter(critical=Limit(threshold=0.8))
+    for number, value in ((1, 0.5), (2, 0.9), (3, 0.95), (4, 0.5), (5, 0.1)):
+        agents.judge("pod-1", [an_evaluation(value, number, alerter=alerter)])
+    (episode,) = agents.store.alerts.episodes()
+    told = [(turn.status, turn.value, turn.alerter.severity.value) for turn in episode.history]
+    assert told == [
+        ("ALERTING", 0.5, "warning"),
+        ("ALERTING", 0.9, "critical"),
+        ("OK", 0.1, "warning"),
+    ]
+    assert (episode.alerter.severity, episode.worst) == (Severity.CRITICAL, 0.95)
+    assert episode.evidence == "PSI from training is 0.9 (threshold 0.2)"
 
 
 def test_alerters_are_listed_by_entity_and_name(store: Store) -> None:
@@ -337,7 +359,7 @@ def test_an_episode_of_a_version_that_was_rolled_back_does_not_stay_open(agents:
     (episode,) = agents.store.alerts.episodes()
     assert [turn.status for turn in episode.history] == ["ALERTING", "NO_DATA"]
     assert episode.closed_ns == minute(4).end_ns
-    statuses = {str(found[3]): found[4] for found in agents.store.alerts.statuses()}
+    statuses = {str(found.labels): found.status for found in agents.store.alerts.statuses()}
     assert statuses == {"version=6": AlertStatus.OK, "version=7": AlertStatus.NO_DATA}
     agents.say("pod-a", 0.9, 1440, labels={"version": "7"})
     assert agents.statuses == [["ALERTING"], ["ALERTING", "NO_DATA"]]

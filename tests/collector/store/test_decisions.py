@@ -199,7 +199,7 @@ def test_a_new_normal_keeps_a_set_alerter_quiet_until_a_window_is_fine(
     )
     assert agents.say("pod-1", 0.6, 2) == 0
     assert agents.say("new-pod", 0.6, 2) == 0
-    assert [status.value for *_, status in store.alerts.statuses()] == ["PAUSED"]
+    assert [one.status.value for one in store.alerts.statuses()] == ["PAUSED"]
     assert agents.say("pod-1", 0.0, 3, verdict=Verdict.NOT_JUDGED) == 0
     agents.say("pod-1", 0.1, 4)
     assert agents.say("new-pod", 0.6, 4) == 0  # it has not been fine yet

@@ -10,10 +10,10 @@ from support.watched_traffic import DAY, KEY, ROWS, NewTraffic, Traffic, bounds_
 from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.columns import Total
 from nilometer.alert.conditions import DEFAULT_ALERTER
+from nilometer.alert.reason import Reason
 from nilometer.profile import pseudonym
 from nilometer.profile.reference import LEARNED
 from nilometer.values.senders import TABLES
-from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.resources.episodes import episode_view
 from nilometer_collector.store import EntityDeclaration, EpisodeRecord, WatchStep, open_store

@@ -10,6 +10,7 @@ from support.shipping import a_sample_row, ship
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import OWN_ALERTER
+from nilometer.alert.reason import Reason
 from nilometer.testing import SteppedClock, eventually
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
@@ -17,7 +18,7 @@ from nilometer.values.window import Window
 from nilometer_collector.access.destinations import Destination
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
-from nilometer_collector.alerting.watch_report import Reason, WatchReport
+from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.channels import Heartbeat
 from nilometer_collector.channels.webhook import Answer, Outcome
 from nilometer_collector.counters import Counter, Counters

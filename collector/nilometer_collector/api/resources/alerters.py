@@ -11,10 +11,13 @@ from nilometer_collector.alerting.definitions import (
     alerter_of,
     alerter_view,
 )
+from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.api.body import read_json
+from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
 from nilometer_collector.errors import Unknown
+from nilometer_collector.query.alerter_statuses import alerter_statuses
 from nilometer_collector.query.missing_names import missing_names
 
 ORIGIN = "api"  # origin of alerters that were created over HTTP
@@ -29,6 +32,28 @@ class UnreadAlerter(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     kind: str
     reason: str  # reason why it cannot be read
+
+
+class AlerterStatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of an alerter on one summary and label set."""
+
+    alerter: str
+    summary: str  # the alerter's pattern if it has judged no window
+    labels: dict[str, str]
+    status: Health
+    reason: Why
+    sentence: str  # reason in words
+    judged: float | None  # end of the newest window that it judged, or could not judge
+    value: float | None  # newest measured value
+    measured: float | None  # end of the window in which it was measured
+    measure: str  # comparator or statistic
+    unit: str
+
+
+class AlerterStatuses(msgspec.Struct, frozen=True, kw_only=True):
+    """Statuses, ordered by alerter, summary and labels."""
+
+    statuses: list[AlerterStatusView]
 
 
 class PutAlerter(AlerterView, frozen=True, kw_only=True):
@@ -56,6 +81,36 @@ async def list_alerters(call: Call) -> Alerters:
     return Alerters(
         alerters=[alerter_view(one) for one in found if may(one.entity)],
         unread=[_unread_alerter(*one) for one in unread if may(one[0].entity)] or msgspec.UNSET,
+    )
+
+
+async def list_alerter_statuses(call: Call) -> AlerterStatuses:
+    """List the status of each alerter of an entity on each summary and label set."""
+    context, entity = call.context, call.parameters.value(ENTITY)
+    store, now_ns = context.store, context.clock.now_ns()
+    found, alerters = await context.ask(
+        lambda: (
+            alerter_statuses(store, entity, now_ns),
+            {one.name: one for one in store.alerts.alerters(entity)},
+        )
+    )
+    return AlerterStatuses(statuses=[_status_view(one, alerters.get(one.alerter)) for one in found])
+
+
+def _status_view(one: AlerterStatus, alerter: Alerter | None) -> AlerterStatusView:
+    condition = None if alerter is None else alerter.condition
+    return AlerterStatusView(
+        alerter=one.alerter,
+        summary=one.summary,
+        labels=one.labels.as_dict(),
+        status=one.status.value,
+        reason=one.reason.value,
+        sentence=one.sentence,
+        judged=seconds(one.judged_ns) if one.judged_ns else None,
+        value=one.value,
+        measured=seconds(one.value_ns) if one.value_ns else None,
+        measure="" if condition is None else condition.measure,
+        unit="" if condition is None else condition.unit,
     )
 
 
@@ -109,6 +164,15 @@ OPERATIONS = (
         handler=list_alerters,
         answer=Alerters,
         parameters=(ANY_ENTITY,),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/alerters/statuses",
+        name="listAlerterStatuses",
+        about="List the status of the alerters of an entity, each with its reason.",
+        handler=list_alerter_statuses,
+        answer=AlerterStatuses,
+        parameters=(ENTITY,),
     ),
     Operation(
         method="PUT",

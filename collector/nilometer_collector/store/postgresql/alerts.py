@@ -5,11 +5,10 @@ from functools import partial
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
-from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes
 from nilometer_collector.alerting.episodes import heard_since_ns
-from nilometer_collector.store import label_text
+from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes
 from nilometer_collector.store.postgresql.judging import Judging
@@ -17,6 +16,7 @@ from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.readable import readable, unreadable
 from nilometer_collector.store.records import ALERTER_DELETED, SUMMARY_LEFT, EpisodeRecord
+from nilometer_collector.store.rows import statuses_of
 from nilometer_collector.store.unread_log import UnreadLog
 
 _PUT = """
@@ -48,14 +48,20 @@ SELECT DISTINCT j.entity, j.summary
 FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
 WHERE s.status <> %(learning)s
 """
+_JUDGED_UNTIL = """
+SELECT j.alerter, max(s.last_end_ns)
+FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
+WHERE s.entity = %(entity)s AND s.agent = %(agent)s GROUP BY j.alerter
+"""
 _STATUSES = """
-SELECT j.entity, j.alerter, j.summary, j.labels_text, bool_and(s.status = %(learning)s),
-       bool_or(s.status <> %(no_data)s),
+SELECT j.entity, j.alerter, j.summary, j.labels_text,
        EXISTS (SELECT 1 FROM episodes e
                WHERE e.entity = j.entity AND e.judged = j.id AND e.closed_ns IS NULL),
-       j.quiet_until_ns > 0
+       j.quiet_until_ns > 0, s.status, s.breaches, s.fines, s.since_ns, s.last_end_ns, s.reason,
+       s.sentence, s.value, s.value_end_ns
 FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
-GROUP BY j.entity, j.id ORDER BY j.entity, j.alerter, j.summary, j.labels_text
+WHERE %(entity)s::text IS NULL OR j.entity = %(entity)s
+ORDER BY j.entity, j.alerter, j.summary, j.labels_text
 """
 _SET_OPEN = """
 SELECT e.entity, e.judged, e.opened_ns,
@@ -176,32 +182,21 @@ class Alerts:
             for entity, judged in late
         )
 
+    def judged_until(self, entity: str, agent: str) -> dict[str, int]:
+        """Return for each alerter of *entity* the end of the newest window that *agent* judged."""
+        asked = {"entity": entity, "agent": agent}
+        return dict(self._database.read(lambda session: session.rows(_JUDGED_UNTIL, asked)))
+
     def judged(self) -> set[tuple[str, str]]:
         """Return each (entity, summary) that an alerter has judged at least once."""
         asked = {"learning": AlertStatus.LEARNING.value}
         rows = self._database.read(lambda session: session.rows(_JUDGED, asked))
         return {(entity, summary) for entity, summary in rows}
 
-    def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """List (entity, alerter, summary, labels, status over all agents) of all judged series."""
-        asked = {"learning": AlertStatus.LEARNING.value, "no_data": AlertStatus.NO_DATA.value}
-        found = []
-        for (
-            entity,
-            alerter,
-            summary,
-            labels,
-            learning,
-            heard,
-            is_open,
-            is_quiet,
-        ) in self._database.read(lambda session: session.rows(_STATUSES, asked)):
-            status = AlertStatus.LEARNING if learning else AlertStatus.OK
-            status = AlertStatus.PAUSED if is_quiet else status
-            status = status if heard else AlertStatus.NO_DATA
-            status = AlertStatus.ALERTING if is_open else status
-            found.append((entity, alerter, summary, label_text.from_text(labels), status))
-        return found
+    def statuses(self, entity: str | None = None) -> list[AlerterStatus]:
+        """List the status of every judged series of all entities or of *entity*, by name."""
+        rows = self._database.read(lambda session: session.rows(_STATUSES, {"entity": entity}))
+        return statuses_of(rows)
 
     # Episodes
 

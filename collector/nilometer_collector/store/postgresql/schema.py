@@ -370,3 +370,18 @@ def create_additions(session: Session) -> None:
 def add_lapsed_decisions(session: Session) -> None:
     """Add whether a new normal had no effect, because its part closed before."""
     session.execute("ALTER TABLE decisions ADD COLUMN lapsed boolean NOT NULL DEFAULT false")
+
+
+@MIGRATIONS
+def add_newest_evaluations(session: Session) -> None:
+    """Add the newest evaluation to each state, and the time of the worst value to episodes."""
+    session.execute("ALTER TABLE episodes ADD COLUMN worst_ns bigint")
+    session.execute("""
+        ALTER TABLE alert_states
+            ADD COLUMN reason text NOT NULL DEFAULT '',
+            ADD COLUMN sentence text NOT NULL DEFAULT '',
+            ADD COLUMN value double precision NOT NULL DEFAULT 0,
+            ADD COLUMN value_end_ns bigint NOT NULL DEFAULT 0""")
+    session.execute("""
+        UPDATE alert_states SET reason = CASE status WHEN 'OK' THEN 'within_limit'
+            WHEN 'ALERTING' THEN 'breach' WHEN 'NO_DATA' THEN 'no_window' ELSE 'no_window_yet' END""")

@@ -8,6 +8,7 @@ import secrets
 from sqlite_utils import Database, Migrations
 
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
 migrations = Migrations("nilometer_collector")
@@ -370,3 +371,9 @@ def add_shapes_of_logged_summaries(db: Database) -> None:
 def add_lapsed_decisions(db: Database) -> None:
     """Add whether a new normal had no effect, because its part closed before."""
     db.execute("ALTER TABLE decisions ADD COLUMN lapsed INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def add_newest_evaluations(db: Database) -> None:
+    """Add the newest evaluation to each state, and the time of the worst value to episodes."""
+    add_newest_evaluation(db)

@@ -6,6 +6,7 @@
 
 import type {
   Alerter,
+  AlerterStatus,
   Decision,
   DeclaredEntity,
   Difference,
@@ -134,11 +135,17 @@ export async function newest(
 export const alerters = async (entity: string, signal?: AbortSignal): Promise<Alerter[]> =>
   (await get("/api/v1/alerters", { entity }, signal)).alerters;
 
+export const alerterStatuses = async (entity: string, signal?: AbortSignal): Promise<AlerterStatus[]> =>
+  (await get("/api/v1/alerters/statuses", { entity }, signal)).statuses;
+
 export const watches = async (entity?: string, signal?: AbortSignal): Promise<Watch[]> =>
   (await get("/api/v1/watch", { entity }, signal)).entities;
 
-export const episodes = async (entity?: string, signal?: AbortSignal): Promise<Episode[]> =>
-  (await get("/api/v1/episodes", { entity }, signal)).episodes;
+export const episodes = async (
+  entity?: string,
+  signal?: AbortSignal,
+  label?: string[],
+): Promise<Episode[]> => (await get("/api/v1/episodes", { entity, label }, signal)).episodes;
 
 /** Record a decision about an episode, with a body as the HTTP API describes it. */
 export async function decide(

@@ -6,20 +6,48 @@
  * 1048576 bytes.
  */
 
+/** The status of an alerter on one summary and label set. */
+export interface AlerterStatus {
+  alerter: string;
+  summary: string; // the alerter's pattern if it has judged no window
+  labels: Record<string, string>;
+  status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  sentence: string; // reason in words
+  judged: number | null; // end of the newest window that it judged, or could not judge
+  value: number | null; // newest measured value
+  measured: number | null; // end of the window in which it was measured
+  measure: string; // comparator or statistic
+  unit: string;
+}
+
+/** Statuses, ordered by alerter, summary and labels. */
+export interface AlerterStatuses {
+  statuses: AlerterStatus[];
+}
+
 /** An alerter as the API returns it; unused limits are 0. See nilometer.alert.Alerter. */
 export interface Alerter {
   entity: string;
   name: string;
   summary: string;
-  kind: "FIXED" | "RANGE" | "REFERENCE";
+  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
   comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
+  direction: "" | "up" | "down";
   parameters?: Record<string, string | number>;
   windows_to_open: number;
   windows_to_close: number;
+  for_seconds: number;
+  delay_seconds: number;
   severity: "info" | "warning" | "critical";
+  critical?: Limit;
+  closing?: Limit;
+  time_zone: string;
+  schedule: Hours[];
+  maintenance: Maintenance[];
   minimum_count: number;
   threshold: number;
   low: number;
@@ -216,10 +244,13 @@ export interface Episode {
   breached_since: number; // start of the first of the consecutive breaches
   opened: number; // end of the window that opened it
   closed: number | null;
-  value: number; // value furthest beyond the threshold so far
+  value: number; // newest measured value of an open episode; of a closed one, as it opened
+  measured: number; // end of the window in which `value` was measured
+  evidence: string; // sentence with `value`
+  worst: number | null; // value furthest beyond the threshold; null for the default alerter
+  worst_at: number | null; // end of the window in which it was measured; null if unknown
   reference: string;
   reference_digest: string;
-  evidence: string;
   history: Transition[];
   parts: Part[]; // parts of an episode of the default alerter; else empty
   decisions: Decision[]; // decisions of people, oldest first
@@ -296,6 +327,20 @@ export interface Histogram {
   counts: number[];
 }
 
+/** Hours of some days, in local time. */
+export interface Hours {
+  days: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[]; // days on which they start; empty for all
+  start: string;
+  end: string;
+}
+
+/** A second limit of an alerter: `threshold`, or for RANGE `low` and `high`. */
+export interface Limit {
+  threshold?: number;
+  low?: number;
+  high?: number;
+}
+
 /** The result if every row is stored. */
 export interface Log {
   stored: number;
@@ -323,6 +368,13 @@ export interface Logged {
   rows?: ((string | number | null)[])[];
   points?: number[][]; // of a line: x and y, ascending
   overflow?: number; // merged y of a line's points over the limit, if any
+}
+
+/** A time in which nothing is judged. */
+export interface Maintenance {
+  start: number; // Unix seconds; of the first time if it repeats
+  end: number; // Unix seconds
+  repeat: "" | "daily" | "weekly"; // at the same local time; empty for once
 }
 
 /** Moments of finite numbers or scores. */
@@ -395,15 +447,23 @@ export interface PutAlerter {
   entity: string;
   name: string;
   summary: string;
-  kind: "FIXED" | "RANGE" | "REFERENCE";
+  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
   comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
+  direction: "" | "up" | "down";
   parameters?: Record<string, string | number>;
   windows_to_open: number;
   windows_to_close: number;
+  for_seconds: number;
+  delay_seconds: number;
   severity: "info" | "warning" | "critical";
+  critical?: Limit;
+  closing?: Limit;
+  time_zone: string;
+  schedule: Hours[];
+  maintenance: Maintenance[];
   minimum_count: number;
   threshold: number;
   low: number;
@@ -611,7 +671,7 @@ export interface UnreadAlerter {
 export interface Watch {
   entity: string;
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   next_phase: number | null; // expected start of the next phase; null if unknown or the last one
@@ -628,7 +688,7 @@ export interface WatchedSummary {
   summary: string;
   labels: Record<string, string>; // empty for all traffic
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   window_seconds: number; // length of the windows over which it is judged
@@ -761,6 +821,13 @@ export interface Reads {
     };
     answer: Alerters;
   };
+  /** List the status of the alerters of an entity, each with its reason. */
+  "/api/v1/alerters/statuses": {
+    query: {
+      entity: string; // Name of the monitored entity.
+    };
+    answer: AlerterStatuses;
+  };
   /** Compare a candidate with the stable side: pass, hold or fail. */
   "/api/v1/canary": {
     query: {
@@ -785,6 +852,7 @@ export interface Reads {
     query: {
       entity?: string | undefined; // Name of the monitored entity; by default all entities.
       open?: boolean | undefined; // true: only open episodes; false: only closed episodes.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
     };
     answer: Episodes;
   };

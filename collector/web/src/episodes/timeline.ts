@@ -20,7 +20,10 @@ const STATUS_WORDS: Record<Episode["history"][number]["status"], string> = {
 /** The timeline of *episode*, oldest turn first. */
 export function timeline(episode: Pick<Episode, "history" | "decisions">): Turn[] {
   const turns = [
-    ...episode.history.map(({ at, status, evidence }) => ({ at, words: `${STATUS_WORDS[status]}: ${evidence}` })),
+    ...episode.history.map(({ at, status, evidence }, i) => {
+      const word = i > 0 && status === "ALERTING" ? "got critical" : STATUS_WORDS[status];
+      return { at, words: `${word}: ${evidence}` };
+    }),
     ...episode.decisions.map((each) => ({ at: each.made, words: decided(each) })),
   ];
   return turns.sort((one, other) => one.at - other.at);
