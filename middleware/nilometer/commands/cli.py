@@ -11,7 +11,9 @@ from importlib.metadata import entry_points
 import nilometer
 from nilometer.commands.config import add as add_config
 from nilometer.commands.decode import add as add_decode
+from nilometer.commands.log import add as add_log
 from nilometer.commands.profile import add as add_profile
+from nilometer.commands.query import add as add_query
 from nilometer.commands.run import add as add_run
 from nilometer.commands.top.cli import add as add_top
 from nilometer.values.errors import ConfigError, NilometerError
@@ -25,7 +27,9 @@ EXTRAS = {
     "canary": "collector",
     "config": "agent",
     "doctor": "agent",
+    "log": "client",
     "profile": "batch",
+    "query": "client",
     "top": "agent",
 }
 
@@ -44,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
     add_config(commands)
     add_decode(commands)
     add_top(commands)
+    add_query(commands)
+    add_log(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
         entry.load()(commands)
     arguments = parser.parse_args(argv)
