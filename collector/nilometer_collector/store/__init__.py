@@ -10,7 +10,7 @@ from nilometer_collector.store.entity_records import (
     LoggedType,
 )
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
-from nilometer_collector.store.opening import open_store
+from nilometer_collector.store.opening import back_up_store, open_store, restore_store
 from nilometer_collector.store.protocol import (
     LEASE_SECONDS,
     MOST_EPISODES,
@@ -86,5 +86,7 @@ __all__ = [
     "TransitionRecord",
     "WatchRecord",
     "WatchStep",
+    "back_up_store",
     "open_store",
+    "restore_store",
 ]

@@ -24,12 +24,14 @@ EXIT_WRONG_USE = 2
 EXTRAS = {
     "alerters": "collector",
     "backtest": "collector",
+    "backup": "collector",
     "canary": "collector",
     "config": "agent",
     "doctor": "agent",
     "log": "client",
     "profile": "batch",
     "query": "client",
+    "restore": "collector",
     "top": "agent",
 }
 
