@@ -146,6 +146,17 @@ class AsyncEntity:
         """
         return AsyncSummary(self._client, self.name, exact_name(name))
 
+    async def status(self) -> "EntityStatus":
+        """Return the entity's health, and the times of its first and newest window.
+
+        Raises:
+            NotFound: If the entity does not exist.
+            RequestFailed: If the collector does not answer, or refuses.
+        """
+        from nilometer.client import conversations
+
+        return await self._client.run(conversations.status(self.name))
+
     async def summaries(self) -> "list[SummaryStatus]":
         """Return the summaries of the entity, ``service`` first.
 

@@ -37,6 +37,12 @@ def entities() -> Conversation[list[EntityStatus]]:
         after = [("after", page.next)]
 
 
+def status(entity: str) -> Conversation[EntityStatus]:
+    """Return the status of *entity*."""
+    answer = yield from read("/api/v1/entity", EntityStatus, [("entity", entity)])
+    return answer
+
+
 def summaries(entity: str) -> Conversation[list[SummaryStatus]]:
     """Return the summaries of *entity*."""
     answer = yield from read("/api/v1/summaries", SummaryList, [("entity", entity)])
@@ -52,17 +58,26 @@ def episodes(entity: str, *, is_open: bool | None) -> Conversation[list[Episode]
     return answer.episodes
 
 
+def series_page(
+    entity: str, asked: Parameters, at_once: int, after: str | None
+) -> Conversation[SeriesPage]:
+    """Return the page of points that match *asked* and begin at *after*, at most *at_once*."""
+    place = [] if after is None else [("after", after)]
+    parameters = [("entity", entity), *asked, ("limit", str(at_once)), *place]
+    answer = yield from read("/api/v1/query", SeriesPage, parameters)
+    return answer
+
+
 def series(entity: str, asked: Parameters, at_once: int) -> Conversation[list[Series]]:
     """Return the points of all pages that match *asked*, *at_once* in a page."""
     found: list[Series] = []
-    fixed = [("entity", entity), *asked, ("limit", str(at_once))]
-    after: Parameters = ()
+    after: str | None = None
     while True:
-        page = yield from read("/api/v1/query", SeriesPage, [*fixed, *after])
+        page = yield from series_page(entity, asked, at_once, after)
         found += page.series
-        if page.next is None:
+        after = page.next
+        if after is None:
             return joined(found)
-        after = [("after", page.next)]
 
 
 def table(entity: str, asked: Parameters) -> Conversation[SeriesTable]:

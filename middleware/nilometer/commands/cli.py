@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 import nilometer
 from nilometer.commands.config import add as add_config
 from nilometer.commands.decode import add as add_decode
+from nilometer.commands.export_import import add_export, add_import
 from nilometer.commands.log import add as add_log
 from nilometer.commands.profile import add as add_profile
 from nilometer.commands.query import add as add_query
@@ -28,6 +29,8 @@ EXTRAS = {
     "canary": "collector",
     "config": "agent",
     "doctor": "agent",
+    "export": "batch,client",
+    "import": "batch",
     "log": "client",
     "profile": "batch",
     "query": "client",
@@ -52,6 +55,8 @@ def main(argv: list[str] | None = None) -> int:
     add_top(commands)
     add_query(commands)
     add_log(commands)
+    add_export(commands)
+    add_import(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
         entry.load()(commands)
     arguments = parser.parse_args(argv)
