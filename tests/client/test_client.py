@@ -1,6 +1,7 @@
 """The client against a running collector: samples, points, pages, problems and entity tags."""
 
 import asyncio
+import inspect
 import math
 from collections.abc import Iterator
 from functools import partial
@@ -10,7 +11,16 @@ import numpy as np
 import pytest
 
 from nilometer import AsyncClient, Client
-from nilometer.client import AccessDenied, Invalid, NotFound, conversations
+from nilometer.client import (
+    AccessDenied,
+    AsyncEntity,
+    AsyncSummary,
+    Entity,
+    Invalid,
+    NotFound,
+    Summary,
+    conversations,
+)
 from nilometer.client.asked import Measures
 from nilometer.client.samples import NoSamples
 from nilometer.values.errors import ConfigError
@@ -169,6 +179,7 @@ def test_rows_are_logged_once_and_refused_by_row(client: Client) -> None:
     assert client.log([{**row, "content": content}], source=source).stored == 1
     again = client.log([{**row, "content": content}], source=source)
     assert (again.stored, again.repeated) == (0, 1)
+    assert client.log([{**row, "content": content}]).stored == 1  # a call without a name is new
     with pytest.raises(Invalid, match="1 rows are refused") as refused:
         client.log([{**row, "seconds": 0, "content": content}], source="cd" * 16)
     (problem,) = refused.value.rows
@@ -193,6 +204,25 @@ def test_the_asynchronous_client_returns_the_same(served: Running, client: Clien
         len(entity.query("input.*")),
     )
     assert asyncio.run(ask()) == here
+
+
+@pytest.mark.parametrize(
+    ("here", "there"), [(Client, AsyncClient), (Entity, AsyncEntity), (Summary, AsyncSummary)]
+)
+def test_both_clients_have_the_same_methods(here: type, there: type) -> None:
+    mine, other = (
+        {name: one for name, one in vars(kind).items() if callable(one) and name[0] != "_"}
+        for kind in (here, there)
+    )
+    renamed = {"close": "aclose"}
+    assert {renamed.get(name, name) for name in mine} == other.keys()
+    for name, method in mine.items():
+        twin = other[renamed.get(name, name)]
+        returns_handle = name in {"entity", "summary"}
+        assert inspect.iscoroutinefunction(twin) is not returns_handle
+        if not returns_handle:
+            assert str(inspect.signature(method)) == str(inspect.signature(twin))
+            assert name == "close" or inspect.getdoc(method) == inspect.getdoc(twin)
 
 
 def test_a_token_goes_only_over_tls_or_to_this_machine(tmp_path: Path) -> None:

@@ -2,15 +2,22 @@
 
 import re
 import shlex
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from support.shipping import numbered, ship
 
 from nilometer.commands.cli import main
+from nilometer_collector.access.secret import Secret
+from nilometer_collector.demo.postgresql import Server, programs
+from nilometer_collector.store import open_store
 from nilometer_collector.testing import ENTITY, feature_sample, running
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "backup.md").read_text()
 COMMANDS = re.findall(r"```sh\n(nilometer .*?)\n```\n\n```text\n(.*?)```", PAGE, re.DOTALL)
+URL = "postgresql://nilometer@db/nilometer"
 SIZE = re.compile(r"\d+\.\d MB")
 
 
@@ -32,6 +39,27 @@ def test_the_commands_print_what_the_page_shows(
     with running(Path("state/restored.db")) as restored:
         (sample,) = restored.get("samples", entity=ENTITY, summary="input.amount")["samples"]
         assert sample["feature"]["count"] == 3
+
+
+def test_a_dump_of_postgresql_is_restored(
+    postgresql: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = programs()
+    assert folder is not None
+    dump, restore = re.findall(r"```sh\n(pg_.*?)\n```", PAGE, re.DOTALL)
+    first, second = postgresql.create_database(), postgresql.create_database()
+    rows = [numbered(number) for number in range(1, 4)]
+    with closing(open_store(Secret(first), "")) as store:
+        ship(store, rows)
+        for command, url in ((dump, first), (restore, second)):
+            words = shlex.split(command.replace(URL, url))
+            subprocess.run([folder / words[0], *words[1:]], check=True, timeout=60)
+        with closing(open_store(Secret(second), "")) as restored:
+            assert restored.names_key == store.names_key
+            assert ship(restored, [*rows, numbered(4)]).repeated == len(rows)
+    for url in (first, second):
+        postgresql.drop_database(url)
 
 
 @pytest.mark.parametrize(

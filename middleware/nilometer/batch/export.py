@@ -92,7 +92,7 @@ def _matching(client: Client, entity: str, patterns: Sequence[str]) -> list[Summ
 
 
 def _bounds(client: Client, entity: str, span: Span) -> tuple[float, float]:
-    """Return the part of *span* in which the entity has data, in whole days."""
+    """Return the part of *span* in which the entity has data, Unix seconds."""
     status = client.entity(entity).status()
     first, last = status.first_seen or 0.0, status.last_seen or 0.0
     start = first if span.start is None else max(span.start, first)

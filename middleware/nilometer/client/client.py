@@ -76,13 +76,13 @@ class Client:
         """Return the entity *name*, without asking the collector whether it exists."""
         return Entity(self, name)
 
-    def log(self, rows: Sequence[Mapping[str, Any]], *, source: str) -> "Logged":
+    def log(self, rows: Sequence[Mapping[str, Any]], *, source: str | None = None) -> "Logged":
         """Store samples of summaries that a job measures itself.
 
         Args:
             rows: Samples in the form of ``POST /api/v1/samples`` (docs/logging.md), at most 1,000.
             source: Name of this call, 32 hexadecimal digits. Rows that are sent twice with the
-                same name are stored once.
+                same name are stored once; without a name they are stored each time.
 
         Raises:
             Problem: If a row is refused; `rows` lists the refused ones, and the others are stored.

@@ -99,8 +99,8 @@ def samples(entity: str, summary: str, asked: Parameters) -> "Conversation[Sampl
         raise NotUnderstood(f"a sample of {summary} cannot be read: {error}") from error
 
 
-def log(rows: Sequence[Mapping[str, Any]], source: str) -> Conversation[Logged]:
-    """Store *rows*, which are numbered from 1 for the random name *source*."""
-    content = {"source": source, "first": 1, "samples": rows}
-    answer = yield from send("/api/v1/samples", Logged, content)
+def log(rows: Sequence[Mapping[str, Any]], source: str | None) -> Conversation[Logged]:
+    """Store *rows*, which are numbered from 1 for *source*, if there is one."""
+    named = {} if source is None else {"source": source, "first": 1}
+    answer = yield from send("/api/v1/samples", Logged, {**named, "samples": rows})
     return answer

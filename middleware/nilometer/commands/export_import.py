@@ -71,7 +71,8 @@ def run_export(arguments: argparse.Namespace) -> int:
         made = export(
             client, arguments.entity, arguments.summaries, span, step, arguments.file.absolute()
         )
-    print(f"{arguments.file}: {made.rows} rows of {made.summaries} summaries")
+    noun = "summary" if made.summaries == 1 else "summaries"
+    print(f"{arguments.file}: {made.rows} rows of {made.summaries} {noun}")
     return 0
 
 
