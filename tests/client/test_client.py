@@ -167,9 +167,10 @@ def test_wrong_times_are_refused_before_anything_is_sent(
         client.entity(ENTITY).summary("input.amount").samples(**asked)  # type: ignore[arg-type]
 
 
-def test_a_pattern_is_not_a_summary(client: Client) -> None:
+@pytest.mark.parametrize("name", ["input.*", "input.?", "input.[ab]", ""])
+def test_a_pattern_is_not_a_summary(client: Client, name: str) -> None:
     with pytest.raises(ConfigError, match="must be one name"):
-        client.entity(ENTITY).summary("input.*")
+        client.entity(ENTITY).summary(name)
 
 
 def test_rows_are_logged_once_and_refused_by_row(client: Client) -> None:
@@ -232,6 +233,18 @@ def test_a_token_goes_only_over_tls_or_to_this_machine(tmp_path: Path) -> None:
         Client("http://collector.example:7500", token_file=str(token))
     with pytest.raises(ConfigError, match="there is no such file"):
         Client(token_file=str(tmp_path / "other"))
+
+
+@pytest.mark.parametrize("content", ["secret\nX-Other: 1", "secr\u00e9t", "secret\x00"])
+def test_a_broken_token_is_refused_and_not_shown(tmp_path: Path, content: str) -> None:
+    token = tmp_path / "token"
+    token.write_text(content)
+    with (
+        Client("http://127.0.0.1:1", token_file=str(token)) as client,
+        pytest.raises(ConfigError, match="must have one line of printable ASCII") as refused,
+    ):
+        client.entities()
+    assert "secr" not in str(refused.value)
 
 
 def test_a_wrong_token_is_denied(tmp_path: Path) -> None:

@@ -8,6 +8,8 @@ from nilometer.client.spans import Duration, LabelValues, Span, Time, label_para
 from nilometer.values.clock import Clock
 from nilometer.values.errors import ConfigError
 
+WILDCARDS = frozenset("*?[")  # characters of patterns
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measures:
@@ -52,7 +54,7 @@ def exact_name(summary: str) -> str:
     Raises:
         ConfigError: If it is empty or a pattern.
     """
-    if not summary or "*" in summary:
+    if not summary or WILDCARDS.intersection(summary):
         raise ConfigError(f"summary = {summary!r}: must be one name: use `query` for a pattern")
     return summary
 

@@ -106,7 +106,7 @@ class Connection:
         return {
             "base_url": self.url,
             "timeout": self._timeout(None),
-            "verify": tls_context(self._credentials) if self.url.startswith("https") else True,
+            "verify": tls_context(self._credentials),
             "trust_env": False,  # a proxy of the environment must not see the token
             "follow_redirects": False,
         }
@@ -157,6 +157,8 @@ class Connection:
         except (OSError, UnicodeDecodeError) as error:
             raise ConfigError(f"token_file cannot be read: {error}") from error
         if token:
+            if not (token.isascii() and token.isprintable()):  # an error of httpx would show it
+                raise ConfigError("token_file: must have one line of printable ASCII characters")
             headers["authorization"] = f"Bearer {token}"
         if request.body is not None:
             headers["content-type"] = "application/json"
