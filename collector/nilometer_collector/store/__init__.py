@@ -11,7 +11,7 @@ from nilometer_collector.store.entity_records import (
 )
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.logged_types import LoggedType
-from nilometer_collector.store.opening import open_store
+from nilometer_collector.store.opening import back_up_store, open_store, restore_store
 from nilometer_collector.store.protocol import (
     LEASE_SECONDS,
     MOST_GROUPS,
@@ -82,5 +82,7 @@ __all__ = [
     "TransitionRecord",
     "WatchRecord",
     "WatchStep",
+    "back_up_store",
     "open_store",
+    "restore_store",
 ]

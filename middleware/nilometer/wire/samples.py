@@ -124,6 +124,15 @@ def sample_from_bytes(
     return sample_from_wire(parsed(pb.SummarySample, packed), edges_of, digest=digest)
 
 
+def message_from_bytes(packed: bytes) -> pb.SummarySample:
+    """Return the message in the bytes of `sample_to_bytes`; its content is not checked.
+
+    Raises:
+        ValueError: If the bytes are not a message.
+    """
+    return parsed(pb.SummarySample, packed)
+
+
 class Together(NamedTuple):
     """Samples of one summary that are merged to one sample.
 

@@ -429,6 +429,7 @@ export interface Point {
   distances?: Record<string, number | null>; // to the reference
   other_distances?: Record<string, number | null>;
   other_count?: number; // number of values on the other side
+  sample?: string;
 }
 
 /** RFC 9457 problem details. */
@@ -781,7 +782,7 @@ export interface Reads {
       edge?: readonly number[] | undefined; // Edge of a histogram. A value equal to an edge is in the bin above it.
       top?: number | undefined; // Number of the most frequent categories to return.
       statistic?: readonly ("accuracy_ratio" | "broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
-      show?: readonly ("coverage" | "moments" | "rates")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations.
+      show?: readonly ("coverage" | "moments" | "rates" | "sample")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations. sample: the merged sample with its sketches, as protobuf.
       reference?: string | undefined; // Name of the reference to compare with.
       other_entity?: string | undefined; // Entity to compare with.
       other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
