@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.rights import Forbidden
+from nilometer_collector.declared.kind import Misdeclared
 from nilometer_collector.errors import Conflict, Refused, StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
@@ -128,6 +129,8 @@ async def on_error(request: Request, error: Exception) -> Response:
             return problem(403, str(error))
         case Unknown():
             return problem(404, str(error))
+        case Misdeclared():
+            return problem(422, str(error), field=error.field)
         case Conflict():
             return problem(409, str(error), field=error.field)
         case TooMuch():

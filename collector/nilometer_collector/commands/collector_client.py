@@ -21,6 +21,22 @@ class _Problem(msgspec.Struct):
     """Problem details of an error response."""
 
     detail: str = ""
+    field: str = ""
+
+
+class RequestRefused(NilometerError):
+    """The collector answers with an error.
+
+    Args:
+        url: URL of the collector.
+        status: HTTP status of the answer.
+        detail: Reason.
+        field: Place of the mistake in the request; may be empty.
+    """
+
+    def __init__(self, url: str, status: int, detail: str, field: str) -> None:
+        super().__init__(f"{url} answers {status}: {detail}")
+        self.detail, self.field = detail, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +78,32 @@ class CollectorClient:
             seconds: Time to wait for the response.
 
         Raises:
-            NilometerError: If the collector does not answer, or refuses the request.
+            RequestRefused: If the collector answers with an error.
+            NilometerError: If the collector does not answer.
         """
+        content = self._content(method, path, parameters, body, seconds)
+        try:
+            return msgspec.json.decode(content, type=answer)
+        except msgspec.DecodeError as error:
+            raise self._no_answer(error) from error
+
+    def send(self, method: str, path: str, *, parameters: Mapping[str, str]) -> None:
+        """Call an operation whose response has no body.
+
+        Raises:
+            RequestRefused: If the collector answers with an error.
+            NilometerError: If the collector does not answer.
+        """
+        self._content(method, path, parameters, None, ANSWER_SECONDS)
+
+    def _content(
+        self,
+        method: str,
+        path: str,
+        parameters: Mapping[str, str | list[str]] | None,
+        body: object,
+        seconds: float,
+    ) -> bytes:
         try:
             token = self.credentials.bearer()
         except (OSError, UnicodeDecodeError) as error:
@@ -84,17 +124,22 @@ class CollectorClient:
                 trust_env=False,
                 verify=tls_context(self.credentials),
             )
-            if response.is_error:
-                raise NilometerError(f"{self.url} answers {response.status_code}: {_why(response)}")
-            return msgspec.json.decode(response.content, type=answer)
-        except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError) as error:
-            raise NilometerError(
-                f"no answer from {self.url}: {error}: check that a collector runs there"
-            ) from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise self._no_answer(error) from error
+        if response.is_error:
+            problem = _problem_of(response)
+            raise RequestRefused(self.url, response.status_code, problem.detail, problem.field)
+        return response.content
+
+    def _no_answer(self, error: Exception) -> NilometerError:
+        return NilometerError(
+            f"no answer from {self.url}: {error}: check that a collector runs there"
+        )
 
 
-def _why(response: httpx.Response) -> str:
+def _problem_of(response: httpx.Response) -> _Problem:
     try:
-        return msgspec.json.decode(response.content, type=_Problem).detail or response.reason_phrase
+        found = msgspec.json.decode(response.content, type=_Problem)
     except msgspec.DecodeError:
-        return response.reason_phrase
+        found = _Problem()
+    return found if found.detail else _Problem(detail=response.reason_phrase)

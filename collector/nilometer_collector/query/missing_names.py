@@ -1,6 +1,6 @@
-"""Finds names in an alerter that do not exist in the store yet."""
+"""Finds names that point nowhere: entities, summaries and references that do not exist yet."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from nilometer.alert import Alerter
 from nilometer.values.nearest import did_you_mean
@@ -9,26 +9,85 @@ from nilometer_collector.store import Store
 MOST_NAMES = 10  # most known names that a warning lists
 
 
-def missing_names(
-    store: Store, alerter: Alerter, may_name: Callable[[str], bool] = lambda _: True
-) -> list[str]:
+class KnownNames:
+    """The names that exist. Each is read from the store at most once.
+
+    Args:
+        store: Store of samples, references and declarations.
+        may_name: Function that returns whether a warning may reveal an entity.
+        planned: Entities that will exist.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        may_name: Callable[[str], bool] = lambda _: True,
+        planned: Collection[str] = (),
+    ) -> None:
+        self._store = store
+        self._planned = planned
+        self._summaries: dict[str, list[str]] = {}
+        self._references: dict[str, list[str]] | None = None
+        self._with_data: list[str] | None = None
+        self._entities: list[str] | None = None
+        self.may_name = may_name
+
+    def summaries(self, entity: str) -> list[str]:
+        """Return the summaries of *entity*, ascending."""
+        if entity not in self._summaries:
+            found = {series.summary for series in self._store.samples.series(entity)}
+            self._summaries[entity] = sorted(found)
+        return self._summaries[entity]
+
+    def references(self, entity: str) -> list[str]:
+        """Return the current references of *entity*, ascending."""
+        if self._references is None:
+            self._references = {}
+            for record in self._store.references.records():
+                self._references.setdefault(record.entity, []).append(record.name)
+        return self._references.get(entity, [])
+
+    @property
+    def with_data(self) -> list[str]:
+        """Entities that have data and may be named, ascending."""
+        if self._with_data is None:
+            names = (total.entity for total in self._store.samples.totals())
+            self._with_data = sorted(filter(self.may_name, names))
+        return self._with_data
+
+    def missing_entities(self, names: Sequence[str]) -> list[str]:
+        """Return a warning for each entity in *names* that is read from and does not exist."""
+        if not names:
+            return []
+        if self._entities is None:
+            declared = {one.name for one in self._store.entities.all()}
+            others = declared | self._store.alerts.entities() | {*self._planned}
+            others |= {record.entity for record in self._store.references.records()}
+            self._entities = sorted({*self.with_data} | set(filter(self.may_name, others)))
+        known = {*self._entities}
+        return [
+            f"reads_from = {name!r}: does not exist yet{did_you_mean(name, self._entities)}"
+            for name in names
+            if name not in known and self.may_name(name)
+        ]
+
+
+def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:
     """Return a warning for each name in *alerter* that does not exist, with a similar name.
 
     An alerter may be created before its data arrives. So a summary counts as missing only if its
     entity has other summaries.
 
     Args:
-        store: Store of samples and references.
+        known: Names that exist.
         alerter: Alerter whose entity, summary and reference are looked up.
-        may_name: Function that returns whether a warning may reveal an entity.
     """
     entity = alerter.entity
-    summaries = sorted({series.summary for series in store.samples.series(entity)})
-    references = sorted({record.name for record in store.references.records(entity)})
+    summaries, references = known.summaries(entity), known.references(entity)
     found = []
     if not summaries and not references:
-        others = {series.entity for series in store.samples.series()}
-        if hint := did_you_mean(entity, sorted(filter(may_name, others))):
+        others = [name for name in known.with_data if name != entity]
+        if hint := did_you_mean(entity, others):
             found.append(f"entity = {entity!r}: has no data{hint}")
     if summaries and not any(map(alerter.watches, summaries)):
         found.append(

@@ -12,6 +12,7 @@ from typing import Protocol
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.profile import Reference
 from nilometer.values.labels import Labels
+from nilometer_collector.store.changing import History
 from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.levels import Level
@@ -226,8 +227,8 @@ class Alerts(Protocol):
         """
         ...
 
-    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
+    def named(self, origin: str) -> set[tuple[str, str]]:
+        """Return (entity, name) of the alerters that were last put with this *origin*."""
         ...
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
@@ -342,6 +343,11 @@ class Store(Protocol):
     @property
     def entities(self) -> Entities:
         """Declared entities."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """Changes of declared objects."""
         ...
 
     @property

@@ -21,11 +21,17 @@ EXIT_WRONG_USE = 2
 # The extra that a command needs, if it is named differently from the command.
 EXTRAS = {
     "alerters": "collector",
+    "apply": "collector",
     "backtest": "collector",
     "canary": "collector",
+    "changes": "collector",
     "config": "agent",
+    "delete": "collector",
+    "describe": "collector",
     "doctor": "agent",
+    "get": "collector",
     "profile": "batch",
+    "rollback": "collector",
     "top": "agent",
 }
 

@@ -8,6 +8,7 @@ that a Citus cluster could distribute them by entity.
 import secrets
 
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
+from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
@@ -350,3 +351,9 @@ def add_lags_of_agents(session: Session) -> None:
     session.execute(
         "UPDATE heard SET lag_ns = received_ns - end_ns, least_lag_ns = received_ns - end_ns"
     )
+
+
+@MIGRATIONS
+def create_history(session: Session) -> None:
+    """Changes of declared objects, and objects that have no table of their own."""
+    create_history_tables(session)

@@ -8,6 +8,7 @@ import secrets
 from sqlite_utils import Database, Migrations
 
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+from nilometer_collector.store.sqlite.history_tables import create_history_tables
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
 migrations = Migrations("nilometer_collector")
@@ -357,3 +358,9 @@ def create_decisions(db: Database) -> None:
 def add_lags_of_agents(db: Database) -> None:
     """Add the age of the newest window when it arrived, and the smallest age of any window."""
     add_lags(db)
+
+
+@migrations()
+def create_history(db: Database) -> None:
+    """Changes of declared objects, and objects that have no table of their own."""
+    create_history_tables(db)

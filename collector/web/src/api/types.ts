@@ -37,6 +37,15 @@ export interface Alive {
   alive: boolean;
 }
 
+/** What a document or a rollback changed, or would change. */
+export interface Applied {
+  revision: number | null; // number of the revision; null if nothing was changed
+  dry_run: boolean;
+  changes: Change[];
+  unchanged: number; // number of objects that are stored as they are given
+  warnings: Warning[];
+}
+
 /** The replay of each alerter, most messages first. */
 export interface Backtest {
   start: number;
@@ -82,6 +91,21 @@ export interface Category {
   value: string;
   count: number;
   ratio: number;
+}
+
+/** A change of one object. */
+export interface Change {
+  kind: string;
+  entity: string; // entity of the object, or a pattern of entities
+  name: string;
+  action: "changed" | "created" | "removed";
+  fields: Field[]; // empty for callers who may not read the entity
+}
+
+/** Changes of declared objects, newest first. */
+export interface Changes {
+  revisions: Revision[];
+  next: number | null; // value of `before` for older changes; null on the last page
 }
 
 /** A comparator with its unit, bounds and bias. */
@@ -263,6 +287,13 @@ export interface Feature {
   top: Category[]; // at most 20
 }
 
+/** A field that a change sets, changes or removes. */
+export interface Field {
+  field: string;
+  before: string | null; // JSON text; null if the field was not set
+  after: string | null; // JSON text; null if the field is not set any more
+}
+
 /** An episode that the alerter would have opened. */
 export interface Firing {
   summary: string;
@@ -338,6 +369,20 @@ export interface Moments {
 export interface Newest {
   series: Samples[];
   next: string | null; // value of `after` for the next page; null on the last page
+}
+
+/** A declared object. */
+export interface Object {
+  kind: string;
+  entity: string;
+  name: string;
+  definition: Record<string, unknown>; // definition without defaults, as in a document
+  warnings: string[]; // names in it that point nowhere
+}
+
+/** Declared objects by kind, entity and name. */
+export interface Objects {
+  objects: Object[];
 }
 
 /** A summary and label set that drifted in an episode of the default alerter. */
@@ -473,6 +518,15 @@ export interface Replay {
   firings: Firing[]; // oldest first, at most 200
 }
 
+/** Changes that were made together. */
+export interface Revision {
+  revision: number;
+  author: string;
+  origin: "api" | "apply" | "rollback" | "settings" | "upload";
+  made: number;
+  changes: Change[];
+}
+
 /** The reason why one row of a body is refused. */
 export interface RowProblem {
   row: number; // position in the body, from 0
@@ -604,6 +658,14 @@ export interface UnreadAlerter {
   summary: string;
   kind: string;
   reason: string; // reason why it cannot be read
+}
+
+/** A name in an object that points nowhere. */
+export interface Warning {
+  kind: string;
+  entity: string;
+  name: string;
+  sentence: string;
 }
 
 /** The status of the default alerter of one entity. */
@@ -759,6 +821,26 @@ export interface Reads {
       entity?: string | undefined; // Name of the monitored entity; by default all entities.
     };
     answer: Alerters;
+  };
+  /** List the declared objects, with names in them that point nowhere. */
+  "/api/v1/objects": {
+    query: {
+      kind?: "alerter" | "entity" | "reference" | undefined; // Kind of the objects.
+      entity?: string | undefined; // Entity of the objects, or their pattern of entities.
+      name?: string | undefined; // Name of the object.
+    };
+    answer: Objects;
+  };
+  /** List who changed which declared objects, and when. */
+  "/api/v1/changes": {
+    query: {
+      kind?: "alerter" | "entity" | "reference" | undefined; // Kind of the objects.
+      entity?: string | undefined; // Entity of the objects, or their pattern of entities.
+      name?: string | undefined; // Name of the object.
+      before?: number | undefined; // Value of `next` from the page before.
+      limit?: number | undefined; // Largest number of changes in the answer.
+    };
+    answer: Changes;
   };
   /** Compare a candidate with the stable side: pass, hold or fail. */
   "/api/v1/canary": {
