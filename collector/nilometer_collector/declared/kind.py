@@ -103,7 +103,7 @@ class StoredKind(Kind[D]):
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all objects, or those of one entity, in order of their keys."""
         return {
-            key: msgspec.json.decode(content, type=dict[str, object])
+            key: named_first(msgspec.json.decode(content, type=dict[str, object]))
             for key, content in store.history.objects(self.name).items()
             if entity in {None, key.entity}
         }

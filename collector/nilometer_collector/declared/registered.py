@@ -11,11 +11,17 @@ from nilometer_collector.declared.alerters import AlerterObjects
 from nilometer_collector.declared.entities import EntityObjects
 from nilometer_collector.declared.kind import Kind, Misdeclared
 from nilometer_collector.declared.references import ReferenceObjects
+from nilometer_collector.declared.watch_rules import WatchRuleObjects
 
 FORMAT = 1  # version of the format of documents
 MOST_OBJECTS = 10_000  # most objects of one kind in one document
 
-KINDS: tuple[Kind[Any], ...] = (EntityObjects(), ReferenceObjects(), AlerterObjects())
+KINDS: tuple[Kind[Any], ...] = (
+    EntityObjects(),
+    ReferenceObjects(),
+    AlerterObjects(),
+    WatchRuleObjects(),
+)
 
 
 def _list_of(kind: Kind[Any]) -> object:

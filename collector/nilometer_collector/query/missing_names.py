@@ -55,18 +55,23 @@ class KnownNames:
             self._with_data = sorted(filter(self.may_name, names))
         return self._with_data
 
+    @property
+    def entities(self) -> list[str]:
+        """Entities that exist, or are planned, and may be named, ascending."""
+        if self._entities is None:
+            found = {one.name for one in self._store.entities.all()} | {*self._planned}
+            found |= self._store.alerts.entities()
+            found |= {record.entity for record in self._store.references.records()}
+            self._entities = sorted({*self.with_data} | set(filter(self.may_name, found)))
+        return self._entities
+
     def missing_entities(self, names: Sequence[str]) -> list[str]:
         """Return a warning for each entity in *names* that is read from and does not exist."""
         if not names:
             return []
-        if self._entities is None:
-            declared = {one.name for one in self._store.entities.all()}
-            others = declared | self._store.alerts.entities() | {*self._planned}
-            others |= {record.entity for record in self._store.references.records()}
-            self._entities = sorted({*self.with_data} | set(filter(self.may_name, others)))
-        known = {*self._entities}
+        known = {*self.entities}
         return [
-            f"reads_from = {name!r}: does not exist yet{did_you_mean(name, self._entities)}"
+            f"reads_from = {name!r}: does not exist yet{did_you_mean(name, self.entities)}"
             for name in names
             if name not in known and self.may_name(name)
         ]

@@ -59,6 +59,7 @@ class EntityWatch:
         fitter: Fitter of baselines.
 
     Attributes:
+        rule: Settings for the entity.
         revision: Number of changes of the stored state so far.
     """
 
@@ -71,7 +72,7 @@ class EntityWatch:
         fitter: Fitter,
     ) -> None:
         self._entity = entity
-        self._rule = rule
+        self.rule = rule
         self._store = store
         self._edges = edges
         self._fitter = fitter
@@ -134,7 +135,7 @@ class EntityWatch:
 
     def report(self, hearing: Hearing) -> bytes:
         """Return the current status as the bytes of a `WatchReport`."""
-        return report_of(self._book, self._memory, self._rule, hearing).to_bytes()
+        return report_of(self._book, self._memory, self.rule, hearing).to_bytes()
 
     def _load(self, record: WatchRecord | None) -> None:
         if record is None:
@@ -146,7 +147,7 @@ class EntityWatch:
 
     def _use(self, baselines: bytes) -> None:
         self._book = unpacked(baselines, Book)
-        self._judge = judge_of(self._book, self._rule)
+        self._judge = judge_of(self._book, self.rule)
         self._digest = hashlib.blake2b(baselines, digest_size=8).hexdigest()
 
     def _first(self) -> Memory | None:
@@ -159,7 +160,7 @@ class EntityWatch:
 
     def _step(self, memory: Memory, stop_ns: int, now_ns: int) -> tuple[Memory, int]:
         """Judge the windows up to *stop_ns*, and store the result."""
-        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts)
+        notes = Notes(self._entity, self.rule.budget_days, memory.open_parts)
         kept: list[tuple[int, bytes]] = []
         steps: list[EpisodeStep] = []
         for window in self._windows(memory, stop_ns):
@@ -184,7 +185,7 @@ class EntityWatch:
         """Fit the baselines, judge with them from now on, and store the result."""
         references = self._fitter.fingerprint(self._entity)
         accepted = accepted_parts(memory.open_parts, normals)
-        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts, accepted)
+        notes = Notes(self._entity, self.rule.budget_days, memory.open_parts, accepted)
         steps: list[EpisodeStep] = []
         book = anew(self._book, memory.open_parts, accepted)
         if accepted:
@@ -192,7 +193,7 @@ class EntityWatch:
                 memory.state, accepted, memory.end_ns, PartChange.NEW_NORMAL
             )
             memory = self._noted(memory, state, verdict, notes, memory.end_ns, steps)
-        fit = self._fitter.fit(self._entity, memory, book, self._rule, now_ns)
+        fit = self._fitter.fit(self._entity, memory, book, self.rule, now_ns)
         baselines, before = packed(fit.book), self._judge
         self._use(baselines)
         state, verdict = self._judge.carried(memory.state, before, fit.reset, memory.end_ns)
@@ -248,7 +249,7 @@ class EntityWatch:
             revision=self.revision,
             state=packed(memory),
             baselines=baselines,
-            report=report_of(self._book, memory, self._rule, hearing).to_bytes(),
+            report=report_of(self._book, memory, self.rule, hearing).to_bytes(),
             windows=windows,
             forget=forget,
             episodes=steps,
@@ -390,4 +391,4 @@ class EntityWatch:
                 counts[place] += row[watched.slot]
         starts = first + np.arange(len(counts), dtype=np.int64) * length_ns
         effect = self._judge.effect(event.key, event.stream, History(starts, counts))
-        return effect, tolerance_of(watched, event.stream.component, self._rule)
+        return effect, tolerance_of(watched, event.stream.component, self.rule)

@@ -21,6 +21,7 @@ from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS
 from nilometer_collector.watch.reporting import Hearing
+from nilometer_collector.watch.rules import current_rules
 from nilometer_collector.watch.sources import StateMoved
 
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
@@ -39,7 +40,7 @@ class Watch:
     Args:
         store: Store of samples, state and episodes.
         clock: Clock for wall time.
-        rules: Settings, by patterns of entities.
+        rules: Rules of the settings, by patterns of entities.
         wake: Function that is called after a notification was queued.
     """
 
@@ -48,7 +49,7 @@ class Watch:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._rules = rules
+        self._given = self._rules = rules
         self._wake = wake
         self._started_ns = clock.now_ns()
         self._passed_at = clock.monotonic()
@@ -78,6 +79,7 @@ class Watch:
         """Judge the closed windows of every entity; close episodes that nothing judges now."""
         if self._store.alerts.expire(self._clock.now_ns(), self._started_ns):
             self._wake()
+        self._rules = current_rules(self._store, self._given)
         for entity in self._store.watching.entities():
             if self._stopping.is_set():
                 return
@@ -122,8 +124,8 @@ class Watch:
 
     def _loaded_watch(self, entity: str) -> EntityWatch:
         watch = self._loaded.pop(entity, None)
-        if watch is None:
-            rule = rule_of(self._rules, entity)
+        rule = rule_of(self._rules, entity)
+        if watch is None or watch.rule != rule:
             watch = EntityWatch(entity, rule, self._store, self._edges, self._fitter)
         self._loaded[entity] = watch
         while len(self._loaded) > MOST_LOADED:

@@ -1,6 +1,7 @@
 """Documents of objects over HTTP: changed together, recorded, and rolled back."""
 
 import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,13 @@ DOCUMENT: dict[str, Any] = {
     "alerters": [LATE],
 }
 WRITER = {"name": "writer", "write": ["fraud-*"], "agents": []}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A collector whose objects no test changes."""
+    with running(tmp_path_factory.mktemp("untouched") / "collector.db") as served:
+        yield served
 
 
 def apply_over(served: Running, document: Any, **more: Any) -> httpx.Response:
@@ -116,19 +124,19 @@ def test_a_dry_run_shows_what_differs_and_changes_nothing(served: Running) -> No
     ],
 )
 def test_a_mistake_names_its_place_and_nothing_changes(
-    served: Running, change: dict[str, Any], status: int, field: str
+    untouched: Running, change: dict[str, Any], status: int, field: str
 ) -> None:
-    problem = is_problem(apply_over(served, {**DOCUMENT, **change}), status)
+    problem = is_problem(apply_over(untouched, {**DOCUMENT, **change}), status)
     assert problem.field == field
     assert "\n" not in problem.detail
     assert field.partition(".")[0] in problem.detail
-    assert (objects(served), served.get("changes")["revisions"]) == ({}, [])
+    assert (objects(untouched), untouched.get("changes")["revisions"]) == ({}, [])
 
 
-def test_half_of_a_surrogate_pair_is_no_text(served: Running) -> None:
+def test_half_of_a_surrogate_pair_is_no_text(untouched: Running) -> None:
     body = b'{"version": 1, "entities": [{"name": "\\ud800"}]}'
     headers = {"content-type": "application/json"}
-    is_problem(served.http.post("/api/v1/apply", content=body, headers=headers), 400)
+    is_problem(untouched.http.post("/api/v1/apply", content=body, headers=headers), 400)
 
 
 def test_names_that_point_nowhere_are_warnings_also_without_a_change(served: Running) -> None:
