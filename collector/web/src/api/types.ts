@@ -825,7 +825,7 @@ export interface Reads {
   /** List the declared objects, with names in them that point nowhere. */
   "/api/v1/objects": {
     query: {
-      kind?: "alerter" | "entity" | "reference" | undefined; // Kind of the objects.
+      kind?: "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
     };
@@ -834,7 +834,7 @@ export interface Reads {
   /** List who changed which declared objects, and when. */
   "/api/v1/changes": {
     query: {
-      kind?: "alerter" | "entity" | "reference" | undefined; // Kind of the objects.
+      kind?: "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
       before?: number | undefined; // Value of `next` from the page before.
