@@ -9,7 +9,7 @@ from nilometer.values.errors import ConfigError, NilometerError
 from nilometer_collector.commands.apply import add_collector_option
 
 if TYPE_CHECKING:
-    from nilometer_collector.api.resources.declared import ObjectView
+    from nilometer_collector.api.resources.declared import DeclaredObjectView
     from nilometer_collector.commands.collector_client import CollectorClient
 
 _HEADINGS = ("kind", "entity", "name", "warnings")
@@ -138,7 +138,7 @@ def delete(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def document_of_objects(objects: "Iterable[ObjectView]") -> dict[str, object]:
+def document_of_objects(objects: "Iterable[DeclaredObjectView]") -> dict[str, object]:
     """Return *objects* as a document that `nilometer apply` reads."""
     from nilometer_collector.declared.registered import FORMAT, kind_named
 
@@ -160,7 +160,7 @@ def _kind(word: str) -> str:
 
 def _objects(
     client: "CollectorClient", kind: str | None, name: str | None, entity: str | None
-) -> "list[ObjectView]":
+) -> "list[DeclaredObjectView]":
     from nilometer_collector.api.resources.declared import Objects
 
     asked = {"kind": kind, "name": name, "entity": entity}
@@ -168,7 +168,7 @@ def _objects(
     return client.call("GET", "/api/v1/objects", Objects, parameters=parameters).objects
 
 
-def _table(objects: "Sequence[ObjectView]") -> Iterable[str]:
+def _table(objects: "Sequence[DeclaredObjectView]") -> Iterable[str]:
     """Return the lines of a table of objects, with columns as wide as their content."""
     from nilometer_collector.commands.apply_report import plain
 

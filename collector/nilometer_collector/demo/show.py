@@ -144,7 +144,9 @@ def flights_directory(name: str) -> Path:
     for candidate in (package / name, package.parents[2] / "examples" / "flights" / name):
         if candidate.is_dir():
             return candidate
-    raise DemoFailed(f"the directory {name} of the demo is missing from the package and the checkout")
+    raise DemoFailed(
+        f"the directory {name} of the demo is missing from the package and the checkout"
+    )
 
 
 @contextmanager

@@ -77,7 +77,7 @@ class AppliedView(msgspec.Struct, frozen=True, kw_only=True):
     warnings: list[WarningView]
 
 
-class ObjectView(msgspec.Struct, frozen=True, kw_only=True):
+class DeclaredObjectView(msgspec.Struct, frozen=True, kw_only=True):
     """A declared object."""
 
     kind: str
@@ -90,7 +90,7 @@ class ObjectView(msgspec.Struct, frozen=True, kw_only=True):
 class Objects(msgspec.Struct, frozen=True, kw_only=True):
     """Declared objects by kind, entity and name."""
 
-    objects: list[ObjectView]
+    objects: list[DeclaredObjectView]
 
 
 class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -183,10 +183,10 @@ async def list_objects(call: Call) -> Objects:
     words, entity = call.parameters.value(KIND), call.parameters.value(ANY_OWNER)
     name, store, may = call.parameters.value(ANY_NAME), call.context.store, call.access.may
 
-    def read() -> list[ObjectView]:
+    def read() -> list[DeclaredObjectView]:
         known = KnownNames(store, may)
         return [
-            ObjectView(
+            DeclaredObjectView(
                 kind=kind.name,
                 entity=key.entity,
                 name=key.name,

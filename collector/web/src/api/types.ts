@@ -183,6 +183,15 @@ export interface DeclaredEntity {
   updated: number | null; // last change of the declaration; null without one
 }
 
+/** A declared object. */
+export interface DeclaredObject {
+  kind: string;
+  entity: string;
+  name: string;
+  definition: Record<string, unknown>; // definition without defaults, as in a document
+  warnings: string[]; // names in it that point nowhere
+}
+
 /** The difference between two sides of a summary. */
 export interface Difference {
   distance: number | null; // 0 for equal sides, 1 for sides with nothing in common
@@ -371,18 +380,9 @@ export interface Newest {
   next: string | null; // value of `after` for the next page; null on the last page
 }
 
-/** A declared object. */
-export interface Object {
-  kind: string;
-  entity: string;
-  name: string;
-  definition: Record<string, unknown>; // definition without defaults, as in a document
-  warnings: string[]; // names in it that point nowhere
-}
-
 /** Declared objects by kind, entity and name. */
 export interface Objects {
-  objects: Object[];
+  objects: DeclaredObject[];
 }
 
 /** A summary and label set that drifted in an episode of the default alerter. */
