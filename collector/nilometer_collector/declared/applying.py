@@ -179,7 +179,12 @@ def _then(store: Store, revision: int) -> dict[Key, str | None]:
     if len(records) > MOST_UNDONE:
         raise Conflict(f"more than {MOST_UNDONE} changes came after revision {revision}")
     # Records are newest first, so the oldest one of each object wins.
-    return {record.change.key: record.change.before for record in records}
+    kinds = {kind.name for kind in KINDS}  # a decision about an episode cannot be undone
+    return {
+        record.change.key: record.change.before
+        for record in records
+        if record.change.key.kind in kinds
+    }
 
 
 def _plan_back(

@@ -13,6 +13,7 @@ from nilometer_collector.store.entity_records import (
     cycle_sentence,
 )
 from nilometer_collector.store.history_records import (
+    DECISION,
     AddReference,
     Change,
     ChangeQuestion,
@@ -66,6 +67,7 @@ from nilometer_collector.store.records import (
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
+    "DECISION",
     "LEASE_SECONDS",
     "LEVELS",
     "MOST_CHANGES",

@@ -9,6 +9,8 @@ from nilometer.alert import Alerter
 from nilometer.profile import Reference
 from nilometer_collector.store.entity_records import EntityDeclaration
 
+DECISION = "decision"  # kind of a decision about an episode, which is recorded and cannot be undone
+
 
 class Key(NamedTuple):
     """The identity of a declared object.

@@ -14,7 +14,14 @@ from nilometer.testing import SteppedClock
 from nilometer_collector.declared.applying import By, apply
 from nilometer_collector.declared.registered import document_of
 from nilometer_collector.store import Origin, Store
-from nilometer_collector.testing import ENTITY, Running, a_reference, feature_sample, running
+from nilometer_collector.testing import (
+    ENTITY,
+    Running,
+    a_reference,
+    an_evaluation,
+    feature_sample,
+    running,
+)
 
 LATE: dict[str, Any] = {
     "entity": ENTITY,
@@ -262,6 +269,23 @@ def test_a_caller_changes_only_its_entities_and_sees_only_what_it_may_read(
         assert "'pricing'" in is_problem(back, 403).detail
         listed = served.http.get("/api/v1/changes", headers=headers("admin")).json()["revisions"]
         assert [one["author"] for one in listed] == ["writer", "admin"]
+
+
+def test_a_rollback_leaves_decisions_about_episodes(served: Running) -> None:
+    applied(served, DOCUMENT)
+    served.sender().ship(an_evaluation(0.5, 1))
+    (episode,) = served.get("episodes")["episodes"]
+    served.http.post(
+        "/api/v1/episodes/acknowledge",
+        params={"entity": ENTITY, "episode": episode["id"]},
+        json={"reason": "a sale"},
+    ).raise_for_status()
+    (revision,) = served.get("changes", kind="decision")["revisions"]
+    assert revision["changes"][0]["name"] == f"episode {episode['id']}"
+    back = served.http.post("/api/v1/rollback", json={"revision": 0}).raise_for_status().json()
+    assert {one["kind"] for one in back["changes"]} == {"entity", "alerter"}
+    (episode,) = served.get("episodes")["episodes"]
+    assert len(episode["decisions"]) == 1
 
 
 def test_pages_of_changes_hold_whole_revisions(served: Running) -> None:

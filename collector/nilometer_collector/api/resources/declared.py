@@ -30,7 +30,7 @@ from nilometer_collector.declared.planning import Warned, keys_in
 from nilometer_collector.declared.registered import KINDS, Document, document_of, kind_named
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.missing_names import KnownNames
-from nilometer_collector.store import Change, ChangeQuestion, ChangeRecord, Key, Origin
+from nilometer_collector.store import DECISION, Change, ChangeQuestion, ChangeRecord, Key, Origin
 
 MAX_DOCUMENT_BYTES = 16 << 20
 MOST_LISTED = 10_000  # most changes in one answer
@@ -117,6 +117,9 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 KIND = OneWord("kind", "Kind of the objects.", lambda: [kind.name for kind in KINDS])
+CHANGED_KIND = OneWord(
+    "kind", "Kind of what changed.", lambda: [*(kind.name for kind in KINDS), DECISION]
+)
 OBJECT_KIND = RequiredWord("kind", "Kind of the object.", lambda: [kind.name for kind in KINDS])
 OBJECT_ENTITY = Text("entity", "Entity of the object; not needed for an entity.")
 ANY_OWNER = Text("entity", "Entity of the objects, or their pattern of entities.")
@@ -224,7 +227,7 @@ async def list_changes(call: Call) -> Changes:
     """List the changes of objects that the caller may read."""
     value = call.parameters.value
     question = ChangeQuestion(
-        kind=next(iter(value(KIND)), None),
+        kind=next(iter(value(CHANGED_KIND)), None),
         entity=value(ANY_OWNER),
         name=value(ANY_NAME),
         before=value(BEFORE),
@@ -342,6 +345,6 @@ OPERATIONS = (
         about="List who changed which declared objects, and when.",
         handler=list_changes,
         answer=Changes,
-        parameters=(KIND, ANY_OWNER, ANY_NAME, BEFORE, LIMIT),
+        parameters=(CHANGED_KIND, ANY_OWNER, ANY_NAME, BEFORE, LIMIT),
     ),
 )

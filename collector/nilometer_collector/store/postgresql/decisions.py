@@ -5,9 +5,16 @@ from collections.abc import Sequence
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
 from nilometer_collector.store import label_text
-from nilometer_collector.store.deciding import NormalRecord, checked, closing, quiet_until_ns
+from nilometer_collector.store.deciding import (
+    NormalRecord,
+    checked,
+    closing,
+    decision_revision,
+    quiet_until_ns,
+)
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes
+from nilometer_collector.store.postgresql.history import record, take_turn
 from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
@@ -59,11 +66,14 @@ class Decisions:
         return self._database.write(lambda session: self._make(session, entity, episode, decision))
 
     def _make(self, session: Session, entity: str, episode: int, decision: Decision) -> Decision:
+        newest = take_turn(session)
         locked = session.row(_LOCK, {"entity": entity, "episode": episode})
         found = read_episodes(session, entity, is_open=None, episode=episode)
         if locked is None or not found:
             raise Unknown(f"{entity} has no episode {episode}")
         decision = checked(found[0], decision)
+        revision = decision_revision(entity, episode, decision)
+        record(session, newest + 1, revision, decision.made_ns)
         session.execute(
             _MAKE,
             {

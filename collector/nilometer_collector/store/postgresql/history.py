@@ -91,8 +91,7 @@ class History:
         """Make all changes of *revision* and record them, in one transaction."""
 
         def commit(session: Session) -> int:
-            session.rows(_LOCK)
-            newest = _newest(session)
+            newest = take_turn(session)
             if based_on is not None and newest != based_on:
                 raise Moved(f"revision {newest} came after revision {based_on}")
             commands = revision.commands
@@ -103,7 +102,7 @@ class History:
                 self._make(session, command, now_ns)
             if not revision.changes:
                 return newest
-            _record(session, newest + 1, revision, now_ns)
+            record(session, newest + 1, revision, now_ns)
             return newest + 1
 
         return self._database.write(commit)
@@ -153,7 +152,14 @@ def _newest(session: Session) -> int:
     return int(number)
 
 
-def _record(session: Session, number: int, revision: Revision, now_ns: int) -> None:
+def take_turn(session: Session) -> int:
+    """Wait inside a transaction until no other one adds a revision; return the newest number."""
+    session.rows(_LOCK)
+    return _newest(session)
+
+
+def record(session: Session, number: int, revision: Revision, now_ns: int) -> None:
+    """Keep the changes of *revision* under this number, which follows that of `take_turn`."""
     changes = revision.changes
     session.execute(
         _REVISION,

@@ -73,7 +73,7 @@ class History:
                 self._entities.change(of_entities, now_ns)
             for command in commands:
                 self._make(command, now_ns)
-            return self._record(revision, now_ns) if revision.changes else newest
+            return self.record(revision, now_ns) if revision.changes else newest
 
     def changes(
         self, question: ChangeQuestion = EVERY_CHANGE, limit: int = MOST_CHANGES
@@ -115,7 +115,8 @@ class History:
                     "DELETE FROM objects WHERE kind = ? AND entity = ? AND name = ?", command.key
                 )
 
-    def _record(self, revision: Revision, now_ns: int) -> int:
+    def record(self, revision: Revision, now_ns: int) -> int:
+        """Keep the changes of *revision* inside a transaction; return its number."""
         number = self._database.execute(
             "INSERT INTO revisions (author, origin, made_ns) VALUES (?, ?, ?)",
             (storable(revision.author), revision.origin.value, now_ns),

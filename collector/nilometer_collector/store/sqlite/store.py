@@ -43,7 +43,7 @@ class SqliteStore:
         queue = Queue(self._database, channel)
         self.alerts = Alerts(self._database, queue)
         self.history = History(self._database, self.entities, self.references, self.alerts)
-        self.decisions = Decisions(self._database, self.alerts, queue)
+        self.decisions = Decisions(self._database, self.alerts, queue, self.history)
         self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)
 

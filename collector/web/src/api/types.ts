@@ -834,7 +834,7 @@ export interface Reads {
   /** List who changed which declared objects, and when. */
   "/api/v1/changes": {
     query: {
-      kind?: "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
+      kind?: "alerter" | "decision" | "entity" | "reference" | "watch" | undefined; // Kind of what changed.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
       before?: number | undefined; // Value of `next` from the page before.
