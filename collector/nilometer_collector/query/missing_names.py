@@ -7,6 +7,7 @@ from nilometer.values.nearest import did_you_mean
 from nilometer_collector.store import Store
 
 MOST_NAMES = 10  # most known names that a warning lists
+MOST_COMPARISONS = 20_000  # most comparisons of names for hints, which takes up to half a second
 
 
 class KnownNames:
@@ -28,12 +29,16 @@ class KnownNames:
         self._planned = planned
         self._summaries: dict[str, list[str]] = {}
         self._references: dict[str, list[str]] | None = None
-        self._with_data: list[str] | None = None
+        self._with_data: set[str] | None = None
+        self._named_with_data: list[str] | None = None
         self._entities: list[str] | None = None
+        self._comparisons = 0
         self.may_name = may_name
 
     def summaries(self, entity: str) -> list[str]:
         """Return the summaries of *entity*, ascending."""
+        if entity not in self._all_with_data:
+            return []
         if entity not in self._summaries:
             found = {series.summary for series in self._store.samples.series(entity)}
             self._summaries[entity] = sorted(found)
@@ -50,9 +55,14 @@ class KnownNames:
     @property
     def with_data(self) -> list[str]:
         """Entities that have data and may be named, ascending."""
+        if self._named_with_data is None:
+            self._named_with_data = sorted(filter(self.may_name, self._all_with_data))
+        return self._named_with_data
+
+    @property
+    def _all_with_data(self) -> set[str]:
         if self._with_data is None:
-            names = (total.entity for total in self._store.samples.totals())
-            self._with_data = sorted(filter(self.may_name, names))
+            self._with_data = {total.entity for total in self._store.samples.totals()}
         return self._with_data
 
     @property
@@ -65,13 +75,18 @@ class KnownNames:
             self._entities = sorted({*self.with_data} | set(filter(self.may_name, found)))
         return self._entities
 
+    def hint(self, name: str, known: Sequence[str]) -> str:
+        """Return ``; did you mean 'x'?``; empty if no name is similar, or after `MOST_COMPARISONS`."""
+        self._comparisons += len(known)
+        return did_you_mean(name, known) if self._comparisons <= MOST_COMPARISONS else ""
+
     def missing_entities(self, names: Sequence[str]) -> list[str]:
         """Return a warning for each entity in *names* that is read from and does not exist."""
         if not names:
             return []
         known = {*self.entities}
         return [
-            f"reads_from = {name!r}: does not exist yet{did_you_mean(name, self.entities)}"
+            f"reads_from = {name!r}: does not exist yet{self.hint(name, self.entities)}"
             for name in names
             if name not in known and self.may_name(name)
         ]
@@ -90,17 +105,16 @@ def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:
     entity = alerter.entity
     summaries, references = known.summaries(entity), known.references(entity)
     found = []
-    if not summaries and not references:
-        others = [name for name in known.with_data if name != entity]
-        if hint := did_you_mean(entity, others):
-            found.append(f"entity = {entity!r}: has no data{hint}")
+    if not summaries and not references and (hint := known.hint(entity, known.with_data)):
+        found.append(f"entity = {entity!r}: has no data{hint}")
     if summaries and not any(map(alerter.watches, summaries)):
-        found.append(
-            _line("summary", alerter.summary, f"matches no summary of {entity}", summaries)
-        )
+        hint = known.hint(alerter.summary, summaries)
+        what = f"matches no summary of {entity}{hint}"
+        found.append(_line("summary", alerter.summary, what, summaries))
     reference = alerter.condition.reference
     if reference and reference not in references:
-        found.append(_line("reference", reference, f"{entity} has no such reference", references))
+        what = f"{entity} has no such reference{known.hint(reference, references)}"
+        found.append(_line("reference", reference, what, references))
     return found
 
 
@@ -109,4 +123,4 @@ def _line(key: str, name: str, what: str, known: Collection[str]) -> str:
     shown = [*known][:MOST_NAMES]
     more = ", ..." if len(known) > len(shown) else ""
     listed = f" (known: {', '.join(shown)}{more})" if shown else " (it has none yet)"
-    return f"{key} = {name!r}: {what}{did_you_mean(name, known)}{listed}"
+    return f"{key} = {name!r}: {what}{listed}"
