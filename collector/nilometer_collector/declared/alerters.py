@@ -10,7 +10,7 @@ from nilometer_collector.alerting.definitions import (
     alerter_of,
     alerter_view,
 )
-from nilometer_collector.declared.kind import Kind, Plain, check_name
+from nilometer_collector.declared.kind import Kind, Plain
 from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.store import Command, Key, RemoveAlerter, SetAlerter, Store
 
@@ -30,7 +30,6 @@ class AlerterObjects(Kind[AlerterDefinition]):
 
     def checked(self, definition: AlerterDefinition) -> Plain:
         """Return the alerter as JSON values, in the form that the store gives back."""
-        check_name(definition.name)
         return plain_alerter(alerter_of(definition))
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:

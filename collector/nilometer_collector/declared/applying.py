@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
-from nilometer_collector.declared.planning import Plan, change_of, plan_of
+from nilometer_collector.declared.planning import Plan, change_of, check_names, plan_of
 from nilometer_collector.declared.registered import FORMAT, KINDS, Document
 from nilometer_collector.errors import Conflict, Moved, Unknown
 from nilometer_collector.store import (
@@ -66,6 +66,7 @@ def apply(
         Misdeclared: If an object is not allowed; nothing has changed then.
         Conflict: If objects contradict each other or what is stored; nothing has changed then.
     """
+    check_names(document)
     return made(
         store, lambda: plan_of(store, document, may_name), by, now_ns, is_dry_run=is_dry_run
     )

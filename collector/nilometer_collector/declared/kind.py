@@ -1,6 +1,5 @@
 """A kind of object that users declare, and what every kind does with its objects."""
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Generic, TypeAlias, TypeVar
@@ -12,8 +11,6 @@ from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Command, Key, RemoveObject, SetObject, Store
 
 Plain: TypeAlias = Mapping[str, object]  # a definition as JSON values, without defaults
-
-_MARKUP = re.compile(r"<[A-Za-z/!?]")
 
 D = TypeVar("D", bound=msgspec.Struct)
 
@@ -115,16 +112,6 @@ class StoredKind(Kind[D]):
     def remove(self, key: Key) -> Command:
         """Return the command that removes the definition."""
         return RemoveObject(key)
-
-
-def check_name(name: str) -> None:
-    """Refuse a name with markup, which a page or a message could take as its own.
-
-    Raises:
-        Misdeclared: If the name contains the start of a tag.
-    """
-    if _MARKUP.search(name):
-        raise Misdeclared(f"name = {name[:64]!r}: must not contain markup", "name")
 
 
 def without_defaults(definition: msgspec.Struct) -> Plain:

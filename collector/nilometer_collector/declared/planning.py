@@ -16,6 +16,7 @@ from nilometer_collector.store import Change, Command, Key, Store
 
 # The key in ``key = value: must be ...``, and in ``FIXED needs the parameter 'threshold'``.
 _KEY = re.compile(r"(?:^|: )([a-z][a-z_]*)\b|parameter '(\w+)'")
+_MARKUP = re.compile(r"<[A-Za-z/!?]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,20 @@ def change_of(key: Key, before: Plain | None, after: Plain | None) -> Change:
 def keys_in(document: msgspec.Struct) -> list[Key]:
     """Return the identity of each object in *document*."""
     return [kind.key(one) for kind in KINDS for one in getattr(document, kind.plural)]
+
+
+def check_names(document: msgspec.Struct) -> None:
+    """Refuse a new name with markup, which a page or a message could take as its own.
+
+    Raises:
+        Misdeclared: If a name contains the start of a tag.
+    """
+    for kind in KINDS:
+        for at, definition in enumerate(getattr(document, kind.plural)):
+            name = kind.key(definition).name
+            if _MARKUP.search(name):
+                place = f"{kind.plural}[{at}].{kind.names_itself}"
+                raise Misdeclared(f"{place} = {name[:64]!r}: must not contain markup", place)
 
 
 def plan_of(

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from nilometer.profile.reference import LEARNED
 from nilometer_collector.declared.entities import Name
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, check_name
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
 from nilometer_collector.errors import Conflict
 from nilometer_collector.limits.bounds import NO_CONTROL
 from nilometer_collector.limits.references import MAX_REFERENCE_NAME_BYTES
@@ -22,7 +22,7 @@ class ReferenceObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     entity: Name
     name: Annotated[
-        str, Meta(min_length=1, max_length=MAX_REFERENCE_NAME_BYTES // 4, pattern=NO_CONTROL)
+        str, Meta(min_length=1, max_length=MAX_REFERENCE_NAME_BYTES, pattern=NO_CONTROL)
     ]
     digest: Annotated[str, Meta(min_length=1, max_length=128, pattern="^[0-9a-f]*$")]
 
@@ -40,7 +40,6 @@ class ReferenceObjects(Kind[ReferenceObject]):
 
     def checked(self, definition: ReferenceObject) -> Plain:
         """Return the definition as JSON values."""
-        check_name(definition.name)
         if definition.name == LEARNED:
             raise Misdeclared(
                 f"name = {LEARNED!r}: is reserved for the reference that the collector learns",

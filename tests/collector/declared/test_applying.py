@@ -111,6 +111,10 @@ def test_a_dry_run_shows_what_differs_and_changes_nothing(served: Running) -> No
         ({"alerters": [{**LATE, "name": "a\0"}]}, 422, "alerters[0].name"),
         ({"alerters": [LATE, LATE]}, 409, "alerters[1].name"),
         ({"entities": [{"name": "<b>"}]}, 422, "entities[0].name"),
+        ({"watch": [{"entity": "<b>*"}]}, 422, "watch[0].entity"),
+        ({"watch": [{"entity": "a\n"}]}, 422, "watch[0].entity"),
+        ({"watch": [{"time_zone": "Mars"}]}, 422, "watch[0].time_zone"),
+        ({"watch": [{"budget_days": 0}]}, 422, "watch[0].budget_days"),
         ({"entities": [{"name": "a", "time_zone": "Mars"}]}, 422, "entities[0].time_zone"),
         ({"entities": [{"name": "a", "reads_from": ["a"]}]}, 409, "entities[0].reads_from[0]"),
         (
