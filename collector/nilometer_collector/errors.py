@@ -3,7 +3,7 @@
 NilometerError
 ├── StoreUnavailable   transient: the transaction stored nothing; try again
 ├── Refused            permanent: what was sent is not allowed; says why
-├── Conflict           what is stored contradicts the change; read it again
+├── Moved              what was read has changed since; read it again and retry
 ├── Unknown            what was asked for is not here
 ├── Busy               transient: others ask the same kind of question; try again
 └── TooMuch            the answer would be larger than is served; ask for less
@@ -33,6 +33,10 @@ class Conflict(NilometerError):
     def __init__(self, reason: str, field: str = "") -> None:
         super().__init__(reason)
         self.field = field
+
+
+class Moved(NilometerError):
+    """Declared objects changed after they were read. A retry on what is stored now can help."""
 
 
 class Unknown(NilometerError):

@@ -23,10 +23,11 @@ from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.channels import CHANNEL, Courier, Heartbeat
 from nilometer_collector.counters import Counters
+from nilometer_collector.declared.arriving import take_settings
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.judging.judging import Judging
-from nilometer_collector.query.missing_names import missing_names
+from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.rollups.worker import RollUpWorker
 from nilometer_collector.settings import RETENTION, CollectorSettings
@@ -34,8 +35,6 @@ from nilometer_collector.store import LEVELS, Level, Store, open_store
 from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.watch.watch import Watch
 from nilometer_collector.watch.watchdog import Watchdog
-
-ORIGIN = "file"  # origin of alerters from the settings
 
 log = logging.getLogger("nilometer.collector")
 
@@ -97,9 +96,9 @@ class Collector:
         store = open_store(self.settings.stored_in, CHANNEL if webhook else "")
         self._resources.callback(store.close)
         alerters = [alerter_of(definition) for definition in self.settings.alerters]
-        store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())
+        take_settings(store, alerters, self._clock.now_ns())
         for alerter in alerters:
-            for line in missing_names(store, alerter):
+            for line in missing_names(KnownNames(store), alerter):
                 told = {"alerter": alerter.name, "reason": line}
                 log.warning(
                     "an alerter names a summary or reference that does not exist: correct the name",

@@ -55,6 +55,11 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
     ("GET", "/api/v1/alerters/statuses"): Need.READ,
+    ("POST", "/api/v1/apply"): Need.WRITE,
+    ("POST", "/api/v1/rollback"): Need.WRITE,
+    ("GET", "/api/v1/objects"): Need.READ,
+    ("DELETE", "/api/v1/objects"): Need.WRITE,
+    ("GET", "/api/v1/changes"): Need.READ,
     ("POST", "/api/v1/backtests"): Need.READ,  # it changes nothing
     ("GET", "/api/v1/canary"): Need.READ,
     ("POST", "/api/v1/canary"): Need.READ,  # it changes nothing

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.rights import Forbidden
+from nilometer_collector.declared.kind import Misdeclared
 from nilometer_collector.errors import Busy, Conflict, Refused, StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
@@ -130,7 +131,7 @@ async def on_error(request: Request, error: Exception) -> Response:
             return problem(404, str(error))
         case Conflict():
             return problem(409, str(error), field=error.field)
-        case TooMuch():
+        case Misdeclared() | TooMuch():
             return problem(422, str(error), field=error.field)
         case Refused() | ConfigError():
             named = _KEY.search(str(error))

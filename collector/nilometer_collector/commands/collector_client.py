@@ -54,24 +54,51 @@ class CollectorClient:
 
         Raises:
             ConfigError: If the URL or a credential file cannot be used.
-            NilometerError: If the collector does not answer, or refuses the request.
+            Problem: If the collector refuses the request.
+            NilometerError: If the collector does not answer.
         """
-        pairs = [
-            (name, one)
-            for name, value in (parameters or {}).items()
-            for one in ([value] if isinstance(value, str) else value)
-        ]
-        request = Request(
-            method=method,
-            path=path,
-            parameters=pairs,
-            body=None if body is None else msgspec.json.encode(body),
-            seconds=seconds,
-        )
+        request = _request(method, path, parameters, body, seconds)
         with self.connect() as client:
             return client.run(_asked(request, answer))
+
+    def send(self, method: str, path: str, *, parameters: Mapping[str, str]) -> None:
+        """Call an operation whose response has no body.
+
+        Raises:
+            ConfigError: If the URL or a credential file cannot be used.
+            Problem: If the collector refuses the request.
+            NilometerError: If the collector does not answer.
+        """
+        request = _request(method, path, parameters, None, ANSWER_SECONDS)
+        with self.connect() as client:
+            client.run(_told(request))
+
+
+def _request(
+    method: str,
+    path: str,
+    parameters: Mapping[str, str | list[str]] | Mapping[str, str] | None,
+    body: object,
+    seconds: float,
+) -> Request:
+    pairs = [
+        (name, one)
+        for name, value in (parameters or {}).items()
+        for one in ([value] if isinstance(value, str) else value)
+    ]
+    return Request(
+        method=method,
+        path=path,
+        parameters=pairs,
+        body=None if body is None else msgspec.json.encode(body),
+        seconds=seconds,
+    )
 
 
 def _asked(request: Request, answer: type[A]) -> Conversation[A]:
     body = yield request
     return decoded(body, answer)
+
+
+def _told(request: Request) -> Conversation[None]:
+    yield request

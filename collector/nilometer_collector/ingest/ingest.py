@@ -33,7 +33,9 @@ from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.access.rights import Access, Forbidden
 from nilometer_collector.counters import Counter, Counters
-from nilometer_collector.errors import Refused, StoreUnavailable
+from nilometer_collector.declared.applying import By
+from nilometer_collector.declared.arriving import add_reference
+from nilometer_collector.errors import Conflict, Refused, StoreUnavailable
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference
@@ -43,7 +45,7 @@ from nilometer_collector.limits.rows import (
     check_evaluation,
     check_sample,
 )
-from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
+from nilometer_collector.store import Arrival, Origin, RowContent, SampleRow, Shipment, Store
 
 MAX_ROWS = 16_384  # most rows in one call
 CHECKED_TOGETHER = 128  # rows whose t-digests are checked in one pass
@@ -101,7 +103,7 @@ class Ingest:
             ),
             f"/{SERVICE_NAME}/PutReference": Method(
                 kind=WireReference,
-                answer=lambda request, _: self.put_reference(request),
+                answer=self.put_reference,
                 agent=None,
                 entities=lambda request: (request.entity,),
             ),
@@ -196,7 +198,7 @@ class Ingest:
         )
         return plan
 
-    def put_reference(self, request: WireReference) -> PutReferenceReply:
+    def put_reference(self, request: WireReference, access: Access) -> PutReferenceReply:
         """Store a version of a reference and make it the current version of its name."""
         try:
             reference = with_digest(reference_from_wire(request))
@@ -209,8 +211,10 @@ class Ingest:
             )
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         try:
-            self._store.references.put(reference, self._clock.now_ns())
-        except StoreUnavailable as error:
+            add_reference(
+                self._store, reference, By(access.caller, Origin.UPLOAD), self._clock.now_ns()
+            )
+        except (StoreUnavailable, Conflict) as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         log.info(
             "reference stored",

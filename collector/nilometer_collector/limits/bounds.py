@@ -4,6 +4,8 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
 from nilometer.values.entity import SCHEMA, SERVICE, is_logged, role_of
 from nilometer_collector.errors import Refused
@@ -23,6 +25,17 @@ def has_control(text: str) -> bool:
     if text.isprintable():  # then no character is a control character
         return False
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+
+
+def control_in(value: msgspec.Struct) -> str | None:
+    """Return the place of the first control character in the texts and keys of *value*.
+
+    Patterns of fields refuse them, too, but Python's patterns accept a newline at the end.
+
+    Returns:
+        The place in the notation of msgspec; None without one.
+    """
+    return _control_in(msgspec.to_builtins(value), "")
 
 
 def check_text(key: str, text: str, most_bytes: int) -> None:
@@ -87,3 +100,17 @@ def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -
     check_counts("histogram", (histogram.count,))
     check_counts("histogram", histogram.positive.counts)
     check_counts("histogram", histogram.negative.counts)
+
+
+def _control_in(value: object, place: str) -> str | None:
+    if isinstance(value, str):
+        return place if has_control(value) else None
+    found: Iterable[str | None] = ()
+    if isinstance(value, dict):
+        if any(map(has_control, value)):
+            return place
+        fields = ((f"{place}.{key}".lstrip("."), item) for key, item in value.items())
+        found = (_control_in(item, name) for name, item in fields)
+    elif isinstance(value, list):
+        found = (_control_in(item, f"{place}[{at}]") for at, item in enumerate(value))
+    return next((one for one in found if one is not None), None)

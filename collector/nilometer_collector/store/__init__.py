@@ -1,6 +1,7 @@
 """The collector's store behind one protocol, `Store`. Only this package contains SQL."""
 
 from nilometer_collector.store.alerting_verbs import MOST_EPISODES
+from nilometer_collector.store.changing import MOST_CHANGES, History
 from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.entity_records import (
@@ -8,6 +9,27 @@ from nilometer_collector.store.entity_records import (
     DeclaredEntity,
     EntityDeclaration,
     EntityKind,
+    cycle_in,
+    cycle_sentence,
+)
+from nilometer_collector.store.history_records import (
+    DECISION,
+    AddReference,
+    Change,
+    ChangeQuestion,
+    ChangeRecord,
+    ChooseReference,
+    Command,
+    DeclareEntity,
+    Key,
+    Origin,
+    RemoveAlerter,
+    RemoveEntity,
+    RemoveObject,
+    Revision,
+    SetAlerter,
+    SetObject,
+    WithdrawReference,
 )
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.logged_types import LoggedType
@@ -41,14 +63,23 @@ from nilometer_collector.store.shipments import Arrival, RowContent, SampleRow, 
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
+    "DECISION",
     "LEASE_SECONDS",
     "LEVELS",
+    "MOST_CHANGES",
     "MOST_EPISODES",
     "MOST_GROUPS",
     "MOST_WAIT_SECONDS",
     "ROLLED_UP",
     "UNDECLARED",
+    "AddReference",
     "Arrival",
+    "Change",
+    "ChangeQuestion",
+    "ChangeRecord",
+    "ChooseReference",
+    "Command",
+    "DeclareEntity",
     "DeclaredEntity",
     "DeliveryCounts",
     "Entities",
@@ -58,21 +89,30 @@ __all__ = [
     "EpisodeRecord",
     "EpisodeStep",
     "HeardRecord",
+    "History",
+    "Key",
     "Level",
     "LevelRecord",
     "LoggedType",
     "NormalRecord",
     "Notice",
+    "Origin",
     "PartRecord",
     "Pins",
     "ReferenceRecord",
     "References",
+    "RemoveAlerter",
+    "RemoveEntity",
+    "RemoveObject",
+    "Revision",
     "RollUp",
     "RowContent",
     "SampleRecord",
     "SampleRow",
     "Samples",
     "SeriesRecord",
+    "SetAlerter",
+    "SetObject",
     "Shipment",
     "Shipped",
     "Size",
@@ -82,7 +122,10 @@ __all__ = [
     "TransitionRecord",
     "WatchRecord",
     "WatchStep",
+    "WithdrawReference",
     "back_up_store",
+    "cycle_in",
+    "cycle_sentence",
     "open_store",
     "restore_store",
 ]

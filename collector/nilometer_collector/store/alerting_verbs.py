@@ -20,8 +20,8 @@ class Alerts(Protocol):
         """
         ...
 
-    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
+    def named(self, origin: str) -> set[tuple[str, str]]:
+        """Return (entity, name) of the alerters that were last put with this *origin*."""
         ...
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:

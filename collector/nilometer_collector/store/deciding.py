@@ -4,6 +4,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+import msgspec
+
 from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import Calibrated, Overdue
 from nilometer.values.clock import NANOSECONDS
@@ -19,7 +21,9 @@ from nilometer_collector.alerting.decisions import (
 from nilometer_collector.alerting.episodes import Closed, OpenEpisode, pause
 from nilometer_collector.errors import Conflict, Refused, Unknown
 from nilometer_collector.limits.bounds import LAST_NS
+from nilometer_collector.store.history_records import DECISION, Change, Key, Origin, Revision
 from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
+from nilometer_collector.store.texts import storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,3 +182,18 @@ def _no_part(episode: EpisodeRecord, decision: Decision) -> str:
 
 def _time(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def decision_revision(entity: str, episode: int, decision: Decision) -> Revision:
+    """Return the revision that the history keeps of *decision* about an episode."""
+    said = {"kind": decision.kind.value, "reason": storable(decision.reason)}
+    if decision.until_ns is not None:
+        said["until"] = f"{datetime.fromtimestamp(decision.until_ns // NANOSECONDS, UTC):%FT%TZ}"
+    if decision.summary:
+        said |= {"summary": decision.summary, "labels": str(decision.labels)}
+    change = Change(
+        key=Key(DECISION, entity, f"episode {episode}"),
+        before=None,
+        after=msgspec.json.encode(said).decode(),
+    )
+    return Revision(author=decision.author, origin=Origin.API, commands=(), changes=(change,))

@@ -11,6 +11,7 @@ from typing import Protocol
 
 from nilometer.profile import Reference
 from nilometer_collector.store.alerting_verbs import Alerts
+from nilometer_collector.store.changing import History
 from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.levels import Level
@@ -273,6 +274,11 @@ class Store(Protocol):
     @property
     def entities(self) -> Entities:
         """Declared entities."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """Changes of declared objects."""
         ...
 
     @property

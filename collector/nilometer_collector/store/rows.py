@@ -17,6 +17,7 @@ from nilometer_collector.store.entity_records import (
     EntityDeclaration,
     EntityKind,
 )
+from nilometer_collector.store.history_records import Change, ChangeRecord, Key, Origin
 from nilometer_collector.store.records import (
     EpisodeRecord,
     PartRecord,
@@ -197,4 +198,15 @@ def declaration_columns(declaration: EntityDeclaration) -> tuple[str, str, str, 
         declaration.description,
         msgspec.json.encode(dict(sorted(declaration.attributes.items()))).decode(),
         msgspec.json.encode(declaration.reads_from).decode(),
+    )
+
+
+def change_of(row: Sequence[Any]) -> ChangeRecord:
+    """Return the change in *row*."""
+    return ChangeRecord(
+        revision=row[0],
+        author=row[1],
+        origin=Origin(row[2]),
+        made_ns=row[3],
+        change=Change(key=Key(*row[4:7]), before=row[7], after=row[8]),
     )

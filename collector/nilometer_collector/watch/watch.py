@@ -21,6 +21,7 @@ from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS
 from nilometer_collector.watch.reporting import Hearing
+from nilometer_collector.watch.rules import current_rules
 from nilometer_collector.watch.sources import StateMoved
 
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
@@ -41,7 +42,7 @@ class Watch:
     Args:
         store: Store of samples, state and episodes.
         clock: Clock for wall time.
-        rules: Settings, by patterns of entities.
+        rules: Rules of the settings, by patterns of entities.
         wake: Function that is called after a notification was queued.
     """
 
@@ -50,7 +51,7 @@ class Watch:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._rules = rules
+        self._given = self._rules = rules
         self._wake = wake
         self._started_ns = clock.now_ns()
         self._progress_at = self._forget_at = clock.monotonic()
@@ -85,6 +86,7 @@ class Watch:
             self._wake()
         self._forget_agents()
         zones = {one.name: one.declaration.time_zone for one in self._store.entities.all()}
+        self._rules = current_rules(self._store, self._given)
         for entity in self._store.watching.entities():
             if self._stopping.is_set():
                 return

@@ -24,17 +24,23 @@ EXIT_WRONG_USE = 2
 # The extra that a command needs, if it is named differently from the command.
 EXTRAS = {
     "alerters": "collector",
+    "apply": "collector",
     "backtest": "collector",
     "backup": "collector",
     "canary": "collector",
+    "changes": "collector",
     "config": "agent",
+    "delete": "collector",
+    "describe": "collector",
     "doctor": "agent",
     "export": "batch,client",
+    "get": "collector",
     "import": "batch",
     "log": "client",
     "profile": "batch",
     "query": "client",
     "restore": "collector",
+    "rollback": "collector",
     "top": "agent",
 }
 

@@ -59,7 +59,13 @@ NEEDS = {
     "old-reader": {Need.READ},
     "old-writer": {Need.READ, Need.WRITE},
 }
-UNNAMED = ("/api/v1/comparators", "/api/v1/entities", "/api/v1/storage")  # without an entity
+# Routes without an entity in the request.
+UNNAMED = (
+    "/api/v1/comparators",
+    "/api/v1/entities",
+    "/api/v1/rollback",
+    "/api/v1/storage",
+)
 BACKTESTS = "/api/v1/backtests"
 NARROW = ("shipper", "reader", "writer")
 
@@ -173,6 +179,10 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["name"] = "nobody's"
     if method == "DELETE" and path.endswith("summaries"):
         parameters["summary"] = "logged.nothing"
+    if method == "DELETE" and path.endswith("objects"):
+        parameters |= {"kind": "alerter", "name": "nobody's"}
+    if path.endswith("rollback"):
+        parameters = {"dry_run": "true"}
     row = {"entity": entity, "summary": "logged.x", "start": 0, "seconds": 60}
     bodies: dict[tuple[str, str], dict[str, Any]] = {
         ("PUT", "/api/v1/entity"): {"owner": name},
@@ -180,10 +190,15 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         ("POST", "/api/v1/samples"): {
             "samples": [{**row, "content": {"type": "number", "value": 1}}]
         },
+        ("POST", "/api/v1/apply"): {
+            "version": 1,
+            "alerters": [{**ALERTER, "entity": entity}],
+        },
+        ("POST", "/api/v1/rollback"): {"revision": 1 << 40},  # there is no such revision
         ("POST", BACKTESTS): {"entity": entity},
     }
     body = bodies.get((method, path))
-    in_body = body is not None and not path.endswith("entity")
+    in_body = body is not None and not path.endswith(("entity", "rollback"))
     return served.http.request(
         method,
         path.replace("{path:path}", "nowhere.js"),

@@ -199,3 +199,26 @@ def test_a_person_silences_an_episode_and_says_why(alerting: Running, page: Page
     assert (decision["kind"], decision["author"]) == ("silenced", "local")
     assert 3500 < decision["until"] - decision["made"] < 3700
     assert said == []
+
+
+def test_the_page_of_declared_objects_shows_changes_and_names_that_point_nowhere(
+    served: Running, page: Page
+) -> None:
+    served.sender().ship(feature_sample([1.0, 2.0]))
+    alerter = {
+        "entity": ENTITY,
+        "name": "late",
+        "summary": "input.amounts",
+        "kind": "FIXED",
+        "statistic": "mean",
+    }
+    for threshold in (2.0, 3.0):
+        document = {"version": 1, "alerters": [{**alerter, "threshold": threshold}]}
+        served.http.post("/api/v1/apply", json=document).raise_for_status()
+    warning = f"matches no summary of {ENTITY}; did you mean 'input.amount'?"
+    page.goto(f"{served.collector.http_url}/#/declared")
+    page.get_by_text("threshold: 2.0 → 3.0").wait_for(timeout=10_000)
+    page.get_by_text(warning).wait_for()
+    page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}")
+    page.get_by_role("heading", name="Names that point nowhere").wait_for(timeout=10_000)
+    page.get_by_text(warning).wait_for()

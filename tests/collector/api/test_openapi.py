@@ -7,6 +7,7 @@ from support.problems import is_problem
 
 from nilometer_collector.api.resources.alerters import Alerters
 from nilometer_collector.api.resources.comparators import ComparatorsView
+from nilometer_collector.api.resources.declared import Changes, Objects
 from nilometer_collector.api.resources.entities import Entities
 from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes
@@ -25,6 +26,8 @@ def test_every_answer_is_the_structure_that_the_contract_names(filled: Running) 
         f"samples?entity={ENTITY}&summary=service": SamplesView,
         "references": References,
         "alerters": Alerters,
+        "objects": Objects,
+        "changes": Changes,
         "comparators": ComparatorsView,
         "episodes": Episodes,
     }
@@ -58,6 +61,11 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),
         ("/api/v1/alerters/statuses", "get"),
+        ("/api/v1/apply", "post"),
+        ("/api/v1/rollback", "post"),
+        ("/api/v1/objects", "get"),
+        ("/api/v1/objects", "delete"),
+        ("/api/v1/changes", "get"),
         ("/api/v1/backtests", "post"),
         ("/api/v1/canary", "get"),
         ("/api/v1/canary", "post"),

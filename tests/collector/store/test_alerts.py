@@ -121,12 +121,12 @@ def test_an_alerter_that_watches_other_summaries_now_closes_what_it_left(
     assert store.alerts.open_episodes() == [(ENTITY, "input.age")]
 
 
-def test_alerters_of_the_file_replace_those_of_the_file_before_and_no_others(store: Store) -> None:
-    store.alerts.put(an_alerter(name="by-hand"), "api", START_NS)
-    store.alerts.replace_all([an_alerter(name="one"), an_alerter(name="two")], "file", START_NS)
-    store.alerts.replace_all([an_alerter(name="two", threshold=0.7)], "file", START_NS)
-    alerters = [(alerter.name, alerter.condition.threshold) for alerter in store.alerts.alerters()]
-    assert alerters == [("by-hand", 0.2), ("two", 0.7)]
+def test_an_alerter_belongs_to_the_origin_that_put_it_last(store: Store) -> None:
+    for name, origin in [("one", "file"), ("two", "api"), ("three", "file"), ("three", "api")]:
+        store.alerts.put(an_alerter(name=name), origin, START_NS)
+    assert store.alerts.named("file") == {(ENTITY, "one")}
+    store.alerts.delete(ENTITY, "one", START_NS)
+    assert store.alerts.named("file") == set()
 
 
 def test_without_a_channel_history_is_kept_and_nothing_is_queued(place: Place) -> None:

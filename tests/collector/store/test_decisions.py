@@ -16,7 +16,7 @@ from nilometer_collector.alerting.decisions import (
     silence_of,
 )
 from nilometer_collector.errors import Conflict, Refused, Unknown
-from nilometer_collector.store import Store
+from nilometer_collector.store import DECISION, ChangeQuestion, Origin, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter
 
 HOUR_NS = 3600 * NANOSECONDS
@@ -64,6 +64,20 @@ def test_a_decision_is_kept_with_its_author_reason_and_end(agents: Agents, store
     assert acknowledgement_of(episode.decisions, START_NS) == first
     assert silence_of(episode.decisions, START_NS + HOUR_NS) == second
     assert silence_of(episode.decisions, START_NS + 2 * HOUR_NS) is None
+
+
+def test_a_decision_is_a_change_that_the_history_keeps(agents: Agents, store: Store) -> None:
+    agents.say("pod-1", 0.5, 1)
+    decide(store, a_decision(ACKNOWLEDGED, author="bob", reason="half \ud800"))
+    decide(store, a_decision(SILENCED, 2))
+    with pytest.raises(Refused):
+        decide(store, a_decision(SILENCED, -1))
+    newest, oldest = store.history.changes(ChangeQuestion(kind=DECISION))
+    assert (newest.revision, newest.author, newest.origin) == (2, "alice", Origin.API)
+    assert newest.change.after == (
+        '{"kind":"silenced","reason":"a known sale","until":"2023-11-15T00:14:00Z"}'
+    )
+    assert (oldest.revision, oldest.author, oldest.made_ns) == (1, "bob", START_NS)
 
 
 def test_an_opening_is_held_until_its_silence_ends_and_then_sent_once(

@@ -12,15 +12,24 @@ from nilometer_collector.alerting.definitions import (
     alerter_view,
 )
 from nilometer_collector.alerting.statuses import AlerterStatus
+from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
+from nilometer_collector.declared.alerters import (
+    ORIGIN,
+    AlerterObjects,
+    alerter_key,
+    plain_alerter,
+)
+from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.alerter_statuses import alerter_statuses
-from nilometer_collector.query.missing_names import missing_names
+from nilometer_collector.query.missing_names import KnownNames, missing_names
+from nilometer_collector.store import Origin, RemoveAlerter, SetAlerter
 
-ORIGIN = "api"  # origin of alerters that were created over HTTP
+OBJECTS = AlerterObjects()
 NAME = RequiredText("name", "Name of the alerter.")
 
 
@@ -122,13 +131,21 @@ async def put_alerter(call: Call) -> PutAlerter:
     """
     alerter = alerter_of(await read_json(call.request, AlerterDefinition))
     call.access.require((alerter.entity,))
-    context = call.context
-    await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
+    context, by = call.context, By(author_of(call), Origin.API)
+    key, plain, now_ns = (
+        alerter_key(alerter.entity, alerter.name),
+        plain_alerter(alerter),
+        context.clock.now_ns(),
+    )
+    command = SetAlerter(alerter, ORIGIN)
+    await context.ask(lambda: change_one(context.store, OBJECTS, key, plain, command, by, now_ns))
     context.wake()
     may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names
     warnings = []
     if may_read(alerter.entity):
-        warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))
+        warnings = await context.ask(
+            lambda: missing_names(KnownNames(context.store, may_read), alerter)
+        )
     return PutAlerter(**msgspec.structs.asdict(alerter_view(alerter)), warnings=warnings)
 
 
@@ -139,8 +156,15 @@ async def delete_alerter(call: Call) -> None:
         Unknown: If there is no alerter of this entity and name.
     """
     entity, name = call.parameters.value(ENTITY), call.parameters.value(NAME)
-    alerts, now_ns = call.context.store.alerts, call.context.clock.now_ns()
-    if not await call.context.ask(lambda: alerts.delete(entity, name, now_ns)):
+    store, now_ns, by = (
+        call.context.store,
+        call.context.clock.now_ns(),
+        By(author_of(call), Origin.API),
+    )
+    key, command = alerter_key(entity, name), RemoveAlerter(entity, name)
+    if not await call.context.ask(
+        lambda: change_one(store, OBJECTS, key, None, command, by, now_ns)
+    ):
         raise Unknown(f"{entity} has no alerter {name!r}")
     call.context.wake()
 

@@ -18,6 +18,7 @@ from nilometer_collector.backtest.backtest import Backtests
 from nilometer_collector.backtest.records import Firing, Incident, Question, Replay, scored
 from nilometer_collector.errors import Unknown
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+from nilometer_collector.watch.rules import current_rules
 
 MOST_ALERTERS = 100  # most alerters in one backtest
 MOST_INCIDENTS = 1000
@@ -155,7 +156,7 @@ def _question(
         entities = sorted({one.entity for one in given} | (known if all_known else set()))
         entities = [one for one in entities if may(one)]
     chosen = store.alerts.alerters(asked.entity) if every else given
-    rules = call.context.watch_rules if every else None
+    rules = current_rules(store, call.context.watch_rules) if every else None
     if asked.watch is not UNSET:
         rules = tuple(asked.watch)
     end_ns = call.context.clock.now_ns() if asked.end is None else _nanoseconds(asked.end)

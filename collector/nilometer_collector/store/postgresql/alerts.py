@@ -93,30 +93,21 @@ class Alerts:
 
     def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
         """Create or replace the alerter with this entity and name."""
-        self._database.write(lambda session: self._put(session, alerter, origin, now_ns))
+        self._database.write(lambda session: self.store(session, alerter, origin, now_ns))
 
-    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
-        wanted = {(alerter.entity, alerter.name): alerter for alerter in alerters}
-
-        def replace(session: Session) -> None:
-            stored = session.rows(
+    def named(self, origin: str) -> set[tuple[str, str]]:
+        """Return (entity, name) of the alerters that were last put with this *origin*."""
+        rows = self._database.read(
+            lambda session: session.rows(
                 "SELECT entity, name FROM alerters WHERE origin = %(origin)s AND NOT deleted",
                 {"origin": origin},
             )
-            # Rows are written in key order, so that two collectors never wait for each other.
-            for entity, name in sorted(wanted.keys() | set(stored)):
-                alerter = wanted.get((entity, name))
-                if alerter is None:
-                    self._delete(session, entity, name, now_ns)
-                else:
-                    self._put(session, alerter, origin, now_ns)
-
-        self._database.write(replace)
+        )
+        return {(entity, name) for entity, name in rows}
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
         """Delete an alerter and close its episodes; return False if it does not exist."""
-        return self._database.write(lambda session: self._delete(session, entity, name, now_ns))
+        return self._database.write(lambda session: self.remove(session, entity, name, now_ns))
 
     def alerters(self, entity: str | None = None) -> list[Alerter]:
         """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
@@ -136,7 +127,8 @@ class Alerts:
         )
         return [payload for (payload,) in rows]
 
-    def _put(self, session: Session, alerter: Alerter, origin: str, now_ns: int) -> None:
+    def store(self, session: Session, alerter: Alerter, origin: str, now_ns: int) -> None:
+        """Do what `put` does inside a transaction."""
         key = {"entity": alerter.entity, "name": alerter.name}
         payload = alerter_to_bytes(alerter)
         stored = session.row(_LOCK, key)
@@ -148,7 +140,8 @@ class Alerts:
         if left:
             self._turns.forget(session, alerter.entity, alerter.name, SUMMARY_LEFT, now_ns, left)
 
-    def _delete(self, session: Session, entity: str, name: str, now_ns: int) -> bool:
+    def remove(self, session: Session, entity: str, name: str, now_ns: int) -> bool:
+        """Do what `delete` does inside a transaction."""
         if not session.execute(_DELETE, {"entity": entity, "name": name, "now": now_ns}):
             return False
         self._turns.forget(session, entity, name, ALERTER_DELETED, now_ns)

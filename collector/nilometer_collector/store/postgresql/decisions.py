@@ -5,9 +5,16 @@ from collections.abc import Mapping
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
 from nilometer_collector.store import label_text
-from nilometer_collector.store.deciding import NormalRecord, checked, closing, quiet_until_ns
+from nilometer_collector.store.deciding import (
+    NormalRecord,
+    checked,
+    closing,
+    decision_revision,
+    quiet_until_ns,
+)
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes
+from nilometer_collector.store.postgresql.history import record, take_turn
 from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
@@ -63,6 +70,7 @@ class Decisions:
         return self._database.write(lambda session: self._make(session, entity, episode, decision))
 
     def _make(self, session: Session, entity: str, episode: int, decision: Decision) -> Decision:
+        newest_revision = take_turn(session)
         asked = {"entity": entity, "episode": episode}
         session.row(_LOCK_JUDGED, asked)
         locked = session.row(_LOCK, asked)
@@ -71,6 +79,8 @@ class Decisions:
             raise Unknown(f"{entity} has no episode {episode}")
         ((newest,),) = session.rows(_NEWEST, {"entity": entity, "judged": locked[0]})
         decision = checked(found[0], decision, newest)
+        revision = decision_revision(entity, episode, decision)
+        record(session, newest_revision + 1, revision, decision.made_ns)
         session.execute(
             _MAKE,
             {

@@ -11,6 +11,7 @@ from nilometer_collector.store.entity_records import (
     check_edges,
     check_version,
 )
+from nilometer_collector.store.history_records import DeclareEntity, RemoveEntity
 from nilometer_collector.store.logged_types import (
     Key,
     LoggedType,
@@ -25,7 +26,7 @@ from nilometer_collector.store.rows import declaration_columns, declared_entity_
 
 # Collectors take turns, because two changes may each be allowed and make a cycle together.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer entities', 0))"
-_VERSIONS = "SELECT version, deleted FROM entities WHERE name = %(name)s"
+_VERSIONS = "SELECT name, version, deleted FROM entities WHERE name = ANY(%(names)s::text[])"
 _SELECT = """
 SELECT name, kind, owner, time_zone, description, attributes, reads_from, version, updated_ns
 FROM entities WHERE NOT deleted AND (%(name)s::text IS NULL OR name = %(name)s) ORDER BY name
@@ -99,12 +100,8 @@ class Entities:
         """Declare the entity *name*, or replace its declaration, and return the new version."""
 
         def put(session: Session) -> int:
-            last, stored = _versions(session, name)
-            check_version(name, stored, replaces)
-            edges = {one.name: one.declaration.reads_from for one in _read(session, None)}
-            check_edges(name, declaration.reads_from, edges)
-            _save(session, name, declaration, last + 1, now_ns, is_deleted=False)
-            return last + 1
+            self.change(session, [DeclareEntity(name, declaration, replaces)], now_ns)
+            return _versions(session, [name])[name][0]
 
         return self._database.write(put)
 
@@ -112,13 +109,31 @@ class Entities:
         """Remove the declaration of *name*; return False if there is none. Data and edges to it stay."""
 
         def delete(session: Session) -> bool:
-            last, stored = _versions(session, name)
-            check_version(name, stored, replaces)
-            if stored:
-                _save(session, name, UNDECLARED, last + 1, now_ns, is_deleted=True)
-            return stored > 0
+            session.rows(_LOCK)
+            is_declared = _versions(session, [name])[name][1] > 0
+            self.change(session, [RemoveEntity(name, replaces)], now_ns)
+            return is_declared
 
         return self._database.write(delete)
+
+    def change(
+        self, session: Session, commands: Sequence[DeclareEntity | RemoveEntity], now_ns: int
+    ) -> None:
+        """Make all changes inside a transaction; only the edges of the result are checked."""
+        session.rows(_LOCK)
+        versions = _versions(session, [command.name for command in commands])
+        edges = {one.name: one.declaration.reads_from for one in _read(session, None)}
+        for command in commands:
+            last, stored = versions[command.name]
+            check_version(command.name, stored, command.replaces)
+            if isinstance(command, DeclareEntity):
+                edges[command.name] = command.declaration.reads_from
+                said = command.declaration
+                _save(session, command.name, said, last + 1, now_ns, is_deleted=False)
+            elif stored:
+                edges.pop(command.name, None)
+                _save(session, command.name, UNDECLARED, last + 1, now_ns, is_deleted=True)
+        check_edges({command.name for command in commands}, edges)
 
     def read(self, name: str) -> DeclaredEntity | None:
         """Return the declaration of *name*; None if there is none."""
@@ -193,11 +208,12 @@ def _read(session: Session, name: str | None) -> list[DeclaredEntity]:
     return [declared_entity_of(row) for row in session.rows(_SELECT, {"name": name})]
 
 
-def _versions(session: Session, name: str) -> tuple[int, int]:
-    """Take the turn; return the last version of *name*, and the stored one: 0 without a declaration."""
-    session.rows(_LOCK)
-    last, is_deleted = session.row(_VERSIONS, {"name": name}) or (0, True)
-    return last, 0 if is_deleted else last
+def _versions(session: Session, names: list[str]) -> dict[str, tuple[int, int]]:
+    """Return the last version of each name, and the stored one: 0 without a declaration."""
+    found = dict.fromkeys(names, (0, 0))
+    for name, last, is_deleted in session.rows(_VERSIONS, {"names": names}):
+        found[name] = last, 0 if is_deleted else last
+    return found
 
 
 def _save(

@@ -9,6 +9,7 @@ import secrets
 
 from nilometer_collector.store.postgresql.addition_tables import create_addition_tables
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
+from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
@@ -385,3 +386,9 @@ def add_newest_evaluations(session: Session) -> None:
     session.execute("""
         UPDATE alert_states SET reason = CASE status WHEN 'OK' THEN 'within_limit'
             WHEN 'ALERTING' THEN 'breach' WHEN 'NO_DATA' THEN 'no_window' ELSE 'no_window_yet' END""")
+
+
+@MIGRATIONS
+def create_history(session: Session) -> None:
+    """Changes of declared objects, and objects that have no table of their own."""
+    create_history_tables(session)

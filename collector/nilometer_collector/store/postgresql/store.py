@@ -7,6 +7,7 @@ from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.decisions import Decisions
 from nilometer_collector.store.postgresql.deliveries import Deliveries
 from nilometer_collector.store.postgresql.entities import Entities
+from nilometer_collector.store.postgresql.history import History
 from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.pins import Pins
 from nilometer_collector.store.postgresql.queueing import Queue
@@ -66,6 +67,7 @@ class PostgresqlStore:
         queue = Queue(channel)
         turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
+        self.history = History(self._database, self.entities, self.references, self.alerts)
         self.decisions = Decisions(self._database, turns, queue)
         self.watching = Watching(self._database, turns, self.decisions)
         self.deliveries = Deliveries(self._database)

@@ -94,17 +94,12 @@ class Alerts:
                 if not alerter.watches(summary):
                     self._forget(alerter.entity, alerter.name, SUMMARY_LEFT, now_ns, summary)
 
-    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
-        named = {(alerter.entity, alerter.name) for alerter in alerters}
-        with self._database.write():
-            for entity, name in self._database.rows(
-                "SELECT entity, name FROM alerters WHERE origin = ? AND deleted = 0", (origin,)
-            ):
-                if (entity, name) not in named:
-                    self.delete(entity, name, now_ns)
-            for alerter in alerters:
-                self.put(alerter, origin, now_ns)
+    def named(self, origin: str) -> set[tuple[str, str]]:
+        """Return (entity, name) of the alerters that were last put with this *origin*."""
+        rows = self._database.rows(
+            "SELECT entity, name FROM alerters WHERE origin = ? AND deleted = 0", (origin,)
+        )
+        return {(entity, name) for entity, name in rows}
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
         """Delete an alerter and close its episodes; return False if it does not exist."""

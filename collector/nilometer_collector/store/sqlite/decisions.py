@@ -5,11 +5,18 @@ from collections.abc import Mapping
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
 from nilometer_collector.store import label_text
-from nilometer_collector.store.deciding import NormalRecord, checked, closing, quiet_until_ns
+from nilometer_collector.store.deciding import (
+    NormalRecord,
+    checked,
+    closing,
+    decision_revision,
+    quiet_until_ns,
+)
 from nilometer_collector.store.rows import decision_of
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_episodes
+from nilometer_collector.store.sqlite.history import History
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.texts import storable
 
@@ -21,9 +28,11 @@ class Decisions:
         database: Database that holds them.
         alerts: Episodes of all alerters.
         queue: Queue of notifications.
+        history: Changes, which decisions belong to.
     """
 
-    def __init__(self, database: Database, alerts: Alerts, queue: Queue) -> None:
+    def __init__(self, database: Database, alerts: Alerts, queue: Queue, history: History) -> None:
+        self._history = history
         self._database = database
         self._alerts = alerts
         self._queue = queue
@@ -51,6 +60,7 @@ class Decisions:
                     int(decision.is_pending),
                 ),
             )
+            self._history.record(decision_revision(entity, episode, decision), decision.made_ns)
             self._queue.apply(episode, decision)
             if decision.kind is DecisionKind.NEW_NORMAL and not decision.is_pending:
                 self._database.execute(

@@ -10,6 +10,7 @@ from nilometer_collector.store.entity_records import (
     check_edges,
     check_version,
 )
+from nilometer_collector.store.history_records import DeclareEntity, RemoveEntity
 from nilometer_collector.store.logged_types import (
     Key,
     LoggedType,
@@ -56,21 +57,30 @@ class Entities:
     ) -> int:
         """Declare the entity *name*, or replace its declaration, and return the new version."""
         with self._database.write():
-            last, stored = self._versions(name)
-            check_version(name, stored, replaces)
-            edges = {one.name: one.declaration.reads_from for one in self.all()}
-            check_edges(name, declaration.reads_from, edges)
-            self._save(name, declaration, last + 1, now_ns, is_deleted=False)
-        return last + 1
+            self.change([DeclareEntity(name, declaration, replaces)], now_ns)
+            return self._versions(name)[0]
 
     def delete(self, name: str, now_ns: int, replaces: int | None = None) -> bool:
         """Remove the declaration of *name*; return False if there is none. Data and edges to it stay."""
         with self._database.write():
-            last, stored = self._versions(name)
-            check_version(name, stored, replaces)
-            if stored:
-                self._save(name, UNDECLARED, last + 1, now_ns, is_deleted=True)
-        return stored > 0
+            is_declared = self._versions(name)[1] > 0
+            self.change([RemoveEntity(name, replaces)], now_ns)
+        return is_declared
+
+    def change(self, commands: Sequence[DeclareEntity | RemoveEntity], now_ns: int) -> None:
+        """Make all changes inside a transaction; only the edges of the result are checked."""
+        edges = {one.name: one.declaration.reads_from for one in self.all()}
+        for command in commands:
+            last, stored = self._versions(command.name)
+            check_version(command.name, stored, command.replaces)
+            if isinstance(command, DeclareEntity):
+                edges[command.name] = command.declaration.reads_from
+                said = command.declaration
+                self._save(command.name, said, last + 1, now_ns, is_deleted=False)
+            elif stored:
+                edges.pop(command.name, None)
+                self._save(command.name, UNDECLARED, last + 1, now_ns, is_deleted=True)
+        check_edges({command.name for command in commands}, edges)
 
     def read(self, name: str) -> DeclaredEntity | None:
         """Return the declaration of *name*; None if there is none."""

@@ -8,6 +8,7 @@ import secrets
 from sqlite_utils import Database, Migrations
 
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+from nilometer_collector.store.sqlite.history_tables import create_history_tables
 from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
@@ -377,3 +378,9 @@ def add_lapsed_decisions(db: Database) -> None:
 def add_newest_evaluations(db: Database) -> None:
     """Add the newest evaluation to each state, and the time of the worst value to episodes."""
     add_newest_evaluation(db)
+
+
+@migrations()
+def create_history(db: Database) -> None:
+    """Changes of declared objects, and objects that have no table of their own."""
+    create_history_tables(db)

@@ -10,6 +10,7 @@ from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.entities import Entities
+from nilometer_collector.store.sqlite.history import History
 from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.references import References
@@ -40,7 +41,8 @@ class SqliteStore:
         self.references = References(self._database)
         queue = Queue(self._database, channel)
         self.alerts = Alerts(self._database, queue)
-        self.decisions = Decisions(self._database, self.alerts, queue)
+        self.history = History(self._database, self.entities, self.references, self.alerts)
+        self.decisions = Decisions(self._database, self.alerts, queue, self.history)
         self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)
 

@@ -10,10 +10,12 @@ import type {
   Decision,
   DeclaredEntity,
   Difference,
+  DeclaredObject,
   Entity,
   Episode,
   Problem,
   Reads,
+  Revision,
   Samples,
   StoredLevel,
   Summary,
@@ -167,3 +169,12 @@ export const tooMuch = (error: unknown): boolean =>
 
 export const storage = async (signal?: AbortSignal): Promise<StoredLevel[]> =>
   (await get("/api/v1/storage", {}, signal)).levels;
+
+export const objects = async (
+  entity?: string,
+  signal?: AbortSignal,
+): Promise<DeclaredObject[]> => (await get("/api/v1/objects", { entity }, signal)).objects;
+
+/** The newest changes of declared objects, by revision. */
+export const changes = async (signal?: AbortSignal): Promise<Revision[]> =>
+  (await get("/api/v1/changes", {}, signal)).revisions;

@@ -65,6 +65,15 @@ export interface Alive {
   alive: boolean;
 }
 
+/** What a document or a rollback changed, or would change. */
+export interface Applied {
+  revision: number | null; // number of the revision; null if nothing was changed
+  dry_run: boolean;
+  changes: Change[];
+  unchanged: number; // number of objects that are stored as they are given
+  warnings: Warning[];
+}
+
 /** The replay of each alerter, most messages first. */
 export interface Backtest {
   start: number;
@@ -110,6 +119,21 @@ export interface Category {
   value: string;
   count: number;
   ratio: number;
+}
+
+/** A change of one object. */
+export interface Change {
+  kind: string;
+  entity: string; // entity of the object, or a pattern of entities
+  name: string;
+  action: "changed" | "created" | "removed";
+  fields: Field[]; // empty for callers who may not read the entity
+}
+
+/** Changes of declared objects, newest first. */
+export interface Changes {
+  revisions: Revision[];
+  next: number | null; // value of `before` for older changes; null on the last page
 }
 
 /** A comparator with its unit, bounds and bias. */
@@ -186,6 +210,15 @@ export interface DeclaredEntity {
   time_zone: string; // IANA name of the time zone
   attributes: Record<string, string>;
   updated: number | null; // last change of the declaration; null without one
+}
+
+/** A declared object. */
+export interface DeclaredObject {
+  kind: string;
+  entity: string;
+  name: string;
+  definition: Record<string, unknown>; // definition without defaults, as in a document
+  warnings: string[]; // names in it that point nowhere
 }
 
 /** The difference between two sides of a summary. */
@@ -295,6 +328,13 @@ export interface Feature {
   top: Category[]; // at most 20
 }
 
+/** A field that a change sets, changes or removes. */
+export interface Field {
+  field: string;
+  before: string | null; // JSON text; null if the field was not set
+  after: string | null; // JSON text; null if the field is not set any more
+}
+
 /** An episode that the alerter would have opened. */
 export interface Firing {
   summary: string;
@@ -391,6 +431,11 @@ export interface Moments {
 export interface Newest {
   series: Samples[];
   next: string | null; // value of `after` for the next page; null on the last page
+}
+
+/** Declared objects by kind, entity and name. */
+export interface Objects {
+  objects: DeclaredObject[];
 }
 
 /** A summary and label set that drifted in an episode of the default alerter. */
@@ -535,6 +580,15 @@ export interface Replay {
   firings: Firing[]; // oldest first, at most 200
 }
 
+/** Changes that were made together. */
+export interface Revision {
+  revision: number;
+  author: string;
+  origin: "api" | "apply" | "rollback" | "settings" | "upload";
+  made: number;
+  changes: Change[];
+}
+
 /** The reason why one row of a body is refused. */
 export interface RowProblem {
   row: number; // position in the body, from 0
@@ -666,6 +720,14 @@ export interface UnreadAlerter {
   summary: string;
   kind: string;
   reason: string; // reason why it cannot be read
+}
+
+/** A name in an object that points nowhere. */
+export interface Warning {
+  kind: string;
+  entity: string;
+  name: string;
+  sentence: string;
 }
 
 /** The status of the default alerter of one entity. */
