@@ -2,6 +2,14 @@
 
 from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.declaring import Entities
+from nilometer_collector.store.delivering import LEASE_SECONDS, MOST_DELIVERIES, MOST_WAIT_SECONDS
+from nilometer_collector.store.delivery_records import (
+    ACKNOWLEDGEMENT,
+    AttemptRecord,
+    DeliveryCounts,
+    DeliveryRecord,
+    Notice,
+)
 from nilometer_collector.store.entity_records import (
     UNDECLARED,
     DeclaredEntity,
@@ -12,10 +20,8 @@ from nilometer_collector.store.entity_records import (
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.opening import open_store
 from nilometer_collector.store.protocol import (
-    LEASE_SECONDS,
     MOST_EPISODES,
     MOST_GROUPS,
-    MOST_WAIT_SECONDS,
     Pins,
     References,
     Samples,
@@ -23,11 +29,9 @@ from nilometer_collector.store.protocol import (
 )
 from nilometer_collector.store.records import (
     Arrival,
-    DeliveryCounts,
     EntityTotals,
     EpisodeRecord,
     LevelRecord,
-    Notice,
     PartRecord,
     ReferenceRecord,
     RollUp,
@@ -45,16 +49,20 @@ from nilometer_collector.store.records import (
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
+    "ACKNOWLEDGEMENT",
     "LEASE_SECONDS",
     "LEVELS",
+    "MOST_DELIVERIES",
     "MOST_EPISODES",
     "MOST_GROUPS",
     "MOST_WAIT_SECONDS",
     "ROLLED_UP",
     "UNDECLARED",
     "Arrival",
+    "AttemptRecord",
     "DeclaredEntity",
     "DeliveryCounts",
+    "DeliveryRecord",
     "Entities",
     "EntityDeclaration",
     "EntityKind",

@@ -9,6 +9,7 @@ import secrets
 
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
+from nilometer_collector.store.postgresql.receiver_tables import create_receiver_tables
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
 
@@ -350,3 +351,9 @@ def add_lags_of_agents(session: Session) -> None:
     session.execute(
         "UPDATE heard SET lag_ns = received_ns - end_ns, least_lag_ns = received_ns - end_ns"
     )
+
+
+@MIGRATIONS
+def create_receivers(session: Session) -> None:
+    """Channels and routes that users define, and the attempts at each message."""
+    create_receiver_tables(session)

@@ -8,6 +8,7 @@ import secrets
 from sqlite_utils import Database, Migrations
 
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+from nilometer_collector.store.sqlite.receiver_tables import create_receiver_tables
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
 migrations = Migrations("nilometer_collector")
@@ -357,3 +358,9 @@ def create_decisions(db: Database) -> None:
 def add_lags_of_agents(db: Database) -> None:
     """Add the age of the newest window when it arrived, and the smallest age of any window."""
     add_lags(db)
+
+
+@migrations()
+def create_receivers(db: Database) -> None:
+    """Channels and routes that users define, and the attempts at each message."""
+    create_receiver_tables(db)
