@@ -40,6 +40,9 @@ from nilometer.wire.services import (
     ShipRequest,
     collector_stub,
 )
+from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.channels import Receivers
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
 
@@ -47,6 +50,7 @@ DEADLINE_SECONDS = 60.0
 MINUTE_NS = 60 * NANOSECONDS
 START_NS = 1_700_000_040 * NANOSECONDS  # a whole minute
 ENTITY = "fraud-scorer"
+PAGES = "https://nilometer.example"
 
 
 def minute(number: int) -> Window:
@@ -157,6 +161,12 @@ def an_evaluation(
         reference_digest="0123456789abcdef",
         evidence=f"{alerter.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
     )
+
+
+def receivers_of(own: ChannelDefinition | None = None, *, pages: str = PAGES) -> Receivers:
+    """Make receivers of stored channels and *own*, which may be at loopback addresses."""
+    allowed = Allowed.of("webhook_allow", ["127.0.0.0/8"])
+    return Receivers(own=own, allowed=allowed, page_url=lambda: pages)
 
 
 def a_row(sequence: int, content: SummarySample | Evaluation) -> Row:

@@ -18,8 +18,8 @@ from nilometer.alert import Evaluation
 from nilometer.profile import SummarySample
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
-from nilometer_collector.channels import CHANNEL
 from nilometer_collector.demo.postgresql import Server
+from nilometer_collector.settings import OWN_CHANNEL
 from nilometer_collector.testing import (
     Sender,
     Webhook,
@@ -174,7 +174,7 @@ def judged(place: PostgresqlPlace, agents: list[Agent], webhook: Webhook, killed
     """Compare what is stored and was posted with what was acknowledged."""
     waiting = (
         "SELECT count(*) FROM deliveries WHERE delivered_ns IS NULL "
-        f"AND refused_ns IS NULL AND channel = '{CHANNEL}'"
+        f"AND refused_ns IS NULL AND channel = '{OWN_CHANNEL}'"
     )
     eventually(lambda: place.change(postgresql=waiting) == [(0,)], SETTLED_SECONDS, 0.1)
     rows = place.change(

@@ -129,7 +129,17 @@ class Kind:
 
 
 def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
-    """Refuse a channel of an unknown kind, or with a wrong setting. Errors show no secret.
+    """Refuse a channel that this collector cannot use. Errors show no secret.
+
+    Raises:
+        ConfigError: The message names the channel, the field and what is allowed.
+    """
+    check_names(channel)
+    check_values(channel, allowed)
+
+
+def check_names(channel: ChannelDefinition) -> None:
+    """Refuse an unknown kind, and settings and secrets that its kind does not know or that miss.
 
     Raises:
         ConfigError: The message names the channel, the field and what is allowed.
@@ -143,7 +153,7 @@ def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
         )
     for part, is_secret in ((channel.settings, False), (channel.secrets, True)):
         where = "secrets" if is_secret else "settings"
-        for name, value in part.items():
+        for name in part:
             field = kind.fields.get(name)
             if field is None or field.is_secret is not is_secret:
                 known = [one for one, f in kind.fields.items() if f.is_secret is is_secret]
@@ -151,14 +161,29 @@ def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
                     f"{key}: {where}: {channel.kind} has no {name[:64]!r}: it has "
                     f"{', '.join(known) or 'none'}"
                 )
-            if len(value) > MOST_TEXT and name != "template":
-                raise ConfigError(f"{key}: {name}: must be at most {MOST_TEXT} characters")
-            field.check(f"{key}: {name}", value, allowed)
     given = channel.settings.keys() | channel.secrets.keys()
     for name, field in kind.fields.items():
         if field.is_required and name not in given:
             where = "secrets" if field.is_secret else "settings"
             raise ConfigError(f"{key}: {where}: needs {name!r}, {field.about}")
+
+
+def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
+    """Refuse values that this collector does not accept, such as a forbidden address.
+
+    Args:
+        channel: Channel whose names are checked.
+        allowed: Addresses that receivers may have, besides public ones.
+
+    Raises:
+        ConfigError: The message names the channel, the field and what is allowed.
+    """
+    fields = KINDS[channel.kind].fields
+    for name, value in {**channel.settings, **channel.secrets}.items():
+        key = f"channel {channel.name!r}: {name}"
+        if len(value) > MOST_TEXT and name != "template":
+            raise ConfigError(f"{key}: must be at most {MOST_TEXT} characters")
+        fields[name].check(key, value, allowed)
 
 
 def with_stored_secrets(

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from fnmatch import fnmatchcase
 from typing import Annotated, Literal, TypeAlias
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Meta
@@ -15,13 +15,15 @@ from nilometer.alert import Severity
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+from nilometer.values.nearest import did_you_mean
+from nilometer.values.time_zone import zone_names
 from nilometer_collector.alerting.receivers import ObjectName
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 
 ALWAYS = "00:00-24:00"
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-_HOURS = re.compile(r"([01]\d|2[0-3]):([0-5]\d)-([01]\d|2[0-4]):([0-5]\d)")
+_CLOCK = "([01][0-9]|2[0-3]):([0-5][0-9])"
+_HOURS = re.compile(f"{_CLOCK}-(?:{_CLOCK}|24:00)")
 _DAY_MINUTES = 24 * 60
 _ORDER = tuple(Severity)
 
@@ -31,7 +33,9 @@ Pattern: TypeAlias = Annotated[
 Patterns: TypeAlias = Annotated[list[Pattern], Meta(min_length=1, max_length=64)]
 Owner: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
 Owners: TypeAlias = Annotated[list[Owner], Meta(min_length=1, max_length=64)]
+Hours: TypeAlias = Annotated[str, Meta(pattern=f"^{_HOURS.pattern}$")]
 Day: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 Days: TypeAlias = Annotated[list[Day], Meta(min_length=1, max_length=7)]
 
 
@@ -47,7 +51,7 @@ class RouteDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         severity: Least severity.
         labels: Pattern for each label key that the episode must have.
         hours: Hours of the day in which it tells, ``09:00-17:30``. ``22:00-06:00`` ends on the next
-            day.
+            day, and so does ``09:00-09:00``.
         days: Days on which its hours begin.
         time_zone: IANA name of the recipients' time zone.
         outside: What happens outside the hours: ``hold`` tells when they begin, unless the episode
@@ -60,7 +64,7 @@ class RouteDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     owners: Owners = msgspec.field(default_factory=lambda: ["*"])
     severity: Literal["info", "warning", "critical"] = "info"
     labels: Annotated[dict[Pattern, Pattern], Meta(max_length=16)] = {}
-    hours: str = ALWAYS
+    hours: Hours = ALWAYS
     days: Days = msgspec.field(default_factory=lambda: list(DAYS))
     time_zone: str = "UTC"
     outside: Literal["hold", "skip"] = "hold"
@@ -84,11 +88,7 @@ def check_route(route: RouteDefinition) -> None:
     """
     key = f"route {route.name!r}"
     _zone(key, route.time_zone)
-    first, last = _minutes(key, route.hours)
-    if first == last:
-        raise ConfigError(
-            f"{key}: hours = {route.hours!r}: must not begin and end at the same time"
-        )
+    _minutes(key, route.hours)
     if len(set(route.days)) < len(route.days):
         raise ConfigError(f"{key}: days: names a day twice")
 
@@ -163,23 +163,21 @@ def _any(text: str, patterns: Iterable[str]) -> bool:
 
 
 def _zone(key: str, name: str) -> tzinfo:
-    if name == "UTC":
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+    if name not in zone_names():
+        hint = did_you_mean(name[:MAX_NAME_CHARACTERS], zone_names())
         raise ConfigError(
-            f"{key}: time_zone = {name[:64]!r}: must be a time zone such as Europe/Berlin"
-        ) from error
+            f"{key}: time_zone = {name[:64]!r}: is not an IANA name that this collector knows{hint}"
+        )
+    return ZoneInfo(name)
 
 
 def _minutes(key: str, hours: str) -> tuple[int, int]:
     """Return the minutes after midnight at which *hours* begin and end."""
     found = _HOURS.fullmatch(hours)
-    if found is None or (found[3] == "24" and found[4] != "00"):
+    if found is None:
         raise ConfigError(f"{key}: hours = {hours[:64]!r}: must have the form 09:00-17:30")
-    first, last = int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])
-    return first, last
+    first = int(found[1]) * 60 + int(found[2])
+    return first, _DAY_MINUTES if found[3] is None else int(found[3]) * 60 + int(found[4])
 
 
 def _at(midnight: datetime, minutes: int) -> int:

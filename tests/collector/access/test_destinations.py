@@ -150,7 +150,7 @@ def test_a_setting_may_name_what_is_allowed() -> None:
         ("https://169.254.169.254/x", "169.254.169.254/32"),
     ):
         told = {"slack_webhook_url": url, "webhook_allow": [entry]}
-        assert checked(CollectorSettings, told).webhook
+        assert checked(CollectorSettings, told).own_channel
 
 
 def test_the_start_looks_no_name_up() -> None:

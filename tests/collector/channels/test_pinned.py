@@ -115,7 +115,7 @@ def test_an_invalid_host_is_a_failure_with_a_reason(
 
 
 def test_a_lookup_that_hangs_ends_with_the_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nilometer_collector.channels.webhook.TOTAL_SECONDS", 0.2)
+    monkeypatch.setattr("nilometer_collector.channels.posting.TOTAL_SECONDS", 0.2)
     ended = threading.Event()
     real = socket.getaddrinfo
 

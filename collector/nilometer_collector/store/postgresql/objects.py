@@ -44,7 +44,7 @@ class Objects(Generic[D]):
         self._database = database
         self._name = table
         self._table = sql.Identifier(table)
-        self._kind = kind
+        self._kind: type[D] = kind
 
     def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
         """Create or replace the object of this name."""

@@ -21,7 +21,7 @@ class Objects(Generic[D]):
     ) -> None:
         self._database = database
         self._table = table
-        self._kind = kind
+        self._kind: type[D] = kind
 
     def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
         """Create or replace the object of this name."""
