@@ -106,7 +106,18 @@ def test_a_collector_that_is_away_is_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "command", ["agent", "collector", "config", "demo", "profile", "alerters", "backtest", "canary"]
+    "command",
+    [
+        "agent",
+        "collector",
+        "config",
+        "demo",
+        "profile",
+        "alerters",
+        "backtest",
+        "canary",
+        "channels",
+    ],
 )
 def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:
     finished = subprocess.run(

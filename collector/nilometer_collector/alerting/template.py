@@ -22,9 +22,10 @@ MOST_DEPTH = 8  # deepest nesting of for and if
 MOST_TEMPLATE_CHARACTERS = 20_000
 
 _TAG = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
-_PATH = r"[a-z_][a-z0-9_]*(?:\.[a-z_][a-z0-9_]*)*"
+_NAME = "[a-z][a-z0-9_]*"
+_PATH = rf"{_NAME}(?:\.{_NAME})*"
 _VALUE = re.compile(rf"\{{\{{\s*({_PATH})\s*(?:\|\s*(json)\s*)?\}}\}}")
-_FOR = re.compile(rf"\{{%\s*for\s+([a-z_][a-z0-9_]*)\s+in\s+({_PATH})\s*%\}}")
+_FOR = re.compile(rf"\{{%\s*for\s+({_NAME})\s+in\s+({_PATH})\s*%\}}")
 _IF = re.compile(rf"\{{%\s*if\s+(not\s+)?({_PATH})\s*%\}}")
 _ELSE = re.compile(r"\{%\s*else\s*%\}")
 _END = re.compile(r"\{%\s*end\s*%\}")
