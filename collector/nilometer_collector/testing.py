@@ -262,7 +262,10 @@ class Posted:
     """A message that a webhook received."""
 
     key: str
-    content: dict[str, Any]
+    content: Any  # JSON value; None if the body is not JSON
+    path: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -294,8 +297,15 @@ def listening_webhook(port: int = 0) -> Iterator[Webhook]:
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Record the message and respond with the next status."""
-            content = msgspec.json.decode(self.rfile.read(int(self.headers["content-length"])))
-            posted = Posted(self.headers.get("idempotency-key", ""), content)
+            body = self.rfile.read(int(self.headers["content-length"]))
+            is_json = self.headers["content-type"] == "application/json"
+            posted = Posted(
+                key=self.headers.get("idempotency-key", ""),
+                content=msgspec.json.decode(body) if is_json else None,
+                path=self.path,
+                headers={name.lower(): value for name, value in self.headers.items()},
+                body=body,
+            )
             status = webhook.statuses.pop(0) if webhook.statuses else 200
             webhook.posted.append(posted)
             if status == 200:

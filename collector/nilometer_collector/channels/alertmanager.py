@@ -6,16 +6,12 @@ in the far future. A closing sends the same labels with the real end.
 Source: Alertmanager, API v2, ``POST /api/v2/alerts``.
 """
 
-import re
-
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.channels.message import Message, Stage, Told
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending, iso
 
 LASTING_NS = 366 * 86_400 * NANOSECONDS
-
-_NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 
 
 def send_alertmanager(sending: Sending) -> Answer:
@@ -32,7 +28,7 @@ def alertmanager_alerts(message: Message, now_ns: int) -> list[dict[str, object]
 
 def _alert(told: Told, message: Message, now_ns: int) -> dict[str, object]:
     episode = told.episode
-    own = {f"label_{_NO_LABEL.sub('_', key)}": value for key, value in episode.labels}
+    own = {f"label_{key}": value for key, value in episode.labels}
     ends_ns = now_ns if told.stage is Stage.CLOSED else now_ns + LASTING_NS
     annotations = {
         "summary": told.evidence,

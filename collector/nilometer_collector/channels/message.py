@@ -28,6 +28,7 @@ REMEDY = (
 )
 
 _ORDER = tuple(Severity)
+_UNITS = {Unit.DEVIATIONS.value: "sd", Unit.SHAPE.value: "chi-square a row"}
 
 
 class Stage(Enum):
@@ -139,11 +140,15 @@ class Message:
     def lines(self) -> list[str]:
         """Return the message as plain lines, for receivers without tables."""
         lines = [self.headline]
-        lines += [f"{one.evidence}." for one in self.told[:MOST_ROWS]]
+        lines += [self._sentence(one) for one in self.told[:MOST_ROWS]]
         if len(self.told) > MOST_ROWS:
             lines.append(f"{len(self.told) - MOST_ROWS} more episodes are on the page.")
         lines += [line for line in (self.note, self.cause, self.health, self.remedy) if line]
         return [*lines, self.link]
+
+    def _sentence(self, told: Told) -> str:
+        entity = f"{told.episode.alerter.entity}: " if self.is_digest else ""
+        return f"{entity}{told.evidence}."
 
 
 def message_of(notice: Notice, surroundings: Surroundings) -> Message:
@@ -219,7 +224,7 @@ def _told(notice: Notice, page_url: str) -> Told:
 
 
 def _row_of_part(part: PartRecord) -> Row:
-    unit = Unit(part.unit)
+    unit = part.unit
     side = "above" if part.direction > 0 else "below"
     moved = (
         f"{part.component} {_amount(part.effect, unit)} {side} normal (at least "
@@ -304,11 +309,8 @@ def _(condition: Range) -> str:
     return f"fine in {condition.low:g} to {condition.high:g}"
 
 
-def _amount(value: float, unit: Unit) -> str:
-    match unit:
-        case Unit.SHARE:
-            return f"{100 * value:.2g} %"
-        case Unit.DEVIATIONS:
-            return f"{value:.2g} sd"
-        case Unit.SHAPE:
-            return f"{value:.2g} chi-square a row"
+def _amount(value: float, unit: str) -> str:
+    """Return *value* with its *unit*, which an older or newer version may have stored."""
+    if unit == Unit.SHARE.value:
+        return f"{100 * value:.2g} %"
+    return f"{value:.2g} {_UNITS.get(unit, unit)}"

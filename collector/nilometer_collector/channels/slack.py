@@ -22,7 +22,8 @@ def slack_content(message: Message) -> dict[str, object]:
     """Return *message* as the JSON of an incoming webhook."""
     first = message.told[0]
     mark = _DONE.get(message.stage) or _MARKS[message.severity.value]
-    evidence = " ".join(f"{one.evidence}." for one in message.told[:MOST_ROWS])
+    sentences = [f"{one.evidence}." for one in message.told]
+    evidence = "The page shows all." if message.is_digest else " ".join(sentences[:MOST_ROWS])
     text = f"{message.headline}. {evidence} {message.link}"
     alerters = sorted({one.episode.alerter.name for one in message.told})
     digest = first.notice.transition.reference_digest

@@ -13,23 +13,27 @@ from nilometer_collector.errors import Unknown
 NAME = RequiredText("name", "Name of the route.")
 
 
+class RouteView(RouteDefinition, frozen=True, kw_only=True):
+    """A route as the API returns it."""
+
+
 class Routes(msgspec.Struct, frozen=True, kw_only=True):
     """Routes by name."""
 
-    routes: list[RouteDefinition]
+    routes: list[RouteView]
 
 
-class PutRoute(msgspec.Struct, frozen=True, kw_only=True):
+class PutRoute(RouteView, frozen=True, kw_only=True):
     """The stored route, with warnings of likely mistakes."""
 
-    route: RouteDefinition
     warnings: list[str]  # its channels that do not exist yet
 
 
 async def list_routes(call: Call) -> Routes:
     """List the routes."""
     call.access.require_all()
-    return Routes(routes=await call.context.ask(call.context.store.routes.all))
+    found = await call.context.ask(call.context.store.routes.all)
+    return Routes(routes=[RouteView(**msgspec.structs.asdict(one)) for one in found])
 
 
 async def put_route(call: Call) -> PutRoute:
@@ -49,7 +53,7 @@ async def put_route(call: Call) -> PutRoute:
         known = {one.name for one in context.receivers.all(context.store)}
         missing = [name for name in route.channels if name not in known]
         warnings = [f"channels: {name!r} does not exist yet" for name in missing]
-        return PutRoute(route=route, warnings=warnings)
+        return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
 
     return await context.ask(put)
 
