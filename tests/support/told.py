@@ -96,8 +96,10 @@ def a_notice(
         parts=tuple(parts),
     )
     transition = ended if closed else opened
-    known = {"id": number, "key": f"key-{number}", "attempts": 0}
-    return Notice(episode=episode, transition=transition, **known, **changes)
+    notice = Notice(
+        id=number, key=f"key-{number}", attempts=0, episode=episode, transition=transition
+    )
+    return replace(notice, **changes)
 
 
 def a_message(notice: Notice | None = None, *others: Notice) -> Message:

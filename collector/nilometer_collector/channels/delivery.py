@@ -78,10 +78,14 @@ class Courier:
         """Deliver now, because a new notification was queued. Any thread may call."""
         self._wake.set()
 
-    def stop(self, timeout: float) -> None:
-        """End after the current attempt; other notifications stay queued. May be called twice."""
+    def end(self) -> None:
+        """Ask the thread to end after the current attempt."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """End after the current attempt; other notifications stay queued. May be called twice."""
+        self.end()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
@@ -246,6 +250,8 @@ class Couriers:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        for courier in self._couriers.values():
+            courier.end()  # all end at the same time
         for courier in self._couriers.values():
             courier.stop(timeout)
 

@@ -11,8 +11,13 @@ import uuid
 from typing import Any
 
 from nilometer.alert import AlertStatus
+from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose
-from nilometer_collector.store.delivering import LEASE_SECONDS, MOST_DELIVERIES
+from nilometer_collector.store.delivering import (
+    ATTEMPTS_KEPT_SECONDS,
+    LEASE_SECONDS,
+    MOST_DELIVERIES,
+)
 from nilometer_collector.store.delivery_records import (
     ACKNOWLEDGEMENT,
     AttemptRecord,
@@ -49,6 +54,10 @@ WHERE id = ANY(%(ids)s::bigint[])
 _ATTEMPT = """
 INSERT INTO attempts (channel, key, at_ns, outcome, reason)
 SELECT channel, key, %(now)s, %(outcome)s, %(reason)s FROM deliveries WHERE id = %(id)s
+"""
+_FORGET = """
+DELETE FROM attempts WHERE at_ns < %(before)s AND outcome IN ('delivered', 'refused', 'failed')
+  AND channel = (SELECT channel FROM deliveries WHERE id = %(id)s)
 """
 _SETTLE = """
 UPDATE deliveries SET attempts = attempts + 1,
@@ -202,6 +211,8 @@ class Deliveries:
 
         def settle(session: Session) -> None:
             session.execute(_ATTEMPT, attempt)
+            before_ns = now_ns - ATTEMPTS_KEPT_SECONDS * NANOSECONDS
+            session.execute(_FORGET, {"id": delivery, "before": before_ns})
             session.execute(_SETTLE, values)
 
         self._database.write(settle)

@@ -119,9 +119,15 @@ class Queue:
         if not channels:
             return 0
         add = _Addition(session, entity, now_ns)
-        due = self._due(session, entity, episode, transition, channels, now_ns)
+        asked = _openings(entity, episode, now_ns)
+        openings = 0
+        if status is AlertStatus.ALERTING:
+            recent = {**asked, "since": now_ns - FLAPPING_NS}
+            ((openings,),) = session.rows(RECENT_OPENINGS, recent)
+        subject = _subject(session, entity, transition)
+        routes = self._routes.read_in(session)
+        due = due_by_channel(channels, routes, subject, openings, now_ns)
         if status is not AlertStatus.ALERTING:
-            asked = _openings(entity, episode, now_ns)
             session.execute(_WITHHOLD, asked)
             told = [one for (one,) in session.rows(_TOLD, asked) if one in channels]
             for channel in told:
@@ -154,28 +160,6 @@ class Queue:
             for channel in sorted(told & acknowledging(self._channels.read_in(session))):
                 ((transition,),) = session.rows(_LAST_OPENING, asked)
                 add.run(transition, channel, acknowledged=True)
-
-    def _due(
-        self,
-        session: Session,
-        entity: str,
-        episode: int,
-        transition: int,
-        channels: list[str],
-        now_ns: int,
-    ) -> dict[str, int]:
-        found = session.rows(_SUBJECT, {"entity": entity, "transition": transition})
-        ((owner, payload, labels),) = found
-        asked = {**_openings(entity, episode, now_ns), "since": now_ns - FLAPPING_NS}
-        ((openings,),) = session.rows(RECENT_OPENINGS, asked)
-        subject = Subject(
-            entity=entity,
-            owner=owner,
-            severity=Severity(stored_alerter_from_bytes(payload).severity),
-            labels=label_text.from_text(labels),
-        )
-        routes = self._routes.read_in(session)
-        return dict(due_by_channel(channels, routes, subject, openings, now_ns))
 
 
 class _Addition:
@@ -212,3 +196,14 @@ class _Addition:
 def _openings(entity: str, episode: int, now_ns: int) -> dict[str, object]:
     status = AlertStatus.ALERTING.value
     return {"entity": entity, "episode": episode, "status": status, "now": now_ns}
+
+
+def _subject(session: Session, entity: str, transition: int) -> Subject:
+    found = session.rows(_SUBJECT, {"entity": entity, "transition": transition})
+    ((owner, payload, labels),) = found
+    return Subject(
+        entity=entity,
+        owner=owner,
+        severity=Severity(stored_alerter_from_bytes(payload).severity),
+        labels=label_text.from_text(labels),
+    )

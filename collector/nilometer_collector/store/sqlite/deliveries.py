@@ -6,7 +6,11 @@ from typing import Any
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose
-from nilometer_collector.store.delivering import MOST_DELIVERIES, MOST_WAIT_SECONDS
+from nilometer_collector.store.delivering import (
+    ATTEMPTS_KEPT_SECONDS,
+    MOST_DELIVERIES,
+    MOST_WAIT_SECONDS,
+)
 from nilometer_collector.store.delivery_records import (
     ACKNOWLEDGEMENT,
     AttemptRecord,
@@ -156,6 +160,11 @@ class Deliveries:
                 "INSERT INTO attempts (channel, key, at_ns, outcome, reason) "
                 "SELECT channel, key, ?, ?, ? FROM deliveries WHERE id = ?",
                 (now_ns, outcome, short_text(reason), delivery),
+            )
+            self._database.execute(
+                "DELETE FROM attempts WHERE at_ns < ? AND outcome IN ('delivered', 'refused', 'failed') "
+                "AND channel = (SELECT channel FROM deliveries WHERE id = ?)",
+                (now_ns - ATTEMPTS_KEPT_SECONDS * NANOSECONDS, delivery),
             )
             self._database.execute(
                 f"UPDATE deliveries AS d SET attempts = attempts + 1, {what} "  # noqa: S608

@@ -68,8 +68,11 @@ class Queue:
         channels = names_of(self._channels.all(), self._own)
         if not channels:
             return 0
-        due = self._due(episode, transition, channels, now_ns)
-        if status is not AlertStatus.ALERTING:
+        is_opening = status is AlertStatus.ALERTING
+        openings = self._openings(episode, now_ns) if is_opening else 0
+        subject = self._subject(transition)
+        due = due_by_channel(channels, self._routes.all(), subject, openings, now_ns)
+        if not is_opening:
             told = [one for one in self._told(episode, now_ns) if one in channels]
             for channel in told:
                 self._add(transition, channel, now_ns, due_ns=due.get(channel, 0))
@@ -115,20 +118,19 @@ class Queue:
             for channel in sorted(told & acknowledging(self._channels.all())):
                 self._add_again(episode, channel, decision.made_ns, acknowledged=1)
 
-    def _due(
-        self, episode: int, transition: int, channels: list[str], now_ns: int
-    ) -> dict[str, int]:
+    def _subject(self, transition: int) -> Subject:
         ((entity, owner, payload, labels),) = self._database.rows(_SUBJECT, (transition,))
-        ((openings,),) = self._database.rows(
-            RECENT_OPENINGS, (episode, AlertStatus.ALERTING.value, now_ns - FLAPPING_NS, now_ns)
-        )
-        subject = Subject(
+        return Subject(
             entity=entity,
             owner=owner,
             severity=Severity(stored_alerter_from_bytes(payload).severity),
             labels=label_text.from_text(labels),
         )
-        return dict(due_by_channel(channels, self._routes.all(), subject, openings, now_ns))
+
+    def _openings(self, episode: int, now_ns: int) -> int:
+        asked = (episode, AlertStatus.ALERTING.value, now_ns - FLAPPING_NS, now_ns)
+        ((openings,),) = self._database.rows(RECENT_OPENINGS, asked)
+        return int(openings)
 
     def _told(self, episode: int, now_ns: int, *, withhold: bool = True) -> list[str]:
         """Return the channels that were or will be told of the opening.
