@@ -27,6 +27,10 @@ class Beside(Surroundings):
         """Return a sentence."""
         return HEALTH
 
+    def trend(self, entity: str, summary: str, labels: Labels, component: str, end_ns: int) -> str:
+        """Return nothing."""
+        return ""
+
     def cause(self, episodes: Sequence[EpisodeRecord], since_ns: int) -> str:
         """Return a sentence."""
         return CAUSE

@@ -81,7 +81,9 @@ def mail_of(sending: Sending) -> EmailMessage:
 def _body(message: Message) -> str:
     lines = [printable(line) for line in message.lines()]
     table = [
-        printable(f"- {row.where}: {row.summary}: {row.moved}, since {row.since}")
+        printable(
+            f"- {row.where}: {row.summary}: {row.moved}, since {row.since} {row.trend}".rstrip()
+        )
         for row in message.rows
     ]
     return "\n\n".join([*lines[:-1], "\n".join(table), lines[-1]]) + "\n"

@@ -5,7 +5,7 @@ many entities. Its texts are plain: each channel escapes them for its own receiv
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from functools import singledispatch
@@ -49,12 +49,14 @@ class Row:
         summary: Name of the summary.
         moved: How far it moved, against what noise or limit.
         since_ns: Estimated start.
+        trend: The last two hours as bars; empty if unknown.
     """
 
     where: str
     summary: str
     moved: str
     since_ns: int
+    trend: str = ""
 
     @property
     def since(self) -> str:
@@ -159,12 +161,16 @@ def message_of(notice: Notice, surroundings: Surroundings) -> Message:
         surroundings: Source of the page's URL, the service's health and likely causes.
     """
     newest = {one.episode.id: one for one in (notice, *notice.others)}
-    told = [_told(one, surroundings.page_url) for one in newest.values()]
+    entities = list(dict.fromkeys(one.episode.alerter.entity for one in newest.values()))
+    is_digest = len(entities) > 1
+    told = [
+        _told(one, surroundings, has_trends=not is_digest and at < MOST_ROWS)
+        for at, one in enumerate(newest.values())
+    ]
     stages = {one.stage for one in told}
     stage = stages.pop() if len(stages) == 1 else Stage.MIXED
     severity = max((one.severity for one in told), key=_ORDER.index)
-    entities = list(dict.fromkeys(one.episode.alerter.entity for one in told))
-    if len(entities) > 1:
+    if is_digest:
         return Message(
             key=notice.key,
             told=told,
@@ -205,7 +211,7 @@ def time_text(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _told(notice: Notice, page_url: str) -> Told:
+def _told(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> Told:
     episode, transition = notice.episode, notice.transition
     if notice.is_acknowledgement:
         stage = Stage.ACKNOWLEDGED
@@ -213,14 +219,28 @@ def _told(notice: Notice, page_url: str) -> Told:
         stage = Stage.OPENED
     else:
         stage = Stage.CLOSED
-    rows = [_row_of_part(part) for part in sorted(episode.parts, key=lambda part: part.onset_ns)]
+    parts = sorted(episode.parts, key=lambda part: part.onset_ns)
+    rows = [_row_of_part(part) for part in parts] or [_row_of_episode(notice)]
+    if has_trends:
+        moved = [(part.labels, part.component) for part in parts] or [(episode.labels, "")]
+        trends = [
+            surroundings.trend(
+                episode.alerter.entity, row.summary, labels, component, transition.at_ns
+            )
+            for row, (labels, component) in zip(rows[:MOST_ROWS], moved, strict=False)
+        ]
+        rows[:MOST_ROWS] = map(_with_trend, rows, trends)
     return Told(
         notice=notice,
         stage=stage,
-        rows=rows or [_row_of_episode(notice)],
+        rows=rows,
         evidence=transition.evidence,
-        link=page_of(page_url, episode, transition.window_start_ns),
+        link=page_of(surroundings.page_url, episode, transition.window_start_ns),
     )
+
+
+def _with_trend(row: Row, trend: str) -> Row:
+    return replace(row, trend=trend)
 
 
 def _row_of_part(part: PartRecord) -> Row:

@@ -90,6 +90,7 @@ def described(told: Told) -> Mapping[str, object]:
                 "summary": row.summary,
                 "moved": row.moved,
                 "since": iso(row.since_ns),
+                "trend": row.trend,
             }
             for row in told.rows
         ],

@@ -66,6 +66,7 @@ def _table(message: Message) -> str:
 def _row_lines(rows: Sequence[Row]) -> list[str]:
     return [
         f"*{_escaped(row.where)}* {_escaped(row.summary)}: {_escaped(row.moved)}, since {row.since}"
+        + (f" `{row.trend}`" if row.trend else "")
         for row in rows
     ]
 

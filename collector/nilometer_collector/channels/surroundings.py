@@ -9,6 +9,7 @@ from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import merged_sample_from_bytes
+from nilometer_collector.channels.sparkline import sparkline
 from nilometer_collector.store import EpisodeRecord, Store
 
 HEALTH_SECONDS = 900  # span of the service's figures, up to the end of the window
@@ -52,6 +53,13 @@ class Surroundings:
         )
         latency = service.latency.quantile(0.99)
         return text + ("." if latency is None else f", p99 latency {1000 * latency:.3g} ms.")
+
+    def trend(self, entity: str, summary: str, labels: Labels, component: str, end_ns: int) -> str:
+        """Return the last two hours of a summary as bars; empty if unknown."""
+        for series in self._store.samples.series(entity, summary):
+            if series.labels == labels:
+                return sparkline(self._store, series, component, end_ns)
+        return ""
 
     def cause(self, episodes: Sequence[EpisodeRecord], since_ns: int) -> str:
         """Return one sentence on the likely cause of *episodes* of one entity; empty if unknown.

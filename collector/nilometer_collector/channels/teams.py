@@ -32,7 +32,7 @@ def teams_content(message: Message) -> dict[str, object]:
         ]
     else:
         facts = [
-            (f"{row.where}: {row.summary}", f"{row.moved}, since {row.since}")
+            (f"{row.where}: {row.summary}", f"{row.moved}, since {row.since} {row.trend}")
             for row in message.rows
         ]
     more = len(facts) - MOST_ROWS

@@ -1,11 +1,14 @@
 """A message says what moved, how far, since when, what stands beside it and what can be done."""
 
+from dataclasses import replace
+
 from support.shipping import Agents, a_sample_row, ship
 from support.told import CAUSE, HEALTH, a_message, a_notice, a_part, a_storm
 
 from nilometer.alert.calibrated.effects import Unit
 from nilometer.values.labels import Labels
-from nilometer_collector.channels.message import REMEDY, Stage
+from nilometer_collector.channels.message import REMEDY, Stage, message_of
+from nilometer_collector.channels.sparkline import bars_of
 from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.store import Arrival, EntityDeclaration, EntityKind, Store
 from nilometer_collector.testing import (
@@ -13,6 +16,7 @@ from nilometer_collector.testing import (
     PAGES,
     START_NS,
     an_alerter,
+    feature_sample,
     minute,
     service_sample,
 )
@@ -111,3 +115,23 @@ def test_the_cause_is_a_source_that_drifted_before_or_one_segment(store: Store) 
     assert beside.cause([everywhere], START_NS) == ""  # it began after
     told = beside.cause([everywhere], minute(5).start_ns)
     assert told.startswith("Likely cause: features, from which fraud-scorer reads, drifts since")
+
+
+def test_a_row_shows_the_course_of_the_last_two_hours(store: Store) -> None:
+    for number in range(0, 30, 5):
+        sample = feature_sample([float(number)] * 9, window=minute(number))
+        ship(store, [Arrival(sequence=number + 1, content=a_sample_row(sample))])
+    beside = Surroundings(store, PAGES)
+    end_ns = minute(29).end_ns
+    line = beside.trend(ENTITY, "input.amount", Labels(), "position", end_ns)
+    assert (len(line), line.strip()) == (24, "▁▂▄▅▇█")
+    assert beside.trend(ENTITY, "input.amount", Labels.of(version="v8"), "position", end_ns) == ""
+    notice = replace(a_notice(), transition=replace(a_notice().transition, at_ns=end_ns))
+    message = message_of(notice, beside)
+    assert message.rows[0].trend == line
+
+
+def test_bars_span_from_the_smallest_to_the_largest_value() -> None:
+    assert bars_of([1.0, None, 3.0, 2.0]) == "▁ █▅"
+    assert bars_of([5.0, 5.0]) == "▁▁"
+    assert bars_of([5.0, None]) == bars_of([]) == ""
