@@ -29,7 +29,7 @@ def shipments(payload: bytes, epoch: bytes) -> Iterator[Shipment]:
     sample = feature_sample([1.0, 2.0])
     for first in count(1, AT_ONCE):
         window = minute(first // AT_ONCE % 100_000)
-        row = SampleRow(sample=replace(sample, window=window), payload=payload)
+        row = SampleRow.of(replace(sample, window=window), payload)
         arrivals = [Arrival(sequence=first + at, content=row) for at in range(AT_ONCE)]
         yield Shipment(agent="pod", epoch=epoch, oldest_held=first, arrivals=arrivals)
 

@@ -1,6 +1,7 @@
 """Further limits: a breach gets critical at one, and an episode closes only within the other."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -72,5 +73,6 @@ def test_a_limit_that_contradicts_the_alerter_is_refused(
     condition: Fixed | Range, key: str, limit: Limit, told: str
 ) -> None:
     with pytest.raises(ConfigError, match="alerter 'a'") as refused:
-        replace(ALERTER, condition=condition, **{key: limit})
+        changes: Any = {key: limit}
+        replace(ALERTER, condition=condition, **changes)
     assert told in str(refused.value)

@@ -82,6 +82,17 @@ class Access:
             f"principal {principal.name!r} may not {self.need.value} all entities {shown!r}"
         )
 
+    def require_all(self) -> None:
+        """Refuse the call unless it has access to all entities, because its object is for all.
+
+        Raises:
+            Forbidden: If the call lacks this access.
+        """
+        if self.principal is not None and not self.is_unlimited:
+            raise Forbidden(
+                f"principal {self.principal.name!r} may not {self.need.value} all entities"
+            )
+
     def require_agent(self, agent: str) -> None:
         """Refuse the call unless its principal may ship as *agent*.
 

@@ -1,4 +1,4 @@
-"""The JSON Schema of an alerter: bounds, allowed words, and the fields that each kind requires.
+"""The JSON Schemas of alerters and channels: bounds, allowed words, and the fields that each kind requires.
 
 Bounds are the constants that the checks use. Words come from the registries, so the schema includes
 every registered kind, comparator and statistic of other packages. JSON Schema cannot say that ``low``
@@ -23,6 +23,7 @@ from nilometer.alert.conditions.against_baseline import MOST_DAYS
 from nilometer.alert.statistic import COUNT
 from nilometer.compare.registry import COMPARATORS
 from nilometer.values.entity import NAME
+from nilometer_collector.alerting.receivers import KINDS, Kind
 from nilometer_collector.limits.alerters import (
     MAX_ALERTER_NAME_CHARACTERS,
     MAX_DELAY_SECONDS,
@@ -71,6 +72,38 @@ def alerter_schema() -> Schema:
             "maintenance": {"maxItems": MAX_MAINTENANCE},
         },
         "anyOf": [_of_kind(kind) for kind in CONDITIONS],
+    }
+
+
+def channel_schema() -> Schema:
+    """Return the kinds of channels, each with the names of its settings and secrets."""
+    return {
+        "properties": {"kind": {"enum": list(KINDS)}},
+        "anyOf": [
+            {
+                "properties": {
+                    "kind": {"const": name},
+                    "settings": _texts_of(kind, is_secret=False),
+                    "secrets": _texts_of(kind, is_secret=True),
+                },
+                "required": [
+                    part
+                    for part, is_secret in (("settings", False), ("secrets", True))
+                    if _texts_of(kind, is_secret=is_secret)["required"]
+                ],
+            }
+            for name, kind in KINDS.items()
+        ],
+    }
+
+
+def _texts_of(kind: Kind, *, is_secret: bool) -> Schema:
+    fields = {name: one for name, one in kind.fields.items() if one.is_secret is is_secret}
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in fields},
+        "additionalProperties": False,
+        "required": [name for name, one in fields.items() if one.is_required],
     }
 
 

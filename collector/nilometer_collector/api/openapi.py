@@ -12,7 +12,9 @@ import msgspec
 import nilometer
 from nilometer.values.time_zone import zone_names
 from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
-from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema, channel_schema
 from nilometer_collector.api.body import MAX_BODY_BYTES
 from nilometer_collector.api.forms import JSON, Form
 from nilometer_collector.api.operation import Operation
@@ -41,6 +43,13 @@ _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
     PutAlerter: alerter_schema,
     EntityDefinition: _entity_schema,
     EntityObject: _entity_schema,
+    RouteDefinition: lambda: {
+        "properties": {
+            "time_zone": {"enum": sorted(zone_names())},
+            "days": {"uniqueItems": True},
+        }
+    },
+    ChannelDefinition: channel_schema,
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"

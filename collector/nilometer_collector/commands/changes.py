@@ -3,8 +3,9 @@
 import argparse
 from datetime import UTC, datetime
 
+from nilometer.commands.collector_options import add_collector_options
 from nilometer.values.errors import ConfigError
-from nilometer_collector.commands.apply import ANSWER_SECONDS, add_collector_options
+from nilometer_collector.commands.apply import ANSWER_SECONDS
 
 SHOWN = 200  # changes shown by default
 

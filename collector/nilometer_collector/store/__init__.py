@@ -4,6 +4,14 @@ from nilometer_collector.store.alerting_verbs import MOST_EPISODES
 from nilometer_collector.store.changing import MOST_CHANGES, History
 from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.declaring import Entities
+from nilometer_collector.store.delivering import LEASE_SECONDS, MOST_DELIVERIES, MOST_WAIT_SECONDS
+from nilometer_collector.store.delivery_records import (
+    ACKNOWLEDGEMENT,
+    AttemptRecord,
+    DeliveryCounts,
+    DeliveryRecord,
+    Notice,
+)
 from nilometer_collector.store.entity_records import (
     UNDECLARED,
     DeclaredEntity,
@@ -35,20 +43,16 @@ from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.logged_types import LoggedType
 from nilometer_collector.store.opening import back_up_store, open_store, restore_store
 from nilometer_collector.store.protocol import (
-    LEASE_SECONDS,
     MOST_GROUPS,
-    MOST_WAIT_SECONDS,
     Pins,
     References,
     Samples,
     Store,
 )
 from nilometer_collector.store.records import (
-    DeliveryCounts,
     EntityTotals,
     EpisodeRecord,
     LevelRecord,
-    Notice,
     PartRecord,
     ReferenceRecord,
     RollUp,
@@ -63,10 +67,12 @@ from nilometer_collector.store.shipments import Arrival, RowContent, SampleRow, 
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
+    "ACKNOWLEDGEMENT",
     "DECISION",
     "LEASE_SECONDS",
     "LEVELS",
     "MOST_CHANGES",
+    "MOST_DELIVERIES",
     "MOST_EPISODES",
     "MOST_GROUPS",
     "MOST_WAIT_SECONDS",
@@ -74,6 +80,7 @@ __all__ = [
     "UNDECLARED",
     "AddReference",
     "Arrival",
+    "AttemptRecord",
     "Change",
     "ChangeQuestion",
     "ChangeRecord",
@@ -82,6 +89,7 @@ __all__ = [
     "DeclareEntity",
     "DeclaredEntity",
     "DeliveryCounts",
+    "DeliveryRecord",
     "Entities",
     "EntityDeclaration",
     "EntityKind",

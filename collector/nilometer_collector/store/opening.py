@@ -14,7 +14,7 @@ def open_store(database: Path | Secret, channel: str) -> Store:
 
     Args:
         database: Path of the SQLite file, or URL of the PostgreSQL database.
-        channel: Name of the channel that receives notifications; empty for no notifications.
+        channel: Name of the channel that this collector has by its settings; empty for none.
 
     Raises:
         ConfigError: If the database cannot be opened, is used by another collector and cannot be

@@ -10,16 +10,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from nilometer.profile import Reference
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.alerting_verbs import Alerts
 from nilometer_collector.store.changing import History
 from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.declaring import Entities
+from nilometer_collector.store.delivering import Deliveries
 from nilometer_collector.store.levels import Level
+from nilometer_collector.store.named import Objects
 from nilometer_collector.store.records import (
-    DeliveryCounts,
     EntityTotals,
     LevelRecord,
-    Notice,
     ReferenceRecord,
     RollUp,
     SampleRecord,
@@ -35,8 +37,6 @@ ROLL_UP_LEASE_SECONDS = 30.0  # lease of one collector for rolling up; each step
 PAGE_BYTES = 8 << 20  # approximate size of one page of payloads in memory
 MOST_GROUPS = 8  # results of a part if its samples do not all merge
 SETTLE_SECONDS = 30.0  # time after a window's end, or after late data, before it is rolled up
-MOST_WAIT_SECONDS = 600.0  # longest wait between two attempts at one delivery
-LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
 class Samples(Protocol):
@@ -213,46 +213,6 @@ class References(Protocol):
         ...
 
 
-class Deliveries(Protocol):
-    """The queue of notifications, oldest first, with the outcome of each."""
-
-    def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none or it must wait.
-
-        If several collectors share the store, no other collector gets a delivery of the channel
-        before the outcome is recorded or `LEASE_SECONDS` have passed. No collector gets it before
-        the time that `failed` has set, measured by the clock of the store's server if it has one.
-
-        Args:
-            channel: Name of the channel.
-            now_ns: Wall time, Unix nanoseconds.
-        """
-        ...
-
-    def delivered(self, delivery: int, now_ns: int) -> None:
-        """Record that the channel has accepted the delivery."""
-        ...
-
-    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
-        """Record that the channel will never accept the delivery."""
-        ...
-
-    def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
-        """Record a failed attempt; the delivery stays queued.
-
-        Args:
-            delivery: Id of the delivery.
-            now_ns: Wall time, Unix nanoseconds.
-            failure: Reason.
-            wait_seconds: Time for which no collector may retry, at most `MOST_WAIT_SECONDS`.
-        """
-        ...
-
-    def counts(self, channel: str) -> DeliveryCounts:
-        """Count the deliveries of *channel* by outcome."""
-        ...
-
-
 class Store(Protocol):
     """All persistent data of the collector."""
 
@@ -299,6 +259,16 @@ class Store(Protocol):
     @property
     def decisions(self) -> Decisions:
         """What people decide about episodes."""
+        ...
+
+    @property
+    def channels(self) -> Objects[ChannelDefinition]:
+        """Channels that users have defined."""
+        ...
+
+    @property
+    def routes(self) -> Objects[RouteDefinition]:
+        """Routes from episodes to channels."""
         ...
 
     @property

@@ -303,37 +303,3 @@ class EpisodeRecord:
     parts: tuple[PartRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
     worst_ns: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A queued notification.
-
-    Attributes:
-        id: Position in the queue; smaller ids are delivered first.
-        key: Idempotency key, the same for each attempt, so that a receiver can detect a repeat.
-        attempts: Number of attempts so far.
-        after_silence: Whether it was held while the episode was silenced.
-    """
-
-    id: int
-    key: str
-    attempts: int
-    episode: EpisodeRecord
-    transition: TransitionRecord
-    after_silence: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryCounts:
-    """Deliveries of a channel by outcome; the counts add up to all deliveries.
-
-    Attributes:
-        waiting: Queued, also those that are held while their episode is silenced.
-        withheld: Held by a silence until the episode had closed, so never sent.
-    """
-
-    waiting: int
-    delivered: int
-    refused: int
-    withheld: int = 0

@@ -12,6 +12,11 @@ from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.episodes import OpenEpisode
 from nilometer_collector.alerting.statuses import AlerterStatus, status_over_agents
 from nilometer_collector.store import label_text
+from nilometer_collector.store.delivery_records import (
+    ACKNOWLEDGEMENT,
+    AttemptRecord,
+    DeliveryRecord,
+)
 from nilometer_collector.store.entity_records import (
     DeclaredEntity,
     EntityDeclaration,
@@ -173,6 +178,28 @@ def transition_of(row: Sequence[Any]) -> TransitionRecord:
         evidence=row[5],
         reference_digest=row[6],
         alerter=stored_alerter_from_bytes(row[7]),
+    )
+
+
+def delivery_of(row: Sequence[Any], attempts: Iterable[AttemptRecord]) -> DeliveryRecord:
+    """Return the delivery in *row*, with the *attempts* at its message, oldest first."""
+    settled = zip(("delivered", "refused", "withheld"), row[8:11], strict=True)
+    outcome, settled_ns = next(
+        ((word, at_ns) for word, at_ns in settled if at_ns is not None), ("waiting", None)
+    )
+    return DeliveryRecord(
+        id=row[0],
+        channel=row[1],
+        key=row[2],
+        entity=row[3],
+        episode=row[4],
+        status=ACKNOWLEDGEMENT if row[6] else row[5],
+        created_ns=row[7],
+        outcome=outcome,
+        settled_ns=settled_ns,
+        tries=row[11],
+        last_failure=row[12] or "",
+        attempts=tuple(attempts),
     )
 
 

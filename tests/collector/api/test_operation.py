@@ -16,7 +16,12 @@ UNUSED: Any = None
 @pytest.mark.anyio
 async def test_a_slow_question_is_refused_while_others_wait() -> None:
     context = Context(
-        store=UNUSED, query=UNUSED, clock=SteppedClock(), counters=UNUSED, wake=UNUSED
+        store=UNUSED,
+        query=UNUSED,
+        clock=SteppedClock(),
+        counters=UNUSED,
+        wake=UNUSED,
+        receivers=UNUSED,
     )
     over = threading.Event()
     async with anyio.create_task_group() as group:

@@ -20,7 +20,7 @@ from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.channels import Heartbeat
-from nilometer_collector.channels.webhook import Answer, Outcome
+from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.settings import CollectorSettings

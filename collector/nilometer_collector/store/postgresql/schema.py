@@ -11,6 +11,7 @@ from nilometer_collector.store.postgresql.addition_tables import create_addition
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
+from nilometer_collector.store.postgresql.receiver_tables import create_receiver_tables
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
 
@@ -392,3 +393,9 @@ def add_newest_evaluations(session: Session) -> None:
 def create_history(session: Session) -> None:
     """Changes of declared objects, and objects that have no table of their own."""
     create_history_tables(session)
+
+
+@MIGRATIONS
+def create_receivers(session: Session) -> None:
+    """Channels and routes that users define, and the attempts at each message."""
+    create_receiver_tables(session)

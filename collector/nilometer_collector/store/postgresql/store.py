@@ -1,5 +1,7 @@
 """The store in a PostgreSQL database."""
 
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
@@ -8,6 +10,7 @@ from nilometer_collector.store.postgresql.decisions import Decisions
 from nilometer_collector.store.postgresql.deliveries import Deliveries
 from nilometer_collector.store.postgresql.entities import Entities
 from nilometer_collector.store.postgresql.history import History
+from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.pins import Pins
 from nilometer_collector.store.postgresql.queueing import Queue
@@ -49,7 +52,7 @@ class PostgresqlStore:
 
     Args:
         url: URL of the database; no error shows it.
-        channel: Name of the channel that receives notifications; empty for no notifications.
+        channel: Name of the channel that this collector has by its settings; empty for none.
 
     Raises:
         ConfigError: If the database cannot be opened, or was not written by this or an older
@@ -64,7 +67,9 @@ class PostgresqlStore:
         self.pins = Pins(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
-        queue = Queue(channel)
+        self.channels = Objects(self._database, "channels", ChannelDefinition)
+        self.routes = Objects(self._database, "routes", RouteDefinition)
+        queue = Queue(channel, self.channels, self.routes)
         turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
         self.history = History(self._database, self.entities, self.references, self.alerts)

@@ -9,6 +9,7 @@ from sqlite_utils import Database, Migrations
 
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
 from nilometer_collector.store.sqlite.history_tables import create_history_tables
+from nilometer_collector.store.sqlite.receiver_tables import create_receiver_tables
 from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
@@ -384,3 +385,9 @@ def add_newest_evaluations(db: Database) -> None:
 def create_history(db: Database) -> None:
     """Changes of declared objects, and objects that have no table of their own."""
     create_history_tables(db)
+
+
+@migrations()
+def create_receivers(db: Database) -> None:
+    """Channels and routes that users define, and the attempts at each message."""
+    create_receiver_tables(db)

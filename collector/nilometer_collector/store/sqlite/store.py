@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.shipments import SampleRow, Shipment, Shipped, logged, taken
 from nilometer_collector.store.sqlite.alerts import Alerts
@@ -11,6 +13,7 @@ from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.entities import Entities
 from nilometer_collector.store.sqlite.history import History
+from nilometer_collector.store.sqlite.objects import Objects
 from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.references import References
@@ -26,7 +29,7 @@ class SqliteStore:
 
     Args:
         path: Path of the file, which one process may open at a time.
-        channel: Name of the channel that receives notifications; empty for no notifications.
+        channel: Name of the channel that this collector has by its settings; empty for none.
 
     Raises:
         ConfigError: If the file is in use, or not a database of this or an older nilometer.
@@ -39,7 +42,9 @@ class SqliteStore:
         self.pins = Pins(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
-        queue = Queue(self._database, channel)
+        self.channels = Objects(self._database, "channels", ChannelDefinition)
+        self.routes = Objects(self._database, "routes", RouteDefinition)
+        queue = Queue(self._database, channel, self.channels, self.routes)
         self.alerts = Alerts(self._database, queue)
         self.history = History(self._database, self.entities, self.references, self.alerts)
         self.decisions = Decisions(self._database, self.alerts, queue, self.history)

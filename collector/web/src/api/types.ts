@@ -539,6 +539,21 @@ export interface PutEntity {
   warnings: string[]; // entities in `reads_from` that do not exist yet, with similar known names
 }
 
+/** The stored route, with warnings of likely mistakes. */
+export interface PutRoute {
+  name: string;
+  channels: string[];
+  entities?: string[];
+  owners?: string[];
+  severity: "critical" | "info" | "warning";
+  labels: Record<string, string>;
+  hours: string;
+  days?: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[];
+  time_zone: string;
+  outside: "hold" | "skip";
+  warnings: string[]; // its channels that do not exist yet
+}
+
 /** Readiness to store rows, and the collector's counters since its start. */
 export interface Ready {
   ready: boolean;
@@ -918,6 +933,24 @@ export interface Reads {
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
     };
     answer: Episodes;
+  };
+  /** List the channels, without their secrets. */
+  "/api/v1/channels": {
+    query: Record<string, never>;
+    answer: Channels;
+  };
+  /** List the routes from episodes to channels. */
+  "/api/v1/routes": {
+    query: Record<string, never>;
+    answer: Routes;
+  };
+  /** List the newest notifications of the channels, with every attempt. */
+  "/api/v1/deliveries": {
+    query: {
+      channel?: string | undefined; // Only deliveries to this channel.
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
+    };
+    answer: Deliveries;
   };
   /** List the status of the default alerter with its reasons. */
   "/api/v1/watch": {
