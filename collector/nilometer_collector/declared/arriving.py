@@ -27,8 +27,9 @@ def take_settings(store: Store, alerters: Sequence[Alerter], now_ns: int) -> Non
     wanted = {alerter_key(one.entity, one.name): one for one in alerters}
 
     def plan() -> Plan:
-        stored, found = AlerterObjects().stored(store), Plan()
+        found = Plan()
         ours = {alerter_key(*names) for names in store.alerts.named(SETTINGS_ORIGIN)}
+        stored = AlerterObjects().stored(store) if wanted or ours else {}
         for key, alerter in sorted(wanted.items()):
             before, after = stored.get(key), plain_alerter(alerter)
             if before != after or key not in ours:

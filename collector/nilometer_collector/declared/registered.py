@@ -32,14 +32,7 @@ Document = msgspec.defstruct(
     "Document",
     [
         ("version", Literal[FORMAT]),
-        *(
-            (
-                kind.plural,
-                GenericAlias(list, (kind.definition,)),
-                msgspec.field(default_factory=list),
-            )
-            for kind in KINDS
-        ),
+        *((kind.plural, _list_of(kind), msgspec.field(default_factory=list)) for kind in KINDS),
     ],
     module=__name__,
     namespace={"__doc__": "Objects by kind. A kind that is left out is not changed."},

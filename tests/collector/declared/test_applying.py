@@ -144,6 +144,13 @@ def test_a_mistake_names_its_place_and_nothing_changes(
     assert (objects(untouched), untouched.get("changes")["revisions"]) == ({}, [])
 
 
+def test_a_cycle_through_stored_edges_names_an_edge_of_the_document(served: Running) -> None:
+    applied(served, {"version": 1, "entities": [{"name": "stored", "reads_from": ["b"]}]})
+    entities = [{"name": name, "reads_from": ["stored"]} for name in ("a", "b")]
+    answer = apply_over(served, {"version": 1, "entities": entities})
+    assert is_problem(answer, 409).field == "entities[1].reads_from[0]"
+
+
 def test_half_of_a_surrogate_pair_is_no_text(untouched: Running) -> None:
     body = b'{"version": 1, "entities": [{"name": "\\ud800"}]}'
     headers = {"content-type": "application/json"}
