@@ -2,6 +2,7 @@
 
 The store is in this process, so its part of a collector's work is measured, without gRPC. Every
 shipment contains one profile of each feature, like an agent's shipment after a window has closed.
+The same is measured from the bytes of a call to its reply, which includes all checks of rows.
 """
 
 import json
@@ -13,8 +14,14 @@ from pathlib import Path
 
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
-from nilometer.wire.samples import sample_to_bytes
+from nilometer.wire.lean import is_lean
+from nilometer.wire.samples import sample_to_bytes, sample_to_wire
+from nilometer.wire.services import ShipRequest
+from nilometer_collector.access.needs import Need
+from nilometer_collector.access.rights import Access
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.counters import Counters
+from nilometer_collector.ingest.ingest import SERVICE_NAME, Ingest
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store, open_store
 from nilometer_collector.testing import START_NS, feature_sample, minute
 
@@ -55,10 +62,29 @@ def shipments() -> Iterator[Shipment]:
             )
 
 
+def received(store: Store) -> float:
+    """Return the profiles per second of CPU of whole calls: parsed, checked, stored, replied to."""
+    clock = SteppedClock(wall_ns=START_NS)
+    ship = Ingest(store, clock, Counters(), lambda: None).methods[f"/{SERVICE_NAME}/Ship"]
+    calls = []
+    for at, shipment in enumerate(shipments()):
+        call = ShipRequest(agent=f"{shipment.agent}-called", epoch=bytes([at]) * 16)
+        for arrival in shipment.arrivals:
+            assert isinstance(arrival.content, SampleRow)
+            row = call.rows.add(sequence=arrival.sequence)
+            row.sample.CopyFrom(sample_to_wire(arrival.content.sample))
+        calls.append(call.SerializeToString())
+    used = time.process_time()
+    for content in calls:
+        assert is_lean(content, ShipRequest)
+        reply = ship.answer(ShipRequest.FromString(content), Access(None, Need.SHIP))
+        assert not reply.SerializeToString()
+    return len(calls) * FEATURES / (time.process_time() - used)
+
+
 def rolled_up(store: Store) -> float | None:
     """Return the samples rolled up per second of one thread; None for a version without roll-ups."""
     try:
-        from nilometer_collector.counters import Counters
         from nilometer_collector.rollups.worker import RollUpWorker
         from nilometer_collector.store import LEVELS
     except ImportError:
@@ -87,6 +113,7 @@ def main() -> None:
         "processor": shipped / (time.process_time() - used),
         "payload": len(rest[0].arrivals[0].content.payload),  # type: ignore[union-attr]
         "rolled_up": rolled_up(store),
+        "received": received(store),
     }
     store.close()
     print(json.dumps(found))

@@ -68,7 +68,7 @@ class SeriesIds:
             if server != self._server:
                 self._server, self._kept = server, {}
             kept = self._kept
-        ids = {key: kept[key] for key in series if key in kept}
+            ids = {key: kept[key] for key in series if key in kept}
         missing = [key for key in series if key not in ids]
         if missing:
             found = _found(session, missing)
