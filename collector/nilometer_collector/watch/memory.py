@@ -91,17 +91,17 @@ class Book:
     Attributes:
         watched: The subjects, by name.
         next_slot: Slot of the next new column.
-        time_zone: Name of the time zone of the baselines; empty before a fit, and in states of older
-            collectors.
+        time_zone: Name of the time zone of the baselines. Older collectors have not stored it, and
+            used UTC by default.
     """
 
     watched: tuple[Watched, ...] = ()
     next_slot: int = 0
-    time_zone: str = ""
+    time_zone: str = "UTC"
 
     def in_other_zone(self, time_zone: str) -> bool:
         """Return whether the baselines have slots of another zone than *time_zone*."""
-        return self.time_zone not in {"", time_zone}
+        return self.time_zone != time_zone
 
     @property
     def slots(self) -> dict[PartKey, int]:
