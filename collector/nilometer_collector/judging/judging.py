@@ -49,7 +49,7 @@ class Judging:
         self._closed: dict[str, int] = {}  # time up to which windows were closed in the last pass
         self._judged: dict[str, dict[str, int]] = {}  # by entity and alerter
         self._lengths: dict[str, int] = {}  # length of the longest windows of each entity
-        self._failed: set[tuple[str, str]] = set()  # alerters whose error was logged
+        self._failed: set[tuple[str, str, int]] = set()  # with series, whose error was logged
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-judging", daemon=True)
 
@@ -150,12 +150,11 @@ class Judging:
                     continue
                 if not self._others.is_other_side(alerter.condition, window.series):
                     found.append(self._evaluation(alerter, window))
-            self._others.keep(*window)
         return found
 
     def _evaluation(self, alerter: Alerter, window: MergedWindow) -> Evaluation:
         """Return the evaluation of *alerter*; its error is a reason, never a silent alerter."""
-        key = (alerter.entity, alerter.name)
+        key = (alerter.entity, alerter.name, window.series.id)
         try:
             references = self._others.references(alerter.condition, *window)
             found = evaluate(alerter, window.sample, references)

@@ -205,6 +205,34 @@ def test_the_previous_window_is_the_one_just_before(pods: Pods) -> None:
     assert pods.history == [["ALERTING", "OK"]]
 
 
+def test_categories_of_two_windows_are_compared_by_their_names(pods: Pods) -> None:
+    put(pods, an_alerter(condition=AgainstPrevious(threshold=0.25), minimum_count=1))
+    for number, share in enumerate((50, 50, 95)):
+        pods.send("pod-1", number, ["de"] * 2 * share + ["fr"] * 2 * (100 - share))
+        pods.judge()
+        assert pods.history == ([] if number < 2 else [["ALERTING"]])
+    assert pods.store.alerts.episodes()[0].evidence.endswith("fr holds 5.0% of them, was 50.0%")
+
+
+def test_names_have_no_direction(pods: Pods) -> None:
+    condition = AgainstPrevious(threshold=0.25, direction=Direction.UP)
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    for number, share in enumerate((50, 95)):
+        pods.send("pod-1", number, ["de"] * 2 * share + ["fr"] * 2 * (100 - share))
+        pods.judge()
+    assert pods.status() == (AlertStatus.NOT_WATCHED, Reason.NOTHING_TO_JUDGE)
+
+
+def test_two_alerters_compare_with_the_same_previous_window(pods: Pods) -> None:
+    for name in ("one", "two"):
+        condition = AgainstPrevious(threshold=0.25)
+        put(pods, an_alerter(name=name, condition=condition, minimum_count=1))
+    for number in range(2):
+        pods.send("pod-1", number, [value + 200.0 * number for value in AROUND])
+        pods.judge()
+    assert {one.alerter.name for one in pods.store.alerts.episodes()} == {"one", "two"}
+
+
 def test_a_direction_makes_the_other_way_no_breach(pods: Pods) -> None:
     for name, direction in (("up", Direction.UP), ("down", Direction.DOWN)):
         condition = AgainstPrevious(threshold=0.25, direction=direction)
