@@ -6,11 +6,13 @@ import pytest
 from support.outside import MOST, OUTSIDE, Most
 from support.shipping import a_sample_row, ship
 
-from nilometer.alert import Alerter, AlertStatus, Fixed, Judgement, Range, Reason
+from nilometer.alert import Alerter, AlertStatus, Evaluation, Fixed, Judgement, Range, Reason
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
 from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.judging import judging
 from nilometer_collector.judging.judging import Judging
 from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
@@ -129,6 +131,40 @@ def test_a_collector_that_starts_again_judges_each_window_once(pods: Pods) -> No
     pods.judge()
     assert pods.history == [["ALERTING"]]
     assert pods.store.alerts.episodes()[0].since_ns == minute(0).start_ns
+
+
+def test_a_window_that_was_judged_in_part_is_judged_to_its_end(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    for version in ("1", "2"):
+        pods.send("pod-1", 1, [5.0] * 100, {"version": version})
+    pods.judging.advance()
+    apply = pods.store.alerts.evaluate
+    monkeypatch.setattr(judging, "MOST_TOGETHER", 1)
+    calls = iter([True, False])
+
+    def killed(evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        if not next(calls):
+            raise StoreUnavailable("killed")
+        return apply(evaluations, agent, now_ns)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pods.store.alerts, "evaluate", killed)
+        with pytest.raises(StoreUnavailable):
+            pods.judging.advance()
+    assert len(pods.history) == 1
+    pods.restarted()
+    pods.judge()
+    assert pods.history == [["ALERTING"], ["ALERTING"]]
+
+
+def test_an_agent_with_a_wrong_clock_does_not_close_windows(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.send("ahead", 600, [0.0] * 100)
+    pods.minutes([0.0, 5.0])
+    assert pods.history == [["ALERTING"]]
 
 
 def test_windows_of_an_outage_are_judged_in_order(pods: Pods) -> None:
