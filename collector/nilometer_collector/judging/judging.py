@@ -25,6 +25,7 @@ SENDER = "nilometer-collector"  # name under which all collectors evaluate toget
 PATIENCE_WINDOWS = 2  # windows without an arrival until an agent is no longer awaited
 PATIENCE_NS = 120 * NANOSECONDS  # shortest wall time until then
 FARTHEST_BEHIND_NS = 3600 * NANOSECONDS  # an agent with a larger lag is not awaited
+AHEAD_NS = 300 * NANOSECONDS  # largest lead of an agent's clock that is believed
 MOST_TOGETHER = 5000  # most evaluations in one transaction
 
 log = logging.getLogger("nilometer.collector")
@@ -49,7 +50,7 @@ class Judging:
         self._closed: dict[str, int] = {}  # time up to which windows were closed in the last pass
         self._judged: dict[str, dict[str, int]] = {}  # by entity and alerter
         self._lengths: dict[str, int] = {}  # length of the longest windows of each entity
-        self._failed: set[tuple[str, str]] = set()  # alerters whose error was logged
+        self._failed: set[tuple[str, str, int]] = set()  # with series, whose error was logged
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-judging", daemon=True)
 
@@ -102,14 +103,17 @@ class Judging:
             return
         judged = self._judged.get(entity)
         if judged is None:
-            judged = self._judged[entity] = self._store.alerts.judged_until(entity, SENDER)
+            stored = self._store.alerts.judged_until(entity, SENDER)
+            # The windows that end last may have been judged in part. No window counts twice.
+            judged = self._judged[entity] = {name: end_ns - 1 for name, end_ns in stored.items()}
         until = {one.name: _until(one, settled_ns, now_ns) for one in alerters}
         if all(judged.get(name, -1) >= end_ns for name, end_ns in until.items()):
             return
         series = self._store.samples.series(entity)
         longest_ns = max((one.last_window_ns for one in series), default=0)
         self._lengths[entity] = longest_ns
-        past_ns = max((one.end_ns for one in heard if one.agent == TABLES), default=0)
+        tables = (min(one.end_ns, one.received_ns) for one in heard if one.agent == TABLES)
+        past_ns = max(tables, default=0)
         for name, end_ns in until.items():  # a new alerter begins with the newest window
             judged[name] = max(judged.get(name, end_ns - longest_ns), past_ns)
         self._judge(alerters, series, judged, until)
@@ -150,12 +154,11 @@ class Judging:
                     continue
                 if not self._others.is_other_side(alerter.condition, window.series):
                     found.append(self._evaluation(alerter, window))
-            self._others.keep(*window)
         return found
 
     def _evaluation(self, alerter: Alerter, window: MergedWindow) -> Evaluation:
         """Return the evaluation of *alerter*; its error is a reason, never a silent alerter."""
-        key = (alerter.entity, alerter.name)
+        key = (alerter.entity, alerter.name, window.series.id)
         try:
             references = self._others.references(alerter.condition, *window)
             found = evaluate(alerter, window.sample, references)
@@ -205,7 +208,8 @@ def closed_until(heard: Sequence[HeardRecord], window_ns: int, now_ns: int, star
     """Return the time up to which every awaited agent has sent its windows, Unix nanoseconds.
 
     An agent is awaited while its last window arrived at most `PATIENCE_WINDOWS` windows ago. Without
-    such an agent, every window that has arrived is closed.
+    such an agent, every window that has arrived is closed. Windows of the future, which an agent with
+    a wrong clock sends, are not closed before their time.
 
     Args:
         heard: How far the windows of each agent have arrived.
@@ -214,11 +218,12 @@ def closed_until(heard: Sequence[HeardRecord], window_ns: int, now_ns: int, star
         started_ns: Wall time since which this collector listens.
     """
     agents = [one for one in heard if one.agent != TABLES]
-    newest_ns = max((one.end_ns for one in agents), default=0)
+    plausible = [one for one in agents if one.end_ns <= now_ns + AHEAD_NS] or agents
+    newest_ns = max((one.end_ns for one in plausible), default=0)
     since_ns = now_ns - max(PATIENCE_WINDOWS * window_ns, PATIENCE_NS)
     awaited = [
         one.end_ns
-        for one in agents
+        for one in plausible
         if max(one.received_ns, started_ns) > since_ns
         and one.end_ns > newest_ns - FARTHEST_BEHIND_NS
     ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import singledispatchmethod
+from typing import NamedTuple
 
 from nilometer.alert import Condition
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious
@@ -15,7 +16,14 @@ from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import Level, SeriesRecord, Store
 
 DAY_NS = Level.DAY.length_ns
-MOST_KEPT = 2000  # samples that stay in memory between two windows
+MOST_KEPT = 500  # series whose newest windows stay in memory for PREVIOUS
+
+
+class _Newest(NamedTuple):
+    """The newest judged window of a series, and the window before it."""
+
+    sample: SummarySample
+    before: SummarySample | None
 
 
 class Others:
@@ -32,7 +40,7 @@ class Others:
         self._level = level
         self._edges = edges
         self._baselines: dict[tuple[int, int, int | None, int], Reference | None] = {}
-        self._newest: dict[int, SummarySample] = {}
+        self._newest: dict[int, _Newest] = {}  # by id of the series, the newest last
         self._references: dict[str, Mapping[str, Reference]] = {}
         self._generation = -1
 
@@ -47,12 +55,6 @@ class Others:
             sample: Window that is judged.
         """
         return self._found(condition, series, sample)
-
-    def keep(self, series: SeriesRecord, sample: SummarySample) -> None:
-        """Keep the judged *sample*, which is the previous window of the next one."""
-        if len(self._newest) >= MOST_KEPT and series.id not in self._newest:
-            self._newest.pop(next(iter(self._newest)))
-        self._newest[series.id] = sample
 
     def is_other_side(self, condition: Condition, series: SeriesRecord) -> bool:
         """Return whether *series* is what *condition* compares the other series with."""
@@ -79,14 +81,24 @@ class Others:
     def _(
         self, condition: AgainstPrevious, series: SeriesRecord, sample: SummarySample
     ) -> Mapping[str, Reference]:
-        window = sample.window
-        before = self._newest.get(series.id)
-        if before is None or before.window.end_ns != window.start_ns:
-            length_ns = window.end_ns - window.start_ns
-            at = Window(max(window.start_ns - length_ns, 0), window.start_ns)
-            has_past = at.start_ns < at.end_ns
-            before = self._merged([series], at, self._level) if has_past else None
+        known = self._newest.pop(series.id, None)
+        if known is not None and known.sample.window == sample.window:  # of another alerter
+            before = known.before
+        elif known is not None and known.sample.window.end_ns == sample.window.start_ns:
+            before = known.sample
+        else:
+            before = self._read_before(series, sample.window)
+        self._newest[series.id] = _Newest(sample, before)
+        if len(self._newest) > MOST_KEPT:
+            del self._newest[next(iter(self._newest))]
         return _by_name(condition.side, _reference(before))
+
+    def _read_before(self, series: SeriesRecord, window: Window) -> SummarySample | None:
+        """Read the window of the same length that ends where *window* starts."""
+        start_ns = max(2 * window.start_ns - window.end_ns, 0)
+        if start_ns == window.start_ns:
+            return None
+        return self._merged([series], Window(start_ns, window.start_ns), self._level)
 
     @_found.register
     def _(

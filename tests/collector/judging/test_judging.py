@@ -6,11 +6,13 @@ import pytest
 from support.outside import MOST, OUTSIDE, Most
 from support.shipping import a_sample_row, ship
 
-from nilometer.alert import Alerter, AlertStatus, Fixed, Judgement, Range, Reason
+from nilometer.alert import Alerter, AlertStatus, Evaluation, Fixed, Judgement, Range, Reason
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
 from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.judging import judging
 from nilometer_collector.judging.judging import Judging
 from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
@@ -131,6 +133,40 @@ def test_a_collector_that_starts_again_judges_each_window_once(pods: Pods) -> No
     assert pods.store.alerts.episodes()[0].since_ns == minute(0).start_ns
 
 
+def test_a_window_that_was_judged_in_part_is_judged_to_its_end(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    for version in ("1", "2"):
+        pods.send("pod-1", 1, [5.0] * 100, {"version": version})
+    pods.judging.advance()
+    apply = pods.store.alerts.evaluate
+    monkeypatch.setattr(judging, "MOST_TOGETHER", 1)
+    calls = iter([True, False])
+
+    def killed(evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        if not next(calls):
+            raise StoreUnavailable("killed")
+        return apply(evaluations, agent, now_ns)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pods.store.alerts, "evaluate", killed)
+        with pytest.raises(StoreUnavailable):
+            pods.judging.advance()
+    assert len(pods.history) == 1
+    pods.restarted()
+    pods.judge()
+    assert pods.history == [["ALERTING"], ["ALERTING"]]
+
+
+def test_an_agent_with_a_wrong_clock_does_not_close_windows(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.send("ahead", 600, [0.0] * 100)
+    pods.minutes([0.0, 5.0])
+    assert pods.history == [["ALERTING"]]
+
+
 def test_windows_of_an_outage_are_judged_in_order(pods: Pods) -> None:
     put(pods, HIGH)
     pods.minutes([0.0])
@@ -203,6 +239,34 @@ def test_the_previous_window_is_the_one_just_before(pods: Pods) -> None:
     pods.send("pod-1", 3, [200.0] * 100)
     pods.judge()
     assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_categories_of_two_windows_are_compared_by_their_names(pods: Pods) -> None:
+    put(pods, an_alerter(condition=AgainstPrevious(threshold=0.25), minimum_count=1))
+    for number, share in enumerate((50, 50, 95)):
+        pods.send("pod-1", number, ["de"] * 2 * share + ["fr"] * 2 * (100 - share))
+        pods.judge()
+        assert pods.history == ([] if number < 2 else [["ALERTING"]])
+    assert pods.store.alerts.episodes()[0].evidence.endswith("fr holds 5.0% of them, was 50.0%")
+
+
+def test_names_have_no_direction(pods: Pods) -> None:
+    condition = AgainstPrevious(threshold=0.25, direction=Direction.UP)
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    for number, share in enumerate((50, 95)):
+        pods.send("pod-1", number, ["de"] * 2 * share + ["fr"] * 2 * (100 - share))
+        pods.judge()
+    assert pods.status() == (AlertStatus.NOT_WATCHED, Reason.NOTHING_TO_JUDGE)
+
+
+def test_two_alerters_compare_with_the_same_previous_window(pods: Pods) -> None:
+    for name in ("one", "two"):
+        condition = AgainstPrevious(threshold=0.25)
+        put(pods, an_alerter(name=name, condition=condition, minimum_count=1))
+    for number in range(2):
+        pods.send("pod-1", number, [value + 200.0 * number for value in AROUND])
+        pods.judge()
+    assert {one.alerter.name for one in pods.store.alerts.episodes()} == {"one", "two"}
 
 
 def test_a_direction_makes_the_other_way_no_breach(pods: Pods) -> None:

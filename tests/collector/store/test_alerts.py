@@ -199,6 +199,23 @@ def test_what_was_judged_is_told_with_its_status(agents: Agents) -> None:
     assert alerts.statuses("another") == []
 
 
+def test_what_one_sender_has_judged_is_told_by_alerter(agents: Agents) -> None:
+    agents.say("pod-1", 0.1, 1)
+    agents.say("pod-1", 0.1, 3, summary="input.age")
+    agents.say("pod-2", 0.1, 9)
+    agents.say("pod-1", 0.1, 2, alerter=an_alerter(name="other"))
+    judged_until = agents.store.alerts.judged_until
+    assert judged_until(ENTITY, "pod-1") == {"drift": minute(3).end_ns, "other": minute(2).end_ns}
+    assert judged_until(ENTITY, "pod-3") == judged_until("another", "pod-1") == {}
+
+
+def test_the_worst_value_has_its_time(agents: Agents) -> None:
+    for number, value in enumerate((0.5, 0.9, 0.6)):
+        agents.say("pod-1", value, number)
+    (episode,) = agents.store.alerts.episodes()
+    assert (episode.worst, episode.worst_ns) == (0.9, minute(1).end_ns)
+
+
 def test_an_episode_that_gets_critical_is_told_once_more(agents: Agents) -> None:
     alerter = an_alerter(critical=Limit(threshold=0.8))
     for number, value in ((1, 0.5), (2, 0.9), (3, 0.95), (4, 0.5), (5, 0.1)):

@@ -117,7 +117,7 @@ def test_every_field_is_given_back(served: Running) -> None:
 
 def test_an_alerter_that_saw_no_window_has_a_status_with_its_reason(served: Running) -> None:
     served.sender().ship(feature_sample([1.0]))
-    for name, summary in (("waits", "input.amount"), ("misspelled", "input.amonut")):
+    for name, summary in (("waits", "input.amount"), ("misspelled", "input.amounts")):
         changed = {**ALERTER, "name": name, "summary": summary, "minimum_count": 10_000}
         served.put_alerter(changed).raise_for_status()
 
