@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from nilometer.profile.logged.amounts import MAX_WEIGHT, UNIT_BITS, K, Stamp
+from nilometer.profile.logged.amounts import MAX_WEIGHT, K, Stamp
 from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
 from nilometer.profile.logged.logged import Logged
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import MAX_CHARACTERS, Text
+from nilometer.sketch.exact import UNIT_BITS
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import (
     LAST_NS,

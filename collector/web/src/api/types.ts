@@ -324,6 +324,14 @@ export interface Logged {
   overflow?: number; // merged y of a line's points over the limit, if any
 }
 
+/** A metric with the interval that contains its true value with a probability of 95 %. */
+export interface Metric {
+  value: number | null;
+  low: number | null; // null if the rows are too few for an interval
+  high: number | null;
+  rows: number; // rows on which the value rests, such as the positive rows of a recall
+}
+
 /** Moments of finite numbers or scores. */
 export interface Moments {
   mean: number | null;
@@ -356,6 +364,19 @@ export interface Part {
   severity: string;
   evidence: string;
   ended: "new_normal" | "no_data" | "recovered" | "replaced" | null; // how it closed; null while it is open
+}
+
+/** Predictions judged by their ground truth. Fields that its type does not have are absent. */
+export interface Performance {
+  type: string; // classification, regression, ranking or row_metrics
+  count: number; // rows, or lists of a ranking, with a ground truth
+  without_truth: number; // rows without one, or lists without a relevant item
+  unusable: number; // rows with a ground truth whose scores or numbers cannot be used
+  metrics: Record<string, Metric>; // by name
+  positive?: string | null; // positive class of a binary classifier
+  classes?: string[]; // of a classifier; "" is a missing prediction
+  confusion?: number[][];
+  errors?: Record<string, number | null>;
 }
 
 /** One window of a series. Fields that the request did not ask for are absent. */
@@ -493,6 +514,7 @@ export interface Sample {
   ks: number | null; // value of distances.ks
   extension?: Extension;
   logged?: Logged; // content that users log
+  performance?: Performance;
   distances?: Record<string, Distance>; // distance by comparator
 }
 
@@ -719,7 +741,7 @@ export interface Reads {
       cdf?: readonly number[] | undefined; // Number at which to return the share of values up to it.
       edge?: readonly number[] | undefined; // Edge of a histogram. A value equal to an edge is in the bin above it.
       top?: number | undefined; // Number of the most frequent categories to return.
-      statistic?: readonly ("accuracy_ratio" | "broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
+      statistic?: readonly ("accuracy_ratio" | "average_precision" | "brier" | "broken_streams_ratio" | "calibration_error" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "f1" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "hit_ratio_at_1" | "hit_ratio_at_10" | "hit_ratio_at_3" | "hit_ratio_at_5" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "log_loss_nats" | "mae" | "mape_ratio" | "max" | "mean" | "min" | "missing_ratio" | "mrr" | "ndcg_at_1" | "ndcg_at_10" | "ndcg_at_3" | "ndcg_at_5" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "precision_ratio" | "r_squared" | "recall_ratio" | "rmse" | "roc_auc" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
       show?: readonly ("coverage" | "moments" | "rates")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations.
       reference?: string | undefined; // Name of the reference to compare with.
       other_entity?: string | undefined; // Entity to compare with.

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, NamedTuple, Self, TypeVar
 
-UNIT_BITS = 1074  # an amount is counted in units of 2^-UNIT_BITS
+from nilometer.sketch.exact import UNIT_BITS
+
 MAX_VALUE = 1e270  # largest absolute value; a sum of 2^48 weights and 10,000 samples fits float64
 MAX_WEIGHT = 1 << 48
 
