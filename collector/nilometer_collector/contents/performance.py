@@ -75,11 +75,12 @@ def _view(content: Performance, without_truth: int = 0, unusable: int = 0) -> Pe
         count=content.count,
         without_truth=without_truth,
         unusable=unusable,
-        metrics={name: _metric_view(one) for name, one in content.estimates().items()},
+        metrics={name: metric_view(one) for name, one in content.estimates().items()},
     )
 
 
-def _metric_view(estimate: Estimate) -> MetricView:
+def metric_view(estimate: Estimate) -> MetricView:
+    """Return *estimate* as the API shows it; an end that is not finite becomes null."""
     return MetricView(
         value=finite(estimate.value),
         low=finite(estimate.low),
