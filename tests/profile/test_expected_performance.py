@@ -158,10 +158,24 @@ def scored(*scores: float) -> ScoreProfile:
     return profile
 
 
-def of_classes() -> ScoreProfile:
-    profile = ScoreProfile()
-    profile.observe_matrix(np.array([[0.2, 0.8]]))
+def of_rows(*rows: list[float], thresholds: tuple[float, ...] = ()) -> ScoreProfile:
+    profile = ScoreProfile(thresholds)
+    profile.observe_matrix(np.array(rows))
     return profile
+
+
+def test_rows_of_two_probabilities_are_estimated_like_their_column() -> None:
+    rng = np.random.default_rng(47)
+    scores = rng.random(5000)
+    truth = (rng.random(5000) < scores).astype(int).tolist()
+    reference = binary(scores, truth, (scores >= 0.5).astype(int).tolist(), threshold=0.123)
+    window = rng.beta(2, 3, 5000)
+    column = ExpectedPerformance.of(reference, scored(*window)).estimates()
+    pairs = np.stack([1.0 - window, window], axis=1).tolist()
+    rows = of_rows(*pairs, thresholds=(0.123,))
+    found = ExpectedPerformance.of(reference, rows).estimates()
+    for metric, one in column.items():
+        assert found[metric].value == pytest.approx(one.value, abs=1e-9), metric
 
 
 @pytest.mark.parametrize(
@@ -170,7 +184,9 @@ def of_classes() -> ScoreProfile:
         (classes_only(["1"], ["1"]), scored(0.5), "reference has no scores"),
         (binary([], []), scored(0.5), "reference has no scores"),
         (binary([0.5], ["1"]), scored(), "window has no scores"),
-        (binary([0.5], ["1"]), of_classes(), "several classes"),
+        (binary([0.5, 0.1], ["1", "0"]), of_rows([0.2, 0.7, 0.1]), "over two classes"),
+        (binary([0.5, 0.1], ["1", "0"]), of_rows([0.2, 0.3, 0.5]), "predict '2'"),
+        (binary([0.5], ["fraud"], positive="fraud"), scored(0.5), "predict '1', which"),
     ],
 )
 def test_an_estimate_that_would_mean_nothing_is_an_error(

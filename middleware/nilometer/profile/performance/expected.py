@@ -11,6 +11,7 @@ reference is a sample. `CAVEAT` says what it does not contain.
 Source: the method is NannyML's CBPE; `test_the_table_that_nannyml_published` compares both.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -66,16 +67,17 @@ class ExpectedPerformance:
 
         Raises:
             ValueError: If the reference is not of a binary classifier with scores, a side has no
-                rows, or the scores are those of several classes.
+                rows, or the scores are those of other classes or of over two.
         """
         positive = reference.positive
         if positive is None or not reference.scores[positive].counts.any():
             raise ValueError("the reference has no scores of one positive class with ground truth")
-        if scores.margin.count:
-            raise ValueError("scores of several classes: store the column of the positive class")
         if not scores.count:
             raise ValueError("the window has no scores")
+        _require_classes(reference, scores)
         common = tuple(sorted(set(reference.thresholds) & set(scores.thresholds)))
+        if scores.margin.count:
+            common = ()  # mirrored scores need symmetric edges
         edges = score_edges(common)
         known = reference.scores[positive].joined(reference.thresholds, common).counts
         rows = known.sum(axis=(0, 1)).astype(np.float64)
@@ -119,10 +121,28 @@ class ExpectedPerformance:
         return float((by_block**2) @ variances)
 
 
+def _require_classes(reference: Classification, scores: ScoreProfile) -> None:
+    known = set(reference.classes)
+    for predicted in sorted(scores.by_predicted()):
+        if predicted not in known:
+            raise ValueError(f"the scores predict {predicted!r}, which the reference does not have")
+    if scores.margin.count:
+        # The margin is top less second, so twice the top less 1 only if the two add to 1.
+        of_two = 2.0 * scores.score.mean - 1.0
+        if len(known) > 2 or not math.isclose(scores.margin.mean, of_two, abs_tol=1e-6):
+            raise ValueError("scores of over two classes: store the column of the positive class")
+
+
 def _by_predicted(scores: ScoreProfile, positive: str, edges: Floats) -> Floats:
-    """Return rows by whether *positive* is predicted, in the bins of *edges*, shape (2, bins)."""
+    """Return rows by whether *positive* is predicted, in the bins of *edges*, shape (2, bins).
+
+    A row of two probabilities is stored by the larger one. That of the other class is mirrored: its
+    distance from 1 is the score of the positive class.
+    """
     starts = np.concatenate([[0], scores.edges.searchsorted(edges) + 1])
     counts = np.zeros((2, edges.size + 1))
     for (predicted, _), bins in scores.classes.items():
-        counts[int(predicted == positive)] += np.add.reduceat(bins.counts, starts)
+        joined = np.add.reduceat(bins.counts, starts)
+        is_mirrored = scores.margin.count > 0 and predicted != positive
+        counts[int(predicted == positive)] += joined[::-1] if is_mirrored else joined
     return counts
