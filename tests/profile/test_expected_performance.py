@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
+from support.judged_scores import judged, unjudged
 
 from nilometer.profile import ScoreProfile
 from nilometer.profile.performance import (
@@ -19,8 +20,6 @@ from nilometer.profile.performance import (
 from nilometer.profile.performance.calibration import Calibration
 from nilometer.profile.performance.classification import METRICS
 from nilometer.profile.performance.expected import METRICS as EXPECTED_METRICS
-from nilometer.profile.performance.score_cells import Counts, ScoreCells
-from nilometer.profile.score import ScoreBins
 from nilometer.sketch.exact import Floats
 
 CAR_LOAN = np.load(Path(__file__).with_name("car_loan_scores.npz"))
@@ -34,28 +33,6 @@ PUBLISHED_F1 = [
     *(0.943030, 0.941324, 0.943574, 0.943159, 0.944204),
     *(0.911753, 0.911766, 0.911661, 0.913763, 0.914751),
 ]
-
-
-def judged(counts: Counts) -> Classification:
-    """Rows of a binary classifier by predicted class, true class and bin."""
-    confusion = {
-        (str(guess), str(true)): int(counts[guess, true].sum())
-        for guess in (0, 1)
-        for true in (0, 1)
-    }
-    whole = counts.astype(np.int64)
-    return Classification(
-        confusion=confusion,
-        correct=confusion["0", "0"] + confusion["1", "1"],
-        scores={"1": ScoreCells(whole, np.zeros_like(whole))},
-    )
-
-
-def unjudged(counts: Counts) -> ScoreProfile:
-    """The stored scores of the same rows, without their true classes."""
-    by_guess = counts.sum(axis=1).astype(np.int64)
-    bins = {(str(guess), ""): ScoreBins(by_guess[guess], np.zeros(162)) for guess in (0, 1)}
-    return ScoreProfile(classes=bins)
 
 
 def test_the_table_that_nannyml_published() -> None:

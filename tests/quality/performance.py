@@ -1,29 +1,26 @@
 """Tables of performance: how often intervals contain the truth, and how good estimates are.
 
-    PYTHONPATH=tests python -m quality.performance [--windows 2000] [--data DIRECTORY]
+    PYTHONPATH=tests python -m quality.performance [--windows 1000]
 
-The first table draws windows of a known model; all is seeded. The second needs the census data of
-NannyML (``acs_employment_MA_2015_2018.parquet``, US Census Bureau) in a directory.
+The first table draws windows of a known model; all is seeded. The second estimates the performance
+of a model of the US census without ground truth.
 """
 
 import argparse
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from support.judged_scores import judged, unjudged
 
-from nilometer.profile import ScoreProfile
 from nilometer.profile.performance import Classification, ExpectedPerformance, binary
 from nilometer.profile.performance.classification import METRICS
 
 Floats = NDArray[np.float64]
 
-CENSUS = "acs_employment_MA_2015_2018.parquet"
-CHUNK = 5000  # rows of a window of the census data
-REFERENCE_YEAR = 2015
+CENSUS = np.load(Path(__file__).with_name("census_scores.npz"))
 ESTIMATED = ("roc_auc", "average_precision", "f1", "accuracy_ratio")
 
 
@@ -49,27 +46,19 @@ def covered(base: float, rows: int, *, windows: int, seed: int) -> dict[str, flo
     return shares
 
 
-def census(path: Path) -> dict[str, tuple[float, int, int]]:
-    """Return mean absolute error, intervals that miss, and chunks, of the estimates, by metric."""
-    import pyarrow.parquet as pq
+def census() -> dict[str, tuple[float, int, int]]:
+    """Return mean absolute error, intervals that miss, and chunks, of the estimates, by metric.
 
-    table: dict[str, list[Any]] = pq.read_table(path).to_pydict()
-    scores = np.array(table["predicted_probability"])
-    truth, guess = (np.array(table[name]).astype(int) for name in ("employed", "prediction"))
-    is_reference = np.array(table["year"]) == REFERENCE_YEAR
-
-    def judged(at: NDArray[Any]) -> Classification:
-        return binary(scores[at], truth[at].tolist(), guess[at].tolist())
-
-    reference, later = judged(is_reference), np.flatnonzero(~is_reference)
+    The reference is the year 2015, the chunks are of 2016 to 2018. `census_scores.npz` has counts of
+    shape (2, 2, 162): predicted, true, bin. The data set is NannyML's (Apache-2.0), made from the
+    American Community Survey of the US Census Bureau.
+    """
+    reference = judged(CENSUS["reference"])
     errors: dict[str, list[float]] = {metric: [] for metric in ESTIMATED}
     missed = dict.fromkeys(ESTIMATED, 0)
-    for start in range(0, later.size - CHUNK + 1, CHUNK):
-        at = later[start : start + CHUNK]
-        profile = ScoreProfile()
-        profile.observe(scores[at])
-        expected = ExpectedPerformance.of(reference, profile).estimates()
-        realised = judged(at).estimates()
+    for chunk in CENSUS["chunks"]:
+        expected = ExpectedPerformance.of(reference, unjudged(chunk)).estimates()
+        realised = judged(chunk).estimates()
         for metric in ESTIMATED:
             one, real = expected[metric], realised[metric].value
             errors[metric].append(abs(one.value - real))
@@ -89,9 +78,9 @@ def _rows_of_coverage(windows: int) -> Iterator[str]:
                 yield f"{metric:<20}{base:>11g}{rows:>7}{share:>9.1%}"
 
 
-def _rows_of_census(path: Path) -> Iterator[str]:
+def _rows_of_census() -> Iterator[str]:
     yield f"\n{'census, estimated':<20}{'mean error':>11}{'missed':>8}{'chunks':>8}"
-    for metric, (error, missed, chunks) in census(path).items():
+    for metric, (error, missed, chunks) in census().items():
         yield f"{metric:<20}{error:>11.5f}{missed:>8}{chunks:>8}"
 
 
@@ -99,14 +88,12 @@ def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--windows", type=int, default=1000, help="windows of each row")
-    parser.add_argument("--data", type=Path, help="directory of the census data; default: no table")
     chosen = parser.parse_args()
     started = time.process_time()
     for line in _rows_of_coverage(chosen.windows):
         print(line, flush=True)
-    if chosen.data is not None:
-        for line in _rows_of_census(chosen.data / CENSUS):
-            print(line, flush=True)
+    for line in _rows_of_census():
+        print(line, flush=True)
     print(f"\n{time.process_time() - started:.0f} s of CPU")
 
 
