@@ -326,6 +326,8 @@ def test_labels_of_any_type_have_one_name() -> None:
     truth: list[Label] = [True, 1, 1.0, "1", np.float64(1.0), np.True_]
     assert classes_only(["1"] * 6, truth).confusion == {("1", "1"): 6}
     assert classes_only([0.5], [0.5]).classes == ("0.5",)
+    assert classes_only([2**60 + 1], [np.int64(2**60 + 1)]).classes == (str(2**60 + 1),)
+    assert classes_only([10**400], ["\ud800"]).classes == (str(10**400), "?")
 
 
 def test_rows_that_cannot_be_judged_are_counted() -> None:

@@ -4,7 +4,8 @@ import numpy as np
 
 from nilometer.profile.performance import Classification, Ranking, Regression, RowMetrics
 from nilometer.profile.performance.mean import Mean
-from nilometer.sketch.exact import UNIT_BITS
+from nilometer.profile.performance.regression import POWERS
+from nilometer.sketch.exact import MAX_FACTOR, UNIT_BITS
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, check_counts, check_text
 from nilometer_collector.limits.feature import check_feature
@@ -21,11 +22,13 @@ def check_classification(rows: Classification) -> None:
     for cells in rows.scores.values():
         scored = int(cells.counts.sum())
         check_counts("scores", (scored,))
-        if scored > rows.count or scored != rows.log_loss.count or scored != rows.brier.count:
-            raise Refused("scores: their number differs between classes, or exceeds the rows")
+        if scored > rows.log_loss.count:
+            raise Refused("scores: are more than the rows with a loss")
         # A score is at most 1, which is 2^30 units.
         if (np.abs(cells.sums) > cells.counts << 30).any():
             raise Refused("scores: a sum is larger than its number of scores")
+    if rows.log_loss.count > rows.count or rows.brier.count > rows.count:
+        raise Refused("classification: has more losses than rows")
     _check_means(rows.log_loss, rows.brier)
 
 
@@ -34,8 +37,10 @@ def check_regression(rows: Regression) -> None:
     check_counts("regression", (rows.count, rows.unlabelled, rows.unusable))
     check_feature(rows.residuals)
     _check_means(rows.absolute, rows.percentage)
-    if any(abs(units) > MOST_UNITS for units in rows.sums):
-        raise Refused("regression: a sum is too large")
+    for (of_error, of_truth), units in zip(POWERS, rows.sums, strict=True):
+        most = rows.count * int(MAX_FACTOR) ** (of_error + of_truth) << UNIT_BITS
+        if abs(units) > most or (units < 0 and not (of_error | of_truth) & 1):
+            raise Refused("regression: a sum is larger than its rows allow")
 
 
 def check_ranking(lists: Ranking) -> None:

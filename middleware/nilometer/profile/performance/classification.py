@@ -80,7 +80,7 @@ class Classification:
             thresholds,
             confusion,
             sum(part.correct for part in parts),
-            cells,
+            dict(sorted(cells.items())),  # means over classes add in one order
             Mean.merge_all(part.log_loss for part in parts),
             Mean.merge_all(part.brier for part in parts),
             sum(part.unlabelled for part in parts),

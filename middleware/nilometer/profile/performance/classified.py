@@ -16,9 +16,8 @@ from nilometer.profile.score import DECISION
 
 SMALLEST_LOSS_SCORE = 1e-15  # a smaller score counts as this one in the logarithmic loss
 
-Label: TypeAlias = (
-    str | float | bool | np.bool_ | None
-)  # name of a class; None, NaN and "" are not known
+# Name of a class, which may be a scalar of numpy; None, NaN and "" are not known.
+Label: TypeAlias = str | float | bool | np.generic | None
 Mask: TypeAlias = NDArray[np.bool_]
 
 
@@ -30,8 +29,11 @@ def class_name(label: Label) -> str | None:
     if label is None or label == "":
         return None
     if isinstance(label, str):
-        return label
-    number = float(label)
+        return label.encode("utf-8", "replace").decode()  # UTF-8 cannot encode a lone surrogate
+    scalar = label.item() if isinstance(label, np.generic) else label
+    if isinstance(scalar, bool | int):
+        return str(int(scalar))
+    number = float(scalar)
     if math.isnan(number):
         return None
     return str(int(number)) if number.is_integer() else repr(number)
@@ -136,7 +138,7 @@ def multiclass(
     return rows.counted(
         scores={
             name: ScoreCells.of(values[:, at], rows.are_predicted(name)[usable], is_true[:, at])
-            for name, at in place.items()
+            for name, at in sorted(place.items())
         },
         losses=(_log_loss(values[is_true]), Mean.of(((values - is_true) ** 2).sum(axis=1))),
         usable=usable,

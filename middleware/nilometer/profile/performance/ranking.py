@@ -7,6 +7,7 @@ rank of the first relevant item.
 Source: Jarvelin and Kekalainen, "Cumulated gain-based evaluation of IR techniques" (2002).
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
@@ -171,10 +172,9 @@ def _ranked(items: Floats, scores: Floats) -> Floats:
 
 
 def _gain(items: Floats, rank: int) -> float:
-    discounts = 1.0 / np.log2(np.arange(2, rank + 2))
     shown, best = items[:rank], np.sort(items)[::-1][:rank]
-    weights = discounts[: shown.size]
-    return float(shown @ weights) / float(best @ weights)
+    discounts = 1.0 / np.log2(np.arange(2, shown.size + 2))
+    return math.fsum((shown * discounts).tolist()) / math.fsum((best * discounts).tolist())
 
 
 def _inside(mean: Mean) -> Estimate:

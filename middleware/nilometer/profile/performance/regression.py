@@ -157,8 +157,8 @@ def _root_mean_square(rows: Regression) -> Estimate | None:
     if not rows.count:
         return None
     mean = rows.mean_product(2, 0)
-    variance = float((rows.mean_product(4, 0) - mean * mean) / max(rows.count - 1, 1))
-    squared = normal(float(mean), variance, rows.count)
+    variance = _float((rows.mean_product(4, 0) - mean * mean) / max(rows.count - 1, 1))
+    squared = normal(_float(mean), variance, rows.count)
     return squared.mapped(lambda value: math.sqrt(max(value, 0.0)))
 
 
@@ -168,7 +168,7 @@ def _r_squared(rows: Regression) -> Estimate | None:
         return None
     mean, square = rows.mean_product(0, 1), rows.mean_product(0, 2)
     spread, error = square - mean * mean, rows.mean_product(2, 0)
-    if not spread:
+    if spread <= 0:
         return None
     unexplained = error / spread
     # Central moments of the true value, alone and with the squared error.
@@ -182,9 +182,8 @@ def _r_squared(rows: Regression) -> Estimate | None:
     influence = (
         rows.mean_product(4, 0) - 2 * unexplained * joint + unexplained * unexplained * fourth
     ) / (spread * spread)
-    found = normal(
-        float(1 - unexplained), float(max(influence, Fraction(0)) / (rows.count - 1)), rows.count
-    )
+    variance = _float(max(influence, Fraction(0)) / (rows.count - 1))
+    found = normal(_float(1 - unexplained), variance, rows.count)
     return Estimate(found.value, found.low, min(found.high, 1.0), found.rows)
 
 
@@ -195,6 +194,14 @@ METRICS: Mapping[str, Callable[[Regression], Estimate | None]] = {
     "mape_ratio": lambda rows: rows.percentage.estimate,
     "r_squared": _r_squared,
 }
+
+
+def _float(fraction: Fraction) -> float:
+    """Return *fraction* as float64; infinity with its sign if it is too large."""
+    try:
+        return float(fraction)
+    except OverflowError:
+        return math.copysign(math.inf, fraction)
 
 
 def _value_of(metric: str) -> Callable[[Regression], float | None]:

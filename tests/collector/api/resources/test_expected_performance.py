@@ -11,7 +11,11 @@ from nilometer.profile.performance import CAVEAT
 from nilometer_collector.testing import ENTITY, Running
 
 START = 1_700_000_400
-ASKED = {"entity": ENTITY, "summary": "logged.scores", "ground_truth": "logged.quality"}
+ASKED: dict[str, Any] = {
+    "entity": ENTITY,
+    "summary": "logged.scores",
+    "ground_truth": "logged.quality",
+}
 
 
 def row(content: dict[str, Any], summary: str, at: int, **more: Any) -> dict[str, Any]:
