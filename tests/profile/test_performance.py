@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import metrics as sklearn
-from support import laws, strategies
+from support import laws
 from support.laws import Law, Subject
 
 from nilometer.profile import Coverage, SummarySample
@@ -27,10 +27,12 @@ from nilometer.profile.performance import (
     classes_only,
     jackknife,
     multiclass,
+    rates,
     row_metric,
 )
 from nilometer.profile.performance.classification import MAX_CLASSES
 from nilometer.profile.performance.estimate import share, student
+from nilometer.profile.performance.rates import Rate
 from nilometer.sketch.exact import Floats
 from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
@@ -138,7 +140,7 @@ SUBJECTS = [
 
 
 @pytest.mark.parametrize(("subject", "law"), [*laws.cases(SUBJECTS)], ids=laws.case_name)
-@strategies.few
+@settings(max_examples=10)
 @given(data=st.data())
 def test_performance_obeys(subject: Subject[Any], law: Law, data: st.DataObject) -> None:
     law(subject, data)
@@ -317,6 +319,32 @@ def test_a_metric_of_counts_has_the_interval_of_its_rows() -> None:
     half = student(99) * math.sqrt(0.83 * 0.17 / 99)
     assert [found.value, found.high] == pytest.approx([0.83, 0.83 + half])
     assert jackknife(accuracy, np.array([[1, 0], [0, 0]])).low == -math.inf
+
+
+RATES: dict[str, Callable[[Floats], Rate | None]] = {
+    "accuracy": rates.accuracy,
+    "precision": lambda counts: rates.precision(counts, 1),
+    "recall": lambda counts: rates.recall(counts, 1),
+    "f1": lambda counts: rates.f1(counts, 1),
+    "roc_auc": rates.roc_auc,
+    "average_precision": rates.average_precision,
+    "value_of": lambda counts: rates.value_of(counts, np.array([[1.0, -3.0], [0.5, 2.0]])),
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_gradient_is_the_derivative_by_each_count(name: str) -> None:
+    counts = np.random.default_rng(53).uniform(1, 9, (2, 2, 5))
+    found = RATES[name](counts)
+    assert found is not None
+    for place in np.ndindex(counts.shape):
+        step = np.zeros_like(counts)
+        step[place] = 1e-5
+        above, below = RATES[name](counts + step), RATES[name](counts - step)
+        assert above is not None
+        assert below is not None
+        slope = (above.value - below.value) / 2e-5
+        assert found.gradient[place] == pytest.approx(slope, abs=1e-7), place
 
 
 # Rows that are not as they should be
