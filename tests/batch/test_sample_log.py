@@ -18,10 +18,12 @@ from nilometer.batch.sample_log import (
     line,
     matrix,
     number,
+    performance,
     score_histogram,
     string,
     table,
 )
+from nilometer.profile.performance import Ranking, Regression, RowMetrics, binary
 from nilometer.testing import SteppedClock
 from nilometer.values.errors import BatchRejected, CollectorUnavailable
 from nilometer.wire.services import ShipReply, ShipRequest
@@ -38,6 +40,10 @@ CONTENTS: dict[str, Logged] = {
     "line": line([(0, 1)]),
     "confusion_matrix": confusion_matrix(["a"], [[1]]),
     "score_histogram": score_histogram([0.5], ["1"]),
+    "classification": performance(binary([0.5], ["1"])),
+    "regression": performance(Regression.of([1.0], [1.5])),
+    "ranking": performance(Ranking.of([[0, 1]])),
+    "row_metrics": performance(RowMetrics()),
 }
 
 

@@ -25,7 +25,6 @@ from nilometer.profile.logged.amounts import (
     Amounts,
     Head,
     Stamp,
-    units_of,
 )
 from nilometer.profile.logged.confusion_matrix import MAX_MERGED_LABELS, ConfusionMatrix
 from nilometer.profile.logged.line import MAX_MERGED_POINTS, MAX_POINTS, Line
@@ -34,6 +33,7 @@ from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import MAX_MERGED_ROWS, Table, Value
 from nilometer.profile.logged.text import Text
+from nilometer.sketch.exact import units_of
 from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes

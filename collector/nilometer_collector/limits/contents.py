@@ -15,6 +15,7 @@ from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import Classification, Ranking, Regression, RowMetrics
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.feature import check_feature, check_without_digest
 from nilometer_collector.limits.logged import (
@@ -23,6 +24,12 @@ from nilometer_collector.limits.logged import (
     check_end,
     check_table,
     check_text_content,
+)
+from nilometer_collector.limits.performance import (
+    check_classification,
+    check_ranking,
+    check_regression,
+    check_row_metrics,
 )
 from nilometer_collector.limits.scores import check_scores
 from nilometer_collector.limits.service import check_service
@@ -38,6 +45,10 @@ CHECKS: dict[str, Callable[..., None]] = {
     Matrix.kind: check_amounts,
     Line.kind: check_amounts,
     ConfusionMatrix.kind: check_confusion_matrix,
+    Classification.kind: check_classification,
+    Regression.kind: check_regression,
+    Ranking.kind: check_ranking,
+    RowMetrics.kind: check_row_metrics,
 }
 # Checks of contents that were read without their t-digest.
 _WITHOUT_DIGEST: dict[str, Callable[..., None]] = {FeatureProfile.kind: check_without_digest}

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nilometer.profile import SummarySample
 from nilometer.profile.logged.logged import Logged
+from nilometer.profile.performance import Classification
 from nilometer.wire.contents.codec import EdgesOf, no_edges
 from nilometer.wire.samples import (
     Together,
@@ -19,7 +20,7 @@ from nilometer.wire.samples import (
 from nilometer_collector.store import MOST_GROUPS, RollUp, SampleRow, StalePart
 
 FAN_IN = 64  # merged pages that are merged with each other in one pass
-LOGGED_FAN_IN = 2  # the same for pages of logged cells, which are large in memory
+LARGE_FAN_IN = 2  # the same for pages of logged cells and of scores by class, large in memory
 UNREADABLE = "stored samples are in no roll-up: install the package of their content type"
 UNLIKE = "stored samples are in no roll-up, because they do not merge: log unlike samples apart"
 
@@ -117,8 +118,8 @@ class Merging:
             self._merged += self._groups(filter(None, map(self._decoded, payloads)))
         else:
             self._merged.append(merged)
-        is_logged = any(isinstance(one.content, Logged) for one in self._merged)
-        if len(self._merged) >= (LOGGED_FAN_IN if is_logged else FAN_IN):
+        is_large = any(isinstance(one.content, Logged | Classification) for one in self._merged)
+        if len(self._merged) >= (LARGE_FAN_IN if is_large else FAN_IN):
             self._merged = self._groups(self._merged)
 
     def finish(self) -> RollUp:

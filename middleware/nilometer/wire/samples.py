@@ -18,6 +18,7 @@ from nilometer.wire.sketches.tdigest import digest_to_wire, digests_to_wire
 
 AT_ONCE_BYTES = 256 << 10  # approximate bytes of samples of exact contents to decode at once
 MOST_KEPT_LABELS = 32  # labels of a set whose checked form is kept
+AT_ONCE = 64  # the same in samples, because scores of many classes are large for their bytes
 
 _NO_DIGEST = TDigest()
 
@@ -197,13 +198,13 @@ def merged_samples_from_bytes(groups: Sequence[Together]) -> list[SummarySample]
 def _folded(
     payloads: Sequence[bytes], window: Window, labels: Labels, edges_of: EdgesOf
 ) -> SummarySample:
-    """Merge samples of an exact content; about `AT_ONCE_BYTES` of them are decoded at once."""
+    """Merge samples of an exact content; at most `AT_ONCE` are decoded at once."""
     decoded: list[SummarySample] = []
     held = 0
     for payload in payloads:
         decoded.append(sample_from_bytes(payload, edges_of))
         held += len(payload)
-        if held >= AT_ONCE_BYTES:
+        if held >= AT_ONCE_BYTES or len(decoded) >= AT_ONCE:
             decoded, held = [SummarySample.merge_all(decoded, window, labels)], 0
     return SummarySample.merge_all(decoded, window, labels)
 

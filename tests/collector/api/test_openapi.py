@@ -53,6 +53,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/samples", "get"),
         ("/api/v1/samples", "post"),
         ("/api/v1/difference", "get"),
+        ("/api/v1/expected-performance", "get"),
         ("/api/v1/query", "get"),
         ("/api/v1/newest", "get"),
         ("/api/v1/storage", "get"),

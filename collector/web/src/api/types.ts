@@ -297,6 +297,26 @@ export interface Episodes {
   episodes: Episode[];
 }
 
+/** A series of estimates, oldest window first. */
+export interface ExpectedPerformance {
+  entity: string;
+  summary: string;
+  ground_truth: string;
+  positive: string; // name of the positive class
+  reference_rows: number; // rows with ground truth in the reference
+  caveat: string; // what an estimate cannot show; show it beside every estimate
+  windows: ExpectedWindow[];
+}
+
+/** The expected performance of one window. */
+export interface ExpectedWindow {
+  window_start: number;
+  window_end: number;
+  count: number; // scores in the window
+  metrics: Record<string, Metric>; // by name, the same names as in PerformanceView
+  why: string; // reason why there is no estimate; else empty
+}
+
 /** A content of a type that another package has registered. */
 export interface Extension {
   kind: string; // kind of the content type
@@ -454,6 +474,19 @@ export interface Part {
   severity: string;
   evidence: string;
   ended: "new_normal" | "no_data" | "recovered" | "replaced" | null; // how it closed; null while it is open
+}
+
+/** Predictions judged by their ground truth. Fields that its type does not have are absent. */
+export interface Performance {
+  type: string; // classification, regression, ranking or row_metrics
+  count: number; // rows, or lists of a ranking, with a ground truth
+  without_truth: number; // rows without one, or lists without a relevant item
+  unusable: number; // rows with a ground truth whose scores or numbers cannot be used
+  metrics: Record<string, Metric>; // by name
+  positive?: string | null; // positive class of a binary classifier
+  classes?: string[]; // of a classifier; "" is a missing prediction
+  confusion?: number[][];
+  errors?: Record<string, number | null>;
 }
 
 /** One window of a series. Fields that the request did not ask for are absent. */
@@ -624,6 +657,7 @@ export interface Sample {
   ks: number | null; // value of distances.ks
   extension?: Extension;
   logged?: Logged; // content that users log
+  performance?: Performance;
   distances?: Record<string, Distance>; // distance by comparator
 }
 
@@ -840,6 +874,21 @@ export interface Reads {
       other_earlier?: number | undefined; // Time shift of the other side into the past, in seconds.
     };
     answer: Difference;
+  };
+  /** Estimate the performance of a binary classifier without ground truth. */
+  "/api/v1/expected-performance": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      summary: string; // Name of the summary with the scores of the positive class, such as output.p.scores.
+      ground_truth: string; // Name of a summary of type classification, such as logged.quality.
+      start?: number | undefined; // Unix seconds. Windows must end after this time.
+      end?: number | undefined; // Unix seconds. Windows must start before this time.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
+      step?: number | undefined; // Merge shorter windows into aligned windows of this many seconds.
+      reference_start?: number | undefined; // Unix seconds. The reference begins after this time.
+      reference_end?: number | undefined; // Unix seconds. The reference ends before this time.
+    };
+    answer: ExpectedPerformance;
   };
   /** Read many series of an entity: any quantile, histogram and rate of each window, and distances from a reference or another side. */
   "/api/v1/query": {

@@ -15,7 +15,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, NamedTuple, Self, TypeVar
 
-UNIT_BITS = 1074  # an amount is counted in units of 2^-UNIT_BITS
+from nilometer.sketch.exact import UNIT_BITS, units_of
+
 MANTISSA_BITS = 53  # of a float64
 MAX_VALUE = 1e270  # largest absolute value; a sum of 2^48 weights and 10,000 samples fits float64
 MAX_WEIGHT = 1 << 48
@@ -100,12 +101,6 @@ class Amount(NamedTuple):
 
 
 NO_AMOUNT = Amount(0.0, 0, 0)
-
-
-def units_of(value: float) -> int:
-    """Return a finite *value* in units of 2^-1074."""
-    numerator, denominator = value.as_integer_ratio()
-    return numerator << (UNIT_BITS + 1 - denominator.bit_length())
 
 
 class Stamp(NamedTuple):

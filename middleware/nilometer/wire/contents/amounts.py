@@ -1,21 +1,18 @@
 """Amounts <-> protobuf: exact sums as the nearest float64 and what it lacks."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from nilometer.profile.logged.amounts import (
     NO_AMOUNT,
-    UNIT_BITS,
     Aggregation,
     Amount,
     Amounts,
     K,
     Stamp,
-    units_of,
 )
 from nilometer.v1 import summary_pb2 as pb
-
-MAX_PARTS = 64  # float64 that one exact sum needs at most; 2^-1074 to 2^1023 are 2,098 bits
+from nilometer.wire.contents.exact import MAX_PARTS, finite_units_of, parts_of
 
 
 def amounts_to_wire(amounts: Amounts[K], keys: Sequence[K]) -> pb.Amounts:
@@ -31,7 +28,7 @@ def amounts_to_wire(amounts: Amounts[K], keys: Sequence[K]) -> pb.Amounts:
     for index, cell in enumerate(cells):
         message.values.append(cell.nearest)
         if cell.lacks:
-            message.remainders.add(index=index, parts=_parts(cell.lacks))
+            message.remainders.add(index=index, parts=parts_of(cell.lacks))
     if any(cell.weight != 1 for cell in cells):
         message.weights.extend(cell.weight for cell in cells)
     return message
@@ -55,12 +52,10 @@ def amounts_from_wire(message: pb.Amounts, keys: Sequence[K]) -> Amounts[K]:
     for remainder in message.remainders:
         if remainder.index >= len(cells) or len(remainder.parts) > MAX_PARTS:
             raise ValueError("a remainder belongs to no amount, or is too long")
-        if not all(map(math.isfinite, remainder.parts)):
-            raise ValueError("an amount is not finite")
         cell = cells[remainder.index]
         if not cell.weight:
             continue
-        units = cell.units + sum(map(units_of, remainder.parts))
+        units = cell.units + sum(map(finite_units_of, remainder.parts))
         try:
             cells[remainder.index] = Amount.of_units(units, cell.weight)
         except OverflowError as error:
@@ -74,12 +69,3 @@ def amounts_from_wire(message: pb.Amounts, keys: Sequence[K]) -> Amounts[K]:
         stamp=Stamp(message.end_unix_nano, message.created_unix_nano),
         cells=dict(zip(keys, cells, strict=True)),
     )
-
-
-def _parts(units: int) -> Iterator[float]:
-    """Yield the float64 nearest to *units*, then nearest to what is left, until nothing is."""
-    nearest = units / (1 << UNIT_BITS)
-    yield nearest
-    left = units - units_of(nearest)
-    if left:
-        yield from _parts(left)
