@@ -72,7 +72,7 @@ def test_an_episode_closes_only_within_the_closing_limit(
 def test_a_limit_that_contradicts_the_alerter_is_refused(
     condition: Fixed | Range, key: str, limit: Limit, told: str
 ) -> None:
-    changes: Any = {key: limit}
+    changes: dict[str, Any] = {"condition": condition, key: limit}
     with pytest.raises(ConfigError, match="alerter 'a'") as refused:
-        replace(ALERTER, condition=condition, **changes)
+        replace(ALERTER, **changes)
     assert told in str(refused.value)

@@ -74,6 +74,13 @@ export interface Applied {
   warnings: Warning[];
 }
 
+/** One attempt to send a message. */
+export interface Attempt {
+  at: number;
+  outcome: "delivered" | "failed" | "refused";
+  reason: string; // reason why it was not delivered; empty if it was
+}
+
 /** The replay of each alerter, most messages first. */
 export interface Backtest {
   start: number;
@@ -134,6 +141,31 @@ export interface Change {
 export interface Changes {
   revisions: Revision[];
   next: number | null; // value of `before` for older changes; null on the last page
+}
+
+/** A channel as a user writes it.
+
+Attributes:
+    name: Name of the channel, unique in the collector.
+    kind: Kind of the receiver, such as `slack`.
+    settings: Settings of the kind, as texts.
+    secrets: Secrets of the kind, as texts. */
+export interface ChannelDefinition {
+  name: string;
+  kind: "slack" | "teams" | "webhook" | "pagerduty" | "opsgenie" | "alertmanager" | "email";
+  settings: Record<string, string>;
+  secrets: Record<string, string>;
+}
+
+/** The outcome of a test message. */
+export interface ChannelTest {
+  delivered: boolean;
+  reason: string; // reason why it was not delivered; empty if it was
+}
+
+/** Channels by name. In place of each secret is its public part. */
+export interface Channels {
+  channels: ChannelDefinition[];
 }
 
 /** A comparator with its unit, bounds and bias. */
@@ -219,6 +251,26 @@ export interface DeclaredObject {
   name: string;
   definition: Record<string, unknown>; // definition without defaults, as in a document
   warnings: string[]; // names in it that point nowhere
+}
+
+/** Deliveries, newest first; at most 1,000. */
+export interface Deliveries {
+  deliveries: Delivery[];
+}
+
+/** A notification of a channel. */
+export interface Delivery {
+  channel: string;
+  entity: string;
+  episode: number;
+  status: string; // status of the episode that it tells, or ACKNOWLEDGED
+  key: string; // idempotency key of the message; notifications of one message share it
+  queued: number;
+  outcome: "delivered" | "refused" | "waiting" | "withheld";
+  settled: number | null; // time of the outcome; null while it waits
+  tries: number;
+  last_failure: string;
+  attempts: Attempt[]; // attempts at the message, oldest first
 }
 
 /** The difference between two sides of a summary. */
@@ -437,6 +489,14 @@ export interface Maintenance {
   repeat: "" | "daily" | "weekly"; // at the same local time; empty for once
 }
 
+/** A metric with the interval that contains its true value with a probability of 95 %. */
+export interface Metric {
+  value: number | null;
+  low: number | null; // null if the rows are too few for an interval
+  high: number | null;
+  rows: number; // rows on which the value rests, such as the positive rows of a recall
+}
+
 /** Moments of finite numbers or scores. */
 export interface Moments {
   mean: number | null;
@@ -635,6 +695,25 @@ export interface Revision {
   origin: "api" | "apply" | "rollback" | "settings" | "upload";
   made: number;
   changes: Change[];
+}
+
+/** A route as the API returns it. */
+export interface Route {
+  name: string;
+  channels: string[];
+  entities?: string[];
+  owners?: string[];
+  severity: "critical" | "info" | "warning";
+  labels: Record<string, string>;
+  hours: string;
+  days?: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[];
+  time_zone: string;
+  outside: "hold" | "skip";
+}
+
+/** Routes by name. */
+export interface Routes {
+  routes: Route[];
 }
 
 /** The reason why one row of a body is refused. */
@@ -907,7 +986,7 @@ export interface Reads {
       cdf?: readonly number[] | undefined; // Number at which to return the share of values up to it.
       edge?: readonly number[] | undefined; // Edge of a histogram. A value equal to an edge is in the bin above it.
       top?: number | undefined; // Number of the most frequent categories to return.
-      statistic?: readonly ("accuracy_ratio" | "broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
+      statistic?: readonly ("accuracy_ratio" | "average_precision" | "brier" | "broken_streams_ratio" | "calibration_error" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "f1" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "hit_ratio_at_1" | "hit_ratio_at_10" | "hit_ratio_at_3" | "hit_ratio_at_5" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "log_loss_nats" | "mae" | "mape_ratio" | "max" | "mean" | "min" | "missing_ratio" | "mrr" | "ndcg_at_1" | "ndcg_at_10" | "ndcg_at_3" | "ndcg_at_5" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "precision_ratio" | "r_squared" | "recall_ratio" | "rmse" | "roc_auc" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
       show?: readonly ("coverage" | "moments" | "rates" | "sample")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations. sample: the merged sample with its sketches, as protobuf.
       reference?: string | undefined; // Name of the reference to compare with.
       other_entity?: string | undefined; // Entity to compare with.
@@ -954,6 +1033,26 @@ export interface Reads {
       entity: string; // Name of the monitored entity.
     };
     answer: AlerterStatuses;
+  };
+  /** List the declared objects, with names in them that point nowhere. */
+  "/api/v1/objects": {
+    query: {
+      kind?: "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
+      entity?: string | undefined; // Entity of the objects, or their pattern of entities.
+      name?: string | undefined; // Name of the object.
+    };
+    answer: Objects;
+  };
+  /** List who changed which declared objects, and when. */
+  "/api/v1/changes": {
+    query: {
+      kind?: "alerter" | "decision" | "entity" | "reference" | "watch" | undefined; // Kind of what changed.
+      entity?: string | undefined; // Entity of the objects, or their pattern of entities.
+      name?: string | undefined; // Name of the object.
+      before?: number | undefined; // Value of `next` from the page before.
+      limit?: number | undefined; // Largest number of changes in the answer.
+    };
+    answer: Changes;
   };
   /** Compare a candidate with the stable side: pass, hold or fail. */
   "/api/v1/canary": {
