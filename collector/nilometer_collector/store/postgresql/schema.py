@@ -14,6 +14,7 @@ from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.receiver_tables import create_receiver_tables
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.state_columns import add_newest_evaluation
 
 MIGRATIONS = Migrations()
 
@@ -377,16 +378,7 @@ def add_lapsed_decisions(session: Session) -> None:
 @MIGRATIONS
 def add_newest_evaluations(session: Session) -> None:
     """Add the newest evaluation to each state, and the time of the worst value to episodes."""
-    session.execute("ALTER TABLE episodes ADD COLUMN worst_ns bigint")
-    session.execute("""
-        ALTER TABLE alert_states
-            ADD COLUMN reason text NOT NULL DEFAULT '',
-            ADD COLUMN sentence text NOT NULL DEFAULT '',
-            ADD COLUMN value double precision NOT NULL DEFAULT 0,
-            ADD COLUMN value_end_ns bigint NOT NULL DEFAULT 0""")
-    session.execute("""
-        UPDATE alert_states SET reason = CASE status WHEN 'OK' THEN 'within_limit'
-            WHEN 'ALERTING' THEN 'breach' WHEN 'NO_DATA' THEN 'no_window' ELSE 'no_window_yet' END""")
+    add_newest_evaluation(session)
 
 
 @MIGRATIONS
