@@ -156,7 +156,9 @@ quality: $(VENV)/.installed-bench ## Accuracy of the sketches, alarms, random ex
 	$(BIN)/python -m benchmarks accuracy
 	PYTHONPATH=tests $(BIN)/python -m quality.alarms
 	PYTHONPATH=tests $(BIN)/python -m quality.canary
+	PYTHONPATH=tests $(BIN)/python -m quality.flights
 	PYTHONPATH=tests $(BIN)/python -m quality.comparators
+	PYTHONPATH=tests $(BIN)/python -m quality.performance
 	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality tests/collector/api/test_contract.py -rA
 
 faults: $(VENV)/.installed-test ## Kills, power loss, bad disks and wires for hours; a table with seeds

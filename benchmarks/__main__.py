@@ -5,6 +5,7 @@ import sys
 
 from benchmarks import (
     accuracy,
+    backup,
     cost_per_request,
     digest,
     durable,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "merge": merge.main,
     "query": query.main,
     "ingest": ingest.main,
+    "backup": backup.main,
     "table": table.main,
     "request": cost_per_request.main,
     "latency": latency.main,

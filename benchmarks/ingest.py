@@ -97,6 +97,7 @@ def rounds_of(store: str, server: Server | None) -> bool:
     wall = statistics.median(one["wall"] for one in now)
     line = (
         f"{store:<10} {wall:>10.0f} {statistics.median(one['processor'] for one in now):>14.0f} "
+        f"{statistics.median(one['received'] for one in now):>14.0f} "
         f"{statistics.median(one['rolled_up'] for one in now):>11.0f} "
     )
     goals = {f">= {LEAST[store]:.0f}": wall >= LEAST[store]}
@@ -119,7 +120,9 @@ def main() -> int:
     print(
         "profiles per second, shipments of 1,000, one process; on the disk of the temporary files"
     )
-    print(f"{'store':<10} {'shipped/s':>10} {'per core s':>14} {'rolled up/s':>11}")
+    print(
+        f"{'store':<10} {'shipped/s':>10} {'per core s':>14} {'calls/core s':>14} {'rolled up/s':>11}"
+    )
     fine = rounds_of("sqlite", None)
     folder = programs()
     if folder is None:

@@ -2,18 +2,26 @@
 
 The store is in this process, so its part of a collector's work is measured, without gRPC. Every
 shipment contains one profile of each feature, like an agent's shipment after a window has closed.
+The same is measured from the bytes of a call to its reply, which includes all checks of rows.
 """
 
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
+from nilometer.wire.lean import is_lean
 from nilometer.wire.samples import sample_to_bytes
+from nilometer.wire.services import ShipRequest
+from nilometer_collector.access.needs import Need
+from nilometer_collector.access.rights import Access
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.counters import Counters
+from nilometer_collector.ingest.ingest import SERVICE_NAME, Ingest
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store, open_store
 from nilometer_collector.testing import START_NS, feature_sample, minute
 
@@ -23,24 +31,29 @@ MINUTES = 6
 ROLLED_UP_NS = START_NS + 10 * 86_400 * 10**9  # later than all samples, so that every part is due
 
 
-def rows() -> list[SampleRow]:
+def row_of(sample: SummarySample, payload: bytes) -> SampleRow:
+    """Return a row of this version, or of an older one, whose rows hold their samples."""
+    if hasattr(SampleRow, "of"):
+        return SampleRow.of(sample, payload)
+    make: Callable[..., SampleRow] = SampleRow
+    return make(sample=sample, payload=payload)
+
+
+def samples() -> list[tuple[SummarySample, bytes]]:
     made = []
     for feature in range(FEATURES):
         values = [float(at) * 1.37 % 91 for at in range(300)]
         sample = feature_sample(values, summary=f"input.f{feature}")
-        made.append(SampleRow(sample=sample, payload=sample_to_bytes(sample)))
+        made.append((sample, sample_to_bytes(sample)))
     return made
 
 
 def shipments() -> Iterator[Shipment]:
 
-    base = rows()
+    base = samples()
     for number in range(MINUTES):
         window = minute(number)
-        placed = [
-            SampleRow(sample=replace(row.sample, window=window), payload=row.payload)
-            for row in base
-        ]
+        placed = [row_of(replace(sample, window=window), payload) for sample, payload in base]
         for pod in range(PODS):
             first = number * FEATURES + 1
             arrivals = [Arrival(sequence=at, content=row) for at, row in enumerate(placed, first)]
@@ -49,10 +62,29 @@ def shipments() -> Iterator[Shipment]:
             )
 
 
+def received(store: Store) -> float:
+    """Return the profiles per second of CPU of whole calls: parsed, checked, stored, replied to."""
+    clock = SteppedClock(wall_ns=START_NS)
+    ship = Ingest(store, clock, Counters(), lambda: None).methods[f"/{SERVICE_NAME}/Ship"]
+    calls = []
+    for at, shipment in enumerate(shipments()):
+        call = ShipRequest(agent=f"{shipment.agent}-called", epoch=bytes([at]) * 16)
+        for arrival in shipment.arrivals:
+            assert isinstance(arrival.content, SampleRow)
+            row = call.rows.add(sequence=arrival.sequence)
+            row.sample.ParseFromString(arrival.content.payload)
+        calls.append(call.SerializeToString())
+    used = time.process_time()
+    for content in calls:
+        assert is_lean(content, ShipRequest)
+        reply = ship.answer(ShipRequest.FromString(content), Access(None, Need.SHIP))
+        assert not reply.SerializeToString()
+    return len(calls) * FEATURES / (time.process_time() - used)
+
+
 def rolled_up(store: Store) -> float | None:
     """Return the samples rolled up per second of one thread; None for a version without roll-ups."""
     try:
-        from nilometer_collector.counters import Counters
         from nilometer_collector.rollups.worker import RollUpWorker
         from nilometer_collector.store import LEVELS
     except ImportError:
@@ -81,6 +113,7 @@ def main() -> None:
         "processor": shipped / (time.process_time() - used),
         "payload": len(rest[0].arrivals[0].content.payload),  # type: ignore[union-attr]
         "rolled_up": rolled_up(store),
+        "received": received(store),
     }
     store.close()
     print(json.dumps(found))

@@ -80,7 +80,7 @@ def ship(store: Store, samples: Iterator[SummarySample]) -> None:
     for sequence, sample in enumerate(samples, 1):
         payload = known.get(id(sample.content)) or sample_to_bytes(sample)
         known[id(sample.content)] = payload
-        rows.append(Arrival(sequence=sequence, content=SampleRow(sample=sample, payload=payload)))
+        rows.append(Arrival(sequence=sequence, content=SampleRow.of(sample, payload)))
         if len(rows) == BATCH:
             send()
             rows = []

@@ -37,7 +37,7 @@ def evidently(table: Any) -> Callable[[], object]:
 
 
 def polars(table: Any) -> Callable[[], object]:
-    import polars as pl  # type: ignore[import-not-found]  # of its own environment
+    import polars as pl  # of its own environment
 
     frame: Any = pl.from_arrow(table)
     describe: Callable[[], object] = frame.describe

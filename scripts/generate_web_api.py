@@ -70,6 +70,8 @@ def type_of(schema: Schema) -> str:
             return f"({item})[]" if " | " in item else f"{item}[]"
         case {"type": "object", "additionalProperties": values}:
             return f"Record<string, {type_of(schema_at(values))}>"
+        case {"type": "object"}:
+            return "Record<string, unknown>"
         case {"type": str(kind)} if kind in SIMPLE:
             return SIMPLE[kind]
     raise ValueError(f"no TypeScript type is known for {json.dumps(schema)}")

@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 
 # program:package
 needed=(
-    chromium:chromium promtool:prometheus cc:gcc openssl:openssl strace:strace git:git
+    chromium:chromium promtool:prometheus prometheus-alertmanager:prometheus-alertmanager cc:gcc openssl:openssl strace:strace git:git
     go:golang javac:default-jdk-headless mvn:maven postgres:postgresql
 )
 # Debian keeps the programs of PostgreSQL outside the path.

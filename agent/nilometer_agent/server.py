@@ -138,6 +138,7 @@ class Agent:
             disclosure=settings.disclosure,
             agent=settings.agent_name,
             instance=self._instance,
+            clock=self.clock,
         )
 
     def _exports(self) -> AgentExports:

@@ -3,9 +3,9 @@
 NilometerError
 ├── StoreUnavailable   transient: the transaction stored nothing; try again
 ├── Refused            permanent: what was sent is not allowed; says why
-├── Conflict           what is stored contradicts the change; read it again
+├── Moved              what was read has changed since; read it again and retry
 ├── Unknown            what was asked for is not here
-├── Conflict           what was asked for does not fit what is stored now
+├── Busy               transient: others ask the same kind of question; try again
 └── TooMuch            the answer would be larger than is served; ask for less
 """
 
@@ -35,8 +35,16 @@ class Conflict(NilometerError):
         self.field = field
 
 
+class Moved(NilometerError):
+    """Declared objects changed after they were read. A retry on what is stored now can help."""
+
+
 class Unknown(NilometerError):
     """The store has nothing with the requested name."""
+
+
+class Busy(NilometerError):
+    """The collector answers other questions of this kind now. A retry helps."""
 
 
 class TooMuch(NilometerError):

@@ -21,11 +21,13 @@ from nilometer_collector.access.server_files import ServerFiles
 from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
-from nilometer_collector.channels import CHANNEL, Courier, Heartbeat
+from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
+from nilometer_collector.declared.arriving import take_settings
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
-from nilometer_collector.query.missing_names import missing_names
+from nilometer_collector.judging.judging import Judging
+from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.rollups.worker import RollUpWorker
 from nilometer_collector.settings import RETENTION, CollectorSettings
@@ -34,7 +36,7 @@ from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.watch.watch import Watch
 from nilometer_collector.watch.watchdog import Watchdog
 
-ORIGIN = "file"  # origin of alerters from the settings
+FILE = "file"  # origin of channels and routes from the settings
 
 log = logging.getLogger("nilometer.collector")
 
@@ -58,7 +60,7 @@ class Collector:
         self._resources = ExitStack()
         self._http_address = parse_address("http_address", settings.http_address)
         self._grpc_address = parse_address("grpc_address", settings.grpc_address)
-        self._courier: Courier | None = None
+        self._couriers: Couriers | None = None
         self.exports: CollectorExports | None = None
 
     @property
@@ -92,34 +94,36 @@ class Collector:
     def _start(self) -> None:
         kinds.load()
         kinds.require_parts("collector", ("summaries", "check", "view"))
-        webhook = self.settings.webhook
-        store = open_store(self.settings.stored_in, CHANNEL if webhook else "")
+        own = self.settings.own_channel
+        store = open_store(self.settings.stored_in, own.name if own else "")
         self._resources.callback(store.close)
         alerters = [alerter_of(definition) for definition in self.settings.alerters]
-        store.alerts.replace_all(alerters, ORIGIN, self._clock.now_ns())
+        take_settings(store, alerters, self._clock.now_ns())
         for alerter in alerters:
-            for line in missing_names(store, alerter):
+            for line in missing_names(KnownNames(store), alerter):
                 told = {"alerter": alerter.name, "reason": line}
                 log.warning(
                     "an alerter names a summary or reference that does not exist: correct the name",
                     extra=told,
                 )
-        if webhook:
-            self._courier = Courier(
-                store, webhook, lambda: self.page_url, self._clock, self.counters
-            )
-        self._serve_http(store)
+        now_ns = self._clock.now_ns()
+        store.channels.replace_all(list(self.settings.channel_definitions), FILE, now_ns)
+        store.routes.replace_all(list(self.settings.routes), FILE, now_ns)
+        receivers = Receivers(
+            own=own, allowed=self.settings.allowed, page_url=lambda: self.page_url
+        )
+        self._couriers = Couriers(store, receivers, self._clock, self.counters)
+        self._serve_http(store, receivers)
         self._serve_grpc(store)
         self._start_watching(store)
-        if self._courier is not None:
-            self._courier.start()
-            self._resources.callback(self._courier.stop, self.settings.shutdown_seconds)
+        self._couriers.start()
+        self._resources.callback(self._couriers.stop, self.settings.shutdown_seconds)
         rollups = RollUpWorker(store, _keep_ns(self.settings), self._clock, self.counters)
         rollups.start()
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
 
     def _start_watching(self, store: Store) -> None:
-        """Start the default alerter, the watch on it, and the exports that show both."""
+        """Start all alerters, the watch on the default one, and the exports that show both."""
         told = self.settings
         watch = Watch(store, self._clock, told.watch, self._wake)
         heartbeat = Heartbeat(told.heartbeat, self.counters) if told.heartbeat else None
@@ -129,7 +133,8 @@ class Collector:
         self.exports = CollectorExports(
             told, store, self.counters, self._clock, lambda: watchdog.health
         )
-        for part in (self.exports, watch, watchdog):
+        judging = Judging(store, self._clock, self._wake)
+        for part in (self.exports, watch, judging, watchdog):
             self._resources.callback(part.stop, told.shutdown_seconds)
             part.start()
 
@@ -141,8 +146,8 @@ class Collector:
         self._resources.close()
 
     def _wake(self) -> None:
-        if self._courier is not None:
-            self._courier.wake()
+        if self._couriers is not None:
+            self._couriers.wake()
 
     def _serve_grpc(self, store: Store) -> None:
         told = self.settings
@@ -165,7 +170,7 @@ class Collector:
         server.start()
         self._grpc_address = server.address
 
-    def _serve_http(self, store: Store) -> None:
+    def _serve_http(self, store: Store, receivers: Receivers) -> None:
         listening = _bound(self._http_address)
         self._resources.callback(listening.close)
         self._http_address = Address(self._http_address.host, listening.getsockname()[1])
@@ -175,6 +180,7 @@ class Collector:
             self._clock,
             self.counters,
             wake=self._wake,
+            receivers=receivers,
             public_url=self.settings.public_url,
             principals=self.settings.principals,
             secure=bool(self.settings.http_certificate),

@@ -11,17 +11,26 @@ from nilometer.handoff.settings import default_directory
 from nilometer.settings.settings import Settings
 from nilometer.values.errors import ConfigError
 from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
-from nilometer_collector.access.addresses import is_loopback, parse_address, require_loopback
-from nilometer_collector.access.destinations import Allowed, Destination, known_refusal
+from nilometer_collector.access.addresses import parse_address, require_loopback
+from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.alerting.receivers import (
+    MOST_CHANNELS,
+    MOST_ROUTES,
+    ChannelDefinition,
+    check_channel,
+    with_secret_files,
+)
+from nilometer_collector.alerting.routes import RouteDefinition, check_route
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.urls import MAX_URL_CHARACTERS, check_url
 
 PREFIX = "NILOMETER_COLLECTOR_"
 DATABASE_NAME = "collector.db"
-MAX_URL_CHARACTERS = 2048
+OWN_CHANNEL = "slack"  # name of the channel of `slack_webhook_url`
 RETENTION = (  # finest level first
     "retention_shipped_days",
     "retention_5m_days",
@@ -92,10 +101,16 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             ``OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE``, then ``cumulative``.
         otlp_interval_seconds: Interval between exports of metrics.
         otlp_use_proxy: Whether OTLP uses the proxy that environment variables name.
+        channels: Channels of notifications that this file defines: Slack, webhooks, PagerDuty and
+            others. They replace those of the previous version of the file. Channels that were
+            created over HTTP are kept. A secret such as ``url_file`` names a file. See
+            docs/channels.md.
+        routes: Routes that this file defines: which channels are told about which episodes, and at
+            what times. A channel that no route names is told about everything.
         alerters: Alerters that this file defines. They replace those of the previous version of the
             file. Alerters that were created over HTTP are kept.
-        watch: Settings of the default alerter, which watches every entity: its budget, tolerances
-            and time zone, and a switch. The first rule whose pattern matches an entity applies. See
+        watch: Settings of the default alerter, which watches every entity: its budget, tolerances,
+            time zone and holidays, and a switch. The first rule whose pattern matches an entity applies. See
             docs/alerters.md.
     """
 
@@ -128,6 +143,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     otlp_temporality: Literal["", "cumulative", "delta"] = ""
     otlp_interval_seconds: Annotated[float, Meta(ge=0.1, le=3600)] = 15.0
     otlp_use_proxy: bool = False
+    channels: tuple[ChannelDefinition, ...] = ()
+    routes: tuple[RouteDefinition, ...] = ()
     alerters: tuple[AlerterDefinition, ...] = ()
     watch: tuple[WatchRule, ...] = ()
 
@@ -142,14 +159,15 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
                     f"database = {self.database!r}: cannot be set together with `store`: unset one"
                 )
         self._check_retention()
-        allowed = self.webhook.allowed
+        allowed = self.allowed
         for setting in ("slack_webhook_url", "heartbeat_url"):
             if url := getattr(self, setting):
-                _check_webhook(setting, url, allowed)
+                check_url(setting, url, allowed)
+        self._check_receivers()
         if self.public_url:
             _check_public_url(self.public_url)
         for rule in self.watch:
-            _ = rule.zone  # raises for an unknown time zone
+            rule.check()
         named: set[tuple[str, str]] = set()
         for definition in self.alerters:
             alerter_of(definition)
@@ -157,6 +175,21 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             if key in named:
                 raise ConfigError(f"alerters: {key[0]} has two alerters named {key[1]!r}")
             named.add(key)
+
+    def _check_receivers(self) -> None:
+        for kind, objects, most in (
+            ("channels", self.channels, MOST_CHANNELS),
+            ("routes", self.routes, MOST_ROUTES),
+        ):
+            names = [one.name for one in objects]
+            if len(names) > most:
+                raise ConfigError(f"{kind}: has {len(names)} entries, must have at most {most}")
+            if len(set(names)) < len(names):
+                raise ConfigError(f"{kind}: two of them have the same name")
+        for channel in self.channel_definitions:
+            check_channel(channel, self.allowed)
+        for route in self.routes:
+            check_route(route)
 
     def _check_retention(self) -> None:
         for finer, coarser in pairwise(RETENTION):
@@ -206,15 +239,27 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         return Secret(self.store) if self.store else self.database_path
 
     @property
-    def webhook(self) -> Destination:
-        """Webhook that receives notifications."""
-        allowed = Allowed.of("webhook_allow", self.webhook_allow)
-        return Destination(Secret(self.slack_webhook_url), allowed)
+    def allowed(self) -> Allowed:
+        """Addresses that receivers may have, besides public ones."""
+        return Allowed.of("webhook_allow", self.webhook_allow)
+
+    @property
+    def own_channel(self) -> ChannelDefinition | None:
+        """Channel of `slack_webhook_url`, which is not stored in the database; None without it."""
+        if not self.slack_webhook_url:
+            return None
+        secrets = {"url": self.slack_webhook_url}
+        return ChannelDefinition(name=OWN_CHANNEL, kind="slack", secrets=secrets)
+
+    @property
+    def channel_definitions(self) -> tuple[ChannelDefinition, ...]:
+        """Channels of the file, with the secrets of the files that they name."""
+        return tuple(with_secret_files(one) for one in self.channels)
 
     @property
     def heartbeat(self) -> Destination:
         """Outside monitor that awaits heartbeats."""
-        return Destination(Secret(self.heartbeat_url), self.webhook.allowed)
+        return Destination(Secret(self.heartbeat_url), self.allowed)
 
     def __repr__(self) -> str:
         webhook = shown_url(self.slack_webhook_url) if self.slack_webhook_url else ""
@@ -222,29 +267,12 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         return (
             f"CollectorSettings(database={self.database!r}, store={store!r}, grpc_address={self.grpc_address!r}, "
             f"http_address={self.http_address!r}, slack_webhook_url={webhook!r}, "
-            f"public_url={self.public_url!r}, alerters={len(self.alerters)})"
+            f"public_url={self.public_url!r}, channels={len(self.channels)}, "
+            f"alerters={len(self.alerters)})"
         )
 
     def __rich_repr__(self) -> list[tuple[str, str]]:
         return [("", repr(self))]
-
-
-def _check_webhook(setting: str, url: str, allowed: Allowed) -> None:
-    """Refuse a webhook without TLS or at a forbidden address; errors show only its host."""
-    key = f"{setting} = {shown_url(url)!r}"
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError as error:
-        raise ConfigError(f"{key}: must be a URL") from error
-    if not host or len(url) > MAX_URL_CHARACTERS or has_control(url) or " " in url:
-        raise ConfigError(f"{key}: must be a URL of at most {MAX_URL_CHARACTERS} characters")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ConfigError(f"{key}: must be https, or http to a loopback host")
-    if "@" in parts.netloc:
-        raise ConfigError(f"{key}: must not contain a user name or a password")
-    if refusal := known_refusal(host, allowed):
-        raise ConfigError(f"{key}: {refusal}")
 
 
 def _check_store(url: str) -> None:

@@ -18,8 +18,8 @@ from nilometer.export.series import Family, Series, attributes_of
 from nilometer.export.telemetry import (
     ALERT_STATUS,
     DATA_AGE,
+    JUDGEMENT_AGE,
     LATE_ENTITIES,
-    PASS_AGE,
     STORE_ROWS,
     STORE_SIZE,
     STORE_STALE,
@@ -32,8 +32,14 @@ from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import ROLLED_UP, Store
 from nilometer_collector.watch.watchdog import Health
 
-TOLD = (AlertStatus.OK, AlertStatus.ALERTING, AlertStatus.LEARNING)
-WORST = (AlertStatus.ALERTING, AlertStatus.LEARNING, AlertStatus.OK)
+WORST = (
+    AlertStatus.ALERTING,
+    AlertStatus.NO_DATA,
+    AlertStatus.NOT_WATCHED,
+    AlertStatus.LEARNING,
+    AlertStatus.PAUSED,
+    AlertStatus.OK,
+)
 
 COUNTED = {
     Event.TAKEN: Counter.EXPORTS,
@@ -96,22 +102,22 @@ class CollectorExports(Exports):
         """Return all current metrics."""
         series = Series()
         # Alerting series come first, so that the limit on series only drops healthy ones.
-        statuses = sorted(self._store.alerts.statuses(), key=lambda told: WORST.index(told[-1]))
-        for entity, alerter, summary, labels, status in statuses:
-            at = dict(where(entity, labels)) | {SUMMARY: summary, ALERTER: alerter}
-            for told in TOLD:
+        statuses = self._store.alerts.statuses()
+        for now in sorted(statuses, key=lambda status: WORST.index(status.status)):
+            at = dict(where(now.entity, now.labels)) | {SUMMARY: now.summary, ALERTER: now.alerter}
+            for told in AlertStatus:
                 here = attributes_of({**at, STATUS: told.value})
-                series.set(ALERT_STATUS, here, int(told is status))
+                series.set(ALERT_STATUS, here, int(told is now.status))
         newest: dict[str, int] = {}
         for one in self._store.samples.series():
             newest[one.entity] = max(newest.get(one.entity, 0), one.last_end_ns)
-        now = self._clock.now_ns()
+        now_ns = self._clock.now_ns()
         for entity, end_ns in newest.items():
-            age = max(now - end_ns, 0) / NANOSECONDS
+            age = max(now_ns - end_ns, 0) / NANOSECONDS
             series.set(DATA_AGE, attributes_of({ENTITY: entity}), age)
         health = self._health()
         series.set(UP, (), int(health.is_up))
-        series.set(PASS_AGE, (), health.pass_age_seconds)
+        series.set(JUDGEMENT_AGE, (), health.progress_age_seconds)
         series.set(LATE_ENTITIES, (), health.late)
         for held in self._store.rollups.levels():
             at_level = attributes_of({LEVEL: held.level.value})

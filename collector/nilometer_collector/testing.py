@@ -40,6 +40,9 @@ from nilometer.wire.services import (
     ShipRequest,
     collector_stub,
 )
+from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.channels import Receivers
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
 
@@ -47,6 +50,7 @@ DEADLINE_SECONDS = 60.0
 MINUTE_NS = 60 * NANOSECONDS
 START_NS = 1_700_000_040 * NANOSECONDS  # a whole minute
 ENTITY = "fraud-scorer"
+PAGES = "https://nilometer.example"
 
 
 def minute(number: int) -> Window:
@@ -156,7 +160,14 @@ def an_evaluation(
         count=500,
         reference_digest="0123456789abcdef",
         evidence=f"{alerter.condition.measure.upper()} from training is {value:g} (threshold 0.2)",
+        edge=True,
     )
+
+
+def receivers_of(own: ChannelDefinition | None = None, *, pages: str = PAGES) -> Receivers:
+    """Make receivers of stored channels and *own*, which may be at loopback addresses."""
+    allowed = Allowed.of("webhook_allow", ["127.0.0.0/8"])
+    return Receivers(own=own, allowed=allowed, page_url=lambda: pages)
 
 
 def a_row(sequence: int, content: SummarySample | Evaluation) -> Row:
@@ -252,7 +263,10 @@ class Posted:
     """A message that a webhook received."""
 
     key: str
-    content: dict[str, Any]
+    content: Any  # JSON value; None if the body is not JSON
+    path: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict, compare=False)
+    body: bytes = b""
 
 
 @dataclass(slots=True)
@@ -284,8 +298,15 @@ def listening_webhook(port: int = 0) -> Iterator[Webhook]:
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             """Record the message and respond with the next status."""
-            content = msgspec.json.decode(self.rfile.read(int(self.headers["content-length"])))
-            posted = Posted(self.headers.get("idempotency-key", ""), content)
+            body = self.rfile.read(int(self.headers["content-length"]))
+            is_json = self.headers["content-type"] == "application/json"
+            posted = Posted(
+                key=self.headers.get("idempotency-key", ""),
+                content=msgspec.json.decode(body) if is_json else None,
+                path=self.path,
+                headers={name.lower(): value for name, value in self.headers.items()},
+                body=body,
+            )
             status = webhook.statuses.pop(0) if webhook.statuses else 200
             webhook.posted.append(posted)
             if status == 200:

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     from nilometer.capture.observe import observe
     from nilometer.capture.values import label, log
     from nilometer.capture.wsgi import NilometerWSGIMiddleware
+    from nilometer.client.client import Client
+    from nilometer.client.client_async import AsyncClient
     from nilometer.profile.profiler import profiler
     from nilometer.sketch.tdigest import TDigest
     from nilometer.values.errors import ConfigError, IncompatibleSketches, NilometerError
@@ -18,6 +20,8 @@ __version__ = "0.1.0"
 
 # Names are resolved on first use, so that a server that only captures never imports numpy.
 _HOMES = {
+    "AsyncClient": "nilometer.client.client_async",
+    "Client": "nilometer.client.client",
     "ConfigError": "nilometer.values.errors",
     "IncompatibleSketches": "nilometer.values.errors",
     "Labels": "nilometer.values.labels",
@@ -33,6 +37,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "AsyncClient",
+    "Client",
     "ConfigError",
     "IncompatibleSketches",
     "Labels",

@@ -25,6 +25,7 @@ from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import Classification, Ranking, Regression, RowMetrics
 from nilometer.profile.registered import CONTENTS
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
@@ -35,7 +36,8 @@ from nilometer.wire.contents.extension import extension_codec
 from nilometer.wire.contents.registered import CODECS
 
 GROUP = "nilometer.kinds"
-LOGGED_KINDS = frozenset(
+PERFORMANCE_KINDS = frozenset(one.kind for one in (Classification, Regression, Ranking, RowMetrics))
+LOGGED_KINDS = PERFORMANCE_KINDS.union(
     one.kind for one in (Number, Text, Table, Matrix, Line, ConfusionMatrix)
 )  # contents that only users log
 

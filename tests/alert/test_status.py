@@ -11,6 +11,8 @@ from nilometer.alert import (
     EpisodeState,
     Evaluation,
     Fixed,
+    Limit,
+    Reason,
     Transition,
     Verdict,
     advance,
@@ -179,3 +181,48 @@ class Episodes(RuleBasedStateMachine):
 
 
 TestEpisodes = Episodes.TestCase
+
+
+def closing_at(values: list[float], alerter: Alerter) -> list[EpisodeState]:
+    """Return the state after each of *values*, one a minute."""
+    state, found = EpisodeState(), []
+    for minute, value in enumerate(values):
+        verdict = Verdict.of(breached=value > 1.0)
+        state, _ = advance(state, replace(evaluation(verdict, minute, alerter), value=value))
+        found.append(state)
+    return found
+
+
+def test_an_episode_closes_only_within_the_closing_limit() -> None:
+    alerter = replace(ALERTER, closing=Limit(threshold=0.5))
+    states = closing_at([2.0, 0.9, 0.8, 0.4, 0.9], alerter)
+    assert [state.status.value for state in states] == [*["ALERTING"] * 3, "OK", "OK"]
+    assert [state.reason for state in states] == [
+        Reason.BREACH,
+        Reason.NOT_YET_CLOSED,
+        Reason.NOT_YET_CLOSED,
+        Reason.WITHIN_LIMIT,
+        Reason.WITHIN_LIMIT,
+    ]
+
+
+def test_a_window_between_both_limits_begins_the_count_of_fine_windows_anew() -> None:
+    alerter = replace(ALERTER, closing=Limit(threshold=0.5), windows_to_close=2)
+    states = closing_at([2.0, 0.4, 0.9, 0.4, 0.4], alerter)
+    assert [state.status.value for state in states] == [*["ALERTING"] * 4, "OK"]
+
+
+def test_a_breach_opens_when_it_has_lasted() -> None:
+    alerter = replace(ALERTER, for_seconds=150.0)
+    states = closing_at([2.0, 2.0, 2.0], alerter)
+    assert [state.status.value for state in states] == ["OK", "OK", "ALERTING"]
+    assert states[1].reason is Reason.BREACH_TOO_SHORT
+    short = closing_at([2.0, 2.0, 0.0, 2.0, 2.0], alerter)
+    assert AlertStatus.ALERTING not in {state.status for state in short}
+
+
+def test_the_newest_figure_is_kept_with_its_time() -> None:
+    state, _ = advance(EpisodeState(), replace(evaluation(F, 0), value=0.3, evidence="0.3"))
+    state, _ = advance(state, replace(evaluation(N, 1), reason=Reason.TOO_FEW, evidence="few"))
+    assert (state.value, state.value_end_ns) == (0.3, MINUTE)
+    assert (state.reason, state.sentence, state.last_end_ns) == (Reason.TOO_FEW, "few", 2 * MINUTE)

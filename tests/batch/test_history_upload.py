@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from nilometer.batch import history_upload, reference_of
+from nilometer.batch import history_upload, reference_of, row_upload
 from nilometer.batch.collector_calls import CollectorCalls, calls_to
 from nilometer.batch.history import HistoryCounts, HistoryOptions
 from nilometer.batch.history_upload import log_history
@@ -115,7 +115,7 @@ def test_a_reference_between_two_repetitions_changes_nothing(
 def test_an_interrupted_upload_continues(
     served: Running, path: Path, calls: CollectorCalls, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(history_upload, "MAX_ROWS", 16)
+    monkeypatch.setattr(row_upload, "MAX_ROWS", 16)
     left = 5
 
     def interrupt(_: HistoryCounts) -> None:
@@ -127,7 +127,7 @@ def test_an_interrupted_upload_continues(
     with pytest.raises(KeyboardInterrupt):
         log_history(path, OPTIONS, calls, interrupt)
     assert 0 < sum(seen(served)) < ROWS
-    monkeypatch.setattr(history_upload, "MAX_ROWS", 7)  # another version may batch otherwise
+    monkeypatch.setattr(row_upload, "MAX_ROWS", 7)  # another version may batch otherwise
     log_history(path, OPTIONS, calls, nothing)
     assert seen(served) == [25] * 120
     assert sum(seen(served, "input.country")) == ROWS

@@ -583,6 +583,28 @@ def test_what_is_read_by_a_keyword_is_observed(monkeypatch: pytest.MonkeyPatch) 
     assert [one.request_body for one in watched.offered()] == [ROW]
 
 
+def test_results_of_another_form_reach_the_application_and_are_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Stream(io.BytesIO):
+        def readlines(self, *_: Any) -> Any:
+            return ["text", 7]
+
+        def readinto(self, _: Any) -> Any:
+            return "all"
+
+    def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        assert environ["wsgi.input"].readlines() == ["text", 7]
+        assert environ["wsgi.input"].readinto(bytearray(1)) == "all"
+        start_response("200 OK", [])
+        return [b""]
+
+    watched = Watched(app, monkeypatch)
+    environ = environ_of(wsgi__input=Stream(ROW), CONTENT_LENGTH=str(len(ROW)))
+    assert list(watched.middleware(environ, lambda *_: lambda _: None)) == [b""]
+    assert watched.worker.guard.faults == 2
+
+
 def test_the_middleware_keeps_the_specification(monkeypatch: pytest.MonkeyPatch) -> None:
     def app(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         environ["wsgi.input"].read(2)

@@ -6,6 +6,7 @@ from pathlib import Path
 from prometheus_client.parser import text_string_to_metric_families
 from support.otlp_receiver import GrpcReceiver, attributes, metrics_of
 
+from nilometer.alert import AlertStatus
 from nilometer.testing import SteppedClock, eventually
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.server import Collector
@@ -15,7 +16,7 @@ from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.testing import ENTITY, START_NS, an_evaluation, feature_sample
 from nilometer_collector.watch.watchdog import Health
 
-HEALTH = Health(is_up=False, pass_age_seconds=700.0, late=2)
+HEALTH = Health(is_up=False, progress_age_seconds=700.0, late=2)
 
 
 def ask(port: int, path: str) -> tuple[int, str]:
@@ -36,14 +37,14 @@ def ship(store: Store, *content: object) -> None:
 def test_statuses_and_freshness_are_gauges(store: Store) -> None:
     clock = SteppedClock(wall_ns=START_NS + 90_000_000_000)
     sample = feature_sample([1.0, 2.0])
-    ship(store, SampleRow(sample=sample, payload=b"-"), an_evaluation(0.9, 1))
+    ship(store, SampleRow.of(sample, b"-"), an_evaluation(0.9, 1))
     exports = CollectorExports(CollectorSettings(), store, Counters(), clock, lambda: HEALTH)
     families = {family.metric.name: family for family in exports.families()}
     told = {
         dict(point.attributes)["nilometer.status"]: point.value
         for point in families["nilometer.alert.status"].points
     }
-    assert told == {"OK": 0, "ALERTING": 1, "LEARNING": 0}
+    assert told == {status.value: int(status is AlertStatus.ALERTING) for status in AlertStatus}
     (age,) = families["nilometer.entity.data.age"].points
     assert (dict(age.attributes)["nilometer.entity"], age.value) == (ENTITY, 30.0)
 
@@ -60,7 +61,7 @@ def test_the_health_of_the_judgement_is_three_gauges(store: Store) -> None:
 
 def test_rows_and_bytes_of_each_level_are_gauges(store: Store) -> None:
     sample = feature_sample([1.0, 2.0])
-    ship(store, SampleRow(sample=sample, payload=b"12345"))
+    ship(store, SampleRow.of(sample, b"12345"))
     exports = CollectorExports(
         CollectorSettings(), store, Counters(), SteppedClock(), lambda: HEALTH
     )
@@ -97,7 +98,7 @@ def test_over_the_limit_of_series_an_alert_is_still_exported_and_the_count_only_
     assert len(family.points) == 2000
     first = counters.read()[Counter.SERIES_OVERFLOWED]
     exports.families()
-    assert counters.read()[Counter.SERIES_OVERFLOWED] == 2 * first == 2 * (3 * 901 - 2000)
+    assert counters.read()[Counter.SERIES_OVERFLOWED] == 2 * first == 2 * (6 * 901 - 2000)
 
 
 def test_the_port_and_otlp_tell_the_same(tmp_path: Path) -> None:

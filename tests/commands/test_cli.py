@@ -106,7 +106,11 @@ def test_a_collector_that_is_away_is_exit_code_1(
 
 
 @pytest.mark.parametrize(
-    "command", ["agent", "collector", "config", "demo", "profile", "alerters", "backtest", "canary"]
+    "command",
+    [
+        *("agent", "collector", "config", "demo", "profile", "alerters", "backtest", "canary"),
+        *("apply", "get", "describe", "delete", "changes", "rollback", "channels"),
+    ],
 )
 def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:
     finished = subprocess.run(

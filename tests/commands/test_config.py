@@ -16,6 +16,7 @@ agent:
 collector:
   slack_webhook_url: https://hooks.example/secret-path
   store: postgresql://nilometer:secret-path@db/nilometer
+  channels: [{name: pager, kind: pagerduty, secrets: {routing_key: secret-path}}]
 """
 
 
@@ -75,6 +76,7 @@ def test_what_is_in_force_is_printed_as_toml_without_secrets(
     assert "secret-path" not in text
     assert printed["collector"]["slack_webhook_url"] == "(set, not shown)"
     assert printed["collector"]["store"] == "(set, not shown)"
+    assert printed["collector"]["channels"][0]["secrets"] == {"routing_key": "(set, not shown)"}
     assert main(["config", "print", "--config", str(whole), "--component", "agent"]) == 0
     printed = tomllib.loads(capsys.readouterr().out)
     assert printed == {

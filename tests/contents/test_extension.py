@@ -3,6 +3,7 @@
 The type counts predictions and those that were right. It is registered for one test at a time.
 """
 
+import dataclasses
 import itertools
 import logging
 import struct
@@ -17,7 +18,7 @@ from nilometer.alert import STATISTICS, Alerter, Fixed, ThresholdSide, Verdict, 
 from nilometer.export.series import Series
 from nilometer.kinds import CONTENT_KINDS, LOGGED_KINDS, ContentKind, ContentView, Kinds
 from nilometer.profile import CONTENTS, Coverage, DataType, SummarySample, TypeCounts
-from nilometer.testing import SteppedClock, registered
+from nilometer.testing import SteppedClock, eventually, registered
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
@@ -233,7 +234,7 @@ def test_a_kind_must_be_a_name() -> None:
 @pytest.mark.usefixtures("known")
 def test_the_collector_s_store_keeps_the_type(store: Store) -> None:
     sample = hits_sample(8, 10)
-    row = SampleRow(sample=sample, payload=sample_to_bytes(sample))
+    row = SampleRow.of(sample, sample_to_bytes(sample))
     arrivals = [Arrival(sequence=1, content=row)]
     shipment = Shipment(agent="pod-1", epoch=b"e" * 16, oldest_held=0, arrivals=arrivals)
     assert store.ship(shipment, 0).stored == 1
@@ -310,9 +311,10 @@ def test_a_fixed_alerter_judges_a_statistic_of_the_type(served: Running) -> None
     assert evaluate(low, hits_sample(1, 10), {}).verdict is Verdict.NOT_JUDGED
     feature = feature_sample([1.0] * 100, summary="output.x")
     assert evaluate(low, feature, {}).verdict is Verdict.NOT_JUDGED
-    served.put_alerter(alerter_view(low)).raise_for_status()
-    assert not served.sender().ship(found).rejected
-    (episode,) = served.get("episodes", entity=ENTITY)["episodes"]
+    watching = dataclasses.replace(low, summary=SUMMARY)
+    served.put_alerter(alerter_view(watching)).raise_for_status()
+    assert not served.sender().ship(hits_sample(30, 100)).rejected
+    (episode,) = eventually(lambda: served.get("episodes", entity=ENTITY)["episodes"])
     assert (episode["alerter"], episode["comparator"]) == ("low-hits", "hit_ratio")
 
 

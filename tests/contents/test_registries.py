@@ -17,6 +17,7 @@ from nilometer_collector.limits.contents import CHECKS
 KINDS = [
     *("feature", "service", "scores"),
     *("number", "string", "table", "matrix", "line", "confusion_matrix"),
+    *("classification", "regression", "ranking", "row_metrics"),
 ]
 
 

@@ -21,7 +21,7 @@ from nilometer_collector.demo.history import write_history
 from nilometer_collector.demo.model import FEATURES, UNITS, FlightModel, fit, rows_of
 from nilometer_collector.demo.outcome import Alert, Outcome, Result
 from nilometer_collector.demo.replay import flights_of
-from nilometer_collector.demo.show import data_directory, half_way
+from nilometer_collector.demo.show import flights_directory, half_way
 
 BREAK_FROM = datetime(2013, 11, 8, tzinfo=UTC)
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
@@ -139,7 +139,7 @@ def test_an_alerter_that_still_learns_and_a_second_message_are_errors() -> None:
 
 
 def test_the_history_has_every_flight_with_the_output_of_the_model(tmp_path: Path) -> None:
-    flights = pq.read_table(data_directory() / "train.parquet").slice(0, 500)
+    flights = pq.read_table(flights_directory("data") / "train.parquet").slice(0, 500)
     model = FlightModel(-1.0, {"dep_delay": 2.0})
     path = tmp_path / "history.parquet"
     write_history(model, flights, path)
@@ -196,7 +196,7 @@ def test_the_served_model_is_the_trained_one() -> None:
     from sklearn.feature_extraction import DictVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    table = pq.read_table(data_directory() / "train.parquet").slice(0, 3000)
+    table = pq.read_table(flights_directory("data") / "train.parquet").slice(0, 3000)
     rows = [
         {name: value / UNITS[name] if name in UNITS else value for name, value in row.items()}  # type: ignore[operator]
         for row in rows_of(table)
@@ -223,7 +223,7 @@ def test_a_flight_with_missing_or_odd_features_still_has_a_probability() -> None
 
 
 def test_the_fault_is_a_unit_change_from_the_middle_on() -> None:
-    flights = list(flights_of(pq.read_table(data_directory() / "replay.parquet")))
+    flights = list(flights_of(pq.read_table(flights_directory("data") / "replay.parquet")))
     assert half_way(flights) == BREAK_FROM
     assert [f.departure for f in flights] == sorted(f.departure for f in flights)
     broken = flights[0].broken()

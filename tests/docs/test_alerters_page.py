@@ -10,15 +10,14 @@ import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from nilometer.alert import STATISTICS, Verdict, evaluate
+from nilometer.alert import STATISTICS, Reason, Verdict, evaluate
 from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.compare import COMPARATORS
 from nilometer.compare.ks import kolmogorov_smirnov
 from nilometer.compare.psi import debiased_psi
 from nilometer.profile import SummarySample
 from nilometer.settings.settings import load
-from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
-from nilometer_collector.alerting.watch_report import Reason
+from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of, alerter_view
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.testing import a_reference, feature_sample, running
@@ -81,7 +80,9 @@ def test_the_settings_files_are_loaded(tmp_path: Path) -> None:
     file = tmp_path / "nilometer.toml"
     file.write_text("\n".join(re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)))
     settings = load(CollectorSettings, prefix="NILOMETER_COLLECTOR_", file=file, environment={})
-    assert [alerter_of(one).condition.measure for one in settings.alerters] == ["error_ratio"]
+    alerters = [alerter_of(one) for one in settings.alerters]
+    assert [one.condition.kind for one in alerters] == ["PREVIOUS", "BASELINE", "OTHER", "FIXED"]
+    assert all(alerter_of(alerter_view(one)) == one for one in alerters)
     fraud = rule_of(settings.watch, "fraud-scorer")
     assert (fraud.budget_days, str(fraud.zone)) == (90, "Europe/Berlin")
     assert fraud.tolerance("input.amount").smooth == 0.05
@@ -91,8 +92,9 @@ def test_the_settings_files_are_loaded(tmp_path: Path) -> None:
     assert rule_of(settings.watch, "another") == WatchRule()
 
 
-def test_every_reason_of_the_default_alerter_has_a_row_and_no_other() -> None:
-    rows = re.findall(r"^\| (`[^|]*) \| `[A-Z_]*` \|", section("The default alerter"), re.MULTILINE)
+def test_every_reason_has_a_row_and_no_other() -> None:
+    text = section("The default alerter") + section("Verdicts, statuses and episodes")
+    rows = re.findall(r"^\| (`[^|]*) \| `[A-Z_]*` \|", text, re.MULTILINE)
     named = {name.strip("` ") for row in rows for name in row.split(",")}
     assert named == {reason.value for reason in Reason}
 
@@ -117,8 +119,7 @@ def test_the_row_of_a_comparator_is_what_it_states() -> None:
 
 
 def test_every_field_has_a_row_and_no_other() -> None:
-    fields = set(AlerterDefinition.__struct_fields__) - {"parameters"}  # of extensions only
-    assert names("Fields") == fields
+    assert names("Fields") == set(AlerterDefinition.__struct_fields__)
 
 
 def test_the_noise_is_what_equal_distributions_show() -> None:

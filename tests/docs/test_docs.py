@@ -42,6 +42,8 @@ def test_the_settings_page_is_what_the_code_says() -> None:
 
 def test_the_public_names_are_pinned() -> None:
     assert nilometer.__all__ == [
+        "AsyncClient",
+        "Client",
         "ConfigError",
         "IncompatibleSketches",
         "Labels",

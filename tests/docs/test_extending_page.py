@@ -8,16 +8,15 @@ from pathlib import Path
 import pytest
 
 from nilometer import ConfigError, kinds
-from nilometer.alert import Verdict, evaluate
 from nilometer.alert.conditions import CONDITIONS
 from nilometer.batch.reference_upload import put_reference
 from nilometer.compare import COMPARATORS
 from nilometer.export.metric import Metric
 from nilometer.profile import CONTENTS, Coverage, SummarySample
-from nilometer.testing import SteppedClock, registered
+from nilometer.testing import SteppedClock, eventually, registered
 from nilometer.values.labels import Labels
 from nilometer_agent.measure.measured import Measured
-from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.alerting.definitions import AlerterDefinition
 from nilometer_collector.testing import (
     ENTITY,
     a_reference,
@@ -93,11 +92,6 @@ def test_the_example_is_loaded_once_and_works_everywhere(site: Path, tmp_path: P
         )
         for alerter in (at_most, far):
             served.put_alerter(alerter).raise_for_status()
-            found = evaluate(
-                alerter_of(alerter), feature_sample([1.0, 9.0] * 25), {"training": reference}
-            )
-            assert found.verdict is Verdict.BREACH
-            assert not served.sender(alerter.name).ship(found).rejected
         (told,) = served.get(
             "samples",
             entity=ENTITY,
@@ -106,8 +100,11 @@ def test_the_example_is_loaded_once_and_works_everywhere(site: Path, tmp_path: P
             comparator="lost_overlap",
         )["samples"]
         assert told["distances"]["lost_overlap"]["value"] == 0.5
-        names = {episode["alerter"] for episode in served.get("episodes")["episodes"]}
-        assert names == {"few", "far"}
+
+        def opened() -> set[str]:
+            return {episode["alerter"] for episode in served.get("episodes")["episodes"]}
+
+        eventually(lambda: opened() >= {"few", "far"}, 60)
 
 
 def test_the_agent_exports_the_gauge_of_the_example(site: Path) -> None:

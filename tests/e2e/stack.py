@@ -24,7 +24,7 @@ from nilometer_collector.demo.model import fit, requests_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
 from nilometer_collector.demo.processes import Processes, free_port
 from nilometer_collector.demo.replay import flights_of, replay
-from nilometer_collector.demo.show import data_directory, half_way
+from nilometer_collector.demo.show import flights_directory, half_way
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / ".e2e"  # what was built from Go modules, kept between runs
@@ -78,12 +78,13 @@ class Stack(Processes):
 def replayed(stack: Stack, seconds: float) -> int:
     """Start everything, replay flights for at least *seconds*; returns the requests answered."""
     train, recorded = (
-        pq.read_table(data_directory() / f"{name}.parquet") for name in ("train", "replay")
+        pq.read_table(flights_directory("data") / f"{name}.parquet") for name in ("train", "replay")
     )
     model = fit(train)
     file = stack.directory / "model.json"
     model.save(file)
     stack.start_collector("")
+    stack.declare(flights_directory("apply"))
     # One feature without a reference is counted by magnitude, and can be compared bucket for bucket.
     known = requests_table(model, train).drop_columns(["input.hour"])
     reference = reference_of(

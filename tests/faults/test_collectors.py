@@ -18,7 +18,6 @@ from nilometer.alert import Evaluation
 from nilometer.profile import SummarySample
 from nilometer.testing import eventually
 from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
-from nilometer_collector.channels import CHANNEL
 from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.testing import (
     Sender,
@@ -30,10 +29,21 @@ from nilometer_collector.testing import (
     minute,
 )
 
+CHANNEL = "pager"
 COLLECTORS, AGENTS = 3, 4
 MOST_ROWS = 8  # in one call
 ROWS_BETWEEN_TURNS = 25  # each agent opens or closes its episode so often
 SETTLED_SECONDS = 100.0  # a delivery of a killed collector waits for the end of its lease
+
+
+def pager(webhook: Webhook) -> dict[str, object]:
+    """A channel that gets a message for each change of an episode."""
+    return {
+        "name": CHANNEL,
+        "kind": "pagerduty",
+        "settings": {"url": webhook.url.partition("/services")[0]},
+        "secrets": {"routing_key": "none"},
+    }
 
 
 @dataclass
@@ -100,6 +110,8 @@ class Agent(threading.Thread):
         turn, rest = divmod(sequence, ROWS_BETWEEN_TURNS)
         labels = {"agent": self.name}
         if rest == 0:
+            # An episode opens and closes once, because one that flaps is told less often.
+            labels["episode"] = str((turn + 1) // 2)
             return an_evaluation(0.5 if turn % 2 else 0.1, turn, labels=labels)
         return feature_sample([1.0] * (sequence % 7 + 1), labels=labels, window=minute(turn))
 
@@ -142,7 +154,7 @@ def kills(
             directory,
             {
                 "store": place.url,
-                "slack_webhook_url": webhook.url,
+                "channels": [pager(webhook)],
                 "webhook_allow": ["127.0.0.1"],
             },
         )
@@ -174,7 +186,7 @@ def judged(place: PostgresqlPlace, agents: list[Agent], webhook: Webhook, killed
     """Compare what is stored and was posted with what was acknowledged."""
     waiting = (
         "SELECT count(*) FROM deliveries WHERE delivered_ns IS NULL "
-        f"AND refused_ns IS NULL AND channel = '{CHANNEL}'"
+        f"AND refused_ns IS NULL AND withheld_ns IS NULL AND channel = '{CHANNEL}'"
     )
     eventually(lambda: place.change(postgresql=waiting) == [(0,)], SETTLED_SECONDS, 0.1)
     rows = place.change(

@@ -1,5 +1,6 @@
 """Contents that users log: merges are exact in every order and grouping, and travel without loss."""
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,14 +18,22 @@ from nilometer.profile import Content, Coverage, FeatureProfile, SummarySample
 from nilometer.profile.logged import confusion_matrix as logged_confusion
 from nilometer.profile.logged import line as logged_line
 from nilometer.profile.logged import table as logged_table
-from nilometer.profile.logged.amounts import MAX_VALUE, Aggregation, Amounts, Head, Stamp
+from nilometer.profile.logged.amounts import (
+    MAX_VALUE,
+    Aggregation,
+    Amount,
+    Amounts,
+    Head,
+    Stamp,
+)
 from nilometer.profile.logged.confusion_matrix import MAX_MERGED_LABELS, ConfusionMatrix
 from nilometer.profile.logged.line import MAX_MERGED_POINTS, MAX_POINTS, Line
 from nilometer.profile.logged.logged import Logged
 from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
-from nilometer.profile.logged.table import MAX_MERGED_ROWS, Table
+from nilometer.profile.logged.table import MAX_MERGED_ROWS, Table, Value
 from nilometer.profile.logged.text import Text
+from nilometer.sketch.exact import units_of
 from nilometer.values.labels import OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
@@ -68,11 +77,9 @@ def contents(kind: type[Content], aggregation: Aggregation) -> st.SearchStrategy
 
 
 def tables(head: st.SearchStrategy[Head], weight: st.SearchStrategy[int]) -> st.SearchStrategy[Any]:
-    """Tables of the same columns, whose types the first row settles."""
-    texts = st.none() | names
-    more = st.lists(st.tuples(names, texts, floats | st.none()), max_size=4)
-    table = st.builds(lambda one, rest: [one, *rest], st.tuples(names, names, floats), more)
-    return st.builds(Table.of, st.just(["k", "l", "v"]), table, head, weight)
+    """Tables of the same columns, any of which may lack values in a whole table."""
+    row = st.tuples(st.none() | names, st.none() | names, st.none() | floats)
+    return st.builds(Table.of, st.just(["k", "l", "v"]), st.lists(row, max_size=5), head, weight)
 
 
 def packed(content: Content) -> bytes:
@@ -131,6 +138,27 @@ def test_a_sum_and_a_weighted_mean_are_rounded_once(values: list[tuple[float, in
     assert merged(Aggregation.MEAN) == float(weighted / sum(weight for _, weight in values))
     assert merged(Aggregation.MIN) == min(value for value, _ in values)
     assert merged(Aggregation.MAX) == max(value for value, _ in values)
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.floats(-1e300, 1e300, allow_subnormal=True)
+        | st.sampled_from([1.0, -1.0, 2.0**-53, -(2.0**-54), 2.0**53, 5e-324, 2.0**-1022]),
+        min_size=2,
+        max_size=6,
+    ),
+    st.integers(1, 5),
+)
+def test_a_sum_has_one_form_however_it_is_grouped(values: list[float], cut: int) -> None:
+    amounts = [Amount.of(value, Aggregation.SUM) for value in values]
+    whole = functools.reduce(Amount.plus, amounts)
+    assert whole == Amount.of_units(sum(map(units_of, values)), len(values))
+    head, tail = amounts[:cut], amounts[cut:]
+    if tail:
+        assert (
+            functools.reduce(Amount.plus, head).plus(functools.reduce(Amount.plus, tail)) == whole
+        )
 
 
 FEW = 3  # keys that a merged content keeps in the tests below
@@ -262,6 +290,23 @@ def test_rows_with_equal_texts_merge_and_a_missing_number_counts_nothing() -> No
     assert Table.merge_all([one, other]).rows == [[None, 5.0], ["a", 2.5], ["b", 4.0]]
 
 
+def test_a_column_without_a_value_merges_with_texts_and_with_numbers() -> None:
+    head = Head(Aggregation.SUM)
+    logged: list[list[list[Value]]] = [
+        [[None, 1.0]],
+        [["a", 2.0], [None, None]],
+        [["a", 4.0], [None, 8.0]],
+    ]
+    parts = [Table.of(["k", "v"], rows, head) for rows in logged]
+    assert Table.merge_all(parts).rows == [[None, 9.0], ["a", 6.0]]
+    assert [part.shape for part in parts[:2]] == [
+        (("k", ""), ("v", "number")),
+        (("k", "text"), ("v", "number")),
+    ]
+    numbers = [Table.of(["v"], [[value]], head) for value in (None, 2.0)]
+    assert Table.merge_all(numbers).rows == [[2.0]]
+
+
 def test_the_last_table_keeps_its_order_and_its_equal_rows() -> None:
     rows: list[Any] = [["b", 1.0], ["a", 2.0], ["b", 1.0]]
     table = Table.of(["k", "v"], rows, Head())
@@ -289,6 +334,10 @@ def test_confusion_matrices_of_other_classes_merge() -> None:
         (
             [Table.of([name], [[1.0]], Head(Aggregation.SUM)) for name in ("a", "b")],
             "columns",
+        ),
+        (
+            [Table.of(["k"], [[value]], Head(Aggregation.SUM)) for value in ("a", 1.0)],
+            "'k' has texts and numbers",
         ),
     ],
 )
@@ -326,6 +375,7 @@ def table(*rows: list[Any]) -> Table:
         (table(["a", 1.0]), table(["a", 3.0]), 0.5),
         (table(["a", 1.0]), table(["b", 1.0]), 1.0),
         (table(["a", None]), table(["a", None]), 0.0),
+        (table([None, 1.0], ["a", 3.0]), table([None, 1.0]), 0.6),
         (table(["a", 1.0], ["b", 2.0]), table(["b", 2.0], ["a", 1.0]), 0.0),
         (line((0.0, 1.0), (1.0, 1.0)), line((0.0, 1.0), (0.5, 1.0), (1.0, 1.0)), 0.0),
         (line((0.0, 0.0), (1.0, 1.0)), line((0.0, 0.0), (1.0, 3.0)), 0.5),
@@ -368,6 +418,7 @@ def test_a_change_is_the_current_side_less_the_reference() -> None:
         (line((-1e308, 1.0), (1e308, 1.0)), line((-1e308, 1.0), (1e308, 2.0)), "too long"),
         (confusion([0, 0], [0, 0]), confusion([1, 0], [0, 0]), "no predictions"),
         (table(["a", 1.0]), Table.of(["k"], [["a"]], Head()), "different columns"),
+        (table(["a", 1.0]), table([2.0, 1.0]), "'k' has texts and numbers"),
         (FeatureProfile(), FeatureProfile(), "no samples"),
     ],
 )

@@ -12,6 +12,9 @@ from nilometer_collector.settings import CollectorSettings
     [
         {"time_zone": "Mars/Olympus"},
         {"time_zone": "../../etc/passwd"},
+        {"holidays": ["2026-02-29"]},
+        {"holidays": ["13-01"]},
+        {"holidays": ["Christmas"]},
         {"budget_days": 0.1},
         {"tolerances": {"input.*": 0.0}},
         {"share_tolerances": {"input.*": 1.5}},

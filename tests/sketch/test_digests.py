@@ -21,7 +21,7 @@ def decoded(streams: list[list[float]]) -> tuple[Digests, list[TDigest]]:
     """Return the digests of *streams* in arrays, and one by one."""
     messages = digests_to_wire([TDigest.of(stream) for stream in streams])
     scanned = Messages([message.SerializeToString() for message in messages])
-    found = digests_from_scan(scanned, scanned.whole)
+    found = digests_from_scan([(scanned, scanned.whole)])
     assert found is not None
     return found, [digest_from_wire(message) for message in messages]
 
@@ -69,7 +69,7 @@ def test_means_with_any_digits_and_weights_of_any_size_sort(heavy: int) -> None:
     streams = [rng.normal(size=size).tolist() for size in (5, 40, 41, 3000)]
     messages = digests_to_wire([TDigest.of(stream).scaled(heavy) for stream in streams])
     scanned = Messages([message.SerializeToString() for message in messages])
-    digests = digests_from_scan(scanned, scanned.whole)
+    digests = digests_from_scan([(scanned, scanned.whole)])
     assert digests is not None
     expected = TDigest.merge_all([digest_from_wire(message) for message in messages])
     assert bits(digests.together()) == bits(expected)

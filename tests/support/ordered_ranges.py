@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import schemathesis
 
+from nilometer.values.errors import ConfigError
+from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
 from nilometer_collector.api.problems import ApiError
@@ -15,8 +17,8 @@ from nilometer_collector.api.problems import ApiError
 def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any]) -> bool:
     """Leave out bodies that are refused although the schema allows them.
 
-    This is an alerter whose ``low`` is above its ``high``, an incident that ends before it starts, a
-    time zone that does not exist, and a sample that contradicts itself.
+    This is an alerter whose limits or times contradict each other, an incident that ends before it
+    starts, a time zone that does not exist, and a sample that contradicts itself.
     """
     del context
     body = case.body
@@ -28,10 +30,33 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     alerters = [body, *_mappings(body, "alerters")]
     incidents, rules = _mappings(body, "incidents"), _mappings(body, "watch")
     return (
-        all(_is_ordered(one, "low", "high") for one in alerters if one.get("kind") == "RANGE")
+        all(map(_is_consistent, alerters))
         and all(_is_ordered(one, "start", "end", strictly=True) for one in incidents)
         and all(one.get("time_zone", "UTC") == "UTC" for one in rules)
     )
+
+
+# Fields of an alerter whose values must agree with other fields, with a calendar, or with a syntax.
+AGREEING = (
+    "low",
+    "critical",
+    "closing",
+    "maintenance",
+    "time_zone",
+    "other_entity",
+    "other_labels",
+)
+
+
+def _is_consistent(body: Mapping[str, Any]) -> bool:
+    """Whether *body* is no alerter, or one whose fields agree with each other."""
+    try:
+        alerter_of(decoded(msgspec.json.encode(body), AlerterDefinition))
+    except ConfigError as error:
+        return not any(f": {field}" in str(error) for field in AGREEING)
+    except (ApiError, TypeError, ValueError):
+        return True
+    return True
 
 
 def _mappings(body: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -13,7 +13,7 @@ EPOCH = b"e" * 16
 
 def a_sample_row(sample: SummarySample) -> SampleRow:
     """Encode *sample*."""
-    return SampleRow(sample=sample, payload=sample_to_bytes(sample))
+    return SampleRow.of(sample, sample_to_bytes(sample))
 
 
 def numbered(sequence: int, entity: str = ENTITY) -> Arrival:

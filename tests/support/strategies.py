@@ -13,12 +13,18 @@ from nilometer.alert import (
     Alerter,
     Evaluation,
     Fixed,
+    Hours,
+    Maintenance,
     Range,
+    Repeat,
     Severity,
     ThresholdSide,
+    Times,
     Verdict,
 )
+from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
 from nilometer.alert.statistic import STATISTICS
+from nilometer.alert.times import DAYS
 from nilometer.compare import COMPARATORS
 from nilometer.profile import (
     Bounds,
@@ -294,7 +300,38 @@ conditions = st.one_of(
         reference=st.sampled_from(["training", "golden"]),
         comparator=st.sampled_from(list(COMPARATORS.values())),
         threshold=st.floats(1e-6, 10),
+        direction=st.sampled_from(Direction),
     ),
+    st.builds(AgainstPrevious, threshold=st.floats(1e-6, 10)),
+    st.builds(
+        AgainstBaseline,
+        threshold=st.floats(1e-6, 10),
+        days=st.integers(1, 60),
+        same_hour=st.booleans(),
+    ),
+    st.builds(AgainstOther, threshold=st.floats(1e-6, 10), other_labels=st.just("version=1")),
+)
+_times = st.builds(
+    Times,
+    time_zone=st.sampled_from(["UTC", "Europe/Berlin"]),
+    hours=st.lists(
+        st.builds(
+            Hours,
+            days=st.lists(st.sampled_from(DAYS), min_size=1, unique=True).map(tuple),
+            start_minute=st.integers(0, 1439),
+            end_minute=st.integers(0, 1440),
+        ),
+        max_size=2,
+    ).map(tuple),
+    maintenance=st.lists(
+        st.builds(
+            Maintenance,
+            start_ns=st.just(10**18),
+            end_ns=st.integers(10**18 + 1, 10**18 + 3600 * 10**9),
+            repeat=st.sampled_from(Repeat),
+        ),
+        max_size=2,
+    ).map(tuple),
 )
 alerters = st.builds(
     Alerter,
@@ -305,7 +342,10 @@ alerters = st.builds(
     minimum_count=st.integers(1, MAX_COUNT),
     windows_to_open=st.integers(1, 100),
     windows_to_close=st.integers(1, 100),
+    for_seconds=st.floats(0, 1e6),
+    delay_seconds=st.floats(0, 1e5),
     severity=st.sampled_from(Severity),
+    times=_times,
 )
 evaluations = st.builds(
     Evaluation,
@@ -318,4 +358,5 @@ evaluations = st.builds(
     count=st.integers(0, MAX_COUNT),
     reference_digest=st.sampled_from(["", "00ff00ff00ff00ff"]),
     evidence=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    edge=st.booleans(),
 )

@@ -12,7 +12,15 @@ import grpc
 import grpc.aio
 from starlette.applications import Starlette
 
-from nilometer import NilometerMiddleware, NilometerWSGIMiddleware, label, log, observe
+from nilometer import (
+    AsyncClient,
+    Client,
+    NilometerMiddleware,
+    NilometerWSGIMiddleware,
+    label,
+    log,
+    observe,
+)
 from nilometer.capture.grpc import AioCaptureInterceptor, CaptureInterceptor
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.types import ASGIApp, WSGIApp
@@ -91,3 +99,17 @@ observe(inputs=1)  # type: ignore[call-overload]
 log(score=0.7, tokens=[1, 2], note=None)
 label(tier="gold")
 label(tier=1)  # type: ignore[arg-type]
+
+# The client of the collector.
+with Client("http://127.0.0.1:7500", timeout_seconds=5) as client:
+    amount = client.entity("fraud-scorer").summary("input.amount")
+    assert_type(amount.samples(last="24h", labels={"country": "de"}).merge().quantile(0.99), float)
+    assert_type(amount.samples(start=0)[0].quantile([0.5, 0.9]), list[float])
+    amount.samples(last=b"24h")  # type: ignore[arg-type]
+    client.entity("fraud-scorer", "input.amount")  # type: ignore[call-arg]
+
+
+async def asks(client: AsyncClient) -> None:
+    samples = await client.entity("fraud-scorer").summary("input.amount").samples(last="24h")
+    assert_type(samples.merge().count, int)
+    client.entity("fraud-scorer").summary("input.amount").samples().merge()  # type: ignore[attr-defined]

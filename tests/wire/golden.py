@@ -38,6 +38,15 @@ from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import (
+    Ranking,
+    Regression,
+    RowMetrics,
+    Rows,
+    binary,
+    row_metric,
+)
+from nilometer.sketch.exact import Floats
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire import alerts, references
@@ -164,6 +173,23 @@ def logged() -> list[SummarySample]:
     return [sample(f"logged.{content.kind}", content) for content in contents]
 
 
+def performance() -> list[SummarySample]:
+    """Predictions that were judged, one content of each type."""
+
+    @row_metric(unit="EUR")
+    def fee(rows: Rows) -> Floats:
+        return np.asarray(rows.truth - rows.predicted, np.float64)
+
+    rows = Rows(predicted=np.array([1.0, 1.5]), truth=np.array([3.0, 1.0]))
+    contents: list[Content] = [
+        binary([0.9, 0.2, float("nan"), 0.4], ["1", "1", "0", None], threshold=0.3),
+        Regression.of([1.0, 2.5, float("nan")], [1e9, 2.0, 1.0]),
+        Ranking.of([[0, 1, 2], [1, 0], [0]], cutoffs=[1, 2]),
+        RowMetrics.of(rows, [fee]),
+    ]
+    return [sample(f"logged.{content.kind}", content) for content in contents]
+
+
 def golden_bytes() -> dict[str, bytes]:
     """What is written, by file name."""
     return {
@@ -172,6 +198,7 @@ def golden_bytes() -> dict[str, bytes]:
         "service": sample_to_bytes(service()),
         "sides": sample_to_bytes(sides()),
         "logged": samples_to_bytes(logged()),
+        "performance": samples_to_bytes(performance()),
         "samples": samples_to_bytes([numbers(), service()]),
         "reference_dictionary": references.reference_to_bytes(reference()),
         "alerter_fixed": alerts.alerter_to_bytes(FIXED),

@@ -17,6 +17,7 @@ from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import Classification, Ranking, Regression, RowMetrics
 from nilometer.sketch.binned import edges_id
 from nilometer.sketch.exponential import Buckets
 from nilometer.v1 import alert_pb2
@@ -41,6 +42,7 @@ DIGESTS = {
     "logged": "e61362148abc8ab4",
     "numbers": "5704c3e8add24449",
     "numbers_counted": "d2d478959b019f0a",
+    "performance": "11cc2b779ca96917",
     "reference": "706c4d8925ec4c41",
     "reference_dictionary": "d7bd6fbbcb0778a1",
     "samples": "38915b7d5ac3e29d",
@@ -267,3 +269,27 @@ def test_what_users_logged_is_read() -> None:
     assert isinstance(confusion, ConfusionMatrix)
     assert (confusion.labels, confusion.counts) == (("no", "yes"), [[8.0, 1.0], [0.0, 2.0]])
     assert found["logged.string"] == Text("v7", 1, Stamp(WINDOW_END_NS, WINDOW_END_NS + 1))
+
+
+def test_judged_predictions_are_read() -> None:
+    found = {
+        name.removeprefix("logged."): sample_from_bytes(packed).content
+        for name, packed in parts_by_summary(golden("performance"))
+    }
+    rows = found["classification"]
+    assert isinstance(rows, Classification)
+    assert rows.confusion == {("1", "1"): 1, ("0", "1"): 1, ("", "0"): 1}
+    assert (rows.thresholds, rows.unlabelled, rows.unscored, rows.correct) == ((0.3,), 1, 1, 1)
+    assert rows.estimates()["log_loss_nats"].value == -math.log(0.9 * 0.2) / 2
+    assert rows.scores["1"].sums.sum() == round(0.9 * 2**30) + round(0.2 * 2**30)
+    numbers = found["regression"]
+    assert isinstance(numbers, Regression)
+    assert (numbers.count, numbers.unlabelled, numbers.unusable) == (2, 0, 1)
+    assert numbers.sums[0] == ((10**9 - 1) ** 2 << 1074) + (1 << 1072)
+    lists = found["ranking"]
+    assert isinstance(lists, Ranking)
+    assert (lists.hits, lists.without_relevant) == ({1: 1, 2: 2}, 1)
+    metrics = found["row_metrics"]
+    assert isinstance(metrics, RowMetrics)
+    assert metrics.estimates()["fee"].value == 0.75
+    assert metrics.means.keys() == {("fee", "EUR")}

@@ -52,8 +52,8 @@ def test_quantiles_and_moments_are_those_of_whole_samples() -> None:
 def test_the_order_of_samples_does_not_change_a_bit(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (digests, wire_numbers):
-        monkeypatch.setattr(module, "MOST_TOGETHER", most)
+    monkeypatch.setattr(wire_numbers, "MOST_SCANNED", 5)
+    monkeypatch.setattr(digests, "MOST_TOGETHER", most)
     packed = packed_of([*numeric(8), feature_sample(["a"])])
     orders = [packed, packed[::-1], [*packed[4:], *packed[:4]]]
     found = []
@@ -70,8 +70,7 @@ def test_the_order_of_samples_does_not_change_a_bit(
 def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
     ties: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (digests, wire_numbers):
-        monkeypatch.setattr(module, "MOST_TOGETHER", 16)
+    monkeypatch.setattr(digests, "MOST_TOGETHER", 16)
     streams = [[64.0] * ties + RNG.lognormal(size=900).tolist() for _ in range(400)]
     messages = digests_to_wire([TDigest.of(stream) for stream in streams])
     scanned = Messages([message.SerializeToString() for message in messages])
@@ -83,7 +82,7 @@ def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
         add(self, part)
 
     monkeypatch.setattr(MeanCounts, "add", counted)
-    found = digests_from_scan(scanned, scanned.whole, np.array([400]))
+    found = digests_from_scan([(scanned, scanned.whole)], np.array([400]))
     assert len(added) == 25
     assert found is not None
     expected = TDigest.merge_all([digest_from_wire(message) for message in messages])
@@ -91,8 +90,7 @@ def test_large_groups_that_are_counted_have_the_bits_of_a_sort(
 
 
 def test_large_groups_keep_the_bound_of_the_rank_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (digests, wire_numbers):
-        monkeypatch.setattr(module, "MOST_TOGETHER", 8)
+    monkeypatch.setattr(digests, "MOST_TOGETHER", 8)
     columns = [RNG.lognormal(size=200) for _ in range(64)]
     packed = packed_of([feature_sample(column.tolist()) for column in columns])
     numbers = numbers_from_bytes([packed], moments=False)

@@ -172,7 +172,8 @@ def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -
     known = [references.with_digest(reference_of(columns))]
     plan = alerts.plan_to_wire(known, alerters)
     assert alerts.plan_to_wire(known, alerters).version == plan.version
-    back_references, back_alerters, unread, disclosure = alerts.plan_from_wire(plan)
+    back_references, back_alerters, unread, disclosure, judges = alerts.plan_from_wire(plan)
+    assert judges
     assert not unread
     assert back_alerters == alerters
     assert disclosure == LAXEST

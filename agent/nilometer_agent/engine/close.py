@@ -204,6 +204,7 @@ class Closer:
             lambda: self._buffer.partials(key),
             self._buffer.partial_bytes(key),
             late=key.window.end_ns <= self._buffer.closed_until(key.entity, key.labels),
+            edge=self._plans.is_cut_off((key.window.end_ns - key.window.start_ns) / NANOSECONDS),
         )
         if self._failures.get(key, 0) >= ATTEMPTS:
             log.error(

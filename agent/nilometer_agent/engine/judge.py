@@ -37,12 +37,14 @@ class OpenWindow:
         read: Function that reads its partial profiles.
         size: Lower bound of the size of the partial profiles, in bytes.
         late: Whether an earlier sample of the window was judged, so that this one is not.
+        edge: Whether the agent is cut off from its collector, so that its own evaluations count.
     """
 
     key: WindowKey
     read: ReadPartials
     size: int
     late: bool
+    edge: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +97,9 @@ def judge(window: OpenWindow, plan: ActivePlan) -> Judged | None:
     for service in _service(key, samples, merged):
         told.append(service)
         rows.append(_row(service, fewest))
-    rows += _evaluation_rows(key, evaluations)
+    if window.edge or not plan.collector_judges:
+        marked = [dataclasses.replace(one, edge=window.edge) for one in evaluations]
+        rows += _evaluation_rows(key, marked)
     closing = Closing(key, merged.ids, rows)
     return Judged(closing, told, evaluations, window.late, merged.damaged)
 

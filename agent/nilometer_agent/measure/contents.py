@@ -10,6 +10,7 @@ from nilometer.export.genai import genai
 from nilometer.export.keys import (
     FATE,
     GEN_AI_TOKEN_TYPE,
+    MEASURE,
     OUTCOME,
     PREDICTED,
     QUANTILE,
@@ -29,6 +30,8 @@ from nilometer.export.telemetry import (
     FEATURE_MISSING,
     FEATURE_QUANTILE,
     FEATURE_VALUE,
+    LOGGED_SAMPLES,
+    LOGGED_VALUE,
     LOST_SIDES,
     OBSERVATIONS,
     REQUESTS,
@@ -40,6 +43,8 @@ from nilometer.kinds import CONTENT_KINDS, LOGGED_KINDS, ContentKind
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer_agent.measure.attributes import model_attributes, with_more
 from nilometer_agent.measure.websockets import add_connections
+
+COUNT = "count"  # statistic that every content has
 
 C = TypeVar("C", bound=Content)
 
@@ -159,6 +164,20 @@ def _add_requests(
         to.series.add(REQUESTS, with_more(at, {OUTCOME: outcome}), count)
 
 
+def _add_logged(to: Committed, sample: SummarySample, content: Content, at: Attributes) -> None:
+    to.series.add(LOGGED_SAMPLES, with_more(at, {SUMMARY: sample.summary}), content.count)
+
+
+def _set_logged(
+    series: Series, sample: SummarySample, content: Content, at: Attributes, now: float
+) -> None:
+    for name, statistic in type(content).statistics().items():
+        value = None if name == COUNT else statistic(content)  # `LOGGED_SAMPLES` has the count
+        if value is not None:
+            here = with_more(at, {SUMMARY: sample.summary, MEASURE: name})
+            series.set(LOGGED_VALUE, here, value, now)
+
+
 def _itself(service: ServiceProfile) -> ServiceProfile:
     return service
 
@@ -172,7 +191,7 @@ CONTENT_SERIES: dict[str, ContentSeries[Any]] = {
     FeatureProfile.kind: ContentSeries(add=_add_feature, set=_set_feature),
     ServiceProfile.kind: ContentSeries(add=_add_service, requests=_itself),
     ScoreProfile.kind: ContentSeries(add=_add_scores),
-    **dict.fromkeys(LOGGED_KINDS, ContentSeries(add=_nothing)),  # logged to the collector itself
+    **dict.fromkeys(LOGGED_KINDS, ContentSeries(add=_add_logged, set=_set_logged)),
 }
 
 

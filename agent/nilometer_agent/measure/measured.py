@@ -7,7 +7,7 @@ after a failure counts once here too.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from nilometer.alert import Evaluation, Verdict
 from nilometer.export.keys import ALERTER, ENTITY, MEASURE, REASON, SOURCE, SUMMARY
@@ -20,6 +20,7 @@ from nilometer.export.series import (
 )
 from nilometer.export.server_metrics import ACTIVE_REQUESTS
 from nilometer.export.telemetry import (
+    CPU_TIME,
     EVALUATION_BREACH,
     EVALUATION_EVIDENCE,
     EVALUATION_THRESHOLD,
@@ -31,6 +32,7 @@ from nilometer.export.telemetry import (
     OBSERVING_TIME,
     OUTBOX_ROWS,
     PIPELINE_CALLS,
+    own_counter,
 )
 from nilometer.profile import SummarySample
 from nilometer.profiling.observation import Observation
@@ -46,6 +48,7 @@ from nilometer_agent.measure.requests import Staged
 GAUGE_SECONDS = 900.0  # time without a new window after which a gauge is not exported
 GAUGE_WINDOWS = 3  # or for this many windows, if that is longer
 COST_SECONDS = 60.0  # time without a reported cost after which a worker counts as ended or idle
+OWN_PREFIX = own_counter(Exporter.AGENT, "").name  # of the agent's counters
 
 
 class Measured:
@@ -69,6 +72,7 @@ class Measured:
         clock: Clock,
     ) -> None:
         self.series = Series()
+        self._own_before: list[Family] = []
         self._counters = counters
         self._outbox_rows = outbox_rows
         self._gauge_seconds = max(GAUGE_SECONDS, GAUGE_WINDOWS * window_seconds)
@@ -78,6 +82,14 @@ class Measured:
         self._calls: dict[str, set[str]] = {}
         self._peaks: dict[tuple[str, Labels], dict[bytes, Peak]] = {}
         self._costs: dict[tuple[str, Labels], dict[bytes, tuple[float, float, float]]] = {}
+
+    def resume(self, families: Iterable[Family]) -> None:
+        """Go on with the counters and histograms that the agent before has left."""
+        for family in families:
+            if _is_own(family):
+                self._own_before.append(family)
+            else:
+                self.series.restore([family])
 
     def observed(
         self,
@@ -164,6 +176,7 @@ class Measured:
         """Return all current metrics, with the agent's own counters and cost."""
         now = self._clock.monotonic()
         own = Series()
+        own.restore(self._own_before)
         add_counters(own, Exporter.AGENT, self._counters())
         own.set(OUTBOX_ROWS, (), self._outbox_rows())
         for (entity, source), calls in self.edges().items():
@@ -200,3 +213,9 @@ class Measured:
         self.series.set(EVALUATION_EVIDENCE, at, evaluation.count, now)
         breach = int(evaluation.verdict is Verdict.BREACH)
         self.series.set(EVALUATION_BREACH, at, breach, now)
+
+
+def _is_own(family: Family) -> bool:
+    """Return whether `families` computes *family* from the state of this process."""
+    name = family.metric.name
+    return name in {CPU_TIME.name, PIPELINE_CALLS.name} or name.startswith(OWN_PREFIX)

@@ -12,6 +12,7 @@ from nilometer.profile import FeatureSpec, Reference
 from nilometer.profile.reference import LEARNED
 from nilometer.profile.schema import Schema
 from nilometer.sketch.binned import edges_id
+from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import BY_DEFAULT, Disclosure
 from nilometer.wire.alerts import plan_from_wire
@@ -21,6 +22,7 @@ from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.ship import Collector
 
 DEADLINE_SECONDS = 5.0
+CUT_OFF_WINDOWS = 3  # windows without an answer until an agent sends its own evaluations
 MAX_ENTITIES = 2000  # entities whose alerters are requested
 
 log = logging.getLogger("nilometer.agent")
@@ -37,6 +39,8 @@ class ActivePlan:
         names_key: Key of pseudonyms; empty keeps no names of categories.
         declared: Schemas by entity that take precedence over those of references.
         disclosure: Rules for the disclosure of single values.
+        collector_judges: Whether the collector judges merged windows, so that it needs evaluations
+            only of the time in which the agent was cut off.
     """
 
     def __init__(
@@ -46,9 +50,12 @@ class ActivePlan:
         names_key: bytes = b"",
         declared: Mapping[str, Schema] | None = None,
         disclosure: Disclosure = BY_DEFAULT,
+        *,
+        collector_judges: bool = False,
     ) -> None:
         self.names_key = names_key
         self.disclosure = disclosure
+        self.collector_judges = collector_judges
         self._references: dict[str, dict[str, Reference]] = {}
         for reference in references:
             self._references.setdefault(reference.entity, {})[reference.name] = reference
@@ -133,6 +140,7 @@ class PlanKeeper:
         disclosure: Disclosure rules of the agent's settings; a plan may tighten them.
         agent: Stable name of this agent. *instance*: 16 random bytes that name this process. With
             both, the collector detects two processes with one name, even if they ship nothing.
+        clock: Clock for monotonic time.
     """
 
     def __init__(
@@ -145,8 +153,11 @@ class PlanKeeper:
         disclosure: Disclosure = BY_DEFAULT,
         agent: str = "",
         instance: bytes = b"",
+        clock: Clock | None = None,
     ) -> None:
         self._agent, self._instance = agent, instance
+        self._clock = clock or SystemClock()
+        self._cut_off_at: float | None = None  # monotonic time of the first attempt that failed
         self._declared = declared or {}
         self._buffer = buffer
         self._stub = stub
@@ -167,6 +178,13 @@ class PlanKeeper:
             self.entities = self.entities | {entity}
             self.wanted.set()
 
+    def is_cut_off(self, window_seconds: float) -> bool:
+        """Return whether the collector has not answered for `CUT_OFF_WINDOWS` of *window_seconds*."""
+        since = self._cut_off_at
+        if since is None:
+            return False
+        return self._clock.monotonic() - since >= CUT_OFF_WINDOWS * window_seconds
+
     def refresh(self) -> bool:
         """Ask the collector once; return whether it answered."""
         self.wanted.clear()  # cleared first, so that a failed attempt is not repeated without a pause
@@ -183,7 +201,10 @@ class PlanKeeper:
         except (grpc.RpcError, OSError) as error:
             told = {"reason": str(error)[:200]}
             log.debug("plan not refreshed, keeping the old one: will retry", extra=told)
+            if self._cut_off_at is None:
+                self._cut_off_at = self._clock.monotonic()
             return False
+        self._cut_off_at = None
         self._tell_forbidden(plan.forbidden_entities)
         if not plan.unchanged and self._take(plan):
             self._buffer.keep_plan(plan.SerializeToString())
@@ -221,7 +242,14 @@ class PlanKeeper:
         key = self._names_key or plan.names_key
         disclosure = self._disclosure.tightened(content.disclosure)
         references, alerters = content.references, content.alerters
-        self.active = ActivePlan(references, alerters, key, self._declared, disclosure)
+        self.active = ActivePlan(
+            references,
+            alerters,
+            key,
+            self._declared,
+            disclosure,
+            collector_judges=content.collector_judges,
+        )
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in content.references}
         return True

@@ -118,10 +118,13 @@ class Destination:
     Attributes:
         url: URL of the webhook.
         allowed: Addresses that its host may have, in addition to public ones.
+        plain: Whether plain HTTP may go to a private address, because nothing in the request is
+            secret.
     """
 
     url: Secret
     allowed: Allowed = Allowed()
+    plain: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.url)

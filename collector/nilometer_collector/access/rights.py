@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from nilometer_collector.access.needs import Need
 from nilometer_collector.access.principals import ALL, Principal, matches, principal_of
 
+LOCAL = "local"  # caller without principals; the servers then listen on loopback only
+WILDCARDS = {*"*?["}  # characters that make a name a pattern
 SHOWN_CHARACTERS = 100  # characters of a name in the message of a refusal
 
 
@@ -34,6 +36,11 @@ class Access:
     need: Need
 
     @property
+    def caller(self) -> str:
+        """Name of the principal; `LOCAL` without principals."""
+        return LOCAL if self.principal is None else self.principal.name
+
+    @property
     def is_unlimited(self) -> bool:
         """Whether the call has access to all entities."""
         return self.principal is None or self.principal.patterns(self.need) == ALL
@@ -56,6 +63,35 @@ class Access:
                 raise Forbidden(
                     f"principal {self.principal.name!r} may not {self.need.value} entity {shown!r}"
                 )
+
+    def require_pattern(self, pattern: str) -> None:
+        """Refuse the call unless it has access to every entity that matches *pattern*.
+
+        Raises:
+            Forbidden: If the call lacks access; the message names *pattern*. A pattern with a
+                wildcard must be one of those of the principal.
+        """
+        if not set(pattern) & WILDCARDS:
+            self.require([pattern])
+            return
+        principal = self.principal
+        if principal is None or self.is_unlimited or pattern in principal.patterns(self.need):
+            return
+        shown = pattern[:SHOWN_CHARACTERS]
+        raise Forbidden(
+            f"principal {principal.name!r} may not {self.need.value} all entities {shown!r}"
+        )
+
+    def require_all(self) -> None:
+        """Refuse the call unless it has access to all entities, because its object is for all.
+
+        Raises:
+            Forbidden: If the call lacks this access.
+        """
+        if self.principal is not None and not self.is_unlimited:
+            raise Forbidden(
+                f"principal {self.principal.name!r} may not {self.need.value} all entities"
+            )
 
     def require_agent(self, agent: str) -> None:
         """Refuse the call unless its principal may ship as *agent*.

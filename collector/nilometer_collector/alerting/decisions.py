@@ -13,6 +13,7 @@ from nilometer.values.labels import Labels
 NO_LABELS = Labels()
 MOST_REASON_CHARACTERS = 500
 MOST_AUTHOR_CHARACTERS = 128
+MOST_DECISIONS = 100  # decisions of an episode after which it takes no more acknowledgements
 MOST_SECONDS = 366 * 86_400  # longest time until a decision ends
 
 
@@ -20,7 +21,7 @@ class DecisionKind(Enum):
     """The kind of a decision."""
 
     ACKNOWLEDGED = "acknowledged"  # somebody works on it
-    SILENCED = "silenced"  # no message about it until the end
+    SILENCED = "silenced"  # no message about its opening until the end
     UNSILENCED = "unsilenced"  # the silence ends now
     NEW_NORMAL = "new_normal"  # the current values of a part are normal
 
@@ -37,6 +38,8 @@ class Decision:
         summary: Summary of the part of a new normal; empty for other kinds.
         labels: Label set of this part.
         is_pending: Whether the default alerter has not yet acted on it.
+        has_lapsed: Whether the part of a new normal closed before the default alerter acted, so that
+            nothing was learned.
     """
 
     kind: DecisionKind
@@ -47,6 +50,7 @@ class Decision:
     summary: str = ""
     labels: Labels = NO_LABELS
     is_pending: bool = False
+    has_lapsed: bool = False
 
     def holds(self, now_ns: int) -> bool:
         """Return whether the decision is in force at *now_ns*."""

@@ -5,10 +5,18 @@ when the first agent alerts, and closes when no agent alerts. An agent that has 
 `SILENT_WINDOWS` of its windows no longer holds an episode open: its pod is gone.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, Verdict, advance
+from nilometer.alert import (
+    Alerter,
+    AlertStatus,
+    EpisodeState,
+    Evaluation,
+    Severity,
+    Verdict,
+    advance,
+)
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 
@@ -23,11 +31,13 @@ class OpenEpisode:
     Attributes:
         opened_ns: End of the window that opened it.
         worst: Value furthest beyond the threshold so far.
+        severity: Highest severity so far.
     """
 
     id: int
     opened_ns: int
     worst: float
+    severity: Severity = Severity.WARNING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +80,8 @@ class Turn:
     """An opening or a closing of an episode, for its history.
 
     Attributes:
-        status: ALERTING for an opening, OK for a closing, PAUSED if the alerter went away.
+        status: ALERTING for an opening and when it gets critical, OK for a closing, PAUSED if the
+            alerter went away.
         at_ns: End of the window that caused it.
         window_start_ns: Start of that window.
     """
@@ -94,9 +105,23 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worsened:
-    """The open episode has a new worst value."""
+    """The open episode has a new worst value, measured in the window that ends at *at_ns*."""
 
     worst: float
+    at_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Escalated:
+    """The open episode gets critical with the value of *turn*, which may not be its worst."""
+
+    worst: float
+    turn: Turn
+
+    @property
+    def worst_at_ns(self) -> int | None:
+        """End of the window of the worst value; None if it is an earlier one."""
+        return self.turn.at_ns if self.worst == self.turn.value else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +132,7 @@ class Closed:
     turn: Turn
 
 
-EpisodeChange: TypeAlias = Opened | Worsened | Closed
+EpisodeChange: TypeAlias = Opened | Worsened | Escalated | Closed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +184,10 @@ def _episode_change(
         )
     if evaluation.verdict is Verdict.BREACH:
         value = worst(evaluation.alerter, episode.worst, evaluation.value)
-        return Worsened(worst=value) if value != episode.worst else None
+        if evaluation.severity is Severity.CRITICAL and episode.severity is not Severity.CRITICAL:
+            return Escalated(worst=value, turn=_turn(AlertStatus.ALERTING, evaluation))
+        if value != episode.worst:
+            return Worsened(worst=value, at_ns=evaluation.window.end_ns)
     return None
 
 
@@ -207,6 +235,9 @@ def worst(alerter: Alerter, one: float, other: float) -> float:
 
 
 def _turn(status: AlertStatus, evaluation: Evaluation) -> Turn:
+    alerter = evaluation.alerter
+    if status is AlertStatus.ALERTING and evaluation.severity is not alerter.severity:
+        alerter = replace(alerter, severity=evaluation.severity)
     return Turn(
         status=status,
         at_ns=evaluation.window.end_ns,
@@ -214,5 +245,5 @@ def _turn(status: AlertStatus, evaluation: Evaluation) -> Turn:
         value=evaluation.value,
         evidence=evaluation.evidence,
         reference_digest=evaluation.reference_digest,
-        alerter=evaluation.alerter,
+        alerter=alerter,
     )

@@ -5,14 +5,22 @@ notify the same people at the same thresholds.
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from functools import singledispatch
 
-from nilometer.alert import AgainstReference, Alerter, Condition, Fixed, Range
-from nilometer.export.keys import ALERTER, ENTITY, FATE, MEASURE, OUTCOME, SUMMARY
+from nilometer.alert import AgainstReference, Alerter, AlertStatus, Condition, Fixed, Range
+from nilometer.alert.conditions import (
+    AgainstBaseline,
+    AgainstOther,
+    AgainstPrevious,
+    Direction,
+)
+from nilometer.export.keys import ALERTER, ENTITY, FATE, MEASURE, OUTCOME, STATUS, SUMMARY
 from nilometer.export.metric import Exporter, sanitised
 from nilometer.export.server_metrics import REQUEST_DURATION
 from nilometer.export.telemetry import (
+    ALERT_STATUS,
     DATA_AGE,
     EVALUATION_BREACH,
     EVALUATION_VALUE,
@@ -27,6 +35,8 @@ from nilometer.values.reasons import Outcome
 RATE = "5m"  # range of rates, which covers several scrapes and exports
 STALE_WINDOWS = 5  # windows without data before an alert
 OUTBOX_ALARM = 10_000  # rows; a typical pod makes as many in a few hours
+
+OF_COLLECTOR = (AgainstPrevious, AgainstBaseline, AgainstOther)  # agents cannot judge these
 
 Groups = Mapping[str, list[dict[str, object]]]
 
@@ -138,21 +148,29 @@ def alert(alerter: Alerter, window_seconds: int) -> dict[str, object]:
         for name, value in ((ENTITY, alerter.entity), (ALERTER, alerter.name))
     )
     expression = _expression(alerter.condition, selector)
-    limit = alerter.condition.limit_text
     summary = "{{ $labels." + sanitised(SUMMARY) + " }}"
-    measure = "{{ $labels." + sanitised(MEASURE) + " }}"
+    breaches_seconds = max(alerter.windows_to_open * window_seconds, math.ceil(alerter.for_seconds))
     return {
         "alert": "Nilometer" + _camel(alerter.name),
         "expr": expression,
-        "for": f"{(alerter.windows_to_open - 1) * window_seconds}s",
+        "for": f"{breaches_seconds - window_seconds}s",
         "keep_firing_for": f"{(alerter.windows_to_close - 1) * window_seconds}s",
         # Entity and alerter are labels of the series. Here, Prometheus would read them as templates.
         "labels": {"severity": alerter.severity.value},
         "annotations": {
-            "summary": f"{_plain(alerter.entity)}: {measure} of {summary} is "
-            "{{ $value | printf `%.3g` }} (" + limit + ")"
+            "summary": f"{_plain(alerter.entity)}: {_told(alerter.condition, summary)}"
         },
     }
+
+
+def _told(condition: Condition, summary: str) -> str:
+    """Return what the annotation says about *summary*, a template."""
+    if isinstance(condition, OF_COLLECTOR):
+        return f"{condition.measure} of {summary} is too far from {_plain(condition.side)}"
+    measure = "{{ $labels." + sanitised(MEASURE) + " }}"
+    return f"{measure} of {summary} is " + (
+        "{{ $value | printf `%.3g` }} (" + condition.limit_text + ")"
+    )
 
 
 @singledispatch
@@ -162,13 +180,24 @@ def _expression(condition: Condition, selector: str) -> str:
     Conditions whose limit Prometheus can compare with the value are registered below.
     """
     del condition
-    breach = f"max without ({_POD}) ({EVALUATION_BREACH.prometheus}{{{selector}}})"
-    return f"{_most(selector)} and ignoring ({sanitised(MEASURE)}) {breach} > 0"
+    return _by_verdict(selector)
 
 
 @_expression.register
 def _(condition: AgainstReference, selector: str) -> str:
+    if condition.direction is not Direction.EITHER:
+        return _by_verdict(selector)
     return f"{_most(selector)} > {condition.threshold!r}"
+
+
+@_expression.register(AgainstPrevious)
+@_expression.register(AgainstBaseline)
+@_expression.register(AgainstOther)
+def _(condition: Condition, selector: str) -> str:
+    """Only the collector has the windows to compare with, so its status decides."""
+    del condition
+    alerting = f"{sanitised(STATUS)}={_quoted(AlertStatus.ALERTING.value)}"
+    return f"max without ({_POD}) ({ALERT_STATUS.prometheus}{{{selector},{alerting}}}) > 0"
 
 
 @_expression.register
@@ -182,6 +211,12 @@ def _(condition: Fixed, selector: str) -> str:
 def _(condition: Range, selector: str) -> str:
     low, high = _number(condition.low), _number(condition.high)
     return f"{_least(selector)} < {low} or {_most(selector)} > {high}"
+
+
+def _by_verdict(selector: str) -> str:
+    """Return PromQL for the largest value, where an agent found a breach."""
+    breach = f"max without ({_POD}) ({EVALUATION_BREACH.prometheus}{{{selector}}})"
+    return f"{_most(selector)} and ignoring ({sanitised(MEASURE)}) {breach} > 0"
 
 
 def _most(selector: str) -> str:

@@ -1,4 +1,4 @@
-"""The JSON Schema of an alerter: bounds, allowed words, and the fields that each kind requires.
+"""The JSON Schemas of alerters and channels: bounds, allowed words, and the fields that each kind requires.
 
 Bounds are the constants that the checks use. Words come from the registries, so the schema includes
 every registered kind, comparator and statistic of other packages. JSON Schema cannot say that ``low``
@@ -11,11 +11,27 @@ from functools import singledispatch
 from typing import TypeAlias
 
 from nilometer.alert import STATISTICS, AgainstReference, Condition, Fixed, Range, Severity
-from nilometer.alert.conditions import CONDITIONS, ThresholdSide
+from nilometer.alert.conditions import (
+    CONDITIONS,
+    AgainstBaseline,
+    AgainstOther,
+    AgainstPrevious,
+    Direction,
+    ThresholdSide,
+)
+from nilometer.alert.conditions.against_baseline import MOST_DAYS
 from nilometer.alert.statistic import COUNT
 from nilometer.compare.registry import COMPARATORS
 from nilometer.values.entity import NAME
-from nilometer_collector.limits.alerters import MAX_ALERTER_NAME_CHARACTERS, MAX_WINDOWS_IN_A_ROW
+from nilometer_collector.alerting.receivers import KINDS, Kind
+from nilometer_collector.limits.alerters import (
+    MAX_ALERTER_NAME_CHARACTERS,
+    MAX_DELAY_SECONDS,
+    MAX_FOR_SECONDS,
+    MAX_HOURS,
+    MAX_MAINTENANCE,
+    MAX_WINDOWS_IN_A_ROW,
+)
 from nilometer_collector.limits.bounds import MAX_COUNT, MAX_NAME_CHARACTERS, NO_CONTROL
 
 Schema: TypeAlias = Mapping[str, object]
@@ -36,6 +52,7 @@ def alerter_schema() -> Schema:
             "kind": {"enum": list(CONDITIONS)},
             "comparison": {"enum": ["", *(side.value for side in ThresholdSide)]},
             "comparator": {"enum": ["", *COMPARATORS]},
+            "direction": {"enum": [one.value for one in Direction]},
             "threshold": FINITE,
             "low": FINITE,
             "high": FINITE,
@@ -48,8 +65,45 @@ def alerter_schema() -> Schema:
             "windows_to_open": windows,
             "windows_to_close": windows,
             "severity": SEVERITY,
+            "for_seconds": {"minimum": 0, "maximum": MAX_FOR_SECONDS},
+            "delay_seconds": {"minimum": 0, "maximum": MAX_DELAY_SECONDS},
+            "time_zone": TEXT,
+            "schedule": {"maxItems": MAX_HOURS},
+            "maintenance": {"maxItems": MAX_MAINTENANCE},
         },
         "anyOf": [_of_kind(kind) for kind in CONDITIONS],
+    }
+
+
+def channel_schema() -> Schema:
+    """Return the kinds of channels, each with the names of its settings and secrets."""
+    return {
+        "properties": {"kind": {"enum": list(KINDS)}},
+        "anyOf": [
+            {
+                "properties": {
+                    "kind": {"const": name},
+                    "settings": _texts_of(kind, is_secret=False),
+                    "secrets": _texts_of(kind, is_secret=True),
+                },
+                "required": [
+                    part
+                    for part, is_secret in (("settings", False), ("secrets", True))
+                    if _texts_of(kind, is_secret=is_secret)["required"]
+                ],
+            }
+            for name, kind in KINDS.items()
+        ],
+    }
+
+
+def _texts_of(kind: Kind, *, is_secret: bool) -> Schema:
+    fields = {name: one for name, one in kind.fields.items() if one.is_secret is is_secret}
+    return {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in fields},
+        "additionalProperties": False,
+        "required": [name for name, one in fields.items() if one.is_required],
     }
 
 
@@ -62,10 +116,10 @@ def _of_kind(kind: str) -> Schema:
     if example is None:
         return {"properties": {"kind": {"const": kind}}}
     asked = _asked_by(example)
-    parameters = {"maxProperties": 0}
+    parameters = _parameters_of(example)
     return {
         "properties": {"kind": {"const": kind}, **asked, "parameters": parameters},
-        "required": list(asked),
+        "required": [*asked, *(["parameters"] if "minProperties" in parameters else [])],
     }
 
 
@@ -85,9 +139,44 @@ def _(_: Range) -> Schema:
     return {"statistic": {"enum": list(STATISTICS)}, "low": {}, "high": {}}
 
 
+@_asked_by.register(AgainstPrevious)
+@_asked_by.register(AgainstBaseline)
+@_asked_by.register(AgainstOther)
+def _(_: Condition) -> Schema:
+    return {"threshold": {"exclusiveMinimum": 0}}
+
+
 @_asked_by.register
 def _(_: AgainstReference) -> Schema:
     return {"reference": TEXT, "threshold": {"exclusiveMinimum": 0}}
+
+
+@singledispatch
+def _parameters_of(example: Condition) -> Schema:
+    """Return what conditions such as *example* take under `parameters`."""
+    del example
+    return {"maxProperties": 0}
+
+
+@_parameters_of.register
+def _(_: AgainstBaseline) -> Schema:
+    return {
+        "properties": {
+            "days": {"type": "integer", "minimum": 1, "maximum": MOST_DAYS},
+            "same_hour": {"enum": [0, 1]},
+        },
+        "additionalProperties": False,
+    }
+
+
+@_parameters_of.register
+def _(_: AgainstOther) -> Schema:
+    text = {"type": "string", **TEXT}
+    return {
+        "properties": {"other_entity": text, "other_labels": text},
+        "additionalProperties": False,
+        "minProperties": 1,
+    }
 
 
 _EXAMPLES: Mapping[str, Condition] = {
@@ -96,5 +185,8 @@ _EXAMPLES: Mapping[str, Condition] = {
         Fixed(statistic=COUNT, threshold=1.0),
         Range(statistic=COUNT, low=0.0, high=1.0),
         AgainstReference(reference="training", threshold=1.0),
+        AgainstPrevious(threshold=1.0),
+        AgainstBaseline(threshold=1.0),
+        AgainstOther(threshold=1.0, other_labels="version=1"),
     )
 }

@@ -5,23 +5,7 @@ from enum import Enum
 import msgspec
 
 from nilometer.alert import AlertStatus
-
-
-class Reason(Enum):
-    """The reason of a status; a closed set."""
-
-    WATCHED = "watched"
-    DRIFT = "drift"
-    LEARNING = "learning"
-    COARSE = "coarse"
-    NO_TRAFFIC = "no_traffic"
-    NO_AGENT = "no_agent"
-    NO_WINDOW_YET = "no_window_yet"
-    VERSION_GONE = "version_gone"
-    SWITCHED_OFF = "switched_off"
-    UNSTABLE_BASELINE = "unstable_baseline"
-    TOO_FEW = "too_few"
-    NOTHING_TO_JUDGE = "nothing_to_judge"
+from nilometer.alert.reason import Reason
 
 
 class PartEnd(Enum):

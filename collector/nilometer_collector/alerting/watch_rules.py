@@ -1,15 +1,18 @@
 """Settings of the default alerter, one rule per group of entities."""
 
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 from fnmatch import fnmatchcase
 from typing import Annotated
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 from msgspec import Meta
+from msgspec.structs import replace
 
 from nilometer.alert.calibrated.tolerance import Tolerance
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
+from nilometer_collector.alerting.holidays import HOLIDAY, MOST_HOLIDAYS, Holidays, holidays_of
 
 WINDOWS_OF_DAY = 288  # base windows in a day
 
@@ -22,7 +25,10 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             applies.
         watch: Whether the default alerter watches these entities.
         budget_days: Mean number of days between false alarms of one entity.
-        time_zone: Name of the time zone in which traffic has its daily pattern.
+        time_zone: Name of the time zone in which traffic has its daily pattern. Empty uses the
+            declared time zone of each entity, which is UTC without a declaration.
+        holidays: Local dates such as ``2026-04-03``, and days of every year such as ``12-25``, that
+            are a separate kind of day beside weekdays and weekends.
         tolerances: Largest distance from normal that is not drift, in standard deviations of
             the reference, by pattern over summaries.
         share_tolerances: Tolerance of shares, such as the share of missing cells; 0.05 is five
@@ -32,18 +38,21 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     entity: str = "*"
     watch: bool = True
     budget_days: Annotated[float, Meta(ge=1, le=3650)] = 30.0
-    time_zone: str = "UTC"
+    time_zone: str = ""
+    holidays: Annotated[
+        tuple[Annotated[str, Meta(pattern=HOLIDAY)], ...], Meta(max_length=MOST_HOLIDAYS)
+    ] = ()
     tolerances: dict[str, Annotated[float, Meta(gt=0, le=100)]] = {}
     share_tolerances: dict[str, Annotated[float, Meta(gt=0, le=1)]] = {}
 
     @property
     def zone(self) -> tzinfo:
-        """The time zone.
+        """The time zone; UTC if it is empty.
 
         Raises:
             ConfigError: If no time zone has this name.
         """
-        if self.time_zone == "UTC":
+        if self.time_zone in {"", "UTC"}:
             return UTC
         try:
             return ZoneInfo(self.time_zone)
@@ -51,6 +60,29 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ConfigError(
                 f"time_zone = {self.time_zone!r}: must be a time zone such as Europe/Berlin"
             ) from error
+
+    @property
+    def holiday_dates(self) -> Holidays:
+        """The holidays.
+
+        Raises:
+            ConfigError: If a holiday is not a day of the calendar.
+        """
+        return holidays_of(self.holidays)
+
+    def is_holiday(self, at_ns: int) -> bool:
+        """Return whether a time, in Unix nanoseconds, is on a holiday."""
+        if not self.holidays:
+            return False
+        return datetime.fromtimestamp(at_ns // NANOSECONDS, self.zone).date() in self.holiday_dates
+
+    def check(self) -> None:
+        """Raise `ConfigError` if there is no such time zone or holiday."""
+        _ = self.zone, self.holiday_dates
+
+    def declared(self, time_zone: str) -> "WatchRule":
+        """Return the rule with a declared *time_zone*, unless it has one of its own."""
+        return self if self.time_zone else replace(self, time_zone=time_zone)
 
     @property
     def budget(self) -> float:

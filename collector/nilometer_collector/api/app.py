@@ -24,6 +24,7 @@ from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.resources.registered import OPERATIONS
 from nilometer_collector.api.shield import Shield
+from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
@@ -73,6 +74,7 @@ def make_app(
     counters: Counters,
     *,
     wake: Callable[[], None],
+    receivers: Receivers,
     public_url: str = "",
     principals: Sequence[Principal] = (),
     secure: bool = False,
@@ -87,6 +89,7 @@ def make_app(
         clock: Clock for wall time and monotonic time.
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
+        receivers: Channels of notifications, and how to reach them.
         public_url: Public URL of the pages; requests for its host are accepted.
         principals: Principals that may use the API and the pages.
         secure: Whether the server uses TLS.
@@ -99,6 +102,7 @@ def make_app(
         clock=clock,
         counters=counters,
         wake=wake,
+        receivers=receivers,
         watch_rules=watch_rules,
     )
     app = Starlette(

@@ -90,14 +90,22 @@ def _nested(points: Sequence[PointView]) -> dict[str, "pyarrow.Array"]:
         ),
         "coverage": pyarrow.struct(coverage),
         "other_count": whole,
+        "sample": pyarrow.binary(),
     }
     found = {}
     for field, kind in kinds.items():
         values = [getattr(point, field) for point in points]
         if any(value is not msgspec.UNSET for value in values):
-            plain = [None if one is msgspec.UNSET else msgspec.to_builtins(one) for one in values]
+            plain = [_plain(one) for one in values]
             found[field] = pyarrow.array([_with_pairs(one) for one in plain], kind)
     return found
+
+
+def _plain(value: object) -> object:
+    """Return a field as builtins; None if it is absent. Bytes stay bytes."""
+    if value is msgspec.UNSET:
+        return None
+    return msgspec.to_builtins(value, builtin_types=(bytes,))
 
 
 def _with_pairs(value: object) -> object:

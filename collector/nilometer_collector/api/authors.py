@@ -5,8 +5,6 @@ from nilometer_collector.api.operation import Call
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.limits.bounds import has_control
 
-NOBODY = "local"  # author without principals; the server then listens on loopback only
-
 
 def author_of(call: Call) -> str:
     """Return the name of the author of a change.
@@ -18,11 +16,9 @@ def author_of(call: Call) -> str:
         ApiError: 422 if the header of a trusted proxy is not a valid name.
     """
     principal = call.access.principal
-    if principal is None:
-        return NOBODY
-    header = principal.author_header
+    header = "" if principal is None else principal.author_header
     if not header:
-        return principal.name
+        return call.access.caller
     sent = call.request.headers.getlist(header)
     name = sent[0].strip() if len(sent) == 1 else ""
     if not 0 < len(name) <= MOST_AUTHOR_CHARACTERS or has_control(name):

@@ -3,7 +3,6 @@
 import json
 import math
 import re
-from collections.abc import Iterable
 from contextlib import suppress
 from typing import TypeVar
 
@@ -11,7 +10,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.bounds import control_in, has_control
 
 MAX_BODY_BYTES = 1 << 20
 MAX_EXACT = 1 << 53  # float64 holds whole numbers below this exactly
@@ -24,8 +23,8 @@ _FLOAT_FOR_INT = "Expected `int`, got `float`"
 T = TypeVar("T")
 
 
-async def read_json(request: Request, kind: type[T]) -> T:
-    """Read the body and decode it as *kind*.
+async def read_json(request: Request, kind: type[T], most_bytes: int = MAX_BODY_BYTES) -> T:
+    """Read the body, at most *most_bytes*, and decode it as *kind*.
 
     Raises:
         ApiError: 413 if it is too large, 415 if its content type is not JSON, 400 if it is not
@@ -35,14 +34,14 @@ async def read_json(request: Request, kind: type[T]) -> T:
     if media_type != "application/json":
         raise ApiError(415, "the content type of the body must be application/json")
     declared = request.headers.get("content-length", "")
-    if declared.isascii() and declared.isdigit() and int(declared[:20]) > MAX_BODY_BYTES:
-        raise ApiError(413, f"the body is over {MAX_BODY_BYTES} bytes")
+    if declared.isascii() and declared.isdigit() and int(declared[:20]) > most_bytes:
+        raise ApiError(413, f"the body is over {most_bytes} bytes")
     body = bytearray()
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > MAX_BODY_BYTES:
-                raise ApiError(413, f"the body is over {MAX_BODY_BYTES} bytes")
+            if len(body) > most_bytes:
+                raise ApiError(413, f"the body is over {most_bytes} bytes")
     except ClientDisconnect as error:
         raise ApiError(400, "the connection ended before the whole body arrived") from error
     return decoded(bytes(body), kind)
@@ -73,12 +72,10 @@ def decoded(body: bytes, kind: type[T]) -> T:
 def refuse_controls(value: msgspec.Struct) -> None:
     """Refuse control characters in the texts and keys of *value*.
 
-    The patterns of the fields refuse them, too, but Python's patterns accept a newline at the end.
-
     Raises:
         ApiError: 422 if there is one; the error names the place.
     """
-    place = _control_in(msgspec.to_builtins(value), "")
+    place = control_in(value)
     if place is not None:
         raise ApiError(422, f"{place}: must not contain control characters", place)
 
@@ -92,21 +89,6 @@ def _with_whole_numbers(value: object) -> object:
     if isinstance(value, list):
         return [_with_whole_numbers(item) for item in value]
     return value
-
-
-def _control_in(value: object, place: str) -> str | None:
-    """Return the place of the first control character, in the notation of msgspec."""
-    if isinstance(value, str):
-        return place if has_control(value) else None
-    found: Iterable[str | None] = ()
-    if isinstance(value, dict):
-        if any(map(has_control, value)):
-            return place
-        fields = ((f"{place}.{key}".lstrip("."), item) for key, item in value.items())
-        found = (_control_in(item, name) for name, item in fields)
-    elif isinstance(value, list):
-        found = (_control_in(item, f"{place}[{at}]") for at, item in enumerate(value))
-    return next((one for one in found if one is not None), None)
 
 
 def _place(message: str) -> str:

@@ -22,17 +22,19 @@ from nilometer.profile import (
 from nilometer.profile.logged import confusion_matrix, line, matrix, table, text
 from nilometer.profile.logged.amounts import MAX_VALUE, MAX_WEIGHT, Aggregation, Head, Stamp
 from nilometer.profile.logged.number import Number
-from nilometer.values.clock import NANOSECONDS
+from nilometer.profile.performance import Ranking, Regression, binary, classes_only
+from nilometer.profile.performance.ranking import CUTOFFS, MAX_CUTOFF, MAX_CUTOFFS
+from nilometer.values.clock import NANOSECONDS, nanoseconds
 from nilometer.values.entity import LOGGED, NAME
 from nilometer.values.labels import KEY, OVERFLOW_KEY, Labels
 from nilometer.values.window import Window
 from nilometer_collector.limits.bounds import LAST_NS, MAX_COUNT, PRINTABLE
 from nilometer_collector.limits.logged import MAX_UNIT_CHARACTERS
 from nilometer_collector.limits.rows import MAX_LABELS
-from nilometer_collector.store import LoggedType
 
 MAX_VALUES = 10_000  # most values or scores in one sample
 MAX_CATEGORIES = 1000
+MAX_LISTS = 1000  # most lists of a ranking in one sample
 MAX_SUMMARY_CHARACTERS = 60  # longest name after `logged.`; at most 256 bytes in all
 MAX_LABEL_CHARACTERS = 64  # longest value of a label; at most 256 bytes
 MAX_TEXT_CHARACTERS = 64  # longest name in a content; at most 256 bytes
@@ -53,6 +55,7 @@ UnitText: TypeAlias = Annotated[
 ]
 Cell: TypeAlias = ShortText | Finite | None
 Probability: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
+Relevance: TypeAlias = Annotated[float, Meta(ge=0, le=1e9)]
 
 
 class _Content(
@@ -131,6 +134,44 @@ class LoggedScores(_Content, frozen=True, kw_only=True, tag="score_histogram"):
     truth: Annotated[list[ShortText], Meta(max_length=MAX_VALUES)] | UnsetType = UNSET
 
 
+class LoggedClassification(_Content, frozen=True, kw_only=True, tag="classification"):
+    """Predictions of a classifier with their true classes; null is a row without one."""
+
+    truth: Annotated[list[ShortText | None], Meta(min_length=1, max_length=MAX_VALUES)]
+    predicted: Annotated[list[ShortText | None], Meta(max_length=MAX_VALUES)] | UnsetType = (
+        UNSET  # default: the scores are compared with the threshold
+    )
+    scores: Annotated[list[Finite | None], Meta(max_length=MAX_VALUES)] | UnsetType = (
+        UNSET  # probabilities of the positive class; other numbers are counted as unusable
+    )
+    positive: ShortText = "1"
+    negative: ShortText = "0"
+    threshold: Annotated[float, Meta(gt=0, lt=1)] = 0.5
+
+
+class LoggedRegression(_Content, frozen=True, kw_only=True, tag="regression"):
+    """Predictions of a regression with their true values; null is a row without one."""
+
+    truth: Annotated[list[Finite | None], Meta(min_length=1, max_length=MAX_VALUES)]
+    predicted: Annotated[list[Finite | None], Meta(max_length=MAX_VALUES)]
+
+
+class LoggedRanking(_Content, frozen=True, kw_only=True, tag="ranking"):
+    """The relevance of the items of ranked lists, in the order of their ranks."""
+
+    relevance: Annotated[
+        list[Annotated[list[Relevance], Meta(max_length=MAX_CUTOFF)]],
+        Meta(min_length=1, max_length=MAX_LISTS),
+    ]
+    cutoffs: (
+        Annotated[
+            list[Annotated[int, Meta(ge=1, le=MAX_CUTOFF)]],
+            Meta(min_length=1, max_length=MAX_CUTOFFS),
+        ]
+        | UnsetType
+    ) = UNSET  # ranks down to which the lists are judged; default 1, 3, 5 and 10
+
+
 AnyContent: TypeAlias = (
     LoggedNumber
     | LoggedString
@@ -141,6 +182,9 @@ AnyContent: TypeAlias = (
     | LoggedLine
     | LoggedConfusionMatrix
     | LoggedScores
+    | LoggedClassification
+    | LoggedRegression
+    | LoggedRanking
 )
 
 
@@ -170,17 +214,6 @@ class LoggedSample(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     unit: UnitText = ""  # unit of an amount
 
 
-def type_of(row: LoggedSample) -> LoggedType:
-    """Return the type that all samples of the summary must have."""
-    content = row.content
-    data_type = str(content.__struct_config__.tag)
-    has_amounts = not isinstance(
-        content, LoggedString | LoggedCategories | LoggedDistribution | LoggedScores
-    )
-    aggregation, unit = (row.aggregation, row.unit) if has_amounts else ("", "")
-    return LoggedType(data_type, aggregation, unit)
-
-
 def sample_of(row: LoggedSample, now_ns: int) -> SummarySample:
     """Return the sample that *row* describes.
 
@@ -189,9 +222,9 @@ def sample_of(row: LoggedSample, now_ns: int) -> SummarySample:
     """
     if OVERFLOW_KEY in row.labels:
         raise ValueError(f"labels: {OVERFLOW_KEY} is reserved")
-    start_ns = _nanoseconds(row.start)
-    window = Window(start_ns, start_ns + _nanoseconds(row.seconds))
-    created_ns = now_ns if row.created is UNSET else _nanoseconds(row.created)
+    start_ns = nanoseconds(row.start)
+    window = Window(start_ns, start_ns + nanoseconds(row.seconds))
+    created_ns = now_ns if row.created is UNSET else nanoseconds(row.created)
     content = _content_of(row, Stamp(window.end_ns, created_ns))
     return SummarySample(
         entity=row.entity,
@@ -227,8 +260,8 @@ def _content_of(row: LoggedSample, stamp: Stamp) -> Content:
             return line.Line.of(logged.points, head, logged.weight)
         case LoggedConfusionMatrix():
             return confusion_matrix.ConfusionMatrix.of(logged.labels, logged.counts, head)
-        case LoggedScores():
-            return _scores_of(logged)
+        case LoggedScores() | LoggedClassification() | LoggedRegression() | LoggedRanking():
+            return _content_of_predictions(logged)
 
 
 def _scores_of(logged: LoggedScores) -> ScoreProfile:
@@ -240,7 +273,36 @@ def _scores_of(logged: LoggedScores) -> ScoreProfile:
     return profile
 
 
-def _nanoseconds(number: float) -> int:
-    """Convert seconds to nanoseconds."""
-    whole = math.floor(number)
-    return whole * NANOSECONDS + round((number - whole) * NANOSECONDS)
+def _content_of_predictions(
+    logged: LoggedScores | LoggedClassification | LoggedRegression | LoggedRanking,
+) -> Content:
+    match logged:
+        case LoggedScores():
+            return _scores_of(logged)
+        case LoggedRegression():
+            return Regression.of(_numbers(logged.predicted), _numbers(logged.truth))
+        case LoggedRanking():
+            cutoffs = CUTOFFS if logged.cutoffs is UNSET else logged.cutoffs
+            return Ranking.of(logged.relevance, cutoffs=cutoffs)
+        case LoggedClassification():
+            return _classification_of(logged)
+
+
+def _classification_of(logged: LoggedClassification) -> Content:
+    predicted = None if logged.predicted is UNSET else logged.predicted
+    if logged.scores is UNSET:
+        if predicted is None:
+            raise ValueError("predicted: must be given without scores")
+        return classes_only(predicted, logged.truth)
+    return binary(
+        _numbers(logged.scores),
+        logged.truth,
+        predicted,
+        positive=logged.positive,
+        negative=logged.negative,
+        threshold=logged.threshold,
+    )
+
+
+def _numbers(cells: list[float | None]) -> list[float]:
+    return [math.nan if cell is None else cell for cell in cells]

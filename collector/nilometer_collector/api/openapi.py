@@ -12,7 +12,9 @@ import msgspec
 import nilometer
 from nilometer.values.time_zone import zone_names
 from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
-from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema, channel_schema
 from nilometer_collector.api.body import MAX_BODY_BYTES
 from nilometer_collector.api.forms import JSON, Form
 from nilometer_collector.api.operation import Operation
@@ -20,8 +22,18 @@ from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.problems import MEDIA_TYPE, Problem
 from nilometer_collector.api.query_parameters import MAX_QUERY_BYTES
 from nilometer_collector.api.resources.alerters import PutAlerter
-from nilometer_collector.api.resources.entity import EntityDefinition
 from nilometer_collector.api.resources.episodes import EpisodeView
+from nilometer_collector.declared.entities import EntityDefinition, EntityObject
+
+
+def _entity_schema() -> Schema:
+    return {
+        "properties": {
+            "time_zone": {"enum": sorted(zone_names())},
+            "reads_from": {"uniqueItems": True},
+        }
+    }
+
 
 # Constraints beyond the types of the fields. They are functions, so that a document includes the
 # kinds that other packages have registered.
@@ -29,12 +41,15 @@ _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
     AlerterView: alerter_schema,
     AlerterDefinition: alerter_schema,
     PutAlerter: alerter_schema,
-    EntityDefinition: lambda: {
+    EntityDefinition: _entity_schema,
+    EntityObject: _entity_schema,
+    RouteDefinition: lambda: {
         "properties": {
             "time_zone": {"enum": sorted(zone_names())},
-            "reads_from": {"uniqueItems": True},
+            "days": {"uniqueItems": True},
         }
     },
+    ChannelDefinition: channel_schema,
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"

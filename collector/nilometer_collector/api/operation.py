@@ -21,12 +21,15 @@ from nilometer_collector.api.forms import AS_JSON, Form, chosen
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.sources import OwnSource
+from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
+from nilometer_collector.errors import Busy
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
 THREADS = 8  # threads that read the store at the same time
 PROBE_THREADS = 1  # a separate thread, so that slow requests do not delay probes
+MOST_WAITING = 2  # slow questions that may wait for the one that runs
 SLOW_THREADS = 1  # a separate thread, so that requests for months of samples run one by one
 
 T = TypeVar("T")
@@ -43,6 +46,7 @@ class Context:
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
         watch_rules: Settings of the default alerter.
+        receivers: Channels of notifications, and how to reach them.
         source: Source of names for rows whose sender sends no name.
     """
 
@@ -51,6 +55,7 @@ class Context:
     clock: Clock
     counters: Counters
     wake: Callable[[], None]
+    receivers: Receivers
     watch_rules: tuple[WatchRule, ...] = ()
     source: OwnSource = field(default_factory=OwnSource)
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
@@ -62,7 +67,13 @@ class Context:
         return await to_thread.run_sync(question, limiter=self.limiter)
 
     async def ask_slowly(self, question: Callable[[], T]) -> T:
-        """Run a *question* that may take minutes; slow questions run one after another."""
+        """Run a *question* that may take minutes; slow questions run one after another.
+
+        Raises:
+            Busy: If `MOST_WAITING` slow questions wait already.
+        """
+        if self.slow.statistics().tasks_waiting >= MOST_WAITING:
+            raise Busy("other long questions are being answered: try again later")
         return await to_thread.run_sync(question, limiter=self.slow)
 
     async def probe(self, question: Callable[[], T]) -> T:

@@ -187,6 +187,16 @@ class RequiredId(Parameter[int]):
         return int(text)
 
 
+class AnyId(Parameter[int | None]):
+    """The id of a stored object, or None."""
+
+    schema: ClassVar[Schema] = RequiredId.schema
+
+    def read(self, texts: Sequence[str]) -> int | None:
+        """Return the number."""
+        return RequiredId(self.name, self.about).read(texts) if texts else None
+
+
 @dataclass(frozen=True, slots=True)
 class Numbers(Parameter[tuple[float, ...]]):
     """Any number of finite numbers, read in ascending order without duplicates.
@@ -276,6 +286,13 @@ class OneWord(Words):
     """At most one word out of a set."""
 
     repeated = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredWord(OneWord):
+    """One word out of a set."""
+
+    required = True
 
 
 class Flag(Parameter[bool | None]):

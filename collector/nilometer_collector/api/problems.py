@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.rights import Forbidden
-from nilometer_collector.errors import Conflict, Refused, StoreUnavailable, TooMuch, Unknown
+from nilometer_collector.declared.kind import Misdeclared
+from nilometer_collector.errors import Busy, Conflict, Refused, StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
@@ -130,11 +131,13 @@ async def on_error(request: Request, error: Exception) -> Response:
             return problem(404, str(error))
         case Conflict():
             return problem(409, str(error), field=error.field)
-        case TooMuch():
+        case Misdeclared() | TooMuch():
             return problem(422, str(error), field=error.field)
         case Refused() | ConfigError():
             named = _KEY.search(str(error))
             return problem(422, str(error), field=named[1] if named else "")
+        case Busy():
+            return problem(503, str(error), {"retry-after": "30"})
         case StoreUnavailable():
             log.error(
                 "request failed, store unavailable: check the database's disk",
@@ -161,6 +164,7 @@ EXPECTED = (
     Conflict,
     Unknown,
     TooMuch,
+    Busy,
     ConfigError,
     StoreUnavailable,
 )

@@ -1,7 +1,7 @@
 """Gives names to rows that arrive over HTTP, so that the store keeps each row only once."""
 
 import secrets
-import threading
+from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,19 +11,22 @@ EPOCH_BYTES = 16
 
 
 class OwnSource:
-    """Names rows of senders that give no names. Any thread may call."""
+    """Names rows of senders that give no names. Any thread may call.
+
+    The store assumes that it has all rows of an epoch below the first sequence of a shipment. So only
+    one shipment at a time uses an epoch. There are as many epochs as shipments at the same time.
+    """
 
     def __init__(self) -> None:
-        self._epoch = secrets.token_bytes(EPOCH_BYTES)
-        self._next = 1
-        self._lock = threading.Lock()
+        self._idle: deque[tuple[bytes, int]] = deque()  # epochs, each with its next sequence
 
     def name(self, rows: int, ship: Callable[[bytes, int], T]) -> T:
-        """Call *ship* with the epoch and the first sequence of *rows* rows, one call at a time.
-
-        The store assumes that it has all rows below the first sequence of a shipment. So a later
-        shipment must not overtake an earlier one.
-        """
-        with self._lock:
-            first, self._next = self._next, self._next + rows
-            return ship(self._epoch, first)
+        """Return the result of *ship*, called with an epoch and the first sequence of *rows* rows."""
+        try:
+            epoch, first = self._idle.pop()
+        except IndexError:
+            epoch, first = secrets.token_bytes(EPOCH_BYTES), 1
+        try:
+            return ship(epoch, first)
+        finally:
+            self._idle.append((epoch, first + rows))

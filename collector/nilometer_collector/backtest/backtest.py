@@ -4,13 +4,13 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 
 from nilometer.alert import Alerter
-from nilometer.profile import Reference
 from nilometer_collector.alerting.watch_rules import rule_of
 from nilometer_collector.backtest import default_alerter, set_alerters
 from nilometer_collector.backtest.records import Question, Replay
 from nilometer_collector.errors import TooMuch
+from nilometer_collector.judging.others import Others
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import LEVELS, Level, SeriesRecord, Store
+from nilometer_collector.store import LEVELS, UNDECLARED, Level, SeriesRecord, Store
 from nilometer_collector.watch.reading import watched_series
 
 MOST_SAMPLES = 1_000_000  # most samples one backtest reads, estimated; each takes some 100 us
@@ -51,7 +51,9 @@ class Backtests:
             if own:
                 found += self._set(question, own, series[name], level)
             if question.rules is not None:
-                rule = rule_of(question.rules, name)
+                said = self._store.entities.read(name)
+                declared = UNDECLARED if said is None else said.declaration
+                rule = rule_of(question.rules, name).declared(declared.time_zone)
                 first_ns = min((one.first_start_ns for one in series[name]), default=begun_ns)
                 found.append(
                     default_alerter.replayed(
@@ -80,16 +82,10 @@ class Backtests:
             alerters,
             series,
             stored,
-            self._references(entity),
+            Others(self._store, self._edges, level),
             self._edges.of(entity),
             _covered(question, series),
         )
-
-    def _references(self, entity: str) -> dict[str, Reference]:
-        read = (
-            self._store.references.read(record) for record in self._store.references.records(entity)
-        )
-        return {one.name: one for one in read if one is not None}
 
     def _require_bounded(
         self,

@@ -16,9 +16,11 @@ from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import EpisodeStep, Store, WatchRecord
 from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
-from nilometer_collector.watch.memory import BASE_NS, LEARNED_DAYS, Book, Memory, Watched
+from nilometer_collector.watch.memory import BASE_NS, Book, Memory, Watched
 from nilometer_collector.watch.packing import packed, unpacked
+from nilometer_collector.watch.watch import past_until
 
+LEARN_DAYS = 15  # days before the tested time: a live baseline is frozen after 14
 ACTIVE_DAYS = 8  # days of traffic until the default alerter is ACTIVE, if they have a weekend
 
 
@@ -29,7 +31,7 @@ def begun_for(start_ns: int, first_ns: int) -> int:
         start_ns: Start of the tested time.
         first_ns: Start of the stored history.
     """
-    begun_ns = max(start_ns - LEARNED_DAYS * DAY_NS, first_ns)
+    begun_ns = max(start_ns - LEARN_DAYS * DAY_NS, first_ns)
     return -(-begun_ns // BASE_NS) * BASE_NS
 
 
@@ -56,7 +58,8 @@ def replayed(
     windows = 0
     if rule.watch and begun_ns < end_ns:
         watch = EntityWatch(entity, rule, overlay, edges, Fitter(overlay, edges))
-        watch.advance(end_ns, end_ns, 0)
+        for _ in watch.advance(end_ns, end_ns, 0):
+            pass
         windows = (end_ns - max(start_ns, begun_ns)) // BASE_NS
     firings = [one for one in _firings(overlay.watching.steps) if one.opened_ns > start_ns]
     return Replay(
@@ -69,7 +72,7 @@ def replayed(
         judged=windows,
         not_judged=0,
         firings=firings,
-        notes=_notes(rule, begun_ns, span),
+        notes=_notes(rule, begun_ns, span, differences(store, entity, begun_ns)),
     )
 
 
@@ -113,14 +116,34 @@ def _firings(steps: Sequence[EpisodeStep]) -> list[Firing]:
     return sorted(found.values(), key=lambda one: one.opened_ns)
 
 
-def _notes(rule: WatchRule, begun_ns: int, span: tuple[int, int]) -> list[str]:
+def differences(store: Store, entity: str, begun_ns: int) -> list[str]:
+    """Return sentences on what the replay does otherwise than the live alerter did."""
+    found = []
+    now = store.watching.load(entity)
+    book = unpacked(now.baselines, Book) if now is not None and now.baselines else Book()
+    accepted = sorted({one.key.summary for one in book.watched if one.since_ns > begun_ns})
+    if accepted:
+        found.append(
+            f"new normals that people accepted are not replayed, so it keeps the earlier normal of "
+            f"{', '.join(accepted)}"
+        )
+    if past_until(store.watching.heard(entity)) > begun_ns:
+        found.append(
+            "it also judges the windows of tables, from which the live alerter only learns"
+        )
+    return found
+
+
+def _notes(
+    rule: WatchRule, begun_ns: int, span: tuple[int, int], differences: list[str]
+) -> list[str]:
     if not rule.watch:
         return ["a setting switches it off for this entity"]
     days = max(span[0] - begun_ns, 0) / DAY_NS
     if days >= ACTIVE_DAYS:
-        return []
+        return differences
     why = (
         f"the history begins {days:.1f} days before the tested time: until it has {ACTIVE_DAYS} days, "
         "it judges nothing (one day) or with wide tolerances"
     )
-    return [why]
+    return [why, *differences]

@@ -119,6 +119,9 @@ class _Watching:
         del entity
         return []
 
+    def forget_agents(self, before_ns: int) -> None:
+        """Do nothing: a replay hears no agents."""
+
     def hold(self, entity: str) -> bool:
         del entity
         return True

@@ -1,36 +1,39 @@
 """Replays alerters that users set, with the same judgement and episodes as live.
 
-A live agent judges only its own windows. Roll-ups merge the agents, so a backtest
-judges the windows of all agents together.
+The windows of all agents are judged together, as live.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, Verdict, evaluate
-from nilometer.profile import Reference, SummarySample
+from nilometer.profile import SummarySample
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer_collector.alerting.episodes import (
     Closed,
+    Escalated,
     Opened,
     OpenEpisode,
-    Others,
     Standing,
     Worsened,
     heard_since_ns,
     judge,
     pause,
 )
+from nilometer_collector.alerting.episodes import (
+    Others as OtherAgents,
+)
 from nilometer_collector.backtest.records import Firing, Replay
+from nilometer_collector.judging.others import Others
 from nilometer_collector.query.merging import merged_payloads
 from nilometer_collector.store import Level, Samples, SeriesRecord
 
 HOUR_NS = Level.HOUR.length_ns
 DAY_NS = Level.DAY.length_ns
 MOST_AT_ONCE = 200_000  # most samples of one series read at once
-NOBODY_ELSE = Others(alerting_heard_ns=None, now_ns=0)
+NOBODY_ELSE = OtherAgents(alerting_heard_ns=None, now_ns=0)
 SILENT = "no window arrived any more"
 
 
@@ -91,12 +94,20 @@ class _Track:
         match changes.episode:
             case Opened(turn=turn) as opening:
                 self._opening = opening
-                self._open = OpenEpisode(id=1, opened_ns=turn.at_ns, worst=turn.value)
+                self._open = OpenEpisode(
+                    id=1,
+                    opened_ns=turn.at_ns,
+                    worst=turn.value,
+                    severity=turn.alerter.severity,
+                )
             case Worsened(worst=worst):
                 self._open = None if self._open is None else replace(self._open, worst=worst)
+            case Escalated(worst=worst, turn=turn) if self._open is not None:
+                severity = turn.alerter.severity
+                self._open = replace(self._open, worst=worst, severity=severity)
             case Closed(closed_ns=closed_ns):
                 self.end(closed_ns)
-            case None:
+            case _:
                 pass
 
     def end(self, closed_ns: int | None) -> None:
@@ -112,7 +123,7 @@ class _Track:
                 opened_ns=turn.at_ns,
                 closed_ns=closed_ns,
                 worst=self._open.worst,
-                severity=self._alerter.severity.value,
+                severity=self._open.severity.value,
                 evidence=turn.evidence,
             )
         )
@@ -151,7 +162,7 @@ def replayed(
     alerters: Sequence[Alerter],
     series: Sequence[SeriesRecord],
     stored: Stored,
-    references: Mapping[str, Reference],
+    others: Others,
     edges_of: EdgesOf,
     span: tuple[int, int],
 ) -> list[Replay]:
@@ -161,7 +172,7 @@ def replayed(
         alerters: Alerters of one entity.
         series: Series of this entity.
         stored: Reader of their windows.
-        references: References of the entity, by name.
+        others: Finder of references, and of the other windows to compare with.
         edges_of: Function that finds the edges of the entity's references.
         span: Start and end of the tested time that has data.
     """
@@ -171,11 +182,13 @@ def replayed(
             (test, _Track(test.alerter, one.summary, one.labels))
             for test in tested
             if test.alerter.watches(one.summary)
+            and not others.is_other_side(test.alerter.condition, one)
         ]
         if not watching:
             continue
         for sample in stored.windows(one, edges_of):
             for test, track in watching:
+                references = others.references(test.alerter.condition, one, sample)
                 evaluation = evaluate(test.alerter, sample, references)
                 test.count(evaluation)
                 track.take(evaluation)

@@ -64,7 +64,7 @@ class Canaries:
 
         Raises:
             Unknown: If an entity has no data.
-            TooMuch: If too many samples would be read.
+            TooMuch: If too many samples would be read, or the comparison would be too long.
         """
         sides = sides_of(self._store.samples, question)
         start_ns, end_ns = self._span(question, sides)
@@ -98,10 +98,20 @@ class Canaries:
         return _joined(found, sides, span)
 
     def _span(self, question: Question, sides: Sides) -> tuple[int, int]:
-        """Return the time to compare: from the candidate's first window to the last complete one."""
+        """Return the time to compare: from the candidate's first window to the last complete one.
+
+        Raises:
+            TooMuch: If it begins more than `MOST_DAYS` ago.
+        """
         now_ns = self._clock.now_ns()
         first_ns = min((one.first_start_ns for one in sides.candidate), default=now_ns)
-        start_ns = max(first_ns, question.start_ns, now_ns - MOST_DAYS * DAY_NS)
+        start_ns = max(first_ns, question.start_ns)
+        if now_ns - start_ns > MOST_DAYS * DAY_NS:  # a later start would forget a failure
+            raise TooMuch(
+                f"start: the comparison would begin {(now_ns - start_ns) / DAY_NS:.1f} days ago, and "
+                f"at most {MOST_DAYS} days are compared: ask for a later start",
+                "start",
+            )
         start_ns = start_ns // BASE_NS * BASE_NS
         entities = {question.entity, question.candidate_entity or question.entity}
         end_ns = min(

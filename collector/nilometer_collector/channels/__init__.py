@@ -1,8 +1,18 @@
-"""Notifications: one message for each opening and closing, retried until it is delivered."""
+"""Notifications: one message for each change of an episode, retried until it is delivered."""
 
-from nilometer_collector.channels.delivery import Courier
+from nilometer_collector.channels.delivery import Courier, Couriers
 from nilometer_collector.channels.heartbeat import Heartbeat
-from nilometer_collector.channels.slack import CHANNEL, message
-from nilometer_collector.channels.webhook import Outcome, Post, post
+from nilometer_collector.channels.posting import Outcome, Post, post
+from nilometer_collector.channels.receivers import Receivers
+from nilometer_collector.channels.sample import send_sample
 
-__all__ = ["CHANNEL", "Courier", "Heartbeat", "Outcome", "Post", "message", "post"]
+__all__ = [
+    "Courier",
+    "Couriers",
+    "Heartbeat",
+    "Outcome",
+    "Post",
+    "Receivers",
+    "post",
+    "send_sample",
+]

@@ -1,117 +1,157 @@
-"""Delivers stored notifications, oldest first, until each is delivered or refused.
+"""Delivers stored notifications of each channel, oldest first, until each is delivered or refused.
 
-A notification is marked after the receiver has accepted it. After a crash before the mark, it is
-delivered again under the same key. Failed attempts are retried without limit, with a full-jitter
-backoff of 1 to 60 s.
+A message is marked after the receiver has accepted it. After a crash before the mark, it is delivered
+again under the same key. Failed attempts are retried without limit, with a full-jitter backoff of 1 to
+30 s. After the first `BURST` messages, a channel gets one message every `PACE_SECONDS`, and what waits
+in the meantime shares a message.
 """
 
 import logging
 import random
 import threading
-from collections.abc import Callable
 
 from nilometer.values.clock import Clock
-from nilometer_collector.access.destinations import Destination
-from nilometer_collector.access.secret import shown_url
-from nilometer_collector.channels.slack import CHANNEL, message
-from nilometer_collector.channels.webhook import Answer, Outcome, Post, post
+from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
+from nilometer_collector.channels.message import message_of
+from nilometer_collector.channels.posting import Answer, Outcome
+from nilometer_collector.channels.receivers import Receivers
+from nilometer_collector.channels.sending import Sending
+from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.store import Store
+from nilometer_collector.store import Notice, Store
 
-BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
+BACKOFF_SECONDS = (1.0, 30.0)  # smallest and largest bound of the jitter
 IDLE_SECONDS = 5.0  # interval of checks for notifications of other collectors
+BURST = 10  # messages that a channel gets without a pause
+PACE_SECONDS = 6.0
 
 log = logging.getLogger("nilometer.collector")
 
 
 class Courier:
-    """Delivers notifications to one webhook, on its own thread.
+    """Delivers the notifications of one channel, on its own thread.
 
     Args:
+        name: Name of the channel.
         store: Store of the queued notifications.
-        destination: Webhook, and the addresses that it may have.
-        page_url: Function that returns the URL of the pages; called at each delivery.
-        clock: Clock for the wall time of deliveries.
+        receivers: Channels, and how to reach them.
+        clock: Clock for the wall time of deliveries and the pace.
         counters: Counters of delivered, refused and failed notifications.
-        deliver: Function that posts a message.
         backoff_seconds: Smallest and largest bound of the jitter.
     """
 
     def __init__(
         self,
+        name: str,
         store: Store,
-        destination: Destination,
-        page_url: Callable[[], str],
+        receivers: Receivers,
         clock: Clock,
         counters: Counters,
         *,
-        deliver: Post = post,
         backoff_seconds: tuple[float, float] = BACKOFF_SECONDS,
     ) -> None:
+        self._name = name
         self._store = store
-        self._destination = destination
-        self._page_url = page_url
+        self._receivers = receivers
         self._clock = clock
         self._counters = counters
-        self._deliver = deliver
         self._backoff_seconds = backoff_seconds
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._failures = 0
+        self._pace = _Pace(clock)
         self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-notify", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"notify-{name}", daemon=True)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread runs; it ends by itself when the channel is deleted."""
+        return self._thread.is_alive()
 
     def start(self) -> None:
         """Start to deliver, beginning with notifications of earlier runs."""
-        log.info(
-            "notifications go to a webhook",
-            extra={"webhook": shown_url(self._destination.url.reveal())},
-        )
+        log.info("notifications go to a channel", extra={"channel": self._name})
         self._thread.start()
 
     def wake(self) -> None:
         """Deliver now, because a new notification was queued. Any thread may call."""
         self._wake.set()
 
-    def stop(self, timeout: float) -> None:
-        """End after the current attempt; other notifications stay queued. May be called twice."""
+    def end(self) -> None:
+        """Ask the thread to end after the current attempt."""
         self._stopping.set()
         self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """End after the current attempt; other notifications stay queued. May be called twice."""
+        self.end()
         if self._thread.is_alive():
             self._thread.join(timeout)
 
     def deliver_oldest(self) -> float | None:
-        """Try once to deliver the oldest notification.
+        """Try once to deliver the next message.
 
         Returns:
             Seconds to wait before the next attempt; None if no notification is queued, or the oldest
             must wait.
         """
-        notice = self._store.deliveries.take(CHANNEL, self._clock.now_ns())
+        channel = self._receivers.read(self._store, self._name)
+        if channel is None:
+            return None
+        is_grouping = KINDS[channel.kind].is_grouping
+        if is_grouping and (wait := self._pace.wait_seconds()) > 0:
+            return wait
+        now_ns = self._clock.now_ns()
+        notice = self._store.deliveries.take(self._name, now_ns, is_grouping=is_grouping)
         if notice is None:
             return None
-        content = message(notice, self._page_url())
-        answer = self._deliver(self._destination, content, notice.key)
+        return self._record(notice, self._send(channel, notice))
+
+    def _send(self, channel: ChannelDefinition, notice: Notice) -> Answer:
+        surroundings = Surroundings(self._store, self._receivers.page_url())
+        sending = Sending(
+            channel=channel,
+            message=message_of(notice, surroundings),
+            allowed=self._receivers.allowed,
+            now_ns=self._clock.now_ns(),
+        )
+        return self._receivers.senders[channel.kind](sending)
+
+    def _record(self, notice: Notice, answer: Answer) -> float:
         now_ns = self._clock.now_ns()
-        known = {"episode": notice.episode.id, "attempt": notice.attempts + 1}
+        deliveries = self._store.deliveries
+        count = 1 + len(notice.others)
+        known = {
+            "channel": self._name,
+            "episode": notice.episode.id,
+            "attempt": notice.attempts + 1,
+            "notifications": count,
+        }
         match answer.outcome:
             case Outcome.DELIVERED:
-                self._store.deliveries.delivered(notice.id, now_ns)
-                self._counters.add(Counter.NOTIFICATIONS_DELIVERED)
+                deliveries.delivered(notice.id, now_ns)
+                self._counters.add(Counter.NOTIFICATIONS_DELIVERED, count)
                 log.info("notification delivered", extra=known)
+                self._pace.spend()
             case Outcome.REFUSED:
-                self._store.deliveries.refused(notice.id, now_ns, answer.reason)
-                self._counters.add(Counter.NOTIFICATIONS_REFUSED)
+                deliveries.refused(notice.id, now_ns, answer.reason)
+                self._counters.add(Counter.NOTIFICATIONS_REFUSED, count)
                 log.error(
-                    "notification refused by the webhook, will not retry: see the reason",
+                    "notification refused by the channel, will not retry: see the reason",
                     extra={**known, "reason": answer.reason},
                 )
             case Outcome.FAILED:
-                self._store.deliveries.failed(notice.id, now_ns, answer.reason, answer.wait_seconds)
+                deliveries.failed(
+                    notice.id,
+                    now_ns,
+                    answer.reason,
+                    answer.wait_seconds,
+                    may_have_arrived=answer.may_have_arrived,
+                )
                 self._counters.add(Counter.NOTIFICATIONS_FAILED)
                 log.warning(
-                    "notification failed, will retry: check the webhook",
+                    "notification failed, will retry: check the channel",
                     extra={**known, "reason": answer.reason},
                 )
                 return self._after_failure(answer)
@@ -128,6 +168,8 @@ class Courier:
         while not self._stopping.is_set():
             self._wake.clear()
             try:
+                if self._receivers.read(self._store, self._name) is None:
+                    return
                 wait = self.deliver_oldest()
             except StoreUnavailable as error:
                 log.warning(
@@ -142,3 +184,101 @@ class Courier:
                 self._wake.wait(IDLE_SECONDS)
             elif wait:
                 self._stopping.wait(wait)
+
+
+class _Pace:
+    """Allows `BURST` messages at once, and one more every `PACE_SECONDS`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._left = float(BURST)
+        self._at = clock.monotonic()
+
+    def wait_seconds(self) -> float:
+        """Return the time until the next message may be sent; 0 if it may be sent now."""
+        now = self._clock.monotonic()
+        self._left = min(self._left + (now - self._at) / PACE_SECONDS, float(BURST))
+        self._at = now
+        return max((1.0 - self._left) * PACE_SECONDS, 0.0)
+
+    def spend(self) -> None:
+        """Count a message."""
+        self._left -= 1.0
+
+
+class Couriers:
+    """Keeps one courier for each channel, also for channels that are created later.
+
+    Args:
+        store: Store of the channels and the queued notifications.
+        receivers: Channels, and how to reach them.
+        clock: Clock for the wall time of deliveries and the pace.
+        counters: Counters of delivered, refused and failed notifications.
+        backoff_seconds: Smallest and largest bound of the jitter.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        receivers: Receivers,
+        clock: Clock,
+        counters: Counters,
+        *,
+        backoff_seconds: tuple[float, float] = BACKOFF_SECONDS,
+    ) -> None:
+        self._store = store
+        self._receivers = receivers
+        self._clock = clock
+        self._counters = counters
+        self._backoff_seconds = backoff_seconds
+        self._couriers: dict[str, Courier] = {}
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-notify", daemon=True)
+
+    def start(self) -> None:
+        """Start to deliver to every channel."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Deliver now, because a notification was queued or a channel changed. Any thread may call."""
+        self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """End every courier after its current attempt. May be called twice."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        for courier in self._couriers.values():
+            courier.end()  # all end at the same time
+        for courier in self._couriers.values():
+            courier.stop(timeout)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                for channel in self._receivers.all(self._store):
+                    self._keep(channel.name)
+            except StoreUnavailable as error:
+                log.warning(
+                    "store unavailable, channels will be read again: check the database's disk",
+                    extra={"reason": str(error)},
+                )
+            for courier in self._couriers.values():
+                courier.wake()
+            self._wake.wait(IDLE_SECONDS)
+
+    def _keep(self, name: str) -> None:
+        courier = self._couriers.get(name)
+        if courier is None or not courier.is_running:
+            self._couriers[name] = Courier(
+                name,
+                self._store,
+                self._receivers,
+                self._clock,
+                self._counters,
+                backoff_seconds=self._backoff_seconds,
+            )
+            self._couriers[name].start()

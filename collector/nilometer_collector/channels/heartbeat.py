@@ -5,7 +5,7 @@ import uuid
 
 from nilometer.values.once import OnceAMinute
 from nilometer_collector.access.destinations import Destination
-from nilometer_collector.channels.webhook import Outcome, Post, post
+from nilometer_collector.channels.posting import Outcome, Post, post
 from nilometer_collector.counters import Counter, Counters
 
 log = logging.getLogger("nilometer.collector")

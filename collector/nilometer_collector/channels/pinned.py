@@ -20,14 +20,16 @@ class PinnedTransport(httpx.AsyncBaseTransport):
     """HTTP transport that only connects to allowed addresses, and uses no proxy.
 
     It refuses a host if any of its addresses is forbidden. Plain HTTP may only use loopback
-    addresses.
+    addresses, and private ones if *plain* is true.
 
     Args:
         allowed: Addresses to which it may connect, in addition to public ones.
+        plain: Whether plain HTTP may go to an allowed private address.
     """
 
-    def __init__(self, allowed: Allowed) -> None:
+    def __init__(self, allowed: Allowed, *, plain: bool = False) -> None:
         self._allowed = allowed
+        self._plain = {Reach.LOOPBACK, Reach.PRIVATE} if plain else {Reach.LOOPBACK}
         self._transport = httpx.AsyncHTTPTransport(trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -43,10 +45,11 @@ class PinnedTransport(httpx.AsyncBaseTransport):
         for address in addresses:
             if refusal := self._allowed.refusal(host, address):
                 raise AddressRefused(refusal)
-            if request.url.scheme != "https" and reach_of(address) is not Reach.LOOPBACK:
+            if request.url.scheme != "https" and reach_of(address) not in self._plain:
+                kinds = " and ".join(sorted(reach.value for reach in self._plain))
                 raise AddressRefused(
-                    f"{host} resolves to {address}: use https, because http is allowed for "
-                    "loopback addresses only"
+                    f"{host} resolves to {address}: use https, because http is allowed for {kinds} "
+                    "addresses only"
                 )
         tried = addresses[:MAX_ADDRESSES]
         timeout = dict(request.extensions["timeout"])

@@ -1,140 +1,87 @@
-"""Slack messages for openings and closings: one line of text, and the same content as blocks.
+"""Slack messages: one line of text, and the same content as blocks.
 
 Source: Slack, "Sending messages using incoming webhooks" and "Formatting text for app surfaces":
 ``&``, ``<`` and ``>`` are escaped, so that no name can become a link or mention a channel.
 """
 
-from datetime import UTC, datetime
-from functools import singledispatch
-from typing import Any
-from urllib.parse import quote
+from collections.abc import Sequence
 
-from nilometer.alert import Alerter, AlertStatus, Condition, Fixed, Range
-from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store import EpisodeRecord, Notice, TransitionRecord
+from nilometer_collector.channels.message import MOST_ROWS, Message, Row, Stage
+from nilometer_collector.channels.plain import printable, shortened
 
-CHANNEL = "slack"
-OWN_SUMMARIES = "nilometer."  # start of the summaries of episodes about the monitoring itself
 MAX_HEADER_CHARACTERS = 150  # Slack's own limit
 MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
 
+Block = dict[str, object]
+
 _MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
+_DONE = {Stage.CLOSED: ":white_check_mark:", Stage.ACKNOWLEDGED: ":eyes:"}
 
 
-def message(notice: Notice, page_url: str) -> dict[str, Any]:
-    """Return the Slack message for *notice*.
-
-    Args:
-        notice: Notification to describe.
-        page_url: URL of the pages, without a final slash.
-    """
-    episode, transition = notice.episode, notice.transition
-    alerter = transition.alerter
-    opening = transition.status == AlertStatus.ALERTING.value
-    condition = alerter.condition
-    measured = f"{condition.measure} = {_number(condition, transition.value)}"
-    held = _held_against(condition)
-    where = f" [{episode.labels}]" if len(episode.labels) else ""
-    word = alerter.severity.value.upper() if opening else "CLEARED"
-    headline = f"{word}: {alerter.entity} / {episode.summary}{where}"
-    page = page_of(page_url, alerter.entity, episode.summary)
-    since = f"since {_time(episode.since_ns)}"
-    told = transition.evidence
-    if notice.after_silence:
-        told = f"The silence has ended, and the episode is still open: {told}"
-    text = f"{headline}: {measured} ({held}), {since}. {told}. {page}"
-    return {
-        "text": _escaped(text)[:MAX_SECTION_CHARACTERS],
-        "blocks": [
-            {
-                "type": "header",
-                "text": {"type": "plain_text", "text": headline[:MAX_HEADER_CHARACTERS]},
-            },
-            {"type": "section", "fields": _fields(episode, transition, measured, held)},
-            {
-                "type": "section",
-                "text": _markdown(_told(alerter, transition, told, opening=opening)),
-            },
-            {
-                "type": "actions",
-                "elements": [
-                    {
-                        "type": "button",
-                        "text": {"type": "plain_text", "text": "Open the page"},
-                        "url": page,
-                    }
-                ],
-            },
-        ],
-    }
-
-
-def page_of(page_url: str, entity: str, summary: str) -> str:
-    """Return the URL of the page that shows *summary*; of the entity, if the collector made it."""
-    if summary.startswith(OWN_SUMMARIES):
-        return f"{page_url}/#/entity/{quote(entity, safe='')}"
-    return f"{page_url}/#/entity/{quote(entity, safe='')}/summary/{quote(summary, safe='')}"
-
-
-def _fields(
-    episode: EpisodeRecord, transition: TransitionRecord, measured: str, held: str
-) -> list[dict[str, str]]:
-    since = f"*Since*\n{_time(episode.since_ns)}"
-    if transition.status == AlertStatus.ALERTING.value:
-        time = since
-    else:
-        time = f"{since}\nuntil {_time(transition.at_ns)}"
-    fields = [
-        _markdown(f"*Entity*\n{_escaped(episode.alerter.entity)}"),
-        _markdown(f"*Summary*\n{_escaped(episode.summary)}"),
-        _markdown(f"*Value*\n{_escaped(measured)} ({_escaped(held)})"),
-        _markdown(time),
+def slack_content(message: Message) -> dict[str, object]:
+    """Return *message* as the JSON of an incoming webhook."""
+    first = message.told[0]
+    mark = _DONE.get(message.stage) or _MARKS[message.severity.value]
+    sentences = [f"{one.evidence}." for one in message.told]
+    evidence = "The page shows all." if message.is_digest else " ".join(sentences[:MOST_ROWS])
+    text = f"{message.headline}. {evidence} {message.link}"
+    alerters = sorted({one.episode.alerter.name for one in message.told})
+    digest = first.notice.transition.reference_digest
+    reference = first.notice.transition.alerter.condition.reference
+    parts = [
+        f"{mark} {_escaped(evidence)}",
+        *(_escaped(line) for line in (message.note, message.cause, message.health) if line),
+        f"_Alerter {_escaped(', '.join(alerters))}_"
+        + (f", reference {_escaped(reference)} {_escaped(digest)}" if reference else ""),
     ]
-    if len(episode.labels):
-        fields.append(_markdown(f"*Labels*\n{_escaped(str(episode.labels))}"))
-    return fields
+    blocks: list[Block] = [
+        {
+            "type": "header",
+            "text": _plain(shortened(printable(message.headline), MAX_HEADER_CHARACTERS)),
+        },
+        _section(_table(message)),
+        _section("\n".join(parts)),
+    ]
+    if message.remedy:
+        blocks.append({"type": "context", "elements": [_markdown(_escaped(message.remedy))]})
+    button = {"type": "button", "text": _plain("Open the page"), "url": message.link}
+    blocks.append({"type": "actions", "elements": [button]})
+    return {"text": shortened(_escaped(text), MAX_SECTION_CHARACTERS), "blocks": blocks}
 
 
-def _told(alerter: Alerter, transition: TransitionRecord, told: str, *, opening: bool) -> str:
-    mark = _MARKS[alerter.severity.value] if opening else ":white_check_mark:"
-    alerter_name = f"_Alerter {_escaped(alerter.name)}_"
-    reference = (
-        f", reference {_escaped(alerter.condition.reference)} "
-        f"{_escaped(transition.reference_digest)}"
-        if alerter.condition.reference
-        else ""
-    )
-    return f"{mark} {_escaped(told)}\n{alerter_name}{reference}"
+def _table(message: Message) -> str:
+    """Return what moved, one line each, the earliest first; of a digest, one line for each entity."""
+    if message.is_digest:
+        lines = [
+            f"*{_escaped(one.episode.alerter.entity)}* {one.stage.value}: "
+            f"{_escaped(one.episode.summary)}, since {one.rows[0].since}"
+            for one in message.told
+        ]
+    else:
+        lines = _row_lines(message.rows)
+    more = len(lines) - MOST_ROWS
+    return "\n".join(lines[:MOST_ROWS] + [f"and {more} more"] * (more > 0))
 
 
-@singledispatch
-def _held_against(condition: Condition) -> str:
-    """Return the limit of *condition*, in words."""
-    return condition.limit_text
+def _row_lines(rows: Sequence[Row]) -> list[str]:
+    return [
+        f"*{_escaped(row.where)}* {_escaped(row.summary)}: {_escaped(row.moved)}, since {row.since}"
+        + (f" `{row.trend}`" if row.trend else "")
+        for row in rows
+    ]
 
 
-@_held_against.register
-def _(condition: Fixed) -> str:
-    return f"alerts when {condition.side.value} {condition.threshold:g}"
-
-
-@_held_against.register
-def _(condition: Range) -> str:
-    return f"fine in {condition.low:g} to {condition.high:g}"
-
-
-def _number(condition: Condition, value: float) -> str:
-    return f"{value:.4g} {condition.unit}".rstrip()
-
-
-def _time(at_ns: int) -> str:
-    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
+def _section(text: str) -> Block:
+    return {"type": "section", "text": _markdown(text)}
 
 
 def _markdown(text: str) -> dict[str, str]:
-    return {"type": "mrkdwn", "text": text[:MAX_SECTION_CHARACTERS]}
+    return {"type": "mrkdwn", "text": shortened(text, MAX_SECTION_CHARACTERS)}
+
+
+def _plain(text: str) -> dict[str, str]:
+    return {"type": "plain_text", "text": text}
 
 
 def _escaped(text: str) -> str:
-    plain = "".join(character if character.isprintable() else " " for character in text)
-    return plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

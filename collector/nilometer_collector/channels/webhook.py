@@ -1,111 +1,66 @@
-"""Posts a message to a webhook within a time limit. The response status decides the outcome.
+"""The generic webhook: JSON or a template's result, signed with HMAC-SHA256.
 
-`TOTAL_SECONDS` is the limit from the name lookup to the response headers; the body is not read. The
-request uses no proxy, follows no redirect, and connects to allowed addresses only. The reason of a
-failure never contains the URL.
+The header ``nilometer-signature`` is ``v1=`` and the HMAC-SHA256, in hexadecimal, of the header
+``nilometer-timestamp``, a full stop and the body. A receiver checks it, refuses old timestamps, and
+ignores an ``idempotency-key`` that it has seen.
 """
 
-import asyncio
+import hashlib
+import hmac
 import json
-import logging
-import socket
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import Enum
-from typing import TypeAlias
+from collections.abc import Mapping
 
-import httpx
-
-from nilometer_collector.access.destinations import Destination
-from nilometer_collector.channels.pinned import AddressRefused, PinnedTransport
-from nilometer_collector.store import MOST_WAIT_SECONDS
-
-TOTAL_SECONDS = 5.0
-
-# At level INFO, these libraries log the URL of every request, which is a secret.
-for _name in ("httpx", "httpcore"):
-    logging.getLogger(_name).setLevel(logging.WARNING)
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.alerting.template import Template, TemplateError
+from nilometer_collector.channels.message import Message
+from nilometer_collector.channels.posting import Answer, Request, as_json, send
+from nilometer_collector.channels.sending import Sending, described, iso, refused
 
 
-class Outcome(Enum):
-    """Outcome of a request."""
-
-    DELIVERED = "delivered"
-    REFUSED = "refused"  # permanent, because the receiver will never accept this message
-    FAILED = "failed"  # transient; a retry may succeed
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """The outcome of a request.
-
-    Attributes:
-        reason: Reason why it was not delivered, without the URL.
-        wait_seconds: Wait before the next attempt that the receiver asked for; 0 if none.
-    """
-
-    outcome: Outcome
-    reason: str = ""
-    wait_seconds: float = 0.0
-
-
-Post: TypeAlias = Callable[[Destination, Mapping[str, object], str], Answer]
-
-# Statuses that mean that the receiver will never accept this message, but may accept others.
-_REFUSED = frozenset({400, 413, 415, 422})
+def send_webhook(sending: Sending) -> Answer:
+    """Post the message to the URL of the channel."""
+    values = webhook_content(sending.message)
+    media_type = sending.setting("content_type")
+    body = as_json(values)
+    if source := sending.setting("template"):
+        try:
+            body = Template(source).render(values).encode("utf-8", "replace")
+            if media_type == "application/json":
+                json.loads(body)
+        except TemplateError as error:
+            return refused(f"template: {error}")
+        except ValueError:
+            return refused("template: the result is not JSON: write values as {{ name | json }}")
+    headers = {"content-type": media_type}
+    if key := sending.secret("signing_key"):
+        at = str(sending.now_ns // NANOSECONDS)
+        headers["nilometer-timestamp"] = at
+        headers["nilometer-signature"] = f"v1={signature(key, at, body)}"
+    request = Request(destination=sending.secret_destination(), body=body, headers=headers)
+    return send(request, sending.message.key)
 
 
-def post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
-    """Post *content* as JSON to *destination*. Never raises.
-
-    Args:
-        destination: Webhook to post to.
-        content: Message, as JSON values.
-        key: Idempotency key, equal for each attempt, so that the receiver can detect a repetition.
-    """
-    return asyncio.run(_post(destination, content, key))
+def signature(key: str, timestamp: str, body: bytes) -> str:
+    """Return the signature of *body* at *timestamp*, in hexadecimal."""
+    return hmac.new(key.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
-async def _post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
-    body = json.dumps(content, allow_nan=False).encode()
-    headers = {"content-type": "application/json", "idempotency-key": key}
-    answer: Answer | None = None  # an error while closing does not change it
-    reason = ""
-    try:
-        async with (
-            asyncio.timeout(TOTAL_SECONDS),
-            httpx.AsyncClient(
-                transport=PinnedTransport(destination.allowed),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=TOTAL_SECONDS,
-            ) as client,
-            client.stream(
-                "POST", destination.url.reveal(), content=body, headers=headers
-            ) as response,
-        ):
-            answer = _answer(response)
-    except (TimeoutError, httpx.TimeoutException):
-        reason = f"no response within {TOTAL_SECONDS:g} s"
-    except AddressRefused as error:
-        reason = str(error)
-    except socket.gaierror:
-        reason = "the host name of the webhook does not resolve"
-    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
-        reason = type(error).__name__
-    return answer or Answer(outcome=Outcome.FAILED, reason=reason)
-
-
-def _answer(response: httpx.Response) -> Answer:
-    status = response.status_code
-    if response.is_success:
-        return Answer(outcome=Outcome.DELIVERED)
-    if status in _REFUSED:
-        return Answer(outcome=Outcome.REFUSED, reason=f"status {status}")
-    asked = response.headers.get("retry-after", "")
-    wait = float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0.0
-    return Answer(
-        outcome=Outcome.FAILED,
-        reason=f"status {status}",
-        wait_seconds=min(wait, MOST_WAIT_SECONDS),
-    )
+def webhook_content(message: Message) -> Mapping[str, object]:
+    """Return *message* as JSON values; these are also the values of a template."""
+    return {
+        "version": 1,
+        "key": message.key,
+        "stage": message.stage.value,
+        "severity": message.severity.value,
+        "headline": message.headline,
+        "entity": message.told[0].episode.alerter.entity,
+        "is_digest": message.is_digest,
+        "since": iso(message.since_ns),
+        "note": message.note,
+        "cause": message.cause,
+        "health": message.health,
+        "remedy": message.remedy,
+        "link": message.link,
+        "text": "\n".join(message.lines()),
+        "episodes": [described(told) for told in message.told],
+    }

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nilometer.commands.credentials import add_credential_options
+from nilometer.settings.collector_url import DEFAULT_URL
 from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import did_you_mean
 
 if TYPE_CHECKING:
     from nilometer.alert import Alerter
     from nilometer_collector.commands.collector_client import CollectorClient
-
-DEFAULT_URL = "http://127.0.0.1:7500"
 
 
 def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

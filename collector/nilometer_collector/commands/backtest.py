@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nilometer.commands.credentials import add_credential_options
+from nilometer.settings.collector_url import DEFAULT_URL
 from nilometer.values.errors import ConfigError
-from nilometer_collector.commands.alerters import DEFAULT_URL
 
 if TYPE_CHECKING:
     from nilometer_collector.api.resources.backtests import (
@@ -89,9 +89,9 @@ def _definition(arguments: argparse.Namespace) -> "BacktestDefinition":
     """Return the request body after checking all its values."""
     from msgspec import UNSET
 
+    from nilometer.values.times import duration_of, time_of
     from nilometer_collector.api.resources.backtests import MOST_SECONDS, BacktestDefinition
     from nilometer_collector.commands.tested_files import alerters_in
-    from nilometer_collector.commands.times import duration_of, time_of
 
     seconds = duration_of("--last", arguments.last)
     if not 300 <= seconds <= MOST_SECONDS:
@@ -113,9 +113,9 @@ def _definition(arguments: argparse.Namespace) -> "BacktestDefinition":
 
 
 def _incidents(arguments: argparse.Namespace) -> "list[IncidentDefinition]":
+    from nilometer.values.times import interval_of, time_of
     from nilometer_collector.api.resources.backtests import MOST_INCIDENTS, IncidentDefinition
     from nilometer_collector.commands.tested_files import incidents_in, line_in
-    from nilometer_collector.commands.times import interval_of, time_of
 
     found = []
     for text in arguments.incident:

@@ -4,7 +4,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from nilometer.commands.credentials import add_credential_options
-from nilometer_collector.commands.alerters import DEFAULT_URL
+from nilometer.settings.collector_url import DEFAULT_URL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,9 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the verdict, and return its exit code."""
     import msgspec
 
+    from nilometer.values.times import time_of
     from nilometer_collector.api.resources.canary import CanaryView
     from nilometer_collector.commands.collector_client import CollectorClient
-    from nilometer_collector.commands.times import time_of
 
     asked: dict[str, str | list[str]] = {"entity": arguments.entity}
     for name in ("candidate", "stable", *(name for _, name, _ in _OPTIONS)):

@@ -1,45 +1,36 @@
 """Calls the HTTP API of a collector from the command line."""
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
-import httpx
 import msgspec
 
-from nilometer.commands.credentials import credentials_of, require_private_url, tls_context
-from nilometer.settings.credentials import Credentials
-from nilometer.values.errors import ConfigError, NilometerError
+from nilometer.client.client import Client
+from nilometer.client.request import Conversation, Request, decoded
+from nilometer.commands.collector_options import client_of
 
 ANSWER_SECONDS = 10.0
 
 A = TypeVar("A", bound=msgspec.Struct)
 
 
-class _Problem(msgspec.Struct):
-    """Problem details of an error response."""
-
-    detail: str = ""
-
-
 @dataclass(frozen=True, slots=True)
 class CollectorClient:
-    """A collector's HTTP API, with the credentials of the command line."""
+    """A collector's HTTP API, whose answers are the structures of the collector itself.
 
-    url: str
-    credentials: Credentials
+    Attributes:
+        connect: Function that returns a client, which is closed after each call.
+    """
+
+    connect: Callable[[], Client]
 
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> "CollectorClient":
-        """Return the client for ``--collector`` with the credentials of the command line.
-
-        Raises:
-            ConfigError: If the URL or a credential file cannot be used.
-        """
-        credentials = credentials_of(arguments)
-        require_private_url(arguments.collector, credentials)
-        return cls(arguments.collector.rstrip("/"), credentials)
+        """Return the client for ``--collector`` with the credentials of the command line."""
+        return cls(partial(client_of, arguments))
 
     def call(
         self,
@@ -62,39 +53,52 @@ class CollectorClient:
             seconds: Time to wait for the response.
 
         Raises:
-            NilometerError: If the collector does not answer, or refuses the request.
+            ConfigError: If the URL or a credential file cannot be used.
+            Problem: If the collector refuses the request.
+            NilometerError: If the collector does not answer.
         """
-        try:
-            token = self.credentials.bearer()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"token_file cannot be read: {error}") from error
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        content = None
-        if body is not None:
-            content = msgspec.json.encode(body)
-            headers["content-type"] = "application/json"
-        try:
-            response = httpx.request(
-                method,
-                self.url + path,
-                params=dict(parameters or {}),
-                content=content,
-                headers=headers,
-                timeout=httpx.Timeout(ANSWER_SECONDS, read=seconds),
-                trust_env=False,
-                verify=tls_context(self.credentials),
-            )
-            if response.is_error:
-                raise NilometerError(f"{self.url} answers {response.status_code}: {_why(response)}")
-            return msgspec.json.decode(response.content, type=answer)
-        except (httpx.HTTPError, httpx.InvalidURL, msgspec.DecodeError) as error:
-            raise NilometerError(
-                f"no answer from {self.url}: {error}: check that a collector runs there"
-            ) from error
+        request = _request(method, path, parameters, body, seconds)
+        with self.connect() as client:
+            return client.run(_asked(request, answer))
+
+    def send(self, method: str, path: str, *, parameters: Mapping[str, str]) -> None:
+        """Call an operation whose response has no body.
+
+        Raises:
+            ConfigError: If the URL or a credential file cannot be used.
+            Problem: If the collector refuses the request.
+            NilometerError: If the collector does not answer.
+        """
+        request = _request(method, path, parameters, None, ANSWER_SECONDS)
+        with self.connect() as client:
+            client.run(_told(request))
 
 
-def _why(response: httpx.Response) -> str:
-    try:
-        return msgspec.json.decode(response.content, type=_Problem).detail or response.reason_phrase
-    except msgspec.DecodeError:
-        return response.reason_phrase
+def _request(
+    method: str,
+    path: str,
+    parameters: Mapping[str, str | list[str]] | Mapping[str, str] | None,
+    body: object,
+    seconds: float,
+) -> Request:
+    pairs = [
+        (name, one)
+        for name, value in (parameters or {}).items()
+        for one in ([value] if isinstance(value, str) else value)
+    ]
+    return Request(
+        method=method,
+        path=path,
+        parameters=pairs,
+        body=None if body is None else msgspec.json.encode(body),
+        seconds=seconds,
+    )
+
+
+def _asked(request: Request, answer: type[A]) -> Conversation[A]:
+    body = yield request
+    return decoded(body, answer)
+
+
+def _told(request: Request) -> Conversation[None]:
+    yield request

@@ -94,9 +94,11 @@ def _check(found: AlerterFile, place: Callable[[tuple[Step, ...]], str]) -> None
             raise ConfigError(f"{place(steps)}: {error}") from error
     for at, rule in enumerate(found.watch):
         try:
-            _ = rule.zone
+            rule.check()
         except ConfigError as error:
-            raise ConfigError(f"{place(('watch', at, 'time_zone'))}: {error}") from error
+            key = _SHOWN.search(str(error))
+            steps = ("watch", at, *((key[1],) if key else ()))
+            raise ConfigError(f"{place(steps)}: {error}") from error
 
 
 def incidents_in(file: Path) -> tuple[MarkedIncident, ...]:

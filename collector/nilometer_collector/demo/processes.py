@@ -1,6 +1,5 @@
 """Starts and stops the demo's processes: a collector, an agent and a model server."""
 
-import json
 import os
 import socket
 import subprocess
@@ -13,16 +12,18 @@ from pathlib import Path
 import grpc
 import httpx
 
+from nilometer.client.client import Client
 from nilometer.settings.private import private_directory
 from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
+from nilometer_collector.api.resources.declared import AppliedView
+from nilometer_collector.commands.collector_client import CollectorClient
+from nilometer_collector.commands.declared_files import read_files
 from nilometer_collector.demo.names import ENTITY, EVENT_TIME_HEADER, MODEL_VARIABLE, WINDOW_SECONDS
 
 START_SECONDS = 120.0  # a busy machine imports slowly
 SETTLE_SECONDS = 180.0
 GRACE_SECONDS = 6 * 3600
-# Two weeks are replayed in a minute, so latencies depend on the machine.
-WATCH = [{"entity": ENTITY, "tolerances": {"service": 100.0}}]
 
 
 class DemoFailed(NilometerError):
@@ -84,11 +85,21 @@ class Processes:
                 "NILOMETER_COLLECTOR_SLACK_WEBHOOK_URL": slack_url,
                 "NILOMETER_COLLECTOR_WEBHOOK_ALLOW": "127.0.0.1",
                 "NILOMETER_COLLECTOR_PUBLIC_URL": self.page,
-                "NILOMETER_COLLECTOR_WATCH": json.dumps(WATCH),
                 **({"NILOMETER_COLLECTOR_STORE": store} if store else {}),
             },
         )
         self._wait("collector", lambda: _answers(f"{self.page}/readyz"))
+
+    def declare(self, directory: Path) -> int:
+        """Apply the files in *directory*, like ``nilometer apply``; return the number of objects.
+
+        Raises:
+            NilometerError: If a file or an object is wrong.
+        """
+        files = read_files([directory])
+        client = CollectorClient(lambda: Client(self.page))
+        client.call("POST", "/api/v1/apply", AppliedView, body=files.document)
+        return files.count
 
     def start_agent(self, window_seconds: int = WINDOW_SECONDS) -> None:
         """Start the agent with windows of *window_seconds*, and wait until it responds."""

@@ -86,13 +86,15 @@ def _course(
     import pyarrow.parquet as pq
 
     started = time.monotonic()
-    data = data_directory()
+    data = flights_directory("data")
     train, recorded = (pq.read_table(data / f"{name}.parquet") for name in ("train", "replay"))
     _say(f"Training on {train.num_rows} flights of September and October 2013 ...")
     model = fit(train)
     model_file = processes.directory / "model.json"
     model.save(model_file)
     processes.start_collector(slack.url, store)
+    count = processes.declare(flights_directory("apply"))
+    _say(f"Declared {count} objects, as `nilometer apply -f examples/flights/apply` does.")
     reference = reference_of(
         requests_table(model, train),
         entity=ENTITY,
@@ -132,13 +134,19 @@ def half_way(flights: list[Flight]) -> datetime:
     return datetime(middle.year, middle.month, middle.day, tzinfo=UTC)
 
 
-def data_directory() -> Path:
-    """Return the directory of the flights: in the installed package, or else in the checkout."""
+def flights_directory(name: str) -> Path:
+    """Return a directory of the flights: in the installed package, or else in the checkout.
+
+    Args:
+        name: ``data``, or ``apply`` for the declared objects.
+    """
     package = Path(__file__).resolve().parent
-    for candidate in (package / "data", package.parents[2] / "examples" / "flights" / "data"):
-        if (candidate / "replay.parquet").is_file():
+    for candidate in (package / name, package.parents[2] / "examples" / "flights" / name):
+        if candidate.is_dir():
             return candidate
-    raise DemoFailed("the data of the demo is missing from the package and from the checkout")
+    raise DemoFailed(
+        f"the directory {name} of the demo is missing from the package and the checkout"
+    )
 
 
 @contextmanager

@@ -7,20 +7,20 @@ reason for a rejection contains no values of a payload, except the first charact
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import grpc
 
+from nilometer.alert import Evaluation
 from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
-from nilometer.values.entity import is_logged
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import LAXEST, Disclosure
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
 from nilometer.wire.references import reference_from_wire, with_digest
-from nilometer.wire.samples import sample_from_wire
+from nilometer.wire.samples import have_sound_digests, sample_from_wire
 from nilometer.wire.services import (
     GetPlanRequest,
     Plan,
@@ -33,7 +33,9 @@ from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.access.rights import Access, Forbidden
 from nilometer_collector.counters import Counter, Counters
-from nilometer_collector.errors import Refused, StoreUnavailable
+from nilometer_collector.declared.applying import By
+from nilometer_collector.declared.arriving import add_reference
+from nilometer_collector.errors import Conflict, Refused, StoreUnavailable
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference
@@ -43,10 +45,10 @@ from nilometer_collector.limits.rows import (
     check_evaluation,
     check_sample,
 )
-from nilometer_collector.store import Arrival, RowContent, SampleRow, Shipment, Store
-from nilometer_collector.store.logged_types import require_type, type_of
+from nilometer_collector.store import Arrival, Origin, RowContent, SampleRow, Shipment, Store
 
 MAX_ROWS = 16_384  # most rows in one call
+CHECKED_TOGETHER = 128  # rows whose t-digests are checked in one pass
 MAX_ENTITIES = 1000  # most entities in one plan
 MAX_SEQUENCE = (1 << 63) - 1  # largest integer of SQLite
 MAX_REASON_CHARACTERS = 300
@@ -101,7 +103,7 @@ class Ingest:
             ),
             f"/{SERVICE_NAME}/PutReference": Method(
                 kind=WireReference,
-                answer=lambda request, _: self.put_reference(request),
+                answer=self.put_reference,
                 agent=None,
                 entities=lambda request: (request.entity,),
             ),
@@ -115,17 +117,11 @@ class Ingest:
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
         arrivals = []
-        for row in request.rows:
+        for row, is_sound in _with_soundness(request.rows):
             try:
                 access.require(_entities_of(row))
-                content = _content(row)
-                if isinstance(content, SampleRow) and is_logged(content.sample.summary):
-                    sample = content.sample
-                    require_type(self._store.entities, sample, type_of(sample.content))
+                content = _content(row, digest=not is_sound)
                 arrivals.append(Arrival(sequence=_sequence(row), content=content))
-            except StoreUnavailable as error:
-                self._counters.add(Counter.SHIPMENTS_FAILED)
-                raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
             except Forbidden as error:
                 reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
             except (NilometerError, ValueError, ArithmeticError) as error:
@@ -140,13 +136,15 @@ class Ingest:
             agent=request.agent,
             epoch=request.epoch,
             oldest_held=request.oldest_held,
-            arrivals=arrivals,
+            arrivals=[one for one in arrivals if _is_used(one.content)],
         )
         try:
             shipped = self._store.ship(shipment, self._clock.now_ns())
         except StoreUnavailable as error:
             self._counters.add(Counter.SHIPMENTS_FAILED)
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
+        for sequence, conflict in shipped.refused.items():
+            reply.rejected.add(sequence=sequence, reason=_reason(conflict))
         self._counters.add(Counter.ROWS_STORED, shipped.stored)
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
@@ -200,7 +198,7 @@ class Ingest:
         )
         return plan
 
-    def put_reference(self, request: WireReference) -> PutReferenceReply:
+    def put_reference(self, request: WireReference, access: Access) -> PutReferenceReply:
         """Store a version of a reference and make it the current version of its name."""
         try:
             reference = with_digest(reference_from_wire(request))
@@ -213,8 +211,10 @@ class Ingest:
             )
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         try:
-            self._store.references.put(reference, self._clock.now_ns())
-        except StoreUnavailable as error:
+            add_reference(
+                self._store, reference, By(access.caller, Origin.UPLOAD), self._clock.now_ns()
+            )
+        except (StoreUnavailable, Conflict) as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         log.info(
             "reference stored",
@@ -225,6 +225,27 @@ class Ingest:
             },
         )
         return PutReferenceReply(digest=reference.digest)
+
+
+def _with_soundness(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
+    """Yield each row, and whether its t-digest was checked; many are checked together.
+
+    A damaged one spoils the check of its neighbours, whose t-digests are then read one by one.
+    """
+    for start in range(0, len(rows), CHECKED_TOGETHER):
+        some = rows[start : start + CHECKED_TOGETHER]
+        is_sound = have_sound_digests([row.sample for row in some if row.HasField("sample")])
+        for row in some:
+            yield row, is_sound
+
+
+def _is_used(content: RowContent) -> bool:
+    """Return whether a row has an effect.
+
+    The collector judges merged windows itself. Of the evaluations of agents, it uses those that an
+    agent made while it was cut off. Agents of older versions send all of them.
+    """
+    return not isinstance(content, Evaluation) or content.edge
 
 
 def _entities_of(row: Row) -> tuple[str, ...]:
@@ -270,16 +291,15 @@ def _sequence(row: Row) -> int:
     return row.sequence
 
 
-def _content(row: Row) -> RowContent:
+def _content(row: Row, *, digest: bool) -> RowContent:
+    """Return the checked content of a row; a sample is read without its t-digest if told so."""
     if row.ByteSize() > MAX_ROW_BYTES:
         raise Refused(f"the row has {row.ByteSize()} bytes: must be at most {MAX_ROW_BYTES}")
     match row.WhichOneof("content"):
         case "sample":
-            sample = sample_from_wire(row.sample)
-            check_sample(sample)
-            return SampleRow(
-                sample=sample, payload=row.sample.SerializeToString(deterministic=True)
-            )
+            sample = sample_from_wire(row.sample, digest=digest)
+            check_sample(sample, digest=digest)
+            return SampleRow.of(sample, row.sample.SerializeToString(deterministic=True))
         case "evaluation":
             evaluation = evaluation_from_wire(row.evaluation)
             check_evaluation(evaluation)

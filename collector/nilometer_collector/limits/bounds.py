@@ -4,6 +4,8 @@ import math
 import unicodedata
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from nilometer.sketch.exponential import MAX_BUCKETS, MAX_SCALE, MIN_SCALE, ExponentialHistogram
 from nilometer.values.entity import SCHEMA, SERVICE, is_logged, role_of
 from nilometer_collector.errors import Refused
@@ -20,7 +22,20 @@ NO_CONTROL = f"^{PRINTABLE}*$"
 
 def has_control(text: str) -> bool:
     """Return whether *text* contains a control character, such as NUL, or a lone surrogate."""
+    if text.isprintable():  # then no character is a control character
+        return False
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+
+
+def control_in(value: msgspec.Struct) -> str | None:
+    """Return the place of the first control character in the texts and keys of *value*.
+
+    Patterns of fields refuse them, too, but Python's patterns accept a newline at the end.
+
+    Returns:
+        The place in the notation of msgspec; None without one.
+    """
+    return _control_in(msgspec.to_builtins(value), "")
 
 
 def check_text(key: str, text: str, most_bytes: int) -> None:
@@ -50,12 +65,15 @@ def check_summary(name: str) -> None:
 
 def check_counts(what: str, counts: Iterable[int]) -> None:
     """Refuse a count below 0 or over `MAX_COUNT`."""
-    if any(not 0 <= count <= MAX_COUNT for count in counts):
+    held = tuple(counts)
+    if held and not 0 <= min(held) <= max(held) <= MAX_COUNT:
         raise Refused(f"{what}: a count must be between 0 and {MAX_COUNT}")
 
 
 def check_kinds(what: str, counts: Mapping[str, int], most: int = MAX_KINDS) -> None:
     """Refuse more than *most* named counts, and names or counts outside their limits."""
+    if not counts:
+        return
     if len(counts) > most:
         raise Refused(f"{what}: has {len(counts)} names, must have at most {most}")
     for kind in counts:
@@ -79,5 +97,20 @@ def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -
             raise Refused(f"a histogram must have at most {limit} buckets on each side of 0")
         if side.counts and not -scaled <= side.offset <= side.offset + len(side.counts) <= scaled:
             raise Refused("a histogram's buckets must be within the range of float64")
-    check_counts("histogram", (histogram.count, *histogram.positive.counts))
+    check_counts("histogram", (histogram.count,))
+    check_counts("histogram", histogram.positive.counts)
     check_counts("histogram", histogram.negative.counts)
+
+
+def _control_in(value: object, place: str) -> str | None:
+    if isinstance(value, str):
+        return place if has_control(value) else None
+    found: Iterable[str | None] = ()
+    if isinstance(value, dict):
+        if any(map(has_control, value)):
+            return place
+        fields = ((f"{place}.{key}".lstrip("."), item) for key, item in value.items())
+        found = (_control_in(item, name) for name, item in fields)
+    elif isinstance(value, list):
+        found = (_control_in(item, f"{place}[{at}]") for at, item in enumerate(value))
+    return next((one for one in found if one is not None), None)

@@ -10,17 +10,26 @@ from nilometer.kinds import CONTENT_KINDS, may_hold
 from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile, SummarySample
 from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
 from nilometer.profile.logged.line import Line
+from nilometer.profile.logged.logged import Logged
 from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import Classification, Ranking, Regression, RowMetrics
 from nilometer_collector.errors import Refused
-from nilometer_collector.limits.feature import check_feature
+from nilometer_collector.limits.feature import check_feature, check_without_digest
 from nilometer_collector.limits.logged import (
     check_amounts,
     check_confusion_matrix,
+    check_end,
     check_table,
     check_text_content,
+)
+from nilometer_collector.limits.performance import (
+    check_classification,
+    check_ranking,
+    check_regression,
+    check_row_metrics,
 )
 from nilometer_collector.limits.scores import check_scores
 from nilometer_collector.limits.service import check_service
@@ -36,11 +45,21 @@ CHECKS: dict[str, Callable[..., None]] = {
     Matrix.kind: check_amounts,
     Line.kind: check_amounts,
     ConfusionMatrix.kind: check_confusion_matrix,
+    Classification.kind: check_classification,
+    Regression.kind: check_regression,
+    Ranking.kind: check_ranking,
+    RowMetrics.kind: check_row_metrics,
 }
+# Checks of contents that were read without their t-digest.
+_WITHOUT_DIGEST: dict[str, Callable[..., None]] = {FeatureProfile.kind: check_without_digest}
 
 
-def check_content(sample: SummarySample) -> None:
+def check_content(sample: SummarySample, *, digest: bool = True) -> None:
     """Refuse a *sample* if its content has a wrong type for its summary or exceeds a limit.
+
+    Args:
+        sample: Sample to check.
+        digest: Whether the content has its t-digest; without it, the caller has checked it.
 
     Raises:
         Refused: If the sample is refused; the message gives the reason.
@@ -49,7 +68,11 @@ def check_content(sample: SummarySample) -> None:
     if not may_hold(sample.summary, kind):
         raise Refused(f"{sample.summary} must not have content of type {kind}")
     check = CHECKS.get(kind, _check_extension)
+    if not digest:
+        check = _WITHOUT_DIGEST.get(kind, check)
     check(sample.content)
+    if isinstance(sample.content, Logged | Text):
+        check_end(sample.content, sample.window)
 
 
 def _check_extension(content: Content) -> None:

@@ -21,17 +21,10 @@ MAX_CATEGORY_BYTES = 256
 
 def check_feature(feature: FeatureProfile) -> None:
     """Refuse a feature that could not be merged or shown."""
-    counts = (feature.missing, feature.non_finite, feature.cells, feature.suppressed_numbers)
-    check_counts("feature", counts)
-    check_kinds("types", feature.types)
-    moments, digest = feature.numbers.moments, feature.numbers.digest
-    check_counts("moments", (moments.count, digest.count))
-    check_numbers("the mean", moments.mean)
-    histogram = feature.numbers.histogram
-    if not moments.count == digest.count == (histogram.count if histogram else digest.count):
-        raise Refused("moments, t-digest and histogram must have the same count")
-    if histogram is not None:
-        check_histogram(histogram)
+    check_without_digest(feature)
+    digest = feature.numbers.digest
+    if digest.count != feature.numbers.moments.count:
+        raise Refused("moments and t-digest must have the same count")
     if digest.compression != DEFAULT_COMPRESSION:
         raise Refused(f"a t-digest must have compression {DEFAULT_COMPRESSION:g}")
     means, weights, _ = digest.centroids()
@@ -39,6 +32,21 @@ def check_feature(feature: FeatureProfile) -> None:
         np.isfinite(means).all() and (np.diff(means) >= 0).all() and (weights >= 1).all()
     ):
         raise Refused("the centroids of a t-digest must be finite, ascending and not empty")
+
+
+def check_without_digest(feature: FeatureProfile) -> None:
+    """Refuse a feature as `check_feature` does; its t-digest was checked or is absent."""
+    counts = (feature.missing, feature.non_finite, feature.cells, feature.suppressed_numbers)
+    check_counts("feature", counts)
+    check_kinds("types", feature.types)
+    moments = feature.numbers.moments
+    check_counts("moments", (moments.count,))
+    check_numbers("the mean", moments.mean)
+    histogram = feature.numbers.histogram
+    if histogram is not None:
+        if histogram.count != moments.count:
+            raise Refused("moments and histogram must have the same count")
+        check_histogram(histogram)
     if feature.numbers.binned is not None:
         check_counts("binned", feature.numbers.binned.counts)
         if feature.numbers.binned.count != moments.count:

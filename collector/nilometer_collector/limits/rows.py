@@ -28,8 +28,12 @@ MAX_LABELS = 32
 MAX_WINDOW_NS = 400 * 86_400 * 10**9
 
 
-def check_sample(sample: SummarySample) -> None:
+def check_sample(sample: SummarySample, *, digest: bool = True) -> None:
     """Refuse *sample* if it could not be stored and merged.
+
+    Args:
+        sample: Sample to check.
+        digest: Whether its content has its t-digest; without it, the caller has checked it.
 
     Raises:
         Refused: If a value exceeds a limit; the message gives the reason.
@@ -40,7 +44,7 @@ def check_sample(sample: SummarySample) -> None:
     _check_labels(sample.labels)
     _check_window(sample.window)
     _check_coverage(sample.coverage)
-    check_content(sample)
+    check_content(sample, digest=digest)
 
 
 def check_evaluation(evaluation: Evaluation) -> None:

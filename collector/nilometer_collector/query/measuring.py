@@ -89,7 +89,7 @@ def _whole_point(cell: Cell, measures: Measures, edges_of: EdgesOf) -> Point | N
         return None
     content = sample.content
     point = _point(cell, content.count)
-    point.content, point.coverage = content, sample.coverage
+    point.content, point.coverage, point.share = content, sample.coverage, sample.sample
     point.quantiles = [math.nan] * len(measures.quantiles)
     point.cdf = [math.nan] * len(measures.cdf)
     fill = _FILLED_BY.get(type(content))

@@ -1,42 +1,120 @@
-"""Finds names in an alerter that do not exist in the store yet."""
+"""Finds names that point nowhere: entities, summaries and references that do not exist yet."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from nilometer.alert import Alerter
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.store import Store
 
 MOST_NAMES = 10  # most known names that a warning lists
+MOST_COMPARISONS = 20_000  # most comparisons of names for hints, which takes up to half a second
 
 
-def missing_names(
-    store: Store, alerter: Alerter, may_name: Callable[[str], bool] = lambda _: True
-) -> list[str]:
+class KnownNames:
+    """The names that exist. Each is read from the store at most once.
+
+    Args:
+        store: Store of samples, references and declarations.
+        may_name: Function that returns whether a warning may reveal an entity.
+        planned: Entities that will exist.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        may_name: Callable[[str], bool] = lambda _: True,
+        planned: Collection[str] = (),
+    ) -> None:
+        self._store = store
+        self._planned = planned
+        self._summaries: dict[str, list[str]] = {}
+        self._references: dict[str, list[str]] | None = None
+        self._with_data: set[str] | None = None
+        self._named_with_data: list[str] | None = None
+        self._entities: list[str] | None = None
+        self._comparisons = 0
+        self.may_name = may_name
+
+    def summaries(self, entity: str) -> list[str]:
+        """Return the summaries of *entity*, ascending."""
+        if entity not in self._all_with_data:
+            return []
+        if entity not in self._summaries:
+            found = {series.summary for series in self._store.samples.series(entity)}
+            self._summaries[entity] = sorted(found)
+        return self._summaries[entity]
+
+    def references(self, entity: str) -> list[str]:
+        """Return the current references of *entity*, ascending."""
+        if self._references is None:
+            self._references = {}
+            for record in self._store.references.records():
+                self._references.setdefault(record.entity, []).append(record.name)
+        return self._references.get(entity, [])
+
+    @property
+    def with_data(self) -> list[str]:
+        """Entities that have data and may be named, ascending."""
+        if self._named_with_data is None:
+            self._named_with_data = sorted(filter(self.may_name, self._all_with_data))
+        return self._named_with_data
+
+    @property
+    def _all_with_data(self) -> set[str]:
+        if self._with_data is None:
+            self._with_data = {total.entity for total in self._store.samples.totals()}
+        return self._with_data
+
+    @property
+    def entities(self) -> list[str]:
+        """Entities that exist, or are planned, and may be named, ascending."""
+        if self._entities is None:
+            found = {one.name for one in self._store.entities.all()} | {*self._planned}
+            found |= self._store.alerts.entities()
+            found |= {record.entity for record in self._store.references.records()}
+            self._entities = sorted({*self.with_data} | set(filter(self.may_name, found)))
+        return self._entities
+
+    def hint(self, name: str, known: Sequence[str]) -> str:
+        """Return ``; did you mean 'x'?``; empty if no name is similar, or after `MOST_COMPARISONS`."""
+        self._comparisons += len(known)
+        return did_you_mean(name, known) if self._comparisons <= MOST_COMPARISONS else ""
+
+    def missing_entities(self, names: Sequence[str]) -> list[str]:
+        """Return a warning for each entity in *names* that is read from and does not exist."""
+        if not names:
+            return []
+        known = {*self.entities}
+        return [
+            f"reads_from = {name!r}: does not exist yet{self.hint(name, self.entities)}"
+            for name in names
+            if name not in known and self.may_name(name)
+        ]
+
+
+def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:
     """Return a warning for each name in *alerter* that does not exist, with a similar name.
 
     An alerter may be created before its data arrives. So a summary counts as missing only if its
     entity has other summaries.
 
     Args:
-        store: Store of samples and references.
+        known: Names that exist.
         alerter: Alerter whose entity, summary and reference are looked up.
-        may_name: Function that returns whether a warning may reveal an entity.
     """
     entity = alerter.entity
-    summaries = sorted({series.summary for series in store.samples.series(entity)})
-    references = sorted({record.name for record in store.references.records(entity)})
+    summaries, references = known.summaries(entity), known.references(entity)
     found = []
-    if not summaries and not references:
-        others = {series.entity for series in store.samples.series()}
-        if hint := did_you_mean(entity, sorted(filter(may_name, others))):
-            found.append(f"entity = {entity!r}: has no data{hint}")
+    if not summaries and not references and (hint := known.hint(entity, known.with_data)):
+        found.append(f"entity = {entity!r}: has no data{hint}")
     if summaries and not any(map(alerter.watches, summaries)):
-        found.append(
-            _line("summary", alerter.summary, f"matches no summary of {entity}", summaries)
-        )
+        hint = known.hint(alerter.summary, summaries)
+        what = f"matches no summary of {entity}{hint}"
+        found.append(_line("summary", alerter.summary, what, summaries))
     reference = alerter.condition.reference
     if reference and reference not in references:
-        found.append(_line("reference", reference, f"{entity} has no such reference", references))
+        what = f"{entity} has no such reference{known.hint(reference, references)}"
+        found.append(_line("reference", reference, what, references))
     return found
 
 
@@ -45,4 +123,4 @@ def _line(key: str, name: str, what: str, known: Collection[str]) -> str:
     shown = [*known][:MOST_NAMES]
     more = ", ..." if len(known) > len(shown) else ""
     listed = f" (known: {', '.join(shown)}{more})" if shown else " (it has none yet)"
-    return f"{key} = {name!r}: {what}{did_you_mean(name, known)}{listed}"
+    return f"{key} = {name!r}: {what}{listed}"

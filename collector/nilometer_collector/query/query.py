@@ -113,10 +113,17 @@ class Query:
         """
         page = self.entities(limit=1, may=lambda one: one == name)
         if not page.entities:
-            known = [one.name for one in self.entities(may=may).entities]
-            raise Unknown(f"entity {name!r} does not exist{did_you_mean(name, known)}")
+            hint = did_you_mean(name, self.names(may))
+            raise Unknown(f"entity {name!r} does not exist{hint}")
         readers = _readers(self._store.entities.all(), may)
         return replace(page.entities[0], read_by=readers.get(name, []))
+
+    def names(self, may: Callable[[str], bool] = lambda _: True) -> list[str]:
+        """Return the names, sorted, of all known entities that the caller *may* see."""
+        store = self._store
+        names = {one.entity for one in store.samples.totals()} | store.alerts.entities()
+        names |= self._reference_names().keys() | {one.name for one in store.entities.all()}
+        return sorted(filter(may, names))
 
     def _reference_names(self) -> dict[str, list[str]]:
         """Return the names of the current references of each entity, for users to choose from."""

@@ -45,6 +45,7 @@ class Measures:
         moments: Whether to return mean, deviation, skewness, kurtosis, minimum and maximum.
         rates: Whether to return observations per second, and the shares of a feature or service.
         coverage: Whether to return the coverage.
+        sample: Whether to return the merged sample itself.
     """
 
     quantiles: tuple[float, ...] = ()
@@ -55,11 +56,12 @@ class Measures:
     moments: bool = False
     rates: bool = False
     coverage: bool = False
+    sample: bool = False
 
     @property
     def only_numbers(self) -> bool:
         """Whether t-digests and moments suffice, so that samples are decoded only in part."""
-        whole = (self.edges, self.top, self.statistics, self.rates, self.coverage)
+        whole = (self.edges, self.top, self.statistics, self.rates, self.coverage, self.sample)
         return not any(whole)
 
 
@@ -133,6 +135,7 @@ class Point:
         maximum: Largest number; None if there is none.
         content: Full content, if a measure needs it.
         coverage: Coverage, if the content was read.
+        share: Share of the observations that were profiled, if the content was read.
         distances: Distance from the reference by comparator; None if a distance does not exist.
         other_distances: Distance from the other side by comparator; None if it does not exist.
         other_count: Number of values on the other side; None without another side.
@@ -151,6 +154,7 @@ class Point:
     maximum: float | None = None
     content: Content | None = None
     coverage: Coverage | None = None
+    share: float = 1.0
     distances: Mapping[str, float | None] = field(default_factory=dict)
     other_distances: Mapping[str, float | None] = field(default_factory=dict)
     other_count: int | None = None

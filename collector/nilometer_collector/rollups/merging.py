@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from nilometer.profile import SummarySample
 from nilometer.profile.logged.logged import Logged
+from nilometer.profile.performance import Classification
 from nilometer.wire.contents.codec import EdgesOf, no_edges
 from nilometer.wire.samples import (
     Together,
@@ -19,7 +20,9 @@ from nilometer.wire.samples import (
 from nilometer_collector.store import MOST_GROUPS, RollUp, SampleRow, StalePart
 
 FAN_IN = 64  # merged pages that are merged with each other in one pass
-LOGGED_FAN_IN = 2  # the same for pages of logged cells, which are large in memory
+LARGE_FAN_IN = 2  # the same for pages of logged cells and of scores by class, large in memory
+UNREADABLE = "stored samples are in no roll-up: install the package of their content type"
+UNLIKE = "stored samples are in no roll-up, because they do not merge: log unlike samples apart"
 
 log = logging.getLogger("nilometer.collector")
 
@@ -68,7 +71,7 @@ def merged(parts: Sequence[Read]) -> Merged:
         )
     rows = zip(full, samples, payloads, strict=True)
     rolled = [
-        RollUp(stale=one.stale, rows=[SampleRow(sample=sample, payload=payload)])
+        RollUp(stale=one.stale, rows=[SampleRow.of(sample, payload)])
         for one, sample, payload in rows
     ]
     return Merged(
@@ -115,8 +118,8 @@ class Merging:
             self._merged += self._groups(filter(None, map(self._decoded, payloads)))
         else:
             self._merged.append(merged)
-        is_logged = any(isinstance(one.content, Logged) for one in self._merged)
-        if len(self._merged) >= (LOGGED_FAN_IN if is_logged else FAN_IN):
+        is_large = any(isinstance(one.content, Logged | Classification) for one in self._merged)
+        if len(self._merged) >= (LARGE_FAN_IN if is_large else FAN_IN):
             self._merged = self._groups(self._merged)
 
     def finish(self) -> RollUp:
@@ -125,7 +128,7 @@ class Merging:
         groups = self._merged if len(self._merged) == 1 else self._groups(self._merged)
         for sample in groups:
             try:
-                rows.append(SampleRow(sample=sample, payload=sample_to_bytes(sample)))
+                rows.append(SampleRow.of(sample, sample_to_bytes(sample)))
             except MemoryError:
                 raise
             except Exception as error:  # a count beyond 64 bits, or the code of an extension
@@ -141,7 +144,7 @@ class Merging:
                 break
             groups.append(merged)
         if rest:
-            self._leave_out(rest, "they do not merge")
+            self._leave_out(rest, "they do not merge", UNLIKE)
         return groups
 
     def _decoded(self, payload: bytes) -> SummarySample | None:
@@ -157,10 +160,10 @@ class Merging:
         self._leave_out([payload], reason)
         return None
 
-    def _leave_out(self, samples: Sequence[object], reason: str) -> None:
+    def _leave_out(self, samples: Sequence[object], reason: str, why: str = UNREADABLE) -> None:
         self.left_out += len(samples)
         log.error(
-            "stored samples are in no roll-up: install the package of their content type",
+            why,
             extra={
                 "entity": self.stale.part.entity,
                 "samples": len(samples),

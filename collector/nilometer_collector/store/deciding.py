@@ -4,10 +4,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+import msgspec
+
+from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import Calibrated, Overdue
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import (
+    MOST_DECISIONS,
     MOST_SECONDS,
     Decision,
     DecisionKind,
@@ -17,7 +21,9 @@ from nilometer_collector.alerting.decisions import (
 from nilometer_collector.alerting.episodes import Closed, OpenEpisode, pause
 from nilometer_collector.errors import Conflict, Refused, Unknown
 from nilometer_collector.limits.bounds import LAST_NS
-from nilometer_collector.store.records import EpisodeRecord
+from nilometer_collector.store.history_records import DECISION, Change, Key, Origin, Revision
+from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
+from nilometer_collector.store.texts import storable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +54,10 @@ class Decisions(Protocol):
 
         Raises:
             Unknown: If the entity has no such episode, or the episode no such part.
-            Conflict: If the episode or part is closed, there is nothing to end, or the episode is
-                about the monitoring itself and has no new normal.
+            Conflict: If the episode or part is closed, there is nothing to end, the episode has too
+                many decisions, or it is about the monitoring itself and has no new normal. The
+                silence of the newest episode of its alerter, summary and label set can be ended
+                although the episode is closed, because it also holds for the next one.
             Refused: If the end is not allowed, or the part must be named.
         """
         ...
@@ -62,15 +70,21 @@ class Decisions(Protocol):
         ...
 
 
-def checked(episode: EpisodeRecord, decision: Decision) -> Decision:
+def checked(episode: EpisodeRecord, decision: Decision, newest: int) -> Decision:
     """Return *decision* with its part if it fits the *episode*.
+
+    Args:
+        episode: The episode.
+        decision: What a person asks for.
+        newest: Id of the newest episode of the same alerter, summary and label set.
 
     Raises:
         Unknown: If the episode has no such part.
         Conflict: If it does not fit, such as a new normal of the monitoring itself.
         Refused: If the end is not allowed, or the part must be named.
     """
-    if episode.closed_ns is not None:
+    ends_silence = decision.kind is DecisionKind.UNSILENCED and episode.id == newest
+    if episode.closed_ns is not None and not ends_silence:
         raise Conflict(f"episode {episode.id} is closed since {_time(episode.closed_ns)}")
     if decision.until_ns is not None:
         least, most = decision.made_ns, decision.made_ns + MOST_SECONDS * NANOSECONDS
@@ -81,6 +95,8 @@ def checked(episode: EpisodeRecord, decision: Decision) -> Decision:
             )
     match decision.kind:
         case DecisionKind.ACKNOWLEDGED | DecisionKind.SILENCED:
+            if len(episode.decisions) >= MOST_DECISIONS:
+                raise Conflict(f"episode {episode.id} has {MOST_DECISIONS} decisions already")
             return decision
         case DecisionKind.UNSILENCED:
             if silence_of(episode.decisions, decision.made_ns) is None:
@@ -93,6 +109,20 @@ def checked(episode: EpisodeRecord, decision: Decision) -> Decision:
                     "silence the episode instead"
                 )
             return _with_part(episode, decision)
+
+
+def is_outlived(episode: EpisodeRecord, transition: TransitionRecord, held_until_ns: int) -> bool:
+    """Return whether the episode closed while a silence held the message of its opening.
+
+    Args:
+        episode: The episode.
+        transition: Opening or closing that the message is about.
+        held_until_ns: Wall time until which the message was held; 0 if it was not.
+    """
+    alerting = AlertStatus.ALERTING.value
+    return transition.status == alerting and any(
+        turn.status != alerting and turn.recorded_ns < held_until_ns for turn in episode.history
+    )
 
 
 def closing(episode: EpisodeRecord, decision: Decision) -> Closed:
@@ -116,6 +146,8 @@ def quiet_until_ns(decision: Decision) -> int:
 
 def _with_part(episode: EpisodeRecord, decision: Decision) -> Decision:
     asked = (decision.summary, decision.labels)
+    if len(decision.labels) and not decision.summary:
+        raise Refused(f"labels = {str(decision.labels)!r}: must come with the summary of the part")
     if not isinstance(episode.alerter.condition, Calibrated):
         if asked not in {("", Labels()), (episode.summary, episode.labels)}:
             raise Unknown(_no_part(episode, decision))
@@ -150,3 +182,18 @@ def _no_part(episode: EpisodeRecord, decision: Decision) -> str:
 
 def _time(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def decision_revision(entity: str, episode: int, decision: Decision) -> Revision:
+    """Return the revision that the history keeps of *decision* about an episode."""
+    said = {"kind": decision.kind.value, "reason": storable(decision.reason)}
+    if decision.until_ns is not None:
+        said["until"] = f"{datetime.fromtimestamp(decision.until_ns // NANOSECONDS, UTC):%FT%TZ}"
+    if decision.summary:
+        said |= {"summary": decision.summary, "labels": str(decision.labels)}
+    change = Change(
+        key=Key(DECISION, entity, f"episode {episode}"),
+        before=None,
+        after=msgspec.json.encode(said).decode(),
+    )
+    return Revision(author=decision.author, origin=Origin.API, commands=(), changes=(change,))

@@ -2,7 +2,8 @@
 
 from typing import Protocol
 
-from nilometer_collector.store.entity_records import DeclaredEntity, EntityDeclaration, LoggedType
+from nilometer_collector.store.entity_records import DeclaredEntity, EntityDeclaration
+from nilometer_collector.store.logged_types import LoggedType
 
 
 class Entities(Protocol):
@@ -40,10 +41,14 @@ class Entities(Protocol):
         """List all declared entities by name."""
         ...
 
-    def settle_type(self, entity: str, summary: str, of_sample: LoggedType) -> LoggedType:
-        """Return the type of a summary that users log; without one, it becomes that *of_sample*."""
-        ...
-
     def types(self, entity: str) -> dict[str, LoggedType]:
         """Return the types of the summaries of *entity* that users log, by summary."""
+        ...
+
+    def forget(self, entity: str, summary: str) -> bool:
+        """Remove a summary that users log, and its type; return False if there is none.
+
+        Raises:
+            Conflict: If samples of it are stored.
+        """
         ...

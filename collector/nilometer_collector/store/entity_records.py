@@ -1,9 +1,8 @@
 """Declared entities: what a user says about a monitored entity, and where its data comes from."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
 
 from nilometer_collector.errors import Conflict
 
@@ -41,20 +40,6 @@ class EntityDeclaration:
 UNDECLARED = EntityDeclaration()
 
 
-class LoggedType(NamedTuple):
-    """The type of a summary whose samples users log; that of its first sample.
-
-    Attributes:
-        data_type: Word of the API for the type of its samples, such as ``number``.
-        aggregation: How its samples are merged; empty if the type decides.
-        unit: Unit of its numbers; may be empty.
-    """
-
-    data_type: str
-    aggregation: str
-    unit: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeclaredEntity:
     """A declaration as it is stored.
@@ -90,37 +75,60 @@ def check_version(name: str, stored: int, replaces: int | None) -> None:
         )
 
 
-def check_edges(name: str, reads_from: Sequence[str], stored: Mapping[str, Sequence[str]]) -> None:
-    """Refuse edges that would make a cycle.
+def check_edges(changed: Collection[str], edges: Mapping[str, Sequence[str]]) -> None:
+    """Refuse edges that make a cycle.
 
     Args:
-        name: Entity that reads.
-        reads_from: Entities that it will read from.
-        stored: Entities that every declared entity reads from, by name.
+        changed: Entities whose edges change. Edges of other entities make no cycle among themselves.
+        edges: Entities that every declared entity will read from, by name.
 
     Raises:
-        Conflict: If *name* reads from itself, directly or through others; it names the edge.
+        Conflict: If an entity reads from itself, directly or through others; it names the edge.
     """
-    for at, source in enumerate(reads_from):
-        if source == name:
-            reason = f"the edge to {source!r} is one from an entity to itself"
-        elif name in _upstream(source, stored):
-            reason = (
-                f"the edge to {source!r} makes a cycle: {source!r} reads from {name!r}, directly or "
-                "through others"
-            )
-        else:
+    found = cycle_in(changed, edges)
+    if found is None:
+        return
+    name, at = found
+    place, source = f"reads_from[{at}]", edges[name][at]
+    raise Conflict(f"{place}: {cycle_sentence(name, source)}", place)
+
+
+def cycle_sentence(name: str, source: str) -> str:
+    """Return the reason why the edge from *name* to *source* is refused."""
+    if source == name:
+        return f"the edge to {source!r} is one from an entity to itself"
+    return (
+        f"the edge to {source!r} makes a cycle: {source!r} reads from {name!r}, directly or through "
+        "others"
+    )
+
+
+def cycle_in(
+    changed: Collection[str], edges: Mapping[str, Sequence[str]]
+) -> tuple[str, int] | None:
+    """Find a cycle through one of the *changed* entities.
+
+    Each edge is followed once.
+
+    Returns:
+        A changed entity of the cycle and the position of its edge; None without a cycle.
+    """
+    finished: set[str] = set()
+    for start in sorted(changed):
+        if start in finished:
             continue
-        raise Conflict(f"reads_from[{at}]: {reason}", f"reads_from[{at}]")
-
-
-def _upstream(name: str, stored: Mapping[str, Sequence[str]]) -> set[str]:
-    """Return everything that *name* reads from, directly or through others."""
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        for source in stored.get(waiting.pop(), ()):
-            if source not in found:
-                found.add(source)
-                waiting.append(source)
-    return found
+        path, waiting = {start: None}, [iter(edges.get(start, ()))]  # in the order of the edges
+        while waiting:
+            source = next(waiting[-1], None)
+            if source is None:
+                waiting.pop()
+                finished.add(path.popitem()[0])
+            elif source in path:
+                cycle = list(path)[list(path).index(source) :]
+                name = next((one for one in cycle if one in changed), source)
+                following = [*cycle, source][cycle.index(name) + 1]
+                return name, list(edges[name]).index(following)
+            elif source not in finished:
+                path[source] = None
+                waiting.append(iter(edges.get(source, ())))
+    return None

@@ -24,6 +24,16 @@ def from_text(text: str) -> Labels:
     return Labels.of(json.loads(text))
 
 
+@lru_cache(maxsize=1024)
+def digest_of(labels: Labels) -> bytes:
+    """Return the digest of the text of *labels*.
+
+    Raises:
+        Refused: As `to_text`.
+    """
+    return digest(to_text(labels))
+
+
 def digest(text: str) -> bytes:
     """Return the SHA-256 of a text of `to_text`, because an index cannot hold long texts."""
     return hashlib.sha256(text.encode()).digest()

@@ -9,37 +9,34 @@ implementation.
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
-from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.profile import Reference
-from nilometer.values.labels import Labels
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.store.alerting_verbs import Alerts
+from nilometer_collector.store.changing import History
 from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.declaring import Entities
+from nilometer_collector.store.delivering import Deliveries
 from nilometer_collector.store.levels import Level
+from nilometer_collector.store.named import Objects
 from nilometer_collector.store.records import (
-    DeliveryCounts,
     EntityTotals,
-    EpisodeRecord,
     LevelRecord,
-    Notice,
     ReferenceRecord,
     RollUp,
     SampleRecord,
     SeriesRecord,
-    Shipment,
-    Shipped,
     Size,
     StalePart,
     Stretch,
 )
+from nilometer_collector.store.shipments import Shipment, Shipped
 from nilometer_collector.store.watching import Watching
 
-MOST_EPISODES = 1000  # episodes in one response
 ROLL_UP_LEASE_SECONDS = 30.0  # lease of one collector for rolling up; each step renews it
 PAGE_BYTES = 8 << 20  # approximate size of one page of payloads in memory
 MOST_GROUPS = 8  # results of a part if its samples do not all merge
 SETTLE_SECONDS = 30.0  # time after a window's end, or after late data, before it is rolled up
-MOST_WAIT_SECONDS = 600.0  # longest wait between two attempts at one delivery
-LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
 
 
 class Samples(Protocol):
@@ -216,111 +213,6 @@ class References(Protocol):
         ...
 
 
-class Alerts(Protocol):
-    """Alerters, the state of each agent for each alerter, and episodes."""
-
-    def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
-        """Create or replace the alerter with this entity and name.
-
-        It closes open episodes of summaries that the alerter no longer watches.
-        """
-        ...
-
-    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
-        ...
-
-    def delete(self, entity: str, name: str, now_ns: int) -> bool:
-        """Delete an alerter and close its episodes; return False if it does not exist."""
-        ...
-
-    def alerters(self, entity: str | None = None) -> list[Alerter]:
-        """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
-        ...
-
-    def unread_alerters(self, entity: str | None = None) -> list[tuple[Alerter, str]]:
-        """List the alerters that cannot be read, each with the reason."""
-        ...
-
-    def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
-        """Apply *evaluations* of the collector itself; return the number of deliveries queued."""
-        ...
-
-    def expire(self, now_ns: int, since_ns: int) -> int:
-        """Close episodes that no agent judges any more; return the number of queued deliveries.
-
-        An agent counts as gone after `SILENT_WINDOWS` of its windows, and at least
-        `SILENT_SECONDS`, without an evaluation. Episodes of the default alerter are not affected.
-
-        Args:
-            now_ns: Wall time, Unix nanoseconds.
-            since_ns: Wall time at which this collector started to listen, Unix nanoseconds.
-        """
-        ...
-
-    def judged(self) -> set[tuple[str, str]]:
-        """Return each (entity, summary) that an alerter has judged at least once."""
-        ...
-
-    def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """List (entity, alerter, summary, labels, status over all agents) of all judged series."""
-        ...
-
-    def open_episodes(self) -> list[tuple[str, str]]:
-        """List the (entity, summary) of every open episode."""
-        ...
-
-    def entities(self) -> set[str]:
-        """Return the entities that have an alerter or an episode."""
-        ...
-
-    def episodes(
-        self, entity: str | None = None, *, is_open: bool | None = None
-    ) -> list[EpisodeRecord]:
-        """List episodes with their history, newest first, at most `MOST_EPISODES`."""
-        ...
-
-
-class Deliveries(Protocol):
-    """The queue of notifications, oldest first, with the outcome of each."""
-
-    def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none or it must wait.
-
-        If several collectors share the store, no other collector gets a delivery of the channel
-        before the outcome is recorded or `LEASE_SECONDS` have passed. No collector gets it before
-        the time that `failed` has set, measured by the clock of the store's server if it has one.
-
-        Args:
-            channel: Name of the channel.
-            now_ns: Wall time, Unix nanoseconds.
-        """
-        ...
-
-    def delivered(self, delivery: int, now_ns: int) -> None:
-        """Record that the channel has accepted the delivery."""
-        ...
-
-    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
-        """Record that the channel will never accept the delivery."""
-        ...
-
-    def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
-        """Record a failed attempt; the delivery stays queued.
-
-        Args:
-            delivery: Id of the delivery.
-            now_ns: Wall time, Unix nanoseconds.
-            failure: Reason.
-            wait_seconds: Time for which no collector may retry, at most `MOST_WAIT_SECONDS`.
-        """
-        ...
-
-    def counts(self, channel: str) -> DeliveryCounts:
-        """Count the deliveries of *channel* by outcome."""
-        ...
-
-
 class Store(Protocol):
     """All persistent data of the collector."""
 
@@ -345,6 +237,11 @@ class Store(Protocol):
         ...
 
     @property
+    def history(self) -> History:
+        """Changes of declared objects."""
+        ...
+
+    @property
     def references(self) -> References:
         """Versions of references."""
         ...
@@ -362,6 +259,16 @@ class Store(Protocol):
     @property
     def decisions(self) -> Decisions:
         """What people decide about episodes."""
+        ...
+
+    @property
+    def channels(self) -> Objects[ChannelDefinition]:
+        """Channels that users have defined."""
+        ...
+
+    @property
+    def routes(self) -> Objects[RouteDefinition]:
+        """Routes from episodes to channels."""
         ...
 
     @property

@@ -2,63 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
-from nilometer.alert import Alerter, Evaluation
-from nilometer.profile import SummarySample
+from nilometer.alert import Alerter
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.store.levels import Level
+from nilometer_collector.store.shipments import SampleRow
 
 ALERTER_DELETED = "the alerter was deleted"
 AGENTS_SILENT = "no agent has judged this any more"
 SUMMARY_LEFT = "the alerter no longer watches this summary"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SampleRow:
-    """A checked sample and its encoded bytes."""
-
-    sample: SummarySample
-    payload: bytes
-
-
-RowContent: TypeAlias = SampleRow | Evaluation
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrival:
-    """One checked row of an agent's outbox."""
-
-    sequence: int  # 1 .. 2**63 - 1
-    content: RowContent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
-    """The rows of one Ship call.
-
-    Attributes:
-        agent: Stable name of the agent.
-        epoch: Random id of the agent's outbox file, 16 bytes.
-        oldest_held: Smallest sequence in the agent's outbox; 0 if unknown.
-        arrivals: Rows that passed the checks, in any order.
-    """
-
-    agent: str
-    epoch: bytes
-    oldest_held: int
-    arrivals: Sequence[Arrival]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipped:
-    """Result of a Ship call for a row: it was stored now, or before."""
-
-    stored: int
-    repeated: int
-    notices: int  # number of queued deliveries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +282,7 @@ class EpisodeRecord:
         since_ns: Start of the first window of the breaches that opened it.
         opened_ns: End of the window that opened it.
         worst: Value with the largest excess over the threshold up to now.
+        worst_ns: End of the window in which it was measured; None for episodes of older versions.
         closed_ns: End of the window that closed it; None while it is open.
         history: Openings and closings, oldest first.
         parts: Parts of an episode of the default alerter, oldest first; empty for others.
@@ -346,37 +302,4 @@ class EpisodeRecord:
     history: tuple[TransitionRecord, ...]
     parts: tuple[PartRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """A queued notification.
-
-    Attributes:
-        id: Position in the queue; smaller ids are delivered first.
-        key: Idempotency key, the same for each attempt, so that a receiver can detect a repeat.
-        attempts: Number of attempts so far.
-        after_silence: Whether it was held while the episode was silenced.
-    """
-
-    id: int
-    key: str
-    attempts: int
-    episode: EpisodeRecord
-    transition: TransitionRecord
-    after_silence: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeliveryCounts:
-    """Deliveries of a channel by outcome; the counts add up to all deliveries.
-
-    Attributes:
-        waiting: Queued, also those that are held while their episode is silenced.
-        withheld: Held by a silence until the episode had closed, so never sent.
-    """
-
-    waiting: int
-    delivered: int
-    refused: int
-    withheld: int = 0
+    worst_ns: int | None = None

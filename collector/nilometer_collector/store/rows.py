@@ -1,18 +1,28 @@
 """Converts rows to records of the store; both databases select their columns in this order."""
 
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
 
+from nilometer.alert import AlertStatus, EpisodeState, Reason
 from nilometer.wire.alerts import stored_alerter_from_bytes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
+from nilometer_collector.alerting.episodes import OpenEpisode
+from nilometer_collector.alerting.statuses import AlerterStatus, status_over_agents
 from nilometer_collector.store import label_text
+from nilometer_collector.store.delivery_records import (
+    ACKNOWLEDGEMENT,
+    AttemptRecord,
+    DeliveryRecord,
+)
 from nilometer_collector.store.entity_records import (
     DeclaredEntity,
     EntityDeclaration,
     EntityKind,
 )
+from nilometer_collector.store.history_records import Change, ChangeRecord, Key, Origin
 from nilometer_collector.store.records import (
     EpisodeRecord,
     PartRecord,
@@ -73,10 +83,53 @@ def episode_of(
         reference_digest=row[7],
         evidence=row[8],
         since_ns=row[9],
+        worst_ns=row[10],
         history=tuple(history),
         parts=tuple(parts),
         decisions=tuple(decisions),
     )
+
+
+def open_episode_of(row: Sequence[Any]) -> OpenEpisode:
+    """Return the open episode in *row*."""
+    return OpenEpisode(
+        id=row[0],
+        opened_ns=row[1],
+        worst=row[2],
+        severity=stored_alerter_from_bytes(row[3]).severity,
+    )
+
+
+def state_of(row: Sequence[Any]) -> EpisodeState:
+    """Return the state of an agent in *row*."""
+    return EpisodeState(
+        status=AlertStatus(row[0]),
+        breaches=row[1],
+        fines=row[2],
+        since_ns=row[3],
+        last_end_ns=row[4],
+        reason=Reason(row[5]),
+        sentence=row[6],
+        value=row[7],
+        value_end_ns=row[8],
+    )
+
+
+def statuses_of(rows: Iterable[Sequence[Any]]) -> list[AlerterStatus]:
+    """Return the status of each alerter, summary and label set in *rows*, which are sorted.
+
+    A row has the entity, alerter, summary and labels, whether an episode is open, whether the alerter
+    is quiet, and the columns of `state_of`.
+    """
+    return [
+        status_over_agents(
+            (key[0], key[1], key[2], label_text.from_text(key[3])),
+            [state_of(row[6:]) for row in group],
+            is_open=bool(key[4]),
+            is_quiet=bool(key[5]),
+        )
+        for key, group in groupby(rows, key=lambda row: tuple(row[:6]))
+    ]
 
 
 def decision_of(row: Sequence[Any]) -> Decision:
@@ -90,6 +143,7 @@ def decision_of(row: Sequence[Any]) -> Decision:
         summary=row[5],
         labels=label_text.from_text(row[6]),
         is_pending=bool(row[7]),
+        has_lapsed=bool(row[8]),
     )
 
 
@@ -127,6 +181,28 @@ def transition_of(row: Sequence[Any]) -> TransitionRecord:
     )
 
 
+def delivery_of(row: Sequence[Any], attempts: Iterable[AttemptRecord]) -> DeliveryRecord:
+    """Return the delivery in *row*, with the *attempts* at its message, oldest first."""
+    settled = zip(("delivered", "refused", "withheld"), row[8:11], strict=True)
+    outcome, settled_ns = next(
+        ((word, at_ns) for word, at_ns in settled if at_ns is not None), ("waiting", None)
+    )
+    return DeliveryRecord(
+        id=row[0],
+        channel=row[1],
+        key=row[2],
+        entity=row[3],
+        episode=row[4],
+        status=ACKNOWLEDGEMENT if row[6] else row[5],
+        created_ns=row[7],
+        outcome=outcome,
+        settled_ns=settled_ns,
+        tries=row[11],
+        last_failure=row[12] or "",
+        attempts=tuple(attempts),
+    )
+
+
 def declared_entity_of(row: Sequence[Any]) -> DeclaredEntity:
     """Return the declared entity in *row*."""
     declaration = EntityDeclaration(
@@ -149,4 +225,15 @@ def declaration_columns(declaration: EntityDeclaration) -> tuple[str, str, str, 
         declaration.description,
         msgspec.json.encode(dict(sorted(declaration.attributes.items()))).decode(),
         msgspec.json.encode(declaration.reads_from).decode(),
+    )
+
+
+def change_of(row: Sequence[Any]) -> ChangeRecord:
+    """Return the change in *row*."""
+    return ChangeRecord(
+        revision=row[0],
+        author=row[1],
+        origin=Origin(row[2]),
+        made_ns=row[3],
+        change=Change(key=Key(*row[4:7]), before=row[7], after=row[8]),
     )

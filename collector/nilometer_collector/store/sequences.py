@@ -11,14 +11,16 @@ class Sequences:
 
     Args:
         mark: Stored mark; 0 for a new outbox.
+        settled: Largest sequence that the agent no longer held; 0 for a new outbox.
         ahead: Stored sequences above the mark.
 
     Attributes:
         mark: Current mark.
+        settled: Largest sequence that the agent no longer holds. Up to here, a row may have been refused.
     """
 
-    def __init__(self, mark: int, ahead: Iterable[int]) -> None:
-        self.mark = mark
+    def __init__(self, mark: int, settled: int, ahead: Iterable[int]) -> None:
+        self.mark, self.settled = mark, settled
         self._stored_ahead = frozenset(ahead)
         self._ahead = set(self._stored_ahead)
 
@@ -29,9 +31,14 @@ class Sequences:
         self._ahead.add(sequence)
         return True
 
+    def refuse(self, sequence: int) -> None:
+        """Forget a *sequence* that was taken, because its row is not stored."""
+        self._ahead.discard(sequence)
+
     def settle(self, oldest_held: int) -> None:
         """Advance the mark; the agent no longer ships sequences below *oldest_held*."""
-        self.mark = max(self.mark, oldest_held - 1)
+        self.settled = max(self.settled, oldest_held - 1)
+        self.mark = max(self.mark, self.settled)
         while self.mark + 1 in self._ahead:
             self.mark += 1
         self._ahead = {sequence for sequence in self._ahead if sequence > self.mark}

@@ -1,7 +1,7 @@
 """Arguments and results of the store's part for the default alerter."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.episodes import Closed, Opened
@@ -75,7 +75,8 @@ class WatchStep:
         forget: Span ``(start_ns, end_ns]``; kept windows that end in it are deleted first. May be
             None.
         episodes: Changes of episodes, in order.
-        settled: Ids of the new normals of `Decisions.pending` that it takes into account.
+        settled: Ids of the new normals of `Decisions.pending` that it takes into account, each with
+            whether it has lapsed, because its part had closed before.
     """
 
     revision: int
@@ -85,4 +86,4 @@ class WatchStep:
     windows: Sequence[tuple[int, bytes]]
     forget: tuple[int, int] | None
     episodes: Sequence[EpisodeStep]
-    settled: Sequence[int] = ()
+    settled: Mapping[int, bool] = field(default_factory=dict)

@@ -18,6 +18,17 @@ class Watching(Protocol):
         """Return for each agent the end of its newest window, ordered by agent."""
         ...
 
+    def forget_agents(self, before_ns: int) -> None:
+        """Remove the agents that have sent nothing since *before_ns*.
+
+        For each entity, the agent that was heard last, the one with the newest window, and the
+        sender of tables stay, so that time goes on as before.
+
+        Args:
+            before_ns: Wall time, Unix nanoseconds.
+        """
+        ...
+
     def hold(self, entity: str) -> bool:
         """Return whether this collector may advance *entity* for the next `WATCH_LEASE_SECONDS`.
 

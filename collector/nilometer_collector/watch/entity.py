@@ -27,15 +27,20 @@ from nilometer_collector.watch.late import CHECK_NS, check, span_of
 from nilometer_collector.watch.memory import (
     BASE_NS,
     DAY_NS,
-    LEARNED_DAYS,
     Book,
     Memory,
     saved_episodes,
 )
-from nilometer_collector.watch.normals import accepted_parts, anew, spans_after
+from nilometer_collector.watch.normals import accepted_parts, anew, lapses, spans_after
 from nilometer_collector.watch.notes import Notes
 from nilometer_collector.watch.packing import packed, packed_window, unpacked, unpacked_window
-from nilometer_collector.watch.reading import BaseWindow, Reader, is_pooled, watched_series
+from nilometer_collector.watch.reading import (
+    BaseWindow,
+    Reader,
+    is_pooled,
+    watched_series,
+    without_gaps,
+)
 from nilometer_collector.watch.reporting import Hearing, report_of
 from nilometer_collector.watch.sources import StateMoved, WatchedStore
 from nilometer_collector.watch.tolerances import tolerance_of
@@ -43,6 +48,7 @@ from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
 GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
+FIRST_DAYS = 15  # first days, whose windows are kept for frozen baselines of any version
 RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
 
 log = logging.getLogger("nilometer.collector")
@@ -59,6 +65,7 @@ class EntityWatch:
         fitter: Fitter of baselines.
 
     Attributes:
+        rule: Settings for the entity.
         revision: Number of changes of the stored state so far.
     """
 
@@ -71,7 +78,7 @@ class EntityWatch:
         fitter: Fitter,
     ) -> None:
         self._entity = entity
-        self._rule = rule
+        self.rule = rule
         self._store = store
         self._edges = edges
         self._fitter = fitter
@@ -88,8 +95,8 @@ class EntityWatch:
         """End of the newest window that was judged; 0 before the first."""
         return 0 if self._memory is None else self._memory.end_ns
 
-    def advance(self, until_ns: int, now_ns: int, past_ns: int) -> int:
-        """Judge every base window that ends after *past_ns* and up to *until_ns*.
+    def advance(self, until_ns: int, now_ns: int, past_ns: int) -> Iterator[int]:
+        """Judge every base window that ends after *past_ns* and up to *until_ns*, in steps.
 
         Args:
             until_ns: Time up to which all data has arrived.
@@ -97,44 +104,49 @@ class EntityWatch:
             past_ns: End of the past windows of tables, which baselines learn from but which are not
                 judged.
 
-        Returns:
-            The number of notifications queued.
+        Yields:
+            The number of notifications queued by each step, after the step is stored.
         """
         self._past_ns = past_ns // BASE_NS * BASE_NS
         memory = self._memory or self._first()
         if memory is None:
-            return 0
+            return
         if memory.fitted_ns == memory.begun_ns:  # baselines may still learn from past windows
             first = self._first()
             memory = first if first is not None and first.begun_ns < memory.begun_ns else memory
-        notices = 0
         until_ns = until_ns // BASE_NS * BASE_NS
         while True:
             if self._must_fit(memory):
                 memory, queued = self._fitted(memory, now_ns)
-                notices += queued
+                yield queued
             if memory.end_ns >= until_ns:
-                return notices
+                return
             memory = self._skipped(memory, until_ns)
             fit_ns = max(memory.fitted_ns + DAY_NS, memory.end_ns + BASE_NS)
             pause_ns = self._past_ns if memory.end_ns < self._past_ns else fit_ns
             stop = min(until_ns, memory.end_ns + STEP_WINDOWS * BASE_NS, pause_ns)
             memory, queued = self._step(memory, stop, now_ns)
-            notices += queued
+            yield queued
 
     def accept(self, normals: Sequence[NormalRecord], now_ns: int) -> int:
         """Close the open parts of *normals*; their baselines learn again from the onset on.
 
+        New normals whose parts have closed before lapse.
+
         Returns:
             The number of notifications queued.
         """
-        if self._memory is None:
+        memory = self._memory
+        if memory is None:
             return 0
-        return self._fitted(self._memory, now_ns, normals)[1]
+        settled = lapses(memory.open_parts, normals)
+        if all(settled.values()):
+            return self._save(memory, None, [], [], None, now_ns, settled)
+        return self._fitted(memory, now_ns, normals)[1]
 
     def report(self, hearing: Hearing) -> bytes:
         """Return the current status as the bytes of a `WatchReport`."""
-        return report_of(self._book, self._memory, self._rule, hearing).to_bytes()
+        return report_of(self._book, self._memory, self.rule, hearing).to_bytes()
 
     def _load(self, record: WatchRecord | None) -> None:
         if record is None:
@@ -146,7 +158,7 @@ class EntityWatch:
 
     def _use(self, baselines: bytes) -> None:
         self._book = unpacked(baselines, Book)
-        self._judge = judge_of(self._book, self._rule)
+        self._judge = judge_of(self._book, self.rule)
         self._digest = hashlib.blake2b(baselines, digest_size=8).hexdigest()
 
     def _first(self) -> Memory | None:
@@ -159,7 +171,7 @@ class EntityWatch:
 
     def _step(self, memory: Memory, stop_ns: int, now_ns: int) -> tuple[Memory, int]:
         """Judge the windows up to *stop_ns*, and store the result."""
-        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts)
+        notes = Notes(self._entity, self.rule.budget_days, memory.open_parts)
         kept: list[tuple[int, bytes]] = []
         steps: list[EpisodeStep] = []
         for window in self._windows(memory, stop_ns):
@@ -184,7 +196,8 @@ class EntityWatch:
         """Fit the baselines, judge with them from now on, and store the result."""
         references = self._fitter.fingerprint(self._entity)
         accepted = accepted_parts(memory.open_parts, normals)
-        notes = Notes(self._entity, self._rule.budget_days, memory.open_parts, accepted)
+        settled = lapses(memory.open_parts, normals)
+        notes = Notes(self._entity, self.rule.budget_days, memory.open_parts, accepted)
         steps: list[EpisodeStep] = []
         book = anew(self._book, memory.open_parts, accepted)
         if accepted:
@@ -192,7 +205,7 @@ class EntityWatch:
                 memory.state, accepted, memory.end_ns, PartChange.NEW_NORMAL
             )
             memory = self._noted(memory, state, verdict, notes, memory.end_ns, steps)
-        fit = self._fitter.fit(self._entity, memory, book, self._rule, now_ns)
+        fit = self._fitter.fit(self._entity, memory, book, self.rule, now_ns)
         baselines, before = packed(fit.book), self._judge
         self._use(baselines)
         state, verdict = self._judge.carried(memory.state, before, fit.reset, memory.end_ns)
@@ -204,9 +217,7 @@ class EntityWatch:
             references=references,
             newest={slot: at for slot, at in memory.newest.items() if slot in slots},
         )
-        forget = self._forgotten(memory)
-        settled = tuple(one.id for one in normals)
-        windows = list(fit.windows)
+        windows, forget = list(fit.windows), self._forgotten(memory)
         return memory, self._save(memory, baselines, windows, steps, forget, now_ns, settled)
 
     def _skipped(self, memory: Memory, until_ns: int) -> Memory:
@@ -220,7 +231,8 @@ class EntityWatch:
     def _must_fit(self, memory: Memory) -> bool:
         if memory.end_ns < self._past_ns or memory.end_ns - memory.begun_ns < DAY_NS:
             return False
-        if memory.end_ns - memory.fitted_ns >= DAY_NS:
+        has_moved = self._book.in_other_zone(self.rule.time_zone)
+        if has_moved or memory.end_ns - memory.fitted_ns >= DAY_NS:
             return True
         return memory.references != self._fitter.fingerprint(self._entity)
 
@@ -229,7 +241,7 @@ class EntityWatch:
         onset = min((part.record.onset_ns for part in memory.open_parts), default=memory.end_ns)
         if all(one.frozen for one in self._book.watched):
             learned_ns = max((one.frozen_ns for one in self._book.watched), default=0)
-            since_ns = max(learned_ns, memory.begun_ns + LEARNED_DAYS * DAY_NS)
+            since_ns = max(learned_ns, memory.begun_ns + FIRST_DAYS * DAY_NS)
             return since_ns, min(onset, memory.end_ns - RECENT_DAYS * DAY_NS)
         return 0, min(onset, memory.learning_ns)
 
@@ -241,18 +253,18 @@ class EntityWatch:
         steps: list[EpisodeStep],
         forget: tuple[int, int] | None,
         now_ns: int,
-        settled: Sequence[int] = (),
+        settled: Mapping[int, bool] | None = None,
     ) -> int:
         hearing = Hearing(now_ns=now_ns, heard_ns=now_ns, started_ns=now_ns)
         step = WatchStep(
             revision=self.revision,
             state=packed(memory),
             baselines=baselines,
-            report=report_of(self._book, memory, self._rule, hearing).to_bytes(),
+            report=report_of(self._book, memory, self.rule, hearing).to_bytes(),
             windows=windows,
             forget=forget,
             episodes=steps,
-            settled=settled,
+            settled=settled or {},
         )
         queued = self._store.watching.save(self._entity, step, now_ns)
         if queued is None:
@@ -272,16 +284,9 @@ class EntityWatch:
             if one.last_end_ns > memory.end_ns
         ]
         reader = Reader(self._store.samples, self._edges.of(self._entity))
-        end_ns = memory.end_ns
-        for window in reader.base_windows(series, columns, end_ns, stop_ns):
-            while end_ns + BASE_NS < window.end_ns:
-                end_ns += BASE_NS
-                yield BaseWindow(end_ns)
-            end_ns = window.end_ns
-            yield window
-        while end_ns < stop_ns:
-            end_ns += BASE_NS
-            yield BaseWindow(end_ns)
+        return without_gaps(
+            reader.base_windows(series, columns, memory.end_ns, stop_ns), memory.end_ns, stop_ns
+        )
 
     def _judged(
         self,
@@ -298,7 +303,8 @@ class EntityWatch:
             kept.append((end_ns, packed_window(row)))
         memory = replace(memory, end_ns=end_ns)
         if window.has_data:
-            memory = memory.with_data(row, is_live=end_ns > self._past_ns)
+            is_live, is_holiday = end_ns > self._past_ns, self.rule.is_holiday
+            memory = memory.with_data(row, is_live=is_live, is_holiday=is_holiday)
         if end_ns <= self._past_ns:
             return memory
         counts = self._due(window, kept)
@@ -390,4 +396,4 @@ class EntityWatch:
                 counts[place] += row[watched.slot]
         starts = first + np.arange(len(counts), dtype=np.int64) * length_ns
         effect = self._judge.effect(event.key, event.stream, History(starts, counts))
-        return effect, tolerance_of(watched, event.stream.component, self._rule)
+        return effect, tolerance_of(watched, event.stream.component, self.rule, end_ns - length_ns)

@@ -6,12 +6,13 @@ It runs once a day until the baselines are frozen, and when references have chan
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import learn, merged, window_length
-from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer.alert.calibrated.columns import Total
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import Subject
 from nilometer.alert.calibrated.judge import BASE_SECONDS, Judge
@@ -19,11 +20,11 @@ from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
 from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
 from nilometer.alert.calibrated.slots import Calendar
+from nilometer.alert.reason import Reason
 from nilometer.profile import Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
 from nilometer.values.entity import SCHEMA
 from nilometer.wire.references import with_digest
-from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord
@@ -42,7 +43,7 @@ from nilometer_collector.watch.memory import (
     SummaryColumn,
     Watched,
 )
-from nilometer_collector.watch.packing import packed_window, unpacked_window
+from nilometer_collector.watch.packing import compact_window, packed_window
 from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
 from nilometer_collector.watch.sources import WatchedStore
 
@@ -52,6 +53,7 @@ WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
 log = logging.getLogger("nilometer.collector")
 
 Times = NDArray[np.int64]
+Kept: TypeAlias = dict[int, dict[int, NDArray[np.float32]]]  # counts by end of window and slot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,23 +104,24 @@ class Fitter:
         columns = self._columns(entity, by_summary, book, span, now_ns)
         book, fresh = _renamed(book, by_summary, columns)
         windows = dict(self._store.watching.windows(entity, *span))
-        kept = {end: unpacked_window(content) for end, content in windows.items()}
+        kept = {end: compact_window(content) for end, content in windows.items()}
         changed = self._rebuild(entity, by_summary, book, fresh, kept, span)
+        moved = book.in_other_zone(rule.time_zone)
         busy = {part.record.summary: part for part in memory.open_parts}
         watched, reset = [], set(fresh)
         for one in book.watched:
             is_busy = one.key.summary in busy and one.baseline is not None
-            if one.key not in fresh and (one.frozen or is_busy):
+            if one.key not in fresh and not moved and (one.frozen or is_busy):
                 watched.append(one)
                 continue
             own = by_summary.get(one.key.summary, ())
             shortest = max(max((each.last_window_ns for each in own), default=0) // BASE_NS, 1)
             after = _fitted(one, kept, memory, rule, shortest)
             watched.append(after)
-            if _must_reset(one, after, rule):
+            if moved or _must_reset(one, after, rule):
                 reset.add(one.key)
         return Fit(
-            book=replace(book, watched=tuple(watched)),
+            book=replace(book, watched=tuple(watched), time_zone=rule.time_zone),
             reset=frozenset(reset),
             windows=[(end, packed_window(kept[end])) for end in sorted(changed)],
         )
@@ -171,7 +174,7 @@ class Fitter:
         by_summary: Mapping[str, Sequence[SeriesRecord]],
         book: Book,
         fresh: frozenset[PartKey],
-        kept: dict[int, dict[int, Floats]],
+        kept: Kept,
         span: tuple[int, int],
     ) -> set[int]:
         """Count the windows of *fresh* subjects again, into *kept*; return the changed ends."""
@@ -185,7 +188,7 @@ class Fitter:
                 row = kept.setdefault(window.end_ns, {})
                 for key, vector in window.counts.items():
                     if key in fresh:
-                        row[slots[key]] = vector
+                        row[slots[key]] = vector.astype(np.float32)
                         changed.add(window.end_ns)
         for end in changed:  # drop the counts in bins that are no longer used
             kept[end] = {slot: vector for slot, vector in kept[end].items() if slot in held}
@@ -222,7 +225,7 @@ def judge_of(book: Book, rule: WatchRule) -> Judge:
                 patience=-(-one.patience_ns // (one.length * BASE_NS)),
             )
         )
-    return Judge(subjects, zone=rule.zone, budget=rule.budget)
+    return Judge(subjects, zone=rule.zone, holidays=rule.holiday_dates, budget=rule.budget)
 
 
 def _renamed(
@@ -247,12 +250,12 @@ def _renamed(
                 slot += 1
                 fresh.add(key)
             watched.append(one)
-    return Book(watched=tuple(watched), next_slot=slot), frozenset(fresh)
+    return replace(book, watched=tuple(watched), next_slot=slot), frozenset(fresh)
 
 
 def _fitted(
     one: Watched,
-    kept: Mapping[int, Mapping[int, Floats]],
+    kept: Kept,
     memory: Memory,
     rule: WatchRule,
     shortest: int,
@@ -273,7 +276,9 @@ def _fitted(
     length = window_length(rows, shortest)
     longer = merged(counts, length)
     starts = first + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
-    calendar = Calendar(window_seconds=length * BASE_SECONDS, zone=rule.zone)
+    calendar = Calendar(
+        window_seconds=length * BASE_SECONDS, zone=rule.zone, holidays=rule.holiday_dates
+    )
     slots = calendar.slots(starts)
     longer_rows = merged(rows[:, None], length)[:, 0]
     begun = starts >= one.since_ns

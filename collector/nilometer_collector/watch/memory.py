@@ -10,13 +10,20 @@ from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState
 from nilometer.alert.calibrated.life_cycle import Phase
 from nilometer.alert.calibrated.parts import ModelState
 from nilometer.alert.calibrated.slots import NS_PER_SECOND
-from nilometer_collector.alerting.watch_report import Reason
+from nilometer.alert.reason import Reason
 from nilometer_collector.store import PartRecord
-from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS, Pauses, with_pause
+from nilometer_collector.watch.usual import (
+    HOUR_NS,
+    KEPT_HOURS,
+    IsHoliday,
+    Pauses,
+    no_holiday,
+    with_pause,
+)
 
 BASE_NS = BASE_SECONDS * NS_PER_SECOND
 DAY_NS = 86_400 * NS_PER_SECOND
-LEARNED_DAYS = 15  # newest days with traffic that baselines may learn from
+LEARNED_DAYS = 28  # newest days with traffic that baselines may learn from; tables have so many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,10 +91,17 @@ class Book:
     Attributes:
         watched: The subjects, by name.
         next_slot: Slot of the next new column.
+        time_zone: Name of the time zone of the baselines. Older collectors have not stored it, and
+            used UTC by default.
     """
 
     watched: tuple[Watched, ...] = ()
     next_slot: int = 0
+    time_zone: str = "UTC"
+
+    def in_other_zone(self, time_zone: str) -> bool:
+        """Return whether the baselines have slots of another zone than *time_zone*."""
+        return self.time_zone != time_zone
 
     @property
     def slots(self) -> dict[PartKey, int]:
@@ -182,12 +196,15 @@ class Memory:
     late: Late = Late()
     pauses: Pauses = ()
 
-    def with_data(self, slots: Iterable[int], *, is_live: bool) -> "Memory":
+    def with_data(
+        self, slots: Iterable[int], *, is_live: bool, is_holiday: IsHoliday = no_holiday
+    ) -> "Memory":
         """Return the state after a window with data that ended at `end_ns`.
 
         Args:
             slots: Slots of the summaries and label sets that had data.
             is_live: Whether an agent sent the window. Pauses are not learned from tables.
+            is_holiday: Function that says which times are on holidays.
         """
         start_ns = self.end_ns - BASE_NS
         hour = (self.end_ns - 1) // HOUR_NS
@@ -199,7 +216,7 @@ class Memory:
             data_ns=self.end_ns,
             hours=tuple(one for one in hours if one > hour - KEPT_HOURS),
             days=days[-LEARNED_DAYS:],
-            pauses=with_pause(self.pauses, self.hours, self.data_ns, start_ns)
+            pauses=with_pause(self.pauses, self.hours, self.data_ns, start_ns, is_holiday)
             if is_live
             else self.pauses,
             newest={**self.newest, **dict.fromkeys(slots, self.end_ns)},

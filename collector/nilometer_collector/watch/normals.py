@@ -16,17 +16,19 @@ Spans = tuple[tuple[int, int, int], ...]
 def accepted_parts(
     open_parts: Sequence[OpenPart], normals: Sequence[NormalRecord]
 ) -> dict[PartKey, Decision]:
-    """Return the decision for each open part whose new normal was accepted.
+    """Return the decision for each open part whose new normal was accepted."""
+    lapsed = lapses(open_parts, normals)
+    return {_key_of(one): one.decision for one in normals if not lapsed[one.id]}
 
-    A part that has closed since the decision is left out.
-    """
+
+def lapses(open_parts: Sequence[OpenPart], normals: Sequence[NormalRecord]) -> dict[int, bool]:
+    """Return for the id of each new normal whether its part has closed since the decision."""
     numbers = {PartKey(one.record.summary, one.record.labels): one.number for one in open_parts}
-    found = {}
-    for one in normals:
-        key = PartKey(one.decision.summary, one.decision.labels)
-        if numbers.get(key) == one.number:
-            found[key] = one.decision
-    return found
+    return {one.id: numbers.get(_key_of(one)) != one.number for one in normals}
+
+
+def _key_of(normal: NormalRecord) -> PartKey:
+    return PartKey(normal.decision.summary, normal.decision.labels)
 
 
 def anew(book: Book, open_parts: Sequence[OpenPart], accepted: Mapping[PartKey, Decision]) -> Book:

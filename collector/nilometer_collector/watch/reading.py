@@ -205,6 +205,24 @@ def _count_names(content: FeatureProfile, counted: SummaryColumn) -> None:
     categories.dictionary = DictionaryCounts(counted.column.dictionary, counts, other)
 
 
+def without_gaps(windows: Iterable[BaseWindow], start_ns: int, end_ns: int) -> Iterator[BaseWindow]:
+    """Yield *windows* and, for each other base window of ``(start_ns, end_ns]``, an empty one.
+
+    Args:
+        windows: Base windows with data, in order.
+        start_ns: Start of the first base window, Unix nanoseconds.
+        end_ns: End of the last one.
+    """
+    at_ns = start_ns
+    for window in windows:
+        for empty_ns in range(at_ns + BASE_NS, window.end_ns, BASE_NS):
+            yield BaseWindow(empty_ns)
+        at_ns = window.end_ns
+        yield window
+    for empty_ns in range(at_ns + BASE_NS, end_ns + 1, BASE_NS):
+        yield BaseWindow(empty_ns)
+
+
 def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
     """Return the sum of the vectors of samples, each with the share that was profiled.
 

@@ -6,7 +6,8 @@ from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import COARSE_FACTOR, Phase
-from nilometer_collector.alerting.watch_report import Reason, SummaryReport, WatchReport
+from nilometer.alert.reason import Reason
+from nilometer_collector.alerting.watch_report import SummaryReport, WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.late import CONSIDERABLE
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Memory, Watched
@@ -74,7 +75,7 @@ def report_of(book: Book, memory: Memory | None, rule: WatchRule, hearing: Heari
         )
     first = _furthest(book, memory)
     summaries = tuple(_summary_report(one, memory) for one in book.watched)
-    status, reason, sentence = _status(memory, first, hearing)
+    status, reason, sentence = _status(memory, rule, first, hearing)
     return WatchReport(
         status=status,
         reason=reason,
@@ -85,7 +86,7 @@ def report_of(book: Book, memory: Memory | None, rule: WatchRule, hearing: Heari
         frozen_ns=first.frozen_ns or None,
         judged_ns=memory.end_ns,
         data_ns=memory.data_ns,
-        is_silent=_is_silent(memory, hearing),
+        is_silent=_is_silent(memory, rule, hearing),
         late_rows=memory.late.rows,
         budget_days=rule.budget_days,
         summaries=summaries,
@@ -137,12 +138,14 @@ def _furthest(book: Book, memory: Memory) -> _Stage:
     )
 
 
-def _status(memory: Memory, stage: _Stage, hearing: Hearing) -> tuple[AlertStatus, Reason, str]:
+def _status(
+    memory: Memory, rule: WatchRule, stage: _Stage, hearing: Hearing
+) -> tuple[AlertStatus, Reason, str]:
     """Return the status of an entity with its reason; hard rules take precedence."""
     silent_ns = hearing.silent_ns
     at_ns = max(memory.end_ns, memory.data_ns) + silent_ns
     limit_ns = SILENT_WINDOWS * BASE_NS
-    is_quiet = at_ns - memory.data_ns >= limit_ns
+    is_quiet = at_ns - memory.data_ns >= limit_ns and not rule.is_holiday(at_ns - 1)
     if is_quiet and has_usual_traffic(memory.hours, (at_ns - 1) // HOUR_NS):
         since = time_text(memory.data_ns)
         why = f"no request since {since}, although there are requests at this hour on other days"
@@ -167,7 +170,7 @@ def _status(memory: Memory, stage: _Stage, hearing: Hearing) -> tuple[AlertStatu
     return AlertStatus.OK, Reason.WATCHED, why
 
 
-def _is_silent(memory: Memory, hearing: Hearing) -> bool:
+def _is_silent(memory: Memory, rule: WatchRule, hearing: Hearing) -> bool:
     """Return whether there was no request for an unusually long time.
 
     A collector that has just started waits as long again, because agents send their stored windows.
@@ -177,7 +180,7 @@ def _is_silent(memory: Memory, hearing: Hearing) -> bool:
         return False
     at_ns = max(memory.end_ns, memory.data_ns) + max(hearing.now_ns - hearing.heard_ns, 0)
     end_ns = min(at_ns, hearing.now_ns)
-    return is_unusual(memory.pauses, memory.hours, memory.data_ns, end_ns)
+    return is_unusual(memory.pauses, memory.hours, memory.data_ns, end_ns, rule.is_holiday)
 
 
 def _is_young_and_busy(memory: Memory, at_ns: int) -> bool:

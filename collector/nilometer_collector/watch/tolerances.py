@@ -3,12 +3,20 @@
 import numpy as np
 
 from nilometer.alert.calibrated.components import SMOOTH
+from nilometer.alert.calibrated.factors import on_holidays
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.memory import Watched
 
 
-def tolerance_of(watched: Watched, component: str, rule: WatchRule) -> float:
-    """Return the largest distance from normal that is not drift, in the unit of *component*."""
+def tolerance_of(watched: Watched, component: str, rule: WatchRule, start_ns: int) -> float:
+    """Return the largest distance from normal that is not drift, in the unit of *component*.
+
+    Args:
+        watched: Subject with its baseline.
+        component: Component of its column.
+        rule: Settings of the entity.
+        start_ns: Start of the judged window, Unix nanoseconds.
+    """
     asked, baseline = rule.tolerance(watched.key.summary), watched.baseline
     widest = asked.rate
     if baseline is None:
@@ -23,4 +31,7 @@ def tolerance_of(watched: Watched, component: str, rule: WatchRule) -> float:
         mean = float(np.clip(baseline.rates.mean[place], 0.0, 1.0))
         relative = asked.rate_deviations * float(np.sqrt(mean * (1 - mean)))
         widest = max(asked.rate, relative, float(baseline.rates.wander[place]))
-    return widest * watched.phase.factor
+    factor = watched.phase.factor
+    if rule.is_holiday(start_ns):
+        factor = on_holidays(factor, knows_holidays=baseline.knows_holidays)
+    return widest * factor

@@ -1,6 +1,6 @@
 """Learns at which hours an entity has requests, and how long its usual pauses in these hours are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from nilometer.alert.calibrated.slots import NS_PER_SECOND
@@ -19,6 +19,15 @@ SILENCE_FACTOR = 3  # an unusual silence is this many times as long as the longe
 Pauses: TypeAlias = tuple[tuple[int, int], ...]  # (day, longest pause in nanoseconds), ascending
 
 
+IsHoliday: TypeAlias = Callable[[int], bool]  # whether a time, in Unix nanoseconds, is on a holiday
+
+
+def no_holiday(at_ns: int) -> bool:
+    """Return False: without a calendar, no time is on a holiday."""
+    del at_ns
+    return False
+
+
 def has_usual_traffic(hours: Sequence[int], hour: int) -> bool:
     """Return whether *hour* usually has traffic: on this weekday, or on most days.
 
@@ -29,7 +38,13 @@ def has_usual_traffic(hours: Sequence[int], hour: int) -> bool:
     return _is_usual(frozenset(hours), hour)
 
 
-def with_pause(pauses: Pauses, hours: Sequence[int], start_ns: int, end_ns: int) -> Pauses:
+def with_pause(
+    pauses: Pauses,
+    hours: Sequence[int],
+    start_ns: int,
+    end_ns: int,
+    is_holiday: IsHoliday = no_holiday,
+) -> Pauses:
     """Return *pauses* after a pause without requests that has ended.
 
     Args:
@@ -37,12 +52,13 @@ def with_pause(pauses: Pauses, hours: Sequence[int], start_ns: int, end_ns: int)
         hours: Hours since 1970 that had traffic.
         start_ns: End of the last window with data before the pause, Unix nanoseconds.
         end_ns: Start of the first window with data after it, Unix nanoseconds.
+        is_holiday: Function that says which hours are on holidays; these do not count.
     """
     hour = end_ns // HOUR_NS
     if not _is_awaited(frozenset(hours), hour):
         return pauses
     longest = dict(pauses)
-    day, pause_ns = hour // 24, _awaited_ns(hours, start_ns, end_ns)
+    day, pause_ns = hour // 24, _awaited_ns(hours, start_ns, end_ns, is_holiday)
     longest[day] = max(longest.get(day, 0), pause_ns)
     return tuple(sorted(longest.items()))[-PAUSE_DAYS:]
 
@@ -54,18 +70,24 @@ def unusual_silence_ns(pauses: Pauses) -> int | None:
     return max(LEAST_SILENCE_NS, SILENCE_FACTOR * max(longest for _, longest in pauses))
 
 
-def is_unusual(pauses: Pauses, hours: Sequence[int], start_ns: int, end_ns: int) -> bool:
+def is_unusual(
+    pauses: Pauses,
+    hours: Sequence[int],
+    start_ns: int,
+    end_ns: int,
+    is_holiday: IsHoliday = no_holiday,
+) -> bool:
     """Return whether the silence from *start_ns* to *end_ns* is unusually long.
 
-    Only the hours count that usually have requests, so nights and weekends do not.
+    Only the hours count that usually have requests, so nights, weekends and holidays do not.
     """
     limit_ns = unusual_silence_ns(pauses)
     if limit_ns is None or end_ns - start_ns <= limit_ns:
         return False
-    return _awaited_ns(hours, start_ns, end_ns) > limit_ns
+    return _awaited_ns(hours, start_ns, end_ns, is_holiday) > limit_ns
 
 
-def _awaited_ns(hours: Sequence[int], start_ns: int, end_ns: int) -> int:
+def _awaited_ns(hours: Sequence[int], start_ns: int, end_ns: int, is_holiday: IsHoliday) -> int:
     """Return the part of a time that lies in hours that usually have requests."""
     if start_ns >= end_ns:
         return 0
@@ -73,7 +95,7 @@ def _awaited_ns(hours: Sequence[int], start_ns: int, end_ns: int) -> int:
     return sum(
         min((hour + 1) * HOUR_NS, end_ns) - max(hour * HOUR_NS, start_ns)
         for hour in range(start_ns // HOUR_NS, -(-end_ns // HOUR_NS))
-        if _is_awaited(known, hour)
+        if _is_awaited(known, hour) and not is_holiday(hour * HOUR_NS)
     )
 
 

@@ -16,11 +16,12 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import HeardRecord, Store
+from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS
 from nilometer_collector.watch.reporting import Hearing
+from nilometer_collector.watch.rules import current_rules
 from nilometer_collector.watch.sources import StateMoved
 
 INTERVAL_SECONDS = 10.0  # pause between two passes over all entities
@@ -28,6 +29,8 @@ GRACE_NS = BASE_NS  # time that agents have to send a window after its end
 SILENT_NS = 2 * BASE_NS  # wall time without a window until the watch ignores an agent
 UPLOAD_NS = 30 * NANOSECONDS  # wall time without a call until a table counts as fully logged
 FARTHEST_BEHIND_NS = 12 * BASE_NS  # the watch does not wait for an agent with a larger lag
+HEARD_NS = 28 * DAY_NS  # wall time without a window until an agent is forgotten
+FORGET_SECONDS = 3600.0  # pause between two removals of such agents
 MOST_LOADED = 64  # entities whose state stays in memory
 
 log = logging.getLogger("nilometer.collector")
@@ -39,7 +42,7 @@ class Watch:
     Args:
         store: Store of samples, state and episodes.
         clock: Clock for wall time.
-        rules: Settings, by patterns of entities.
+        rules: Rules of the settings, by patterns of entities.
         wake: Function that is called after a notification was queued.
     """
 
@@ -48,10 +51,10 @@ class Watch:
     ) -> None:
         self._store = store
         self._clock = clock
-        self._rules = rules
+        self._given = self._rules = rules
         self._wake = wake
         self._started_ns = clock.now_ns()
-        self._passed_at = clock.monotonic()
+        self._progress_at = self._forget_at = clock.monotonic()
         self._edges = ReferenceEdges(store.references)
         self._fitter = Fitter(store, self._edges)
         self._loaded: OrderedDict[str, EntityWatch] = OrderedDict()
@@ -70,47 +73,64 @@ class Watch:
             self._thread.join(timeout)
 
     @property
-    def pass_age_seconds(self) -> float:
-        """Seconds since the last pass over all entities, or since the start. Thread-safe."""
-        return max(self._clock.monotonic() - self._passed_at, 0.0)
+    def progress_age_seconds(self) -> float:
+        """Seconds since windows were judged or an entity had none, or since the start.
+
+        Thread-safe.
+        """
+        return max(self._clock.monotonic() - self._progress_at, 0.0)
 
     def advance(self) -> None:
         """Judge the closed windows of every entity; close episodes that nothing judges now."""
         if self._store.alerts.expire(self._clock.now_ns(), self._started_ns):
             self._wake()
+        self._forget_agents()
+        zones = {one.name: one.declaration.time_zone for one in self._store.entities.all()}
+        self._rules = current_rules(self._store, self._given)
         for entity in self._store.watching.entities():
             if self._stopping.is_set():
                 return
             try:
-                self._advance(entity)
+                self._advance(entity, zones.get(entity, UNDECLARED.time_zone))
             except StateMoved:
-                self._loaded.pop(entity, None)
+                self._forget(entity)
             except StoreUnavailable:
-                self._loaded.pop(entity, None)
+                self._forget(entity)
                 raise
             except Exception:
-                self._loaded.pop(entity, None)
+                self._forget(entity)
                 log.exception(
                     "internal error in the default alerter, will retry: report this error",
                     extra={"entity": entity},
                 )
-        self._passed_at = self._clock.monotonic()
+            self._progress()
+        self._progress()
 
-    def _advance(self, entity: str) -> None:
+    def _forget_agents(self) -> None:
+        """Forget agents that send no more: pods get new names with each deployment."""
+        if self._clock.monotonic() >= self._forget_at:
+            self._forget_at = self._clock.monotonic() + FORGET_SECONDS
+            self._store.watching.forget_agents(self._clock.now_ns() - HEARD_NS)
+
+    def _advance(self, entity: str, time_zone: str) -> None:
         if not self._store.watching.hold(entity):
-            self._loaded.pop(entity, None)
-            self._reports.pop(entity, None)
+            self._forget(entity)
             return
-        watch = self._loaded_watch(entity)
+        rule = rule_of(self._rules, entity).declared(time_zone)
+        watch = self._loaded_watch(entity, rule)
         revision = watch.revision
         now_ns, heard = self._clock.now_ns(), self._store.watching.heard(entity)
-        normals = self._store.decisions.pending(entity)
-        if normals and watch.accept(normals, now_ns):
-            self._wake()
-        if rule_of(self._rules, entity).watch:
+        if not self._accept(entity, watch, now_ns):
+            self._forget(entity)
+            watch = self._loaded_watch(entity, rule)
+        if watch.rule.watch:
             until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
-            if watch.advance(until_ns, now_ns, past_until(heard)):
-                self._wake()
+            for queued in watch.advance(until_ns, now_ns, past_until(heard)):
+                self._progress()
+                if queued:
+                    self._wake()
+                if self._stopping.is_set():
+                    return
         heard_ns = max((one.received_ns for one in heard), default=now_ns)
         if watch.revision != revision:  # a report was stored with the state
             self._reports.pop(entity, None)
@@ -120,10 +140,36 @@ class Watch:
             self._store.watching.report(entity, report)
             self._reports[entity] = report
 
-    def _loaded_watch(self, entity: str) -> EntityWatch:
+    def _accept(self, entity: str, watch: EntityWatch, now_ns: int) -> bool:
+        """Learn the accepted new normals of *entity*; return False after an internal error.
+
+        Such an error is logged. It does not keep the windows of the entity from being judged.
+        """
+        try:
+            normals = self._store.decisions.pending(entity)
+            if normals and watch.accept(normals, now_ns):
+                self._wake()
+        except (StateMoved, StoreUnavailable):
+            raise
+        except Exception:
+            log.exception(
+                "internal error while a new normal is learned, will retry: report this error",
+                extra={"entity": entity},
+            )
+            return False
+        return True
+
+    def _progress(self) -> None:
+        self._progress_at = self._clock.monotonic()
+
+    def _forget(self, entity: str) -> None:
+        """Forget the loaded state and the stored report; another collector may have changed both."""
+        self._loaded.pop(entity, None)
+        self._reports.pop(entity, None)
+
+    def _loaded_watch(self, entity: str, rule: WatchRule) -> EntityWatch:
         watch = self._loaded.pop(entity, None)
-        if watch is None:
-            rule = rule_of(self._rules, entity)
+        if watch is None or watch.rule != rule:
             watch = EntityWatch(entity, rule, self._store, self._edges, self._fitter)
         self._loaded[entity] = watch
         while len(self._loaded) > MOST_LOADED:

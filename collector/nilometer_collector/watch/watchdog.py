@@ -34,6 +34,7 @@ from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch, closed_until
 
 CHECK_SECONDS = 60.0  # pause between two checks, and length of the window of a check
+FRESH_NS = 3 * BASE_NS  # largest age of the newest judged window of an entity that is up to date
 SENDER = "nilometer-collector"  # name under which all collectors evaluate together
 
 log = logging.getLogger("nilometer.collector")
@@ -44,13 +45,14 @@ class Health:
     """Whether the monitoring works.
 
     Attributes:
-        is_up: Whether windows are judged in time.
-        pass_age_seconds: Time since the default alerter last went over all entities.
+        is_up: Whether windows are judged in time, of at least one entity that has any.
+        progress_age_seconds: Time since the default alerter last judged windows, or had none to
+            judge.
         late: Number of entities whose complete windows wait too long.
     """
 
     is_up: bool
-    pass_age_seconds: float
+    progress_age_seconds: float
     late: int
 
 
@@ -85,6 +87,9 @@ class Watchdog:
         self._judged: dict[str, tuple[int | None, int]] = {}  # newest judged window, wall time
         self._slow: dict[str, dict[str, Slow]] = {}
         self._late = 0
+        self._moved_ns: int | None = None  # wall time at which some entity was last seen judged
+        self._is_stuck = False  # whether windows wait and none of any entity is judged
+        self._checked_ns = self._started_ns  # wall time of the last check
         self._is_checked = True  # whether the last check succeeded
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-watchdog", daemon=True)
@@ -102,8 +107,8 @@ class Watchdog:
     @property
     def health(self) -> Health:
         """Whether the monitoring works now. Thread-safe."""
-        age = self._watch.pass_age_seconds
-        is_up = self._is_checked and not self._late and age <= LATE_SECONDS
+        age = self._watch.progress_age_seconds
+        is_up = self._is_checked and not self._is_stuck and age <= LATE_SECONDS
         return Health(is_up, age, self._late)
 
     def check(self) -> None:
@@ -125,6 +130,14 @@ class Watchdog:
 
     def _check_entities(self) -> None:
         now_ns = self._clock.now_ns()
+        back_seconds = (self._checked_ns - now_ns) / NANOSECONDS
+        if back_seconds >= CHECK_SECONDS:
+            log.warning(
+                "the clock went back, no episode about the monitoring opens or closes until it has "
+                "caught up: check the time of this machine",
+                extra={"seconds": round(back_seconds)},
+            )
+        self._checked_ns = now_ns
         opened = self._opened()
         reports = {
             entity: WatchReport.from_bytes(content)
@@ -142,6 +155,9 @@ class Watchdog:
                 if finding.is_late or (entity, awaited.value) in opened
             ]
         self._late = late
+        limit_ns = round(LATE_SECONDS * NANOSECONDS)
+        is_moving = self._moved_ns is not None and 0 <= now_ns - self._moved_ns <= limit_ns
+        self._is_stuck = late > 0 and not is_moving
         for known in (self._judged, self._slow):
             for entity in known.keys() - set(entities):
                 del known[entity]
@@ -198,10 +214,13 @@ class Watchdog:
         until_ns = min(closed_ns, newest_ns)  # after it, there is nothing to judge
         if not is_watched or known is None or until_ns // BASE_NS * BASE_NS <= known:
             self._judged[entity] = (judged_ns, now_ns)
+            if judged_ns is not None and now_ns - judged_ns <= FRESH_NS:
+                self._moved_ns = now_ns
             return None
         before_ns, since_ns = self._judged.setdefault(entity, (judged_ns, now_ns))
         if before_ns != judged_ns:
             self._judged[entity] = (judged_ns, now_ns)
+            self._moved_ns = now_ns
             return None
         return max(now_ns - since_ns, 0) / NANOSECONDS
 

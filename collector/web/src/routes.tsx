@@ -1,6 +1,7 @@
 /** The table of the pages: the path, the breadcrumbs and the component of each. */
 
 import type { JSX } from "preact";
+import { DeclaredPage } from "./pages/declared/DeclaredPage";
 import { EntityPage } from "./pages/entity/EntityPage";
 import { Home } from "./pages/home/Home";
 import { SummaryPage } from "./pages/summary/SummaryPage";
@@ -33,6 +34,7 @@ export const ROUTES: readonly Route[] = [
     crumbs: ([entity = ""]) => [entityCrumb(entity)],
     page: ({ parameters: [entity = ""] }) => <EntityPage key={entity} name={entity} />,
   },
+  { path: "declared", crumbs: () => [{ name: "Declared" }], page: () => <DeclaredPage /> },
   { path: "", crumbs: () => [], page: () => <Home /> },
 ];
 

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nilometer.alert.alerter import Alerter
+from nilometer.alert.alerter import Alerter, Severity
 from nilometer.alert.judgement import Judgement, Verdict
+from nilometer.alert.reason import Reason
 from nilometer.profile.reference import Reference
 from nilometer.profile.summary import SummarySample
 from nilometer.values.labels import Labels
@@ -25,6 +26,8 @@ class Evaluation:
         count: Number of observations on which the verdict is based.
         reference_digest: Digest of the reference version; empty if no reference was used.
         evidence: Reason for the verdict, one sentence.
+        reason: Reason why the window was not judged; not used for other verdicts.
+        edge: Whether an agent that was cut off from its collector judged its own windows.
     """
 
     alerter: Alerter
@@ -36,19 +39,21 @@ class Evaluation:
     count: int
     reference_digest: str
     evidence: str
+    reason: Reason = Reason.NOTHING_TO_JUDGE
+    edge: bool = False
+
+    @property
+    def severity(self) -> Severity:
+        """The severity of a breach with this value."""
+        return self.alerter.severity_of(self.value)
 
 
 def evaluate(
     alerter: Alerter, sample: SummarySample, references: Mapping[str, Reference]
 ) -> Evaluation:
     """Apply *alerter* to *sample*; *references* are those of the entity, by name."""
-    condition = alerter.condition
-    count = condition.observations(sample.content)
-    if count < alerter.minimum_count and not condition.judges_any_count:
-        why = f"{count} observations are fewer than the {alerter.minimum_count} asked for"
-        judgement = Judgement(Verdict.NOT_JUDGED, why)
-    else:
-        judgement = condition.judge(sample, references)
+    count = alerter.condition.observations(sample.content)
+    judgement = _judgement(alerter, sample, references, count)
     return Evaluation(
         alerter=alerter,
         summary=sample.summary,
@@ -59,4 +64,37 @@ def evaluate(
         count=count,
         reference_digest=judgement.reference_digest,
         evidence=judgement.evidence,
+        reason=judgement.reason,
     )
+
+
+def not_judged(alerter: Alerter, sample: SummarySample, reason: Reason, why: str) -> Evaluation:
+    """Return the evaluation of a window that *alerter* cannot judge, with *why* as evidence."""
+    return Evaluation(
+        alerter=alerter,
+        summary=sample.summary,
+        labels=sample.labels,
+        window=sample.window,
+        verdict=Verdict.NOT_JUDGED,
+        value=0.0,
+        count=alerter.condition.observations(sample.content),
+        reference_digest="",
+        evidence=why,
+        reason=reason,
+    )
+
+
+def _judgement(
+    alerter: Alerter, sample: SummarySample, references: Mapping[str, Reference], count: int
+) -> Judgement:
+    times = alerter.times
+    if times.is_maintained(sample.window):
+        why = "a maintenance window has a part of it"
+        return Judgement(Verdict.NOT_JUDGED, why, reason=Reason.MAINTENANCE)
+    if not times.is_scheduled(sample.window):
+        why = f"the schedule does not contain its start ({times.time_zone})"
+        return Judgement(Verdict.NOT_JUDGED, why, reason=Reason.OUTSIDE_SCHEDULE)
+    if count < alerter.minimum_count and not alerter.condition.judges_any_count:
+        why = f"{count} observations are fewer than the {alerter.minimum_count} asked for"
+        return Judgement(Verdict.NOT_JUDGED, why, reason=Reason.TOO_FEW)
+    return alerter.condition.judge(sample, references)

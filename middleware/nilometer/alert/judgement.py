@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from nilometer.alert.reason import Reason
+
 
 class Verdict(Enum):
     """The outcome of an alerter on one window."""
@@ -26,9 +28,11 @@ class Judgement:
         evidence: Reason for the verdict, one sentence.
         value: Measured value; 0 if nothing was measured.
         reference_digest: Digest of the reference version; empty if no reference was used.
+        reason: Reason why the window was not judged; not used for other verdicts.
     """
 
     verdict: Verdict
     evidence: str
     value: float = 0.0
     reference_digest: str = ""
+    reason: Reason = Reason.NOTHING_TO_JUDGE

@@ -5,6 +5,7 @@ from enum import Enum
 
 from nilometer.alert.evaluation import Evaluation
 from nilometer.alert.judgement import Verdict
+from nilometer.alert.reason import Reason
 
 
 class AlertStatus(Enum):
@@ -36,6 +37,10 @@ class EpisodeState:
         since_ns: Start of the first window of the consecutive breaches, Unix nanoseconds; kept
             while an episode is open.
         last_end_ns: End of the newest evaluated window; older windows change nothing.
+        reason: Reason of the newest evaluation.
+        sentence: Evidence of the newest evaluation; empty before the first.
+        value: Newest measured value, in the unit of the condition.
+        value_end_ns: End of the window in which it was measured; 0 before the first.
     """
 
     status: AlertStatus = AlertStatus.LEARNING
@@ -43,35 +48,54 @@ class EpisodeState:
     fines: int = 0
     since_ns: int = 0
     last_end_ns: int = 0
+    reason: Reason = Reason.NO_WINDOW_YET
+    sentence: str = ""
+    value: float = 0.0
+    value_end_ns: int = 0
 
 
 def advance(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, Transition | None]:
     """Return the state after *evaluation*, and the transition it caused.
 
     A window that is not newer than the newest evaluated window changes nothing. A window that
-    could not be judged neither opens nor closes an episode.
+    could not be judged neither opens nor closes an episode. While an episode is open, a window whose
+    value is not within the alerter's closing limit does not bring its end nearer.
     """
     end = evaluation.window.end_ns
     if end <= state.last_end_ns:
         return state, None
-    state = replace(state, last_end_ns=end)
+    state = replace(state, last_end_ns=end, sentence=evaluation.evidence)
+    if evaluation.verdict is Verdict.NOT_JUDGED:
+        return replace(state, reason=evaluation.reason), None
+    state = replace(state, value=evaluation.value, value_end_ns=end)
+    if evaluation.verdict is Verdict.BREACH:
+        return _breached(state, evaluation)
+    return _fine(state, evaluation)
+
+
+def _breached(
+    state: EpisodeState, evaluation: Evaluation
+) -> tuple[EpisodeState, Transition | None]:
+    is_open = state.status is AlertStatus.ALERTING
+    if state.breaches == 0 and not is_open:
+        state = replace(state, since_ns=evaluation.window.start_ns)
+    state = replace(state, breaches=state.breaches + 1, fines=0, reason=Reason.BREACH)
+    if is_open:
+        return state, None
     alerter = evaluation.alerter
-    match evaluation.verdict:
-        case Verdict.NOT_JUDGED:
-            return state, None
-        case Verdict.BREACH:
-            if state.breaches == 0 and state.status is not AlertStatus.ALERTING:
-                state = replace(state, since_ns=evaluation.window.start_ns)
-            state = replace(state, breaches=state.breaches + 1, fines=0)
-            if state.status is AlertStatus.ALERTING:
-                return state, None
-            if state.breaches >= alerter.windows_to_open:
-                return replace(state, status=AlertStatus.ALERTING), Transition.OPENED
-            return replace(state, status=AlertStatus.OK), None
-        case Verdict.FINE:
-            state = replace(state, fines=state.fines + 1, breaches=0)
-            if state.status is not AlertStatus.ALERTING:
-                return replace(state, status=AlertStatus.OK), None
-            if state.fines >= alerter.windows_to_close:
-                return replace(state, status=AlertStatus.OK), Transition.CLOSED
-            return state, None
+    lasted_ns = evaluation.window.end_ns - state.since_ns
+    if state.breaches >= alerter.windows_to_open and lasted_ns >= alerter.for_seconds * 1e9:
+        return replace(state, status=AlertStatus.ALERTING), Transition.OPENED
+    return replace(state, status=AlertStatus.OK, reason=Reason.BREACH_TOO_SHORT), None
+
+
+def _fine(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, Transition | None]:
+    alerter = evaluation.alerter
+    is_open = state.status is AlertStatus.ALERTING
+    if is_open and not alerter.may_close(evaluation.value):
+        return replace(state, fines=0, breaches=0, reason=Reason.NOT_YET_CLOSED), None
+    state = replace(state, fines=state.fines + 1, breaches=0)
+    if is_open and state.fines < alerter.windows_to_close:
+        return replace(state, reason=Reason.NOT_YET_CLOSED), None
+    state = replace(state, status=AlertStatus.OK, reason=Reason.WITHIN_LIMIT)
+    return state, Transition.CLOSED if is_open else None

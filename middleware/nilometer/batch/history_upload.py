@@ -6,7 +6,6 @@ and stores nothing. An interrupted upload continues at the same place when it is
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,18 +13,13 @@ from pathlib import Path
 from nilometer.batch.collector_calls import CollectorCalls
 from nilometer.batch.history import History, HistoryCounts, HistoryOptions, NumberedSample
 from nilometer.batch.read import table_parts
+from nilometer.batch.row_upload import epoch_of_file, ship_rows
 from nilometer.profile import FeatureProfile, FeatureSpec, Reference, SummarySample
-from nilometer.values.errors import BatchRejected
 from nilometer.values.privacy import BY_DEFAULT, Disclosure
 from nilometer.values.senders import TABLES
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.samples import sample_to_wire
-from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
-
-MAX_ROWS = 500  # rows in one call
-MAX_BYTES = 1 << 20  # size of the rows in one call
-EPOCH_BYTES = 16
-_READ_BYTES = 1 << 20
+from nilometer.wire.services import GetPlanRequest, Row
 
 Progress = Callable[[HistoryCounts], None]
 
@@ -96,14 +90,13 @@ def log_history(
     rules = CountingRules.of(calls, options.entity)
     epoch = epoch_of(path, options)
     history = History(options, rules.spec)
-    for batch in _batches(history.samples(table_parts(path)), rules):
-        _ship(calls, epoch, batch)
+    for _ in ship_rows(calls, epoch, _rows(history.samples(table_parts(path)), rules)):
         progress(history.counts)
     return history.counts
 
 
 def epoch_of(path: Path, options: HistoryOptions) -> bytes:
-    """Return a digest of the file's content and of the options, 16 bytes."""
+    """Return the epoch for the file's content and the options."""
     told = (
         options.entity,
         options.time_column,
@@ -112,40 +105,9 @@ def epoch_of(path: Path, options: HistoryOptions) -> bytes:
         options.window_seconds,
         sorted(options.labels.items()),
     )
-    digest = hashlib.blake2b(repr(told).encode(), digest_size=EPOCH_BYTES)
-    with path.open("rb") as file:
-        while part := file.read(_READ_BYTES):
-            digest.update(part)
-    return digest.digest()
+    return epoch_of_file(path, repr(told).encode())
 
 
-def _batches(samples: Iterable[NumberedSample], rules: CountingRules) -> Iterator[list[Row]]:
-    """Yield the rows of each call, at most `MAX_ROWS` and about `MAX_BYTES`."""
-    batch: list[Row] = []
-    size = 0
+def _rows(samples: Iterable[NumberedSample], rules: CountingRules) -> Iterator[Row]:
     for one in samples:
-        row = Row(sequence=one.sequence, sample=sample_to_wire(rules.disclosed(one.sample)))
-        if batch and (len(batch) >= MAX_ROWS or size + row.ByteSize() > MAX_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(row)
-        size += row.ByteSize()
-    if batch:
-        yield batch
-
-
-def _ship(calls: CollectorCalls, epoch: bytes, batch: list[Row]) -> None:
-    """Send one batch; all rows before it were acknowledged.
-
-    Raises:
-        BatchRejected: If the collector refuses a row; the others are stored.
-    """
-    request = ShipRequest(agent=TABLES, epoch=epoch, oldest_held=batch[0].sequence, rows=batch)
-    reply = calls.call(calls.stub.Ship, request, "samples")
-    if reply.rejected:
-        summaries = {row.sequence: row.sample.summary for row in batch}
-        first = reply.rejected[0]
-        raise BatchRejected(
-            f"the collector rejected {len(reply.rejected)} samples, the first of "
-            f"{summaries[first.sequence]}: {first.reason}"
-        )
+        yield Row(sequence=one.sequence, sample=sample_to_wire(rules.disclosed(one.sample)))

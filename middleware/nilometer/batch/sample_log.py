@@ -27,8 +27,9 @@ from nilometer.profile.logged import number as numbers
 from nilometer.profile.logged import table as tables
 from nilometer.profile.logged.amounts import Aggregation, Head, Stamp
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import Performance
 from nilometer.settings.credentials import NO_CREDENTIALS, Credentials
-from nilometer.values.clock import NANOSECONDS, SystemClock
+from nilometer.values.clock import SystemClock, nanoseconds
 from nilometer.values.entity import LOGGED, entity_name
 from nilometer.values.errors import BatchRejected
 from nilometer.values.labels import Labels
@@ -37,7 +38,8 @@ from nilometer.values.window import Window
 from nilometer.wire.samples import sample_to_wire
 from nilometer.wire.services import Row, ShipRequest
 
-MAX_ROWS = 200  # samples that wait for one call
+MAX_ROWS = 200  # most samples that wait for one call
+MAX_BYTES = 2 << 20  # most bytes of them; a collector takes calls of 4 MiB
 SOURCE_BYTES = 16
 
 Logged: TypeAlias = Callable[[Head], Content]
@@ -66,6 +68,7 @@ class SampleLog:
         self._source = secrets.token_bytes(SOURCE_BYTES)
         self._next = 1
         self._rows: list[Row] = []
+        self._bytes = 0  # of these rows
 
     def put(
         self,
@@ -81,6 +84,8 @@ class SampleLog:
     ) -> None:
         """Log one sample; it is stored at the end of the block at the latest.
 
+        If too many samples wait, they are sent first.
+
         Args:
             name: Name of the summary, without ``logged.``.
             content: Content, from a function of this module.
@@ -92,12 +97,14 @@ class SampleLog:
             unit: Unit of the numbers, for readers.
 
         Raises:
-            ValueError: If the content contradicts itself, or *aggregation* is unknown.
-            CollectorUnavailable: If the collector does not answer; the samples wait for the next call.
-            BatchRejected: If the collector refuses a sample; the others are stored.
+            ValueError: If the content contradicts itself or is too large, or *aggregation* is
+                unknown.
+            CollectorUnavailable: If the collector does not answer. This sample is not logged, so you
+                may put it again; earlier samples wait for the next call.
+            BatchRejected: If the collector refuses earlier samples; all others are stored or wait.
         """
-        window = Window(_nanoseconds(start), _nanoseconds(start) + _nanoseconds(seconds))
-        created_ns = SystemClock().now_ns() if created is None else _nanoseconds(created)
+        window = Window(nanoseconds(start), nanoseconds(start) + nanoseconds(seconds))
+        created_ns = SystemClock().now_ns() if created is None else nanoseconds(created)
         made = content(Head(Aggregation(aggregation), unit, Stamp(window.end_ns, created_ns)))
         sample = SummarySample(
             entity=self._entity,
@@ -107,17 +114,30 @@ class SampleLog:
             coverage=Coverage(profiled=made.cells),
             content=made,
         )
-        self._rows.append(Row(sequence=self._next, sample=sample_to_wire(sample)))
+        row = Row(sequence=self._next, sample=sample_to_wire(sample))
+        size = row.ByteSize()
+        if size > MAX_BYTES:
+            raise ValueError(f"content: has {size} bytes, must be at most {MAX_BYTES}")
+        try:
+            if len(self._rows) >= MAX_ROWS or self._bytes + size > MAX_BYTES:
+                self.send()
+        except BatchRejected:  # of earlier samples
+            self._wait(row, size)
+            raise
+        self._wait(row, size)
+
+    def _wait(self, row: Row, size: int) -> None:
+        self._rows.append(row)
+        self._bytes += size
         self._next += 1
-        if len(self._rows) >= MAX_ROWS:
-            self.send()
 
     def send(self) -> None:
         """Store all samples that wait.
 
         Raises:
             CollectorUnavailable: If the collector does not answer; the samples wait for the next call.
-            BatchRejected: If the collector refuses a sample; the others are stored.
+            BatchRejected: If the collector refuses samples; the others are stored. Refused samples are
+                not sent again.
         """
         if not self._rows:
             return
@@ -127,9 +147,13 @@ class SampleLog:
             oldest_held=self._rows[0].sequence,
             rows=self._rows,
         )
-        reply = self._calls.call(self._calls.stub.Ship, request, "samples")
         summaries = {row.sequence: row.sample.summary for row in self._rows}
-        self._rows = []
+        try:
+            reply = self._calls.call(self._calls.stub.Ship, request, "samples")
+        except BatchRejected:
+            self._rows, self._bytes = [], 0
+            raise
+        self._rows, self._bytes = [], 0
         if reply.rejected:
             first = reply.rejected[0]
             raise BatchRejected(
@@ -215,6 +239,6 @@ def score_histogram(scores: Sequence[float], truth: Sequence[str] | None = None)
     return made
 
 
-def _nanoseconds(number: float) -> int:
-    """Return Unix seconds, or a duration in seconds, in nanoseconds."""
-    return round(number * 1000) * (NANOSECONDS // 1000)
+def performance(content: Performance) -> Logged:
+    """Return predictions that were judged by their ground truth, see docs/performance.md."""
+    return lambda _: content

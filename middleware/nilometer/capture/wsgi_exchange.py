@@ -13,7 +13,7 @@ from nilometer.capture.types import Environ, StartResponse
 from nilometer.capture.values import Holder, current
 from nilometer.capture.wsgi_body import Forms
 from nilometer.capture.wsgi_headers import LENGTH, TYPE, HeaderNames, content_types, statuses
-from nilometer.capture.wsgi_input import ALL, Input
+from nilometer.capture.wsgi_input import ALL, Input, Note
 from nilometer.handoff.pack import Headers
 from nilometer.values.reasons import Outcome
 
@@ -177,6 +177,13 @@ class WsgiExchange(Exchange):
         try:
             if type(position) is int:
                 self.with_more().position = position
+        except Exception as error:  # monitoring must never fail a prediction
+            self.worker.note(error)
+
+    def note_result(self, note: Note, result: Any, given: tuple[Any, ...]) -> None:
+        """Record *result*, which the server returned for the arguments *given*, by *note*."""
+        try:
+            note(self, result, given)
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
 

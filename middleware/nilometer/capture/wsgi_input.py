@@ -21,6 +21,9 @@ class Reader(Protocol):
     def note_position(self, position: Any) -> None:
         """Record that the next read begins at *position*, in bytes from the start."""
 
+    def note_result(self, note: "Note", result: Any, given: tuple[Any, ...]) -> None:
+        """Record *result*, which the server returned for the arguments *given*, by *note*."""
+
     def note_input_error(self, error: BaseException) -> None:
         """Record that the server could not read the body."""
 
@@ -96,7 +99,7 @@ class Input:
             if note is None:
                 reader.note_read(result, *given[:1])
             else:
-                note(reader, result, given)
+                reader.note_result(note, result, given)
             return result
 
         return noted

@@ -11,7 +11,10 @@ from importlib.metadata import entry_points
 import nilometer
 from nilometer.commands.config import add as add_config
 from nilometer.commands.decode import add as add_decode
+from nilometer.commands.export_import import add_export, add_import
+from nilometer.commands.log import add as add_log
 from nilometer.commands.profile import add as add_profile
+from nilometer.commands.query import add as add_query
 from nilometer.commands.run import add as add_run
 from nilometer.commands.top.cli import add as add_top
 from nilometer.values.errors import ConfigError, NilometerError
@@ -21,11 +24,23 @@ EXIT_WRONG_USE = 2
 # The extra that a command needs, if it is named differently from the command.
 EXTRAS = {
     "alerters": "collector",
+    "apply": "collector",
     "backtest": "collector",
+    "backup": "collector",
     "canary": "collector",
+    "changes": "collector",
     "config": "agent",
+    "delete": "collector",
+    "describe": "collector",
     "doctor": "agent",
+    "export": "batch,client",
+    "get": "collector",
+    "import": "batch",
+    "log": "client",
     "profile": "batch",
+    "query": "client",
+    "restore": "collector",
+    "rollback": "collector",
     "top": "agent",
 }
 
@@ -44,6 +59,10 @@ def main(argv: list[str] | None = None) -> int:
     add_config(commands)
     add_decode(commands)
     add_top(commands)
+    add_query(commands)
+    add_log(commands)
+    add_export(commands)
+    add_import(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
         entry.load()(commands)
     arguments = parser.parse_args(argv)

@@ -19,6 +19,7 @@ from nilometer.settings.settings import Settings, checked, given, section_name
 from nilometer.values.errors import ConfigError
 
 SECRET = re.compile(r"(webhook_url|store|token|secret|password|key)$")
+SECRETS = "secrets"  # a table of secrets, such as that of a channel
 HIDDEN = "(set, not shown)"
 EXIT_WRONG = 2
 IN_THE_CODE = "given-in-the-code"  # placeholder for an entity that the server's code sets
@@ -152,10 +153,19 @@ def _loaded(
 
 def _section(name: str, told: Mapping[str, object]) -> str:
     lines = [f"[{name}]"]
-    for key, value in told.items():
-        hidden = value and SECRET.search(key)
-        lines.append(f"{key} = {_toml(HIDDEN if hidden else value)}")
+    lines += [f"{key} = {_toml(_shown(key, value))}" for key, value in told.items()]
     return "\n".join(lines)
+
+
+def _shown(key: str, value: object) -> object:
+    """Return the *value* of *key* without the secrets in it."""
+    if isinstance(value, Mapping):
+        return {
+            name: HIDDEN if key == SECRETS else _shown(name, one) for name, one in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_shown("", one) for one in value]
+    return HIDDEN if value and SECRET.search(key) else value
 
 
 def _toml(value: object) -> str:

@@ -37,6 +37,7 @@ class CommonBins:
         names: Content of each bin, in words.
         ordered: Whether the bins have an order (numbers), so that cumulative shares exist.
         rebinned: Whether the current side was estimated from its t-digest (rank error .001).
+        descending: Whether more weight in the first bins means a rise, as for rates.
     """
 
     reference: Sequence[float]
@@ -44,6 +45,7 @@ class CommonBins:
     names: Sequence[str]
     ordered: bool
     rebinned: bool = False
+    descending: bool = False
 
 
 def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | None:

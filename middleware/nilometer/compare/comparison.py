@@ -27,6 +27,8 @@ class Comparison:
         share_before: Share of that bin in the reference, 0 to 1.
         share_now: Share of that bin in the current window, 0 to 1.
         rebinned: Whether the current side was estimated from its t-digest.
+        rise: Mean number of bins by which the values moved up, negative if they moved down; for a
+            rate the change of the share. None for categories, which have no order.
     """
 
     value: float
@@ -36,6 +38,7 @@ class Comparison:
     share_before: float
     share_now: float
     rebinned: bool
+    rise: float | None = None
 
 
 class NoDistance(Enum):
@@ -92,6 +95,7 @@ def compare(
         return NotCompared(NoDistance.FAILED, f"{comparator.name} gave {value}, not a distance")
     before, now = shares_of(bins.reference, bins.current)
     moved = int(np.abs(now - before).argmax())
+    up = float((now - before) @ np.arange(len(now)))
     return Comparison(
         value=value,
         noise=noise,
@@ -100,6 +104,7 @@ def compare(
         share_before=float(before[moved]),
         share_now=float(now[moved]),
         rebinned=bins.rebinned,
+        rise=(-up if bins.descending else up) if bins.ordered else None,
     )
 
 
@@ -117,7 +122,7 @@ def _too_few(comparator: Comparator, bins: CommonBins) -> str:
         ("the reference", bins.reference, comparator.fewest.reference),
         ("the window", bins.current, comparator.fewest.current),
     ):
-        count = sum(counts)
+        count = round(sum(counts))  # estimated counts add up to a whole number only approximately
         if count < max(fewest, 1):
-            return f"{comparator.name} needs {fewest} {what}: {side} has {count:.0f}"
+            return f"{comparator.name} needs {fewest} {what}: {side} has {count}"
     return ""

@@ -5,6 +5,7 @@ it is ``sum(|c - r|) / sum(|c| + |r|)`` over all keys of both sides, with 0 wher
 distance of Bray and Curtis, "An ordination of the upland forest communities of southern Wisconsin",
 1957). Lines are compared where both have x: by the area between them over the area below. A confusion
 matrix, a distribution, categories and scores are compared by shares: the total variation distance.
+So are the rows of a classifier, by predicted and true class, and the errors of a regression.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import ROW, RowKey, Table
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import Classification, Regression
 from nilometer.profile.reference import INPUT_BINS
 from nilometer.profile.score import ScoreProfile
 
@@ -79,8 +81,12 @@ def _of_matrices(reference: Matrix, current: Matrix) -> Difference:
 
 def _of_tables(reference: Table, current: Table) -> Difference:
     """Compare rows with equal texts. Tables without numbers are compared by their common rows."""
-    if reference.header != current.header:
+    if reference.columns != current.columns:
         return Difference(distance=None, why="the tables have different columns")
+    try:
+        reference, current = Table.aligned([reference, current])
+    except ValueError as error:
+        return Difference(distance=None, why=str(error))
     past, now = _table_values(reference), _table_values(current)
     numbers = {key for key in past.keys() | now.keys() if key[1] != ROW}
     keys = numbers or past.keys() | now.keys()
@@ -104,6 +110,18 @@ def _of_confusion_matrices(reference: ConfusionMatrix, current: ConfusionMatrix)
     labels = tuple(sorted({*reference.labels, *current.labels}))
     change = ConfusionMatrix(labels, _change(current.amounts, past, now))
     return Difference(distance=_bray_curtis(past, now), change=change)
+
+
+def _of_classifications(reference: Classification, current: Classification) -> Difference:
+    sides = (
+        {pair: count / side.count for pair, count in side.confusion.items()}
+        for side in (reference, current)
+    )
+    return Difference(distance=_bray_curtis(*sides))
+
+
+def _of_regressions(reference: Regression, current: Regression) -> Difference:
+    return _of_features(reference.residuals, current.residuals)
 
 
 def _of_lines(reference: Line, current: Line) -> Difference:
@@ -215,4 +233,6 @@ _BY_TYPE: Mapping[type[Content], Callable[[Any, Any], Difference]] = {
     Matrix: _of_matrices,
     Line: _of_lines,
     ConfusionMatrix: _of_confusion_matrices,
+    Classification: _of_classifications,
+    Regression: _of_regressions,
 }

@@ -66,6 +66,7 @@ def _rate(name: str, about: str, parts: Parts, whole: Count) -> Comparator:
             current=[held[1], now - held[1]],
             names=[name.replace("_", " "), f"not {name.replace('_', ' ')}"],
             ordered=True,
+            descending=True,
         )
 
     return Comparator(

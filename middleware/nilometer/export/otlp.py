@@ -1,7 +1,7 @@
 """Sends points to OpenTelemetry at a fixed interval, in its own thread.
 
-Temporality: a cumulative point covers the time since the start of this process, so a lost or
-repeated point does no harm. A delta point covers one interval. If an interval was not accepted, it
+Temporality: a cumulative point covers the time since the start of this process, or of the process that
+left its counts to it. So a lost or repeated point does no harm. A delta point covers one interval. If an interval was not accepted, it
 is kept, up to a limit, and sent again with its original times. A receiver can then recognise it.
 """
 
@@ -17,6 +17,7 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from nilometer.export.carried import Carried
 from nilometer.export.otlp_points import chunks, metrics_of
 from nilometer.export.otlp_sender import EXPORT_SECONDS, MetricSender
 from nilometer.export.otlp_settings import DELTA, Count, Event, OtlpSettings
@@ -63,6 +64,12 @@ class OtlpExporter:
         self._exporting = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-export", daemon=True)
+
+    def resume(self, carried: Carried) -> None:
+        """Go on with the counts of the process before, which it has sent. Call this before `start`."""
+        self._started_ns = carried.started_ns
+        if self._differences is not None:
+            self._differences.of(carried.families)
 
     def start(self) -> None:
         """Start the thread."""

@@ -21,7 +21,7 @@ Value = str | int | float | bool
 Attributes = tuple[tuple[str, Value], ...]  # ordered by name
 
 OVERFLOW_SERIES: Attributes = ((OVERFLOW, True),)
-_ADDING = (Instrument.COUNTER, Instrument.HISTOGRAM)
+ADDING = (Instrument.COUNTER, Instrument.HISTOGRAM)
 
 
 def attributes_of(pairs: Mapping[str, Value]) -> Attributes:
@@ -183,10 +183,19 @@ class Series:
             match values.get(key), added:
                 case Distribution() as before, Distribution():
                     values[key] = before.merge(added)
-                case Binned() as before, Binned():
+                case Binned() as before, Binned() if before.edges == added.edges:
                     values[key] = before.merge(added)
                 case _:
                     values[key] = added
+
+    def restore(self, families: Iterable[Family]) -> None:
+        """Add the counters and histograms of *families*, which an earlier process has counted."""
+        for family in families:
+            for point in family.points:
+                if isinstance(point.value, int | float):
+                    self.add(family.metric, point.attributes, point.value)
+                else:
+                    self.merge(family.metric, point.attributes, point.value)
 
     def set(self, metric: Metric, attributes: Attributes, value: float, at: float = 0.0) -> None:
         """Set a gauge; *at* is monotonic seconds, for `forget_gauges`."""
@@ -222,7 +231,7 @@ class Series:
     def _place(
         self, metric: Metric, attributes: Attributes
     ) -> tuple[dict[Attributes, State], Attributes]:
-        if metric.instrument not in _ADDING:
+        if metric.instrument not in ADDING:
             raise ValueError(f"{metric.name} is a gauge: its values do not add up")
         values = self._of(metric)
         if attributes in values or len(values) < self._limit - 1:
@@ -245,7 +254,7 @@ class Differences:
         found = []
         for family in families:
             points = family.points
-            if family.metric.instrument in _ADDING:
+            if family.metric.instrument in ADDING:
                 points = tuple(
                     point for point in (self._since(family.metric.name, p) for p in points) if point
                 )

@@ -128,6 +128,20 @@ FEATURE_CELLS = Metric(
     about="Cells of a feature, by type: a number, a string, missing and so on.",
     attributes=(*_FEATURE, FATE),
 )
+LOGGED_VALUE = Metric(
+    name="nilometer.logged.value",
+    instrument=Instrument.GAUGE,
+    unit="{value}",
+    about="Statistic of logged samples in the newest closed window: `value` or `accuracy_ratio`.",
+    attributes=(*_FEATURE, MEASURE),
+)
+LOGGED_SAMPLES = Metric(
+    name="nilometer.logged.samples",
+    instrument=Instrument.COUNTER,
+    unit="{sample}",
+    about="Logged samples: numbers, texts, tables, matrices, lines and confusion matrices.",
+    attributes=_FEATURE,
+)
 EVALUATION_VALUE = Metric(
     name="nilometer.evaluation.value",
     instrument=Instrument.GAUGE,
@@ -179,11 +193,11 @@ UP = Metric(
     about="1 while the default alerter judges every complete window in time, else 0.",
     exporter=Exporter.COLLECTOR,
 )
-PASS_AGE = Metric(
+JUDGEMENT_AGE = Metric(
     name="nilometer.judgement.age",
     instrument=Instrument.GAUGE,
     unit="s",
-    about="Time since the default alerter last went over all entities.",
+    about="Time since the default alerter last judged windows, or had none to judge.",
     exporter=Exporter.COLLECTOR,
 )
 LATE_ENTITIES = Metric(
@@ -300,6 +314,8 @@ METRICS: tuple[Metric, ...] = (
     FEATURE_QUANTILE,
     FEATURE_MISSING,
     FEATURE_CELLS,
+    LOGGED_VALUE,
+    LOGGED_SAMPLES,
     EVALUATION_VALUE,
     EVALUATION_THRESHOLD,
     EVALUATION_EVIDENCE,
@@ -307,7 +323,7 @@ METRICS: tuple[Metric, ...] = (
     ALERT_STATUS,
     DATA_AGE,
     UP,
-    PASS_AGE,
+    JUDGEMENT_AGE,
     LATE_ENTITIES,
     STORE_ROWS,
     STORE_SIZE,

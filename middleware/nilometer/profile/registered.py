@@ -8,6 +8,7 @@ from nilometer.profile.logged.matrix import Matrix
 from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table
 from nilometer.profile.logged.text import Text
+from nilometer.profile.performance import Classification, Ranking, Regression, RowMetrics
 from nilometer.profile.score import ScoreProfile
 from nilometer.profile.service import ServiceProfile
 
@@ -21,4 +22,8 @@ CONTENTS: dict[str, type[Content]] = {
     Matrix.kind: Matrix,
     Line.kind: Line,
     ConfusionMatrix.kind: ConfusionMatrix,
+    Classification.kind: Classification,
+    Regression.kind: Regression,
+    Ranking.kind: Ranking,
+    RowMetrics.kind: RowMetrics,
 }

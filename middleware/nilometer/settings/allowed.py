@@ -31,8 +31,8 @@ def must_be(found: types.Type, why: str) -> str:
         case types.FloatType():
             return f"must be a number{_bounds(found)}"
         case types.StrType():
-            return "must be a text"
-        case types.VarTupleType():
+            return f"must be a text{_form(found)}"
+        case types.VarTupleType() | types.ListType():
             return "must be a list"
         case types.DictType() | types.StructType():
             return "must be a table"
@@ -45,7 +45,7 @@ def _part(whole: types.Type, step: str | int) -> types.Type:
     match whole:
         case types.StructType():
             return next((one.type for one in whole.fields if one.encode_name == step), whole)
-        case types.VarTupleType():
+        case types.VarTupleType() | types.ListType():
             return whole.item_type
         case types.DictType():
             return whole.value_type
@@ -63,6 +63,12 @@ def _plain(found: types.Type) -> types.Type:
             return _plain(others[0]) if len(others) == 1 else found
         case _:
             return found
+
+
+def _form(found: types.StrType) -> str:
+    """Return the length and the pattern of a text: " of at most 256 characters"."""
+    most = f" of at most {found.max_length} characters" if found.max_length is not None else ""
+    return most + (f" that matches {found.pattern}" if found.pattern is not None else "")
 
 
 def _bounds(found: types.IntType | types.FloatType) -> str:

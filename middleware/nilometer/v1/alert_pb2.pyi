@@ -52,7 +52,7 @@ class Reference(_message.Message):
     def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[int] = ..., created_unix_nano: _Optional[int] = ..., source: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Reference.Column, _Mapping]]] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class Alerter(_message.Message):
-    __slots__ = ("entity", "name", "summary", "kind", "statistic", "comparison", "threshold", "low", "high", "reference", "comparator", "minimum_count", "windows_to_open", "windows_to_close", "severity", "condition", "numbers", "texts")
+    __slots__ = ("entity", "name", "summary", "kind", "statistic", "comparison", "threshold", "low", "high", "reference", "comparator", "minimum_count", "windows_to_open", "windows_to_close", "severity", "condition", "numbers", "texts", "for_seconds", "delay_seconds", "critical", "closing", "times")
     class Kind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         KIND_UNSPECIFIED: _ClassVar[Alerter.Kind]
@@ -95,6 +95,11 @@ class Alerter(_message.Message):
     CONDITION_FIELD_NUMBER: _ClassVar[int]
     NUMBERS_FIELD_NUMBER: _ClassVar[int]
     TEXTS_FIELD_NUMBER: _ClassVar[int]
+    FOR_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    DELAY_SECONDS_FIELD_NUMBER: _ClassVar[int]
+    CRITICAL_FIELD_NUMBER: _ClassVar[int]
+    CLOSING_FIELD_NUMBER: _ClassVar[int]
+    TIMES_FIELD_NUMBER: _ClassVar[int]
     entity: str
     name: str
     summary: str
@@ -113,10 +118,53 @@ class Alerter(_message.Message):
     condition: str
     numbers: _containers.ScalarMap[str, float]
     texts: _containers.ScalarMap[str, str]
-    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., summary: _Optional[str] = ..., kind: _Optional[_Union[Alerter.Kind, str]] = ..., statistic: _Optional[str] = ..., comparison: _Optional[str] = ..., threshold: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., reference: _Optional[str] = ..., comparator: _Optional[str] = ..., minimum_count: _Optional[int] = ..., windows_to_open: _Optional[int] = ..., windows_to_close: _Optional[int] = ..., severity: _Optional[str] = ..., condition: _Optional[str] = ..., numbers: _Optional[_Mapping[str, float]] = ..., texts: _Optional[_Mapping[str, str]] = ...) -> None: ...
+    for_seconds: float
+    delay_seconds: float
+    critical: Limit
+    closing: Limit
+    times: Times
+    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., summary: _Optional[str] = ..., kind: _Optional[_Union[Alerter.Kind, str]] = ..., statistic: _Optional[str] = ..., comparison: _Optional[str] = ..., threshold: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., reference: _Optional[str] = ..., comparator: _Optional[str] = ..., minimum_count: _Optional[int] = ..., windows_to_open: _Optional[int] = ..., windows_to_close: _Optional[int] = ..., severity: _Optional[str] = ..., condition: _Optional[str] = ..., numbers: _Optional[_Mapping[str, float]] = ..., texts: _Optional[_Mapping[str, str]] = ..., for_seconds: _Optional[float] = ..., delay_seconds: _Optional[float] = ..., critical: _Optional[_Union[Limit, _Mapping]] = ..., closing: _Optional[_Union[Limit, _Mapping]] = ..., times: _Optional[_Union[Times, _Mapping]] = ...) -> None: ...
+
+class Limit(_message.Message):
+    __slots__ = ("threshold", "low", "high")
+    THRESHOLD_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    threshold: float
+    low: float
+    high: float
+    def __init__(self, threshold: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ...) -> None: ...
+
+class Times(_message.Message):
+    __slots__ = ("time_zone", "hours", "maintenance")
+    class Hours(_message.Message):
+        __slots__ = ("days", "start_minute", "end_minute")
+        DAYS_FIELD_NUMBER: _ClassVar[int]
+        START_MINUTE_FIELD_NUMBER: _ClassVar[int]
+        END_MINUTE_FIELD_NUMBER: _ClassVar[int]
+        days: _containers.RepeatedScalarFieldContainer[str]
+        start_minute: int
+        end_minute: int
+        def __init__(self, days: _Optional[_Iterable[str]] = ..., start_minute: _Optional[int] = ..., end_minute: _Optional[int] = ...) -> None: ...
+    class Maintenance(_message.Message):
+        __slots__ = ("start_unix_nano", "end_unix_nano", "repeat")
+        START_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+        END_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
+        REPEAT_FIELD_NUMBER: _ClassVar[int]
+        start_unix_nano: int
+        end_unix_nano: int
+        repeat: str
+        def __init__(self, start_unix_nano: _Optional[int] = ..., end_unix_nano: _Optional[int] = ..., repeat: _Optional[str] = ...) -> None: ...
+    TIME_ZONE_FIELD_NUMBER: _ClassVar[int]
+    HOURS_FIELD_NUMBER: _ClassVar[int]
+    MAINTENANCE_FIELD_NUMBER: _ClassVar[int]
+    time_zone: str
+    hours: _containers.RepeatedCompositeFieldContainer[Times.Hours]
+    maintenance: _containers.RepeatedCompositeFieldContainer[Times.Maintenance]
+    def __init__(self, time_zone: _Optional[str] = ..., hours: _Optional[_Iterable[_Union[Times.Hours, _Mapping]]] = ..., maintenance: _Optional[_Iterable[_Union[Times.Maintenance, _Mapping]]] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("alerter", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "verdict", "value", "count", "reference_digest", "evidence")
+    __slots__ = ("alerter", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "verdict", "value", "count", "reference_digest", "evidence", "reason", "edge")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[Evaluation.Verdict]
@@ -144,6 +192,8 @@ class Evaluation(_message.Message):
     COUNT_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    EDGE_FIELD_NUMBER: _ClassVar[int]
     alerter: Alerter
     summary: str
     labels: _containers.ScalarMap[str, str]
@@ -154,4 +204,6 @@ class Evaluation(_message.Message):
     count: int
     reference_digest: str
     evidence: str
-    def __init__(self, alerter: _Optional[_Union[Alerter, _Mapping]] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., verdict: _Optional[_Union[Evaluation.Verdict, str]] = ..., value: _Optional[float] = ..., count: _Optional[int] = ..., reference_digest: _Optional[str] = ..., evidence: _Optional[str] = ...) -> None: ...
+    reason: str
+    edge: bool
+    def __init__(self, alerter: _Optional[_Union[Alerter, _Mapping]] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., verdict: _Optional[_Union[Evaluation.Verdict, str]] = ..., value: _Optional[float] = ..., count: _Optional[int] = ..., reference_digest: _Optional[str] = ..., evidence: _Optional[str] = ..., reason: _Optional[str] = ..., edge: bool = ...) -> None: ...

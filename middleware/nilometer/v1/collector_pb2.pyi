@@ -62,7 +62,7 @@ class GetPlanRequest(_message.Message):
     def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., agent: _Optional[str] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below", "forbidden_entities")
+    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below", "forbidden_entities", "judges")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
@@ -72,6 +72,7 @@ class Plan(_message.Message):
     PRIVACY_FIELD_NUMBER: _ClassVar[int]
     SUPPRESS_BELOW_FIELD_NUMBER: _ClassVar[int]
     FORBIDDEN_ENTITIES_FIELD_NUMBER: _ClassVar[int]
+    JUDGES_FIELD_NUMBER: _ClassVar[int]
     version: str
     unchanged: bool
     references: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Reference]
@@ -81,7 +82,8 @@ class Plan(_message.Message):
     privacy: str
     suppress_below: int
     forbidden_entities: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ...) -> None: ...
+    judges: bool
+    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ..., judges: bool = ...) -> None: ...
 
 class PutReferenceReply(_message.Message):
     __slots__ = ("digest",)

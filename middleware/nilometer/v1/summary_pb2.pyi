@@ -389,6 +389,109 @@ class ConfusionMatrix(_message.Message):
     cells: _containers.RepeatedScalarFieldContainer[int]
     def __init__(self, amounts: _Optional[_Union[Amounts, _Mapping]] = ..., labels: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[int]] = ...) -> None: ...
 
+class ExactSum(_message.Message):
+    __slots__ = ("parts",)
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    parts: _containers.RepeatedScalarFieldContainer[float]
+    def __init__(self, parts: _Optional[_Iterable[float]] = ...) -> None: ...
+
+class Mean(_message.Message):
+    __slots__ = ("count", "total", "squares")
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    SQUARES_FIELD_NUMBER: _ClassVar[int]
+    count: int
+    total: ExactSum
+    squares: ExactSum
+    def __init__(self, count: _Optional[int] = ..., total: _Optional[_Union[ExactSum, _Mapping]] = ..., squares: _Optional[_Union[ExactSum, _Mapping]] = ...) -> None: ...
+
+class Classification(_message.Message):
+    __slots__ = ("thresholds", "classes", "cells", "counts", "correct", "scores", "log_loss", "brier", "unlabelled", "unscored")
+    class ClassScores(_message.Message):
+        __slots__ = ("index", "cells", "counts", "sums")
+        INDEX_FIELD_NUMBER: _ClassVar[int]
+        CELLS_FIELD_NUMBER: _ClassVar[int]
+        COUNTS_FIELD_NUMBER: _ClassVar[int]
+        SUMS_FIELD_NUMBER: _ClassVar[int]
+        index: int
+        cells: _containers.RepeatedScalarFieldContainer[int]
+        counts: _containers.RepeatedScalarFieldContainer[int]
+        sums: _containers.RepeatedScalarFieldContainer[int]
+        def __init__(self, index: _Optional[int] = ..., cells: _Optional[_Iterable[int]] = ..., counts: _Optional[_Iterable[int]] = ..., sums: _Optional[_Iterable[int]] = ...) -> None: ...
+    THRESHOLDS_FIELD_NUMBER: _ClassVar[int]
+    CLASSES_FIELD_NUMBER: _ClassVar[int]
+    CELLS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    CORRECT_FIELD_NUMBER: _ClassVar[int]
+    SCORES_FIELD_NUMBER: _ClassVar[int]
+    LOG_LOSS_FIELD_NUMBER: _ClassVar[int]
+    BRIER_FIELD_NUMBER: _ClassVar[int]
+    UNLABELLED_FIELD_NUMBER: _ClassVar[int]
+    UNSCORED_FIELD_NUMBER: _ClassVar[int]
+    thresholds: _containers.RepeatedScalarFieldContainer[float]
+    classes: _containers.RepeatedScalarFieldContainer[str]
+    cells: _containers.RepeatedScalarFieldContainer[int]
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    correct: int
+    scores: _containers.RepeatedCompositeFieldContainer[Classification.ClassScores]
+    log_loss: Mean
+    brier: Mean
+    unlabelled: int
+    unscored: int
+    def __init__(self, thresholds: _Optional[_Iterable[float]] = ..., classes: _Optional[_Iterable[str]] = ..., cells: _Optional[_Iterable[int]] = ..., counts: _Optional[_Iterable[int]] = ..., correct: _Optional[int] = ..., scores: _Optional[_Iterable[_Union[Classification.ClassScores, _Mapping]]] = ..., log_loss: _Optional[_Union[Mean, _Mapping]] = ..., brier: _Optional[_Union[Mean, _Mapping]] = ..., unlabelled: _Optional[int] = ..., unscored: _Optional[int] = ...) -> None: ...
+
+class Regression(_message.Message):
+    __slots__ = ("absolute", "percentage", "sums", "residuals", "unlabelled", "unusable")
+    ABSOLUTE_FIELD_NUMBER: _ClassVar[int]
+    PERCENTAGE_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    RESIDUALS_FIELD_NUMBER: _ClassVar[int]
+    UNLABELLED_FIELD_NUMBER: _ClassVar[int]
+    UNUSABLE_FIELD_NUMBER: _ClassVar[int]
+    absolute: Mean
+    percentage: Mean
+    sums: _containers.RepeatedCompositeFieldContainer[ExactSum]
+    residuals: Feature
+    unlabelled: int
+    unusable: int
+    def __init__(self, absolute: _Optional[_Union[Mean, _Mapping]] = ..., percentage: _Optional[_Union[Mean, _Mapping]] = ..., sums: _Optional[_Iterable[_Union[ExactSum, _Mapping]]] = ..., residuals: _Optional[_Union[Feature, _Mapping]] = ..., unlabelled: _Optional[int] = ..., unusable: _Optional[int] = ...) -> None: ...
+
+class Ranking(_message.Message):
+    __slots__ = ("cutoffs", "reciprocal_ranks", "without_relevant")
+    class Cutoff(_message.Message):
+        __slots__ = ("rank", "gain", "hits")
+        RANK_FIELD_NUMBER: _ClassVar[int]
+        GAIN_FIELD_NUMBER: _ClassVar[int]
+        HITS_FIELD_NUMBER: _ClassVar[int]
+        rank: int
+        gain: Mean
+        hits: int
+        def __init__(self, rank: _Optional[int] = ..., gain: _Optional[_Union[Mean, _Mapping]] = ..., hits: _Optional[int] = ...) -> None: ...
+    CUTOFFS_FIELD_NUMBER: _ClassVar[int]
+    RECIPROCAL_RANKS_FIELD_NUMBER: _ClassVar[int]
+    WITHOUT_RELEVANT_FIELD_NUMBER: _ClassVar[int]
+    cutoffs: _containers.RepeatedCompositeFieldContainer[Ranking.Cutoff]
+    reciprocal_ranks: Mean
+    without_relevant: int
+    def __init__(self, cutoffs: _Optional[_Iterable[_Union[Ranking.Cutoff, _Mapping]]] = ..., reciprocal_ranks: _Optional[_Union[Mean, _Mapping]] = ..., without_relevant: _Optional[int] = ...) -> None: ...
+
+class RowMetrics(_message.Message):
+    __slots__ = ("rows", "metrics")
+    class Metric(_message.Message):
+        __slots__ = ("name", "unit", "mean")
+        NAME_FIELD_NUMBER: _ClassVar[int]
+        UNIT_FIELD_NUMBER: _ClassVar[int]
+        MEAN_FIELD_NUMBER: _ClassVar[int]
+        name: str
+        unit: str
+        mean: Mean
+        def __init__(self, name: _Optional[str] = ..., unit: _Optional[str] = ..., mean: _Optional[_Union[Mean, _Mapping]] = ...) -> None: ...
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    METRICS_FIELD_NUMBER: _ClassVar[int]
+    rows: int
+    metrics: _containers.RepeatedCompositeFieldContainer[RowMetrics.Metric]
+    def __init__(self, rows: _Optional[int] = ..., metrics: _Optional[_Iterable[_Union[RowMetrics.Metric, _Mapping]]] = ...) -> None: ...
+
 class Extension(_message.Message):
     __slots__ = ("kind", "content")
     KIND_FIELD_NUMBER: _ClassVar[int]
@@ -466,7 +569,7 @@ class Coverage(_message.Message):
     def __init__(self, seen: _Optional[int] = ..., profiled: _Optional[int] = ..., sampled_out: _Optional[int] = ..., dropped: _Optional[_Mapping[str, int]] = ..., undecodable: _Optional[_Mapping[str, int]] = ..., lost_inputs: _Optional[_Mapping[str, int]] = ..., lost_outputs: _Optional[_Mapping[str, int]] = ..., unnamed: _Optional[_Mapping[str, int]] = ..., suppressed: _Optional[int] = ..., lost_cells: _Optional[_Mapping[str, int]] = ..., unread_times: _Optional[int] = ...) -> None: ...
 
 class SummarySample(_message.Message):
-    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "number", "string", "table", "matrix", "line", "confusion_matrix", "sample")
+    __slots__ = ("entity", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "coverage", "feature", "service", "scores", "extension", "number", "string", "table", "matrix", "line", "confusion_matrix", "classification", "regression", "ranking", "row_metrics", "sample")
     class LabelsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -490,6 +593,10 @@ class SummarySample(_message.Message):
     MATRIX_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     CONFUSION_MATRIX_FIELD_NUMBER: _ClassVar[int]
+    CLASSIFICATION_FIELD_NUMBER: _ClassVar[int]
+    REGRESSION_FIELD_NUMBER: _ClassVar[int]
+    RANKING_FIELD_NUMBER: _ClassVar[int]
+    ROW_METRICS_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
     entity: str
     summary: str
@@ -507,8 +614,12 @@ class SummarySample(_message.Message):
     matrix: Matrix
     line: Line
     confusion_matrix: ConfusionMatrix
+    classification: Classification
+    regression: Regression
+    ranking: Ranking
+    row_metrics: RowMetrics
     sample: float
-    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ..., extension: _Optional[_Union[Extension, _Mapping]] = ..., number: _Optional[_Union[Number, _Mapping]] = ..., string: _Optional[_Union[Text, _Mapping]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., matrix: _Optional[_Union[Matrix, _Mapping]] = ..., line: _Optional[_Union[Line, _Mapping]] = ..., confusion_matrix: _Optional[_Union[ConfusionMatrix, _Mapping]] = ..., sample: _Optional[float] = ...) -> None: ...
+    def __init__(self, entity: _Optional[str] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., coverage: _Optional[_Union[Coverage, _Mapping]] = ..., feature: _Optional[_Union[Feature, _Mapping]] = ..., service: _Optional[_Union[Service, _Mapping]] = ..., scores: _Optional[_Union[Scores, _Mapping]] = ..., extension: _Optional[_Union[Extension, _Mapping]] = ..., number: _Optional[_Union[Number, _Mapping]] = ..., string: _Optional[_Union[Text, _Mapping]] = ..., table: _Optional[_Union[Table, _Mapping]] = ..., matrix: _Optional[_Union[Matrix, _Mapping]] = ..., line: _Optional[_Union[Line, _Mapping]] = ..., confusion_matrix: _Optional[_Union[ConfusionMatrix, _Mapping]] = ..., classification: _Optional[_Union[Classification, _Mapping]] = ..., regression: _Optional[_Union[Regression, _Mapping]] = ..., ranking: _Optional[_Union[Ranking, _Mapping]] = ..., row_metrics: _Optional[_Union[RowMetrics, _Mapping]] = ..., sample: _Optional[float] = ...) -> None: ...
 
 class SummarySamples(_message.Message):
     __slots__ = ("samples",)

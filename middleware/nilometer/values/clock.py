@@ -1,5 +1,6 @@
 """Sources of time. Code takes a clock as an argument, so that a test can control time."""
 
+import math
 import time
 from typing import Protocol
 
@@ -28,3 +29,14 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return the seconds since an arbitrary start."""
         return time.monotonic()
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return *seconds*, a Unix time or a duration, rounded to nanoseconds.
+
+    Raises:
+        ValueError: If *seconds* is NaN.
+        OverflowError: If *seconds* is infinite.
+    """
+    whole = math.floor(seconds)
+    return whole * NANOSECONDS + round((seconds - whole) * NANOSECONDS)

@@ -17,6 +17,8 @@ from nilometer.alert.conditions import (
 )
 from nilometer.alert.evaluation import Evaluation
 from nilometer.alert.judgement import Verdict
+from nilometer.alert.reason import Reason
+from nilometer.alert.times import ALWAYS
 from nilometer.compare.psi import PSI
 from nilometer.profile.reference import Reference
 from nilometer.v1 import alert_pb2 as pb
@@ -25,6 +27,12 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.privacy import LAXEST, MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.values.window import Window
+from nilometer.wire.alerter_times import (
+    limit_from_wire,
+    limit_to_wire,
+    times_from_wire,
+    times_to_wire,
+)
 from nilometer.wire.parse import parsed
 from nilometer.wire.references import reference_from_wire, reference_to_wire
 
@@ -79,6 +87,11 @@ def alerter_to_wire(alerter: Alerter) -> pb.Alerter:
         condition="" if condition.kind in _KINDS else condition.kind,
         texts={key: value for key, value in others.items() if isinstance(value, str)},
         numbers={key: value for key, value in others.items() if not isinstance(value, str)},
+        for_seconds=alerter.for_seconds,
+        delay_seconds=alerter.delay_seconds,
+        critical=limit_to_wire(alerter.critical),
+        closing=limit_to_wire(alerter.closing),
+        times=times_to_wire(alerter.times),
     )
     for key, value in (_UNUSED | own).items():
         setattr(message, key, value)
@@ -134,7 +147,12 @@ def _alerter(message: pb.Alerter, condition: Condition) -> Alerter:
         minimum_count=message.minimum_count,
         windows_to_open=message.windows_to_open,
         windows_to_close=message.windows_to_close,
+        for_seconds=message.for_seconds,
+        delay_seconds=message.delay_seconds,
         severity=Severity(message.severity or Severity.WARNING.value),
+        critical=limit_from_wire(message.critical) if message.HasField("critical") else None,
+        closing=limit_from_wire(message.closing) if message.HasField("closing") else None,
+        times=times_from_wire(message.times) if message.HasField("times") else ALWAYS,
     )
 
 
@@ -176,6 +194,8 @@ def evaluation_to_wire(evaluation: Evaluation) -> pb.Evaluation:
         count=evaluation.count,
         reference_digest=evaluation.reference_digest,
         evidence=evaluation.evidence,
+        reason=evaluation.reason.value if evaluation.verdict is Verdict.NOT_JUDGED else "",
+        edge=evaluation.edge,
     )
 
 
@@ -199,6 +219,8 @@ def evaluation_from_wire(message: pb.Evaluation) -> Evaluation:
         count=message.count,
         reference_digest=message.reference_digest,
         evidence=message.evidence,
+        reason=Reason(message.reason or Reason.NOTHING_TO_JUDGE.value),
+        edge=message.edge,
     )
 
 
@@ -213,7 +235,14 @@ def plan_to_wire(
     names_key: bytes = b"",
     disclosure: Disclosure = LAXEST,
 ) -> collector_pb2.Plan:
-    """Return a plan with its hash: references, alerters, the pseudonym key and the disclosure."""
+    """Return a plan of a collector that judges, with its hash.
+
+    Args:
+        references: References of the requested entities.
+        alerters: Alerters of the requested entities.
+        names_key: Key of pseudonyms.
+        disclosure: Largest disclosure that the collector allows.
+    """
     plan = collector_pb2.Plan(
         references=[reference_to_wire(reference) for reference in references],
         alerters=[alerter_to_wire(alerter) for alerter in alerters],
@@ -221,6 +250,7 @@ def plan_to_wire(
         # Defaults are left out, so that the version of older plans does not change.
         privacy=disclosure.privacy.value if disclosure.privacy is not Privacy.OPEN else "",
         suppress_below=disclosure.suppress_below,
+        judges=True,
     )
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()
@@ -235,12 +265,14 @@ class PlanContent(NamedTuple):
         alerters: Alerters that can be read here.
         unread: Reasons why the other alerters cannot be read, by entity and name.
         disclosure: Largest disclosure that the collector allows its agents.
+        collector_judges: Whether the collector judges the merged windows; an older one does not.
     """
 
     references: list[Reference]
     alerters: list[Alerter]
     unread: dict[tuple[str, str], str]
     disclosure: Disclosure
+    collector_judges: bool = False
 
 
 def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
@@ -255,6 +287,7 @@ def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
         [],
         {},
         Disclosure(privacy, min(message.suppress_below, MAX_SUPPRESS_BELOW)),
+        message.judges,
     )
     for alerter in message.alerters:
         try:

@@ -1,7 +1,11 @@
 """Converts coverage to protobuf and back."""
 
+from functools import lru_cache
+
 from nilometer.profile.coverage import Coverage
 from nilometer.v1 import summary_pb2 as pb
+
+MOST_KEPT_BYTES = 1024  # of a coverage whose decoded form is kept
 
 
 def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
@@ -25,10 +29,22 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
 def coverage_from_wire(message: pb.Coverage) -> Coverage:
     """Return the coverage in a message.
 
+    All features of a window have the same coverage, so equal messages are decoded once.
+
     Raises:
         ValueError: If the parts do not add up to the seen observations, or if more observations
             lost one side than were profiled.
     """
+    packed = message.SerializeToString(deterministic=True)
+    return _kept(packed) if len(packed) <= MOST_KEPT_BYTES else _decoded(message)
+
+
+@lru_cache(maxsize=256)
+def _kept(packed: bytes) -> Coverage:
+    return _decoded(pb.Coverage.FromString(packed))
+
+
+def _decoded(message: pb.Coverage) -> Coverage:
     coverage = Coverage(
         profiled=message.profiled,
         sampled_out=message.sampled_out,

@@ -4,8 +4,9 @@ An empty sub-message of two bytes takes about eighty bytes of memory after parsi
 the number of bytes is not enough.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from google.protobuf.message import Message
@@ -29,7 +30,11 @@ def is_lean(content: bytes, kind: type[Message], uncounted: int = UNCOUNTED_BYTE
 
     Content of at most *uncounted* bytes is not examined. The function never raises.
     """
-    return len(content) <= uncounted or _messages(content, kind, MAX_MESSAGES) <= MAX_MESSAGES
+    return (
+        len(content) <= uncounted
+        or _most_messages(content, kind) <= MAX_MESSAGES
+        or _messages(content, kind, MAX_MESSAGES) <= MAX_MESSAGES
+    )
 
 
 def are_lean_samples(samples: Sequence[bytes]) -> bool:
@@ -70,6 +75,38 @@ def number_in(content: bytes, field: int) -> int:
     return 0
 
 
+def _most_messages(content: bytes, kind: type[Message]) -> int:
+    """Return an upper bound of the number of messages in an encoded *kind*, in one pass.
+
+    The bound is the number of bytes with which the field of a message can start.
+    """
+    return len(content) - len(content.translate(None, _first_bytes(kind.DESCRIPTOR)))
+
+
+@lru_cache(maxsize=64)
+def _first_bytes(kind: Any) -> bytes:
+    """Return the first bytes of all fields that are messages, in *kind* or in a message in it."""
+    found: set[int] = set()
+    seen, waiting = {kind.full_name}, [kind]
+    while waiting:
+        for number, inner in _inner(waiting.pop()).items():
+            first = (number << 3 | DELIMITED) & 0x7F
+            found |= {
+                first,
+                first | 0x80,
+            }  # a decoder also accepts keys that are longer than needed
+            if inner.full_name not in seen:
+                seen.add(inner.full_name)
+                waiting.append(inner)
+    return bytes(sorted(found))
+
+
+@lru_cache(maxsize=256)
+def _inner(kind: Any) -> Mapping[int, Any]:
+    """Return the types of the fields that are messages, by field number."""
+    return {field.number: field.message_type for field in kind.fields if field.message_type}
+
+
 def _messages(content: bytes, kind: type[Message], most: int) -> int:
     """Count the messages in an encoded *kind*, at any depth, up to *most* + 1."""
     found = 0
@@ -79,7 +116,8 @@ def _messages(content: bytes, kind: type[Message], most: int) -> int:
             found += 1
             if found > most:
                 return found
-            waiting.append(part)
+            if _inner(part[2]):
+                waiting.append(part)
     return found
 
 
@@ -89,7 +127,7 @@ def _messages_in(content: bytes, at: int, end: int, kind: Any) -> Iterator[_Part
     The function ends early if the bytes are cut off or invalid, because the parser reports that.
     Groups are not used; a message inside a group is reported like one outside.
     """
-    inner = {field.number: field.message_type for field in kind.fields if field.message_type}
+    inner = _inner(kind)
     with suppress(IndexError):
         while at < end:
             key, at = _varint(content, at)

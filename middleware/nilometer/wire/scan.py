@@ -103,7 +103,9 @@ class Messages:
             tag = int(tags.min(initial=_DONE))
             if tag == _DONE:
                 return Found(numbers, found)
-            rows = np.flatnonzero(tags == tag)
+            # Usually all messages have the same next field, and a slice needs no copies.
+            is_common = int(tags.max()) == tag
+            rows = slice(None) if is_common else np.flatnonzero(tags == tag)
             start, end, value = self._field(tag & 7, at[rows] + 1)
             if (end > stop[rows]).any():
                 raise Unscannable("a field is longer than its message")

@@ -2,10 +2,15 @@
 
 from typing import Any
 
-from nilometer.export.keys import REASON, RPC_METHOD
+from nilometer.export.keys import MEASURE, REASON, RPC_METHOD, SUMMARY
 from nilometer.export.server_metrics import CALL_DURATION
-from nilometer.export.telemetry import LOST_CELLS
-from nilometer.profile import Coverage, ServiceProfile, SummarySample
+from nilometer.export.telemetry import LOGGED_SAMPLES, LOGGED_VALUE, LOST_CELLS
+from nilometer.profile import Content, Coverage, ServiceProfile, SummarySample
+from nilometer.profile.logged.amounts import Aggregation, Head
+from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
+from nilometer.profile.logged.matrix import Matrix
+from nilometer.profile.logged.number import Number
+from nilometer.profile.logged.text import Text
 from nilometer.profiling.observation import pack, unpack
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
@@ -65,3 +70,47 @@ def test_lost_cells_are_counted_once_their_window_closes() -> None:
     (family,) = [one for one in measured.families() if one.metric is LOST_CELLS]
     found = {dict(point.attributes)[REASON]: point.value for point in family.points}
     assert found == {"other_kind": 3, "too_large": 4}
+
+
+def test_logged_samples_are_counted_and_their_figures_are_gauges() -> None:
+    measured = Measured(dict, lambda: 0, 60.0, SteppedClock())
+    head = Head(Aggregation.MEAN)
+    contents: list[Content] = [
+        Number.of(0.5, head),
+        ConfusionMatrix.of(["no", "yes"], [[3, 1], [0, 4]], head),
+        Matrix.of([[1.0]], head),
+        Text("v7", 1),
+        Number(),
+    ]
+    samples = [
+        SummarySample(
+            entity="scorer",
+            summary=f"logged.{at}",
+            labels=Labels(),
+            window=Window(0, 60 * 10**9),
+            coverage=Coverage(profiled=content.count),
+            content=content,
+        )
+        for at, content in enumerate(contents)
+    ]
+    measured.committed([], samples)
+    measured.committed([], samples)
+    measured.closed(samples, [])
+    found = {
+        (
+            family.metric,
+            *(dict(point.attributes).get(key) for key in (SUMMARY, MEASURE)),
+        ): point.value
+        for family in measured.families()
+        if family.metric in (LOGGED_SAMPLES, LOGGED_VALUE)
+        for point in family.points
+    }
+    counted: dict[tuple[object, ...], object] = {
+        (LOGGED_SAMPLES, f"logged.{at}", None): content.count * 2
+        for at, content in enumerate(contents)
+    }
+    assert found == {
+        **counted,
+        (LOGGED_VALUE, "logged.0", "value"): 0.5,
+        (LOGGED_VALUE, "logged.1", "accuracy_ratio"): 7 / 8,
+    }

@@ -4,7 +4,7 @@ import pytest
 from support.outside import MOST, OUTSIDE
 
 from nilometer.profile.schema import Schema
-from nilometer.testing import registered
+from nilometer.testing import SteppedClock, registered
 from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.wire.alerts import plan_to_wire
 from nilometer.wire.references import with_digest
@@ -149,4 +149,48 @@ def test_summaries_of_references_and_of_the_declared_schema_are_declared(tmp_pat
     assert plans.refresh()
     assert plans.active.declared(ENTITY) == {"input.country", "input.amount"}
     assert plans.active.declared("another") == frozenset()
+    buffer.close()
+
+
+class Away(OnePlan):
+    """A collector that answers only while it is not away."""
+
+    is_away = False
+
+    def GetPlan(self, request: GetPlanRequest, timeout: float) -> Plan:
+        if self.is_away:
+            raise OSError("no route")
+        return super().GetPlan(request, timeout)
+
+
+def test_an_agent_is_cut_off_after_three_windows_without_an_answer(tmp_path: Path) -> None:
+    buffer, clock = Buffer(tmp_path / "agent.db"), SteppedClock()
+    collector = Away(plan_to_wire([], [an_alerter()]))
+    plans = PlanKeeper(buffer, collector, clock=clock)
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert plans.active.collector_judges
+    clock.step(3600)  # nobody asked in this time
+    assert not plans.is_cut_off(60)
+    collector.is_away = True
+    for _ in range(3):
+        assert not plans.refresh()
+        assert not plans.is_cut_off(60)
+        clock.step(60)
+    assert plans.is_cut_off(60)
+    assert not plans.is_cut_off(300)
+    collector.is_away = False
+    assert plans.refresh()
+    assert not plans.is_cut_off(60)
+    buffer.close()
+
+
+def test_the_plan_of_an_older_collector_lets_agents_judge(tmp_path: Path) -> None:
+    buffer = Buffer(tmp_path / "agent.db")
+    plan = plan_to_wire([], [an_alerter()])
+    plan.judges = False
+    plans = PlanKeeper(buffer, OnePlan(plan))
+    plans.see(ENTITY)
+    assert plans.refresh()
+    assert not plans.active.collector_judges
     buffer.close()

@@ -1,21 +1,24 @@
+from collections.abc import Container
+from datetime import date
+
 import numpy as np
 import pytest
 
 from nilometer.alert.calibrated.normal import Fitted, fit
-from nilometer.alert.calibrated.slots import Calendar, Slots
+from nilometer.alert.calibrated.slots import HOLIDAY, Calendar, Slots
 
 DAY = 288
 MONDAY = 1_750_636_800
 
 
-def slots_of(windows: int) -> Slots:
+def slots_of(windows: int, holidays: Container[date] = ()) -> Slots:
     starts = (MONDAY + np.arange(windows, dtype=np.int64) * 300) * 10**9
-    return Calendar(window_seconds=300).slots(starts)
+    return Calendar(window_seconds=300, holidays=holidays).slots(starts)
 
 
-def fitted(x: np.ndarray, rows: np.ndarray) -> Fitted:
+def fitted(x: np.ndarray, rows: np.ndarray, holidays: Container[date] = ()) -> Fitted:
     sampling = 1 / rows[:, None]
-    found = fit(x, sampling, rows, slots_of(len(x)), np.ones(len(x), bool))
+    found = fit(x, sampling, rows, slots_of(len(x), holidays), np.ones(len(x), bool))
     assert found is not None
     return found
 
@@ -52,6 +55,17 @@ def test_a_weekend_is_learned_once_two_of_its_days_were_seen() -> None:
     weekend = 0.2 * (slots.kind == 1)
     normal = fitted(x + weekend[:, None], rows).normal
     assert (normal.mu(slots)[:, 0] - weekend) == pytest.approx(0.0, abs=0.05)
+
+
+@pytest.mark.parametrize(("days", "learned"), [((25, 26), True), ((25,), False)])
+def test_a_holiday_is_learned_once_two_were_seen(days: tuple[int, ...], *, learned: bool) -> None:
+    holidays = {date(2025, 6, day) for day in days}
+    x, rows = noise(14, 2000)
+    slots = slots_of(len(x), holidays)
+    is_holiday = slots.kind == HOLIDAY
+    normal = fitted(x + 0.2 * is_holiday[:, None], rows, holidays).normal
+    offset = normal.mu(slots)[is_holiday].mean() - normal.mu(slots)[~is_holiday].mean()
+    assert (offset > 0.15, abs(offset) < 0.05) == (learned, not learned)
 
 
 def test_without_a_season_none_is_invented() -> None:

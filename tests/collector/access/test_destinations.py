@@ -3,6 +3,7 @@
 import ipaddress
 
 import pytest
+from support.addresses import INSIDE, NOTATIONS
 
 from nilometer.settings.settings import checked
 from nilometer.values.errors import ConfigError
@@ -17,84 +18,6 @@ from nilometer_collector.settings import CollectorSettings
 
 PUBLIC = ["1.1.1.1", "100.63.255.255", "100.128.0.1", "172.32.0.1", "2606:4700::1111"]
 PUBLIC_INSIDE = ["::ffff:1.1.1.1", "64:ff9b::101:101"]
-INSIDE = {
-    "127.0.0.1": Reach.LOOPBACK,
-    "127.255.255.254": Reach.LOOPBACK,
-    "::1": Reach.LOOPBACK,
-    "::ffff:127.0.0.1": Reach.LOOPBACK,
-    "64:ff9b::7f00:1": Reach.LOOPBACK,
-    "10.0.0.1": Reach.PRIVATE,
-    "172.16.0.1": Reach.PRIVATE,
-    "172.31.255.255": Reach.PRIVATE,
-    "192.168.0.1": Reach.PRIVATE,
-    "100.64.0.1": Reach.PRIVATE,
-    "100.127.255.255": Reach.PRIVATE,
-    "0.1.2.3": Reach.PRIVATE,
-    "192.0.2.1": Reach.PRIVATE,
-    "198.18.0.1": Reach.PRIVATE,
-    "240.0.0.1": Reach.PRIVATE,
-    "255.255.255.255": Reach.PRIVATE,
-    "fc00::1": Reach.PRIVATE,
-    "fd12:3456::1": Reach.PRIVATE,
-    "fec0::1": Reach.PRIVATE,
-    "::127.0.0.1": Reach.PRIVATE,
-    "2001:db8::1": Reach.PRIVATE,
-    "2001:0:7f00:1::1": Reach.PRIVATE,
-    "2002:7f00:1::": Reach.PRIVATE,
-    "2002:a9fe:a9fe::1": Reach.PRIVATE,
-    "64:ff9b:1::a00:1": Reach.PRIVATE,
-    "::ffff:10.0.0.1": Reach.PRIVATE,
-    "64:ff9b::a00:1": Reach.PRIVATE,
-    "169.254.1.1": Reach.LINK_LOCAL,
-    "169.254.169.254": Reach.LINK_LOCAL,
-    "169.254.170.2": Reach.LINK_LOCAL,
-    "::ffff:169.254.169.254": Reach.LINK_LOCAL,
-    "64:ff9b::a9fe:a9fe": Reach.LINK_LOCAL,
-    "fe80::1": Reach.LINK_LOCAL,
-    "fe80::1%eth0": Reach.LINK_LOCAL,
-    "febf::1": Reach.LINK_LOCAL,
-    "168.63.129.16": Reach.METADATA,
-    "192.0.0.192": Reach.METADATA,
-    "100.100.100.200": Reach.METADATA,
-    "::ffff:168.63.129.16": Reach.METADATA,
-    "fd00:ec2::254": Reach.METADATA,
-    "fd20:ce::254": Reach.METADATA,
-    "0.0.0.0": Reach.RESERVED,
-    "::": Reach.RESERVED,
-    "::ffff:0.0.0.0": Reach.RESERVED,
-    "224.0.0.1": Reach.RESERVED,
-    "239.255.255.250": Reach.RESERVED,
-    "ff02::1": Reach.RESERVED,
-}
-# Every notation of an address that the system's resolver reads.
-NOTATIONS = [
-    "2130706433",
-    "0x7f000001",
-    "0x7f.0.0.1",
-    "0177.0.0.1",
-    "017700000001",
-    "127.1",
-    "127.0.1",
-    "0",
-    "0x0",
-    "2852039166",
-    "0xa9fea9fe",
-    "0xa9.0xfe.0xa9.0xfe",
-    "0251.0376.0251.0376",
-    "169.254.43518",
-    "[::1]",
-    "[0:0:0:0:0:0:0:1]",
-    "[::ffff:7f00:1]",
-    "[::ffff:169.254.169.254]",
-    "[::]",
-    "[fe80::1%25lo]",
-    "localhost",
-    "LOCALHOST.",
-    "a.localhost",
-    "169.254.169.254",
-    "127.0.0.1:8443",
-    "10.0.0.1:22",
-]
 
 
 @pytest.mark.parametrize("address", [*PUBLIC, *PUBLIC_INSIDE])
@@ -150,7 +73,7 @@ def test_a_setting_may_name_what_is_allowed() -> None:
         ("https://169.254.169.254/x", "169.254.169.254/32"),
     ):
         told = {"slack_webhook_url": url, "webhook_allow": [entry]}
-        assert checked(CollectorSettings, told).webhook
+        assert checked(CollectorSettings, told).own_channel
 
 
 def test_the_start_looks_no_name_up() -> None:

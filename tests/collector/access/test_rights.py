@@ -35,6 +35,7 @@ from nilometer_collector.testing import (
     an_alerter,
     an_evaluation,
     feature_sample,
+    receivers_of,
     running,
 )
 
@@ -59,8 +60,15 @@ NEEDS = {
     "old-reader": {Need.READ},
     "old-writer": {Need.READ, Need.WRITE},
 }
-UNNAMED = ("/api/v1/comparators", "/api/v1/entities", "/api/v1/storage")  # without an entity
+# Routes without an entity in the request.
+UNNAMED = (
+    "/api/v1/comparators",
+    "/api/v1/entities",
+    "/api/v1/rollback",
+    "/api/v1/storage",
+)
 BACKTESTS = "/api/v1/backtests"
+FOR_ALL = ("/api/v1/channels", "/api/v1/routes")  # objects that belong to all entities
 NARROW = ("shipper", "reader", "writer")
 
 
@@ -171,6 +179,14 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):
         parameters["name"] = "nobody's"
+    if method == "DELETE" and path.endswith("summaries"):
+        parameters["summary"] = "logged.nothing"
+    if method == "DELETE" and path.endswith("objects"):
+        parameters |= {"kind": "alerter", "name": "nobody's"}
+    if path.endswith("rollback"):
+        parameters = {"dry_run": "true"}
+    if path.startswith(FOR_ALL):
+        parameters = {"name": "nobodys"} if method == "DELETE" or path.endswith("test") else {}
     row = {"entity": entity, "summary": "logged.x", "start": 0, "seconds": 60}
     bodies: dict[tuple[str, str], dict[str, Any]] = {
         ("PUT", "/api/v1/entity"): {"owner": name},
@@ -178,10 +194,15 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         ("POST", "/api/v1/samples"): {
             "samples": [{**row, "content": {"type": "number", "value": 1}}]
         },
+        ("POST", "/api/v1/apply"): {
+            "version": 1,
+            "alerters": [{**ALERTER, "entity": entity}],
+        },
+        ("POST", "/api/v1/rollback"): {"revision": 1 << 40},  # there is no such revision
         ("POST", BACKTESTS): {"entity": entity},
     }
     body = bodies.get((method, path))
-    in_body = body is not None and not path.endswith("entity")
+    in_body = body is not None and not path.endswith(("entity", "rollback"))
     return served.http.request(
         method,
         path.replace("{path:path}", "nowhere.js"),
@@ -215,6 +236,8 @@ def test_each_route_opens_to_the_right_of_the_table_and_to_no_other(
 ) -> None:
     need = HTTP[method, path]
     allowed = need is Need.NOTHING or (name != "" and need in NEEDS[name])
+    if path.startswith(FOR_ALL):
+        allowed = allowed and name not in NARROW
     answer = ask(guarded, method, path, name, ENTITY)
     if path in UNNAMED:  # takes no parameter: 422 is behind the door
         assert is_refused(answer) is not allowed
@@ -282,7 +305,13 @@ def test_the_table_has_every_route_of_the_application(
         (tmp_path / "index.html").touch()
     clock = SteppedClock()
     app = make_app(
-        store, Query(store, clock), clock, Counters(), wake=lambda: None, static=tmp_path
+        store,
+        Query(store, clock),
+        clock,
+        Counters(),
+        wake=lambda: None,
+        receivers=receivers_of(),
+        static=tmp_path,
     )
     routes = {
         (method, route.path)

@@ -95,7 +95,8 @@ OPEN = Standing(agent=ALERTING, episode=OpenEpisode(id=1, opened_ns=minute(1).en
 
 
 def test_a_breach_while_open_worsens_and_does_not_open_again() -> None:
-    assert judge(OPEN, an_evaluation(0.9, 2), ALONE).episode == Worsened(worst=0.9)
+    worse = Worsened(worst=0.9, at_ns=minute(2).end_ns)
+    assert judge(OPEN, an_evaluation(0.9, 2), ALONE).episode == worse
     assert judge(OPEN, an_evaluation(0.4, 2), ALONE).episode is None
 
 

@@ -52,7 +52,9 @@ def test_the_others_are_listed_and_it_is_named(
         ),
         ("most", "MOST", "alerter 'most' has the unknown kind MOST"),
     ]
-    logged = [record for record in caplog.records if "stored alerter ignored" in record.message]
+    # The thread that judges may have read them before.
+    records = [*caplog.get_records("setup"), *caplog.records]
+    logged = [one for one in records if "stored alerter ignored" in one.getMessage()]
     assert [record.__dict__["kind"] for record in logged] == ["REFERENCE", "MOST"]
 
 

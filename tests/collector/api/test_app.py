@@ -17,7 +17,7 @@ from nilometer_collector.counters import Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
-from nilometer_collector.testing import ENTITY, Running
+from nilometer_collector.testing import ENTITY, Running, receivers_of
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,15 @@ def app_of(store: Store, **more: Any) -> InProcess:
     clock = SteppedClock()
     counters = Counters()
     return InProcess(
-        make_app(store, Query(store, clock), clock, counters, wake=lambda: None, **more)
+        make_app(
+            store,
+            Query(store, clock),
+            clock,
+            counters,
+            wake=lambda: None,
+            receivers=receivers_of(),
+            **more,
+        )
     )
 
 

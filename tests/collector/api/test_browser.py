@@ -142,6 +142,40 @@ def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page)
     assert words.is_visible()
 
 
+def test_a_logged_window_is_compared_with_earlier_ones_and_with_segments(
+    served: Running, page: Page
+) -> None:
+    start = minute(0).start_ns // 10**9
+    logged = {"entity": ENTITY, "summary": "logged.auc", "seconds": 60, "aggregation": "mean"}
+
+    def table(at: int, region: str, **rows: float) -> dict[str, object]:
+        cells = [[segment, auc] for segment, auc in rows.items()]
+        content = {"type": "table", "columns": ["segment", "auc"], "rows": cells}
+        return {**logged, "start": start + at, "labels": {"region": region}, "content": content}
+
+    samples = [
+        table(0, "eu", new=0.5, old=0.5),
+        table(86_400 - 60, "eu", new=0.25, old=0.5),
+        table(86_400, "eu", new=0.75, old=0.5),
+        table(86_400, "us", new=0.75, old=1.5),
+    ]
+    served.http.post("/api/v1/samples", json={"samples": samples}).raise_for_status()
+    path = f"/#/entity/{ENTITY}/summary/logged.auc?range=6h&label=region:eu"
+    page.goto(served.collector.http_url + path)
+    found = page.get_by_role("region", name="Difference")
+    for side, distance, change in (
+        ("window before", "0.25", "0.5"),
+        ("a day earlier", "0.1111", "0.25"),
+        ("region:us", "0.2857", "0"),
+    ):
+        found.get_by_label(side).check()
+        found.get_by_text(distance, exact=True).wait_for(timeout=10_000)
+        row = found.get_by_role("row", name="new")
+        assert row.get_by_role("cell").all_inner_texts() == ["new", change]
+    found.get_by_label("a week earlier").check()
+    found.get_by_text("No difference: a side has no samples.").wait_for(timeout=10_000)
+
+
 @pytest.fixture
 def alerting(database: Path) -> Iterator[Running]:
     """A collector with an open episode, by the machine's clock, as the browser's."""
@@ -165,3 +199,26 @@ def test_a_person_silences_an_episode_and_says_why(alerting: Running, page: Page
     assert (decision["kind"], decision["author"]) == ("silenced", "local")
     assert 3500 < decision["until"] - decision["made"] < 3700
     assert said == []
+
+
+def test_the_page_of_declared_objects_shows_changes_and_names_that_point_nowhere(
+    served: Running, page: Page
+) -> None:
+    served.sender().ship(feature_sample([1.0, 2.0]))
+    alerter = {
+        "entity": ENTITY,
+        "name": "late",
+        "summary": "input.amounts",
+        "kind": "FIXED",
+        "statistic": "mean",
+    }
+    for threshold in (2.0, 3.0):
+        document = {"version": 1, "alerters": [{**alerter, "threshold": threshold}]}
+        served.http.post("/api/v1/apply", json=document).raise_for_status()
+    warning = f"matches no summary of {ENTITY}; did you mean 'input.amount'?"
+    page.goto(f"{served.collector.http_url}/#/declared")
+    page.get_by_text("threshold: 2.0 → 3.0").wait_for(timeout=10_000)
+    page.get_by_text(warning).wait_for()
+    page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}")
+    page.get_by_role("heading", name="Names that point nowhere").wait_for(timeout=10_000)
+    page.get_by_text(warning).wait_for()

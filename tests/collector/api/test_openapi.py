@@ -7,6 +7,7 @@ from support.problems import is_problem
 
 from nilometer_collector.api.resources.alerters import Alerters
 from nilometer_collector.api.resources.comparators import ComparatorsView
+from nilometer_collector.api.resources.declared import Changes, Objects
 from nilometer_collector.api.resources.entities import Entities
 from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes
@@ -25,6 +26,8 @@ def test_every_answer_is_the_structure_that_the_contract_names(filled: Running) 
         f"samples?entity={ENTITY}&summary=service": SamplesView,
         "references": References,
         "alerters": Alerters,
+        "objects": Objects,
+        "changes": Changes,
         "comparators": ComparatorsView,
         "episodes": Episodes,
     }
@@ -46,9 +49,11 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/entity", "put"),
         ("/api/v1/entity", "delete"),
         ("/api/v1/summaries", "get"),
+        ("/api/v1/summaries", "delete"),
         ("/api/v1/samples", "get"),
         ("/api/v1/samples", "post"),
         ("/api/v1/difference", "get"),
+        ("/api/v1/expected-performance", "get"),
         ("/api/v1/query", "get"),
         ("/api/v1/newest", "get"),
         ("/api/v1/storage", "get"),
@@ -56,6 +61,12 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/alerters", "get"),
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),
+        ("/api/v1/alerters/statuses", "get"),
+        ("/api/v1/apply", "post"),
+        ("/api/v1/rollback", "post"),
+        ("/api/v1/objects", "get"),
+        ("/api/v1/objects", "delete"),
+        ("/api/v1/changes", "get"),
         ("/api/v1/backtests", "post"),
         ("/api/v1/canary", "get"),
         ("/api/v1/canary", "post"),
@@ -65,6 +76,14 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/episodes/silence", "post"),
         ("/api/v1/episodes/unsilence", "post"),
         ("/api/v1/episodes/new-normal", "post"),
+        ("/api/v1/channels", "get"),
+        ("/api/v1/channels", "put"),
+        ("/api/v1/channels", "delete"),
+        ("/api/v1/channels/test", "post"),
+        ("/api/v1/routes", "get"),
+        ("/api/v1/routes", "put"),
+        ("/api/v1/routes", "delete"),
+        ("/api/v1/deliveries", "get"),
         ("/api/v1/watch", "get"),
         ("/healthz", "get"),
         ("/readyz", "get"),

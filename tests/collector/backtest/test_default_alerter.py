@@ -1,13 +1,21 @@
 """A replay of the default alerter finds what the live one found, and stores nothing."""
 
+import numpy as np
 import pytest
+from support.watch_steps import a_step
 from support.watched_traffic import DAY, Traffic, normal
 
+from nilometer.alert.calibrated.columns import Column
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.backtest.backtest import Backtests
+from nilometer_collector.backtest.default_alerter import differences
 from nilometer_collector.backtest.records import DAY_NS, Question, Replay
 from nilometer_collector.store import Store
 from nilometer_collector.testing import ENTITY
+from nilometer_collector.watch.memory import Book, SummaryColumn, Watched
+from nilometer_collector.watch.packing import packed
 
 
 def replay_of(traffic: Traffic, rule: WatchRule, days: float = 1.0) -> Replay:
@@ -61,3 +69,20 @@ def test_logged_samples_are_no_history(store: Store) -> None:
     traffic.send_logged(traffic.window(-DAY), {})
     assert replay_of(traffic, WatchRule()) == before
     assert before.start_ns == traffic.window(-DAY // 4).start_ns
+
+
+def test_what_a_replay_does_otherwise_is_said(store: Store) -> None:
+    traffic = Traffic(store, agents=(TABLES,), columns={"input.amount": normal()})
+    traffic.send_all(2)
+    tables = "it also judges the windows of tables, from which the live alerter only learns"
+    begun_ns = traffic.window(-2).start_ns
+    assert differences(store, ENTITY, begun_ns) == [tables]
+    column = Column(summary="input.amount", shares=np.ones(1), rates=(), rows=1.0)
+    one = Watched(key=PartKey("input.amount"), slot=0, counted=SummaryColumn(column=column))
+    book = Book(watched=(one.anew(begun_ns + 1),))
+    store.watching.save(ENTITY, a_step(0, baselines=packed(book)), begun_ns)
+    first, second = differences(store, ENTITY, begun_ns)
+    assert first.startswith("new normals that people accepted are not replayed")
+    assert first.endswith("the earlier normal of input.amount")
+    assert second == tables
+    assert differences(store, ENTITY, traffic.window().end_ns) == []

@@ -15,7 +15,7 @@ from nilometer_collector.canary.records import Question, Reason, Verdict
 from nilometer_collector.errors import TooMuch, Unknown
 from nilometer_collector.store import Store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.memory import BASE_NS
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS
 
 ROWS = 400
 EARLIER = 3  # windows of the stable side before the first of the candidate
@@ -75,6 +75,16 @@ def test_it_begins_with_the_candidates_first_window(store: Store) -> None:
     assert (found.candidate, found.stable) == (["version=2"], ["version=1"])
     later = verdict(candidate, start_ns=found.start_ns + 2 * BASE_NS)
     assert later.start_ns == found.start_ns + 2 * BASE_NS
+
+
+def test_a_comparison_that_would_forget_a_failure_is_refused(store: Store) -> None:
+    candidate = both(store, 5, 0.5)
+    assert verdict(candidate).outcome is Outcome.FAIL
+    candidate.clock.wall_ns += 8 * DAY_NS
+    with pytest.raises(TooMuch, match=r"start: .* 8\.0 days ago, and at most 7 days"):
+        verdict(candidate)
+    later = verdict(candidate, start_ns=candidate.clock.now_ns() - DAY_NS)
+    assert later.outcome is Outcome.HOLD
 
 
 def test_an_equal_candidate_passes(store: Store) -> None:

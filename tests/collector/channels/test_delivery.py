@@ -15,10 +15,15 @@ from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
-from nilometer_collector.channels import CHANNEL, Courier, Outcome, message, post
-from nilometer_collector.channels.webhook import Answer
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.channels import Courier, Outcome, Receivers, post
+from nilometer_collector.channels.message import Message, message_of
+from nilometer_collector.channels.posting import Answer
+from nilometer_collector.channels.sending import Sending
+from nilometer_collector.channels.slack import slack_content
+from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.counters import Counter, Counters
-from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.settings import OWN_CHANNEL, CollectorSettings
 from nilometer_collector.store import Arrival, Shipment, Store
 from nilometer_collector.testing import (
     ENTITY,
@@ -32,6 +37,7 @@ from nilometer_collector.testing import (
 
 SECRET = "s3cret"
 LOOPBACK = "127.0.0.0/8"
+PAGES = "https://nilometer.example"
 
 
 def to(url: str) -> Destination:
@@ -49,15 +55,25 @@ def judge(store: Store, values: list[float], **more: Any) -> None:
 
 
 def courier(store: Store, url: str, clock: SteppedClock | None = None, **more: Any) -> Courier:
-    return Courier(
-        store,
-        to(url),
-        lambda: "https://nilometer.example",
-        clock or SteppedClock(),
-        Counters(),
-        backoff_seconds=(0.01, 0.02),
+    """A courier of a channel of Slack at *url*."""
+    receivers = Receivers(
+        own=ChannelDefinition(name=OWN_CHANNEL, kind="slack", secrets={"url": url}),
+        allowed=Allowed.of("webhook_allow", [LOOPBACK]),
+        page_url=lambda: PAGES,
         **more,
     )
+    clock = clock or SteppedClock()
+    backoff = (0.01, 0.02)
+    return Courier(OWN_CHANNEL, store, receivers, clock, Counters(), backoff_seconds=backoff)
+
+
+def next_message(store: Store, *, settle: bool = False) -> Message:
+    """The next message of the channel; *settle* delivers it."""
+    notice = store.deliveries.take(OWN_CHANNEL, START_NS)
+    assert notice is not None
+    if settle:
+        store.deliveries.delivered(notice.id, START_NS)
+    return message_of(notice, Surroundings(store, PAGES))
 
 
 def test_each_opening_and_closing_is_posted_once_and_in_order(
@@ -79,23 +95,43 @@ def test_each_opening_and_closing_is_posted_once_and_in_order(
     assert SECRET not in caplog.text
 
 
-def test_a_message_says_what_moved_since_when_and_by_how_much(store: Store) -> None:
+def test_a_slack_message_has_its_table_its_evidence_and_its_link(store: Store) -> None:
     judge(store, [0.5], labels={"version": "v7"})
-    notice = store.deliveries.take(CHANNEL, START_NS)
-    assert notice is not None
-    content = message(notice, "https://nilometer.example")
+    content: Any = slack_content(next_message(store))
+    link = f"{PAGES}/#/entity/fraud-scorer/summary/input.amount?label=version%3Av7&time=1700000160"
     assert content["text"] == (
-        "WARNING: fraud-scorer / input.amount [version=v7]: psi = 0.5 nats (threshold 0.2), "
-        "since 2023-11-14 22:15 UTC. PSI from training is 0.5 (threshold 0.2). "
-        "https://nilometer.example/#/entity/fraud-scorer/summary/input.amount"
+        "WARNING: fraud-scorer / input.amount [version=v7]. PSI from training is 0.5 (threshold "
+        f"0.2). {link}".replace("&", "&amp;")
     )
-    assert [block["type"] for block in content["blocks"]] == [
-        "header",
-        "section",
-        "section",
-        "actions",
-    ]
-    assert "reference training 0123456789abcdef" in str(content["blocks"][2])
+    header, table, told, remedy, actions = content["blocks"]
+    assert header["text"]["text"] == "WARNING: fraud-scorer / input.amount [version=v7]"
+    assert table["text"]["text"] == (
+        "*version=v7, input* input.amount: psi = 0.5 nats at 2023-11-14 22:16 UTC (threshold 0.2), since 2023-11-14 22:15 UTC"
+    )
+    assert "_Alerter drift_, reference training 0123456789abcdef" in told["text"]["text"]
+    assert "Acknowledge" in remedy["elements"][0]["text"]
+    assert actions["elements"][0]["url"] == link
+
+
+def test_a_closing_tells_its_figure_and_the_worst_apart(store: Store) -> None:
+    judge(store, [0.5, 0.9, 0.1])
+    next_message(store, settle=True)
+    closing = next_message(store)
+    (row,) = closing.rows
+    assert row.moved == (
+        "psi = 0.1 nats at 2023-11-14 22:18 UTC, worst 0.9 nats at 2023-11-14 22:17 UTC (threshold 0.2)"
+    )
+    assert "PSI from training is 0.1" in " ".join(closing.lines())
+
+
+def test_the_closing_of_a_deleted_alerter_has_no_figure_but_the_worst(store: Store) -> None:
+    alerter = an_alerter()
+    store.alerts.put(alerter, "api", START_NS)
+    judge(store, [0.5, 0.9])
+    store.alerts.delete(ENTITY, alerter.name, START_NS)
+    next_message(store, settle=True)
+    (row,) = next_message(store).rows
+    assert row.moved.startswith("worst psi = 0.9 nats at 2023-11-14 22:17 UTC")
 
 
 def test_a_message_after_a_silence_says_so(store: Store) -> None:
@@ -108,39 +144,51 @@ def test_a_message_after_a_silence_says_so(store: Store) -> None:
         until_ns=START_NS,
     )
     store.decisions.make(ENTITY, store.alerts.episodes()[0].id, silence)
-    notice = store.deliveries.take(CHANNEL, START_NS)
-    assert notice is not None
-    content = message(notice, "https://nilometer.example")
-    told = "The silence has ended, and the episode is still open: PSI from training is 0.5"
-    assert told in content["text"]
-    assert told in str(content["blocks"][2])
+    content: Any = slack_content(next_message(store))
+    assert "The silence has ended, and the episode is still open" in str(content["blocks"][2])
 
 
 def test_no_name_becomes_a_link_or_calls_out_to_a_channel(store: Store) -> None:
     summary = "input.<!channel> <http://evil.example|a&b>"
     judge(store, [0.5], summary=summary, alerter=an_alerter(summary="*", name="<@U1>"))
-    notice = store.deliveries.take(CHANNEL, START_NS)
-    assert notice is not None
-    content = message(notice, "https://nilometer.example")
+    content: Any = slack_content(next_message(store))
     header, *rest = content["blocks"]
     assert "<" not in content["text"]
     assert "<" not in str(rest)
     assert header["text"]["type"] == "plain_text"
 
 
-def test_a_receiver_that_is_away_gets_everything_when_it_is_back(
+def test_a_receiver_that_is_back_gets_the_last_state_of_each_episode(
     store: Store, webhook: Webhook
 ) -> None:
-    webhook.statuses = [500, 429, 302, 503]
-    judge(store, [0.5, 0.1])
+    webhook.statuses = [500]
+    judge(store, [0.5])
     carrier = courier(store, webhook.url)
+    assert carrier.deliver_oldest() is not None
+    judge(store, [0.5, 0.1, 0.6, 0.1, 0.7])
+    webhook.statuses = [429, 302, 503]
     carrier.start()
-    eventually(lambda: len(webhook.accepted) == 2)
-    eventually(lambda: store.deliveries.counts(CHANNEL).delivered == 2)
+    eventually(lambda: store.deliveries.counts(OWN_CHANNEL).waiting == 0)
     carrier.stop(5)
-    keys = [posted.key for posted in webhook.posted]
-    assert keys[:5] == [keys[0]] * 5
-    assert len(keys) == 6
+    heads = [posted.content["text"].split(":")[0] for posted in webhook.accepted]
+    assert heads == ["CLEARED", "WARNING"]  # the first message tells two closings
+    assert [t.status for t in store.alerts.episodes()[0].history] == ["ALERTING"]
+
+
+def test_a_message_whose_response_is_lost_is_sent_again_as_it_was(
+    store: Store, webhook: Webhook
+) -> None:
+    webhook.statuses = [504]
+    judge(store, [0.5])
+    carrier = courier(store, webhook.url)
+    carrier.deliver_oldest()
+    judge(store, [0.5, 0.1])
+    while carrier.deliver_oldest() is not None:
+        pass
+    lost, again, closing = webhook.posted
+    assert lost == again
+    assert closing.content["text"].startswith("CLEARED")
+    assert closing.key != again.key
 
 
 def test_what_was_not_delivered_is_delivered_after_a_restart(
@@ -170,18 +218,18 @@ def test_a_message_that_is_refused_for_its_content_does_not_block_the_next(
     carrier = courier(store, webhook.url)
     while carrier.deliver_oldest() is not None:
         pass
-    counts = store.deliveries.counts(CHANNEL)
+    counts = store.deliveries.counts(OWN_CHANNEL)
     assert (counts.waiting, counts.delivered, counts.refused) == (0, 1, 1)
 
 
 def test_the_receiver_may_ask_for_patience_but_not_for_ever(store: Store) -> None:
     judge(store, [0.5])
 
-    def busy(destination: Destination, content: dict[str, Any], key: str) -> Answer:
+    def busy(_: Sending) -> Answer:
         return Answer(outcome=Outcome.FAILED, reason="status 429", wait_seconds=600.0)
 
     clock = SteppedClock()
-    carrier = courier(store, "https://x.example", clock=clock, deliver=busy)
+    carrier = courier(store, "https://x.example", clock=clock, senders={"slack": busy})
     assert carrier.deliver_oldest() == 600.0
     clock.step(599.0)
     assert carrier.deliver_oldest() is None  # nor after a restart
@@ -226,7 +274,7 @@ def test_the_status_decides_while_the_body_has_no_end(status: int, outcome: str)
 
 
 def test_a_reply_that_drips_ends_after_the_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nilometer_collector.channels.webhook.TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr("nilometer_collector.channels.posting.TOTAL_SECONDS", 0.3)
     ended, drops = threading.Event(), []
     with socket.create_server(("127.0.0.1", 0)) as server:
 
@@ -280,7 +328,8 @@ def test_settings_and_secrets_do_not_show_the_webhook() -> None:
     settings = checked(
         CollectorSettings, {"slack_webhook_url": f"https://hooks.slack.com/services/{SECRET}"}
     )
-    shown = f"{settings!r} {settings} {settings.webhook!r} {settings.webhook}"
+    shown = f"{settings!r} {settings} {settings.own_channel!r} {settings.own_channel}"
     assert SECRET not in shown
     assert "https://hooks.slack.com/..." in shown
-    assert settings.webhook.url.reveal().endswith(SECRET)
+    assert settings.own_channel is not None
+    assert settings.own_channel.secrets["url"].endswith(SECRET)

@@ -1,5 +1,6 @@
 """The collector checks the addresses of a webhook and connects only to a checked address."""
 
+import asyncio
 import ipaddress
 import socket
 import ssl
@@ -8,15 +9,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import trustme
+from support.addresses import INSIDE, NOTATIONS
 
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.channels import Outcome, post
+from nilometer_collector.channels.pinned import AddressRefused, PinnedTransport
 from nilometer_collector.testing import Webhook, listening_webhook
 
 HOST = "hooks.example"
+TIMEOUT = {"timeout": dict.fromkeys(("connect", "read", "write", "pool"), 1.0)}
 
 
 class Names:
@@ -115,7 +120,7 @@ def test_an_invalid_host_is_a_failure_with_a_reason(
 
 
 def test_a_lookup_that_hangs_ends_with_the_total_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nilometer_collector.channels.webhook.TOTAL_SECONDS", 0.2)
+    monkeypatch.setattr("nilometer_collector.channels.posting.TOTAL_SECONDS", 0.2)
     ended = threading.Event()
     real = socket.getaddrinfo
 
@@ -185,3 +190,31 @@ def test_a_redirect_inside_is_not_followed(webhook: Webhook) -> None:
         answer = post(to(webhook.url, "127.0.0.1"), {"text": "x"}, "key")
         assert answer.reason == "status 302"
         assert inside.posted == []
+
+
+def test_no_inside_address_is_connected_to_in_any_notation() -> None:
+    hosts = [
+        *NOTATIONS,
+        *(f"[{text}]" if ":" in text else text for text in INSIDE if "%" not in text),
+    ]
+    assert len(hosts) >= 60
+    transport = PinnedTransport(Allowed())
+
+    async def refusals() -> list[str]:
+        found = []
+        for host in hosts:
+            try:  # httpx itself refuses some notations, and not every name resolves
+                request = httpx.Request("POST", f"https://{host}/s3cret", extensions=TIMEOUT)
+                await transport.handle_async_request(request)
+            except (AddressRefused, httpx.InvalidURL, OSError) as error:
+                found.append(str(error))
+        return found
+
+    assert len(asyncio.run(refusals())) == len(hosts)
+
+
+def test_plain_http_may_go_to_a_private_address_that_is_allowed() -> None:
+    transport = PinnedTransport(Allowed.of("webhook_allow", ["10.0.0.0/8"]), plain=True)
+    request = httpx.Request("POST", "http://1.1.1.1/", extensions=TIMEOUT)
+    with pytest.raises(AddressRefused, match="http is allowed for loopback and private addresses"):
+        asyncio.run(transport.handle_async_request(request))

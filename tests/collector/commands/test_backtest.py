@@ -114,6 +114,7 @@ def test_without_a_file_todays_alerters_are_tested(
         ("a.json", "[]", r"a.json:1: the top level must be an object"),
         ("a.json", "{}", r"a.json:1: alerters: is missing"),
         ("a.yaml", "watch:\n- time_zone: Mars", r"a.yaml:2: time_zone = 'Mars'"),
+        ("a.yaml", "watch:\n- holidays: ['02-30']", r"a.yaml:2: holidays = '02-30'"),
         ("a.ini", "", r"a.ini: must end in one of"),
     ],
 )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 import msgspec
+import numpy as np
 import pytest
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -16,6 +17,15 @@ from hypothesis import strategies as st
 
 from nilometer.batch.reference_upload import put_reference
 from nilometer.profile import FeatureProfile, SummarySample
+from nilometer.profile.performance import (
+    Performance,
+    Ranking,
+    Regression,
+    RowMetrics,
+    binary,
+    multiclass,
+)
+from nilometer.profile.performance.mean import Mean
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.privacy import LAXEST
@@ -29,7 +39,7 @@ from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.ingest import ingest
 from nilometer_collector.ingest.ingest import SERVICE_NAME
 from nilometer_collector.limits.bounds import MAX_COUNT
-from nilometer_collector.store import SampleRow
+from nilometer_collector.store import RowContent, SampleRow
 from nilometer_collector.testing import (
     ENTITY,
     Running,
@@ -84,6 +94,21 @@ def _wide(row: Row) -> None:
     row.sample.feature.types.update({f"kind{number}": 0 for number in range(100)})
 
 
+def _not_logged(row: Row) -> None:
+    """The number has no aggregation yet."""
+    row.sample.summary = "logged.x"
+    row.sample.ClearField("feature")
+    row.sample.number.SetInParent()
+
+
+def _logged_later(row: Row) -> None:
+    """The sample would be the newest for ever."""
+    row.sample.summary = "logged.x"
+    row.sample.ClearField("feature")
+    row.sample.string.value, row.sample.string.count = "v", 1
+    row.sample.string.end_unix_nano = row.sample.window_end_unix_nano + 1
+
+
 def _many_labels(row: Row) -> None:
     row.sample.labels.update({f"key{number}": "v" for number in range(40)})
 
@@ -125,6 +150,8 @@ BAD: dict[str, Row] = {
         lambda row: row.sample.feature.numeric.histogram.positive.counts.extend([1] * 500)
     ),
     "offset": _changed(_spread),
+    "no logged samples": _changed(_not_logged),
+    "end of a logged sample": _changed(_logged_later),
     "capacity": _changed(lambda row: setattr(row.sample.feature.categories, "capacity", 2**31)),
     "errors": _changed(lambda row: row.sample.feature.categories.errors.extend([1, 2, 3])),
     "precision": _changed(lambda row: setattr(row.sample.feature.distinct, "precision", 16)),
@@ -152,6 +179,15 @@ def test_a_bad_row_is_rejected_by_name_and_the_rest_is_stored(served: Running, b
     (sample,) = served.get("samples", entity=ENTITY, summary="input.amount")["samples"]
     assert sample["feature"]["count"] == 2
     assert served.get("episodes")["episodes"] == []
+
+
+JUDGED: list[Performance] = [
+    binary([0.9, 0.2, 0.4], ["1", "1", "0"], threshold=0.3),
+    multiclass([[0.2, 0.5, 0.3], [0.6, 0.2, 0.2]], ["a", "b", "c"], ["b", "c"]),
+    Regression.of([1.0, 2.5, 4.0], [1e9, 2.0, 3.0]),
+    Ranking.of([[0, 1, 2], [1, 0], [0]], cutoffs=[1, 2]),
+    RowMetrics(3, {("fee", "EUR"): Mean.of(np.array([1.0, 2.0]))}),
+]
 
 
 EXTREMES: list[object] = [
@@ -183,12 +219,24 @@ def damage(data: st.DataObject, message: Any) -> None:
             setattr(message, field.name, extreme)
 
 
+def _checked(row: Row, *, digest: bool) -> RowContent | None:
+    """Return the content of a row; None if the row is rejected."""
+    try:
+        return ingest._content(row, digest=digest)
+    except (ValueError, ArithmeticError, NilometerError):
+        return None
+
+
 @given(
     st.data(),
     st.sampled_from(
         [
             feature_sample([1.0, 2.5, -3.0, 0.0, "a", "b", True, None, math.nan], edges=(0.0, 1.0)),
             service_sample([0.1, 2.0], failed=1),
+            *(
+                dataclasses.replace(feature_sample([]), summary="logged.quality", content=judged)
+                for judged in JUDGED
+            ),
         ]
     ),
 )
@@ -198,13 +246,14 @@ def test_whatever_passes_the_checks_can_be_merged_and_shown(
     row = a_row(1, sample)
     for _ in range(data.draw(st.integers(1, 3))):
         damage(data, row)
-    try:
-        content = ingest._content(row)
-    except (ValueError, ArithmeticError, NilometerError):
-        return
-    if not isinstance(content, SampleRow) or content.sample.summary != sample.summary:
+    ((_, is_sound),) = ingest._with_soundness([row])
+    content = _checked(row, digest=not is_sound)
+    assert (content is None) == (_checked(row, digest=True) is None)
+    if not isinstance(content, SampleRow) or content.summary != sample.summary:
         return
     found = sample_from_bytes(content.payload)
+    if type(found.content) is not type(sample.content):
+        return  # a logged summary has the type of its first sample
     merged = SummarySample.merge_all([found, sample, found], sample.window, Labels())
     views = []
     for edges in ((0.0, 1.0), ()):
@@ -252,7 +301,8 @@ def test_a_plan_holds_what_was_asked_for_and_nothing_when_it_is_unchanged(
     served.put_alerter({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
 
     plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=60)
-    references, alerters, _, disclosure = plan_from_wire(plan)
+    references, alerters, _, disclosure, judges = plan_from_wire(plan)
+    assert judges
     assert [(one.entity, one.digest) for one in references] == [(ENTITY, reference.digest)]
     assert alerters == [an_alerter()]
     assert disclosure == LAXEST

@@ -10,7 +10,7 @@ from support.problems import ALERTER, is_problem
 
 from nilometer.alert import Alerter
 from nilometer.batch.reference_upload import put_reference
-from nilometer_collector.query.missing_names import missing_names
+from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.store import open_store
 from nilometer_collector.testing import (
     ENTITY,
@@ -36,7 +36,7 @@ def lines(filled: Running, alerter: Alerter) -> list[str]:
     filled.collector.stop()
     store = open_store(filled.collector.settings.database_path, "")
     try:
-        return missing_names(store, alerter)
+        return missing_names(KnownNames(store), alerter)
     finally:
         store.close()
 

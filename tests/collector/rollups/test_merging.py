@@ -80,7 +80,7 @@ def test_samples_of_different_types_are_kept_apart() -> None:
     made = merging.finish()
     kinds = [sample_from_bytes(row.payload).content.kind for row in made.rows]
     assert sorted(kinds) == ["feature", "service"]
-    assert sum(row.sample.coverage.profiled for row in made.rows) == 9
+    assert sum(row.seen for row in made.rows) == 9
 
 
 def test_counts_on_the_edges_of_a_reference_are_kept() -> None:

@@ -10,11 +10,11 @@ import pytest
 from support.shipping import Agents
 from support.stores import Place
 
-from nilometer.alert import AlertStatus, Verdict
+from nilometer.alert import AlertStatus, Limit, Reason, Severity, Verdict
 from nilometer.alert.conditions import OWN_ALERTER, Overdue
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
-from nilometer_collector.channels.webhook import TOTAL_SECONDS
+from nilometer_collector.channels.posting import TOTAL_SECONDS
 from nilometer_collector.errors import Refused
 from nilometer_collector.store import LEASE_SECONDS, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, an_evaluation, minute
@@ -121,12 +121,12 @@ def test_an_alerter_that_watches_other_summaries_now_closes_what_it_left(
     assert store.alerts.open_episodes() == [(ENTITY, "input.age")]
 
 
-def test_alerters_of_the_file_replace_those_of_the_file_before_and_no_others(store: Store) -> None:
-    store.alerts.put(an_alerter(name="by-hand"), "api", START_NS)
-    store.alerts.replace_all([an_alerter(name="one"), an_alerter(name="two")], "file", START_NS)
-    store.alerts.replace_all([an_alerter(name="two", threshold=0.7)], "file", START_NS)
-    alerters = [(alerter.name, alerter.condition.threshold) for alerter in store.alerts.alerters()]
-    assert alerters == [("by-hand", 0.2), ("two", 0.7)]
+def test_an_alerter_belongs_to_the_origin_that_put_it_last(store: Store) -> None:
+    for name, origin in [("one", "file"), ("two", "api"), ("three", "file"), ("three", "api")]:
+        store.alerts.put(an_alerter(name=name), origin, START_NS)
+    assert store.alerts.named("file") == {(ENTITY, "one")}
+    store.alerts.delete(ENTITY, "one", START_NS)
+    assert store.alerts.named("file") == set()
 
 
 def test_without_a_channel_history_is_kept_and_nothing_is_queued(place: Place) -> None:
@@ -182,14 +182,53 @@ def test_what_was_judged_is_told_with_its_status(agents: Agents) -> None:
     agents.say("pod-1", 0.0, 1, summary="input.age", verdict=Verdict.NOT_JUDGED)
     alerts = agents.store.alerts
     assert alerts.judged() == {(ENTITY, "input.amount")}
-    assert sorted(alerts.statuses(), key=str) == sorted(
-        [
-            (ENTITY, "drift", "input.amount", Labels(), AlertStatus.ALERTING),
-            (ENTITY, "drift", "input.amount", Labels.of(v="2"), AlertStatus.OK),
-            (ENTITY, "drift", "input.age", Labels(), AlertStatus.LEARNING),
-        ],
-        key=str,
+    found = {(one.summary, str(one.labels)): one for one in alerts.statuses()}
+    assert {key: (one.status, one.reason) for key, one in found.items()} == {
+        ("input.amount", ""): (AlertStatus.ALERTING, Reason.BREACH),
+        ("input.amount", "v=2"): (AlertStatus.OK, Reason.WITHIN_LIMIT),
+        ("input.age", ""): (AlertStatus.NOT_WATCHED, Reason.NOTHING_TO_JUDGE),
+    }
+    fine = found["input.amount", "v=2"]
+    assert (fine.value, fine.value_ns, fine.sentence) == (
+        0.1,
+        minute(1).end_ns,
+        "PSI from training is 0.1 (threshold 0.2)",
     )
+    assert found["input.age", ""].value is None
+    assert alerts.statuses(ENTITY) == alerts.statuses()
+    assert alerts.statuses("another") == []
+
+
+def test_what_one_sender_has_judged_is_told_by_alerter(agents: Agents) -> None:
+    agents.say("pod-1", 0.1, 1)
+    agents.say("pod-1", 0.1, 3, summary="input.age")
+    agents.say("pod-2", 0.1, 9)
+    agents.say("pod-1", 0.1, 2, alerter=an_alerter(name="other"))
+    judged_until = agents.store.alerts.judged_until
+    assert judged_until(ENTITY, "pod-1") == {"drift": minute(3).end_ns, "other": minute(2).end_ns}
+    assert judged_until(ENTITY, "pod-3") == judged_until("another", "pod-1") == {}
+
+
+def test_the_worst_value_has_its_time(agents: Agents) -> None:
+    for number, value in enumerate((0.5, 0.9, 0.6)):
+        agents.say("pod-1", value, number)
+    (episode,) = agents.store.alerts.episodes()
+    assert (episode.worst, episode.worst_ns) == (0.9, minute(1).end_ns)
+
+
+def test_an_episode_that_gets_critical_is_told_once_more(agents: Agents) -> None:
+    alerter = an_alerter(critical=Limit(threshold=0.8))
+    for number, value in ((1, 0.5), (2, 0.9), (3, 0.95), (4, 0.5), (5, 0.1)):
+        agents.judge("pod-1", [an_evaluation(value, number, alerter=alerter)])
+    (episode,) = agents.store.alerts.episodes()
+    told = [(turn.status, turn.value, turn.alerter.severity.value) for turn in episode.history]
+    assert told == [
+        ("ALERTING", 0.5, "warning"),
+        ("ALERTING", 0.9, "critical"),
+        ("OK", 0.1, "warning"),
+    ]
+    assert (episode.alerter.severity, episode.worst) == (Severity.CRITICAL, 0.95)
+    assert episode.evidence == "PSI from training is 0.9 (threshold 0.2)"
 
 
 def test_alerters_are_listed_by_entity_and_name(store: Store) -> None:
@@ -274,7 +313,7 @@ def test_deliveries_are_taken_oldest_first_until_each_has_an_outcome(agents: Age
         assert again is not None
         assert again.key == notice.key
         told.append((notice.transition.status, notice.episode.alerter.name, notice.key))
-        queue.failed(notice.id, START_NS, "status 500")
+        queue.failed(notice.id, START_NS, "no response", may_have_arrived=True)
         retried = queue.take("slack", START_NS)
         assert retried is not None
         assert (retried.id, retried.key, retried.attempts) == (notice.id, notice.key, 1)
@@ -319,7 +358,7 @@ def test_a_delivery_waits_as_long_as_the_receiver_asked(agents: Agents, place: P
     )
     again = queue.take("slack", START_NS)
     assert again is not None
-    assert (again.key, again.attempts) == (notice.key, 1)
+    assert again.transition.status == "OK"  # the last state, because the opening was never told
 
 
 def test_a_collector_keeps_a_delivery_longer_than_an_attempt_takes() -> None:
@@ -337,7 +376,7 @@ def test_an_episode_of_a_version_that_was_rolled_back_does_not_stay_open(agents:
     (episode,) = agents.store.alerts.episodes()
     assert [turn.status for turn in episode.history] == ["ALERTING", "NO_DATA"]
     assert episode.closed_ns == minute(4).end_ns
-    statuses = {str(found[3]): found[4] for found in agents.store.alerts.statuses()}
+    statuses = {str(found.labels): found.status for found in agents.store.alerts.statuses()}
     assert statuses == {"version=6": AlertStatus.OK, "version=7": AlertStatus.NO_DATA}
     agents.say("pod-a", 0.9, 1440, labels={"version": "7"})
     assert agents.statuses == [["ALERTING"], ["ALERTING", "NO_DATA"]]

@@ -3,18 +3,20 @@
 import pytest
 from support.shipping import Agents
 from support.stores import Place
+from support.watch_steps import a_part, a_step, an_opening
 
 from nilometer.alert import Verdict
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import (
+    MOST_DECISIONS,
     Decision,
     DecisionKind,
     acknowledgement_of,
     silence_of,
 )
 from nilometer_collector.errors import Conflict, Refused, Unknown
-from nilometer_collector.store import Store
+from nilometer_collector.store import DECISION, ChangeQuestion, Origin, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter
 
 HOUR_NS = 3600 * NANOSECONDS
@@ -64,6 +66,20 @@ def test_a_decision_is_kept_with_its_author_reason_and_end(agents: Agents, store
     assert silence_of(episode.decisions, START_NS + 2 * HOUR_NS) is None
 
 
+def test_a_decision_is_a_change_that_the_history_keeps(agents: Agents, store: Store) -> None:
+    agents.say("pod-1", 0.5, 1)
+    decide(store, a_decision(ACKNOWLEDGED, author="bob", reason="half \ud800"))
+    decide(store, a_decision(SILENCED, 2))
+    with pytest.raises(Refused):
+        decide(store, a_decision(SILENCED, -1))
+    newest, oldest = store.history.changes(ChangeQuestion(kind=DECISION))
+    assert (newest.revision, newest.author, newest.origin) == (2, "alice", Origin.API)
+    assert newest.change.after == (
+        '{"kind":"silenced","reason":"a known sale","until":"2023-11-15T00:14:00Z"}'
+    )
+    assert (oldest.revision, oldest.author, oldest.made_ns) == (1, "bob", START_NS)
+
+
 def test_an_opening_is_held_until_its_silence_ends_and_then_sent_once(
     agents: Agents, store: Store
 ) -> None:
@@ -97,6 +113,19 @@ def test_an_episode_that_closes_while_nobody_knows_of_it_sends_nothing(
     assert sent(store, 3) == []
     counts = store.deliveries.counts("slack")
     assert (counts.waiting, counts.delivered, counts.withheld) == (0, 0, 1)
+
+
+def test_an_opening_that_was_held_beyond_the_end_of_its_episode_is_given_up(place: Place) -> None:
+    store = place.open()
+    agents = Agents(store)
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.1, 2)
+    held = f"UPDATE deliveries SET held_until_ns = {START_NS + HOUR_NS} WHERE id = 1"
+    place.change(sqlite=held, postgresql=held)
+    assert sent(store, 0.5) == [("OK", False)]
+    assert sent(store, 2) == []
+    counts = store.deliveries.counts("slack")
+    assert (counts.waiting, counts.delivered, counts.withheld) == (0, 1, 1)
 
 
 def test_the_end_of_an_episode_is_told_if_its_opening_was(agents: Agents, store: Store) -> None:
@@ -140,6 +169,36 @@ def test_the_end_of_a_silence_sends_what_nobody_was_told(
     assert agents.say("pod-1", 0.5, 3) == 1
 
 
+def test_a_silence_can_be_ended_between_two_episodes(agents: Agents, store: Store) -> None:
+    agents.say("pod-1", 0.5, 1)
+    earlier = store.alerts.episodes()[0].id
+    decide(store, a_decision(SILENCED, 2))
+    agents.say("pod-1", 0.1, 2)
+    agents.say("pod-1", 0.5, 3)
+    agents.say("pod-1", 0.1, 4)
+    with pytest.raises(Conflict, match="is closed"):  # a newer episode has the silence now
+        store.decisions.make(ENTITY, earlier, a_decision(UNSILENCED))
+    decide(store, a_decision(UNSILENCED))
+    with pytest.raises(Conflict, match="is not silenced"):
+        decide(store, a_decision(UNSILENCED))
+    assert agents.say("pod-1", 0.5, 5) == 1
+
+
+def test_an_episode_takes_a_bounded_number_of_acknowledgements(
+    agents: Agents, store: Store
+) -> None:
+    agents.say("pod-1", 0.5, 1)
+    for _ in range(MOST_DECISIONS - 1):
+        decide(store, a_decision(ACKNOWLEDGED))
+    decide(store, a_decision(SILENCED, 2))
+    for kind, hours in ((ACKNOWLEDGED, None), (SILENCED, 2)):
+        with pytest.raises(Conflict, match="has 100 decisions already"):
+            decide(store, a_decision(kind, hours))
+    decide(store, a_decision(UNSILENCED))
+    decide(store, a_decision(NEW_NORMAL))
+    assert agents.statuses == [["ALERTING", "PAUSED"]]
+
+
 def test_a_new_normal_keeps_a_set_alerter_quiet_until_a_window_is_fine(
     agents: Agents, store: Store
 ) -> None:
@@ -154,7 +213,7 @@ def test_a_new_normal_keeps_a_set_alerter_quiet_until_a_window_is_fine(
     )
     assert agents.say("pod-1", 0.6, 2) == 0
     assert agents.say("new-pod", 0.6, 2) == 0
-    assert [status.value for *_, status in store.alerts.statuses()] == ["PAUSED"]
+    assert [one.status.value for one in store.alerts.statuses()] == ["PAUSED"]
     assert agents.say("pod-1", 0.0, 3, verdict=Verdict.NOT_JUDGED) == 0
     agents.say("pod-1", 0.1, 4)
     assert agents.say("new-pod", 0.6, 4) == 0  # it has not been fine yet
@@ -201,6 +260,8 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(agents: Agents, store:
         decide(store, a_decision(NEW_NORMAL, summary="input.age"))
     with pytest.raises(Unknown, match=r"has no part 'input.amount' \[version=7\]"):
         decide(store, a_decision(NEW_NORMAL, summary="input.amount", labels=Labels.of(version="7")))
+    with pytest.raises(Refused, match=r"labels = 'version=7': must come with the summary"):
+        decide(store, a_decision(NEW_NORMAL, labels=Labels.of(version="7")))
     for hours in (0, -1, 367 * 24):
         with pytest.raises(Refused, match=r"until = .*: must be after now"):
             decide(store, a_decision(SILENCED, hours))
@@ -208,6 +269,22 @@ def test_what_does_not_fit_is_refused_and_changes_nothing(agents: Agents, store:
     with pytest.raises(Conflict, match="is closed since 2023-11-14"):
         decide(store, a_decision(ACKNOWLEDGED))
     assert store.alerts.episodes()[0].decisions == ()
+
+
+def test_a_settled_new_normal_tells_whether_it_has_lapsed(store: Store) -> None:
+    parts = a_part(), a_part("input.age")
+    store.watching.save(ENTITY, a_step(0, episodes=[an_opening(1, *parts)]), START_NS)
+    for part in parts:
+        decide(store, a_decision(NEW_NORMAL, summary=part.summary))
+    learned, late = store.decisions.pending(ENTITY)
+    step = a_step(1, settled={learned.id: False, late.id: True})
+    store.watching.save(ENTITY, step, START_NS)
+    assert store.decisions.pending(ENTITY) == []
+    (episode,) = store.alerts.episodes()
+    assert [(one.summary, one.has_lapsed) for one in episode.decisions] == [
+        ("input.amount", False),
+        ("input.age", True),
+    ]
 
 
 def test_a_silence_without_a_channel_is_recorded(place: Place) -> None:

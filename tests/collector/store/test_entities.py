@@ -6,7 +6,7 @@ import pytest
 from support.stores import Place
 
 from nilometer_collector.errors import Conflict, Refused
-from nilometer_collector.store import EntityDeclaration, EntityKind, LoggedType, Store
+from nilometer_collector.store import EntityDeclaration, EntityKind, Store
 
 SAID = EntityDeclaration(
     kind=EntityKind.PIPELINE,
@@ -130,15 +130,3 @@ def test_a_text_that_not_every_store_can_keep_is_refused(
     with pytest.raises(Refused):
         store.entities.put("a", said, 1)
     assert store.entities.all() == []
-
-
-def test_the_first_type_of_a_logged_summary_stays_also_after_a_restart(place: Place) -> None:
-    store = place.open()
-    first, other = LoggedType("number", "mean", "s"), LoggedType("table", "last", "")
-    assert store.entities.settle_type("a", "logged.x", first) == first
-    assert store.entities.settle_type("a", "logged.x", other) == first
-    assert store.entities.settle_type("a", "logged.y", other) == other
-    store.close()
-    entities = place.open().entities
-    assert entities.types("a") == {"logged.x": first, "logged.y": other}
-    assert entities.types("b") == {}

@@ -3,23 +3,28 @@
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import ParamSpec, TypeVar
 
 import pytest
 from support.rolling import DAY_NS, KEEP_NS, Rolling, exact, merged, read
 from support.shipping import Agents, a_sample_row, numbered, ship
 from support.stores import PostgresqlPlace
+from support.watch_steps import a_closing, a_part, a_step, an_opening
 
 from nilometer.alert import EpisodeState, Evaluation, Transition, advance
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
-from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Store, open_store
+from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -27,9 +32,13 @@ from nilometer_collector.testing import (
     an_alerter,
     an_evaluation,
     feature_sample,
+    minute,
 )
 
 PASSWORD = "s3cret"
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -220,10 +229,10 @@ def test_labels_can_be_searched_by_key_and_value(place: PostgresqlPlace) -> None
 
 
 class Pause:
-    """Stops the first judgement of a test until it is told to go on.
+    """Stops the first judgement or change of a test until it is told to go on.
 
     Attributes:
-        begun: Set when the judgement has begun; the transaction holds its locks.
+        begun: Set when it has begun; the transaction holds its locks.
         over: To be set by the test.
     """
 
@@ -233,10 +242,22 @@ class Pause:
     def advance(
         self, state: EpisodeState, evaluation: Evaluation
     ) -> tuple[EpisodeState, Transition | None]:
+        self._wait_once()
+        return advance(state, evaluation)
+
+    def before(self, change: Callable[P, T]) -> Callable[P, T]:
+        """Return *change*, which first waits."""
+
+        def paused(*args: P.args, **kwargs: P.kwargs) -> T:
+            self._wait_once()
+            return change(*args, **kwargs)
+
+        return paused
+
+    def _wait_once(self) -> None:
         if not self.begun.is_set():
             self.begun.set()
             assert self.over.wait(60)
-        return advance(state, evaluation)
 
 
 @pytest.fixture
@@ -244,6 +265,52 @@ def pause(monkeypatch: pytest.MonkeyPatch) -> Pause:
     pause = Pause()
     monkeypatch.setattr(episodes, "advance", pause.advance)
     return pause
+
+
+def test_statistics_do_not_change_when_the_worker_collects_them(place: PostgresqlPlace) -> None:
+    store = place.open()
+    later = START_NS + DAY_NS
+    found = []
+    for first, now_ns in ((1, START_NS), (5, later), (9, START_NS)):  # the last clock is slow
+        ship(store, [numbered(at) for at in range(first, first + 4)], now_ns=now_ns)
+        found.append((store.samples.series(), store.samples.totals()))
+        store.rollups.take(Level.FIVE_MINUTES, later, 1)
+        assert query(place, "SELECT count(*) FROM additions") == 0
+        assert (store.samples.series(), store.samples.totals()) == found[-1]
+    (series,), _ = found[-1]
+    assert (series.samples, series.seen, series.numbers) == (12, 48, 36)
+    assert (series.first_start_ns, series.last_end_ns) == (minute(0).start_ns, minute(2).end_ns)
+    assert series.last_received_ns == later
+
+
+def test_two_collectors_collect_each_addition_once(place: PostgresqlPlace) -> None:
+    one, other = place.open(), place.open()
+    with ThreadPoolExecutor() as pool:
+        for number in range(1, 9):
+            ship(one, [numbered(number)])
+            place.change(postgresql="UPDATE leases SET held_until = clock_timestamp()")
+            taken = [
+                pool.submit(store.rollups.take, Level.FIVE_MINUTES, START_NS, 1)
+                for store in (one, other)
+            ]
+            for future in taken:
+                future.result()
+    (series,) = one.samples.series()
+    assert series.samples == 8
+
+
+def test_a_series_that_another_server_lacks_is_created_again(own: PostgresqlPlace) -> None:
+    store = own.open()
+    for number in (1, 2):  # its id is kept after the first
+        ship(store, [numbered(number)])
+    # Like a server that was promoted before it had received the last transactions.
+    own.change(postgresql="DELETE FROM series")
+    own.server.stop(signal.SIGINT)
+    own.server.start()
+    store.check_writable()
+    ship(store, [numbered(3)])
+    (series,) = store.samples.series()
+    assert (series.samples, len(store.samples.read([series], 0, 1 << 62, 9))) == (1, 1)
 
 
 def test_a_shipment_waits_for_an_unfinished_one_of_the_same_outbox(
@@ -347,6 +414,51 @@ def test_a_deletion_waits_for_an_unfinished_judgement_of_a_new_label_set(
     assert one.statuses == [["ALERTING", "PAUSED"]]
 
 
+def test_a_changed_alerter_locks_its_own_row_before_what_it_has_judged(
+    place: PostgresqlPlace,
+) -> None:
+    store = place.open()
+    store.alerts.put(an_alerter(), "api", START_NS)
+    Agents(store).say("pod-1", 0.5, 1)
+    place.change(postgresql="UPDATE judged SET quiet_until_ns = 9223372036854775807")
+    with ThreadPoolExecutor() as pool:
+        with holding(place, "SELECT 1 FROM alerters FOR UPDATE"):
+            changed = pool.submit(store.alerts.put, an_alerter(threshold=0.3), "api", START_NS)
+            eventually(lambda: waiting(place) == 1)
+            free = place.change(postgresql="SELECT id FROM judged FOR UPDATE NOWAIT")
+        changed.result()
+    assert len(free) == 1
+    assert query(place, "SELECT quiet_until_ns FROM judged") == 0
+
+
+def test_a_decision_waits_for_the_default_alerter_that_closes_the_episode(
+    place: PostgresqlPlace, pause: Pause, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = place.open(), place.open()
+    one.watching.save(ENTITY, a_step(0, episodes=[an_opening(1, a_part())]), START_NS)
+    (episode,) = one.alerts.episodes()
+    silence = Decision(
+        kind=DecisionKind.SILENCED,
+        author="alice",
+        reason="a known sale",
+        made_ns=START_NS,
+        until_ns=START_NS + 3600 * 10**9,
+    )
+    monkeypatch.setattr(Turns, "close", pause.before(Turns.close))
+    with ThreadPoolExecutor() as pool:
+        closing = pool.submit(
+            one.watching.save, ENTITY, a_step(1, episodes=[a_closing(1, a_part())]), START_NS
+        )
+        assert pause.begun.wait(60)
+        decided = pool.submit(other.decisions.make, ENTITY, episode.id, silence)
+        eventually(lambda: waiting(place) == 1)
+        pause.over.set()
+        assert closing.result() == 1
+        with pytest.raises(Conflict, match="is closed"):
+            decided.result()
+    assert other.alerts.episodes()[0].decisions == ()
+
+
 def test_agents_of_several_collectors_share_one_episode(place: PostgresqlPlace) -> None:
     one, other = Agents(place.open()), Agents(place.open())
     assert one.say("pod-1", 0.5, 1) == 1
@@ -420,7 +532,8 @@ def test_collectors_that_deliver_at_once_take_each_notification_once(
     stores = [place.open() for _ in range(3)]
     agents = Agents(stores[0])
     for number in range(20):
-        agents.say("pod-1", 0.5 if number % 2 == 0 else 0.1, number)
+        labels = {"episode": str(number // 2)}
+        agents.say("pod-1", 0.5 if number % 2 == 0 else 0.1, number, labels=labels)
     taken: list[str] = []
 
     def deliver(store: Store) -> None:
@@ -435,7 +548,9 @@ def test_collectors_that_deliver_at_once_take_each_notification_once(
         courier.start()
     for courier in couriers:
         courier.join()
-    assert len(taken) == len(set(taken)) == 20
+    assert len(taken) == len(set(taken))
+    told = Counter(one.outcome for one in stores[0].deliveries.records("slack"))
+    assert told == {"delivered": 20}
 
 
 # Faults

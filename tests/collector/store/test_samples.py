@@ -323,7 +323,7 @@ def test_names_that_not_every_database_keeps_are_refused_and_nothing_is_stored(
     with pytest.raises(Refused):
         ship(store, [numbered(1)], agent=bad)
     sample = replace(feature_sample([1.0]), summary=f"input.{bad}")
-    hostile = Arrival(sequence=2, content=SampleRow(sample=sample, payload=b""))
+    hostile = Arrival(sequence=2, content=SampleRow.of(sample, b""))
     with pytest.raises(Refused):
         ship(store, [numbered(1), hostile])
     assert store.samples.series() == []

@@ -156,3 +156,25 @@ def test_samples_of_the_earlier_postgresql_schema_are_rolled_up(postgresql: Serv
             )
     check_samples(place.open())
     place.close()
+
+
+def test_states_of_the_earlier_schema_have_the_reason_of_their_status(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "collector.db"
+    statuses = {"OK": "within_limit", "LEARNING": "no_window_yet", "NO_DATA": "no_window"}
+    earlier = before(path, "add_newest_evaluations")
+    with earlier:
+        for number, status in enumerate(statuses):
+            earlier.execute(
+                "INSERT INTO alert_states (entity, alerter, summary, labels, agent, status, breaches, "
+                "fines, since_ns, last_end_ns, received_ns) VALUES (?, 'drift', ?, '{}', 'pod', ?, 0, "
+                "0, 0, ?, 1)",
+                (ENTITY, status, status, number + 1),
+            )
+    earlier.close()
+    store = open_store(path, "")
+    try:
+        found = {one.summary: one for one in store.alerts.statuses()}
+        assert {summary: one.reason.value for summary, one in found.items()} == statuses
+        assert {one.value for one in found.values()} == {None}
+    finally:
+        store.close()

@@ -5,10 +5,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.shipping import Agents
 
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
+from nilometer.values.window import Window
+from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.store import Store, open_store
-from nilometer_collector.store.sqlite import SqliteStore
+from nilometer_collector.store.sqlite import SqliteStore, alerts
+from nilometer_collector.testing import ENTITY, START_NS
 
 
 @pytest.fixture
@@ -54,3 +59,22 @@ def test_a_file_that_is_no_database_is_refused_and_kept(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="file is not a database"):
         SqliteStore(file)
     assert file.read_text().startswith("not a database")
+
+
+def test_an_episode_that_a_person_closes_meanwhile_does_not_expire(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents = Agents(store)
+    agents.say("pod-1", 0.5, 1)
+    (episode,) = store.alerts.episodes()
+    normal = Decision(
+        kind=DecisionKind.NEW_NORMAL, author="alice", reason="a sale", made_ns=START_NS
+    )
+
+    def window(start_ns: int, end_ns: int) -> Window:
+        store.decisions.make(ENTITY, episode.id, normal)
+        return Window(start_ns, end_ns)
+
+    monkeypatch.setattr(alerts, "Window", window)
+    store.alerts.expire(START_NS + 86_400 * NANOSECONDS, 0)
+    assert agents.statuses == [["ALERTING", "PAUSED"]]

@@ -5,77 +5,21 @@ from dataclasses import replace
 import pytest
 from support.shipping import Agents, a_sample_row, numbered, ship
 from support.stores import Place, PostgresqlPlace, SqlitePlace
+from support.watch_steps import ALERTER, a_part, a_step, a_turn, an_opening
 from support.watched_traffic import DAY, Traffic, normal
 
-from nilometer.alert import Alerter, AlertStatus, Severity
-from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
+from nilometer.alert import AlertStatus
+from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.values.labels import Labels
-from nilometer_collector.alerting.episodes import Closed, Opened, Turn
-from nilometer_collector.store import Arrival, EpisodeStep, PartRecord, Store, WatchStep
+from nilometer.values.senders import TABLES
+from nilometer_collector.alerting.episodes import Closed
+from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
+from nilometer_collector.watch.memory import DAY_NS
 from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch
 
 NOW_NS = START_NS
-ALERTER = Alerter(
-    entity=ENTITY,
-    name=DEFAULT_ALERTER,
-    summary="*",
-    condition=Calibrated(component="position", unit="sd", tolerance=0.1),
-    severity=Severity.WARNING,
-)
-
-
-def a_part(summary: str = "input.amount", **changes: object) -> PartRecord:
-    known: dict[str, object] = {
-        "summary": summary,
-        "labels": Labels(),
-        "component": "position",
-        "direction": 1,
-        "onset_ns": 100,
-        "opened_ns": 200,
-        "closed_ns": None,
-        "effect": 0.5,
-        "bound": 0.4,
-        "tolerance": 0.1,
-        "unit": "sd",
-        "severity": "warning",
-        "evidence": f"{summary} moved",
-    }
-    return PartRecord(**{**known, **changes})  # type: ignore[arg-type]
-
-
-def a_turn(status: AlertStatus, at_ns: int) -> Turn:
-    return Turn(
-        status=status,
-        at_ns=at_ns,
-        window_start_ns=at_ns - 100,
-        value=0.5,
-        evidence="moved",
-        reference_digest="abc",
-        alerter=ALERTER,
-    )
-
-
-def an_opening(number: int, *parts: PartRecord) -> EpisodeStep:
-    change = Opened(since_ns=100, turn=a_turn(AlertStatus.ALERTING, 200))
-    return EpisodeStep(
-        number=number, summary=parts[0].summary, labels=parts[0].labels, value=0.5, change=change,
-        parts=parts,
-    )  # fmt: skip
-
-
-def a_step(revision: int = 0, **changes: object) -> WatchStep:
-    known: dict[str, object] = {
-        "revision": revision,
-        "state": b"state",
-        "baselines": None,
-        "report": b"report",
-        "windows": (),
-        "forget": None,
-        "episodes": (),
-    }
-    return WatchStep(**{**known, **changes})  # type: ignore[arg-type]
 
 
 def test_a_state_is_read_as_it_was_stored(store: Store) -> None:
@@ -178,6 +122,30 @@ def test_the_lag_of_an_agent_is_that_of_its_newest_window(store: Store) -> None:
         (heard,) = store.watching.heard(ENTITY)
         lags.append((heard.lag_ns, heard.least_lag_ns))
     assert lags == [(5, 5), (30, 5), (30, 5), (20, 5)]
+
+
+def test_agents_that_send_no_more_are_forgotten(store: Store) -> None:
+    for at, (agent, number) in enumerate(
+        [("gone", 1), (TABLES, 0), ("newest window", 9), ("heard last", 2), ("sends", 3)]
+    ):
+        late_ns = DAY_NS if agent == "sends" else 0
+        row = a_sample_row(feature_sample([1.0], window=minute(number)))
+        ship(
+            store,
+            [Arrival(sequence=1, content=row)],
+            agent=agent,
+            epoch=str(at).encode() * 16,
+            now_ns=NOW_NS + at + late_ns,
+        )
+    alone = a_sample_row(feature_sample([1.0], window=minute(1), entity="another"))
+    ship(store, [Arrival(sequence=1, content=alone)], agent="gone", epoch=b"9" * 16, now_ns=NOW_NS)
+    store.watching.forget_agents(NOW_NS)
+    assert len(store.watching.heard(ENTITY)) == 5
+    store.watching.forget_agents(NOW_NS + DAY_NS)
+    assert [one.agent for one in store.watching.heard(ENTITY)] == sorted(
+        [TABLES, "newest window", "sends"]
+    )
+    assert store.watching.entities() == ["another", ENTITY]
 
 
 def test_what_users_log_tells_nothing_about_an_agents_windows(store: Store) -> None:

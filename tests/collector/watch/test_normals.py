@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import pytest
 from support.watched_traffic import DAY, NewTraffic, Traffic, normal
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.reason import Reason
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
-from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.memory import Memory
 from nilometer_collector.watch.normals import accepted_parts
@@ -99,6 +100,24 @@ def test_a_part_that_has_closed_meanwhile_is_left_as_it_is(traffic: Traffic) -> 
     earlier = replace(waiting, number=waiting.number - 1)
     assert accepted_parts(memory.open_parts, [earlier]) == {}
     assert accepted_parts((), [waiting]) == {}
+
+
+def test_a_new_normal_of_a_part_that_closed_before_lapses(traffic: Traffic) -> None:
+    traffic.columns["input.amount"] = normal(1.0)
+    traffic.run(6)
+    accept(traffic)
+    traffic.columns["input.amount"] = normal()
+    # The decision is stored while the pass runs that closes the part.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(traffic.store.decisions), "pending", lambda _store, _entity: [])
+        traffic.run(36)
+    assert traffic.statuses == [["ALERTING", "OK"]]
+    fitted_ns = unpacked(stored_state(traffic), Memory).fitted_ns
+    traffic.watch.advance()
+    (episode,) = traffic.store.alerts.episodes()
+    assert [(one.is_pending, one.has_lapsed) for one in episode.decisions] == [(False, True)]
+    assert unpacked(stored_state(traffic), Memory).fitted_ns == fitted_ns
+    assert traffic.store.decisions.pending(ENTITY) == []
 
 
 def test_a_restart_before_the_next_pass_loses_no_decision(new_traffic: NewTraffic) -> None:

@@ -12,26 +12,38 @@ from nilometer_collector.watch.reporting import Hearing, report_of
 from nilometer_collector.watch.usual import HOUR_NS
 
 MONDAY_NS = 1_750_636_800 * 1_000_000_000
+RULE = WatchRule()
 WINDOWS = DAY_NS // BASE_NS  # base windows of a day
 
 
-def run(days: float, has_request: Callable[[int], bool], *, is_live: bool = True) -> list[bool]:
+def run(
+    days: float,
+    has_request: Callable[[int], bool],
+    *,
+    is_live: bool = True,
+    rule: WatchRule = RULE,
+) -> list[bool]:
     """Return for each base window whether the silence is unusual then.
 
     Args:
         days: Length of the run in days, from a Monday on.
         has_request: Function that says whether window *n* has a request.
         is_live: Whether agents send the windows, and not a table.
+        rule: Settings of the entity.
     """
     memory = Memory(begun_ns=MONDAY_NS, end_ns=MONDAY_NS, data_ns=MONDAY_NS, fitted_ns=MONDAY_NS)
     found, heard_ns = [], MONDAY_NS
     for number in range(round(days * WINDOWS)):
         memory = replace(memory, end_ns=memory.end_ns + BASE_NS)
         if has_request(number):
-            memory, heard_ns = memory.with_data([], is_live=is_live), memory.end_ns
+            memory, heard_ns = _sent(memory, rule, is_live=is_live), memory.end_ns
         hearing = Hearing(now_ns=memory.end_ns, heard_ns=heard_ns, started_ns=0)
-        found.append(report_of(Book(), memory, WatchRule(), hearing).is_silent)
+        found.append(report_of(Book(), memory, rule, hearing).is_silent)
     return found
+
+
+def _sent(memory: Memory, rule: WatchRule, *, is_live: bool) -> Memory:
+    return memory.with_data([], is_live=is_live, is_holiday=rule.is_holiday)
 
 
 def openings(silent: list[bool]) -> int:
@@ -97,3 +109,18 @@ def test_closed_days_are_no_silence() -> None:
         return number // WINDOWS % 7 == 6
 
     assert openings(run(42, lambda number: not is_sunday(number))) == 0
+
+
+def test_a_silent_holiday_is_usual_and_no_pause_to_learn() -> None:
+    free = (30, 31)  # the Wednesday and the Thursday of the fifth week
+
+    def has_request(number: int) -> bool:
+        return office(number) and number // WINDOWS not in free
+
+    def is_cut_off(number: int) -> bool:
+        return has_request(number) and number < 32 * WINDOWS + 12 * 12  # on the Friday at noon
+
+    given = WatchRule(holidays=("2025-07-23", "07-24"))
+    assert openings(run(37, has_request)) == 1
+    assert openings(run(37, has_request, rule=given)) == 0
+    assert openings(run(33, is_cut_off, rule=given)) == 1

@@ -10,20 +10,30 @@ from support.watched_traffic import DAY, KEY, ROWS, NewTraffic, Traffic, bounds_
 from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.columns import Total
 from nilometer.alert.conditions import DEFAULT_ALERTER
+from nilometer.alert.reason import Reason
 from nilometer.profile import pseudonym
 from nilometer.profile.reference import LEARNED
 from nilometer.values.senders import TABLES
-from nilometer_collector.alerting.watch_report import Reason
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.resources.episodes import episode_view
-from nilometer_collector.store import EpisodeRecord, WatchStep, open_store
+from nilometer_collector.store import EntityDeclaration, EpisodeRecord, WatchStep, open_store
+from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.watching import Watching
 from nilometer_collector.testing import ENTITY, a_reference
-from nilometer_collector.watch.memory import BASE_NS
-from nilometer_collector.watch.packing import unpacked_window
+from nilometer_collector.watch.entity import EntityWatch
+from nilometer_collector.watch.memory import BASE_NS, Book
+from nilometer_collector.watch.packing import unpacked, unpacked_window
 
 DAYS_OF_TABLE = 9  # from a Monday on, so that a weekend is known
 MEANS = {"input.amount": 0.0, "input.age": 5.0}
+
+
+def learned_book(traffic: Traffic) -> Book:
+    """Return the stored baselines."""
+    record = traffic.store.watching.load(ENTITY)
+    assert record is not None
+    assert record.baselines is not None
+    return unpacked(record.baselines, Book)
 
 
 def shown(episode: EpisodeRecord) -> tuple[object, ...]:
@@ -147,6 +157,40 @@ def test_a_step_that_was_not_stored_is_repeated(
     assert found[0] == found[1] != []
 
 
+def test_a_long_pass_makes_progress_with_each_step(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ages: list[float] = []
+    save = Watching.save
+
+    def slow(self: Watching, entity: str, step: WatchStep, now_ns: int) -> int | None:
+        traffic.clock.seconds += 400
+        ages.append(traffic.watch.progress_age_seconds)
+        return save(self, entity, step, now_ns)
+
+    traffic.send_all(DAY // 2)
+    monkeypatch.setattr(Watching, "save", slow)
+    traffic.watch.advance()
+    assert len(ages) >= 4
+    assert max(ages) == 400
+
+
+def test_a_new_normal_that_cannot_be_learned_keeps_no_window_from_being_judged(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def damaged(*_: object) -> int:
+        raise ValueError("the reference is damaged")
+
+    traffic.run(1)
+    judged_ns = traffic.report.judged_ns
+    monkeypatch.setattr(Decisions, "pending", lambda *_: ["a decision"])
+    monkeypatch.setattr(EntityWatch, "accept", damaged)
+    traffic.run(3)
+    assert judged_ns is not None
+    assert traffic.report.judged_ns == judged_ns + 3 * BASE_NS
+    assert "internal error while a new normal is learned" in caplog.text
+
+
 def test_several_agents_and_any_order_give_the_same_state(new_traffic: NewTraffic) -> None:
     found = []
     for agents in (("pod-1", "pod-2", "pod-3"), ("pod-3", "pod-1", "pod-2")):
@@ -255,6 +299,35 @@ def test_a_wider_tolerance_leaves_a_drift_alone(new_traffic: NewTraffic) -> None
     traffic.run(24)
     (episode,) = traffic.store.alerts.episodes()
     assert {part.summary for part in episode.parts} == {"input.age"}
+
+
+def test_a_holiday_that_was_never_learned_has_wide_tolerances(new_traffic: NewTraffic) -> None:
+    usual, free = new_traffic(), new_traffic()
+    free.rules = (WatchRule(holidays=("07-02",)),)
+    free.restart()
+    for traffic in (usual, free):
+        traffic.columns["input.amount"] = normal(0.3)
+        traffic.run(48)
+    assert (usual.statuses, free.statuses) == ([["ALERTING"]], [])
+    free.columns["input.amount"] = normal(1.0)
+    free.run(12)
+    (episode,) = free.store.alerts.episodes()
+    assert "tolerance 0.3 sd" in episode.evidence
+
+
+def test_a_declared_time_zone_makes_the_baselines_learn_again(traffic: Traffic) -> None:
+    traffic.run(6)
+    before = learned_book(traffic)
+    traffic.store.entities.put(ENTITY, EntityDeclaration(time_zone="Asia/Tokyo"), 0)
+    traffic.run(6)
+    after = learned_book(traffic)
+    assert (before.time_zone, after.time_zone) == ("UTC", "Asia/Tokyo")
+    assert all(
+        one.baseline.windows > other.baseline.windows
+        for one, other in zip(after.watched, before.watched, strict=True)
+        if one.baseline is not None and other.baseline is not None
+    )
+    assert traffic.statuses == []
 
 
 def test_constant_columns_are_watched_by_their_shares(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from support.shipping import a_sample_row, ship
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import OWN_ALERTER
+from nilometer.alert.reason import Reason
 from nilometer.testing import SteppedClock, eventually
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
@@ -17,9 +18,9 @@ from nilometer.values.window import Window
 from nilometer_collector.access.destinations import Destination
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
-from nilometer_collector.alerting.watch_report import Reason, WatchReport
+from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.channels import Heartbeat
-from nilometer_collector.channels.webhook import Answer, Outcome
+from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.settings import CollectorSettings
@@ -47,6 +48,7 @@ class Watched:
     heartbeat: Heartbeat | None = None
     wakes: int = 0
     sequence: int = 0
+    entity: str = ENTITY
 
     def __post_init__(self) -> None:
         self.watch = Watch(self.store, self.clock, (), lambda: None)
@@ -60,14 +62,15 @@ class Watched:
         self.sequence += 1
         now_ns = self.clock.now_ns()
         end_ns = now_ns - round(age_minutes * MINUTE_NS)
-        sample = feature_sample([1.0, 2.0], window=Window(end_ns - MINUTE_NS, end_ns))
+        window = Window(end_ns - MINUTE_NS, end_ns)
+        sample = feature_sample([1.0, 2.0], window=window, entity=self.entity)
         arrival = Arrival(sequence=self.sequence, content=a_sample_row(sample))
         epoch = agent.encode().ljust(16)[:16]
         ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=now_ns)
 
     def reports(self, report: WatchReport) -> None:
         """Store the status of the default alerter."""
-        self.store.watching.report(ENTITY, report.to_bytes())
+        self.store.watching.report(self.entity, report.to_bytes())
 
     def caught_up(self) -> None:
         """Store that the default alerter has judged everything."""
@@ -252,6 +255,21 @@ def test_windows_that_nobody_judges_open_an_episode_and_stop_the_heart(watched: 
     assert watched.watchdog.health.is_up
 
 
+def test_one_entity_whose_windows_wait_does_not_stop_the_heart(watched: Watched) -> None:
+    healthy = Watched(watched.store, watched.clock, sequence=1000, entity="healthy")
+    for minute_number in range(30):
+        watched.clock.wall_ns += MINUTE_NS
+        watched.arrives()
+        healthy.arrives(agent="pod-2")
+        healthy.caught_up()
+        watched.watchdog.check()
+        assert watched.watchdog.health.is_up
+        if minute_number == 20:
+            watched.restarts()
+    assert watched.statuses == {"nilometer.judgement": ["ALERTING"]}
+    assert watched.watchdog.health.late == 1
+
+
 def test_an_outage_has_no_new_normal(watched: Watched) -> None:
     watched.arrives()
     watched.falls_silent(70)
@@ -368,3 +386,12 @@ def test_a_collector_sends_its_heartbeat(tmp_path: Path) -> None:
 def test_a_heartbeat_at_a_forbidden_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="heartbeat_url = "):
         CollectorSettings(heartbeat_url=url)
+
+
+def test_a_clock_that_went_back_is_logged_once(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.later(1)
+    watched.clock.wall_ns -= 60 * MINUTE_NS
+    watched.later(3)
+    assert caplog.text.count("the clock went back") == 1

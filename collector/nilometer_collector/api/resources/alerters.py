@@ -11,13 +11,25 @@ from nilometer_collector.alerting.definitions import (
     alerter_of,
     alerter_view,
 )
+from nilometer_collector.alerting.statuses import AlerterStatus
+from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
+from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
+from nilometer_collector.declared.alerters import (
+    ORIGIN,
+    AlerterObjects,
+    alerter_key,
+    plain_alerter,
+)
+from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.errors import Unknown
-from nilometer_collector.query.missing_names import missing_names
+from nilometer_collector.query.alerter_statuses import alerter_statuses
+from nilometer_collector.query.missing_names import KnownNames, missing_names
+from nilometer_collector.store import Origin, RemoveAlerter, SetAlerter
 
-ORIGIN = "api"  # origin of alerters that were created over HTTP
+OBJECTS = AlerterObjects()
 NAME = RequiredText("name", "Name of the alerter.")
 
 
@@ -29,6 +41,28 @@ class UnreadAlerter(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     kind: str
     reason: str  # reason why it cannot be read
+
+
+class AlerterStatusView(msgspec.Struct, frozen=True, kw_only=True):
+    """The status of an alerter on one summary and label set."""
+
+    alerter: str
+    summary: str  # the alerter's pattern if it has judged no window
+    labels: dict[str, str]
+    status: Health
+    reason: Why
+    sentence: str  # reason in words
+    judged: float | None  # end of the newest window that it judged, or could not judge
+    value: float | None  # newest measured value
+    measured: float | None  # end of the window in which it was measured
+    measure: str  # comparator or statistic
+    unit: str
+
+
+class AlerterStatuses(msgspec.Struct, frozen=True, kw_only=True):
+    """Statuses, ordered by alerter, summary and labels."""
+
+    statuses: list[AlerterStatusView]
 
 
 class PutAlerter(AlerterView, frozen=True, kw_only=True):
@@ -59,6 +93,36 @@ async def list_alerters(call: Call) -> Alerters:
     )
 
 
+async def list_alerter_statuses(call: Call) -> AlerterStatuses:
+    """List the status of each alerter of an entity on each summary and label set."""
+    context, entity = call.context, call.parameters.value(ENTITY)
+    store, now_ns = context.store, context.clock.now_ns()
+    found, alerters = await context.ask(
+        lambda: (
+            alerter_statuses(store, entity, now_ns),
+            {one.name: one for one in store.alerts.alerters(entity)},
+        )
+    )
+    return AlerterStatuses(statuses=[_status_view(one, alerters.get(one.alerter)) for one in found])
+
+
+def _status_view(one: AlerterStatus, alerter: Alerter | None) -> AlerterStatusView:
+    condition = None if alerter is None else alerter.condition
+    return AlerterStatusView(
+        alerter=one.alerter,
+        summary=one.summary,
+        labels=one.labels.as_dict(),
+        status=one.status.value,
+        reason=one.reason.value,
+        sentence=one.sentence,
+        judged=seconds(one.judged_ns) if one.judged_ns else None,
+        value=one.value,
+        measured=seconds(one.value_ns) if one.value_ns else None,
+        measure="" if condition is None else condition.measure,
+        unit="" if condition is None else condition.unit,
+    )
+
+
 async def put_alerter(call: Call) -> PutAlerter:
     """Create the alerter, or replace the alerter of this entity and name.
 
@@ -67,13 +131,21 @@ async def put_alerter(call: Call) -> PutAlerter:
     """
     alerter = alerter_of(await read_json(call.request, AlerterDefinition))
     call.access.require((alerter.entity,))
-    context = call.context
-    await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
+    context, by = call.context, By(author_of(call), Origin.API)
+    key, plain, now_ns = (
+        alerter_key(alerter.entity, alerter.name),
+        plain_alerter(alerter),
+        context.clock.now_ns(),
+    )
+    command = SetAlerter(alerter, ORIGIN)
+    await context.ask(lambda: change_one(context.store, OBJECTS, key, plain, command, by, now_ns))
     context.wake()
     may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names
     warnings = []
     if may_read(alerter.entity):
-        warnings = await context.ask(lambda: missing_names(context.store, alerter, may_read))
+        warnings = await context.ask(
+            lambda: missing_names(KnownNames(context.store, may_read), alerter)
+        )
     return PutAlerter(**msgspec.structs.asdict(alerter_view(alerter)), warnings=warnings)
 
 
@@ -84,8 +156,15 @@ async def delete_alerter(call: Call) -> None:
         Unknown: If there is no alerter of this entity and name.
     """
     entity, name = call.parameters.value(ENTITY), call.parameters.value(NAME)
-    alerts, now_ns = call.context.store.alerts, call.context.clock.now_ns()
-    if not await call.context.ask(lambda: alerts.delete(entity, name, now_ns)):
+    store, now_ns, by = (
+        call.context.store,
+        call.context.clock.now_ns(),
+        By(author_of(call), Origin.API),
+    )
+    key, command = alerter_key(entity, name), RemoveAlerter(entity, name)
+    if not await call.context.ask(
+        lambda: change_one(store, OBJECTS, key, None, command, by, now_ns)
+    ):
         raise Unknown(f"{entity} has no alerter {name!r}")
     call.context.wake()
 
@@ -109,6 +188,15 @@ OPERATIONS = (
         handler=list_alerters,
         answer=Alerters,
         parameters=(ANY_ENTITY,),
+    ),
+    Operation(
+        method="GET",
+        path="/api/v1/alerters/statuses",
+        name="listAlerterStatuses",
+        about="List the status of the alerters of an entity, each with its reason.",
+        handler=list_alerter_statuses,
+        answer=AlerterStatuses,
+        parameters=(ENTITY,),
     ),
     Operation(
         method="PUT",

@@ -18,6 +18,7 @@ from nilometer_collector.backtest.backtest import Backtests
 from nilometer_collector.backtest.records import Firing, Incident, Question, Replay, scored
 from nilometer_collector.errors import Unknown
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+from nilometer_collector.watch.rules import current_rules
 
 MOST_ALERTERS = 100  # most alerters in one backtest
 MOST_INCIDENTS = 1000
@@ -116,12 +117,13 @@ async def run_backtest(call: Call) -> BacktestView:
         Forbidden: If the caller may not read an entity that the body names.
         Unknown: If the entity does not exist.
         TooMuch: If too many samples would be read.
+        Busy: If other backtests wait already.
         ApiError: 422 if an incident ends before it starts.
     """
     asked = await read_json(call.request, BacktestDefinition)
     given = [] if asked.alerters is UNSET else [alerter_of(one) for one in asked.alerters]
     for rule in () if asked.watch is UNSET else asked.watch:
-        _ = rule.zone  # raises for an unknown time zone
+        rule.check()
     named = {one.entity for one in given} | ({asked.entity} if asked.entity else set())
     call.access.require(sorted(named))
     incidents = [_incident(at, one) for at, one in enumerate(asked.incidents)]
@@ -154,7 +156,7 @@ def _question(
         entities = sorted({one.entity for one in given} | (known if all_known else set()))
         entities = [one for one in entities if may(one)]
     chosen = store.alerts.alerters(asked.entity) if every else given
-    rules = call.context.watch_rules if every else None
+    rules = current_rules(store, call.context.watch_rules) if every else None
     if asked.watch is not UNSET:
         rules = tuple(asked.watch)
     end_ns = call.context.clock.now_ns() if asked.end is None else _nanoseconds(asked.end)
@@ -232,6 +234,6 @@ OPERATIONS = (
         handler=run_backtest,
         answer=BacktestView,
         body=BacktestDefinition,
-        errors=(400, 404, 413, 415, 422),
+        errors=(400, 404, 413, 415, 422, 503),
     ),
 )

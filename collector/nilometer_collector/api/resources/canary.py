@@ -27,6 +27,7 @@ from nilometer_collector.canary.records import (
     SummaryVerdict,
     Verdict,
 )
+from nilometer_collector.watch.rules import current_rules
 
 VerdictName: TypeAlias = Literal["pass", "hold", "fail"]
 CanaryReason: TypeAlias = Literal[
@@ -124,9 +125,9 @@ async def read_canary(call: Call) -> CanaryView:
     if question.candidate_entity is not None:
         call.access.require([question.candidate_entity])
     context = call.context
-    rule = rule_of(context.watch_rules, question.entity)
 
     def answer() -> CanaryView:
+        rule = rule_of(current_rules(context.store, context.watch_rules), question.entity)
         verdict = Canaries(context.store, context.clock).verdict(question, rule)
         return canary_view(question.entity, verdict)
 

@@ -50,7 +50,10 @@ class Acknowledgement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A silence: the collector sends no message about the episode for a time."""
+    """A silence: the collector sends no message about the opening of the episode for a time.
+
+    The closing is sent if the opening was sent before the silence.
+    """
 
     reason: Reason
     until: Until  # end of the silence, at most 366 days from now
@@ -84,6 +87,7 @@ class DecisionView(msgspec.Struct, frozen=True, kw_only=True):
     summary: str  # summary of the part of a new normal; empty for other kinds
     labels: dict[str, str]
     pending: bool  # whether the default alerter has not yet acted on it
+    lapsed: bool  # whether the part closed before it acted, so that nothing was learned
 
 
 def decision_view(decision: Decision) -> DecisionView:
@@ -97,6 +101,7 @@ def decision_view(decision: Decision) -> DecisionView:
         summary=decision.summary,
         labels=decision.labels.as_dict(),
         pending=decision.is_pending,
+        lapsed=decision.has_lapsed,
     )
 
 
@@ -107,7 +112,7 @@ async def acknowledge(call: Call) -> DecisionView:
 
 
 async def silence(call: Call) -> DecisionView:
-    """Silence the messages about the episode until a time."""
+    """Hold the message about the opening of the episode until a time."""
     body = await read_json(call.request, Silence)
     return await _make(call, DecisionKind.SILENCED, body.reason, until=body.until)
 
@@ -186,7 +191,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/episodes/silence",
         name="silenceEpisode",
-        about="Silence the messages about an open episode until a time.",
+        about="Hold the message about the opening of an open episode until a time.",
         handler=silence,
         answer=DecisionView,
         parameters=(ENTITY, EPISODE),
@@ -197,7 +202,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/episodes/unsilence",
         name="unsilenceEpisode",
-        about="End the silence of an open episode now.",
+        about="End the silence of an episode now, also of the newest one after it has closed.",
         handler=unsilence,
         answer=DecisionView,
         parameters=(ENTITY, EPISODE),

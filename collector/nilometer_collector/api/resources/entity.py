@@ -1,63 +1,38 @@
 """One monitored entity: read, declare, and remove its declaration."""
 
-from typing import Annotated, TypeAlias
+from collections.abc import Callable
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET
 
-from nilometer.values.entity import NAME
-from nilometer.values.labels import KEY
-from nilometer.values.nearest import did_you_mean
-from nilometer.values.time_zone import zone_names
 from nilometer_collector.access.needs import Need
 from nilometer_collector.access.rights import Access
-from nilometer_collector.api.body import read_json, refuse_controls
+from nilometer_collector.api.authors import author_of
+from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Count, EntityName
-from nilometer_collector.api.problems import ApiError
-from nilometer_collector.api.resources.entities import EntityView, Kind, entity_view
-from nilometer_collector.errors import Unknown
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+from nilometer_collector.api.resources.entities import EntityView, entity_view
+from nilometer_collector.declared.applying import By, change_one
+from nilometer_collector.declared.entities import (
+    MAX_VERSION,
+    EntityDefinition,
+    EntityObjects,
+    declaration_of,
+    entity_key,
+    entity_object,
+)
+from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.query.records import EntityRecord
-from nilometer_collector.store import EntityDeclaration, EntityKind
+from nilometer_collector.store import DeclareEntity, EntityDeclaration, Origin, RemoveEntity
 
-MAX_DESCRIPTION_CHARACTERS = 4000
-MAX_ATTRIBUTES = 64
-MAX_EDGES = 64  # most entities that one entity reads from
-MAX_VERSION = 999_999_999
-
+OBJECTS = EntityObjects()
 NEW_NAME = EntityName("entity", "Name of the monitored entity.")
 ANY_VERSION = 0
 VERSION = Count(
     "version", "Version that is removed; by default any version.", ANY_VERSION, MAX_VERSION
 )
-
-ShortText: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
-Lines: TypeAlias = Annotated[
-    str,
-    Meta(
-        max_length=MAX_DESCRIPTION_CHARACTERS,
-        pattern=r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$",
-    ),
-]
-AttributeKey: TypeAlias = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
-Name: TypeAlias = Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
-Attributes: TypeAlias = Annotated[dict[AttributeKey, ShortText], Meta(max_length=MAX_ATTRIBUTES)]
-Edges: TypeAlias = Annotated[list[Name], Meta(max_length=MAX_EDGES)]
-Version: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_VERSION)]
-
-
-class EntityDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The declaration of an entity. Fields that are left out get their defaults."""
-
-    kind: Kind = "model"
-    owner: ShortText = ""
-    time_zone: str = "UTC"
-    description: Lines = ""
-    attributes: Attributes = {}
-    reads_from: Edges = []
-    version: Version | UnsetType = UNSET  # version that this replaces, 0 for none; default any
 
 
 class DeclaredEntityView(EntityView, frozen=True, kw_only=True):
@@ -92,21 +67,20 @@ async def put_entity(call: Call) -> PutEntity:
     """
     name, context = call.parameters.value(NEW_NAME), call.context
     definition = await read_json(call.request, EntityDefinition)
-    declaration = _declaration_of(definition)
+    declaration, by = declaration_of(definition), By(author_of(call), Origin.API)
     replaces = None if definition.version is UNSET else definition.version
     now_ns = context.clock.now_ns()
     may_read = Access(call.access.principal, Need.READ).may
 
     def put() -> PutEntity:
-        context.store.entities.put(name, declaration, now_ns, replaces)
+        command = DeclareEntity(name, declaration, replaces)
+        plain = OBJECTS.checked(entity_object(name, declaration))
+        try:
+            change_one(context.store, OBJECTS, entity_key(name), plain, command, by, now_ns)
+        except Conflict as error:
+            raise _without_edges_of_others(error, name, declaration, may_read) from error
         view = _view(context.query.entity(name, may_read))
-        known = [one.name for one in context.query.entities(may=may_read).entities]
-        missing = [source for source in declaration.reads_from if source not in known]
-        warnings = [
-            f"reads_from = {source!r}: does not exist yet{did_you_mean(source, known)}"
-            for source in missing
-            if may_read(source)  # because a warning reveals which names exist
-        ]
+        warnings = OBJECTS.warnings(plain, KnownNames(context.store, may_read))
         return PutEntity(**msgspec.structs.asdict(view), warnings=warnings)
 
     return await context.ask(put)
@@ -120,37 +94,23 @@ async def delete_entity(call: Call) -> None:
         Conflict: If another version is stored.
     """
     name, version = call.parameters.value(ENTITY), call.parameters.value(VERSION)
-    entities, now_ns = call.context.store.entities, call.context.clock.now_ns()
-    replaces = None if version == ANY_VERSION else version
-    if not await call.context.ask(lambda: entities.delete(name, now_ns, replaces)):
+    store, now_ns = call.context.store, call.context.clock.now_ns()
+    command = RemoveEntity(name, None if version == ANY_VERSION else version)
+    key, by = entity_key(name), By(author_of(call), Origin.API)
+    if not await call.context.ask(
+        lambda: change_one(store, OBJECTS, key, None, command, by, now_ns)
+    ):
         raise Unknown(f"entity {name!r} has no declaration")
 
 
-def _declaration_of(definition: EntityDefinition) -> EntityDeclaration:
-    """Return the declaration in *definition*.
-
-    Raises:
-        ApiError: 422 if the time zone does not exist, a text has control characters, or an edge
-            occurs twice.
-    """
-    zones = zone_names()
-    if definition.time_zone not in zones:
-        hint = did_you_mean(definition.time_zone[:MAX_NAME_CHARACTERS], zones)
-        raise ApiError(
-            422, f"time_zone: is not an IANA name that this collector knows{hint}", "time_zone"
-        )
-    one_line = definition.description.replace("\n", " ")
-    refuse_controls(msgspec.structs.replace(definition, description=one_line))
-    if len(set(definition.reads_from)) < len(definition.reads_from):
-        raise ApiError(422, "reads_from: names an entity twice", "reads_from")
-    return EntityDeclaration(
-        kind=EntityKind(definition.kind),
-        owner=definition.owner,
-        time_zone=definition.time_zone,
-        description=definition.description,
-        attributes=definition.attributes,
-        reads_from=tuple(definition.reads_from),
-    )
+def _without_edges_of_others(
+    error: Conflict, name: str, declaration: EntityDeclaration, may_read: Callable[[str], bool]
+) -> Conflict:
+    """Return *error*; if it reveals an edge of an entity that the caller may not read, a neutral one."""
+    for at, source in enumerate(declaration.reads_from):
+        if error.field == f"reads_from[{at}]" and source != name and not may_read(source):
+            return Conflict(f"{error.field}: the edge to {source!r} is not possible", error.field)
+    return error
 
 
 def _view(entity: EntityRecord) -> DeclaredEntityView:

@@ -4,12 +4,16 @@ from typing import Literal, TypeAlias, cast
 
 import msgspec
 
+from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import UnknownCondition
+from nilometer.values.labels import LabelFilter, Pairs
 from nilometer_collector.alerting.decisions import acknowledgement_of, silence_of
+from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
 from nilometer_collector.api.resources.decisions import DecisionView, decision_view
+from nilometer_collector.api.resources.samples import LABEL
 from nilometer_collector.store import MOST_EPISODES, EpisodeRecord, PartRecord, TransitionRecord
 
 Ended: TypeAlias = Literal["recovered", "no_data", "replaced", "new_normal"]
@@ -59,10 +63,13 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     breached_since: float  # start of the first of the consecutive breaches
     opened: float  # end of the window that opened it
     closed: float | None
-    value: float  # value furthest beyond the threshold so far
+    value: float  # newest measured value of an open episode; of a closed one, as it opened
+    measured: float  # end of the window in which `value` was measured
+    evidence: str  # sentence with `value`
+    worst: float | None  # value furthest beyond the threshold; null for the default alerter
+    worst_at: float | None  # end of the window in which it was measured; null if unknown
     reference: str
     reference_digest: str
-    evidence: str
     history: list[TransitionView]
     parts: list[PartView]  # parts of an episode of the default alerter; else empty
     decisions: list[DecisionView]  # decisions of people, oldest first
@@ -79,25 +86,56 @@ class Episodes(msgspec.Struct, frozen=True, kw_only=True):
     episodes: list[EpisodeView]
 
 
-def episode_view(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
+def episode_view(
+    episode: EpisodeRecord, now_ns: int, status: AlerterStatus | None = None
+) -> EpisodeView:
     """Convert *episode* to its view at *now_ns*, with the oldest history first.
 
-    An open episode of the default alerter has the figures and the sentence of its leading part.
+    Value, time and sentence belong to one figure: for the default alerter that of its leading part,
+    for an open episode of another alerter that of *status* if its newest window was judged, else
+    that of the newest opening.
+
+    Args:
+        episode: Episode to show.
+        now_ns: Wall time, Unix nanoseconds.
+        status: Current status of its alerter, if it is open.
     """
     view = _view_of_opening(episode, now_ns)
-    own = [one for one in episode.parts if one.summary == episode.summary]
-    leads = [one for one in own if one.labels == episode.labels]
-    if episode.closed_ns is not None or not leads:
+    leads = [
+        one
+        for one in episode.parts
+        if (one.summary, one.labels) == (episode.summary, episode.labels)
+    ]
+    if leads:
+        return _led_by(max(leads, key=lambda one: one.opened_ns), view)
+    is_current = (
+        status is not None
+        and status.value is not None
+        and status.value_ns == status.judged_ns >= episode.opened_ns
+    )
+    if status is None or status.value is None or not is_current:
         return view
-    lead = max(leads, key=lambda one: one.opened_ns)
-    same = episode.evidence.startswith(lead.evidence)  # the evidence also names other parts
+    return msgspec.structs.replace(
+        view,
+        value=status.value,
+        measured=seconds(status.value_ns),
+        evidence=status.sentence,
+        threshold=episode.alerter.condition.limit(status.value),
+    )
+
+
+def _led_by(lead: PartRecord, view: EpisodeView) -> EpisodeView:
+    same = view.evidence.startswith(lead.evidence)  # the evidence also names other parts
     return msgspec.structs.replace(
         view,
         comparator=lead.component,
         threshold=lead.tolerance,
         severity=lead.severity,
         value=lead.effect,
-        evidence=episode.evidence if same else lead.evidence,
+        measured=seconds(lead.opened_ns),
+        evidence=view.evidence if same else lead.evidence,
+        worst=None,
+        worst_at=None,
     )
 
 
@@ -106,6 +144,9 @@ def _view_of_opening(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
     condition = alerter.condition
     acknowledged = acknowledgement_of(episode.decisions, now_ns)
     silence = silence_of(episode.decisions, now_ns)
+    alerting = [turn for turn in episode.history if turn.status == AlertStatus.ALERTING.value]
+    opening = alerting[-1] if alerting else None
+    value = episode.worst if opening is None else opening.value
     return EpisodeView(
         id=episode.id,
         entity=alerter.entity,
@@ -113,15 +154,18 @@ def _view_of_opening(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
         labels=episode.labels.as_dict(),
         alerter=alerter.name,
         comparator=condition.measure,
-        threshold=condition.limit(episode.worst),
+        threshold=condition.limit(value),
         severity=alerter.severity.value,
         breached_since=seconds(episode.since_ns),
         opened=seconds(episode.opened_ns),
         closed=None if episode.closed_ns is None else seconds(episode.closed_ns),
-        value=episode.worst,
+        value=value,
+        measured=seconds(episode.opened_ns if opening is None else opening.at_ns),
+        evidence=episode.evidence if opening is None else opening.evidence,
+        worst=episode.worst,
+        worst_at=None if episode.worst_ns is None else seconds(episode.worst_ns),
         reference=condition.reference,
         reference_digest=episode.reference_digest,
-        evidence=episode.evidence,
         history=[_transition_view(transition) for transition in episode.history],
         parts=[_part_view(part) for part in episode.parts],
         decisions=[decision_view(decision) for decision in episode.decisions],
@@ -135,22 +179,50 @@ def _view_of_opening(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
 
 async def list_episodes(call: Call) -> Episodes:
     """List the episodes of all entities or of one, newest first."""
-    now_ns = call.context.clock.now_ns()
-    found = await call.context.ask(lambda: [episode_view(one, now_ns) for one in _visible(call)])
-    return Episodes(episodes=found)
+    return Episodes(episodes=await call.context.ask(lambda: _views(call)))
+
+
+def _views(call: Call) -> list[EpisodeView]:
+    now_ns, alerts = call.context.clock.now_ns(), call.context.store.alerts
+    found = _visible(call)
+    entities = {one.alerter.entity for one in found if one.closed_ns is None}
+    statuses = {
+        (one.entity, one.alerter, one.summary, one.labels): one
+        for entity in entities
+        for one in alerts.statuses(entity)
+    }
+
+    def status_of(episode: EpisodeRecord) -> AlerterStatus | None:
+        if episode.closed_ns is not None:
+            return None
+        alerter = episode.alerter
+        return statuses.get((alerter.entity, alerter.name, episode.summary, episode.labels))
+
+    return [episode_view(one, now_ns, status_of(one)) for one in found]
 
 
 def _visible(call: Call) -> list[EpisodeRecord]:
     """List the newest episodes of the entities that the caller may read."""
     alerts, access = call.context.store.alerts, call.access
     entity, is_open = call.parameters.value(ANY_ENTITY), call.parameters.value(OPEN)
+    pairs = call.parameters.value(LABEL)
     if entity is not None or access.is_unlimited:
-        return alerts.episodes(entity, is_open=is_open)
+        return _with_labels(alerts.episodes(entity, is_open=is_open), pairs)
     found: list[EpisodeRecord] = []
     for name in filter(access.may, alerts.entities()):
         found += alerts.episodes(name, is_open=is_open)
     found.sort(key=lambda one: (one.opened_ns, one.id), reverse=True)
-    return found[:MOST_EPISODES]
+    return _with_labels(found[:MOST_EPISODES], pairs)
+
+
+def _with_labels(episodes: list[EpisodeRecord], pairs: Pairs) -> list[EpisodeRecord]:
+    """Return the episodes of which the episode itself or a part has the labels."""
+    matches = LabelFilter.of(pairs).matches
+    return [
+        one
+        for one in episodes
+        if matches(one.labels) or any(matches(part.labels) for part in one.parts)
+    ]
 
 
 def _part_view(part: PartRecord) -> PartView:
@@ -189,6 +261,6 @@ OPERATIONS = (
         about="List episodes with their history, newest first.",
         handler=list_episodes,
         answer=Episodes,
-        parameters=(ANY_ENTITY, OPEN),
+        parameters=(ANY_ENTITY, OPEN, LABEL),
     ),
 )

@@ -1,5 +1,6 @@
 """Logs samples of summaries that users measure themselves."""
 
+from dataclasses import replace
 from typing import Annotated
 
 import msgspec
@@ -10,14 +11,13 @@ from nilometer.values.senders import TABLES
 from nilometer.wire.samples import sample_to_bytes
 from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.api.body import decoded, read_json, refuse_controls
-from nilometer_collector.api.logged import LoggedSample, sample_of, type_of
+from nilometer_collector.api.logged import LoggedSample, sample_of
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.problems import ApiError, RowProblem, RowsRefused
 from nilometer_collector.counters import Counter
-from nilometer_collector.errors import Conflict, Refused
+from nilometer_collector.errors import Refused
 from nilometer_collector.limits.rows import MAX_ROW_BYTES, check_sample
-from nilometer_collector.store import Arrival, LoggedType, SampleRow, Shipment, Shipped
-from nilometer_collector.store.logged_types import require_type
+from nilometer_collector.store import Arrival, SampleRow, Shipment, Shipped
 
 MAX_ROWS = 1000
 MAX_FIRST = (1 << 53) - MAX_ROWS
@@ -72,44 +72,45 @@ def _logged(call: Call, rows: _Rows) -> tuple[Shipped, list[RowProblem]]:
     context, now_ns = call.context, call.context.clock.now_ns()
     accepted: dict[int, SampleRow] = {}
     refused: list[RowProblem] = []
-    types: dict[tuple[str, str], LoggedType] = {}
     for at, content in enumerate(rows.samples):
         try:
             row = decoded(bytes(content), LoggedSample)
-            accepted[at] = _accepted(call, row, now_ns, types)
+            accepted[at] = _accepted(call, row, now_ns)
         except ApiError as error:
             refused.append(_problem(at, error.status, error.field, error.detail))
         except Forbidden as error:
             refused.append(_problem(at, 403, "entity", str(error)))
-        except Conflict as error:
-            refused.append(_problem(at, 409, error.field, str(error)))
     if not accepted:
         return Shipped(stored=0, repeated=0, notices=0), refused
 
     def ship(epoch: bytes, first: int) -> Shipped:
         arrivals = [Arrival(sequence=first + at, content=row) for at, row in accepted.items()]
         shipment = Shipment(agent=TABLES, epoch=epoch, oldest_held=first, arrivals=arrivals)
-        return context.store.ship(shipment, now_ns)
+        shipped = context.store.ship(shipment, now_ns)
+        for sequence, error in shipped.refused.items():
+            refused.append(_problem(sequence - first, 409, error.field, str(error)))
+        late = [at for at in accepted if first + at <= shipped.settled]
+        why = f"rows below {shipped.settled + 1} of this source are settled: give them new numbers"
+        refused.extend(_problem(at, 409, "", why) for at in late)
+        return replace(shipped, repeated=shipped.repeated - len(late))
 
     if rows.source is UNSET:
         shipped = context.source.name(len(rows.samples), ship)
     else:
         shipped = ship(bytes.fromhex(rows.source), rows.first)
+    refused.sort(key=lambda problem: problem.row)
     context.counters.add(Counter.ROWS_STORED, shipped.stored)
     context.counters.add(Counter.ROWS_REPEATED, shipped.repeated)
     context.counters.add(Counter.ROWS_REJECTED, len(refused))
     return shipped, refused
 
 
-def _accepted(
-    call: Call, row: LoggedSample, now_ns: int, types: dict[tuple[str, str], LoggedType]
-) -> SampleRow:
-    """Return the sample that *row* describes; **types* caches types that were checked.
+def _accepted(call: Call, row: LoggedSample, now_ns: int) -> SampleRow:
+    """Return the sample that *row* describes.
 
     Raises:
         ApiError: 422 if a value is not allowed.
         Forbidden: If the caller may not log for the entity.
-        Conflict: If the summary has another type.
     """
     refuse_controls(row)
     call.access.require((row.entity,))
@@ -121,11 +122,7 @@ def _accepted(
     payload = sample_to_bytes(sample)
     if len(payload) > MAX_ROW_BYTES:
         raise ApiError(422, f"content: is over {MAX_ROW_BYTES} bytes", "content")
-    wanted, key = type_of(row), (row.entity, row.summary)
-    if types.get(key) != wanted:
-        require_type(call.context.store.entities, sample, wanted)
-        types[key] = wanted
-    return SampleRow(sample=sample, payload=payload)
+    return SampleRow.of(sample, payload)
 
 
 def _place(row: LoggedSample, message: str) -> str:

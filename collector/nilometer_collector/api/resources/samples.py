@@ -21,6 +21,7 @@ from nilometer_collector.contents.bins import Bins, common_bins_of
 from nilometer_collector.contents.extension import ExtensionView
 from nilometer_collector.contents.feature import FeatureView, feature_view
 from nilometer_collector.contents.logged import LoggedView
+from nilometer_collector.contents.performance import PerformanceView
 from nilometer_collector.contents.registered import shown_of
 from nilometer_collector.contents.scores import ScoresView
 from nilometer_collector.contents.service import ServiceView
@@ -66,6 +67,9 @@ class SampleView(msgspec.Struct, frozen=True, kw_only=True):
         msgspec.UNSET
     )  # content of a type from another package
     logged: LoggedView | msgspec.UnsetType = msgspec.UNSET  # content that users log
+    performance: PerformanceView | msgspec.UnsetType = (
+        msgspec.UNSET
+    )  # predictions judged by their ground truth
     distances: dict[str, DistanceView] | msgspec.UnsetType = msgspec.UNSET  # distance by comparator
 
 

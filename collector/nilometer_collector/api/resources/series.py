@@ -38,7 +38,7 @@ from nilometer_collector.query.series_records import (
 from nilometer_collector.store import LEVELS
 
 MAX_TOP = 1000
-MOMENTS, RATES, COVERAGE = "moments", "rates", "coverage"
+MOMENTS, RATES, COVERAGE, SAMPLE = "moments", "rates", "coverage", "sample"
 
 
 class Place(Parameter[Cursor | None]):
@@ -79,8 +79,9 @@ STATISTIC = Words("statistic", "Statistic to return, as alerters name them.", la
 SHOW = Words(
     "show",
     "moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and "
-    "shares. coverage: what happened to the observations.",
-    lambda: (MOMENTS, RATES, COVERAGE),
+    "shares. coverage: what happened to the observations. sample: the merged sample with its "
+    "sketches, as protobuf.",
+    lambda: (MOMENTS, RATES, COVERAGE, SAMPLE),
 )
 COMPARATOR = Words("comparator", "Distance to return; by default psi and ks.", lambda: COMPARATORS)
 OTHER_ENTITY = Text("other_entity", "Entity to compare with.")
@@ -129,6 +130,7 @@ def question_of(call: Call) -> SeriesQuestion:
             moments=MOMENTS in shown,
             rates=RATES in shown,
             coverage=COVERAGE in shown,
+            sample=SAMPLE in shown,
         ),
         reference=value(REFERENCE),
         other=_other(call, labels),

@@ -7,8 +7,12 @@ import msgspec
 from nilometer.values.entity import is_logged
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
-from nilometer_collector.api.parameters import ENTITY
+from nilometer_collector.api.parameters import ENTITY, RequiredText
+from nilometer_collector.errors import Unknown
 from nilometer_collector.query.records import SummaryRecord
+from nilometer_collector.store import LoggedType
+
+SUMMARY = RequiredText("summary", "Name of the summary, such as logged.accuracy.")
 
 SummaryRole: TypeAlias = Literal["input", "output", "ground_truth", "logged", "service"]
 
@@ -54,7 +58,13 @@ def summary_view(summary: SummaryRecord) -> SummaryView:
         last_seen=seconds(summary.last_end_ns),
         window=seconds(summary.window_ns),
         labels=summary.labels,
-        logged=None if summary.logged is None else LoggedTypeView(**summary.logged._asdict()),
+        logged=None if summary.logged is None else _type_view(summary.logged),
+    )
+
+
+def _type_view(logged: LoggedType) -> LoggedTypeView:
+    return LoggedTypeView(
+        data_type=logged.data_type, aggregation=logged.aggregation, unit=logged.unit
     )
 
 
@@ -71,6 +81,19 @@ async def list_summaries(call: Call) -> Summaries:
     return Summaries(summaries=found)
 
 
+async def forget_summary(call: Call) -> None:
+    """Remove a summary that users log, once retention has removed its samples.
+
+    Raises:
+        Unknown: If users do not log such a summary.
+        Conflict: If samples of it are stored.
+    """
+    entity, summary = call.parameters.value(ENTITY), call.parameters.value(SUMMARY)
+    entities = call.context.store.entities
+    if not await call.context.ask(lambda: entities.forget(entity, summary)):
+        raise Unknown(f"entity {entity!r} has no logged summary {summary!r}")
+
+
 OPERATIONS = (
     Operation(
         method="GET",
@@ -81,5 +104,15 @@ OPERATIONS = (
         answer=Summaries,
         parameters=(ENTITY,),
         errors=(404, 422),
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/v1/summaries",
+        name="forgetSummary",
+        about="Remove a summary that users log, with its type, if no samples of it are stored.",
+        handler=forget_summary,
+        answer=None,
+        parameters=(ENTITY, SUMMARY),
+        errors=(404, 409, 422),
     ),
 )

@@ -5,25 +5,11 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from nilometer_collector.alerting.watch_report import SummaryReport, WatchReport
-from nilometer_collector.api.fields import Health, seconds
+from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY
 
 Phase: TypeAlias = Literal["LEARNING", "COARSE", "ACTIVE"]
-Why: TypeAlias = Literal[
-    "watched",
-    "drift",
-    "learning",
-    "coarse",
-    "no_traffic",
-    "no_agent",
-    "no_window_yet",
-    "version_gone",
-    "switched_off",
-    "unstable_baseline",
-    "too_few",
-    "nothing_to_judge",
-]
 
 
 class WatchedSummaryView(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,11 +5,10 @@ from functools import partial
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
-from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes
 from nilometer_collector.alerting.episodes import heard_since_ns
-from nilometer_collector.store import label_text
+from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes
 from nilometer_collector.store.postgresql.judging import Judging
@@ -17,6 +16,7 @@ from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.readable import readable, unreadable
 from nilometer_collector.store.records import ALERTER_DELETED, SUMMARY_LEFT, EpisodeRecord
+from nilometer_collector.store.rows import statuses_of
 from nilometer_collector.store.unread_log import UnreadLog
 
 _PUT = """
@@ -25,11 +25,15 @@ VALUES (%(entity)s, %(name)s, %(origin)s, false, %(now)s, %(payload)s)
 ON CONFLICT (entity, name) DO UPDATE SET deleted = false, origin = excluded.origin,
   updated_ns = excluded.updated_ns, payload = excluded.payload
 """
+# Everything that changes an alerter locks its row first, and then rows of `judged` by their ids.
+_LOCK = """
+SELECT payload FROM alerters WHERE entity = %(entity)s AND name = %(name)s FOR UPDATE
+"""
 # A changed alerter has other limits, so it is no longer quiet.
 _LOUD = """
-UPDATE judged SET quiet_until_ns = 0
-WHERE entity = %(entity)s AND alerter = %(name)s AND quiet_until_ns > 0 AND EXISTS
-  (SELECT 1 FROM alerters WHERE entity = %(entity)s AND name = %(name)s AND payload <> %(payload)s)
+UPDATE judged SET quiet_until_ns = 0 WHERE entity = %(entity)s AND id IN
+  (SELECT id FROM judged WHERE entity = %(entity)s AND alerter = %(name)s AND quiet_until_ns > 0
+   ORDER BY id FOR UPDATE)
 """
 _SUMMARIES = """
 SELECT DISTINCT summary FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
@@ -44,14 +48,20 @@ SELECT DISTINCT j.entity, j.summary
 FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
 WHERE s.status <> %(learning)s
 """
+_JUDGED_UNTIL = """
+SELECT j.alerter, max(s.last_end_ns)
+FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
+WHERE s.entity = %(entity)s AND s.agent = %(agent)s GROUP BY j.alerter
+"""
 _STATUSES = """
-SELECT j.entity, j.alerter, j.summary, j.labels_text, bool_and(s.status = %(learning)s),
-       bool_or(s.status <> %(no_data)s),
+SELECT j.entity, j.alerter, j.summary, j.labels_text,
        EXISTS (SELECT 1 FROM episodes e
                WHERE e.entity = j.entity AND e.judged = j.id AND e.closed_ns IS NULL),
-       j.quiet_until_ns > 0
+       j.quiet_until_ns > 0, s.status, s.breaches, s.fines, s.since_ns, s.last_end_ns, s.reason,
+       s.sentence, s.value, s.value_end_ns
 FROM alert_states s JOIN judged j ON j.entity = s.entity AND j.id = s.judged
-GROUP BY j.entity, j.id ORDER BY j.entity, j.alerter, j.summary, j.labels_text
+WHERE %(entity)s::text IS NULL OR j.entity = %(entity)s
+ORDER BY j.entity, j.alerter, j.summary, j.labels_text
 """
 _SET_OPEN = """
 SELECT e.entity, e.judged, e.opened_ns,
@@ -83,30 +93,21 @@ class Alerts:
 
     def put(self, alerter: Alerter, origin: str, now_ns: int) -> None:
         """Create or replace the alerter with this entity and name."""
-        self._database.write(lambda session: self._put(session, alerter, origin, now_ns))
+        self._database.write(lambda session: self.store(session, alerter, origin, now_ns))
 
-    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
-        wanted = {(alerter.entity, alerter.name): alerter for alerter in alerters}
-
-        def replace(session: Session) -> None:
-            stored = session.rows(
+    def named(self, origin: str) -> set[tuple[str, str]]:
+        """Return (entity, name) of the alerters that were last put with this *origin*."""
+        rows = self._database.read(
+            lambda session: session.rows(
                 "SELECT entity, name FROM alerters WHERE origin = %(origin)s AND NOT deleted",
                 {"origin": origin},
             )
-            # Rows are written in key order, so that two collectors never wait for each other.
-            for entity, name in sorted(wanted.keys() | set(stored)):
-                alerter = wanted.get((entity, name))
-                if alerter is None:
-                    self._delete(session, entity, name, now_ns)
-                else:
-                    self._put(session, alerter, origin, now_ns)
-
-        self._database.write(replace)
+        )
+        return {(entity, name) for entity, name in rows}
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
         """Delete an alerter and close its episodes; return False if it does not exist."""
-        return self._database.write(lambda session: self._delete(session, entity, name, now_ns))
+        return self._database.write(lambda session: self.remove(session, entity, name, now_ns))
 
     def alerters(self, entity: str | None = None) -> list[Alerter]:
         """List the alerters of all entities or of *entity*, by name; log unreadable alerters."""
@@ -126,17 +127,21 @@ class Alerts:
         )
         return [payload for (payload,) in rows]
 
-    def _put(self, session: Session, alerter: Alerter, origin: str, now_ns: int) -> None:
+    def store(self, session: Session, alerter: Alerter, origin: str, now_ns: int) -> None:
+        """Do what `put` does inside a transaction."""
         key = {"entity": alerter.entity, "name": alerter.name}
         payload = alerter_to_bytes(alerter)
-        session.execute(_LOUD, {**key, "payload": payload})
+        stored = session.row(_LOCK, key)
+        if stored is not None and stored[0] != payload:
+            session.execute(_LOUD, key)
         session.execute(_PUT, {**key, "origin": origin, "now": now_ns, "payload": payload})
         judged = [summary for (summary,) in session.rows(_SUMMARIES, key)]
         left = [summary for summary in judged if not alerter.watches(summary)]
         if left:
             self._turns.forget(session, alerter.entity, alerter.name, SUMMARY_LEFT, now_ns, left)
 
-    def _delete(self, session: Session, entity: str, name: str, now_ns: int) -> bool:
+    def remove(self, session: Session, entity: str, name: str, now_ns: int) -> bool:
+        """Do what `delete` does inside a transaction."""
         if not session.execute(_DELETE, {"entity": entity, "name": name, "now": now_ns}):
             return False
         self._turns.forget(session, entity, name, ALERTER_DELETED, now_ns)
@@ -170,32 +175,21 @@ class Alerts:
             for entity, judged in late
         )
 
+    def judged_until(self, entity: str, agent: str) -> dict[str, int]:
+        """Return for each alerter of *entity* the end of the newest window that *agent* judged."""
+        asked = {"entity": entity, "agent": agent}
+        return dict(self._database.read(lambda session: session.rows(_JUDGED_UNTIL, asked)))
+
     def judged(self) -> set[tuple[str, str]]:
         """Return each (entity, summary) that an alerter has judged at least once."""
         asked = {"learning": AlertStatus.LEARNING.value}
         rows = self._database.read(lambda session: session.rows(_JUDGED, asked))
         return {(entity, summary) for entity, summary in rows}
 
-    def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """List (entity, alerter, summary, labels, status over all agents) of all judged series."""
-        asked = {"learning": AlertStatus.LEARNING.value, "no_data": AlertStatus.NO_DATA.value}
-        found = []
-        for (
-            entity,
-            alerter,
-            summary,
-            labels,
-            learning,
-            heard,
-            is_open,
-            is_quiet,
-        ) in self._database.read(lambda session: session.rows(_STATUSES, asked)):
-            status = AlertStatus.LEARNING if learning else AlertStatus.OK
-            status = AlertStatus.PAUSED if is_quiet else status
-            status = status if heard else AlertStatus.NO_DATA
-            status = AlertStatus.ALERTING if is_open else status
-            found.append((entity, alerter, summary, label_text.from_text(labels), status))
-        return found
+    def statuses(self, entity: str | None = None) -> list[AlerterStatus]:
+        """List the status of every judged series of all entities or of *entity*, by name."""
+        rows = self._database.read(lambda session: session.rows(_STATUSES, {"entity": entity}))
+        return statuses_of(rows)
 
     # Episodes
 

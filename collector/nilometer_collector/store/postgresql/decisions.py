@@ -1,24 +1,34 @@
 """Decisions about episodes in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
 from nilometer_collector.store import label_text
-from nilometer_collector.store.deciding import NormalRecord, checked, closing, quiet_until_ns
+from nilometer_collector.store.deciding import (
+    NormalRecord,
+    checked,
+    closing,
+    decision_revision,
+    quiet_until_ns,
+)
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes
+from nilometer_collector.store.postgresql.history import record, take_turn
 from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.rows import decision_of
 from nilometer_collector.store.texts import storable
 
-# The row of what the episode is about is locked, as by the judgement of evaluations.
-_LOCK = """
+# The judgement of evaluations locks the row of what an episode is about, and then the episode. The
+# default alerter locks only the episode, and may change what it is about.
+_LOCK_JUDGED = """
 SELECT j.id FROM judged j JOIN episodes e ON e.entity = j.entity AND e.judged = j.id
-WHERE e.entity = %(entity)s AND e.id = %(episode)s FOR UPDATE OF j
+WHERE e.entity = %(entity)s AND e.id = %(episode)s AND e.number IS NULL FOR UPDATE OF j
 """
+_LOCK = "SELECT judged FROM episodes WHERE entity = %(entity)s AND id = %(episode)s FOR UPDATE"
+_NEWEST = "SELECT max(id) FROM episodes WHERE entity = %(entity)s AND judged = %(judged)s"
 _MAKE = """
 INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
                        pending)
@@ -30,13 +40,14 @@ UPDATE judged SET quiet_until_ns = %(until)s WHERE entity = %(entity)s AND id = 
 """
 _PENDING = """
 SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, d.labels_text,
-       d.pending
+       d.pending, d.lapsed
 FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
 WHERE d.entity = %(entity)s AND d.pending ORDER BY d.id
 """
 _SETTLE = """
-UPDATE decisions SET pending = false
-WHERE entity = %(entity)s AND id = ANY(%(ids)s::bigint[])
+UPDATE decisions d SET pending = false, lapsed = settled.lapsed
+FROM unnest(%(ids)s::bigint[], %(lapsed)s::boolean[]) AS settled (id, lapsed)
+WHERE d.entity = %(entity)s AND d.id = settled.id
 """
 
 
@@ -59,11 +70,17 @@ class Decisions:
         return self._database.write(lambda session: self._make(session, entity, episode, decision))
 
     def _make(self, session: Session, entity: str, episode: int, decision: Decision) -> Decision:
-        locked = session.row(_LOCK, {"entity": entity, "episode": episode})
+        newest_revision = take_turn(session)
+        asked = {"entity": entity, "episode": episode}
+        session.row(_LOCK_JUDGED, asked)
+        locked = session.row(_LOCK, asked)
         found = read_episodes(session, entity, is_open=None, episode=episode)
         if locked is None or not found:
             raise Unknown(f"{entity} has no episode {episode}")
-        decision = checked(found[0], decision)
+        ((newest,),) = session.rows(_NEWEST, {"entity": entity, "judged": locked[0]})
+        decision = checked(found[0], decision, newest)
+        revision = decision_revision(entity, episode, decision)
+        record(session, newest_revision + 1, revision, decision.made_ns)
         session.execute(
             _MAKE,
             {
@@ -92,7 +109,8 @@ class Decisions:
         rows = self._database.read(lambda session: session.rows(_PENDING, {"entity": entity}))
         return [NormalRecord(id=r[0], number=r[1], decision=decision_of(r[2:])) for r in rows]
 
-    def settle(self, session: Session, entity: str, identities: Sequence[int]) -> None:
-        """Record inside a transaction that the default alerter has acted on these decisions."""
-        if identities:
-            session.execute(_SETTLE, {"entity": entity, "ids": list(identities)})
+    def settle(self, session: Session, entity: str, settled: Mapping[int, bool]) -> None:
+        """Record inside a transaction whether each decision had an effect or has lapsed."""
+        if settled:
+            asked = {"entity": entity, "ids": list(settled), "lapsed": list(settled.values())}
+            session.execute(_SETTLE, asked)

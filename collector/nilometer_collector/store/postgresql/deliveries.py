@@ -1,46 +1,87 @@
-"""The queue of notifications in PostgreSQL, oldest first, with the outcome of each.
+"""The queue of notifications in PostgreSQL, oldest first, with the attempts at each message.
 
-Several collectors deliver from one queue. The oldest delivery is held by one of them until its outcome
-is recorded, so none is sent twice and their order stays. If that collector ends, another takes over
-after `LEASE_SECONDS`. After a failed attempt, nobody tries again before the time that the receiver has
-asked for. The server's clock decides, because the clocks of collectors may differ. A silence ends by
-the collector's clock.
+Several collectors deliver from one queue. The next message of a channel is held by one of them until
+its outcome is recorded, so none is sent twice and their order stays. If that collector ends, another
+takes over after `LEASE_SECONDS`. After a failed attempt, nobody tries again before the time that the
+receiver has asked for. The server's clock decides, because the clocks of collectors may differ. A
+silence and the hours of a route end by the collector's clock.
 """
 
 import uuid
+from typing import Any
 
+from nilometer.alert import AlertStatus
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose
+from nilometer_collector.store.deciding import is_outlived
+from nilometer_collector.store.delivering import (
+    ATTEMPTS_KEPT_SECONDS,
+    LEASE_SECONDS,
+    MOST_DELIVERIES,
+)
+from nilometer_collector.store.delivery_records import (
+    ACKNOWLEDGEMENT,
+    AttemptRecord,
+    DeliveryCounts,
+    DeliveryRecord,
+    Notice,
+)
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes, read_transition
+from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.protocol import LEASE_SECONDS
-from nilometer_collector.store.records import DeliveryCounts, Notice
+from nilometer_collector.store.rows import delivery_of
 from nilometer_collector.store.texts import short_text
 
-_OLDEST = """
-SELECT d.id, d.key, d.attempts, d.entity, d.transition, t.episode,
+# Collectors take turns at composing the next message of a channel.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer channel ' || %(channel)s, 0))"
+_WAITING = """
+SELECT d.id, d.key, d.sealed, d.entity, t.episode, t.status, d.created_ns, d.acknowledged,
        (d.holder IS NOT NULL AND d.holder <> %(holder)s AND d.held_until > clock_timestamp())
        OR COALESCE(d.not_before > clock_timestamp(), false),
-       d.held_until_ns > 0
+       d.attempts, d.transition, d.held_until_ns
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
-  AND d.withheld_ns IS NULL AND d.held_until_ns <= %(now)s
-ORDER BY d.id LIMIT 1 FOR UPDATE OF d
+  AND d.withheld_ns IS NULL AND d.held_until_ns <= %(now)s AND d.due_ns <= %(now)s
+ORDER BY d.id LIMIT %(limit)s
 """
+_FAILED = "SELECT max(at_ns) FROM attempts WHERE channel = %(channel)s AND outcome = 'failed'"
+_REPLACE = "UPDATE deliveries SET withheld_ns = %(now)s WHERE id = ANY(%(ids)s::bigint[])"
 _HOLD = """
-UPDATE deliveries SET holder = %(holder)s,
+UPDATE deliveries SET key = %(key)s, sealed = true, holder = %(holder)s,
   held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE id = %(id)s
+WHERE id = ANY(%(ids)s::bigint[])
+"""
+_ATTEMPT = """
+INSERT INTO attempts (channel, key, at_ns, outcome, reason)
+SELECT channel, key, %(now)s, %(outcome)s, %(reason)s FROM deliveries WHERE id = %(id)s
+"""
+_FORGET = """
+DELETE FROM attempts WHERE at_ns < %(before)s AND outcome IN ('delivered', 'refused', 'failed')
+  AND channel = (SELECT channel FROM deliveries WHERE id = %(id)s)
 """
 _SETTLE = """
 UPDATE deliveries SET attempts = attempts + 1,
   delivered_ns = COALESCE(delivered_ns, %(delivered)s), refused_ns = COALESCE(refused_ns, %(refused)s),
-  last_failure = COALESCE(%(failure)s, last_failure),
+  last_failure = COALESCE(%(failure)s, last_failure), sealed = %(sealed)s,
   not_before = clock_timestamp() + make_interval(secs => %(wait)s)
-WHERE id = %(id)s
+WHERE key = (SELECT key FROM deliveries WHERE id = %(id)s)
+  AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
 """
 _COUNTS = """
 SELECT count(*), count(delivered_ns), count(refused_ns), count(withheld_ns)
 FROM deliveries WHERE channel = %(channel)s
+"""
+_RECORDS = """
+SELECT d.id, d.channel, d.key, d.entity, t.episode, t.status, d.acknowledged, d.created_ns,
+       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure
+FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
+WHERE (%(channel)s::text IS NULL OR d.channel = %(channel)s)
+  AND (%(entity)s::text IS NULL OR d.entity = %(entity)s)
+ORDER BY d.id DESC LIMIT %(limit)s
+"""
+_ATTEMPTS = """
+SELECT key, at_ns, outcome, reason FROM attempts WHERE key = ANY(%(keys)s::text[]) ORDER BY id
 """
 
 
@@ -51,41 +92,74 @@ class Deliveries:
         self._database = database
         self._holder = uuid.uuid4().hex
 
-    def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none, or it must wait."""
-        return self._database.write(lambda session: self._take(session, channel, now_ns))
-
-    def _take(self, session: Session, channel: str, now_ns: int) -> Notice | None:
-        asked = {"channel": channel, "holder": self._holder, "now": now_ns}
-        found = session.row(_OLDEST, asked)
-        if found is None:
-            return None
-        delivery, key, attempts, entity, transition, episode, must_wait, after_silence = found
-        if must_wait:
-            return None
-        session.execute(_HOLD, {"id": delivery, "holder": self._holder, "seconds": LEASE_SECONDS})
-        (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
-        return Notice(
-            id=delivery,
-            key=key,
-            attempts=attempts,
-            episode=shown,
-            transition=read_transition(session, entity, transition),
-            after_silence=after_silence,
+    def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
+        """Return the next message of *channel*; None if there is none, or it must wait."""
+        return self._database.write(
+            lambda session: self._take(session, channel, now_ns, is_grouping=is_grouping)
         )
 
+    def _take(
+        self, session: Session, channel: str, now_ns: int, *, is_grouping: bool
+    ) -> Notice | None:
+        asked = {
+            "channel": channel,
+            "holder": self._holder,
+            "now": now_ns,
+            "limit": MOST_DELIVERIES,
+        }
+        session.rows(_LOCK, {"channel": channel})
+        rows = _not_outlived(session, session.rows(_WAITING, asked), now_ns)
+        if not rows or any(row[8] for row in rows):
+            return None
+        ((failed_ns,),) = session.rows(_FAILED, {"channel": channel})
+        found = compose([_waiting_of(row) for row in rows], failed_ns, is_grouping=is_grouping)
+        key = self._hold(session, found, now_ns)
+        by_id = {row[0]: row for row in rows}
+        head, *others = [_notice(session, by_id[one.id], key) for one in found.chosen]
+        return head.with_others(others)
+
+    def _hold(self, session: Session, found: Composition, now_ns: int) -> str:
+        """Give the chosen notifications one key, and hold them for this collector."""
+        key = found.chosen[0].key if found.keeps_key else uuid.uuid4().hex
+        if found.replaced:
+            session.execute(_REPLACE, {"now": now_ns, "ids": list(found.replaced)})
+        session.execute(
+            _HOLD,
+            {
+                "key": key,
+                "holder": self._holder,
+                "seconds": LEASE_SECONDS,
+                "ids": [one.id for one in found.chosen],
+            },
+        )
+        return key
+
     def delivered(self, delivery: int, now_ns: int) -> None:
-        """Record that the channel has accepted the delivery."""
-        self._settle(delivery, delivered=now_ns)
+        """Record that the channel has accepted the message."""
+        self._settle(delivery, now_ns, "delivered", delivered=now_ns)
 
     def refused(self, delivery: int, now_ns: int, failure: str) -> None:
-        """Record that the channel will never accept the delivery."""
-        self._settle(delivery, refused=now_ns, failure=short_text(failure))
+        """Record that the channel will never accept the message."""
+        self._settle(delivery, now_ns, "refused", refused=now_ns, failure=short_text(failure))
 
-    def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
-        """Record a failed attempt; the delivery stays queued, and this collector keeps it."""
-        del now_ns  # the server's clock is used
-        self._settle(delivery, failure=short_text(failure), wait_seconds=wait_seconds)
+    def failed(
+        self,
+        delivery: int,
+        now_ns: int,
+        failure: str,
+        wait_seconds: float = 0.0,
+        *,
+        may_have_arrived: bool = False,
+    ) -> None:
+        """Record a failed attempt; the message stays queued, and this collector keeps it."""
+        self._settle(
+            delivery,
+            now_ns,
+            "failed",
+            failure=short_text(failure),
+            wait_seconds=wait_seconds,
+            is_sealed=may_have_arrived,
+        )
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""
@@ -99,20 +173,104 @@ class Deliveries:
             withheld=withheld,
         )
 
+    def records(
+        self, channel: str | None = None, entity: str | None = None
+    ) -> list[DeliveryRecord]:
+        """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts."""
+        asked = {"channel": channel, "entity": entity, "limit": MOST_DELIVERIES}
+
+        def read(session: Session) -> list[DeliveryRecord]:
+            rows = session.rows(_RECORDS, asked)
+            attempts: dict[str, list[AttemptRecord]] = {}
+            for key, *attempt in session.rows(_ATTEMPTS, {"keys": [row[2] for row in rows]}):
+                attempts.setdefault(key, []).append(AttemptRecord(*attempt))
+            return [delivery_of(row, attempts.get(row[2], ())) for row in rows]
+
+        return self._database.read(read)
+
     def _settle(
         self,
         delivery: int,
+        now_ns: int,
+        outcome: str,
         *,
         delivered: int | None = None,
         refused: int | None = None,
         failure: str | None = None,
         wait_seconds: float = 0.0,
+        is_sealed: bool = True,
     ) -> None:
+        attempt = {"id": delivery, "now": now_ns, "outcome": outcome, "reason": failure or ""}
         values = {
             "id": delivery,
             "delivered": delivered,
             "refused": refused,
             "failure": failure,
             "wait": wait_seconds,
+            "sealed": is_sealed,
         }
-        self._database.write(lambda session: session.execute(_SETTLE, values))
+
+        def settle(session: Session) -> None:
+            session.execute(_ATTEMPT, attempt)
+            before_ns = now_ns - ATTEMPTS_KEPT_SECONDS * NANOSECONDS
+            session.execute(_FORGET, {"id": delivery, "before": before_ns})
+            session.execute(_SETTLE, values)
+
+        self._database.write(settle)
+
+
+def _notice(session: Session, row: tuple[Any, ...], key: str) -> Notice:
+    entity, episode = row[3], row[4]
+    transition = read_transition(session, entity, row[10])
+    (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
+    asked = {
+        "entity": entity,
+        "episode": episode,
+        "status": AlertStatus.ALERTING.value,
+        "since": transition.recorded_ns - FLAPPING_NS,
+        "now": transition.recorded_ns,
+    }
+    ((openings,),) = session.rows(RECENT_OPENINGS, asked)
+    return Notice(
+        id=row[0],
+        key=key,
+        attempts=row[9],
+        episode=shown,
+        transition=transition,
+        after_silence=row[11] > 0,
+        openings=openings,
+        is_acknowledgement=row[7],
+    )
+
+
+def _not_outlived(
+    session: Session, rows: list[tuple[Any, ...]], now_ns: int
+) -> list[tuple[Any, ...]]:
+    """Withhold openings whose episode closed while a silence held them; return the other *rows*."""
+    gone = [row[0] for row in rows if _is_outlived(session, row)]
+    if gone:
+        session.execute(_REPLACE, {"now": now_ns, "ids": gone})
+    return [row for row in rows if row[0] not in gone]
+
+
+def _is_outlived(session: Session, row: tuple[Any, ...]) -> bool:
+    entity, episode, status, is_acknowledged, transition, held_until_ns = (
+        *(row[3], row[4], row[5], row[7]),
+        *(row[10], row[11]),
+    )
+    if not held_until_ns or is_acknowledged or status != AlertStatus.ALERTING.value:
+        return False
+    (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
+    return is_outlived(shown, read_transition(session, entity, transition), held_until_ns)
+
+
+def _waiting_of(row: tuple[Any, ...]) -> Waiting:
+    return Waiting(
+        id=row[0],
+        key=row[1],
+        is_sealed=row[2],
+        entity=row[3],
+        episode=row[4],
+        status=ACKNOWLEDGEMENT if row[7] else row[5],
+        created_ns=row[6],
+    )

@@ -1,12 +1,24 @@
-"""Declared entities in PostgreSQL."""
+"""Declared entities, and the types of logged summaries, in PostgreSQL."""
 
+from collections.abc import Iterable, Mapping, Sequence
+from typing import LiteralString
+
+from nilometer_collector.errors import Conflict
 from nilometer_collector.store.entity_records import (
     UNDECLARED,
     DeclaredEntity,
     EntityDeclaration,
-    LoggedType,
     check_edges,
     check_version,
+)
+from nilometer_collector.store.history_records import DeclareEntity, RemoveEntity
+from nilometer_collector.store.logged_types import (
+    Key,
+    LoggedType,
+    check_forgettable,
+    logged_columns,
+    logged_type_of,
+    settled,
 )
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
@@ -14,7 +26,7 @@ from nilometer_collector.store.rows import declaration_columns, declared_entity_
 
 # Collectors take turns, because two changes may each be allowed and make a cycle together.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer entities', 0))"
-_VERSIONS = "SELECT version, deleted FROM entities WHERE name = %(name)s"
+_VERSIONS = "SELECT name, version, deleted FROM entities WHERE name = ANY(%(names)s::text[])"
 _SELECT = """
 SELECT name, kind, owner, time_zone, description, attributes, reads_from, version, updated_ns
 FROM entities WHERE NOT deleted AND (%(name)s::text IS NULL OR name = %(name)s) ORDER BY name
@@ -30,17 +42,50 @@ ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
   version = excluded.version, updated_ns = excluded.updated_ns, deleted = excluded.deleted
 """
 
-_SETTLE = """
-INSERT INTO logged_summaries (entity, summary, data_type, aggregation, unit)
-VALUES (%(entity)s, %(summary)s, %(data_type)s, %(aggregation)s, %(unit)s) ON CONFLICT DO NOTHING
-"""
-_TYPE = """
-SELECT data_type, aggregation, unit FROM logged_summaries
-WHERE entity = %(entity)s AND summary = %(summary)s
-"""
+# A shipment holds the types that it relies on, so that a deletion waits for its samples.
 _TYPES = """
-SELECT summary, data_type, aggregation, unit FROM logged_summaries WHERE entity = %(entity)s
+SELECT entity, summary, data_type, aggregation, unit, shape FROM logged_summaries
+JOIN unnest(%(entities)s::text[], %(summaries)s::text[]) AS asked (entity, summary)
+     USING (entity, summary)
+ORDER BY entity, summary FOR KEY SHARE OF logged_summaries
 """
+# Rows are written in key order, so that two collectors never wait for each other.
+_NEW_TYPES = """
+INSERT INTO logged_summaries (entity, summary, data_type, aggregation, unit, shape)
+SELECT * FROM unnest(%(entities)s::text[], %(summaries)s::text[], %(data_types)s::text[],
+                     %(aggregations)s::text[], %(units)s::text[], %(shapes)s::text[])
+     AS new (entity, summary, data_type, aggregation, unit, shape)
+ORDER BY entity COLLATE "C", summary COLLATE "C"
+ON CONFLICT (entity, summary) DO NOTHING
+"""
+_LOCK_TYPES = """
+SELECT entity, summary, data_type, aggregation, unit, shape FROM logged_summaries
+JOIN unnest(%(entities)s::text[], %(summaries)s::text[]) AS asked (entity, summary)
+     USING (entity, summary)
+ORDER BY entity, summary FOR NO KEY UPDATE OF logged_summaries
+"""
+_PUT_SHAPES = """
+UPDATE logged_summaries SET shape = new.shape
+FROM unnest(%(entities)s::text[], %(summaries)s::text[], %(shapes)s::text[])
+     AS new (entity, summary, shape)
+WHERE logged_summaries.entity = new.entity AND logged_summaries.summary = new.summary
+"""
+_ALL_TYPES = """
+SELECT summary, data_type, aggregation, unit, shape FROM logged_summaries WHERE entity = %(entity)s
+"""
+_REMOVE_TYPE = """
+DELETE FROM logged_summaries WHERE entity = %(entity)s AND summary = %(summary)s
+"""
+_HELD = """
+SELECT 1 FROM series WHERE entity = %(entity)s AND summary = %(summary)s AND (
+  EXISTS (SELECT 1 FROM samples WHERE samples.series = series.id)
+  OR EXISTS (SELECT 1 FROM marks WHERE marks.series = series.id)
+  OR EXISTS (SELECT 1 FROM stale_parts s WHERE s.entity = series.entity AND s.series = series.id)
+  OR EXISTS (SELECT 1 FROM rollups r WHERE r.entity = series.entity AND r.series = series.id)
+  OR EXISTS (SELECT 1 FROM pins WHERE pins.series = series.id))
+LIMIT 1
+"""
+_REMOVE_SERIES = "DELETE FROM series WHERE entity = %(entity)s AND summary = %(summary)s"
 
 
 class Entities:
@@ -55,12 +100,8 @@ class Entities:
         """Declare the entity *name*, or replace its declaration, and return the new version."""
 
         def put(session: Session) -> int:
-            last, stored = _versions(session, name)
-            check_version(name, stored, replaces)
-            edges = {one.name: one.declaration.reads_from for one in _read(session, None)}
-            check_edges(name, declaration.reads_from, edges)
-            _save(session, name, declaration, last + 1, now_ns, is_deleted=False)
-            return last + 1
+            self.change(session, [DeclareEntity(name, declaration, replaces)], now_ns)
+            return _versions(session, [name])[name][0]
 
         return self._database.write(put)
 
@@ -68,13 +109,31 @@ class Entities:
         """Remove the declaration of *name*; return False if there is none. Data and edges to it stay."""
 
         def delete(session: Session) -> bool:
-            last, stored = _versions(session, name)
-            check_version(name, stored, replaces)
-            if stored:
-                _save(session, name, UNDECLARED, last + 1, now_ns, is_deleted=True)
-            return stored > 0
+            session.rows(_LOCK)
+            is_declared = _versions(session, [name])[name][1] > 0
+            self.change(session, [RemoveEntity(name, replaces)], now_ns)
+            return is_declared
 
         return self._database.write(delete)
+
+    def change(
+        self, session: Session, commands: Sequence[DeclareEntity | RemoveEntity], now_ns: int
+    ) -> None:
+        """Make all changes inside a transaction; only the edges of the result are checked."""
+        session.rows(_LOCK)
+        versions = _versions(session, [command.name for command in commands])
+        edges = {one.name: one.declaration.reads_from for one in _read(session, None)}
+        for command in commands:
+            last, stored = versions[command.name]
+            check_version(command.name, stored, command.replaces)
+            if isinstance(command, DeclareEntity):
+                edges[command.name] = command.declaration.reads_from
+                said = command.declaration
+                _save(session, command.name, said, last + 1, now_ns, is_deleted=False)
+            elif stored:
+                edges.pop(command.name, None)
+                _save(session, command.name, UNDECLARED, last + 1, now_ns, is_deleted=True)
+        check_edges({command.name for command in commands}, edges)
 
     def read(self, name: str) -> DeclaredEntity | None:
         """Return the declaration of *name*; None if there is none."""
@@ -85,32 +144,76 @@ class Entities:
         """List all declared entities by name."""
         return self._database.read(lambda session: _read(session, None))
 
-    def settle_type(self, entity: str, summary: str, of_sample: LoggedType) -> LoggedType:
-        """Return the type of a summary that users log; without one, it becomes that *of_sample*."""
-        names = {"entity": entity, "summary": summary}
+    def settle(
+        self, session: Session, samples: Sequence[tuple[int, Key, LoggedType]]
+    ) -> Mapping[int, Conflict]:
+        """Store the types of logged samples, inside a transaction; return the contradictions.
 
-        def settle(session: Session) -> LoggedType:
-            session.execute(_SETTLE, {**names, **of_sample._asdict()})
-            (found,) = session.rows(_TYPE, names)
-            return LoggedType(*found)
-
-        return self._database.write(settle)
+        Args:
+            session: Session of the transaction.
+            samples: Sequence, summary and type of each sample.
+        """
+        if not samples:
+            return {}
+        types, refused = settled(_known(session, _TYPES, (key for _, key, _ in samples)), samples)
+        if not types:
+            return refused
+        columns = [logged_columns(one) for one in types.values()]
+        data_types, aggregations, units, shapes = map(list, zip(*columns, strict=True))
+        texts = {"data_types": data_types, "aggregations": aggregations, "units": units}
+        session.execute(_NEW_TYPES, {**_names(types), **texts, "shapes": shapes})
+        # Another collector may have settled a type in the meantime.
+        known = _known(session, _LOCK_TYPES, (key for _, key, _ in samples))
+        types, refused = settled(known, samples)
+        shapes = [logged_columns(one)[-1] for one in types.values()]
+        session.execute(_PUT_SHAPES, {**_names(types), "shapes": shapes})
+        return refused
 
     def types(self, entity: str) -> dict[str, LoggedType]:
         """Return the types of the summaries of *entity* that users log, by summary."""
-        rows = self._database.read(lambda session: session.rows(_TYPES, {"entity": entity}))
-        return {summary: LoggedType(*found) for summary, *found in rows}
+        rows = self._database.read(lambda session: session.rows(_ALL_TYPES, {"entity": entity}))
+        return {summary: logged_type_of(found) for summary, *found in rows}
+
+    def forget(self, entity: str, summary: str) -> bool:
+        """Remove a summary that users log, and its type; return False if there is none."""
+        names = {"entity": entity, "summary": summary}
+
+        def forget(session: Session) -> bool:
+            if not session.execute(_REMOVE_TYPE, names):  # waits for shipments that rely on it
+                return False
+            check_forgettable(summary, is_held=session.row(_HELD, names) is not None)
+            session.execute(_REMOVE_SERIES, names)
+            return True
+
+        return self._database.write(forget)
+
+
+def _known(
+    session: Session, statement: LiteralString, keys: Iterable[Key]
+) -> dict[Key, LoggedType]:
+    """Return the stored types of *keys*, which *statement* locks."""
+    rows = session.rows(statement, _names(set(keys)))
+    return {(entity, summary): logged_type_of(found) for entity, summary, *found in rows}
+
+
+def _names(keys: Iterable[Key]) -> dict[str, object]:
+    ordered = list(keys)
+    return {
+        "entities": [entity for entity, _ in ordered],
+        "summaries": [summary for _, summary in ordered],
+    }
 
 
 def _read(session: Session, name: str | None) -> list[DeclaredEntity]:
     return [declared_entity_of(row) for row in session.rows(_SELECT, {"name": name})]
 
 
-def _versions(session: Session, name: str) -> tuple[int, int]:
-    """Take the turn; return the last version of *name*, and the stored one: 0 without a declaration."""
-    session.rows(_LOCK)
-    last, is_deleted = session.row(_VERSIONS, {"name": name}) or (0, True)
-    return last, 0 if is_deleted else last
+def _versions(session: Session, names: list[str]) -> dict[str, tuple[int, int]]:
+    """Return the last version of each name, and the stored one: 0 without a declaration."""
+    found = dict.fromkeys(names, (0, 0))
+    for name, last, is_deleted in session.rows(_VERSIONS, {"names": names}):
+        found[name] = last, 0 if is_deleted else last
+    return found
 
 
 def _save(

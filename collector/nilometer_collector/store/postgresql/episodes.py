@@ -1,14 +1,14 @@
 """Reads episodes with their history, parts and decisions from PostgreSQL."""
 
 from nilometer_collector.alerting.decisions import Decision
+from nilometer_collector.store.alerting_verbs import MOST_EPISODES
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.protocol import MOST_EPISODES
 from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
 from nilometer_collector.store.rows import decision_of, episode_of, part_of, transition_of
 
 _EPISODES = """
 SELECT e.entity, e.id, j.summary, j.labels_text, e.alerter_payload, e.opened_ns, e.closed_ns, e.worst,
-       e.reference_digest, e.evidence, e.since_ns
+       e.reference_digest, e.evidence, e.since_ns, e.worst_ns
 FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
 WHERE (%(entity)s::text IS NULL OR e.entity = %(entity)s)
   AND (%(open)s::boolean IS NULL OR (e.closed_ns IS NULL) = %(open)s)
@@ -28,7 +28,8 @@ FROM episode_parts WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(
 ORDER BY opened_ns, summary, labels_text
 """
 _DECISIONS = """
-SELECT episode, kind, author, reason, made_ns, until_ns, summary, labels_text, pending
+SELECT episode, kind, author, reason, made_ns, until_ns, summary, labels_text, pending,
+       lapsed
 FROM decisions WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(episodes)s::bigint[])
 ORDER BY id
 """

@@ -12,6 +12,8 @@ from nilometer_collector.alerting.episodes import OpenEpisode, Others, Standing,
 from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
+from nilometer_collector.store.rows import open_episode_of, state_of
+from nilometer_collector.store.texts import storable
 
 _FIND = """
 SELECT judged.id, asked.number
@@ -47,7 +49,8 @@ JOIN unnest(%(entities)s::text[], %(alerters)s::text[]) AS asked (entity, alerte
 WHERE deleted
 """
 _STATES = """
-SELECT judged, status, breaches, fines, since_ns, last_end_ns FROM alert_states
+SELECT judged, status, breaches, fines, since_ns, last_end_ns, reason, sentence, value, value_end_ns
+FROM alert_states
 WHERE entity = ANY(%(entities)s::text[]) AND judged = ANY(%(ids)s::bigint[]) AND agent = %(agent)s
 """
 _OTHERS = """
@@ -57,20 +60,24 @@ WHERE entity = ANY(%(entities)s::text[]) AND judged = ANY(%(ids)s::bigint[])
 GROUP BY judged
 """
 _OPEN = """
-SELECT judged, id, opened_ns, worst FROM episodes
+SELECT judged, id, opened_ns, worst, alerter_payload FROM episodes
 WHERE entity = ANY(%(entities)s::text[]) AND judged = ANY(%(ids)s::bigint[]) AND closed_ns IS NULL
 """
 _SAVE = """
 INSERT INTO alert_states (entity, judged, agent, status, breaches, fines, since_ns, last_end_ns,
-                          received_ns)
-SELECT entity, judged, %(agent)s, status, breaches, fines, since_ns, last_end_ns, %(now)s
+                          received_ns, reason, sentence, value, value_end_ns)
+SELECT entity, judged, %(agent)s, status, breaches, fines, since_ns, last_end_ns, %(now)s, reason,
+       sentence, value, value_end_ns
 FROM unnest(%(entities)s::text[], %(ids)s::bigint[], %(statuses)s::text[], %(breaches)s::bigint[],
-            %(fines)s::bigint[], %(since)s::bigint[], %(last)s::bigint[])
-     AS new (entity, judged, status, breaches, fines, since_ns, last_end_ns)
+            %(fines)s::bigint[], %(since)s::bigint[], %(last)s::bigint[], %(reasons)s::text[],
+            %(sentences)s::text[], %(values)s::double precision[], %(measured)s::bigint[])
+     AS new (entity, judged, status, breaches, fines, since_ns, last_end_ns, reason, sentence, value,
+             value_end_ns)
 ON CONFLICT (entity, judged, agent) DO UPDATE SET
   status = excluded.status, breaches = excluded.breaches, fines = excluded.fines,
   since_ns = excluded.since_ns, last_end_ns = excluded.last_end_ns,
-  received_ns = excluded.received_ns
+  received_ns = excluded.received_ns, reason = excluded.reason, sentence = excluded.sentence,
+  value = excluded.value, value_end_ns = excluded.value_end_ns
 """
 
 
@@ -163,21 +170,9 @@ def _load(session: Session, keys: Sequence[_Key], agent: str) -> dict[_Key, _Loa
     quiet = dict(session.rows(_LOCK, asked))
     # Each of these statements sees everything that was committed before the locks were taken.
     deleted = set(session.rows(_DELETED, asked))
-    states = {
-        row[0]: EpisodeState(
-            status=AlertStatus(row[1]),
-            breaches=row[2],
-            fines=row[3],
-            since_ns=row[4],
-            last_end_ns=row[5],
-        )
-        for row in session.rows(_STATES, asked)
-    }
+    states = {row[0]: state_of(row[1:]) for row in session.rows(_STATES, asked)}
     heard = dict(session.rows(_OTHERS, asked))
-    episodes = {
-        row[0]: OpenEpisode(id=row[1], opened_ns=row[2], worst=row[3])
-        for row in session.rows(_OPEN, asked)
-    }
+    episodes = {row[0]: open_episode_of(row[1:]) for row in session.rows(_OPEN, asked)}
     return {
         key: _Loaded(
             id=identity,
@@ -206,6 +201,10 @@ def _save(session: Session, loaded: Mapping[_Key, _Loaded], agent: str, now_ns: 
             "fines": [one.agent.fines for _, one in changed],
             "since": [one.agent.since_ns for _, one in changed],
             "last": [one.agent.last_end_ns for _, one in changed],
+            "reasons": [one.agent.reason.value for _, one in changed],
+            "sentences": [storable(one.agent.sentence) for _, one in changed],
+            "values": [one.agent.value for _, one in changed],
+            "measured": [one.agent.value_end_ns for _, one in changed],
             "now": now_ns,
         },
     )

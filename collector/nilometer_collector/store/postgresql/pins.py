@@ -15,10 +15,10 @@ SELECT %(name)s, entity, id, %(level)s, %(start)s, %(end)s
 FROM unnest(%(entities)s::text[], %(ids)s::bigint[]) AS new (entity, id)
 """
 _PINNED = """
-SELECT series.id, series.entity, summary, labels_text, seen, numbers, categories, samples, first_start_ns,
+SELECT s.id, s.entity, summary, labels_text, seen, numbers, categories, samples, first_start_ns,
        last_end_ns, longest_window_ns, last_window_ns, last_received_ns, level_ns, start_ns, end_ns
-FROM pins JOIN series ON series.entity = pins.entity AND series.id = pins.series
-WHERE name = %(name)s ORDER BY series.id
+FROM pins JOIN series_now s ON s.entity = pins.entity AND s.id = pins.series
+WHERE name = %(name)s ORDER BY s.id
 """
 _REMOVE = "DELETE FROM pins WHERE name = %(name)s"
 

@@ -5,56 +5,101 @@ Every method runs inside a transaction.
 
 import uuid
 
-from nilometer.alert import AlertStatus
+from nilometer.alert import AlertStatus, Severity
+from nilometer.wire.alerts import stored_alerter_from_bytes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind, silence_of
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition, Subject
+from nilometer_collector.store import label_text
+from nilometer_collector.store.composing import FLAPPING_NS
 from nilometer_collector.store.postgresql.episodes import read_decisions
+from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.routing import acknowledging, due_by_channel, names_of
 
 _ADD = """
-INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, held_until_ns)
-VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0, %(until)s)
+INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, held_until_ns, due_ns,
+                        acknowledged)
+VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0, %(until)s, %(due)s,
+        %(acknowledged)s)
 """
 # The deliveries of the openings of an episode that nobody has got, refused or given up.
 _HOLD = """
 UPDATE deliveries SET held_until_ns = %(until)s WHERE entity = %(entity)s AND transition IN
   (SELECT id FROM transitions WHERE entity = %(entity)s AND episode = %(episode)s
    AND status = %(status)s)
+  AND NOT acknowledged
   AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
+RETURNING channel
 """
 _RELEASE = """
-UPDATE deliveries SET held_until_ns = %(now)s WHERE entity = %(entity)s AND transition IN
+UPDATE deliveries d SET
+  withheld_ns = CASE WHEN told.channel IS NULL THEN d.withheld_ns ELSE %(now)s END,
+  held_until_ns = CASE WHEN told.channel IS NULL THEN %(now)s ELSE d.held_until_ns END
+FROM deliveries w LEFT JOIN
+  (SELECT DISTINCT o.channel FROM deliveries o
+   JOIN transitions t ON t.entity = o.entity AND t.id = o.transition
+   WHERE t.entity = %(entity)s AND t.episode = %(episode)s AND t.status = %(status)s
+     AND NOT o.acknowledged AND o.delivered_ns IS NOT NULL) told ON told.channel = w.channel
+WHERE d.id = w.id AND w.entity = %(entity)s AND w.transition IN
   (SELECT id FROM transitions WHERE entity = %(entity)s AND episode = %(episode)s
    AND status = %(status)s)
-  AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
-  AND held_until_ns > %(now)s
+  AND NOT w.acknowledged
+  AND w.delivered_ns IS NULL AND w.refused_ns IS NULL AND w.withheld_ns IS NULL
+  AND w.held_until_ns > %(now)s
 """
 _WITHHOLD = """
 UPDATE deliveries SET withheld_ns = %(now)s WHERE entity = %(entity)s AND transition IN
   (SELECT id FROM transitions WHERE entity = %(entity)s AND episode = %(episode)s
    AND status = %(status)s)
+  AND NOT acknowledged
   AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
-  AND held_until_ns > %(now)s
+  AND (held_until_ns > %(now)s OR due_ns > %(now)s)
 """
 _LAST_OPENING = """
 SELECT max(id) FROM transitions
 WHERE entity = %(entity)s AND episode = %(episode)s AND status = %(status)s
 """
-_OUTCOMES = """
-SELECT count(*), count(d.withheld_ns), count(d.delivered_ns)
+_TOLD = """
+SELECT DISTINCT d.channel
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE t.entity = %(entity)s AND t.episode = %(episode)s AND t.status = %(status)s
+  AND NOT d.acknowledged AND d.withheld_ns IS NULL
+ORDER BY d.channel
+"""
+_SUBJECT = """
+SELECT COALESCE(n.owner, ''), t.alerter_payload, j.labels_text
+FROM transitions t JOIN episodes e ON e.entity = t.entity AND e.id = t.episode
+JOIN judged j ON j.entity = e.entity AND j.id = e.judged
+LEFT JOIN entities n ON n.name = t.entity AND NOT n.deleted
+WHERE t.entity = %(entity)s AND t.id = %(transition)s
+"""
+# Openings of the same: of the entity's default alerter, or of an alerter's summary and label set.
+RECENT_OPENINGS = """
+SELECT count(*) FROM transitions t JOIN episodes e ON e.entity = t.entity AND e.id = t.episode
+JOIN judged j ON j.entity = e.entity AND j.id = e.judged
+JOIN episodes o ON o.entity = e.entity AND o.id = %(episode)s
+JOIN judged k ON k.entity = o.entity AND k.id = o.judged
+WHERE t.entity = %(entity)s AND j.alerter = k.alerter AND (o.number IS NOT NULL OR j.id = k.id)
+  AND t.status = %(status)s AND t.recorded_ns > %(since)s AND t.recorded_ns <= %(now)s
 """
 
 
 class Queue:
-    """Queues the notifications of one channel.
+    """Queues the notifications of all channels.
 
     Args:
-        channel: Name of the channel; if empty, nothing is queued.
+        own: Name of the channel that the collector has by its settings; empty for none.
+        channels: Channels that users have defined.
+        routes: Routes that users have defined.
     """
 
-    def __init__(self, channel: str) -> None:
-        self._channel = channel
+    def __init__(
+        self, own: str, channels: Objects[ChannelDefinition], routes: Objects[RouteDefinition]
+    ) -> None:
+        self._own = own
+        self._channels = channels
+        self._routes = routes
 
     def put(
         self,
@@ -65,53 +110,85 @@ class Queue:
         status: AlertStatus,
         now_ns: int,
     ) -> int:
-        """Queue the notification of *transition*; return 1 if it can be delivered now, else 0.
+        """Queue the notifications of *transition*; return how many can be delivered now.
 
-        An opening is held while the episode is silenced. A closing is left out if nobody was told of
-        the opening.
+        An opening is held while the episode is silenced, and outside the hours of its route. A
+        closing goes to the channels that were told of the opening.
         """
-        if not self._channel:
+        channels = names_of(self._channels.read_in(session), self._own)
+        if not channels:
             return 0
+        add = _Addition(session, entity, now_ns)
+        asked = _openings(entity, episode, now_ns)
+        openings = 0
+        if status is AlertStatus.ALERTING:
+            recent = {**asked, "since": now_ns - FLAPPING_NS}
+            ((openings,),) = session.rows(RECENT_OPENINGS, recent)
+        subject = _subject(session, entity, transition)
+        routes = self._routes.read_in(session)
+        due = due_by_channel(channels, routes, subject, openings, now_ns)
         if status is not AlertStatus.ALERTING:
-            asked = _openings(entity, episode, now_ns)
             session.execute(_WITHHOLD, asked)
-            ((queued, withheld, _),) = session.rows(_OUTCOMES, asked)
-            if queued and queued == withheld:
-                return 0
-            self._add(session, entity, transition, 0, now_ns)
-            return 1
+            told = [one for (one,) in session.rows(_TOLD, asked) if one in channels]
+            for channel in told:
+                add.run(transition, channel, due_ns=due.get(channel, 0))
+            return len(told)
         silence = silence_of(read_decisions(session, entity, episode), now_ns)
         until_ns = (silence and silence.until_ns) or 0
-        self._add(session, entity, transition, until_ns, now_ns)
-        return int(silence is None)
+        for channel, due_ns in due.items():
+            add.run(transition, channel, held_until_ns=until_ns, due_ns=due_ns)
+        return sum(not until_ns and due_ns <= now_ns for due_ns in due.values())
 
     def apply(self, session: Session, entity: str, episode: int, decision: Decision) -> None:
-        """Hold the opening of *episode* until its silence ends, or end the silence.
+        """Hold the opening of *episode* until its silence ends, end the silence, or acknowledge.
 
         If the opening was delivered before, it is delivered once more after the silence.
         """
         asked = _openings(entity, episode, decision.made_ns)
+        add = _Addition(session, entity, decision.made_ns)
         if decision.kind is DecisionKind.SILENCED:
             until_ns = decision.until_ns or 0
-            if not session.execute(_HOLD, {**asked, "until": until_ns}) and self._channel:
+            told = {channel for (channel,) in session.rows(_TOLD, asked)}
+            held = {channel for (channel,) in session.rows(_HOLD, {**asked, "until": until_ns})}
+            for channel in sorted(told - held):
                 ((transition,),) = session.rows(_LAST_OPENING, asked)
-                self._add(session, entity, transition, until_ns, decision.made_ns)
+                add.run(transition, channel, held_until_ns=until_ns)
         elif decision.kind is DecisionKind.UNSILENCED:
-            ((_, _, delivered),) = session.rows(_OUTCOMES, asked)
-            session.execute(_WITHHOLD if delivered else _RELEASE, asked)
+            session.execute(_RELEASE, asked)
+        elif decision.kind is DecisionKind.ACKNOWLEDGED:
+            told = {channel for (channel,) in session.rows(_TOLD, asked)}
+            for channel in sorted(told & acknowledging(self._channels.read_in(session))):
+                ((transition,),) = session.rows(_LAST_OPENING, asked)
+                add.run(transition, channel, acknowledged=True)
 
-    def _add(
-        self, session: Session, entity: str, transition: int, held_until_ns: int, now_ns: int
+
+class _Addition:
+    """Adds deliveries of one entity inside a transaction."""
+
+    def __init__(self, session: Session, entity: str, now_ns: int) -> None:
+        self._session = session
+        self._known = {"entity": entity, "now": now_ns}
+
+    def run(
+        self,
+        transition: int,
+        channel: str,
+        *,
+        held_until_ns: int = 0,
+        due_ns: int = 0,
+        acknowledged: bool = False,
     ) -> None:
-        session.execute(
+        """Queue a transition for a channel."""
+        self._session.execute(
             _ADD,
             {
-                "entity": entity,
+                **self._known,
                 "transition": transition,
-                "channel": self._channel,
+                "channel": channel,
                 "key": uuid.uuid4().hex,
-                "now": now_ns,
                 "until": held_until_ns,
+                "due": due_ns,
+                "acknowledged": acknowledged,
             },
         )
 
@@ -119,3 +196,14 @@ class Queue:
 def _openings(entity: str, episode: int, now_ns: int) -> dict[str, object]:
     status = AlertStatus.ALERTING.value
     return {"entity": entity, "episode": episode, "status": status, "now": now_ns}
+
+
+def _subject(session: Session, entity: str, transition: int) -> Subject:
+    found = session.rows(_SUBJECT, {"entity": entity, "transition": transition})
+    ((owner, payload, labels),) = found
+    return Subject(
+        entity=entity,
+        owner=owner,
+        severity=Severity(stored_alerter_from_bytes(payload).severity),
+        labels=label_text.from_text(labels),
+    )

@@ -2,6 +2,7 @@
 
 from nilometer.profile import Reference
 from nilometer.wire.references import reference_from_bytes, reference_to_bytes
+from nilometer_collector.errors import Unknown
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
@@ -21,6 +22,11 @@ VALUES (%(entity)s, %(name)s, %(digest)s, %(created)s, %(rows)s, %(source)s, tru
 ON CONFLICT (entity, name, digest) DO UPDATE SET current = true
 RETURNING id
 """
+_CHOOSE = """
+UPDATE reference_versions SET current = true
+WHERE entity = %(entity)s AND name = %(name)s AND digest = %(digest)s RETURNING id
+"""
+NO_ID = 0  # ids begin with 1
 _LEAVE = """
 UPDATE reference_versions SET current = false
 WHERE entity = %(entity)s AND name = %(name)s AND current AND id <> %(id)s
@@ -48,6 +54,10 @@ class References:
 
     def put(self, reference: Reference, now_ns: int) -> None:
         """Make *reference* the current version of its name; add a version if the digest is new."""
+        self._database.write(lambda session: self.store(session, reference, now_ns))
+
+    def store(self, session: Session, reference: Reference, now_ns: int) -> None:
+        """Do what `put` does inside a transaction."""
         payload = reference_to_bytes(reference)
         values = {
             "entity": reference.entity,
@@ -60,13 +70,28 @@ class References:
             "payload": payload,
             "crc": checksum(payload),
         }
+        session.rows(_LOCK, values)
+        ((identity,),) = session.rows(_PUT, values)
+        session.execute(_LEAVE, {**values, "id": identity})
 
-        def put(session: Session) -> None:
-            session.rows(_LOCK, values)
-            ((identity,),) = session.rows(_PUT, values)
-            session.execute(_LEAVE, {**values, "id": identity})
+    def choose(self, session: Session, entity: str, name: str, digest: str) -> None:
+        """Make a stored version the current one inside a transaction.
 
-        self._database.write(put)
+        Raises:
+            Unknown: If there is no such version.
+        """
+        values = {"entity": entity, "name": name, "digest": digest}
+        session.rows(_LOCK, values)
+        found = session.row(_CHOOSE, values)
+        if found is None:
+            raise Unknown(f"reference {name!r} of {entity} has no version {digest!r}")
+        session.execute(_LEAVE, {**values, "id": found[0]})
+
+    def withdraw(self, session: Session, entity: str, name: str) -> None:
+        """Leave the reference without a current version inside a transaction."""
+        values = {"entity": entity, "name": name}
+        session.rows(_LOCK, values)
+        session.execute(_LEAVE, {**values, "id": NO_ID})
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
         """List the references of all entities or of one."""

@@ -1,6 +1,6 @@
 """Roll-ups in PostgreSQL: finds stale ones, reads their samples, replaces and removes roll-ups."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import LiteralString
 
@@ -11,6 +11,7 @@ from nilometer.values.window import Window
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.levels import BY_LENGTH, DAY_NS, Level
+from nilometer_collector.store.postgresql.copying import packed_rows
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.leases import Lease
 from nilometer_collector.store.postgresql.partitions import Partitions
@@ -27,7 +28,8 @@ from nilometer_collector.store.retention import retired
 from nilometer_collector.store.stale import due_ns, part_of
 
 MOST_REMOVED = 5000  # rows in one step
-MOST_COLLECTED = 20_000  # marks of shipments in one step
+MOST_COLLECTED = 20_000  # additions of shipments in one statement
+MOST_COLLECTIONS = 10  # statements in one step
 
 _MARK = """
 INSERT INTO stale_parts (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day,
@@ -42,19 +44,39 @@ ON CONFLICT (entity, series, level_ns, window_start_ns, window_end_ns, arrival_d
 # If a shipment marks a part while it is merged, the mark stays, and makes the part stale again.
 _COLLECT = """
 WITH taken AS (
-  DELETE FROM marks WHERE ctid = ANY(ARRAY(SELECT ctid FROM marks LIMIT %(limit)s)) RETURNING *)
+  DELETE FROM additions WHERE ctid = ANY(ARRAY(SELECT ctid FROM additions LIMIT %(limit)s))
+  RETURNING *),
+sums AS (
+  SELECT entity, series, LEAST(sum(seen), 9007199254740992) AS seen,
+         LEAST(sum(numbers), 9007199254740992) AS numbers,
+         LEAST(sum(categories), 9007199254740992) AS categories, sum(samples) AS samples,
+         min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns,
+         max(end_ns - start_ns) AS longest_window_ns,
+         (array_agg(end_ns - start_ns ORDER BY received_ns DESC, sequence DESC))[1] AS last_window_ns,
+         max(received_ns) AS received_ns
+  FROM taken WHERE samples > 0 GROUP BY entity, series),
+counted AS (
+  UPDATE series SET
+    seen = LEAST(series.seen + new.seen, 9007199254740992),
+    numbers = LEAST(series.numbers + new.numbers, 9007199254740992),
+    categories = LEAST(series.categories + new.categories, 9007199254740992),
+    samples = series.samples + new.samples,
+    first_start_ns = LEAST(series.first_start_ns, new.first_start_ns),
+    last_end_ns = GREATEST(series.last_end_ns, new.last_end_ns),
+    longest_window_ns = GREATEST(series.longest_window_ns, new.longest_window_ns),
+    last_window_ns = CASE WHEN new.received_ns >= series.last_received_ns THEN new.last_window_ns
+                          ELSE series.last_window_ns END,
+    last_received_ns = GREATEST(series.last_received_ns, new.received_ns)
+  FROM sums new WHERE series.entity = new.entity AND series.id = new.series),
+marked AS (
 INSERT INTO stale_parts (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day,
                          due_ns, version)
 SELECT entity, series, %(level)s, window_start_ns, window_end_ns, arrival_day, min(due_ns), 1
 FROM taken GROUP BY entity, series, window_start_ns, window_end_ns, arrival_day
 ON CONFLICT (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day) DO UPDATE SET
-  version = stale_parts.version + 1
+  version = stale_parts.version + 1)
+SELECT count(*) FROM taken
 """
-_MARKS = """
-COPY marks (entity, series, window_start_ns, window_end_ns, arrival_day, due_ns)
-FROM STDIN (FORMAT BINARY)
-"""
-_MARK_TYPES = ("text", *["int8"] * 5)
 _TAKE = """
 SELECT p.entity, series.labels_text, p.series, p.window_start_ns, p.window_end_ns, p.arrival_day,
        p.version
@@ -83,7 +105,6 @@ _COPY = """
 COPY rollups (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day, number,
               observations, crc, payload) FROM STDIN (FORMAT BINARY)
 """
-_TYPES = ("text", *["int8"] * 8, "bytea")
 _COUNT = """
 UPDATE levels SET rows = rows + %(rows)s, bytes = bytes + %(bytes)s WHERE level_ns = %(level)s
 """
@@ -104,13 +125,14 @@ RETURNING octet_length(payload)
 """
 _WAITING = """
 SELECT level_ns, min(arrival_day) FROM (
-  SELECT level_ns, arrival_day FROM stale_parts UNION ALL SELECT 300000000000, arrival_day FROM marks
+  SELECT level_ns, arrival_day FROM stale_parts
+  UNION ALL SELECT 300000000000, arrival_day FROM additions
 ) AS stale (level_ns, arrival_day) GROUP BY level_ns
 """
 _LEVELS = """
 WITH stale AS (
   SELECT level_ns, series, window_start_ns, window_end_ns, arrival_day FROM stale_parts
-  UNION SELECT 300000000000, series, window_start_ns, window_end_ns, arrival_day FROM marks)
+  UNION SELECT 300000000000, series, window_start_ns, window_end_ns, arrival_day FROM additions)
 SELECT level_ns, rows + CASE level_ns WHEN 0 THEN (SELECT COALESCE(sum(rows), 0) FROM arrivals) ELSE 0 END,
        bytes + CASE level_ns WHEN 0 THEN (SELECT COALESCE(sum(bytes), 0) FROM arrivals) ELSE 0 END,
        (SELECT count(*) FROM stale WHERE stale.level_ns = levels.level_ns), held_from_day
@@ -134,7 +156,7 @@ class RollUps:
             if not self._lease.hold(session):
                 return []
             if level is Level.FIVE_MINUTES:
-                session.execute(_COLLECT, {"level": level.length_ns, "limit": MOST_COLLECTED})
+                _collect(session)
             return [
                 StalePart(
                     part=Part(entity, series, level, Window(start, end), day),
@@ -218,21 +240,19 @@ class RollUps:
         rows = [(one.stale.part, at, row) for one in rolled for at, row in enumerate(one.rows)]
         session.copy(
             _COPY,
-            _TYPES,
-            (
+            packed_rows(
+                [part.entity for part, _, _ in rows],
                 (
-                    part.entity,
-                    part.series,
-                    part.level.length_ns,
-                    part.window.start_ns,
-                    part.window.end_ns,
-                    part.arrival_day,
-                    number,
-                    row.sample.content.count,
-                    checksum(row.payload),
-                    row.payload,
-                )
-                for part, number, row in rows
+                    [part.series for part, _, _ in rows],
+                    rolled[0].stale.part.level.length_ns,
+                    [part.window.start_ns for part, _, _ in rows],
+                    [part.window.end_ns for part, _, _ in rows],
+                    [part.arrival_day for part, _, _ in rows],
+                    [number for _, number, _ in rows],
+                    [row.observations for _, _, row in rows],
+                    [checksum(row.payload) for _, _, row in rows],
+                ),
+                [row.payload for _, _, row in rows],
             ),
         )
         size = sum(len(row.payload) for *_, row in rows) - sum(size for (size,) in before)
@@ -293,23 +313,13 @@ class RollUps:
         ]
 
 
-def mark(session: Session, parts: Collection[Part], now_ns: int) -> None:
-    """Mark 5-minute *parts* as stale, inside the transaction of a shipment."""
-    session.copy(
-        _MARKS,
-        _MARK_TYPES,
-        (
-            (
-                part.entity,
-                part.series,
-                part.window.start_ns,
-                part.window.end_ns,
-                part.arrival_day,
-                due_ns(part.level, part.window.end_ns, now_ns),
-            )
-            for part in parts
-        ),
-    )
+def _collect(session: Session) -> None:
+    """Move waiting additions into the stale parts and the statistics of the series."""
+    asked = {"level": Level.FIVE_MINUTES.length_ns, "limit": MOST_COLLECTED}
+    for _ in range(MOST_COLLECTIONS):
+        ((collected,),) = session.rows(_COLLECT, asked)
+        if collected < MOST_COLLECTED:
+            return
 
 
 def _keys(stale: Sequence[StalePart]) -> dict[str, object]:

@@ -7,10 +7,14 @@ that a Citus cluster could distribute them by entity.
 
 import secrets
 
+from nilometer_collector.store.postgresql.addition_tables import create_addition_tables
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
+from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
+from nilometer_collector.store.postgresql.receiver_tables import create_receiver_tables
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.state_columns import add_newest_evaluation
 
 MIGRATIONS = Migrations()
 
@@ -350,3 +354,40 @@ def add_lags_of_agents(session: Session) -> None:
     session.execute(
         "UPDATE heard SET lag_ns = received_ns - end_ns, least_lag_ns = received_ns - end_ns"
     )
+
+
+@MIGRATIONS
+def add_shapes_of_logged_summaries(session: Session) -> None:
+    """Add the shapes of logged summaries, and the sequences that an outbox no longer held."""
+    session.execute("ALTER TABLE logged_summaries ADD COLUMN shape text NOT NULL DEFAULT '[]'")
+    session.execute("ALTER TABLE streams ADD COLUMN settled bigint NOT NULL DEFAULT 0")
+
+
+@MIGRATIONS
+def create_additions(session: Session) -> None:
+    """Additions to the statistics of series, which a shipment only logs; and `series_now`."""
+    create_addition_tables(session)
+
+
+@MIGRATIONS
+def add_lapsed_decisions(session: Session) -> None:
+    """Add whether a new normal had no effect, because its part closed before."""
+    session.execute("ALTER TABLE decisions ADD COLUMN lapsed boolean NOT NULL DEFAULT false")
+
+
+@MIGRATIONS
+def add_newest_evaluations(session: Session) -> None:
+    """Add the newest evaluation to each state, and the time of the worst value to episodes."""
+    add_newest_evaluation(session)
+
+
+@MIGRATIONS
+def create_history(session: Session) -> None:
+    """Changes of declared objects, and objects that have no table of their own."""
+    create_history_tables(session)
+
+
+@MIGRATIONS
+def create_receivers(session: Session) -> None:
+    """Channels and routes that users define, and the attempts at each message."""
+    create_receiver_tables(session)

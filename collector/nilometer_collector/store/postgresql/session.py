@@ -1,6 +1,6 @@
 """Statements on one PostgreSQL connection, with named parameters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, LiteralString, TypeAlias
 
 import psycopg
@@ -41,14 +41,11 @@ class Session:
         _check(values)
         return self._connection.execute(statement, values or None).rowcount
 
-    def copy(
-        self, statement: LiteralString, types: Sequence[str], rows: Iterable[Sequence[object]]
-    ) -> None:
-        """Run ``COPY ... FROM STDIN (FORMAT BINARY)`` with *rows* of columns of *types*."""
+    def copy(self, statement: LiteralString, packed: Iterable[bytes]) -> None:
+        """Run ``COPY ... FROM STDIN (FORMAT BINARY)`` with rows of `copying.packed_rows`."""
         with self._connection.cursor() as cursor, cursor.copy(statement) as copy:
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
+            for part in packed:
+                copy.write(part)
 
 
 def _check(values: Mapping[str, object]) -> None:

@@ -1,6 +1,7 @@
 """The store in a PostgreSQL database."""
 
-from nilometer.values.entity import is_logged
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
@@ -8,6 +9,8 @@ from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.decisions import Decisions
 from nilometer_collector.store.postgresql.deliveries import Deliveries
 from nilometer_collector.store.postgresql.entities import Entities
+from nilometer_collector.store.postgresql.history import History
+from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.pins import Pins
 from nilometer_collector.store.postgresql.queueing import Queue
@@ -17,19 +20,20 @@ from nilometer_collector.store.postgresql.samples import Samples
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.postgresql.watching import Watching
-from nilometer_collector.store.records import Arrival, SampleRow, Shipment, Shipped
 from nilometer_collector.store.sequences import Sequences
+from nilometer_collector.store.shipments import SampleRow, Shipment, Shipped, logged, taken
 
 # The outbox's row is locked, so that two collectors store its shipments one after the other.
 _STREAM = """
-SELECT id, high_water FROM streams WHERE agent = %(agent)s AND epoch = %(epoch)s FOR UPDATE
+SELECT id, high_water, settled FROM streams WHERE agent = %(agent)s AND epoch = %(epoch)s FOR UPDATE
 """
 _NEW_STREAM = """
 INSERT INTO streams (agent, epoch, high_water, received_ns)
 VALUES (%(agent)s, %(epoch)s, 0, %(now)s) ON CONFLICT (agent, epoch) DO NOTHING
 """
 _MARK = """
-UPDATE streams SET high_water = %(mark)s, received_ns = %(now)s WHERE id = %(stream)s
+UPDATE streams SET high_water = %(mark)s, settled = %(settled)s, received_ns = %(now)s
+WHERE id = %(stream)s
 """
 _PASSED = """
 DELETE FROM stream_ahead WHERE stream = %(stream)s AND sequence = ANY(%(sequences)s::bigint[])
@@ -48,7 +52,7 @@ class PostgresqlStore:
 
     Args:
         url: URL of the database; no error shows it.
-        channel: Name of the channel that receives notifications; empty for no notifications.
+        channel: Name of the channel that this collector has by its settings; empty for none.
 
     Raises:
         ConfigError: If the database cannot be opened, or was not written by this or an older
@@ -63,9 +67,12 @@ class PostgresqlStore:
         self.pins = Pins(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
-        queue = Queue(channel)
+        self.channels = Objects(self._database, "channels", ChannelDefinition)
+        self.routes = Objects(self._database, "routes", RouteDefinition)
+        queue = Queue(channel, self.channels, self.routes)
         turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
+        self.history = History(self._database, self.entities, self.references, self.alerts)
         self.decisions = Decisions(self._database, turns, queue)
         self.watching = Watching(self._database, turns, self.decisions)
         self.deliveries = Deliveries(self._database)
@@ -101,31 +108,36 @@ class PostgresqlStore:
 
     def _ship(self, session: Session, shipment: Shipment, now_ns: int) -> Shipped:
         stream, sequences = _sequences(session, shipment, now_ns)
-        new: list[Arrival] = [
-            arrival
-            for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence)
-            if sequences.take(arrival.sequence)
-        ]
+        settled = sequences.settled
+        new = taken(sequences, shipment.arrivals)
+        refused = self.entities.settle(session, logged(new))
         samples: list[tuple[int, SampleRow]] = []
         evaluations = []
         newest: dict[str, int] = {}
         for arrival in new:
-            if isinstance(arrival.content, SampleRow):
-                samples.append((arrival.sequence, arrival.content))
-                sample = arrival.content.sample
-                if not is_logged(sample.summary):  # these tell nothing about the agent's windows
-                    newest[sample.entity] = max(newest.get(sample.entity, 0), sample.window.end_ns)
+            row = arrival.content
+            if arrival.sequence in refused:
+                sequences.refuse(arrival.sequence)
+            elif isinstance(row, SampleRow):
+                samples.append((arrival.sequence, row))
+                if row.logged is None:  # logged samples tell nothing about the agent's windows
+                    newest[row.entity] = max(newest.get(row.entity, 0), row.window.end_ns)
             else:
-                evaluations.append(arrival.content)
+                evaluations.append(row)
         sequences.settle(shipment.oldest_held)
         _save(session, stream, sequences, now_ns)
-        counted = self.samples.add(session, samples, stream, now_ns) if samples else ()
+        if samples:
+            self.samples.add(session, samples, stream, now_ns)
         notices = self.alerts.judge(session, evaluations, shipment.agent, now_ns)
         if newest:
             self.watching.hear(session, shipment.agent, newest, now_ns)
-        if counted:
-            self.samples.count(session, counted, now_ns)
-        return Shipped(stored=len(new), repeated=len(shipment.arrivals) - len(new), notices=notices)
+        return Shipped(
+            stored=len(new) - len(refused),
+            repeated=len(shipment.arrivals) - len(new),
+            notices=notices,
+            settled=settled,
+            refused=refused,
+        )
 
 
 def _sequences(session: Session, shipment: Shipment, now_ns: int) -> tuple[int, Sequences]:
@@ -135,11 +147,11 @@ def _sequences(session: Session, shipment: Shipment, now_ns: int) -> tuple[int, 
     if found is None:
         session.execute(_NEW_STREAM, key)
         (found,) = session.rows(_STREAM, key)
-    stream, mark = found
+    stream, mark, settled = found
     ahead = session.rows(
         "SELECT sequence FROM stream_ahead WHERE stream = %(stream)s", {"stream": stream}
     )
-    return stream, Sequences(mark, (sequence for (sequence,) in ahead))
+    return stream, Sequences(mark, settled, (sequence for (sequence,) in ahead))
 
 
 def _save(session: Session, stream: int, sequences: Sequences, now_ns: int) -> None:
@@ -147,4 +159,5 @@ def _save(session: Session, stream: int, sequences: Sequences, now_ns: int) -> N
         session.execute(_PASSED, {"stream": stream, "sequences": sequences.passed})
     if sequences.added:
         session.execute(_AHEAD, {"stream": stream, "sequences": sequences.added})
-    session.execute(_MARK, {"stream": stream, "mark": sequences.mark, "now": now_ns})
+    saved = {"stream": stream, "mark": sequences.mark, "settled": sequences.settled, "now": now_ns}
+    session.execute(_MARK, saved)

@@ -1,11 +1,14 @@
 """Writes changes of episodes to PostgreSQL, with their history and notifications."""
 
+from dataclasses import replace
+
 from nilometer.alert import AlertStatus
 from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
 from nilometer_collector.alerting.episodes import (
     Closed,
     EpisodeChange,
+    Escalated,
     Opened,
     OpenEpisode,
     Turn,
@@ -19,14 +22,21 @@ from nilometer_collector.store.records import AGENTS_SILENT
 from nilometer_collector.store.texts import storable
 
 _OPEN = """
-INSERT INTO episodes (entity, judged, number, opened_ns, since_ns, worst, alerter_payload,
+INSERT INTO episodes (entity, judged, number, opened_ns, since_ns, worst, worst_ns, alerter_payload,
                       reference_digest, evidence)
-VALUES (%(entity)s, %(judged)s, %(number)s, %(at)s, %(since)s, %(value)s, %(alerter)s, %(digest)s,
-        %(evidence)s)
+VALUES (%(entity)s, %(judged)s, %(number)s, %(at)s, %(since)s, %(value)s, %(at)s, %(alerter)s,
+        %(digest)s, %(evidence)s)
 RETURNING id
 """
 _CLOSE = "UPDATE episodes SET closed_ns = %(closed)s WHERE entity = %(entity)s AND id = %(id)s"
-_WORSEN = "UPDATE episodes SET worst = %(worst)s WHERE entity = %(entity)s AND id = %(id)s"
+_WORSEN = """
+UPDATE episodes SET worst = %(worst)s, worst_ns = %(at)s WHERE entity = %(entity)s AND id = %(id)s
+"""
+_ESCALATE = """
+UPDATE episodes SET worst = %(worst)s, worst_ns = COALESCE(%(worst_at)s, worst_ns),
+  alerter_payload = %(alerter)s, evidence = %(evidence)s
+WHERE entity = %(entity)s AND id = %(id)s
+"""
 _RECORD = """
 INSERT INTO transitions (entity, episode, status, at_ns, window_start_ns, recorded_ns, value,
                          evidence, alerter_payload, reference_digest)
@@ -79,7 +89,7 @@ FROM episodes e WHERE e.entity = %(entity)s AND e.judged = %(judged)s AND e.clos
   AND e.number IS NULL
 """
 _SILENT_STATES = """
-UPDATE alert_states SET status = %(status)s, breaches = 0, fines = 0
+UPDATE alert_states SET status = %(status)s, breaches = 0, fines = 0, reason = 'no_window'
 WHERE entity = %(entity)s AND judged = %(judged)s
 """
 
@@ -119,7 +129,9 @@ class Turns:
         ((episode,),) = session.rows(_OPEN, {**_values(turn), **known})
         carried = {"entity": entity, "episode": episode, "judged": judged, "now": now_ns}
         session.execute(_CARRY, carried)
-        opened = OpenEpisode(id=episode, opened_ns=turn.at_ns, worst=turn.value)
+        opened = OpenEpisode(
+            id=episode, opened_ns=turn.at_ns, worst=turn.value, severity=turn.alerter.severity
+        )
         return opened, self._record(session, entity, episode, turn, now_ns)
 
     def close(
@@ -148,9 +160,21 @@ class Turns:
                 return self.open(session, entity, judged, change, now_ns)
             case Worsened() if episode is not None:
                 values = {"entity": entity, "id": episode.id, "worst": change.worst}
+                values["at"] = change.at_ns
                 session.execute(_WORSEN, values)
-                worse = OpenEpisode(id=episode.id, opened_ns=episode.opened_ns, worst=change.worst)
-                return worse, 0
+                return replace(episode, worst=change.worst), 0
+            case Escalated() if episode is not None:
+                turn = change.turn
+                values = {
+                    **_values(turn),
+                    "entity": entity,
+                    "id": episode.id,
+                    "worst": change.worst,
+                    "worst_at": change.worst_at_ns,
+                }
+                session.execute(_ESCALATE, values)
+                worse = replace(episode, worst=change.worst, severity=turn.alerter.severity)
+                return worse, self._record(session, entity, episode.id, turn, now_ns)
             case Closed() if episode is not None:
                 return None, self.close(session, entity, episode.id, change, now_ns)
         return episode, 0

@@ -7,6 +7,7 @@ prevents a collector that has lost its lease from storing windows that another o
 import uuid
 from collections.abc import Mapping
 
+from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.episodes import Closed, Opened
 from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.database import Database
@@ -26,6 +27,13 @@ ON CONFLICT (entity, agent) DO UPDATE SET end_ns = GREATEST(heard.end_ns, exclud
   received_ns = excluded.received_ns,
   lag_ns = CASE WHEN excluded.end_ns > heard.end_ns THEN excluded.lag_ns ELSE heard.lag_ns END,
   least_lag_ns = LEAST(heard.least_lag_ns, excluded.lag_ns)
+"""
+_FORGET_AGENTS = """
+DELETE FROM heard WHERE received_ns < %(before)s AND agent <> %(tables)s
+AND EXISTS (SELECT 1 FROM heard o
+            WHERE o.entity = heard.entity AND o.agent <> %(tables)s AND o.received_ns > heard.received_ns)
+AND EXISTS (SELECT 1 FROM heard o
+            WHERE o.entity = heard.entity AND o.agent <> %(tables)s AND o.end_ns > heard.end_ns)
 """
 _HOLD = """
 INSERT INTO watch_leases (entity, holder, held_until)
@@ -69,9 +77,10 @@ _JUDGED_ID = """
 SELECT id FROM judged WHERE entity = %(entity)s AND alerter = %(alerter)s
   AND summary = %(summary)s AND labels_digest = %(digest)s
 """
+# A decision about the episode waits until the change is stored, and the other way round.
 _EPISODE = """
 SELECT e.id, j.alerter FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
-WHERE e.entity = %(entity)s AND e.number = %(number)s
+WHERE e.entity = %(entity)s AND e.number = %(number)s FOR UPDATE OF e
 """
 _MOVE = """
 UPDATE episodes SET judged = %(judged)s, worst = %(value)s
@@ -137,6 +146,11 @@ class Watching:
             HeardRecord(agent=a, end_ns=end, received_ns=at, lag_ns=lag, least_lag_ns=least)
             for a, end, at, lag, least in rows
         ]
+
+    def forget_agents(self, before_ns: int) -> None:
+        """Remove the agents that have sent nothing since *before_ns*."""
+        asked = {"before": before_ns, "tables": TABLES}
+        self._database.write(lambda session: session.execute(_FORGET_AGENTS, asked))
 
     def hold(self, entity: str) -> bool:
         """Return whether only this collector may advance *entity* for `WATCH_LEASE_SECONDS`."""

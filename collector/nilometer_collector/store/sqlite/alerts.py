@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
-from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
 from nilometer_collector.alerting.episodes import (
     Closed,
     EpisodeChange,
+    Escalated,
     Opened,
     OpenEpisode,
     Others,
@@ -23,6 +23,7 @@ from nilometer_collector.alerting.episodes import (
     judge,
     pause,
 )
+from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.store import label_text
 from nilometer_collector.store.readable import readable, unreadable
 from nilometer_collector.store.records import (
@@ -31,6 +32,7 @@ from nilometer_collector.store.records import (
     SUMMARY_LEFT,
     EpisodeRecord,
 )
+from nilometer_collector.store.rows import open_episode_of, statuses_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_episodes
 from nilometer_collector.store.sqlite.queueing import Queue
@@ -92,17 +94,12 @@ class Alerts:
                 if not alerter.watches(summary):
                     self._forget(alerter.entity, alerter.name, SUMMARY_LEFT, now_ns, summary)
 
-    def replace_all(self, alerters: list[Alerter], origin: str, now_ns: int) -> None:
-        """Make *alerters* the only alerters of *origin*; delete all others of this origin."""
-        named = {(alerter.entity, alerter.name) for alerter in alerters}
-        with self._database.write():
-            for entity, name in self._database.rows(
-                "SELECT entity, name FROM alerters WHERE origin = ? AND deleted = 0", (origin,)
-            ):
-                if (entity, name) not in named:
-                    self.delete(entity, name, now_ns)
-            for alerter in alerters:
-                self.put(alerter, origin, now_ns)
+    def named(self, origin: str) -> set[tuple[str, str]]:
+        """Return (entity, name) of the alerters that were last put with this *origin*."""
+        rows = self._database.rows(
+            "SELECT entity, name FROM alerters WHERE origin = ? AND deleted = 0", (origin,)
+        )
+        return {(entity, name) for entity, name in rows}
 
     def delete(self, entity: str, name: str, now_ns: int) -> bool:
         """Delete an alerter and close its episodes; return False if it does not exist."""
@@ -187,6 +184,11 @@ class Alerts:
                     "WHERE entity = ? AND alerter = ? AND summary = ? AND labels = ?",
                     key,
                 )
+                still_open = self._database.row(
+                    "SELECT 1 FROM episodes WHERE id = ? AND closed_ns IS NULL", (identity,)
+                )
+                if still_open is None:  # a person has accepted a new normal in the meantime
+                    continue
                 if max(heard_ns or 0, since_ns) >= heard_since_ns(now_ns, window):
                     continue
                 episode = OpenEpisode(id=identity, opened_ns=opened_ns, worst=value)
@@ -194,11 +196,21 @@ class Alerts:
                 closed = pause(episode, alerter, digest or "", end_ns or 0, AGENTS_SILENT, status)
                 notices += self._change(Key(*key), episode, closed, now_ns)
                 self._database.execute(
-                    "UPDATE alert_states SET status = ?, breaches = 0, fines = 0 "
-                    "WHERE entity = ? AND alerter = ? AND summary = ? AND labels = ?",
+                    "UPDATE alert_states SET status = ?, breaches = 0, fines = 0, "
+                    "reason = 'no_window' WHERE entity = ? AND alerter = ? AND summary = ? AND labels = ?",
                     (AlertStatus.NO_DATA.value, *key),
                 )
         return notices
+
+    def judged_until(self, entity: str, agent: str) -> dict[str, int]:
+        """Return for each alerter of *entity* the end of the newest window that *agent* judged."""
+        return dict(
+            self._database.rows(
+                "SELECT alerter, max(last_end_ns) FROM alert_states WHERE entity = ? AND agent = ? "
+                "GROUP BY alerter",
+                (entity, agent),
+            )
+        )
 
     def judged(self) -> set[tuple[str, str]]:
         """Return each (entity, summary) that an alerter has judged at least once."""
@@ -208,26 +220,19 @@ class Alerts:
         )
         return {(entity, summary) for entity, summary in rows}
 
-    def statuses(self) -> list[tuple[str, str, str, Labels, AlertStatus]]:
-        """List (entity, alerter, summary, labels, status over all agents) of all judged series."""
+    def statuses(self, entity: str | None = None) -> list[AlerterStatus]:
+        """List the status of every judged series of all entities or of *entity*, by name."""
         rows = self._database.rows(
-            "SELECT entity, alerter, summary, labels, min(status = ?1), max(status != ?2), "
-            "EXISTS (SELECT 1 FROM "
+            "SELECT entity, alerter, summary, labels, EXISTS (SELECT 1 FROM "
             "episodes e WHERE e.entity = s.entity AND e.alerter = s.alerter "
             "AND e.summary = s.summary AND e.labels = s.labels AND e.closed_ns IS NULL), "
             "EXISTS (SELECT 1 FROM quiet q WHERE q.entity = s.entity AND q.alerter = s.alerter "
-            "AND q.summary = s.summary AND q.labels = s.labels) "
-            "FROM alert_states s GROUP BY entity, alerter, summary, labels",
-            (AlertStatus.LEARNING.value, AlertStatus.NO_DATA.value),
+            "AND q.summary = s.summary AND q.labels = s.labels), status, breaches, fines, since_ns, "
+            "last_end_ns, reason, sentence, value, value_end_ns FROM alert_states s "
+            "WHERE ?1 IS NULL OR entity = ?1 ORDER BY entity, alerter, summary, labels",
+            (entity,),
         )
-        found = []
-        for entity, alerter, summary, labels, learning, heard, is_open, is_quiet in rows:
-            status = AlertStatus.LEARNING if learning else AlertStatus.OK
-            status = AlertStatus.PAUSED if is_quiet else status
-            status = status if heard else AlertStatus.NO_DATA
-            status = AlertStatus.ALERTING if is_open else status
-            found.append((entity, alerter, summary, label_text.from_text(labels), status))
-        return found
+        return statuses_of(rows)
 
     # Episodes
 
@@ -253,13 +258,11 @@ class Alerts:
 
     def _open_episode(self, key: Key) -> OpenEpisode | None:
         found = self._database.row(
-            "SELECT id, opened_ns, worst FROM episodes WHERE entity = ? AND alerter = ? "
+            "SELECT id, opened_ns, worst, alerter_payload FROM episodes WHERE entity = ? AND alerter = ? "
             "AND summary = ? AND labels = ? AND closed_ns IS NULL",
             key,
         )
-        if found is None:
-            return None
-        return OpenEpisode(id=found[0], opened_ns=found[1], worst=found[2])
+        return None if found is None else open_episode_of(found)
 
     # Changes
 
@@ -272,8 +275,23 @@ class Alerts:
                 return self.record(self.open(key, change, now_ns), change.turn, now_ns)
             case Worsened() if episode is not None:
                 self._database.execute(
-                    "UPDATE episodes SET worst = ? WHERE id = ?", (change.worst, episode.id)
+                    "UPDATE episodes SET worst = ?, worst_ns = ? WHERE id = ?",
+                    (change.worst, change.at_ns, episode.id),
                 )
+            case Escalated() if episode is not None:
+                turn = change.turn
+                self._database.execute(
+                    "UPDATE episodes SET worst = ?, worst_ns = coalesce(?, worst_ns), "
+                    "alerter_payload = ?, evidence = ? WHERE id = ?",
+                    (
+                        change.worst,
+                        change.worst_at_ns,
+                        alerter_to_bytes(turn.alerter),
+                        storable(turn.evidence),
+                        episode.id,
+                    ),
+                )
+                return self.record(episode.id, turn, now_ns)
             case Closed() if episode is not None:
                 return self.end(episode.id, change, now_ns)
         return 0
@@ -303,14 +321,15 @@ class Alerts:
         turn = change.turn
         episode = self._database.execute(
             "INSERT INTO episodes (entity, alerter, summary, labels, number, opened_ns, since_ns, "
-            "worst, alerter_payload, reference_digest, evidence) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "worst, worst_ns, alerter_payload, reference_digest, evidence) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *key,
                 number,
                 turn.at_ns,
                 change.since_ns,
                 turn.value,
+                turn.at_ns,
                 alerter_to_bytes(turn.alerter),
                 turn.reference_digest,
                 storable(turn.evidence),

@@ -36,7 +36,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._lock = threading.RLock()
         self._closing = ExitStack()
-        _hold(path, self._closing)
+        hold(path, self._closing)
         try:
             self._connection = self._connect(path)
             self._prepare(path)
@@ -68,7 +68,7 @@ class Database:
         schema = SchemaDatabase(self._connection)
         known = {migration.name for migration in migrations.pending(schema)}
         applied = {migration.name for migration in migrations.applied(schema)}
-        newer = applied - known - _names()
+        newer = applied - known - known_migrations()
         if newer:
             raise written_by_newer(f"database = {str(path)!r}", newer)
         migrations.apply(schema)
@@ -146,7 +146,7 @@ class Database:
                 self._connection.execute("ROLLBACK")
 
 
-def _names() -> set[str]:
+def known_migrations() -> set[str]:
     """Return the names of all migrations that this version knows."""
     empty = SchemaDatabase(memory=True)
     try:
@@ -155,7 +155,7 @@ def _names() -> set[str]:
         empty.close()
 
 
-def _hold(path: Path, closing: ExitStack) -> None:
+def hold(path: Path, closing: ExitStack) -> None:
     """Hold ``<database>.lock`` while this process uses the database."""
     lock = path.with_name(path.name + ".lock")
     try:

@@ -1,13 +1,47 @@
-"""The queue of notifications, oldest first, with the outcome of each."""
+"""The queue of notifications, oldest first, with the attempts at each message."""
 
+import uuid
+from typing import Any
+
+from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store.protocol import MOST_WAIT_SECONDS
-from nilometer_collector.store.records import DeliveryCounts, Notice
+from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose
+from nilometer_collector.store.deciding import is_outlived
+from nilometer_collector.store.delivering import (
+    ATTEMPTS_KEPT_SECONDS,
+    MOST_DELIVERIES,
+    MOST_WAIT_SECONDS,
+)
+from nilometer_collector.store.delivery_records import (
+    ACKNOWLEDGEMENT,
+    AttemptRecord,
+    DeliveryCounts,
+    DeliveryRecord,
+    Notice,
+)
+from nilometer_collector.store.rows import delivery_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_episodes, read_transition
+from nilometer_collector.store.sqlite.queueing import RECENT_OPENINGS
 from nilometer_collector.store.texts import short_text
 
 _MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)
+_UNSETTLED = "d.delivered_ns IS NULL AND d.refused_ns IS NULL AND d.withheld_ns IS NULL"
+_WAITING = """
+SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns
+FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
+WHERE d.channel = ?1 AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
+  AND d.withheld_ns IS NULL AND d.held_until_ns <= ?2 AND d.due_ns <= ?2
+ORDER BY d.id LIMIT ?3
+"""
+_RECORDS = """
+SELECT d.id, d.channel, d.key, e.entity, t.episode, t.status, d.acknowledged, d.created_ns,
+       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure
+FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
+WHERE (?1 IS NULL OR d.channel = ?1) AND (?2 IS NULL OR e.entity = ?2)
+ORDER BY d.id DESC LIMIT ?3
+"""
 
 
 class Deliveries:
@@ -16,43 +50,67 @@ class Deliveries:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def take(self, channel: str, now_ns: int) -> Notice | None:
-        """Return the oldest queued delivery of *channel*; None if there is none or it must wait."""
-        found = self._database.row(
-            "SELECT d.id, d.key, d.attempts, t.episode, t.id, d.not_before_ns, d.held_until_ns "
-            "FROM deliveries d JOIN transitions t ON t.id = d.transition WHERE d.channel = ? "
-            "AND d.delivered_ns IS NULL AND d.refused_ns IS NULL AND d.withheld_ns IS NULL "
-            "AND d.held_until_ns <= ? ORDER BY d.id LIMIT 1",
-            (channel, now_ns),
+    def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
+        """Return the next message of *channel*; None if there is none or it must wait."""
+        with self._database.write():
+            found_rows = self._database.rows(_WAITING, (channel, now_ns, MOST_DELIVERIES))
+            rows = self._not_outlived(found_rows, now_ns)
+            # A wait that is longer than allowed means that the clock went back.
+            if not rows or any(now_ns < row[8] <= now_ns + _MOST_WAIT_NS for row in rows):
+                return None
+            waiting = [_waiting_of(row) for row in rows]
+            found = compose(waiting, self._failed_ns(channel), is_grouping=is_grouping)
+            key = self._seal(found, now_ns)
+            by_id = {row[0]: row for row in rows}
+            chosen = [self._notice(by_id[one.id], key) for one in found.chosen]
+        head, *others = chosen
+        return head.with_others(others)
+
+    def _not_outlived(self, rows: list[Any], now_ns: int) -> list[Any]:
+        """Withhold openings whose episode closed while a silence held them; return the others."""
+        left = []
+        for row in rows:
+            if self._is_outlived(row):
+                self._database.execute(
+                    "UPDATE deliveries SET withheld_ns = ? WHERE id = ?", (now_ns, row[0])
+                )
+            else:
+                left.append(row)
+        return left
+
+    def _is_outlived(self, row: Any) -> bool:
+        episode, status, is_acknowledged, transition, held_until_ns = (
+            *(row[4], row[5], row[7]),
+            *(row[10], row[11]),
         )
-        if found is None:
-            return None
-        delivery, key, attempts, episode, transition, not_before_ns, held_until_ns = found
-        if now_ns < not_before_ns <= now_ns + _MOST_WAIT_NS:  # a longer wait: the clock went back
-            return None
-        return Notice(
-            id=delivery,
-            key=key,
-            attempts=attempts,
-            episode=read_episodes(self._database, episode=episode)[0],
-            transition=read_transition(self._database, transition),
-            after_silence=held_until_ns > 0,
-        )
+        if not held_until_ns or is_acknowledged or status != AlertStatus.ALERTING.value:
+            return False
+        (shown,) = read_episodes(self._database, episode=episode)
+        return is_outlived(shown, read_transition(self._database, transition), held_until_ns)
 
     def delivered(self, delivery: int, now_ns: int) -> None:
-        """Record that the channel has accepted the delivery."""
-        self._settle("delivered_ns = ?", delivery, now_ns)
+        """Record that the channel has accepted the message."""
+        self._settle(delivery, now_ns, "delivered", "", "delivered_ns = ?", now_ns)
 
     def refused(self, delivery: int, now_ns: int, failure: str) -> None:
-        """Record that the channel will never accept the delivery."""
-        self._settle("refused_ns = ?, last_failure = ?", delivery, now_ns, short_text(failure))
+        """Record that the channel will never accept the message."""
+        change = "refused_ns = ?, last_failure = ?"
+        self._settle(delivery, now_ns, "refused", failure, change, now_ns, short_text(failure))
 
-    def failed(self, delivery: int, now_ns: int, failure: str, wait_seconds: float = 0.0) -> None:
-        """Record a failed attempt; the delivery stays queued."""
+    def failed(
+        self,
+        delivery: int,
+        now_ns: int,
+        failure: str,
+        wait_seconds: float = 0.0,
+        *,
+        may_have_arrived: bool = False,
+    ) -> None:
+        """Record a failed attempt; the message stays queued."""
+        change = "last_failure = ?, not_before_ns = ?, sealed = ?"
         not_before_ns = now_ns + int(wait_seconds * NANOSECONDS)
-        self._settle(
-            "last_failure = ?, not_before_ns = ?", delivery, short_text(failure), not_before_ns
-        )
+        values = (short_text(failure), not_before_ns, int(may_have_arrived))
+        self._settle(delivery, now_ns, "failed", failure, change, *values)
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""
@@ -68,9 +126,84 @@ class Deliveries:
             withheld=withheld,
         )
 
-    def _settle(self, what: str, delivery: int, *values: object) -> None:
+    def records(
+        self, channel: str | None = None, entity: str | None = None
+    ) -> list[DeliveryRecord]:
+        """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts."""
+        rows = self._database.rows(_RECORDS, (channel, entity, MOST_DELIVERIES))
+        return [delivery_of(row, self._attempts(row[2])) for row in rows]
+
+    def _attempts(self, key: str) -> list[AttemptRecord]:
+        rows = self._database.rows(
+            "SELECT at_ns, outcome, reason FROM attempts WHERE key = ? ORDER BY id", (key,)
+        )
+        return [AttemptRecord(*row) for row in rows]
+
+    def _failed_ns(self, channel: str) -> int | None:
+        ((failed_ns,),) = self._database.rows(
+            "SELECT max(at_ns) FROM attempts WHERE channel = ? AND outcome = 'failed'", (channel,)
+        )
+        return None if failed_ns is None else int(failed_ns)
+
+    def _seal(self, found: Composition, now_ns: int) -> str:
+        """Give the chosen notifications one key; they stay together while they may have arrived."""
+        key = found.chosen[0].key if found.keeps_key else uuid.uuid4().hex
+        for identity in found.replaced:
+            self._database.execute(
+                "UPDATE deliveries SET withheld_ns = ? WHERE id = ?", (now_ns, identity)
+            )
+        for one in found.chosen:
+            if not one.is_sealed:
+                self._database.execute(
+                    "UPDATE deliveries SET key = ?, sealed = 1 WHERE id = ?", (key, one.id)
+                )
+        return key
+
+    def _notice(self, row: tuple[Any, ...], key: str) -> Notice:
+        transition = read_transition(self._database, row[10])
+        recorded_ns = transition.recorded_ns
+        asked = (row[4], AlertStatus.ALERTING.value, recorded_ns - FLAPPING_NS, recorded_ns)
+        ((openings,),) = self._database.rows(RECENT_OPENINGS, asked)
+        return Notice(
+            id=row[0],
+            key=key,
+            attempts=row[9],
+            episode=read_episodes(self._database, episode=row[4])[0],
+            transition=transition,
+            after_silence=row[11] > 0,
+            openings=openings,
+            is_acknowledgement=bool(row[7]),
+        )
+
+    def _settle(
+        self, delivery: int, now_ns: int, outcome: str, reason: str, what: str, *values: object
+    ) -> None:
+        """Record an attempt at the message with this delivery, and what it changes."""
         with self._database.write():
             self._database.execute(
-                f"UPDATE deliveries SET attempts = attempts + 1, {what} WHERE id = ?",  # noqa: S608
+                "INSERT INTO attempts (channel, key, at_ns, outcome, reason) "
+                "SELECT channel, key, ?, ?, ? FROM deliveries WHERE id = ?",
+                (now_ns, outcome, short_text(reason), delivery),
+            )
+            self._database.execute(
+                "DELETE FROM attempts WHERE at_ns < ? AND outcome IN ('delivered', 'refused', 'failed') "
+                "AND channel = (SELECT channel FROM deliveries WHERE id = ?)",
+                (now_ns - ATTEMPTS_KEPT_SECONDS * NANOSECONDS, delivery),
+            )
+            self._database.execute(
+                f"UPDATE deliveries AS d SET attempts = attempts + 1, {what} "  # noqa: S608
+                f"WHERE d.key = (SELECT key FROM deliveries WHERE id = ?) AND {_UNSETTLED}",
                 (*values, delivery),
             )
+
+
+def _waiting_of(row: tuple[Any, ...]) -> Waiting:
+    return Waiting(
+        id=row[0],
+        key=row[1],
+        is_sealed=bool(row[2]),
+        entity=row[3],
+        episode=row[4],
+        status=ACKNOWLEDGEMENT if row[7] else row[5],
+        created_ns=row[6],
+    )

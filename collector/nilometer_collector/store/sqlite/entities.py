@@ -1,12 +1,23 @@
-"""Declared entities in SQLite."""
+"""Declared entities, and the types of logged summaries, in SQLite."""
 
+from collections.abc import Mapping, Sequence
+
+from nilometer_collector.errors import Conflict
 from nilometer_collector.store.entity_records import (
     UNDECLARED,
     DeclaredEntity,
     EntityDeclaration,
-    LoggedType,
     check_edges,
     check_version,
+)
+from nilometer_collector.store.history_records import DeclareEntity, RemoveEntity
+from nilometer_collector.store.logged_types import (
+    Key,
+    LoggedType,
+    check_forgettable,
+    logged_columns,
+    logged_type_of,
+    settled,
 )
 from nilometer_collector.store.rows import declaration_columns, declared_entity_of
 from nilometer_collector.store.sqlite.database import Database
@@ -19,6 +30,19 @@ ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
   time_zone = excluded.time_zone, description = excluded.description,
   attributes = excluded.attributes, reads_from = excluded.reads_from,
   version = excluded.version, updated_ns = excluded.updated_ns, deleted = excluded.deleted
+"""
+_PUT_TYPE = """
+INSERT INTO logged_summaries (entity, summary, data_type, aggregation, unit, shape)
+VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (entity, summary) DO UPDATE SET shape = excluded.shape
+"""
+_REMOVE_TYPE = "DELETE FROM logged_summaries WHERE entity = ? AND summary = ? RETURNING 1"
+_REMOVE_SERIES = "DELETE FROM series WHERE entity = ? AND summary = ?"
+_HELD = """
+SELECT 1 FROM series WHERE entity = ? AND summary = ? AND (
+  EXISTS (SELECT 1 FROM samples WHERE samples.series = series.id)
+  OR EXISTS (SELECT 1 FROM rollups WHERE rollups.series = series.id)
+  OR EXISTS (SELECT 1 FROM stale_parts WHERE stale_parts.series = series.id)
+  OR EXISTS (SELECT 1 FROM pins WHERE pins.series = series.id))
 """
 
 
@@ -33,21 +57,30 @@ class Entities:
     ) -> int:
         """Declare the entity *name*, or replace its declaration, and return the new version."""
         with self._database.write():
-            last, stored = self._versions(name)
-            check_version(name, stored, replaces)
-            edges = {one.name: one.declaration.reads_from for one in self.all()}
-            check_edges(name, declaration.reads_from, edges)
-            self._save(name, declaration, last + 1, now_ns, is_deleted=False)
-        return last + 1
+            self.change([DeclareEntity(name, declaration, replaces)], now_ns)
+            return self._versions(name)[0]
 
     def delete(self, name: str, now_ns: int, replaces: int | None = None) -> bool:
         """Remove the declaration of *name*; return False if there is none. Data and edges to it stay."""
         with self._database.write():
-            last, stored = self._versions(name)
-            check_version(name, stored, replaces)
-            if stored:
-                self._save(name, UNDECLARED, last + 1, now_ns, is_deleted=True)
-        return stored > 0
+            is_declared = self._versions(name)[1] > 0
+            self.change([RemoveEntity(name, replaces)], now_ns)
+        return is_declared
+
+    def change(self, commands: Sequence[DeclareEntity | RemoveEntity], now_ns: int) -> None:
+        """Make all changes inside a transaction; only the edges of the result are checked."""
+        edges = {one.name: one.declaration.reads_from for one in self.all()}
+        for command in commands:
+            last, stored = self._versions(command.name)
+            check_version(command.name, stored, command.replaces)
+            if isinstance(command, DeclareEntity):
+                edges[command.name] = command.declaration.reads_from
+                said = command.declaration
+                self._save(command.name, said, last + 1, now_ns, is_deleted=False)
+            elif stored:
+                edges.pop(command.name, None)
+                self._save(command.name, UNDECLARED, last + 1, now_ns, is_deleted=True)
+        check_edges({command.name for command in commands}, edges)
 
     def read(self, name: str) -> DeclaredEntity | None:
         """Return the declaration of *name*; None if there is none."""
@@ -64,28 +97,44 @@ class Entities:
         )
         return [declared_entity_of(row) for row in rows]
 
-    def settle_type(self, entity: str, summary: str, of_sample: LoggedType) -> LoggedType:
-        """Return the type of a summary that users log; without one, it becomes that *of_sample*."""
-        with self._database.write():
-            self._database.execute(
-                "INSERT INTO logged_summaries (entity, summary, data_type, aggregation, unit) "
-                "VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-                (entity, summary, *of_sample),
-            )
-            (found,) = self._database.rows(
-                "SELECT data_type, aggregation, unit FROM logged_summaries "
+    def settle(self, samples: Sequence[tuple[int, Key, LoggedType]]) -> Mapping[int, Conflict]:
+        """Store the types of logged samples, inside a transaction; return the contradictions.
+
+        Args:
+            samples: Sequence, summary and type of each sample.
+        """
+        known: dict[Key, LoggedType] = {}
+        for entity, summary in {key for _, key, _ in samples}:
+            found = self._database.row(
+                "SELECT data_type, aggregation, unit, shape FROM logged_summaries "
                 "WHERE entity = ? AND summary = ?",
                 (entity, summary),
             )
-        return LoggedType(*found)
+            if found is not None:
+                known[entity, summary] = logged_type_of(found)
+        types, refused = settled(known, samples)
+        for key, one in types.items():
+            self._database.execute(_PUT_TYPE, (*key, *logged_columns(one)))
+        return refused
 
     def types(self, entity: str) -> dict[str, LoggedType]:
         """Return the types of the summaries of *entity* that users log, by summary."""
         rows = self._database.rows(
-            "SELECT summary, data_type, aggregation, unit FROM logged_summaries WHERE entity = ?",
+            "SELECT summary, data_type, aggregation, unit, shape FROM logged_summaries "
+            "WHERE entity = ?",
             (entity,),
         )
-        return {summary: LoggedType(*found) for summary, *found in rows}
+        return {summary: logged_type_of(found) for summary, *found in rows}
+
+    def forget(self, entity: str, summary: str) -> bool:
+        """Remove a summary that users log, and its type; return False if there is none."""
+        with self._database.write():
+            key = (entity, summary)
+            if not self._database.rows(_REMOVE_TYPE, key):
+                return False
+            check_forgettable(summary, is_held=self._database.row(_HELD, key) is not None)
+            self._database.execute(_REMOVE_SERIES, key)
+        return True
 
     def _versions(self, name: str) -> tuple[int, int]:
         """Return the last version of *name*, and the stored one: 0 without a declaration."""

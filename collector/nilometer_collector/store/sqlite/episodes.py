@@ -1,14 +1,14 @@
 """Reads episodes with their history, parts and decisions from SQLite."""
 
 from nilometer_collector.alerting.decisions import Decision
-from nilometer_collector.store.protocol import MOST_EPISODES
+from nilometer_collector.store.alerting_verbs import MOST_EPISODES
 from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
 from nilometer_collector.store.rows import decision_of, episode_of, part_of, transition_of
 from nilometer_collector.store.sqlite.database import Database
 
 _EPISODES = """
 SELECT id, summary, labels, alerter_payload, opened_ns, closed_ns, worst, reference_digest, evidence,
-       since_ns
+       since_ns, worst_ns
 FROM episodes WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR (closed_ns IS NULL) = ?2)
   AND (?3 IS NULL OR id = ?3)
 ORDER BY opened_ns DESC, id DESC LIMIT ?4
@@ -23,7 +23,7 @@ SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, ef
 FROM episode_parts WHERE episode = ? ORDER BY opened_ns, summary, labels
 """
 _DECISIONS = (
-    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending FROM decisions "
+    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending, lapsed FROM decisions "
     "WHERE episode = ? ORDER BY id"
 )
 

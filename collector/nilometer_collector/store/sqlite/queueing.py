@@ -5,98 +5,187 @@ Every method runs inside a transaction.
 
 import uuid
 
-from nilometer.alert import AlertStatus
+from nilometer.alert import AlertStatus, Severity
+from nilometer.wire.alerts import stored_alerter_from_bytes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind, silence_of
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition, Subject
+from nilometer_collector.store import label_text
+from nilometer_collector.store.composing import FLAPPING_NS
+from nilometer_collector.store.routing import acknowledging, due_by_channel, names_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_decisions
+from nilometer_collector.store.sqlite.objects import Objects
 
+_OPENINGS = "transition IN (SELECT id FROM transitions WHERE episode = ? AND status = ?)"
 _WAITING = (
-    "transition IN (SELECT id FROM transitions WHERE episode = ? AND status = ?) "
+    f"{_OPENINGS} AND acknowledged = 0 "
     "AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL"
 )
+_SUBJECT = """
+SELECT e.entity, COALESCE(n.owner, ''), t.alerter_payload, e.labels
+FROM transitions t JOIN episodes e ON e.id = t.episode
+LEFT JOIN entities n ON n.name = e.entity AND n.deleted = 0
+WHERE t.id = ?
+"""
+# Openings of the same: of the entity's default alerter, or of an alerter's summary and label set.
+RECENT_OPENINGS = """
+SELECT count(*) FROM transitions t JOIN episodes e ON e.id = t.episode
+JOIN episodes o ON o.entity = e.entity AND o.alerter = e.alerter
+  AND (o.number IS NOT NULL OR (o.summary = e.summary AND o.labels = e.labels))
+WHERE o.id = ?1 AND t.status = ?2 AND t.recorded_ns > ?3 AND t.recorded_ns <= ?4
+"""
 
 
 class Queue:
-    """Queues the notifications of one channel.
+    """Queues the notifications of all channels.
 
     Args:
         database: Database that holds them.
-        channel: Name of the channel; if empty, nothing is queued.
+        own: Name of the channel that the collector has by its settings; empty for none.
+        channels: Channels that users have defined.
+        routes: Routes that users have defined.
     """
 
-    def __init__(self, database: Database, channel: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        own: str,
+        channels: Objects[ChannelDefinition],
+        routes: Objects[RouteDefinition],
+    ) -> None:
         self._database = database
-        self._channel = channel
+        self._own = own
+        self._channels = channels
+        self._routes = routes
 
     def put(self, episode: int, transition: int, status: AlertStatus, now_ns: int) -> int:
-        """Queue the notification of *transition*; return 1 if it can be delivered now, else 0.
+        """Queue the notifications of *transition*; return how many can be delivered now.
 
-        An opening is held while the episode is silenced. A closing is left out if nobody was told of
-        the opening.
+        An opening is held while the episode is silenced, and outside the hours of its route. A
+        closing goes to the channels that were told of the opening.
         """
-        if not self._channel:
+        channels = names_of(self._channels.all(), self._own)
+        if not channels:
             return 0
-        if status is not AlertStatus.ALERTING:
-            if self._is_untold(episode, now_ns):
-                return 0
-            self._add(transition, 0, now_ns)
-            return 1
+        is_opening = status is AlertStatus.ALERTING
+        openings = self._openings(episode, now_ns) if is_opening else 0
+        subject = self._subject(transition)
+        due = due_by_channel(channels, self._routes.all(), subject, openings, now_ns)
+        if not is_opening:
+            told = [one for one in self._told(episode, now_ns) if one in channels]
+            for channel in told:
+                self._add(transition, channel, now_ns, due_ns=due.get(channel, 0))
+            return len(told)
         silence = silence_of(read_decisions(self._database, episode), now_ns)
-        self._add(transition, (silence and silence.until_ns) or 0, now_ns)
-        return int(silence is None)
+        until_ns = (silence and silence.until_ns) or 0
+        for channel, due_ns in due.items():
+            self._add(transition, channel, now_ns, held_until_ns=until_ns, due_ns=due_ns)
+        return sum(not until_ns and due_ns <= now_ns for due_ns in due.values())
 
     def apply(self, episode: int, decision: Decision) -> None:
-        """Hold the opening of *episode* until its silence ends, or end the silence.
+        """Hold the opening of *episode* until its silence ends, end the silence, or acknowledge.
 
         If the opening was delivered before, it is delivered once more after the silence.
         """
         opening = (episode, AlertStatus.ALERTING.value)
-        ((waiting,),) = self._database.rows(
-            f"SELECT count(*) FROM deliveries WHERE {_WAITING}",  # noqa: S608
-            opening,
-        )
-        if decision.kind is DecisionKind.SILENCED and waiting:
+        if decision.kind is DecisionKind.SILENCED:
+            told = set(self._told(episode, decision.made_ns, withhold=False))
+            waiting = self._database.rows(
+                f"SELECT DISTINCT channel FROM deliveries WHERE {_WAITING}",  # noqa: S608
+                opening,
+            )
             self._database.execute(
                 f"UPDATE deliveries SET held_until_ns = ? WHERE {_WAITING}",  # noqa: S608
                 (decision.until_ns, *opening),
             )
-        elif decision.kind is DecisionKind.SILENCED and self._channel:
-            for (transition,) in self._database.rows(
-                "SELECT max(id) FROM transitions WHERE episode = ? AND status = ?", opening
-            ):
-                self._add(transition, decision.until_ns or 0, decision.made_ns)
+            until_ns = decision.until_ns or 0
+            for channel in sorted(told - {channel for (channel,) in waiting}):
+                self._add_again(episode, channel, decision.made_ns, held_until_ns=until_ns)
         elif decision.kind is DecisionKind.UNSILENCED:
-            change = "withheld_ns" if self._is_told(episode) else "held_until_ns"
-            self._database.execute(
-                f"UPDATE deliveries SET {change} = ? WHERE {_WAITING} AND held_until_ns > ?",  # noqa: S608
-                (decision.made_ns, *opening, decision.made_ns),
+            told_before = (
+                f"channel IN (SELECT channel FROM deliveries WHERE {_OPENINGS} "  # noqa: S608
+                "AND acknowledged = 0 AND delivered_ns IS NOT NULL)"
             )
+            for change, where in (("withheld_ns", f"AND {told_before}"), ("held_until_ns", "")):
+                self._database.execute(
+                    f"UPDATE deliveries SET {change} = ? "  # noqa: S608
+                    f"WHERE {_WAITING} AND held_until_ns > ? {where}",
+                    (decision.made_ns, *opening, decision.made_ns, *(opening if where else ())),
+                )
+        elif decision.kind is DecisionKind.ACKNOWLEDGED:
+            told = set(self._told(episode, decision.made_ns, withhold=False))
+            for channel in sorted(told & acknowledging(self._channels.all())):
+                self._add_again(episode, channel, decision.made_ns, acknowledged=1)
 
-    def _is_told(self, episode: int) -> bool:
-        found = self._database.row(
-            "SELECT 1 FROM deliveries d JOIN transitions t ON t.id = d.transition "
-            "WHERE t.episode = ? AND d.delivered_ns IS NOT NULL LIMIT 1",
-            (episode,),
+    def _subject(self, transition: int) -> Subject:
+        ((entity, owner, payload, labels),) = self._database.rows(_SUBJECT, (transition,))
+        return Subject(
+            entity=entity,
+            owner=owner,
+            severity=Severity(stored_alerter_from_bytes(payload).severity),
+            labels=label_text.from_text(labels),
         )
-        return found is not None
 
-    def _is_untold(self, episode: int, now_ns: int) -> bool:
-        """Give up what a silence still holds; return whether nothing else was queued."""
+    def _openings(self, episode: int, now_ns: int) -> int:
+        asked = (episode, AlertStatus.ALERTING.value, now_ns - FLAPPING_NS, now_ns)
+        ((openings,),) = self._database.rows(RECENT_OPENINGS, asked)
+        return int(openings)
+
+    def _told(self, episode: int, now_ns: int, *, withhold: bool = True) -> list[str]:
+        """Return the channels that were or will be told of the opening.
+
+        With *withhold*, an opening that waits for the end of a silence or for the hours of a route is
+        given up, and its channel does not count.
+        """
         opening = (episode, AlertStatus.ALERTING.value)
-        self._database.execute(
-            f"UPDATE deliveries SET withheld_ns = ? WHERE {_WAITING} AND held_until_ns > ?",  # noqa: S608
-            (now_ns, *opening, now_ns),
-        )
-        ((queued, withheld),) = self._database.rows(
-            "SELECT count(*), count(withheld_ns) FROM deliveries WHERE transition IN "
-            "(SELECT id FROM transitions WHERE episode = ? AND status = ?)",
+        if withhold:
+            self._database.execute(
+                f"UPDATE deliveries SET withheld_ns = ? WHERE {_WAITING} "  # noqa: S608
+                "AND (held_until_ns > ? OR due_ns > ?)",
+                (now_ns, *opening, now_ns, now_ns),
+            )
+        rows = self._database.rows(
+            f"SELECT DISTINCT channel FROM deliveries WHERE {_OPENINGS} "  # noqa: S608
+            "AND acknowledged = 0 AND withheld_ns IS NULL ORDER BY channel",
             opening,
         )
-        return bool(queued and queued == withheld)
+        return [channel for (channel,) in rows]
 
-    def _add(self, transition: int, held_until_ns: int, now_ns: int) -> None:
+    def _add_again(
+        self,
+        episode: int,
+        channel: str,
+        now_ns: int,
+        *,
+        held_until_ns: int = 0,
+        acknowledged: int = 0,
+    ) -> None:
+        """Queue the last opening of *episode* once more."""
+        for (transition,) in self._database.rows(
+            "SELECT max(id) FROM transitions WHERE episode = ? AND status = ?",
+            (episode, AlertStatus.ALERTING.value),
+        ):
+            self._add(
+                transition,
+                channel,
+                now_ns,
+                held_until_ns=held_until_ns,
+                acknowledged=acknowledged,
+            )
+
+    def _add(
+        self,
+        transition: int,
+        channel: str,
+        now_ns: int,
+        *,
+        held_until_ns: int = 0,
+        due_ns: int = 0,
+        acknowledged: int = 0,
+    ) -> None:
         self._database.execute(
-            "INSERT INTO deliveries (transition, channel, key, created_ns, attempts, held_until_ns) "
-            "VALUES (?, ?, ?, ?, 0, ?)",
-            (transition, self._channel, uuid.uuid4().hex, now_ns, held_until_ns),
+            "INSERT INTO deliveries (transition, channel, key, created_ns, attempts, held_until_ns, "
+            "due_ns, acknowledged) VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
+            (transition, channel, uuid.uuid4().hex, now_ns, held_until_ns, due_ns, acknowledged),
         )

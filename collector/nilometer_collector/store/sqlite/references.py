@@ -2,6 +2,7 @@
 
 from nilometer.profile import Reference
 from nilometer.wire.references import reference_from_bytes, reference_to_bytes
+from nilometer_collector.errors import Unknown
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.records import ReferenceRecord
 from nilometer_collector.store.rows import reference_of
@@ -26,10 +27,7 @@ class References:
         """Make *reference* the current version of its name; add a version if the digest is new."""
         payload = reference_to_bytes(reference)
         with self._database.write():
-            self._database.execute(
-                "UPDATE reference_versions SET current = 0 WHERE entity = ? AND name = ?",
-                (reference.entity, reference.name),
-            )
+            self.withdraw(reference.entity, reference.name)
             self._database.execute(
                 "INSERT INTO reference_versions (entity, name, digest, created_ns, rows, source, "
                 "current, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?) "
@@ -47,6 +45,28 @@ class References:
                 ),
             )
         self.generation += 1
+
+    def choose(self, entity: str, name: str, digest: str) -> None:
+        """Make a stored version the current one inside a transaction.
+
+        Raises:
+            Unknown: If there is no such version.
+        """
+        self.withdraw(entity, name)
+        found = self._database.row(
+            "UPDATE reference_versions SET current = 1 WHERE entity = ? AND name = ? AND digest = ? "
+            "RETURNING id",
+            (entity, name, digest),
+        )
+        if found is None:
+            raise Unknown(f"reference {name!r} of {entity} has no version {digest!r}")
+
+    def withdraw(self, entity: str, name: str) -> None:
+        """Leave the reference without a current version inside a transaction."""
+        self._database.execute(
+            "UPDATE reference_versions SET current = 0 WHERE entity = ? AND name = ?",
+            (entity, name),
+        )
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
         """List the references of all entities or of one.

@@ -10,8 +10,9 @@ from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.levels import BY_LENGTH, DAY_NS, Level, arrival_day
 from nilometer_collector.store.protocol import PAGE_BYTES
-from nilometer_collector.store.records import LevelRecord, Part, RollUp, SampleRow, StalePart
+from nilometer_collector.store.records import LevelRecord, Part, RollUp, StalePart
 from nilometer_collector.store.retention import retired
+from nilometer_collector.store.shipments import SampleRow
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.reading import Reading, Row, table_of
 from nilometer_collector.store.sqlite.samples import Added
@@ -145,7 +146,7 @@ class RollUps:
             self._database.execute(
                 "INSERT INTO rollups (series, level_ns, window_start_ns, window_end_ns, arrival_day, "
                 "number, observations, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (*key, number, row.sample.content.count, row.payload, checksum(row.payload)),
+                (*key, number, row.observations, row.payload, checksum(row.payload)),
             )
         size = sum(len(row.payload) for row in rows) - sum(size for (size,) in before)
         self._count(part.level, len(rows) - len(before), size)

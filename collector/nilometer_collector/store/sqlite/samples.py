@@ -6,8 +6,9 @@ from typing import TypeAlias
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.levels import Level
-from nilometer_collector.store.records import EntityTotals, SampleRow, SeriesRecord, Size, Stretch
+from nilometer_collector.store.records import EntityTotals, SeriesRecord, Size, Stretch
 from nilometer_collector.store.rows import series_of
+from nilometer_collector.store.shipments import SampleRow
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.reading import Question, Reading
 
@@ -65,18 +66,17 @@ class Samples:
         """Store *rows*, each with its sequence, and update their series, inside a transaction."""
         added = []
         for sequence, row in rows:
-            sample, window = row.sample, row.sample.window
+            window = row.window
             length = window.end_ns - window.start_ns
-            numbers, categories = sample.content.type_counts
             ((series,),) = self._database.rows(
                 _ADD_SERIES,
                 (
-                    sample.entity,
-                    sample.summary,
-                    label_text.to_text(sample.labels),
-                    sample.coverage.seen,
-                    numbers,
-                    categories,
+                    row.entity,
+                    row.summary,
+                    label_text.to_text(row.labels),
+                    row.seen,
+                    row.numbers,
+                    row.categories,
                     window.start_ns,
                     window.end_ns,
                     length,
@@ -91,7 +91,7 @@ class Samples:
                     window.end_ns,
                     stream,
                     sequence,
-                    sample.content.count,
+                    row.observations,
                     received_ns,
                     row.payload,
                     checksum(row.payload),

@@ -8,6 +8,9 @@ import secrets
 from sqlite_utils import Database, Migrations
 
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
+from nilometer_collector.store.sqlite.history_tables import create_history_tables
+from nilometer_collector.store.sqlite.receiver_tables import create_receiver_tables
+from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
 migrations = Migrations("nilometer_collector")
@@ -357,3 +360,34 @@ def create_decisions(db: Database) -> None:
 def add_lags_of_agents(db: Database) -> None:
     """Add the age of the newest window when it arrived, and the smallest age of any window."""
     add_lags(db)
+
+
+@migrations()
+def add_shapes_of_logged_summaries(db: Database) -> None:
+    """Add the shapes of logged summaries, and the sequences that an outbox no longer held."""
+    db.execute("ALTER TABLE logged_summaries ADD COLUMN shape TEXT NOT NULL DEFAULT '[]'")
+    db.execute("ALTER TABLE streams ADD COLUMN settled INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def add_lapsed_decisions(db: Database) -> None:
+    """Add whether a new normal had no effect, because its part closed before."""
+    db.execute("ALTER TABLE decisions ADD COLUMN lapsed INTEGER NOT NULL DEFAULT 0")
+
+
+@migrations()
+def add_newest_evaluations(db: Database) -> None:
+    """Add the newest evaluation to each state, and the time of the worst value to episodes."""
+    add_newest_evaluation(db)
+
+
+@migrations()
+def create_history(db: Database) -> None:
+    """Changes of declared objects, and objects that have no table of their own."""
+    create_history_tables(db)
+
+
+@migrations()
+def create_receivers(db: Database) -> None:
+    """Channels and routes that users define, and the attempts at each message."""
+    create_receiver_tables(db)

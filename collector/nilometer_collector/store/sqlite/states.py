@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 from nilometer.alert import AlertStatus, EpisodeState
 from nilometer_collector.alerting.episodes import Others
+from nilometer_collector.store.rows import state_of
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.texts import storable
 
 
 class Key(NamedTuple):
@@ -37,27 +39,19 @@ class States:
     def of(self, key: Key, agent: str) -> EpisodeState:
         """Return the state of *agent*."""
         found = self._database.row(
-            "SELECT status, breaches, fines, since_ns, last_end_ns FROM alert_states WHERE entity = ? "
+            "SELECT status, breaches, fines, since_ns, last_end_ns, reason, sentence, value, "
+            "value_end_ns FROM alert_states WHERE entity = ? "
             "AND alerter = ? AND summary = ? AND labels = ? AND agent = ?",
             (*key, agent),
         )
-        if found is None:
-            return EpisodeState()
-        status, breaches, fines, since_ns, last_end_ns = found
-        return EpisodeState(
-            status=AlertStatus(status),
-            breaches=breaches,
-            fines=fines,
-            since_ns=since_ns,
-            last_end_ns=last_end_ns,
-        )
+        return EpisodeState() if found is None else state_of(found)
 
     def keep(self, key: Key, agent: str, state: EpisodeState, now_ns: int) -> None:
         """Replace the state of *agent*."""
         self._database.execute(
             "INSERT OR REPLACE INTO alert_states (entity, alerter, summary, labels, agent, "
-            "status, breaches, fines, since_ns, last_end_ns, received_ns) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "status, breaches, fines, since_ns, last_end_ns, received_ns, reason, sentence, value, "
+            "value_end_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 *key,
                 agent,
@@ -67,6 +61,10 @@ class States:
                 state.since_ns,
                 state.last_end_ns,
                 now_ns,
+                state.reason.value,
+                storable(state.sentence),
+                state.value,
+                state.value_end_ns,
             ),
         )
 

@@ -3,14 +3,17 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from nilometer.values.entity import is_logged
-from nilometer_collector.store.records import SampleRow, Shipment, Shipped
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.sequences import Sequences
+from nilometer_collector.store.shipments import SampleRow, Shipment, Shipped, logged, taken
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.entities import Entities
+from nilometer_collector.store.sqlite.history import History
+from nilometer_collector.store.sqlite.objects import Objects
 from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.references import References
@@ -26,7 +29,7 @@ class SqliteStore:
 
     Args:
         path: Path of the file, which one process may open at a time.
-        channel: Name of the channel that receives notifications; empty for no notifications.
+        channel: Name of the channel that this collector has by its settings; empty for none.
 
     Raises:
         ConfigError: If the file is in use, or not a database of this or an older nilometer.
@@ -39,9 +42,12 @@ class SqliteStore:
         self.pins = Pins(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
-        queue = Queue(self._database, channel)
+        self.channels = Objects(self._database, "channels", ChannelDefinition)
+        self.routes = Objects(self._database, "routes", RouteDefinition)
+        queue = Queue(self._database, channel, self.channels, self.routes)
         self.alerts = Alerts(self._database, queue)
-        self.decisions = Decisions(self._database, self.alerts, queue)
+        self.history = History(self._database, self.entities, self.references, self.alerts)
+        self.decisions = Decisions(self._database, self.alerts, queue, self.history)
         self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)
 
@@ -53,22 +59,24 @@ class SqliteStore:
 
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
-        stored = notices = 0
+        notices = 0
         newest: dict[str, int] = {}
         samples: list[tuple[int, SampleRow]] = []
         with self._database.write():
             stream = self._stream(shipment, now_ns)
             sequences = self._sequences(stream)
-            for arrival in sorted(shipment.arrivals, key=lambda arrival: arrival.sequence):
-                if not sequences.take(arrival.sequence):
-                    continue
-                stored += 1
+            settled = sequences.settled
+            new = taken(sequences, shipment.arrivals)
+            refused = self.entities.settle(logged(new))
+            for arrival in new:
                 content = arrival.content
-                if isinstance(content, SampleRow):
+                if arrival.sequence in refused:
+                    sequences.refuse(arrival.sequence)
+                elif isinstance(content, SampleRow):
                     samples.append((arrival.sequence, content))
-                    entity, end_ns = content.sample.entity, content.sample.window.end_ns
-                    if not is_logged(content.sample.summary):  # these tell nothing about windows
-                        newest[entity] = max(newest.get(entity, 0), end_ns)
+                    if content.logged is None:  # logged samples tell nothing about windows
+                        end_ns = max(newest.get(content.entity, 0), content.window.end_ns)
+                        newest[content.entity] = end_ns
                 else:
                     notices += self.alerts.judge(content, shipment.agent, now_ns)
             if samples:
@@ -78,8 +86,13 @@ class SqliteStore:
                 self.watching.hear(entity, shipment.agent, end_ns, now_ns)
             sequences.settle(shipment.oldest_held)
             self._save(stream, sequences, now_ns)
-        repeated = len(shipment.arrivals) - stored
-        return Shipped(stored=stored, repeated=repeated, notices=notices)
+        return Shipped(
+            stored=len(new) - len(refused),
+            repeated=len(shipment.arrivals) - len(new),
+            notices=notices,
+            settled=settled,
+            refused=refused,
+        )
 
     def check_writable(self) -> None:
         """Check that rows can be stored now."""
@@ -101,9 +114,11 @@ class SqliteStore:
         )
 
     def _sequences(self, stream: int) -> Sequences:
-        ((mark,),) = self._database.rows("SELECT high_water FROM streams WHERE id = ?", (stream,))
+        ((mark, settled),) = self._database.rows(
+            "SELECT high_water, settled FROM streams WHERE id = ?", (stream,)
+        )
         ahead = self._database.rows("SELECT sequence FROM stream_ahead WHERE stream = ?", (stream,))
-        return Sequences(mark, (sequence for (sequence,) in ahead))
+        return Sequences(mark, settled, (sequence for (sequence,) in ahead))
 
     def _save(self, stream: int, sequences: Sequences, now_ns: int) -> None:
         def each(statement: str, numbers: Iterable[int]) -> None:
@@ -113,6 +128,6 @@ class SqliteStore:
         each("DELETE FROM stream_ahead WHERE stream = ? AND sequence = ?", sequences.passed)
         each("INSERT INTO stream_ahead (stream, sequence) VALUES (?, ?)", sequences.added)
         self._database.execute(
-            "UPDATE streams SET high_water = ?, received_ns = ? WHERE id = ?",
-            (sequences.mark, now_ns, stream),
+            "UPDATE streams SET high_water = ?, settled = ?, received_ns = ? WHERE id = ?",
+            (sequences.mark, sequences.settled, now_ns, stream),
         )

@@ -1,5 +1,6 @@
 """The state of the default alerter in SQLite, and the windows that it learned from."""
 
+from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.episodes import Closed, Opened
 from nilometer_collector.store import label_text
 from nilometer_collector.store.records import PartRecord
@@ -8,6 +9,14 @@ from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.texts import storable
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
+
+_FORGET_AGENTS = """
+DELETE FROM heard WHERE received_ns < ?1 AND agent <> ?2
+AND EXISTS (SELECT 1 FROM heard o
+            WHERE o.entity = heard.entity AND o.agent <> ?2 AND o.received_ns > heard.received_ns)
+AND EXISTS (SELECT 1 FROM heard o
+            WHERE o.entity = heard.entity AND o.agent <> ?2 AND o.end_ns > heard.end_ns)
+"""
 
 
 class Watching:
@@ -52,6 +61,11 @@ class Watching:
             HeardRecord(agent=a, end_ns=end, received_ns=at, lag_ns=lag, least_lag_ns=least)
             for a, end, at, lag, least in rows
         ]
+
+    def forget_agents(self, before_ns: int) -> None:
+        """Remove the agents that have sent nothing since *before_ns*."""
+        with self._database.write():
+            self._database.execute(_FORGET_AGENTS, (before_ns, TABLES))
 
     def hold(self, entity: str) -> bool:
         """Return True, because only one process opens the file at a time."""

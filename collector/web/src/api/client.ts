@@ -6,12 +6,16 @@
 
 import type {
   Alerter,
+  AlerterStatus,
   Decision,
   DeclaredEntity,
+  Difference,
+  DeclaredObject,
   Entity,
   Episode,
   Problem,
   Reads,
+  Revision,
   Samples,
   StoredLevel,
   Summary,
@@ -55,6 +59,11 @@ async function get<P extends Path>(
   return (await ask(address(path, query), { headers, ...(signal ? { signal } : {}) })) as Reads[P]["answer"];
 }
 
+let ahead = 0; // clock of the collector minus the clock of the browser, seconds
+
+/** The collector's time, Unix seconds; the browser's until the first response. */
+export const now = (): number => Date.now() / 1000 + ahead;
+
 /** Send a request and return the JSON of a successful response. */
 async function ask(url: string, request: RequestInit): Promise<unknown> {
   let response: Response;
@@ -64,6 +73,8 @@ async function ask(url: string, request: RequestInit): Promise<unknown> {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiProblem(0, "The collector does not respond", "The page tries again every ten seconds.");
   }
+  const at = Date.parse(response.headers.get("date") ?? "");
+  if (!Number.isNaN(at)) ahead = (at - Date.now()) / 1000;
   if (response.ok) {
     try {
       return await response.json();
@@ -104,6 +115,11 @@ export const summaries = async (entity: string, signal?: AbortSignal): Promise<S
 export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promise<Samples> =>
   get("/api/v1/samples", question, signal);
 
+export const difference = (
+  question: Query<"/api/v1/difference">,
+  signal?: AbortSignal,
+): Promise<Difference> => get("/api/v1/difference", question, signal);
+
 /** The newest windows of the named summaries, by name, in as few requests as possible. */
 export async function newest(
   question: Omit<Query<"/api/v1/newest">, "limit" | "after">,
@@ -121,11 +137,17 @@ export async function newest(
 export const alerters = async (entity: string, signal?: AbortSignal): Promise<Alerter[]> =>
   (await get("/api/v1/alerters", { entity }, signal)).alerters;
 
+export const alerterStatuses = async (entity: string, signal?: AbortSignal): Promise<AlerterStatus[]> =>
+  (await get("/api/v1/alerters/statuses", { entity }, signal)).statuses;
+
 export const watches = async (entity?: string, signal?: AbortSignal): Promise<Watch[]> =>
   (await get("/api/v1/watch", { entity }, signal)).entities;
 
-export const episodes = async (entity?: string, signal?: AbortSignal): Promise<Episode[]> =>
-  (await get("/api/v1/episodes", { entity }, signal)).episodes;
+export const episodes = async (
+  entity?: string,
+  signal?: AbortSignal,
+  label?: string[],
+): Promise<Episode[]> => (await get("/api/v1/episodes", { entity, label }, signal)).episodes;
 
 /** Record a decision about an episode, with a body as the HTTP API describes it. */
 export async function decide(
@@ -147,3 +169,12 @@ export const tooMuch = (error: unknown): boolean =>
 
 export const storage = async (signal?: AbortSignal): Promise<StoredLevel[]> =>
   (await get("/api/v1/storage", {}, signal)).levels;
+
+export const objects = async (
+  entity?: string,
+  signal?: AbortSignal,
+): Promise<DeclaredObject[]> => (await get("/api/v1/objects", { entity }, signal)).objects;
+
+/** The newest changes of declared objects, by revision. */
+export const changes = async (signal?: AbortSignal): Promise<Revision[]> =>
+  (await get("/api/v1/changes", {}, signal)).revisions;

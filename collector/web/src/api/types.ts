@@ -6,20 +6,48 @@
  * 1048576 bytes.
  */
 
+/** The status of an alerter on one summary and label set. */
+export interface AlerterStatus {
+  alerter: string;
+  summary: string; // the alerter's pattern if it has judged no window
+  labels: Record<string, string>;
+  status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  sentence: string; // reason in words
+  judged: number | null; // end of the newest window that it judged, or could not judge
+  value: number | null; // newest measured value
+  measured: number | null; // end of the window in which it was measured
+  measure: string; // comparator or statistic
+  unit: string;
+}
+
+/** Statuses, ordered by alerter, summary and labels. */
+export interface AlerterStatuses {
+  statuses: AlerterStatus[];
+}
+
 /** An alerter as the API returns it; unused limits are 0. See nilometer.alert.Alerter. */
 export interface Alerter {
   entity: string;
   name: string;
   summary: string;
-  kind: "FIXED" | "RANGE" | "REFERENCE";
+  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
   comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
+  direction: "" | "up" | "down";
   parameters?: Record<string, string | number>;
   windows_to_open: number;
   windows_to_close: number;
+  for_seconds: number;
+  delay_seconds: number;
   severity: "info" | "warning" | "critical";
+  critical?: Limit;
+  closing?: Limit;
+  time_zone: string;
+  schedule: Hours[];
+  maintenance: Maintenance[];
   minimum_count: number;
   threshold: number;
   low: number;
@@ -35,6 +63,22 @@ export interface Alerters {
 /** Liveness of the process. */
 export interface Alive {
   alive: boolean;
+}
+
+/** What a document or a rollback changed, or would change. */
+export interface Applied {
+  revision: number | null; // number of the revision; null if nothing was changed
+  dry_run: boolean;
+  changes: Change[];
+  unchanged: number; // number of objects that are stored as they are given
+  warnings: Warning[];
+}
+
+/** One attempt to send a message. */
+export interface Attempt {
+  at: number;
+  outcome: "delivered" | "failed" | "refused";
+  reason: string; // reason why it was not delivered; empty if it was
 }
 
 /** The replay of each alerter, most messages first. */
@@ -82,6 +126,46 @@ export interface Category {
   value: string;
   count: number;
   ratio: number;
+}
+
+/** A change of one object. */
+export interface Change {
+  kind: string;
+  entity: string; // entity of the object, or a pattern of entities
+  name: string;
+  action: "changed" | "created" | "removed";
+  fields: Field[]; // empty for callers who may not read the entity
+}
+
+/** Changes of declared objects, newest first. */
+export interface Changes {
+  revisions: Revision[];
+  next: number | null; // value of `before` for older changes; null on the last page
+}
+
+/** A channel as a user writes it.
+
+Attributes:
+    name: Name of the channel, unique in the collector.
+    kind: Kind of the receiver, such as `slack`.
+    settings: Settings of the kind, as texts.
+    secrets: Secrets of the kind, as texts. */
+export interface ChannelDefinition {
+  name: string;
+  kind: "slack" | "teams" | "webhook" | "pagerduty" | "opsgenie" | "alertmanager" | "email";
+  settings: Record<string, string>;
+  secrets: Record<string, string>;
+}
+
+/** The outcome of a test message. */
+export interface ChannelTest {
+  delivered: boolean;
+  reason: string; // reason why it was not delivered; empty if it was
+}
+
+/** Channels by name. In place of each secret is its public part. */
+export interface Channels {
+  channels: ChannelDefinition[];
 }
 
 /** A comparator with its unit, bounds and bias. */
@@ -136,6 +220,7 @@ export interface Decision {
   summary: string; // summary of the part of a new normal; empty for other kinds
   labels: Record<string, string>;
   pending: boolean; // whether the default alerter has not yet acted on it
+  lapsed: boolean; // whether the part closed before it acted, so that nothing was learned
 }
 
 /** A monitored entity with its declaration. */
@@ -157,6 +242,35 @@ export interface DeclaredEntity {
   time_zone: string; // IANA name of the time zone
   attributes: Record<string, string>;
   updated: number | null; // last change of the declaration; null without one
+}
+
+/** A declared object. */
+export interface DeclaredObject {
+  kind: string;
+  entity: string;
+  name: string;
+  definition: Record<string, unknown>; // definition without defaults, as in a document
+  warnings: string[]; // names in it that point nowhere
+}
+
+/** Deliveries, newest first; at most 1,000. */
+export interface Deliveries {
+  deliveries: Delivery[];
+}
+
+/** A notification of a channel. */
+export interface Delivery {
+  channel: string;
+  entity: string;
+  episode: number;
+  status: string; // status of the episode that it tells, or ACKNOWLEDGED
+  key: string; // idempotency key of the message; notifications of one message share it
+  queued: number;
+  outcome: "delivered" | "refused" | "waiting" | "withheld";
+  settled: number | null; // time of the outcome; null while it waits
+  tries: number;
+  last_failure: string;
+  attempts: Attempt[]; // attempts at the message, oldest first
 }
 
 /** The difference between two sides of a summary. */
@@ -215,10 +329,13 @@ export interface Episode {
   breached_since: number; // start of the first of the consecutive breaches
   opened: number; // end of the window that opened it
   closed: number | null;
-  value: number; // value furthest beyond the threshold so far
+  value: number; // newest measured value of an open episode; of a closed one, as it opened
+  measured: number; // end of the window in which `value` was measured
+  evidence: string; // sentence with `value`
+  worst: number | null; // value furthest beyond the threshold; null for the default alerter
+  worst_at: number | null; // end of the window in which it was measured; null if unknown
   reference: string;
   reference_digest: string;
-  evidence: string;
   history: Transition[];
   parts: Part[]; // parts of an episode of the default alerter; else empty
   decisions: Decision[]; // decisions of people, oldest first
@@ -230,6 +347,26 @@ export interface Episode {
 /** Episodes, newest first; at most 1,000. */
 export interface Episodes {
   episodes: Episode[];
+}
+
+/** A series of estimates, oldest window first. */
+export interface ExpectedPerformance {
+  entity: string;
+  summary: string;
+  ground_truth: string;
+  positive: string; // name of the positive class
+  reference_rows: number; // rows with ground truth in the reference
+  caveat: string; // what an estimate cannot show; show it beside every estimate
+  windows: ExpectedWindow[];
+}
+
+/** The expected performance of one window. */
+export interface ExpectedWindow {
+  window_start: number;
+  window_end: number;
+  count: number; // scores in the window
+  metrics: Record<string, Metric>; // by name, the same names as in PerformanceView
+  why: string; // reason why there is no estimate; else empty
 }
 
 /** A content of a type that another package has registered. */
@@ -261,6 +398,13 @@ export interface Feature {
   histogram: Histogram | null; // with the reference's edges, if it has edges
   distinct: number | null;
   top: Category[]; // at most 20
+}
+
+/** A field that a change sets, changes or removes. */
+export interface Field {
+  field: string;
+  before: string | null; // JSON text; null if the field was not set
+  after: string | null; // JSON text; null if the field is not set any more
 }
 
 /** An episode that the alerter would have opened. */
@@ -295,6 +439,20 @@ export interface Histogram {
   counts: number[];
 }
 
+/** Hours of some days, in local time. */
+export interface Hours {
+  days: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[]; // days on which they start; empty for all
+  start: string;
+  end: string;
+}
+
+/** A second limit of an alerter: `threshold`, or for RANGE `low` and `high`. */
+export interface Limit {
+  threshold?: number;
+  low?: number;
+  high?: number;
+}
+
 /** The result if every row is stored. */
 export interface Log {
   stored: number;
@@ -324,6 +482,21 @@ export interface Logged {
   overflow?: number; // merged y of a line's points over the limit, if any
 }
 
+/** A time in which nothing is judged. */
+export interface Maintenance {
+  start: number; // Unix seconds; of the first time if it repeats
+  end: number; // Unix seconds
+  repeat: "" | "daily" | "weekly"; // at the same local time; empty for once
+}
+
+/** A metric with the interval that contains its true value with a probability of 95 %. */
+export interface Metric {
+  value: number | null;
+  low: number | null; // null if the rows are too few for an interval
+  high: number | null;
+  rows: number; // rows on which the value rests, such as the positive rows of a recall
+}
+
 /** Moments of finite numbers or scores. */
 export interface Moments {
   mean: number | null;
@@ -338,6 +511,11 @@ export interface Moments {
 export interface Newest {
   series: Samples[];
   next: string | null; // value of `after` for the next page; null on the last page
+}
+
+/** Declared objects by kind, entity and name. */
+export interface Objects {
+  objects: DeclaredObject[];
 }
 
 /** A summary and label set that drifted in an episode of the default alerter. */
@@ -358,6 +536,19 @@ export interface Part {
   ended: "new_normal" | "no_data" | "recovered" | "replaced" | null; // how it closed; null while it is open
 }
 
+/** Predictions judged by their ground truth. Fields that its type does not have are absent. */
+export interface Performance {
+  type: string; // classification, regression, ranking or row_metrics
+  count: number; // rows, or lists of a ranking, with a ground truth
+  without_truth: number; // rows without one, or lists without a relevant item
+  unusable: number; // rows with a ground truth whose scores or numbers cannot be used
+  metrics: Record<string, Metric>; // by name
+  positive?: string | null; // positive class of a binary classifier
+  classes?: string[]; // of a classifier; "" is a missing prediction
+  confusion?: number[][];
+  errors?: Record<string, number | null>;
+}
+
 /** One window of a series. Fields that the request did not ask for are absent. */
 export interface Point {
   window_start: number;
@@ -376,6 +567,7 @@ export interface Point {
   distances?: Record<string, number | null>; // to the reference
   other_distances?: Record<string, number | null>;
   other_count?: number; // number of values on the other side
+  sample?: string;
 }
 
 /** RFC 9457 problem details. */
@@ -394,15 +586,23 @@ export interface PutAlerter {
   entity: string;
   name: string;
   summary: string;
-  kind: "FIXED" | "RANGE" | "REFERENCE";
+  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
   comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
+  direction: "" | "up" | "down";
   parameters?: Record<string, string | number>;
   windows_to_open: number;
   windows_to_close: number;
+  for_seconds: number;
+  delay_seconds: number;
   severity: "info" | "warning" | "critical";
+  critical?: Limit;
+  closing?: Limit;
+  time_zone: string;
+  schedule: Hours[];
+  maintenance: Maintenance[];
   minimum_count: number;
   threshold: number;
   low: number;
@@ -430,6 +630,21 @@ export interface PutEntity {
   attributes: Record<string, string>;
   updated: number | null;
   warnings: string[]; // entities in `reads_from` that do not exist yet, with similar known names
+}
+
+/** The stored route, with warnings of likely mistakes. */
+export interface PutRoute {
+  name: string;
+  channels: string[];
+  entities?: string[];
+  owners?: string[];
+  severity: "critical" | "info" | "warning";
+  labels: Record<string, string>;
+  hours: string;
+  days?: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[];
+  time_zone: string;
+  outside: "hold" | "skip";
+  warnings: string[]; // its channels that do not exist yet
 }
 
 /** Readiness to store rows, and the collector's counters since its start. */
@@ -473,6 +688,34 @@ export interface Replay {
   firings: Firing[]; // oldest first, at most 200
 }
 
+/** Changes that were made together. */
+export interface Revision {
+  revision: number;
+  author: string;
+  origin: "api" | "apply" | "rollback" | "settings" | "upload";
+  made: number;
+  changes: Change[];
+}
+
+/** A route as the API returns it. */
+export interface Route {
+  name: string;
+  channels: string[];
+  entities?: string[];
+  owners?: string[];
+  severity: "critical" | "info" | "warning";
+  labels: Record<string, string>;
+  hours: string;
+  days?: ("fri" | "mon" | "sat" | "sun" | "thu" | "tue" | "wed")[];
+  time_zone: string;
+  outside: "hold" | "skip";
+}
+
+/** Routes by name. */
+export interface Routes {
+  routes: Route[];
+}
+
 /** The reason why one row of a body is refused. */
 export interface RowProblem {
   row: number; // position in the body, from 0
@@ -493,6 +736,7 @@ export interface Sample {
   ks: number | null; // value of distances.ks
   extension?: Extension;
   logged?: Logged; // content that users log
+  performance?: Performance;
   distances?: Record<string, Distance>; // distance by comparator
 }
 
@@ -606,11 +850,19 @@ export interface UnreadAlerter {
   reason: string; // reason why it cannot be read
 }
 
+/** A name in an object that points nowhere. */
+export interface Warning {
+  kind: string;
+  entity: string;
+  name: string;
+  sentence: string;
+}
+
 /** The status of the default alerter of one entity. */
 export interface Watch {
   entity: string;
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   next_phase: number | null; // expected start of the next phase; null if unknown or the last one
@@ -627,7 +879,7 @@ export interface WatchedSummary {
   summary: string;
   labels: Record<string, string>; // empty for all traffic
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "coarse" | "drift" | "learning" | "no_agent" | "no_traffic" | "no_window_yet" | "nothing_to_judge" | "switched_off" | "too_few" | "unstable_baseline" | "version_gone" | "watched";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   window_seconds: number; // length of the windows over which it is judged
@@ -702,6 +954,21 @@ export interface Reads {
     };
     answer: Difference;
   };
+  /** Estimate the performance of a binary classifier without ground truth. */
+  "/api/v1/expected-performance": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      summary: string; // Name of the summary with the scores of the positive class, such as output.p.scores.
+      ground_truth: string; // Name of a summary of type classification, such as logged.quality.
+      start?: number | undefined; // Unix seconds. Windows must end after this time.
+      end?: number | undefined; // Unix seconds. Windows must start before this time.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
+      step?: number | undefined; // Merge shorter windows into aligned windows of this many seconds.
+      reference_start?: number | undefined; // Unix seconds. The reference begins after this time.
+      reference_end?: number | undefined; // Unix seconds. The reference ends before this time.
+    };
+    answer: ExpectedPerformance;
+  };
   /** Read many series of an entity: any quantile, histogram and rate of each window, and distances from a reference or another side. */
   "/api/v1/query": {
     query: {
@@ -719,8 +986,8 @@ export interface Reads {
       cdf?: readonly number[] | undefined; // Number at which to return the share of values up to it.
       edge?: readonly number[] | undefined; // Edge of a histogram. A value equal to an edge is in the bin above it.
       top?: number | undefined; // Number of the most frequent categories to return.
-      statistic?: readonly ("accuracy_ratio" | "broken_streams_ratio" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "max" | "mean" | "min" | "missing_ratio" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
-      show?: readonly ("coverage" | "moments" | "rates")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations.
+      statistic?: readonly ("accuracy_ratio" | "average_precision" | "brier" | "broken_streams_ratio" | "calibration_error" | "chunk_gap_p99_seconds" | "count" | "error_ratio" | "f1" | "first_byte_p50_seconds" | "first_byte_p99_seconds" | "first_token_p50_seconds" | "first_token_p99_seconds" | "hit_ratio_at_1" | "hit_ratio_at_10" | "hit_ratio_at_3" | "hit_ratio_at_5" | "in_flight_max" | "latency_p50_seconds" | "latency_p90_seconds" | "latency_p99_seconds" | "log_loss_nats" | "mae" | "mape_ratio" | "max" | "mean" | "min" | "missing_ratio" | "mrr" | "ndcg_at_1" | "ndcg_at_10" | "ndcg_at_3" | "ndcg_at_5" | "non_finite_ratio" | "null_like_ratio" | "outside_reference_ratio" | "p01" | "p05" | "p50" | "p95" | "p99" | "per_token_p50_seconds" | "per_token_p99_seconds" | "precision_ratio" | "r_squared" | "recall_ratio" | "rmse" | "roc_auc" | "type_error_ratio" | "unseen_ratio" | "value" | "websocket_connections" | "websocket_duration_p50_seconds" | "websocket_error_ratio")[] | undefined; // Statistic to return, as alerters name them.
+      show?: readonly ("coverage" | "moments" | "rates" | "sample")[] | undefined; // moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and shares. coverage: what happened to the observations. sample: the merged sample with its sketches, as protobuf.
       reference?: string | undefined; // Name of the reference to compare with.
       other_entity?: string | undefined; // Entity to compare with.
       other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
@@ -760,6 +1027,33 @@ export interface Reads {
     };
     answer: Alerters;
   };
+  /** List the status of the alerters of an entity, each with its reason. */
+  "/api/v1/alerters/statuses": {
+    query: {
+      entity: string; // Name of the monitored entity.
+    };
+    answer: AlerterStatuses;
+  };
+  /** List the declared objects, with names in them that point nowhere. */
+  "/api/v1/objects": {
+    query: {
+      kind?: "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
+      entity?: string | undefined; // Entity of the objects, or their pattern of entities.
+      name?: string | undefined; // Name of the object.
+    };
+    answer: Objects;
+  };
+  /** List who changed which declared objects, and when. */
+  "/api/v1/changes": {
+    query: {
+      kind?: "alerter" | "decision" | "entity" | "reference" | "watch" | undefined; // Kind of what changed.
+      entity?: string | undefined; // Entity of the objects, or their pattern of entities.
+      name?: string | undefined; // Name of the object.
+      before?: number | undefined; // Value of `next` from the page before.
+      limit?: number | undefined; // Largest number of changes in the answer.
+    };
+    answer: Changes;
+  };
   /** Compare a candidate with the stable side: pass, hold or fail. */
   "/api/v1/canary": {
     query: {
@@ -784,8 +1078,27 @@ export interface Reads {
     query: {
       entity?: string | undefined; // Name of the monitored entity; by default all entities.
       open?: boolean | undefined; // true: only open episodes; false: only closed episodes.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
     };
     answer: Episodes;
+  };
+  /** List the channels, without their secrets. */
+  "/api/v1/channels": {
+    query: Record<string, never>;
+    answer: Channels;
+  };
+  /** List the routes from episodes to channels. */
+  "/api/v1/routes": {
+    query: Record<string, never>;
+    answer: Routes;
+  };
+  /** List the newest notifications of the channels, with every attempt. */
+  "/api/v1/deliveries": {
+    query: {
+      channel?: string | undefined; // Only deliveries to this channel.
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
+    };
+    answer: Deliveries;
   };
   /** List the status of the default alerter with its reasons. */
   "/api/v1/watch": {

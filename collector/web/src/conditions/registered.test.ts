@@ -37,6 +37,19 @@ test("a distance is a limit where it is measured from the same reference", () =>
   expect(shown(drift, "golden")).toEqual(["PSI against training > 0.2"]);
 });
 
+test("a distance from other windows names them", () => {
+  const changes: Partial<ReturnType<typeof alerterOf>> = { comparator: "ks", threshold: 0.3 };
+  expect(shown(alerterOf("PREVIOUS", { ...changes, direction: "up" }))).toEqual([
+    "KS against the window before > 0.3, only up",
+  ]);
+  expect(shown(alerterOf("BASELINE", { ...changes, parameters: { days: 3, same_hour: 1 } }))).toEqual([
+    "KS against the 3 days before, same hour > 0.3",
+  ]);
+  expect(shown(alerterOf("OTHER", { ...changes, parameters: { other_labels: "version=1" } }))).toEqual([
+    "KS against version=1 > 0.3",
+  ]);
+});
+
 test("a condition from outside is shown by its name and its parameters", () => {
   const most = alerterOf("MOST", { threshold: 5, parameters: { values_allowed: 2, note: "few" } });
   expect(shown(most)).toEqual(["MOST, threshold = 5, values_allowed = 2, note = few"]);

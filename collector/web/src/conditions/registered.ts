@@ -1,6 +1,7 @@
 /** The kinds of conditions that the pages know. A new kind is added here and nowhere else. */
 
 import type { Condition } from "./condition";
+import { baseline, other, previous } from "./distances";
 import { fixed } from "./fixed";
 import { range } from "./range";
 import { reference } from "./reference";
@@ -10,6 +11,9 @@ export const CONDITIONS: ReadonlyMap<string, Condition> = new Map([
   ["REFERENCE", reference],
   ["FIXED", fixed],
   ["RANGE", range],
+  ["PREVIOUS", previous],
+  ["BASELINE", baseline],
+  ["OTHER", other],
 ]);
 
 /** The condition of this kind; a kind of another package shows its parameters. */

@@ -84,6 +84,23 @@ test("the kind of scores has charts and a glance of its own", () => {
   expect(kind.glance(scored)).toMatchObject({ what: "mean", newest: "0.25" });
 });
 
+test("performance has a chart with an interval for each metric, and the first metric at a glance", () => {
+  const metric = { value: 0.75, low: 0.5, high: 1, rows: 8 };
+  const judged = { type: "ranking", count: 8, without_truth: 2, unusable: 0 };
+  const performance = { ...judged, metrics: { hit_ratio_at_5: metric, roc_auc: { ...metric, low: null } } };
+  const measured = seriesOf(sampleOf({ performance }), sampleOf({}));
+  const kind = kindOf(measured.samples);
+  expect(kind.charts(measured).map(({ title, band, lines }) => [title, band, lines.map(({ values }) => values)])).toEqual([
+    ["hit rate at 5, with its 95 % interval", [0, 2], [[1, null], [0.75, null], [0.5, null]]],
+    ["area under the ROC curve, with its 95 % interval", [0, 2], [[1, null], [0.75, null], [null, null]]],
+    ["Judged predictions per window", undefined, [[8, null], [2, null]]],
+  ]);
+  const first = seriesOf(sampleOf({ performance }));
+  expect(kind.glance(first)).toMatchObject({ what: "hit rate at 5", values: [0.75], newest: "75.0 %" });
+  const nothing = seriesOf(sampleOf({ performance: { ...judged, metrics: {} } }));
+  expect(kind.glance(nothing)).toMatchObject({ what: "judged", newest: "8" });
+});
+
 test("logged numbers have a line, and logged tables a row for each of theirs", () => {
   const number = { type: "number", aggregation: "mean", unit: "s", count: 2, value: 0.25 };
   const numbers = seriesOf(sampleOf({ logged: number }), sampleOf({}));
@@ -107,6 +124,6 @@ test("logged numbers have a line, and logged tables a row for each of theirs", (
 test("only a kind reads its field of a sample", () => {
   const readers = Object.entries(SOURCES)
     .filter(([path]) => !path.startsWith("/src/contents/") && !path.startsWith("/src/api/types"))
-    .filter(([, text]) => /\.(feature|service|scores|logged|extension)\b/.test(text));
+    .filter(([, text]) => /\.(feature|service|scores|performance|logged|extension)\b/.test(text));
   expect(readers.map(([path]) => path)).toEqual([]);
 });

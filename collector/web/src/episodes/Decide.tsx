@@ -19,7 +19,10 @@ const DURATIONS: readonly { seconds: number; name: string }[] = [
 
 const WORDS: Record<Kind, { button: string; about: string }> = {
   acknowledge: { button: "Acknowledge", about: "Say that somebody takes care of it." },
-  silence: { button: "Silence", about: "Send no message until the end." },
+  silence: {
+    button: "Silence",
+    about: "Send no message about the opening until the end. The closing is sent if the opening was.",
+  },
   unsilence: { button: "End silence", about: "Send messages again from now on." },
   "new-normal": {
     button: "This is the new normal",
@@ -29,11 +32,8 @@ const WORDS: Record<Kind, { button: string; about: string }> = {
 
 export function Decide({ episode }: { episode: Episode }) {
   const [kind, setKind] = useState<Kind | null>(null);
-  const kinds: Kind[] = [
-    "acknowledge",
-    episode.silenced_until === null ? "silence" : "unsilence",
-    ...(episode.alerter === OWN_ALERTER ? [] : ["new-normal" as const]),
-  ];
+  const kinds = kindsFor(episode);
+  if (kinds.length === 0) return null;
   return (
     <div class={styles.decide}>
       <p class={styles.buttons}>
@@ -53,6 +53,14 @@ export function Decide({ episode }: { episode: Episode }) {
       )}
     </div>
   );
+}
+
+/** The silence of a closed episode also holds for the next one, so it can be ended. */
+function kindsFor(episode: Episode): Kind[] {
+  const ofSilence = episode.silenced_until === null ? "silence" : "unsilence";
+  if (episode.closed !== null) return ofSilence === "unsilence" ? [ofSilence] : [];
+  const ofNormal: Kind[] = episode.alerter === OWN_ALERTER ? [] : ["new-normal"];
+  return ["acknowledge", ofSilence, ...ofNormal];
 }
 
 function Form({ kind, episode, onDone }: { kind: Kind; episode: Episode; onDone: () => void }) {
@@ -111,7 +119,7 @@ function Form({ kind, episode, onDone }: { kind: Kind; episode: Episode; onDone:
 function body(kind: Kind, entered: FormData, open: Episode["parts"]): Record<string, unknown> {
   const reason = String(entered.get("reason"));
   if (kind === "silence") {
-    return { reason, until: Math.floor(Date.now() / 1000) + Number(entered.get("seconds")) };
+    return { reason, until: Math.floor(api.now()) + Number(entered.get("seconds")) };
   }
   if (kind === "new-normal") {
     const part = open[Number(entered.get("part") ?? 0)];

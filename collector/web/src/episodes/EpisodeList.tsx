@@ -7,12 +7,11 @@ import * as format from "../parts/format";
 import { Labels } from "../parts/Labels";
 import { StatusMark } from "../parts/StatusMark";
 import { Time } from "../parts/Time";
-import { entityLink, summaryLink } from "../router";
+import { entityLink } from "../router";
 import { Decide } from "./Decide";
+import { link } from "./link";
 import { timeline } from "./timeline";
 import styles from "./EpisodeList.module.css";
-
-const OWN_SUMMARIES = "nilometer."; // episodes about the monitoring itself, which have no page
 
 export function EpisodeList({
   episodes,
@@ -47,10 +46,13 @@ export function EpisodeList({
               {episode.parts.length > 1 && <Parts parts={episode.parts} />}
               <Facts episode={episode} now={now} named={place !== "summary"} />
               {episode.decisions.length > 0 && <Timeline episode={episode} />}
-              {episode.closed === null && place !== "home" && <Decide episode={episode} />}
+              {place !== "home" && <Decide episode={episode} />}
             </div>
             <div class={styles.gauge}>
               <Gauge what={episode.comparator} value={episode.value} threshold={episode.threshold} />
+              <p class="faint small">
+                at <Time at={episode.measured} />
+              </p>
             </div>
           </article>
         </li>
@@ -97,6 +99,17 @@ function Facts({ episode, now, named }: { episode: Episode; now: number; named: 
           <Time at={closed} /> <span class="faint">({format.duration(closed - since)})</span>
         </Fact>
       )}
+      {episode.worst !== null && (
+        <Fact name="worst">
+          {format.measured(episode.comparator, episode.worst)}
+          {episode.worst_at !== null && (
+            <>
+              {" "}
+              at <Time at={episode.worst_at} />
+            </>
+          )}
+        </Fact>
+      )}
       {named && <Fact name="alerter">{episode.alerter}</Fact>}
       <Fact name="severity">{episode.severity}</Fact>
       {closed === null && episode.acknowledged_by !== null && (
@@ -119,11 +132,3 @@ function Facts({ episode, now, named }: { episode: Episode; now: number; named: 
   );
 }
 
-/** A link to the summary, with the window that opened the episode and the episode's labels. */
-function link(episode: Episode): string {
-  if (episode.summary.startsWith(OWN_SUMMARIES)) return entityLink(episode.entity);
-  const options = new URLSearchParams();
-  if (episode.reference) options.set("reference", episode.reference);
-  for (const [key, value] of Object.entries(episode.labels)) options.append("label", `${key}:${value}`);
-  return summaryLink(episode.entity, episode.summary, options);
-}

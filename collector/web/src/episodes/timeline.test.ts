@@ -11,7 +11,16 @@ const decision: Decision = {
   summary: "",
   labels: {},
   pending: false,
+  lapsed: false,
 };
+
+test("a new normal that came too late says so", () => {
+  const late: Decision = { ...decision, kind: "new_normal", until: null, summary: "input.amount", lapsed: true };
+  const [turn] = timeline({ history: [], decisions: [late] });
+  expect(turn?.words).toBe(
+    "alice accepted the new normal of input.amount, but the part had closed before, so nothing was learned: known since Monday",
+  );
+});
 
 test("decisions stand between openings and closings, with their author, reason and end", () => {
   const turns = timeline({

@@ -20,13 +20,21 @@ const STATUS_WORDS: Record<Episode["history"][number]["status"], string> = {
 /** The timeline of *episode*, oldest turn first. */
 export function timeline(episode: Pick<Episode, "history" | "decisions">): Turn[] {
   const turns = [
-    ...episode.history.map(({ at, status, evidence }) => ({ at, words: `${STATUS_WORDS[status]}: ${evidence}` })),
+    ...episode.history.map(({ at, status, evidence }, i) => {
+      const word = i > 0 && status === "ALERTING" ? "got critical" : STATUS_WORDS[status];
+      return { at, words: `${word}: ${evidence}` };
+    }),
     ...episode.decisions.map((each) => ({ at: each.made, words: decided(each) })),
   ];
   return turns.sort((one, other) => one.at - other.at);
 }
 
-function decided({ kind, author, reason, until, summary, pending }: Decision): string {
+function outcome(pending: boolean, lapsed: boolean): string {
+  if (pending) return ", which is being learned";
+  return lapsed ? ", but the part had closed before, so nothing was learned" : "";
+}
+
+function decided({ kind, author, reason, until, summary, pending, lapsed }: Decision): string {
   const end = until === null ? "" : ` until ${format.time(until)}`;
   switch (kind) {
     case "acknowledged":
@@ -36,6 +44,6 @@ function decided({ kind, author, reason, until, summary, pending }: Decision): s
     case "unsilenced":
       return `${author} ended the silence: ${reason}`;
     case "new_normal":
-      return `${author} accepted the new normal of ${summary}${end}${pending ? ", which is being learned" : ""}: ${reason}`;
+      return `${author} accepted the new normal of ${summary}${end}${outcome(pending, lapsed)}: ${reason}`;
   }
 }

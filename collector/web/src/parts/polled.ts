@@ -28,20 +28,23 @@ export function usePolled<T>(key: string, ask: (signal: AbortSignal) => Promise<
   useEffect(() => {
     const stop = new AbortController();
     let timer: number | undefined;
+    let newest = 0; // number of the newest round; answers to earlier ones may be out of date
     const round = async (): Promise<void> => {
+      const number = ++newest;
+      const isOver = (): boolean => stop.signal.aborted || number !== newest;
       clearTimeout(timer);
       if (!document.hidden) {
         try {
           const value = await question.current(stop.signal);
-          if (!stop.signal.aborted) setState({ value, problem: null, at: Date.now() / 1000 });
+          if (!isOver()) setState({ value, problem: null, at: Date.now() / 1000 });
         } catch (error) {
-          if (stop.signal.aborted) return;
+          if (isOver()) return;
           const problem =
             error instanceof ApiProblem ? error : new ApiProblem(0, "Internal error of the page", String(error));
           setState((before) => ({ ...before, problem }));
         }
       }
-      if (!stop.signal.aborted) timer = setTimeout(() => void round(), REFRESH_SECONDS * 1000);
+      if (!isOver()) timer = setTimeout(() => void round(), REFRESH_SECONDS * 1000);
     };
     const seen = (): void => {
       if (!document.hidden) void round();

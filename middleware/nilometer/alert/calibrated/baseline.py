@@ -5,7 +5,7 @@ denominator. Components in one fit share their rows and their incidents.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +19,10 @@ from nilometer.alert.calibrated.normal import (
     Fitted,
     Normal,
     fit,
+    seen_twice,
 )
 from nilometer.alert.calibrated.scores import chi_square_score
-from nilometer.alert.calibrated.slots import Slots
+from nilometer.alert.calibrated.slots import HOLIDAY, WEEKDAY, Slots
 
 LEAST_ROWS = 30  # fewest rows of a window that is judged
 SMALL_WINDOW = 0.05  # quantile of the rows of windows; the shape needs half of that number
@@ -58,6 +59,7 @@ class Baseline:
         windows: Number of windows that the baseline was learned from.
         dropped: Largest share of windows that one fit left out as incidents, 0 to 1.
         rows_per_request: Median rows of a request; NaN if the number of requests is unknown.
+        knows_holidays: Whether holidays have means of their own, because two were learned from.
     """
 
     smooth: Normal | None
@@ -68,6 +70,7 @@ class Baseline:
     windows: int
     dropped: float
     rows_per_request: float = math.nan
+    knows_holidays: bool = False
 
     @property
     def unstable(self) -> bool:
@@ -116,7 +119,13 @@ def learn(column: Column, counts: Floats, slots: Slots, teach: Mask) -> Baseline
         windows=max((int(one.used.sum()) for one in fits), default=0),
         dropped=max((one.dropped for one in fits), default=0.0),
         rows_per_request=usual,
+        knows_holidays=slots.per_day > 1 and _know_holidays(fits, slots),
     )
+
+
+def _know_holidays(fits: Sequence[Fitted], slots: Slots) -> bool:
+    kinds = [seen_twice(slots, one.used) for one in fits]
+    return bool(kinds) and all(bool(one[WEEKDAY] and one[HOLIDAY]) for one in kinds)
 
 
 def _learn_rates(

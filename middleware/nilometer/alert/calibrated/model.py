@@ -18,6 +18,7 @@ from nilometer.alert.calibrated.baseline import (
 )
 from nilometer.alert.calibrated.columns import Column, Floats
 from nilometer.alert.calibrated.components import SMOOTH, Components, Layout
+from nilometer.alert.calibrated.factors import Factors
 from nilometer.alert.calibrated.normal import Normal
 from nilometer.alert.calibrated.scores import binomial_score, chi_square_score, normal_score
 from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, Calendar, Slots
@@ -191,8 +192,8 @@ class _SmoothScores:
         self._columns, self._components = np.array(places, np.intp).T
         self._normal = normal
         base = np.array([judged[i].tolerance.smooth for i in owners])
-        factor = np.array([judged[i].factor for i in owners])
-        self._tolerance = np.maximum(base, normal.wander) * factor
+        self._tolerance = np.maximum(base, normal.wander)
+        self._factors = _factors_of([judged[i] for i in owners])
         self._degrees = np.tile(normal.degrees, 2)
         self.components = len(owners)
         self.streams = [
@@ -227,10 +228,10 @@ class _SmoothScores:
         return _Seen(value, mean, value - mean, variance, rows)
 
     def z(self, seen: _Seen, slots: Slots) -> Floats:
-        del slots
         deviation = np.sqrt(seen.variance)
-        above = (seen.effect - self._tolerance) / deviation
-        below = (-seen.effect - self._tolerance) / deviation
+        tolerance = self._tolerance * self._factors.at(slots)
+        above = (seen.effect - tolerance) / deviation
+        below = (-seen.effect - tolerance) / deviation
         few = seen.rows < LEAST_ROWS
         above[few] = below[few] = np.nan
         return normal_score(np.concatenate([above, below], axis=1), self._degrees)
@@ -255,8 +256,8 @@ class _ShapeScores:
         self._normal = Normal.joined([shape.normal for _, _, shape in shapes])
         self._scale = np.stack([shape.scale for _, _, shape in shapes], axis=1)
         base = np.array([judged[i].tolerance.shape for _, i, _ in shapes])
-        factor = np.array([judged[i].factor for _, i, _ in shapes])
-        self._tolerance = np.maximum(base, self._normal.wander) * factor
+        self._tolerance = np.maximum(base, self._normal.wander)
+        self._factors = _factors_of([judged[i] for _, i, _ in shapes])
         self.components = len(shapes)
         self.streams = [Stream(i, "shape", 1) for _, i, _ in shapes]
 
@@ -281,7 +282,7 @@ class _ShapeScores:
         return _Seen(value, mean, (value - self._degrees) / divisor - mean, variance, rows)
 
     def z(self, seen: _Seen, slots: Slots) -> Floats:
-        noncentral = seen.rows * (seen.mean + self._tolerance)
+        noncentral = seen.rows * (seen.mean + self._tolerance * self._factors.at(slots))
         z = chi_square_score(seen.value, self._degrees, noncentral) / self._scale[slots.hour]
         z[(seen.rows < self._least_rows) | (seen.mean >= CLOCK_LIKE)] = np.nan
         return normal_score(z, self._normal.degrees)
@@ -306,12 +307,13 @@ class _RateScores:
         tolerances = [judged[i].tolerance for i in owners]
         self._floor = np.array([tolerance.rate for tolerance in tolerances])
         self._deviations = np.array([tolerance.rate_deviations for tolerance in tolerances])
-        self._factor = np.array([judged[i].factor for i in owners])
+        self._factors = _factors_of([judged[i] for i in owners])
         self._rows = np.array([judged[i].column.rows for i in owners])
         learned = np.concatenate([one.shares for one in each])
         self._shares = learned * (1 - learned)  # variance of one row in the learned windows
-        mean = np.clip(self._normal.mu(_every_slot(calendar)), 0.0, 1.0)
-        self._below = np.flatnonzero((mean > self._tolerance(mean)).any(axis=0))
+        every = _every_slot(calendar)
+        mean = np.clip(self._normal.mu(every), 0.0, 1.0)
+        self._below = np.flatnonzero((mean > self._tolerance(mean, every)).any(axis=0))
         names = [judged[i].column.rates for i in dict.fromkeys(owners)]
         labels = [
             rates[place].name
@@ -338,10 +340,10 @@ class _RateScores:
             first += len(one.column.rates)
         return cls(places, owners, judged, calendar) if owners else None
 
-    def _tolerance(self, mean: Floats) -> Floats:
+    def _tolerance(self, mean: Floats, slots: Slots) -> Floats:
         relative = self._deviations * np.sqrt(mean * (1 - mean))
         widest = np.maximum(np.maximum(self._floor, relative), self._normal.wander)
-        return np.asarray(widest * self._factor)
+        return np.asarray(widest * self._factors.at(slots))
 
     def seen(self, found: Components, slots: Slots) -> _Seen:
         value, rows = found.rates[:, self._places], found.totals[:, self._places]
@@ -350,13 +352,12 @@ class _RateScores:
         return _Seen(value, mean, value - mean, variance, rows)
 
     def z(self, seen: _Seen, slots: Slots) -> Floats:
-        del slots
         mean, some = seen.mean, self._below
         divisor = np.maximum(seen.rows, 1.0)
         known = within_reference(mean, self._rows)
         sampling = known * (1 - known) / divisor
         effective = divisor * np.minimum(sampling / seen.variance, 1.0)
-        tolerance = self._tolerance(mean)
+        tolerance = self._tolerance(mean, slots)
         low, allowed = mean[:, some], tolerance[:, some]
         # For a fall, count the complement: too few hits are too many misses.
         share = np.concatenate([seen.value, 1 - seen.value[:, some]], axis=1)
@@ -369,6 +370,11 @@ class _RateScores:
 
     def on_both_sides(self, values: Floats) -> Floats:
         return np.concatenate([values, values[:, self._below]], axis=1)
+
+
+def _factors_of(judged: Sequence[Judged]) -> Factors:
+    """Return the factors of the tolerances of components, each of which has one of *judged*."""
+    return Factors([one.factor for one in judged], [one.baseline.knows_holidays for one in judged])
 
 
 def _every_slot(calendar: Calendar) -> Slots:

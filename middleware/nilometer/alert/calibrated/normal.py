@@ -27,6 +27,7 @@ from nilometer.alert.calibrated.slots import KINDS_OF_DAYS, WEEKDAY, Integers, S
 LEAST_ROWS_TO_LEARN = 5  # fewest rows of a window to learn from; judging needs more
 LEAST_WINDOWS = 5  # fewest windows of a baseline
 LEAST_DEGREES = 3.0  # fewest degrees of freedom of a baseline
+LEAST_OF_KIND = 2  # fewest days of a kind, such as holidays, with means of its own
 WANDER_DAYS = 3  # fewest whole days to measure day-to-day movement of the mean
 WANDER_LEVEL = 1e-3  # probability that the mean of a day is outside the tolerance
 MOST_DROPPED = 0.1  # largest share of incidents of a stable baseline
@@ -40,7 +41,8 @@ class Normal:
         mean: Mean over all windows, shape (j,).
         hour: Offset of each hour of the day from `mean`, shape (hours, j).
         moment: Further offset of each window of the day, shape (windows per day, j).
-        week: Further offset of each hour on each kind of day, shape (3 * hours, j).
+        week: Further offset of each hour on each kind of day, shape (3 * hours, j); 0 for a kind
+            that was not seen on two days.
         phi: Factor of the sampling variance for clustered rows, at least 1, shape (j,).
         tau2: Variance between windows that does not decrease with more rows, shape (j,).
         excess: Factor of the larger of sampling variance and `flat`, used if `phi` and `tau2`
@@ -178,22 +180,23 @@ class _Means:
         self.week = np.zeros((slots.hours * KINDS_OF_DAYS, components))
         self.error = np.zeros(components)
         self.spent = 1.0
-        self._rows, self._use = rows, use
+        self._rows = rows
         if slots.per_day == 1:
             self.error = x[use].var(axis=0) / int(use.sum())
             return
         left = x - self.mean
-        self.hour = self._level(left, slots.hour, slots.hours)
+        self.hour = self._level(left, slots.hour, slots.hours, use)
         left = left - self.hour[slots.hour]
         if slots.hours < slots.per_day:
-            self.moment = self._level(left, slots.moment, slots.per_day)
+            self.moment = self._level(left, slots.moment, slots.per_day, use)
             left = left - self.moment[slots.moment]
-        if _seen_twice(slots, use):
-            self.week = self._level(left, slots.week, slots.hours * KINDS_OF_DAYS)
+        kinds = seen_twice(slots, use)
+        if kinds[WEEKDAY] and kinds[WEEKDAY + 1 :].any():
+            use = use & kinds[slots.kind]
+            self.week = self._level(left, slots.week, slots.hours * KINDS_OF_DAYS, use)
 
-    def _level(self, left: Floats, slot: Integers, size: int) -> Floats:
-        """Return the offset of each slot, shape (size, j)."""
-        use = self._use
+    def _level(self, left: Floats, slot: Integers, size: int, use: Mask) -> Floats:
+        """Return the offset of each slot, shape (size, j), from the windows in *use*."""
         count = np.bincount(slot[use], minlength=size)
         known = count >= LEAST_OF_SLOT
         if known.sum() < 2:
@@ -221,10 +224,10 @@ def _mean_at(of: "Normal | _Means", slots: Slots) -> Floats:
     return np.asarray(of.mean + seasonal)
 
 
-def _seen_twice(slots: Slots, use: Mask) -> bool:
-    """Return whether weekdays and one other kind of day each have two days of data."""
+def seen_twice(slots: Slots, use: Mask) -> Mask:
+    """Return whether each kind of day has two days in *use*, shape (3,)."""
     days = [len(np.unique(slots.day[use & (slots.kind == kind)])) for kind in range(KINDS_OF_DAYS)]
-    return days[WEEKDAY] >= 2 and max(days[WEEKDAY + 1 :]) >= 2
+    return np.array(days) >= LEAST_OF_KIND
 
 
 def _wander(residual: Floats, slots: Slots, use: Mask) -> Floats:

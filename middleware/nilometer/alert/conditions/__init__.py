@@ -1,5 +1,8 @@
 """The conditions with which alerters judge windows; one kind per file."""
 
+from nilometer.alert.conditions.against_baseline import AgainstBaseline
+from nilometer.alert.conditions.against_other import AgainstOther
+from nilometer.alert.conditions.against_previous import AgainstPrevious
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.calibrated import DEFAULT_ALERTER, Calibrated
 from nilometer.alert.conditions.condition import (
@@ -8,6 +11,7 @@ from nilometer.alert.conditions.condition import (
     RegisteredCondition,
     WrongField,
 )
+from nilometer.alert.conditions.distance import Direction, Distance
 from nilometer.alert.conditions.fixed import Fixed, ThresholdSide
 from nilometer.alert.conditions.overdue import OWN_ALERTER, Overdue
 from nilometer.alert.conditions.range import Range
@@ -18,9 +22,14 @@ __all__ = [
     "CONDITIONS",
     "DEFAULT_ALERTER",
     "OWN_ALERTER",
+    "AgainstBaseline",
+    "AgainstOther",
+    "AgainstPrevious",
     "AgainstReference",
     "Calibrated",
     "Condition",
+    "Direction",
+    "Distance",
     "Fields",
     "Fixed",
     "Overdue",

@@ -1,5 +1,8 @@
 """All conditions by kind. A new kind needs one file, and one entry here or in a `Kinds`."""
 
+from nilometer.alert.conditions.against_baseline import AgainstBaseline
+from nilometer.alert.conditions.against_other import AgainstOther
+from nilometer.alert.conditions.against_previous import AgainstPrevious
 from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition
 from nilometer.alert.conditions.fixed import Fixed
@@ -10,6 +13,9 @@ CONDITIONS: dict[str, type[RegisteredCondition]] = {
     Fixed.kind: Fixed,
     Range.kind: Range,
     AgainstReference.kind: AgainstReference,
+    AgainstPrevious.kind: AgainstPrevious,
+    AgainstBaseline.kind: AgainstBaseline,
+    AgainstOther.kind: AgainstOther,
 }
 
 

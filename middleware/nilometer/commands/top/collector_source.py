@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NotRequired, TypedDict
 
-from nilometer.commands.credentials import require_private_url, tls_context
 from nilometer.commands.top.entities import EntityRow, undecodable_predictions
+from nilometer.settings.collector_url import require_private_url, tls_context
 from nilometer.settings.credentials import Credentials
 
 COLLECTOR_SECONDS = 5.0  # longest wait for a response, and time between requests

@@ -1,7 +1,7 @@
 """Amounts: numbers by key, which merge exactly.
 
-Sums are exact: an amount is a whole number of the smallest float64, 2^-1074, so the order and the grouping
-of a merge change no bit of the result. A mean is the exact sum of value times weight over
+Sums are exact: an amount is a whole number of the smallest float64, 2^-1074, kept as the nearest float64 and
+what it lacks. So the order and the grouping of a merge change no bit of the result. A mean is the exact sum of value times weight over
 the exact sum of weights, rounded once when it is read.
 
 Merged samples keep a bounded number of keys: the smallest. All others are folded into one overflow key. A
@@ -9,12 +9,15 @@ key that is not among the smallest of some samples is not among the smallest of 
 late gives the same result.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Generic, NamedTuple, Self, TypeVar
 
-UNIT_BITS = 1074  # an amount is counted in units of 2^-UNIT_BITS
+from nilometer.sketch.exact import UNIT_BITS, units_of
+
+MANTISSA_BITS = 53  # of a float64
 MAX_VALUE = 1e270  # largest absolute value; a sum of 2^48 weights and 10,000 samples fits float64
 MAX_WEIGHT = 1 << 48
 
@@ -32,32 +35,72 @@ class Aggregation(Enum):
 
 
 class Amount(NamedTuple):
-    """One aggregated number.
+    """One aggregated number, exact: the nearest float64 and what it lacks.
 
     Attributes:
-        units: Number in units of 2^-1074; for a mean, the sum of value times weight.
+        nearest: float64 nearest to the number; for a mean, to the sum of value times weight.
+        lacks: The number minus *nearest*, in units of 2^-1074; mostly 0.
         weight: Sum of the weights; 0 for a cell without a number.
     """
 
-    units: int
+    nearest: float
+    lacks: int
     weight: int
 
     @classmethod
     def of(cls, value: float, aggregation: Aggregation, weight: int = 1) -> Self:
         """Return the amount of one finite *value*."""
-        numerator, denominator = value.as_integer_ratio()
-        units = numerator << (UNIT_BITS + 1 - denominator.bit_length())
-        return cls(units * weight if aggregation is Aggregation.MEAN else units, weight)
+        if aggregation is Aggregation.MEAN and weight != 1:
+            return cls.of_units(units_of(value) * weight, weight)
+        return cls(value + 0.0, 0, weight)  # adding 0.0 turns -0.0 into 0.0
+
+    @classmethod
+    def of_units(cls, units: int, weight: int) -> Self:
+        """Return the amount of a number of *units* of 2^-1074.
+
+        Raises:
+            OverflowError: If it is beyond float64.
+        """
+        nearest = units / (1 << UNIT_BITS)
+        return cls(nearest, units - units_of(nearest), weight)
+
+    @property
+    def units(self) -> int:
+        """The number in units of 2^-1074."""
+        return units_of(self.nearest) + self.lacks
+
+    def plus(self, other: Self) -> Self:
+        """Return the sum of both.
+
+        Raises:
+            OverflowError: If it is beyond float64.
+        """
+        one, two, weight = self.nearest, other.nearest, self.weight + other.weight
+        total = one + two
+        of_two = total - one
+        error = (one - (total - of_two)) + (two - of_two)  # exact (Knuth, TwoSum)
+        lacks = self.lacks + other.lacks
+        if error == 0.0 and not lacks:
+            return type(self)(total, 0, weight)
+        if not math.isfinite(error):
+            raise OverflowError("a sum of amounts is beyond float64")
+        lacks += units_of(error)
+        mantissa, exponent = math.frexp(total)
+        below_half_a_step = lacks.bit_length() < exponent - MANTISSA_BITS + UNIT_BITS
+        if abs(mantissa) > 0.5 and below_half_a_step:  # at 0.5, the step below is smaller
+            return type(self)(total, lacks, weight)
+        return type(self).of_units(units_of(total) + lacks, weight)
 
     def value(self, aggregation: Aggregation) -> float | None:
         """Return the number, correctly rounded; None without one."""
         if not self.weight:
             return None
-        divisor = self.weight if aggregation is Aggregation.MEAN else 1
-        return self.units / (divisor << UNIT_BITS)
+        if aggregation is Aggregation.MEAN and self.weight != 1:
+            return self.units / (self.weight << UNIT_BITS)
+        return self.nearest
 
 
-NO_AMOUNT = Amount(0, 0)
+NO_AMOUNT = Amount(0.0, 0, 0)
 
 
 class Stamp(NamedTuple):
@@ -153,11 +196,10 @@ class Amounts(Generic[K]):
 def _joined(one: Amount, other: Amount, aggregation: Aggregation) -> Amount:
     if not one.weight or not other.weight:
         return one if one.weight else other
-    weight = one.weight + other.weight
     match aggregation:
         case Aggregation.MIN:
-            return Amount(min(one.units, other.units), weight)
+            return min(one, other)._replace(weight=one.weight + other.weight)
         case Aggregation.MAX:
-            return Amount(max(one.units, other.units), weight)
+            return max(one, other)._replace(weight=one.weight + other.weight)
         case Aggregation.SUM | Aggregation.MEAN | Aggregation.LAST:
-            return Amount(one.units + other.units, weight)
+            return one.plus(other)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import ClassVar, Generic, Self
+from typing import ClassVar, Generic, Self, TypeAlias
 
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.logged.amounts import Aggregation, Amounts, K
+
+Shape: TypeAlias = tuple[tuple[str, str], ...]
 
 
 class Logged(Generic[K]):
@@ -28,6 +30,7 @@ class Logged(Generic[K]):
         """
         parts = [content for content in contents if content.count]
         if not all(part.amounts.aggregation is Aggregation.LAST for part in parts):
+            parts = cls.aligned(parts)
             return cls.of_parts(parts, Amounts.merge_all(part.amounts for part in parts))
         if len({part.amounts.unit for part in parts}) > 1:
             raise ValueError("samples of different units do not merge")
@@ -38,6 +41,20 @@ class Logged(Generic[K]):
         newest = tied[0] if len(tied) == 1 else max(tied, key=Logged._order)
         count = sum(part.count for part in parts)
         return cls.of_parts([newest], replace(newest.amounts, count=count))
+
+    @property
+    def shape(self) -> Shape:
+        """The properties that samples must share to merge, each with a name and a value."""
+        return ()
+
+    @classmethod
+    def aligned(cls, parts: list[Self]) -> list[Self]:
+        """Return *parts* with keys of one form.
+
+        Raises:
+            ValueError: If *parts* contradict each other.
+        """
+        return parts
 
     @property
     def header(self) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self, TypeAlias
 
 from nilometer.profile.logged.amounts import Amount, Amounts, Head
-from nilometer.profile.logged.logged import Logged
+from nilometer.profile.logged.logged import Logged, Shape
 
 MAX_SIDE = 64  # most rows, and most columns
 
@@ -53,8 +53,13 @@ class Matrix(Logged[Place]):
         ]
 
     @property
+    def shape(self) -> Shape:
+        """The number of rows and of columns."""
+        return (("rows", str(self.rows)), ("columns", str(self.columns)))
+
+    @property
     def header(self) -> tuple[object, ...]:
-        """Shape of the content."""
+        """The number of rows and of columns."""
         return (self.rows, self.columns)
 
     @classmethod

@@ -1,11 +1,11 @@
 """A table that a user logs, such as metrics by segment."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self, TypeAlias
 
 from nilometer.profile.logged.amounts import NO_AMOUNT, Aggregation, Amount, Amounts, Head
-from nilometer.profile.logged.logged import Logged
+from nilometer.profile.logged.logged import Logged, Shape
 from nilometer.values.labels import OVERFLOW_KEY
 
 MAX_COLUMNS = 32
@@ -25,7 +25,7 @@ class Table(Logged[CellKey]):
 
     With `Aggregation.LAST`, a table keeps its rows in the logged order. Otherwise, merged samples keep
     the `MAX_MERGED_ROWS` rows of smallest texts. All others are merged to one row, whose texts are
-    `OVERFLOW_KEY`.
+    `OVERFLOW_KEY`. A column without a value in a sample may have texts or numbers in others.
 
     Attributes:
         columns: Names of the columns.
@@ -92,6 +92,45 @@ class Table(Logged[CellKey]):
         if text == OVERFLOW_KEY:  # other texts begin with `=`
             return text
         return text[1:] if text else None
+
+    @property
+    def shape(self) -> Shape:
+        """The columns: ``text``, ``number``, or an empty text without a value."""
+        cells = self.amounts.cells.items()
+        numbers = {column for (_, column), amount in cells if amount.weight}
+        kinds = {
+            **dict.fromkeys(numbers, "number"),
+            **dict.fromkeys(self.texts, "text"),
+        }
+        return tuple((name, kinds.get(at, "")) for at, name in enumerate(self.columns))
+
+    @classmethod
+    def aligned(cls, parts: list[Self]) -> list[Self]:
+        """Return *parts* with the text columns of all of them.
+
+        Raises:
+            ValueError: If a column has texts in one part and numbers in another.
+        """
+        texts = tuple(sorted({at for part in parts for at in part.texts}))
+        return [part if part.texts == texts else part.with_texts(texts) for part in parts]
+
+    def with_texts(self, texts: tuple[int, ...]) -> Self:
+        """Return the table with text columns *texts*; new ones have no text in any row.
+
+        Raises:
+            ValueError: If a new one has numbers.
+        """
+        over = overflow_row(self.texts) if self.texts else None
+        cells: dict[CellKey, Amount] = {}
+        for (row, column), amount in self.amounts.cells.items():
+            if column not in texts:
+                first = len(row) - len(self.texts)  # with `Aggregation.LAST`, the position precedes
+                known = dict(zip(self.texts, row[first:], strict=True))
+                key = (*row[:first], *(known.get(at, "") for at in texts))
+                cells[overflow_row(texts) if row == over else key, column] = amount
+            elif amount.weight:
+                raise ValueError(f"the column {self.columns[column]!r} has texts and numbers")
+        return replace(self, texts=texts, amounts=replace(self.amounts, cells=cells))
 
     @property
     def header(self) -> tuple[object, ...]:

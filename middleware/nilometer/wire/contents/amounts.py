@@ -1,11 +1,10 @@
 """Amounts <-> protobuf: exact sums as the nearest float64 and what it lacks."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from nilometer.profile.logged.amounts import (
     NO_AMOUNT,
-    UNIT_BITS,
     Aggregation,
     Amount,
     Amounts,
@@ -13,8 +12,7 @@ from nilometer.profile.logged.amounts import (
     Stamp,
 )
 from nilometer.v1 import summary_pb2 as pb
-
-MAX_PARTS = 64  # float64 that one exact sum needs at most; 2^-1074 to 2^1023 are 2,098 bits
+from nilometer.wire.contents.exact import MAX_PARTS, finite_units_of, parts_of
 
 
 def amounts_to_wire(amounts: Amounts[K], keys: Sequence[K]) -> pb.Amounts:
@@ -28,10 +26,9 @@ def amounts_to_wire(amounts: Amounts[K], keys: Sequence[K]) -> pb.Amounts:
         created_unix_nano=amounts.stamp.created_ns,
     )
     for index, cell in enumerate(cells):
-        nearest, *rest = _parts(cell.units)
-        message.values.append(nearest)
-        if rest:
-            message.remainders.add(index=index, parts=rest)
+        message.values.append(cell.nearest)
+        if cell.lacks:
+            message.remainders.add(index=index, parts=parts_of(cell.lacks))
     if any(cell.weight != 1 for cell in cells):
         message.weights.extend(cell.weight for cell in cells)
     return message
@@ -46,11 +43,23 @@ def amounts_from_wire(message: pb.Amounts, keys: Sequence[K]) -> Amounts[K]:
     weights = message.weights or [1] * len(message.values)
     if not len(message.values) == len(weights) == len(keys) == len(set(keys)):
         raise ValueError("amounts, weights and keys differ in number")
-    units = [_units(value) for value in message.values]
+    if not all(map(math.isfinite, message.values)):
+        raise ValueError("an amount is not finite")
+    cells = [
+        Amount(value + 0.0, 0, weight) if weight else NO_AMOUNT
+        for value, weight in zip(message.values, weights, strict=True)
+    ]
     for remainder in message.remainders:
-        if remainder.index >= len(units) or len(remainder.parts) > MAX_PARTS:
+        if remainder.index >= len(cells) or len(remainder.parts) > MAX_PARTS:
             raise ValueError("a remainder belongs to no amount, or is too long")
-        units[remainder.index] += sum(map(_units, remainder.parts))
+        cell = cells[remainder.index]
+        if not cell.weight:
+            continue
+        units = cell.units + sum(map(finite_units_of, remainder.parts))
+        try:
+            cells[remainder.index] = Amount.of_units(units, cell.weight)
+        except OverflowError as error:
+            raise ValueError("an amount is beyond float64") from error
     if not message.count and keys:
         raise ValueError("amounts of no sample")
     return Amounts(
@@ -58,24 +67,5 @@ def amounts_from_wire(message: pb.Amounts, keys: Sequence[K]) -> Amounts[K]:
         unit=message.unit,
         count=message.count,
         stamp=Stamp(message.end_unix_nano, message.created_unix_nano),
-        cells={
-            key: Amount(of_key, weight) if weight else NO_AMOUNT
-            for key, of_key, weight in zip(keys, units, weights, strict=True)
-        },
+        cells=dict(zip(keys, cells, strict=True)),
     )
-
-
-def _parts(units: int) -> Iterator[float]:
-    """Yield the float64 nearest to *units*, then nearest to what is left, until nothing is."""
-    nearest = units / (1 << UNIT_BITS)
-    yield nearest
-    left = units - _units(nearest)
-    if left:
-        yield from _parts(left)
-
-
-def _units(value: float) -> int:
-    if not math.isfinite(value):
-        raise ValueError("an amount is not finite")
-    numerator, denominator = value.as_integer_ratio()
-    return numerator << (UNIT_BITS + 1 - denominator.bit_length())

@@ -32,12 +32,15 @@ class DigestCodec(Generic[C]):
         put: Function that writes a content with an encoded t-digest.
         read: Function that reads a content without its t-digest.
         merge: Function that gives merged contents the merged t-digests of the messages of each.
+        are_sound: Function that returns whether the t-digests of all messages can be read and have
+            the default compression; False if only reading one by one can tell.
     """
 
     of: Callable[[C], TDigest]
     put: Callable[[pb.SummarySample, C, pb.TDigest], None]
     read: Callable[[pb.SummarySample, EdgesOf], C]
     merge: Callable[[Sequence[C], Sequence[Sequence[pb.SummarySample]]], None]
+    are_sound: Callable[[Sequence[pb.SummarySample]], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.codec import Codec, DigestCodec, EdgesOf, no_edges
 from nilometer.wire.parse import parsed
-from nilometer.wire.sketches.digests import merged_digests_from_wire
+from nilometer.wire.sketches.digests import are_sound_digests, merged_digests_from_wire
 from nilometer.wire.sketches.distinct import distinct_from_wire, distinct_to_wire
 from nilometer.wire.sketches.exponential import histogram_from_wire, histogram_to_wire
 from nilometer.wire.sketches.frequent import frequent_from_wire, frequent_to_wire
@@ -59,18 +59,22 @@ def feature_from_wire(
     Raises:
         ValueError: If a part contradicts itself.
     """
+    numbers = (
+        _numbers_from_wire(message.numeric, edges_of, digest=digest)
+        if message.HasField("numeric")
+        else NumericProfile()
+    )
+    numbers.nan = message.nan
+    numbers.positive_infinity = message.positive_infinity
+    numbers.negative_infinity = message.negative_infinity
     feature = FeatureProfile(
         missing=message.missing,
         null_like=message.null_like,
         types=dict(message.types),
         expected=message.expected,
+        numbers=numbers,
         suppressed_numbers=message.suppressed,
     )
-    if message.HasField("numeric"):
-        feature.numbers = _numbers_from_wire(message.numeric, edges_of, digest=digest)
-    feature.numbers.nan = message.nan
-    feature.numbers.positive_infinity = message.positive_infinity
-    feature.numbers.negative_infinity = message.negative_infinity
     if message.HasField("categories"):
         feature.categories = CategoryProfile(frequent_from_wire(message.categories))
     if message.HasField("dictionary"):
@@ -113,10 +117,8 @@ def _numbers_from_wire(message: pb.Numeric, edges_of: EdgesOf, *, digest: bool) 
     )
     counts = {numbers.moments.count, message.digest.count}
     if message.HasField("histogram"):
-        sides = (message.histogram.positive, message.histogram.negative)
-        few = all(len(side.counts) <= MOST_BUCKETS for side in sides)
-        limit = MOST_BUCKETS if few else MAX_BUCKETS  # older agents sent this number
-        numbers.histogram = histogram_from_wire(message.histogram, limit)
+        # Older agents sent up to `MAX_BUCKETS`.
+        numbers.histogram = histogram_from_wire(message.histogram, MOST_BUCKETS, MAX_BUCKETS)
         counts.add(numbers.histogram.count)
     if len(counts) != 1:
         raise ValueError(f"the sketches of one feature disagree: they count {sorted(counts)}")
@@ -179,12 +181,21 @@ def _merge_digests(
         merged[at].numbers.digest = digest
 
 
+def _are_sound(messages: Sequence[pb.SummarySample]) -> bool:
+    held = [one.feature.numeric.digest for one in messages if one.feature.HasField("numeric")]
+    return are_sound_digests(held)
+
+
 FEATURE_CODEC = Codec(
     kind=FeatureProfile.kind,
     field="feature",
     put=_put,
     read=_read,
     digests=DigestCodec(
-        of=_digest_of, put=_put_coded, read=_read_without_digest, merge=_merge_digests
+        of=_digest_of,
+        put=_put_coded,
+        read=_read_without_digest,
+        merge=_merge_digests,
+        are_sound=_are_sound,
     ),
 )

@@ -8,12 +8,20 @@ from nilometer.wire.contents.codec import Codec
 from nilometer.wire.contents.extension import EXTENSION
 from nilometer.wire.contents.feature import FEATURE_CODEC
 from nilometer.wire.contents.logged import LOGGED_CODECS
+from nilometer.wire.contents.performance import PERFORMANCE_CODECS
 from nilometer.wire.contents.scores import SCORES_CODEC
 from nilometer.wire.contents.service import SERVICE_CODEC
 
 # A codec accepts only its own content type, which is the key.
 CODECS: dict[str, Codec[Any]] = {
-    codec.kind: codec for codec in (FEATURE_CODEC, SERVICE_CODEC, SCORES_CODEC, *LOGGED_CODECS)
+    codec.kind: codec
+    for codec in (
+        FEATURE_CODEC,
+        SERVICE_CODEC,
+        SCORES_CODEC,
+        *LOGGED_CODECS,
+        *PERFORMANCE_CODECS,
+    )
 }
 
 

@@ -1,5 +1,7 @@
 """Converts scores to protobuf and back."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from nilometer.profile.score import MAX_CLASSES, ScoreBins, ScoreProfile
@@ -43,11 +45,7 @@ def scores_from_wire(message: pb.Scores) -> ScoreProfile:
         ValueError: If a bin does not exist, lists differ in length, or the counts do not match the
             number of scores.
     """
-    thresholds = tuple(message.thresholds)
-    if len(thresholds) > MAX_THRESHOLDS or not all(0.0 < cut < 1.0 for cut in thresholds):
-        raise ValueError(f"scores: at most {MAX_THRESHOLDS} thresholds, each between 0 and 1")
-    if list(thresholds) != sorted(set(thresholds)):
-        raise ValueError("scores: thresholds must ascend")
+    thresholds = thresholds_from_wire(message.thresholds)
     profile = ScoreProfile(
         thresholds,
         score=moments_from_wire(message.score),
@@ -76,6 +74,20 @@ def scores_from_wire(message: pb.Scores) -> ScoreProfile:
     if profile.count != profile.score.count:
         raise ValueError("scores: the bins do not contain all scores")
     return profile
+
+
+def thresholds_from_wire(given: Sequence[float]) -> tuple[float, ...]:
+    """Return decision thresholds.
+
+    Raises:
+        ValueError: If they are too many, do not ascend, or are not inside (0, 1).
+    """
+    thresholds = tuple(given)
+    if len(thresholds) > MAX_THRESHOLDS or not all(0.0 < cut < 1.0 for cut in thresholds):
+        raise ValueError(f"scores: at most {MAX_THRESHOLDS} thresholds, each between 0 and 1")
+    if list(thresholds) != sorted(set(thresholds)):
+        raise ValueError("scores: thresholds must ascend")
+    return thresholds
 
 
 def _put(message: pb.SummarySample, scores: ScoreProfile) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.uint64]
 
 MOST_APART = 1 / 8  # share of centroids with more digits than those that are counted
-MOST_TOGETHER = 512  # digests whose centroids fit the processor's cache
+MOST_TOGETHER = 256  # digests whose centroids fit the processor's cache
 _COMPRESSION, _COUNT, _MIN, _MAX, _MEANS, _WEIGHTS, _DROPPED = range(1, 8)  # numbers of the fields
 _FIELDS = {
     _COMPRESSION: FIXED64,
@@ -42,6 +43,44 @@ class _Columns:
     dropped: Integers
     means: Sequence[bytes]
     weights: Sequence[bytes]
+
+    @staticmethod
+    def joined(parts: "Sequence[_Columns]") -> "_Columns":
+        """Return the digests of all *parts*, at least one, in one object."""
+        return _Columns(
+            np.concatenate([part.compressions for part in parts]),
+            np.concatenate([part.counts for part in parts]),
+            np.concatenate([part.low for part in parts]),
+            np.concatenate([part.high for part in parts]),
+            np.concatenate([part.dropped for part in parts]),
+            list(chain.from_iterable(part.means for part in parts)),
+            list(chain.from_iterable(part.weights for part in parts)),
+        )
+
+    def in_order(self) -> "_Columns":
+        """Return the same digests in an order that depends on nothing else."""
+        rows = sorted(
+            zip(
+                self.means,
+                self.weights,
+                self.compressions.tolist(),
+                self.counts.tolist(),
+                self.low.tolist(),
+                self.high.tolist(),
+                self.dropped.tolist(),
+                strict=True,
+            )
+        )
+        means, weights, compressions, counts, low, high, dropped = zip(*rows, strict=True)
+        return _Columns(
+            np.array(compressions),
+            np.array(counts, dtype=np.uint64),
+            np.array(low),
+            np.array(high),
+            np.array(dropped, dtype=np.uint64),
+            means,
+            weights,
+        )
 
     def part(self, start: int, end: int) -> "_Columns":
         """Return the fields of the digests from index *start* to *end* - 1."""
@@ -68,21 +107,36 @@ def merged_digests_from_wire(groups: Sequence[Sequence[pb.TDigest]]) -> list[TDi
     held = [one for group in every for one in group]
     if len({one.compression for one in held}) != 1 or not all(every):
         return [_merged_one_by_one(group) for group in groups]
-    found = _decoded(
-        _Columns(
-            np.array([one.compression for one in held]),
-            np.array([one.count for one in held], dtype=np.uint64),
-            np.array([one.min for one in held]),
-            np.array([one.max for one in held]),
-            np.array([one.dropped_bits for one in held], dtype=np.uint64),
-            [one.means for one in held],
-            [one.weights for one in held],
-        )
-    )
+    found = _decoded(_columns_of(held))
     if found is None:  # an error: decode one by one to find it
         return [_merged_one_by_one(group) for group in groups]
     sizes = np.array([len(group) for group in every])
     return [one.together() for one in found.split(sizes)]
+
+
+def are_sound_digests(messages: Sequence[pb.TDigest]) -> bool:
+    """Return whether `digest_from_wire` reads every message, and finds the default compression.
+
+    False for an empty digest, which the caller reads alone.
+    """
+    if not messages:
+        return True
+    columns = _columns_of(messages)
+    if not (columns.compressions == DEFAULT_COMPRESSION).all():
+        return False
+    return bool(columns.counts.all()) and _decoded(columns) is not None
+
+
+def _columns_of(messages: Sequence[pb.TDigest]) -> _Columns:
+    return _Columns(
+        np.array([one.compression for one in messages]),
+        np.array([one.count for one in messages], dtype=np.uint64),
+        np.array([one.min for one in messages]),
+        np.array([one.max for one in messages]),
+        np.array([one.dropped_bits for one in messages], dtype=np.uint64),
+        [one.means for one in messages],
+        [one.weights for one in messages],
+    )
 
 
 def _merged_one_by_one(messages: Iterable[pb.TDigest]) -> TDigest:
@@ -90,27 +144,34 @@ def _merged_one_by_one(messages: Iterable[pb.TDigest]) -> TDigest:
 
 
 def digests_from_scan(
-    messages: Messages, places: Places, groups: NDArray[np.intp] | None = None
+    scanned: Iterable[tuple[Messages, Places]], groups: NDArray[np.intp] | None = None
 ) -> Digests | None:
-    """Return the digests of the messages at *places*; None if one is invalid.
+    """Return all digests in *scanned*; None if one is invalid.
 
     Digests with different compressions do not merge, so they count as invalid.
 
     Args:
-        messages: Scanned bytes.
-        places: Positions of the digests, shape (n,).
+        scanned: Scanned bytes, and the positions of digests in them; *n* digests in total.
         groups: Number of digests in each group of neighbours to merge, at least 1; None merges
-            nothing. A group of over `MOST_TOGETHER` is merged in parts, in the given order, so that
-            its centroids stay in the processor's cache.
+            nothing. A group of over `MOST_TOGETHER` is decoded in parts, so that its centroids stay
+            in the processor's cache. The order in a group does not affect the result.
 
     Raises:
         Unscannable: If a message is damaged or unusual.
     """
-    columns, rows = _columns(messages, places)
-    count = places.starts.size
-    if columns is None:
-        found: Digests | None = _spread(None, rows, count)
+    parts: list[_Columns] = []
+    indices: list[NDArray[np.intp]] = []
+    count = 0
+    for messages, places in scanned:
+        part, at = _columns(messages, places)
+        if part is not None:
+            parts.append(part)
+            indices.append(at + count)
+        count += places.starts.size
+    if not parts:
+        found: Digests | None = _spread(None, np.empty(0, dtype=np.intp), count)
         return found if found is None or groups is None else found.merged(groups)
+    columns, rows = _Columns.joined(parts), np.concatenate(indices)
     if groups is None or groups.max() <= MOST_TOGETHER:
         found = _decoded(columns)
         found = None if found is None else _spread(found, rows, count)
@@ -163,6 +224,8 @@ def _merged(columns: _Columns, rows: NDArray[np.intp], groups: NDArray[np.intp])
 def _together(columns: _Columns) -> Digests | None:
     """Return one digest of all *columns*, decoded part by part; None if any is invalid."""
     counts = _mean_counts(columns)
+    if counts is None and columns.counts.size > MOST_TOGETHER:
+        columns = columns.in_order()  # because parts are merged before the whole
     parts = []
     for first in range(0, columns.counts.size, MOST_TOGETHER):
         part = _decoded(columns.part(first, first + MOST_TOGETHER))

@@ -18,10 +18,13 @@ def histogram_to_wire(histogram: ExponentialHistogram) -> pb.ExponentialHistogra
     )
 
 
-def histogram_from_wire(
-    message: pb.ExponentialHistogram, limit: int = MAX_BUCKETS
-) -> ExponentialHistogram:
-    """Return the histogram in a message; *limit* is the largest number of buckets per sign.
+def histogram_from_wire(message: pb.ExponentialHistogram, *limits: int) -> ExponentialHistogram:
+    """Return the histogram in a message.
+
+    Args:
+        message: Message of the histogram.
+        limits: Largest numbers of buckets per sign, ascending; the first that fits becomes the
+            limit of the histogram. None means `MAX_BUCKETS`.
 
     Raises:
         ValueError: If the scale, the buckets or their positions exceed the range of float64.
@@ -31,17 +34,21 @@ def histogram_from_wire(
             f"histogram: scale {message.scale} is outside {MIN_SCALE} to {MAX_OTLP_SCALE}"
         )
     reach = FLOAT64_EXPONENTS * 2.0**message.scale + 2
-    for side in (message.positive, message.negative):
-        near = -reach <= side.offset <= side.offset + len(side.counts) <= reach
-        if len(side.counts) > limit or (side.counts and not near):
-            raise ValueError("histogram: buckets are out of range")
-    return ExponentialHistogram(
-        message.scale,
-        message.zero_count,
-        Buckets(message.positive.offset, tuple(message.positive.counts)),
-        Buckets(message.negative.offset, tuple(message.negative.counts)),
-        limit,
+    positive, negative = _buckets_from(message.positive), _buckets_from(message.negative)
+    most = max(len(positive.counts), len(negative.counts))
+    limit = next((one for one in limits or (MAX_BUCKETS,) if most <= one), None)
+    near = all(
+        -reach <= side.offset <= side.offset + len(side.counts) <= reach
+        for side in (positive, negative)
+        if side.counts
     )
+    if limit is None or not near:
+        raise ValueError("histogram: buckets are out of range")
+    return ExponentialHistogram(message.scale, message.zero_count, positive, negative, limit)
+
+
+def _buckets_from(side: pb.ExponentialHistogram.Buckets) -> Buckets:
+    return Buckets(side.offset, tuple(side.counts))
 
 
 def _buckets(side: Buckets) -> pb.ExponentialHistogram.Buckets | None:

@@ -1,11 +1,14 @@
 """An alerter that is put is stored, listed and removed; one that is not allowed is refused with the reason."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from support.problems import ALERTER, is_problem
 
+from nilometer.testing import eventually
 from nilometer_collector.alerting.definitions import AlerterView, alerter_view
-from nilometer_collector.testing import ENTITY, Running, an_alerter
+from nilometer_collector.testing import ENTITY, Running, an_alerter, feature_sample
 
 
 def test_an_alerter_is_created_replaced_and_removed(served: Running) -> None:
@@ -92,3 +95,43 @@ def test_an_alerter_that_is_not_allowed_is_422_with_the_sentence(
     problem = is_problem(served.put_alerter({**ALERTER, **change}), 422)
     assert word in problem.detail
     assert served.get("alerters")["alerters"] == []
+
+
+def test_every_field_is_given_back(served: Running) -> None:
+    alerter = {
+        **ALERTER,
+        "direction": "up",
+        "for_seconds": 300.0,
+        "delay_seconds": 60.0,
+        "critical": {"threshold": 0.9},
+        "closing": {"threshold": 0.1},
+        "time_zone": "Europe/Berlin",
+        "schedule": [{"days": ["mon", "sun"], "start": "22:00", "end": "24:00"}],
+        "maintenance": [{"start": 1764543600.0, "end": 1764550800.0, "repeat": "weekly"}],
+    }
+    put = served.put_alerter(alerter)
+    assert put.status_code == 200, put.text
+    (found,) = served.get("alerters")["alerters"]
+    assert {key: found[key] for key in alerter} == alerter
+
+
+def test_an_alerter_that_saw_no_window_has_a_status_with_its_reason(served: Running) -> None:
+    served.sender().ship(feature_sample([1.0]))
+    for name, summary in (("waits", "input.amount"), ("misspelled", "input.amounts")):
+        changed = {**ALERTER, "name": name, "summary": summary, "minimum_count": 10_000}
+        served.put_alerter(changed).raise_for_status()
+
+    def statuses() -> dict[str, dict[str, Any]]:
+        found = served.get("alerters/statuses", entity=ENTITY)["statuses"]
+        return {one["alerter"]: one for one in found}
+
+    eventually(lambda: statuses()["waits"]["reason"] != "no_window_yet")
+    told = statuses()
+    assert (told["misspelled"]["status"], told["misspelled"]["reason"]) == (
+        "NOT_WATCHED",
+        "no_such_summary",
+    )
+    assert "did you mean 'input.amount'?" in told["misspelled"]["sentence"]
+    assert (told["waits"]["status"], told["waits"]["reason"]) == ("NOT_WATCHED", "too_few")
+    assert told["waits"]["sentence"] == "1 observations are fewer than the 10000 asked for"
+    assert (told["waits"]["value"], told["waits"]["measure"]) == (None, "psi")

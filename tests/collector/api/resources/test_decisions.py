@@ -71,6 +71,7 @@ def test_an_episode_shows_its_decisions(alerting: Running) -> None:
         "summary": "",
         "labels": {},
         "pending": False,
+        "lapsed": False,
     }
     silence = {"reason": "a known sale", "until": NOW + 60}
     decide(alerting, "silence", silence).raise_for_status()

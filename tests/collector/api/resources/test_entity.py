@@ -167,5 +167,9 @@ def test_a_caller_sees_and_changes_the_entities_of_its_patterns_only(tmp_path: P
         is_problem(put(served, "features", {}, **risk), 403)
         said = put(served, ENTITY, {"reads_from": ["secret-scorr"]}, **risk)
         assert said.json()["warnings"] == []
+        put(served, "secret-scorer", {"reads_from": [ENTITY]}, **everything).raise_for_status()
+        refused = is_problem(put(served, ENTITY, {"reads_from": ["secret-scorer"]}, **risk), 409)
+        assert refused.field == "reads_from[0]"
+        assert refused.detail == "reads_from[0]: the edge to 'secret-scorer' is not possible"
         missing = served.http.get("/api/v1/entity", params={"entity": "fraud-"}, headers=risk)
         assert "secret" not in is_problem(missing, 404).detail

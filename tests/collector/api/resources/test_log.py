@@ -25,6 +25,9 @@ CONTENTS: list[dict[str, Any]] = [
     {"type": "line", "points": [[0, 0.1], [1, 0.9]]},
     {"type": "confusion_matrix", "labels": ["no", "yes"], "counts": [[8, 1], [0, 2]]},
     {"type": "score_histogram", "scores": [0.1, 0.9], "truth": ["0", "0"]},
+    {"type": "classification", "truth": ["1", "0", "1", None], "scores": [0.9, 0.2, None, 0.4]},
+    {"type": "classification", "truth": ["cat", "dog"], "predicted": ["cat", None]},
+    {"type": "regression", "truth": [1, 2, None] * 100, "predicted": [1.5, 2, 3] * 100},
 ]
 
 
@@ -50,12 +53,12 @@ def logged(served: Running, **asked: Any) -> list[dict[str, Any]]:
 
 
 def test_every_type_is_logged_shown_and_equal_to_itself(served: Running) -> None:
-    rows = [row(content, summary=f"logged.{content['type']}") for content in CONTENTS]
+    rows = [row(content, summary=f"logged.{at}") for at, content in enumerate(CONTENTS)]
     assert post(served, *rows).json() == {"stored": len(rows), "repeated": 0}
     listed = {one["name"]: one for one in served.get("summaries", entity=ENTITY)["summaries"]}
     assert set(listed) == {one["summary"] for one in rows}
-    for content in CONTENTS:
-        kind, name = content["type"], f"logged.{content['type']}"
+    for at, content in enumerate(CONTENTS):
+        kind, name = content["type"], f"logged.{at}"
         assert (listed[name]["role"], listed[name]["logged"]["data_type"]) == ("logged", kind)
         same = served.get("difference", entity=ENTITY, summary=name)
         assert (same["distance"], same["why"]) == (0.0, ""), kind
@@ -65,6 +68,10 @@ def test_every_type_is_logged_shown_and_equal_to_itself(served: Running) -> None
                 assert sample["feature"]["count"] == 200
             case "score_histogram":
                 assert sample["scores"]["count"] == 2
+            case "classification":
+                assert sample["performance"]["count"] == len([x for x in content["truth"] if x])
+            case "regression":
+                assert sample["performance"]["metrics"]["mae"]["value"] == 0.25
             case "string":
                 assert sample["logged"]["text"] == content["value"]
             case "confusion_matrix":
@@ -73,6 +80,49 @@ def test_every_type_is_logged_shown_and_equal_to_itself(served: Running) -> None
                 assert shown["accuracy"] == 10 / 11
             case _:
                 assert {key: sample["logged"][key] for key in content} == content
+
+
+def test_judged_predictions_are_shown_with_their_intervals_over_any_windows(
+    served: Running,
+) -> None:
+    halves = [
+        {"type": "classification", "truth": ["1", "0"] * 20, "scores": [0.9, 0.2] * 20},
+        {"type": "classification", "truth": ["1", "0"] * 20, "scores": [0.4, 0.7] * 20},
+    ]
+    rows = [row(content, at, labels={"half": str(at)}) for at, content in enumerate(halves)]
+    post(served, *rows).raise_for_status()
+    found = served.get("samples", entity=ENTITY, summary="logged.x", step=300)["samples"]
+    (both,) = [one["performance"] for one in found]
+    assert (both["type"], both["count"], both["positive"]) == ("classification", 80, "1")
+    assert (both["classes"], both["confusion"]) == (["0", "1"], [[20, 20], [20, 20]])
+    accuracy = both["metrics"]["accuracy_ratio"]
+    assert (accuracy["value"], accuracy["rows"]) == (0.5, 80)
+    assert [accuracy["low"], accuracy["high"]] == pytest.approx([0.393, 0.607], abs=1e-3)
+    assert both["metrics"]["roc_auc"]["value"] == 0.75
+    (half,) = served.get("samples", entity=ENTITY, summary="logged.x", label="half:0")["samples"]
+    assert half["performance"]["metrics"]["roc_auc"]["value"] == 1.0
+    assert half["performance"]["metrics"]["roc_auc"]["low"] < 1.0
+
+
+def test_ranked_lists_and_errors_are_shown(served: Running) -> None:
+    ranking = {"type": "ranking", "relevance": [[0, 1], [1, 0], [0]], "cutoffs": [1]}
+    regression = {"type": "regression", "truth": [1, 2, 4, None], "predicted": [1, 3, None, 1]}
+    rows = [row(ranking), row(regression, summary="logged.y")]
+    post(served, *rows).raise_for_status()
+    (sample,) = served.get("samples", entity=ENTITY, summary="logged.x")["samples"]
+    lists = sample["performance"]
+    assert (lists["count"], lists["without_truth"]) == (2, 1)
+    assert {name: one["value"] for name, one in lists["metrics"].items()} == {
+        "mrr": 0.75,
+        "ndcg_at_1": 0.5,
+        "hit_ratio_at_1": 0.5,
+    }
+    (sample,) = served.get("samples", entity=ENTITY, summary="logged.y")["samples"]
+    numbers = sample["performance"]
+    assert (numbers["count"], numbers["without_truth"], numbers["unusable"]) == (2, 1, 1)
+    assert numbers["errors"]["p95"] == 1.0
+    why = served.get("difference", entity=ENTITY, summary="logged.x")["why"]
+    assert why == "no difference of contents of type ranking"
 
 
 @pytest.mark.parametrize(
@@ -131,6 +181,38 @@ def test_another_type_aggregation_or_unit_than_the_first_is_a_conflict(served: R
     assert len(logged(served)) == 1
 
 
+def test_tables_and_matrices_that_would_not_merge_are_conflicts(served: Running) -> None:
+    columns = {"type": "table", "columns": ["k", "n"]}
+    first = row({**columns, "rows": [[None, 1]]}, aggregation="sum")
+    texts = row({**columns, "rows": [["a", 2]]}, 1, aggregation="sum")
+    numbers = row({**columns, "rows": [[5, 2]]}, 2, aggregation="sum")
+    problem = is_problem(post(served, first, texts, numbers), 409)
+    assert (problem.stored, problem.field) == (2, "samples[2].content.columns")
+    (shown,) = logged(served, step=300)
+    assert shown["rows"] == [[None, 1.0], ["a", 2.0]]
+
+
+def test_a_refused_row_keeps_its_number_until_a_later_request(served: Running) -> None:
+    bad = number(1.0, 1, unit="s", aggregation="mean")
+    assert is_problem(post(served, number(1.0), bad, source=SOURCE), 409).stored == 1
+    repaired = post(served, number(1.0), number(1.0, 1), source=SOURCE)
+    assert repaired.json() == {"stored": 1, "repeated": 1}
+    post(served, number(1.0, 2), source=SOURCE, first=9).raise_for_status()
+    late = post(served, number(1.0, 3), number(1.0, 4), source=SOURCE, first=8)
+    problem = is_problem(late, 409)
+    assert (problem.stored, problem.field, len(late.json()["rows"])) == (1, "samples[0]", 1)
+    assert "rows below 9 of this source are settled: give them new numbers" in problem.detail
+    assert len(logged(served)) == 3
+
+
+def test_a_logged_summary_with_samples_is_not_forgotten(served: Running) -> None:
+    post(served, number(1.0)).raise_for_status()
+    named = {"entity": ENTITY, "summary": "logged.x"}
+    assert is_problem(served.http.delete("/api/v1/summaries", params=named), 409).field == "summary"
+    named["summary"] = "logged.y"
+    is_problem(served.http.delete("/api/v1/summaries", params=named), 404)
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"type": "number", "value": 1e271}, "content.value"),
     ({"type": "number", "value": "1"}, "content.value"),
@@ -157,6 +239,20 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"type": "confusion_matrix", "labels": ["a", "a"], "counts": [[1]]}, "content.labels"),
     ({"type": "score_histogram", "scores": [1.5]}, "content.scores[0]"),
     ({"type": "score_histogram", "scores": [0.5], "truth": []}, "content.truth"),
+    ({"type": "classification", "truth": ["1"]}, "content.predicted"),
+    ({"type": "classification", "truth": ["1"], "scores": []}, "content.scores"),
+    (
+        {"type": "classification", "truth": ["1"], "scores": [0.5], "predicted": []},
+        "content.predicted",
+    ),
+    (
+        {"type": "classification", "truth": ["1"], "scores": [0.5], "threshold": 1},
+        "content.threshold",
+    ),
+    ({"type": "classification", "truth": [1]}, "content.truth[0]"),
+    ({"type": "regression", "truth": [1], "predicted": [1, 2]}, "content.predicted"),
+    ({"type": "ranking", "relevance": [[-1]]}, "content.relevance[0][0]"),
+    ({"type": "ranking", "relevance": [[1]], "cutoffs": [0]}, "content.cutoffs[0]"),
     ({"type": "picture"}, "content.type"),
 ]
 

@@ -1,5 +1,7 @@
 """The query over many series: what it refuses, its other forms, and its entity tags."""
 
+import base64
+import dataclasses
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -8,6 +10,7 @@ import httpx
 import pytest
 from support.problems import is_problem
 
+from nilometer.wire.samples import sample_from_bytes
 from nilometer_collector.api import arrow
 from nilometer_collector.testing import ENTITY, Running, feature_sample, minute
 
@@ -122,7 +125,7 @@ def test_pages_come_as_arrow_with_the_same_numbers(served: Running) -> None:
         "cdf": 1.5,
         "edge": 1.5,
         "top": 3,
-        "show": ["moments", "rates", "coverage"],
+        "show": ["moments", "rates", "coverage", "sample"],
         "by": "v",
         "step": 60,
         "other_earlier": 60,
@@ -146,9 +149,22 @@ def test_pages_come_as_arrow_with_the_same_numbers(served: Running) -> None:
         assert row["moments"] == point["moments"]
         assert row["histogram"] == point["histogram"]
         assert row["coverage"]["seen"] == point["coverage"]["seen"] == 3
+        assert row["sample"] == base64.b64decode(point["sample"])
         assert row["other_count"] == point["other_count"]
         assert row["other_distances.ks"] == point["other_distances"]["ks"]
     assert table.schema.metadata[b"next"].decode() == page["next"]
+
+
+def test_a_point_may_have_its_merged_sample(served: Running) -> None:
+    """A sample of a smaller share is scaled, so the merged one has the larger share."""
+    tenth = dataclasses.replace(feature_sample([1.0] * 10, labels={"v": "1"}), sample=0.1)
+    served.sender().ship(tenth, feature_sample([2.0, None], labels={"v": "1"}))
+    (series,) = ask(served, {"by": "v", "step": 60, "show": "sample"}).json()["series"]
+    (point,) = series["points"]
+    sample = sample_from_bytes(base64.b64decode(point["sample"]))
+    assert (sample.entity, sample.summary, str(sample.labels)) == (ENTITY, "input.amount", "v=1")
+    assert (sample.window, sample.sample) == (minute(0), 1.0)
+    assert (sample.content.count, sample.coverage.seen) == (point["count"], 12) == (101, 12)
 
 
 def test_an_empty_page_comes_as_arrow(filled: Running) -> None:

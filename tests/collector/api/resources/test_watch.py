@@ -2,9 +2,9 @@
 
 from typing import get_args
 
+from nilometer.alert.reason import Reason
 from nilometer.testing import eventually
-from nilometer_collector.alerting.watch_report import Reason
-from nilometer_collector.api.resources.watch import Why
+from nilometer_collector.api.fields import Why
 from nilometer_collector.testing import ENTITY, Running, feature_sample
 
 

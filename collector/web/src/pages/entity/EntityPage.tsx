@@ -11,6 +11,7 @@ import { usePolled } from "../../parts/polled";
 import { StatusMark } from "../../parts/StatusMark";
 import { Time } from "../../parts/Time";
 import styles from "./EntityPage.module.css";
+import { Warnings } from "../declared/Warnings";
 import { Summaries } from "./Summaries";
 import { Watching } from "./Watching";
 
@@ -24,24 +25,26 @@ const ROLES: readonly { role: api.Role; title: string }[] = [
 
 export function EntityPage({ name }: { name: string }) {
   const polled = usePolled(name, async (signal) => {
-    const [entity, summaries, episodes, watches] = await Promise.all([
+    const [entity, summaries, episodes, watches, objects] = await Promise.all([
       api.entity(name, signal),
       api.summaries(name, signal),
       api.episodes(name, signal),
       api.watches(name, signal),
+      api.objects(name, signal),
     ]);
-    return { entity, summaries, episodes, watch: watches[0] };
+    return { entity, summaries, episodes, watch: watches[0], objects };
   });
   return (
     <>
       <h1>{name}</h1>
       <Await polled={polled}>
-        {({ entity, summaries, episodes, watch }) => {
+        {({ entity, summaries, episodes, watch, objects }) => {
           const now = Date.now() / 1000;
           return (
             <>
               <Head entity={entity} now={now} />
               <Declared entity={entity} />
+              <Warnings objects={objects} />
               {watch && <Watching watch={watch} now={now} />}
               {episodes.length > 0 && (
                 <section aria-labelledby="episodes">

@@ -46,6 +46,9 @@ export function Home() {
                   <EpisodeList episodes={closed} place="home" now={now} />
                 </section>
               )}
+              <p>
+                <a href="#/declared">Declared objects and their changes</a>
+              </p>
               {levels.length > 0 && (
                 <section aria-labelledby="storage">
                   <h2 id="storage">Storage</h2>

@@ -1,11 +1,20 @@
-import type { Alerter } from "../../api";
+import type { Alerter, AlerterStatus } from "../../api";
 import { conditionOf } from "../../conditions/registered";
 import { Empty } from "../../parts/Empty";
 import * as format from "../../parts/format";
+import { Labels } from "../../parts/Labels";
 import { ListTable } from "../../parts/ListTable";
+import { StatusMark } from "../../parts/StatusMark";
+import { needs, severities } from "./words";
 
-/** The alerters that watch a summary, each with its condition. */
-export function Alerters({ alerters }: { alerters: readonly Alerter[] }) {
+/** The alerters that watch a summary, each with its condition and its statuses. */
+export function Alerters({
+  alerters,
+  statuses,
+}: {
+  alerters: readonly Alerter[];
+  statuses: readonly AlerterStatus[]; // of this summary
+}) {
   return (
     <section aria-labelledby="alerters">
       <h2 id="alerters">Alerters</h2>
@@ -17,6 +26,7 @@ export function Alerters({ alerters }: { alerters: readonly Alerter[] }) {
               <th scope="col">Opens when</th>
               <th scope="col">Needs</th>
               <th scope="col">Severity</th>
+              <th scope="col">Status</th>
             </tr>
           </thead>
           <tbody>
@@ -24,11 +34,21 @@ export function Alerters({ alerters }: { alerters: readonly Alerter[] }) {
               <tr key={alerter.name}>
                 <th scope="row">{alerter.name}</th>
                 <td data-name="opens when">{conditionOf(alerter.kind).words(alerter)}</td>
-                <td data-name="needs">
-                  {format.count(alerter.minimum_count)} observations,{" "}
-                  {alerter.windows_to_open === 1 ? "1 window" : `${alerter.windows_to_open} windows in a row`}
+                <td data-name="needs">{needs(alerter)}</td>
+                <td data-name="severity">{severities(alerter)}</td>
+                <td data-name="status">
+                  {statuses
+                    .filter((each) => each.alerter === alerter.name)
+                    .map((each) => (
+                      <div key={JSON.stringify(each.labels)}>
+                        <StatusMark status={each.status} /> <Labels labels={each.labels} />{" "}
+                        <span class="faint small">
+                          {each.sentence}
+                          {each.judged !== null && `, ${format.time(each.judged)}`}
+                        </span>
+                      </div>
+                    ))}
                 </td>
-                <td data-name="severity">{alerter.severity}</td>
               </tr>
             ))}
           </tbody>

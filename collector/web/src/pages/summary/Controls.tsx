@@ -34,7 +34,7 @@ export function Controls({
         name="range"
         options={RANGES}
         chosen={range === null || range === series.asked ? series.range.id : range}
-        onChoose={(range) => setOptions({ range, window: null })}
+        onChoose={(range) => setOptions({ range, window: null, time: null })}
       />
       {references.length > 0 && (
         <OneOf

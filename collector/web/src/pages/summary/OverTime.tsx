@@ -15,13 +15,14 @@ const TABLE_ROWS = 200;
 
 interface Properties {
   series: Series;
+  merged: string; // labels whose values are merged
   alerters: readonly Alerter[];
   shades: readonly Shade[];
   selected: number;
   onSelect: (index: number) => void;
 }
 
-export function OverTime({ series, alerters, shades, selected, onSelect }: Properties) {
+export function OverTime({ series, merged, alerters, shades, selected, onSelect }: Properties) {
   const { samples, reference } = series;
   const windows = useMemo<Windows>(
     () => ({
@@ -48,6 +49,7 @@ export function OverTime({ series, alerters, shades, selected, onSelect }: Prope
           )}
         </span>
       </h2>
+      {merged && <p class="faint small">Charts and table merge the traffic of {merged}.</p>}
       {charts.map(({ statistics, marks = [], ...chart }) => (
         <TimeChart
           key={chart.title}

@@ -15,7 +15,10 @@ import { setOptions } from "../../router";
 import { Alerters } from "./Alerters";
 import { Controls, NO_REFERENCE } from "./Controls";
 import { covers } from "./covers";
+import { Difference } from "./Difference";
+import { mergedWords } from "./merged";
 import { OverTime } from "./OverTime";
+import { selectedOf } from "./selected";
 import { load, type Series } from "./series";
 import { WindowPanel } from "./WindowPanel";
 import styles from "./SummaryPage.module.css";
@@ -24,6 +27,7 @@ interface Facts {
   summary: api.Summary;
   references: string[];
   alerters: api.Alerter[];
+  statuses: api.AlerterStatus[];
   episodes: api.Episode[];
   series: Series;
 }
@@ -40,14 +44,16 @@ export function SummaryPage({
   const range = options.get("range");
   const wanted = options.get("reference");
   const labels = options.getAll("label");
-  const key = JSON.stringify([range, wanted, labels]);
+  const at = options.get("time");
+  const key = JSON.stringify([range, wanted, labels, at]);
   const cache = useMemo<{ key: string; series: Series | null }>(() => ({ key: "", series: null }), []);
   const polled = usePolled(key, async (signal): Promise<Facts> => {
-    const [entities, summaries, alerters, episodes] = await Promise.all([
+    const [entities, summaries, alerters, statuses, episodes] = await Promise.all([
       api.entities(signal),
       api.summaries(entityName, signal),
       api.alerters(entityName, signal),
-      api.episodes(entityName, signal),
+      api.alerterStatuses(entityName, signal),
+      api.episodes(entityName, signal, labels),
     ]);
     const entity = entities.find((each) => each.name === entityName);
     const summary = summaries.find((each) => each.name === summaryName);
@@ -60,7 +66,8 @@ export function SummaryPage({
     // Windows are large, so the page requests them again only when they have changed.
     const state = JSON.stringify([key, reference, summary.observations, summary.last_seen]);
     if (cache.key !== state || cache.series === null) {
-      const question = { entity, summary, lastSeen, range, reference, labels };
+      const around = at === null ? null : Number(at);
+      const question = { entity, summary, lastSeen, around, range, reference, labels };
       cache.series = await load(question, signal);
       cache.key = state;
     }
@@ -69,6 +76,7 @@ export function SummaryPage({
       references,
       series: cache.series,
       alerters: alerters.filter((each) => covers(each.summary, summaryName)),
+      statuses: statuses.filter((each) => covers(each.summary, summaryName)),
       episodes: episodes.filter(
         ({ summary, parts }) => summary === summaryName || parts.some((part) => part.summary === summaryName),
       ),
@@ -85,12 +93,10 @@ export function SummaryPage({
 }
 
 function Page(facts: Facts & { options: URLSearchParams }) {
-  const { summary, series, alerters, episodes, options } = facts;
+  const { summary, series, alerters, statuses, episodes, options } = facts;
   const { samples } = series;
   const now = Date.now() / 1000;
-  const at = options.get("window");
-  const found = at === null ? -1 : samples.findIndex((each) => String(each.window_start) === at);
-  const selected = found >= 0 ? found : samples.length - 1;
+  const selected = selectedOf(samples, options);
   const shades = useMemo<Shade[]>(
     () =>
       episodes.map((episode) => ({
@@ -101,7 +107,8 @@ function Page(facts: Facts & { options: URLSearchParams }) {
   );
   const select = (index: number): void => {
     const sample = samples[index];
-    if (sample) setOptions({ window: index === samples.length - 1 ? null : String(sample.window_start) });
+    const follows = index === samples.length - 1 && !options.has("time"); // the newest, also later
+    if (sample) setOptions({ window: follows ? null : String(sample.window_start) });
   };
   return (
     <>
@@ -112,6 +119,12 @@ function Page(facts: Facts & { options: URLSearchParams }) {
         series={series}
         options={options}
       />
+      {options.has("time") && (
+        <p class="faint small" role="status">
+          The page shows windows around <Time at={Number(options.get("time"))} />. Choose a time range to see the
+          newest.
+        </p>
+      )}
       {series.refused && (
         <p class="faint small" role="status">
           {series.refused.name} has too many windows for one response. The page shows {series.range.name}.
@@ -124,12 +137,16 @@ function Page(facts: Facts & { options: URLSearchParams }) {
           <WindowPanel series={series} selected={selected} onSelect={select} />
           <OverTime
             series={series}
+            merged={mergedWords(summary.labels, options.getAll("label"))}
             alerters={alerters}
             shades={shades}
             selected={selected}
             onSelect={select}
           />
         </div>
+      )}
+      {summary.role === "logged" && samples.length > 0 && (
+        <Difference summary={summary} series={series} selected={selected} options={options} />
       )}
       <section aria-labelledby="episodes">
         <h2 id="episodes">Episodes</h2>
@@ -139,7 +156,7 @@ function Page(facts: Facts & { options: URLSearchParams }) {
           <Empty>No episodes.</Empty>
         )}
       </section>
-      <Alerters alerters={alerters} />
+      <Alerters alerters={alerters} statuses={statuses} />
     </>
   );
 }

@@ -32,6 +32,7 @@ export interface Question {
   entity: api.Entity;
   summary: api.Summary;
   lastSeen: number; // Unix seconds
+  around: number | null; // time in the middle of the range, Unix seconds; null ends it at lastSeen
   range: string | null; // id of the chosen range; null lets the page choose
   reference: string | undefined;
   labels: readonly string[];
@@ -66,14 +67,16 @@ async function loadRange(
   length: number,
   signal?: AbortSignal,
 ): Promise<Omit<Series, "refused">> {
-  const { entity, summary, lastSeen, reference, labels } = question;
+  const { entity, summary, lastSeen, around, reference, labels } = question;
   const first = entity.first_seen ?? lastSeen - range.seconds;
   const span = Math.min(range.seconds, Math.max(lastSeen - first, length));
   const merged = step(span, length, POINTS);
   const unit = merged ?? length;
-  const start = Math.floor((lastSeen - span) / unit) * unit;
+  const until = around === null ? lastSeen : Math.min(lastSeen, around + span / 2);
+  const start = Math.floor((until - span) / unit) * unit;
+  const end = until < lastSeen ? Math.ceil(until / unit) * unit : undefined;
   const answer = await api.samples(
-    { entity: entity.name, summary: summary.name, start, step: merged, reference, label: labels },
+    { entity: entity.name, summary: summary.name, start, end, step: merged, reference, label: labels },
     signal,
   );
   return { ...answer, range, asked: question.range, step: merged };

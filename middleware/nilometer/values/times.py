@@ -1,4 +1,4 @@
-"""Times and durations as users write them on the command line."""
+"""Times and durations as users write them."""
 
 import re
 from datetime import UTC, datetime

@@ -1,0 +1,366 @@
+"""Channels: named receivers of notifications, as users define them, and the kinds of receivers.
+
+A channel has settings, which everybody with access may read, and secrets, which are never returned or
+logged. Both are texts. Its kind lists the names that it knows, and checks their values.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.headerregistry import Address as MailAddress
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import did_you_mean
+from nilometer_collector.access.addresses import parse_address
+from nilometer_collector.access.destinations import Allowed, known_refusal
+from nilometer_collector.access.secret import shown_url
+from nilometer_collector.alerting.template import Template, TemplateError
+from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.urls import check_url
+
+MOST_CHANNELS = 64
+MOST_ROUTES = 256
+MOST_TEXT = 2048  # longest setting or secret, except a template
+MOST_RECIPIENTS = 50
+NOT_SHOWN = "(set, not shown)"
+FILE_SUFFIX = "_file"  # a secret of a settings file may name a file instead
+
+_NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
+_TOKEN = re.compile(r"[!-~]{1,512}")  # one header value without spaces
+LEAST_SIGNING_KEY = 16  # characters
+
+ObjectName: TypeAlias = Annotated[str, Meta(pattern=_NAME)]
+
+
+class ChannelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A channel as a user writes it.
+
+    Attributes:
+        name: Name of the channel, unique in the collector.
+        kind: Kind of the receiver, such as ``slack``.
+        settings: Settings of the kind, as texts.
+        secrets: Secrets of the kind, as texts.
+    """
+
+    name: ObjectName
+    kind: str
+    settings: dict[str, str] = {}
+    secrets: dict[str, str] = {}
+
+    def __repr__(self) -> str:
+        return f"ChannelDefinition(name={self.name!r}, kind={self.kind!r})"
+
+    def shown(self) -> "ChannelDefinition":
+        """Return the channel with a public text in place of each secret."""
+        secrets = {key: shown_secret(value) for key, value in self.secrets.items()}
+        return msgspec.structs.replace(self, secrets=secrets)
+
+
+def with_secret_files(channel: ChannelDefinition) -> ChannelDefinition:
+    """Return *channel* with the content of each file that a secret such as ``url_file`` names.
+
+    Only a settings file may name files. A client of the API could otherwise have them sent to itself.
+
+    Raises:
+        ConfigError: If a file cannot be read; the message names the channel and the file.
+    """
+    secrets = {}
+    for name, value in channel.secrets.items():
+        if not name.endswith(FILE_SUFFIX):
+            secrets[name] = value
+            continue
+        try:
+            secrets[name.removesuffix(FILE_SUFFIX)] = Path(value).read_text("utf-8").strip()
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"channel {channel.name!r}: {name} = {value[:256]!r}: cannot be read: {error}"
+            ) from error
+    return msgspec.structs.replace(channel, secrets=secrets)
+
+
+def shown_secret(value: str) -> str:
+    """Return the public part of a secret: the host of a URL, and nothing of any other text."""
+    return shown_url(value) if value.startswith(("https://", "http://")) else NOT_SHOWN
+
+
+Check: TypeAlias = Callable[[str, str, Allowed], None]  # key, value, allowed; raises ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """A setting or secret of a kind.
+
+    Attributes:
+        about: Meaning, one phrase.
+        check: Function that refuses a wrong value.
+        is_secret: Whether its value is never shown.
+        is_required: Whether a channel must have it.
+        is_address: Whether it decides where messages and secrets go.
+        default: Value of a setting that is left out.
+    """
+
+    about: str
+    check: Check
+    is_secret: bool = False
+    is_required: bool = False
+    is_address: bool = False
+    default: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """A kind of receiver.
+
+    Attributes:
+        fields: Its settings and secrets by name.
+        is_grouping: Whether one message may tell several episodes. A receiver that keeps an incident
+            for each episode gets a message for each.
+        acknowledges: Whether it is told that somebody has acknowledged an episode.
+    """
+
+    fields: Mapping[str, Field]
+    is_grouping: bool = True
+    acknowledges: bool = False
+
+
+def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
+    """Refuse a channel that this collector cannot use. Errors show no secret.
+
+    Raises:
+        ConfigError: The message names the channel, the field and what is allowed.
+    """
+    check_names(channel)
+    check_values(channel, allowed)
+
+
+def check_names(channel: ChannelDefinition) -> None:
+    """Refuse an unknown kind, and settings and secrets that its kind does not know or that miss.
+
+    Raises:
+        ConfigError: The message names the channel, the field and what is allowed.
+    """
+    key = f"channel {channel.name!r}"
+    kind = KINDS.get(channel.kind)
+    if kind is None:
+        hint = did_you_mean(channel.kind[:64], KINDS)
+        raise ConfigError(
+            f"{key}: kind = {channel.kind[:64]!r}: must be one of {', '.join(KINDS)}{hint}"
+        )
+    for part, is_secret in ((channel.settings, False), (channel.secrets, True)):
+        where = "secrets" if is_secret else "settings"
+        for name in part:
+            field = kind.fields.get(name)
+            if field is None or field.is_secret is not is_secret:
+                known = [one for one, f in kind.fields.items() if f.is_secret is is_secret]
+                raise ConfigError(
+                    f"{key}: {where}: {channel.kind} has no {name[:64]!r}: it has "
+                    f"{', '.join(known) or 'none'}"
+                )
+    given = channel.settings.keys() | channel.secrets.keys()
+    for name, field in kind.fields.items():
+        if field.is_required and name not in given:
+            where = "secrets" if field.is_secret else "settings"
+            raise ConfigError(f"{key}: {where}: needs {name!r}, {field.about}")
+
+
+def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
+    """Refuse values that this collector does not accept, such as a forbidden address.
+
+    Args:
+        channel: Channel whose names are checked.
+        allowed: Addresses that receivers may have, besides public ones.
+
+    Raises:
+        ConfigError: The message names the channel, the field and what is allowed.
+    """
+    fields = KINDS[channel.kind].fields
+    for name, value in {**channel.settings, **channel.secrets}.items():
+        key = f"channel {channel.name!r}: {name}"
+        if len(value) > MOST_TEXT and name != "template":
+            raise ConfigError(f"{key}: must be at most {MOST_TEXT} characters")
+        fields[name].check(key, value, allowed)
+
+
+def with_stored_secrets(
+    channel: ChannelDefinition, stored: ChannelDefinition | None
+) -> ChannelDefinition:
+    """Return *channel* with the stored secrets where it repeats their public text.
+
+    So a channel that was read can be changed and sent back. A secret is only taken over if nothing
+    changes about where messages go: otherwise it could be sent to another host.
+    """
+    kind = KINDS.get(channel.kind)
+    if stored is None or kind is None or stored.kind != channel.kind:
+        return channel
+    shown = stored.shown()
+    for name, field in kind.fields.items():
+        if field.is_address and (
+            channel.settings.get(name) != stored.settings.get(name)
+            or channel.secrets.get(name) not in {shown.secrets.get(name), stored.secrets.get(name)}
+        ):
+            return channel
+    secrets = {
+        name: stored.secrets[name]
+        if name in stored.secrets and value == shown.secrets[name]
+        else value
+        for name, value in channel.secrets.items()
+    }
+    return msgspec.structs.replace(channel, secrets=secrets)
+
+
+def _url(key: str, value: str, allowed: Allowed) -> None:
+    check_url(key, value, allowed)
+
+
+def _plain_url(key: str, value: str, allowed: Allowed) -> None:
+    check_url(key, value, allowed, plain=True)
+
+
+def _token(key: str, value: str, allowed: Allowed) -> None:
+    del allowed
+    if not _TOKEN.fullmatch(value) or value == NOT_SHOWN:
+        raise ConfigError(f"{key}: must be 1 to 512 ASCII characters without spaces")
+
+
+def _signing_key(key: str, value: str, allowed: Allowed) -> None:
+    _token(key, value, allowed)
+    if len(value) < LEAST_SIGNING_KEY:
+        raise ConfigError(f"{key}: must be at least {LEAST_SIGNING_KEY} characters")
+
+
+def _password(key: str, value: str, allowed: Allowed) -> None:
+    del allowed
+    if not value or has_control(value) or value == NOT_SHOWN:
+        raise ConfigError(f"{key}: must be a text without control characters")
+
+
+def _template(key: str, value: str, allowed: Allowed) -> None:
+    del allowed
+    try:
+        Template(value)
+    except TemplateError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _one_of(*words: str) -> Check:
+    def check(key: str, value: str, allowed: Allowed) -> None:
+        del allowed
+        if value not in words:
+            raise ConfigError(f"{key} = {value[:64]!r}: must be one of {', '.join(words)}")
+
+    return check
+
+
+def _server(key: str, value: str, allowed: Allowed) -> None:
+    address = parse_address(key, value)
+    if refusal := known_refusal(address.host, allowed):
+        raise ConfigError(f"{key} = {value[:128]!r}: {refusal}")
+
+
+def _text(key: str, value: str, allowed: Allowed) -> None:
+    del allowed
+    if not value or has_control(value):
+        raise ConfigError(f"{key}: must be a text without control characters")
+
+
+def _mail_addresses(key: str, value: str, allowed: Allowed) -> None:
+    del allowed
+    found = mail_addresses(value)
+    if not 1 <= len(found) <= MOST_RECIPIENTS:
+        raise ConfigError(f"{key}: must have 1 to {MOST_RECIPIENTS} addresses")
+    for one in found:
+        try:
+            MailAddress(addr_spec=one)
+        except (ValueError, IndexError) as error:
+            raise ConfigError(f"{key}: {one[:64]!r} is not a mail address") from error
+        if "@" not in one or has_control(one) or not one.isascii():
+            raise ConfigError(f"{key}: {one[:64]!r} is not a mail address in ASCII")
+
+
+def mail_addresses(value: str) -> list[str]:
+    """Return the addresses of a list that is separated by commas."""
+    return [one.strip() for one in value.split(",") if one.strip()]
+
+
+_SECRET_URL = Field(
+    about="the URL to post to", check=_url, is_secret=True, is_required=True, is_address=True
+)
+
+
+def _service(url: str) -> Field:
+    return Field(about="the URL of the service", check=_url, is_address=True, default=url)
+
+
+KINDS: Mapping[str, Kind] = {
+    "slack": Kind(fields={"url": _SECRET_URL}),
+    "teams": Kind(fields={"url": _SECRET_URL}),
+    "webhook": Kind(
+        fields={
+            "url": _SECRET_URL,
+            "signing_key": Field(
+                about="the key of the HMAC-SHA256 signature", check=_signing_key, is_secret=True
+            ),
+            "template": Field(about="the body, as a template", check=_template),
+            "content_type": Field(
+                about="the media type of the template's result",
+                check=_one_of("application/json", "text/plain"),
+                default="application/json",
+            ),
+        }
+    ),
+    "pagerduty": Kind(
+        fields={
+            "routing_key": Field(
+                about="the integration key", check=_token, is_secret=True, is_required=True
+            ),
+            "url": _service("https://events.pagerduty.com"),
+        },
+        is_grouping=False,
+        acknowledges=True,
+    ),
+    "opsgenie": Kind(
+        fields={
+            "api_key": Field(
+                about="the key of the integration", check=_token, is_secret=True, is_required=True
+            ),
+            "url": _service("https://api.opsgenie.com"),
+        },
+        is_grouping=False,
+        acknowledges=True,
+    ),
+    "alertmanager": Kind(
+        fields={
+            "url": Field(
+                about="the URL of Alertmanager", check=_plain_url, is_required=True, is_address=True
+            ),
+        },
+    ),
+    "email": Kind(
+        fields={
+            "server": Field(
+                about="host:port of the mail server",
+                check=_server,
+                is_required=True,
+                is_address=True,
+            ),
+            "tls": Field(
+                about="how the connection is encrypted",
+                check=_one_of("starttls", "tls"),
+                default="starttls",
+            ),
+            "from": Field(
+                about="the address of the sender", check=_mail_addresses, is_required=True
+            ),
+            "to": Field(
+                about="the addresses of the recipients", check=_mail_addresses, is_required=True
+            ),
+            "username": Field(about="the user at the mail server", check=_text),
+            "password": Field(about="the password of this user", check=_password, is_secret=True),
+        }
+    ),
+}

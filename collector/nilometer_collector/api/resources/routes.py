@@ -1,0 +1,102 @@
+"""The HTTP resource of routes: list, create or replace, delete."""
+
+import msgspec
+
+from nilometer_collector.alerting.receivers import MOST_ROUTES
+from nilometer_collector.alerting.routes import RouteDefinition, check_route
+from nilometer_collector.api.body import read_json, refuse_controls
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.parameters import RequiredText
+from nilometer_collector.api.resources.channels import ORIGIN
+from nilometer_collector.errors import Unknown
+
+NAME = RequiredText("name", "Name of the route.")
+
+
+class RouteView(RouteDefinition, frozen=True, kw_only=True):
+    """A route as the API returns it."""
+
+
+class Routes(msgspec.Struct, frozen=True, kw_only=True):
+    """Routes by name."""
+
+    routes: list[RouteView]
+
+
+class PutRoute(RouteView, frozen=True, kw_only=True):
+    """The stored route, with warnings of likely mistakes."""
+
+    warnings: list[str]  # its channels that do not exist yet
+
+
+async def list_routes(call: Call) -> Routes:
+    """List the routes."""
+    call.access.require_all()
+    found = await call.context.ask(call.context.store.routes.all)
+    return Routes(routes=[RouteView(**msgspec.structs.asdict(one)) for one in found])
+
+
+async def put_route(call: Call) -> PutRoute:
+    """Create the route, or replace the route of this name.
+
+    Raises:
+        ConfigError: If its hours or its time zone are wrong.
+    """
+    call.access.require_all()
+    context = call.context
+    route = await read_json(call.request, RouteDefinition)
+    refuse_controls(route)
+    check_route(route)
+
+    def put() -> PutRoute:
+        context.store.routes.put(route, ORIGIN, context.clock.now_ns(), MOST_ROUTES)
+        known = {one.name for one in context.receivers.all(context.store)}
+        missing = [name for name in route.channels if name not in known]
+        warnings = [f"channels: {name!r} does not exist yet" for name in missing]
+        return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
+
+    return await context.ask(put)
+
+
+async def delete_route(call: Call) -> None:
+    """Delete the route.
+
+    Raises:
+        Unknown: If there is no route of this name.
+    """
+    call.access.require_all()
+    name, context = call.parameters.value(NAME), call.context
+    if not await context.ask(lambda: context.store.routes.delete(name, context.clock.now_ns())):
+        raise Unknown(f"there is no route {name!r}")
+
+
+OPERATIONS = (
+    Operation(
+        method="GET",
+        path="/api/v1/routes",
+        name="listRoutes",
+        about="List the routes from episodes to channels.",
+        handler=list_routes,
+        answer=Routes,
+    ),
+    Operation(
+        method="PUT",
+        path="/api/v1/routes",
+        name="putRoute",
+        about="Create or replace the route of this name.",
+        handler=put_route,
+        answer=PutRoute,
+        body=RouteDefinition,
+        errors=(400, 413, 415, 422),
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/v1/routes",
+        name="deleteRoute",
+        about="Delete a route. A channel that no other route names is then told about everything.",
+        handler=delete_route,
+        answer=None,
+        parameters=(NAME,),
+        errors=(404, 422),
+    ),
+)

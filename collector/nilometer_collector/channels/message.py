@@ -1,0 +1,363 @@
+"""What a notification says, before a channel gives it its form.
+
+A message tells one change of an entity, several changes of one entity, or, in a storm, the changes of
+many entities. Its texts are plain: each channel escapes them for its own receiver.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from enum import Enum
+from functools import singledispatch
+from urllib.parse import quote, urlencode
+
+from nilometer.alert import AlertStatus, Condition, Fixed, Range, Severity
+from nilometer.alert.calibrated.effects import Unit
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import role_of
+from nilometer.values.labels import Labels
+from nilometer_collector.channels.surroundings import Surroundings
+from nilometer_collector.store import EpisodeRecord, Notice, PartRecord, TransitionRecord
+from nilometer_collector.store.composing import FLAPPING_OPENINGS
+
+OWN_SUMMARIES = "nilometer."  # start of the summaries of episodes about the monitoring itself
+MOST_ROWS = 10  # rows of a message's table; further ones are counted
+REMEDY = (
+    "Open the page to see the distributions. Acknowledge the episode if you work on it, silence it if "
+    "it can wait, or accept a new normal if the change is meant."
+)
+
+_ORDER = tuple(Severity)
+_UNITS = {Unit.DEVIATIONS.value: "sd", Unit.SHAPE.value: "chi-square a row"}
+
+
+class Stage(Enum):
+    """What happened to the episodes of a message."""
+
+    OPENED = "opened"
+    ACKNOWLEDGED = "acknowledged"
+    CLOSED = "closed"
+    MIXED = "mixed"  # a digest with openings and closings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One thing that moved: a row of the message's table.
+
+    Attributes:
+        where: Segment and stage, such as ``version=v8, input``.
+        summary: Name of the summary.
+        moved: How far it moved, against what noise or limit.
+        since_ns: Estimated start.
+        trend: The last two hours as bars; empty if unknown.
+    """
+
+    where: str
+    summary: str
+    moved: str
+    since_ns: int
+    trend: str = ""
+
+    @property
+    def since(self) -> str:
+        """The start, as text."""
+        return time_text(self.since_ns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """One episode in a message.
+
+    Attributes:
+        notice: Last notification about it in the message.
+        stage: What happened to it.
+        rows: Things that moved, earliest first.
+        evidence: One sentence.
+        link: URL of its page.
+    """
+
+    notice: Notice
+    stage: Stage
+    rows: Sequence[Row]
+    evidence: str
+    link: str
+
+    @property
+    def episode(self) -> EpisodeRecord:
+        """The episode."""
+        return self.notice.episode
+
+    @property
+    def severity(self) -> Severity:
+        """Severity of the alerter at that time."""
+        return self.notice.transition.alerter.severity
+
+    @property
+    def since_ns(self) -> int:
+        """Estimated start: the onset, not the time of detection."""
+        return min((row.since_ns for row in self.rows), default=self.episode.since_ns)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A message to one channel.
+
+    Attributes:
+        key: Idempotency key.
+        told: Its episodes, in order.
+        headline: One line: severity, entity, segment, stage and summary.
+        health: The service's requests, failures and latency; empty if unknown.
+        cause: Likely cause; empty if unknown.
+        remedy: What can be done; empty after a closing.
+        note: That the episode is flapping, or that a silence has ended; empty otherwise.
+        link: URL of the page.
+    """
+
+    key: str
+    told: Sequence[Told]
+    stage: Stage
+    severity: Severity
+    headline: str
+    health: str = ""
+    cause: str = ""
+    remedy: str = ""
+    note: str = ""
+    link: str
+
+    @property
+    def rows(self) -> list[Row]:
+        """All things that moved, earliest first."""
+        return sorted((row for one in self.told for row in one.rows), key=lambda row: row.since_ns)
+
+    @property
+    def is_digest(self) -> bool:
+        """Whether it tells about several entities."""
+        return len({one.episode.alerter.entity for one in self.told}) > 1
+
+    @property
+    def since_ns(self) -> int:
+        """Earliest start."""
+        return min(one.since_ns for one in self.told)
+
+    def lines(self) -> list[str]:
+        """Return the message as plain lines, for receivers without tables."""
+        lines = [self.headline]
+        lines += [self._sentence(one) for one in self.told[:MOST_ROWS]]
+        if len(self.told) > MOST_ROWS:
+            lines.append(f"{len(self.told) - MOST_ROWS} more episodes are on the page.")
+        lines += [line for line in (self.note, self.cause, self.health, self.remedy) if line]
+        return [*lines, self.link]
+
+    def _sentence(self, told: Told) -> str:
+        entity = f"{told.episode.alerter.entity}: " if self.is_digest else ""
+        return f"{entity}{told.evidence}."
+
+
+def message_of(notice: Notice, surroundings: Surroundings) -> Message:
+    """Return the message of *notice* and the others that it tells.
+
+    Args:
+        notice: Notification, with the others of its message.
+        surroundings: Source of the page's URL, the service's health and likely causes.
+    """
+    newest = {one.episode.id: one for one in (notice, *notice.others)}
+    entities = list(dict.fromkeys(one.episode.alerter.entity for one in newest.values()))
+    is_digest = len(entities) > 1
+    told = [
+        _told(one, surroundings, has_trends=not is_digest and at < MOST_ROWS)
+        for at, one in enumerate(newest.values())
+    ]
+    stages = {one.stage for one in told}
+    stage = stages.pop() if len(stages) == 1 else Stage.MIXED
+    severity = max((one.severity for one in told), key=_ORDER.index)
+    if is_digest:
+        return Message(
+            key=notice.key,
+            told=told,
+            stage=stage,
+            severity=severity,
+            headline=_digest_headline(told, entities, severity),
+            link=surroundings.page_url + "/",
+        )
+    lead = told[0]
+    is_over = stage is Stage.CLOSED
+    return Message(
+        key=notice.key,
+        told=told,
+        stage=stage,
+        severity=severity,
+        headline=_headline(told, stage, severity),
+        health=surroundings.health(entities[0], lead.notice.transition.at_ns),
+        cause="" if is_over else surroundings.cause([one.episode for one in told], lead.since_ns),
+        remedy="" if is_over else REMEDY,
+        note=_note(lead.notice),
+        link=lead.link,
+    )
+
+
+def page_of(page_url: str, episode: EpisodeRecord, at_ns: int) -> str:
+    """Return the URL of the page that shows the summary with its labels, at a time.
+
+    An episode about the monitoring itself has the page of its entity.
+
+    Args:
+        page_url: URL of the pages, without a final slash.
+        episode: Episode whose summary and labels the page shows.
+        at_ns: End of the window to show, Unix nanoseconds.
+    """
+    entity = quote(episode.alerter.entity, safe="")
+    if episode.summary.startswith(OWN_SUMMARIES):
+        return f"{page_url}/#/entity/{entity}"
+    options = [("label", f"{key}:{value}") for key, value in episode.labels]
+    options.append(("time", f"{at_ns / NANOSECONDS:.0f}"))
+    summary = quote(episode.summary, safe="")
+    return f"{page_url}/#/entity/{entity}/summary/{summary}?{urlencode(options)}"
+
+
+def time_text(at_ns: int) -> str:
+    """Return a time in UTC, to the minute."""
+    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _told(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> Told:
+    episode, transition = notice.episode, notice.transition
+    if notice.is_acknowledgement:
+        stage = Stage.ACKNOWLEDGED
+    elif transition.status == AlertStatus.ALERTING.value:
+        stage = Stage.OPENED
+    else:
+        stage = Stage.CLOSED
+    parts = sorted(episode.parts, key=lambda part: part.onset_ns)
+    rows = [_row_of_part(part) for part in parts] or [_row_of_episode(notice)]
+    if has_trends:
+        moved = [(part.labels, part.component) for part in parts] or [(episode.labels, "")]
+        trends = [
+            surroundings.trend(
+                episode.alerter.entity, row.summary, labels, component, transition.at_ns
+            )
+            for row, (labels, component) in zip(rows[:MOST_ROWS], moved, strict=False)
+        ]
+        rows[:MOST_ROWS] = map(_with_trend, rows, trends)
+    return Told(
+        notice=notice,
+        stage=stage,
+        rows=rows,
+        evidence=transition.evidence,
+        link=page_of(surroundings.page_url, episode, transition.at_ns),
+    )
+
+
+def _with_trend(row: Row, trend: str) -> Row:
+    return replace(row, trend=trend)
+
+
+def _row_of_part(part: PartRecord) -> Row:
+    unit = part.unit
+    side = "above" if part.direction > 0 else "below"
+    moved = (
+        f"{part.component} {_amount(part.effect, unit)} {side} normal (at least "
+        f"{_amount(part.bound, unit)}, noise and tolerance {_amount(part.tolerance, unit)})"
+    )
+    return Row(
+        where=_where(part.labels, part.summary),
+        summary=part.summary,
+        moved=moved,
+        since_ns=part.onset_ns,
+    )
+
+
+def _row_of_episode(notice: Notice) -> Row:
+    episode, condition = notice.episode, notice.transition.alerter.condition
+    return Row(
+        where=_where(episode.labels, episode.summary),
+        summary=episode.summary,
+        moved=f"{_figure(episode, notice.transition)} ({_limit(condition)})",
+        since_ns=episode.since_ns,
+    )
+
+
+def _figure(episode: EpisodeRecord, transition: TransitionRecord) -> str:
+    """Return the value of *transition* with the end of its window, and the worst one of a closing.
+
+    A closing without a judged window, such as that of a deleted alerter, has only the worst one.
+    """
+    condition = transition.alerter.condition
+    value = f"{condition.measure} = {_number(condition, transition.value)}"
+    worst_at = "" if episode.worst_ns is None else f" at {time_text(episode.worst_ns)}"
+    if transition.status == AlertStatus.ALERTING.value:
+        return f"{value} at {time_text(transition.at_ns)}"
+    if transition.status != AlertStatus.OK.value:
+        return f"worst {value}{worst_at}"
+    worst = f", worst {_number(condition, episode.worst)}{worst_at}" if worst_at else ""
+    return f"{value} at {time_text(transition.at_ns)}{worst}"
+
+
+def _number(condition: Condition, value: float) -> str:
+    return f"{value:.4g} {condition.unit}".rstrip()
+
+
+def _where(labels: Labels, summary: str) -> str:
+    """Return the segment and the stage, in this order."""
+    role = role_of(summary)
+    stage = summary.partition(".")[0] if role is None else role.value.replace("_", " ")
+    return f"{labels}, {stage}" if len(labels) else stage
+
+
+def _headline(told: Sequence[Told], stage: Stage, severity: Severity) -> str:
+    episode = told[0].episode
+    word = {
+        Stage.OPENED: severity.value.upper(),
+        Stage.MIXED: severity.value.upper(),
+        Stage.ACKNOWLEDGED: "ACKNOWLEDGED",
+        Stage.CLOSED: "CLEARED",
+    }[stage]
+    where = f" [{episode.labels}]" if len(episode.labels) else ""
+    summaries = list(dict.fromkeys(row.summary for one in told for row in one.rows))
+    others = len(summaries) - 1
+    more = f" and {others} more" if others else ""
+    return f"{word}: {episode.alerter.entity} / {episode.summary}{where}{more}"
+
+
+def _digest_headline(told: Sequence[Told], entities: Sequence[str], severity: Severity) -> str:
+    opened = sum(one.stage is Stage.OPENED for one in told)
+    closed = sum(one.stage is Stage.CLOSED for one in told)
+    word = severity.value.upper() if opened else "CLEARED"
+    counts = [f"{opened} opened"] * bool(opened) + [f"{closed} cleared"] * bool(closed)
+    return f"{word}: episodes of {len(entities)} entities: {', '.join(counts) or 'acknowledged'}"
+
+
+def _note(notice: Notice) -> str:
+    opening = notice.transition.status == AlertStatus.ALERTING.value
+    if not opening or notice.is_acknowledgement:
+        return ""
+    if notice.openings >= FLAPPING_OPENINGS:
+        return (
+            f"This is flapping: it has opened {notice.openings} times within an hour. The next "
+            "openings are told when they have lasted for an hour."
+        )
+    if notice.after_silence:
+        return "The silence has ended, and the episode is still open."
+    return ""
+
+
+@singledispatch
+def _limit(condition: Condition) -> str:
+    """Return the limit of *condition*, in words."""
+    return condition.limit_text
+
+
+@_limit.register
+def _(condition: Fixed) -> str:
+    return f"alerts when {condition.side.value} {condition.threshold:g}"
+
+
+@_limit.register
+def _(condition: Range) -> str:
+    return f"fine in {condition.low:g} to {condition.high:g}"
+
+
+def _amount(value: float, unit: str) -> str:
+    """Return *value* with its *unit*, which an older or newer version may have stored."""
+    if unit == Unit.SHARE.value:
+        return f"{100 * value:.2g} %"
+    return f"{value:.2g} {_UNITS.get(unit, unit)}"

@@ -1,0 +1,52 @@
+"""PagerDuty: one incident for each episode, triggered, acknowledged and resolved.
+
+Source: PagerDuty, "Events API v2": ``summary`` has at most 1024 characters, ``dedup_key`` at most 255.
+"""
+
+from nilometer_collector.channels.message import Stage
+from nilometer_collector.channels.plain import printable, shortened
+from nilometer_collector.channels.posting import Answer, Request, as_json, send
+from nilometer_collector.channels.sending import Sending, described, incident_key, iso
+
+MAX_SUMMARY_CHARACTERS = 1024
+
+_ACTIONS = {Stage.ACKNOWLEDGED: "acknowledge", Stage.CLOSED: "resolve"}
+
+
+def send_pagerduty(sending: Sending) -> Answer:
+    """Send an event about the episode."""
+    body = as_json(pagerduty_event(sending))
+    request = Request(destination=sending.destination("/v2/enqueue"), body=body)
+    return send(request, sending.message.key)
+
+
+def pagerduty_event(sending: Sending) -> dict[str, object]:
+    """Return the event about the episode of the message."""
+    message = sending.message
+    told = message.told[0]
+    action = _ACTIONS.get(message.stage, "trigger")
+    event: dict[str, object] = {
+        "routing_key": sending.secret("routing_key"),
+        "event_action": action,
+        "dedup_key": incident_key(told),
+    }
+    if action != "trigger":
+        return event
+    details = {**described(told), "note": message.note, "cause": message.cause}
+    return event | {
+        "payload": {
+            "summary": shortened(
+                printable(f"{message.headline}. {told.evidence}"), MAX_SUMMARY_CHARACTERS
+            ),
+            "source": told.episode.alerter.entity,
+            "severity": message.severity.value,
+            "timestamp": iso(message.since_ns),
+            "component": told.episode.summary,
+            "group": told.episode.alerter.entity,
+            "class": told.notice.transition.alerter.condition.measure,
+            "custom_details": details | {"health": message.health, "remedy": message.remedy},
+        },
+        "links": [{"href": message.link, "text": "Open the page"}],
+        "client": "nilometer",
+        "client_url": message.link,
+    }

@@ -1,0 +1,41 @@
+"""The receivers of a collector: the stored channels, and the one of its settings."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.channels.kinds import SENDERS
+from nilometer_collector.channels.sending import Send
+from nilometer_collector.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receivers:
+    """Where notifications may go.
+
+    Attributes:
+        own: Channel of the collector's settings; None without one.
+        allowed: Addresses that receivers may have, besides public ones.
+        page_url: Function that returns the URL of the pages, without a final slash.
+        senders: Function that sends to each kind of receiver.
+    """
+
+    own: ChannelDefinition | None
+    allowed: Allowed
+    page_url: Callable[[], str]
+    senders: Mapping[str, Send] = field(default_factory=lambda: SENDERS)
+
+    def all(self, store: Store) -> list[ChannelDefinition]:
+        """List all channels; a stored one takes precedence over the own one of the same name."""
+        stored = store.channels.all()
+        if self.own is None or self.own.name in {one.name for one in stored}:
+            return stored
+        return [*stored, self.own]
+
+    def read(self, store: Store, name: str) -> ChannelDefinition | None:
+        """Return the channel of this *name*; None if it does not exist."""
+        found = store.channels.read(name)
+        if found is None and self.own is not None and self.own.name == name:
+            return self.own
+        return found

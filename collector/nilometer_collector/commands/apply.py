@@ -1,0 +1,62 @@
+"""`nilometer apply`: creates and changes the objects that files declare."""
+
+import argparse
+from pathlib import Path
+
+from nilometer.commands.collector_options import add_collector_options
+from nilometer.values.errors import ConfigError
+
+ANSWER_SECONDS = 120.0  # longest wait for a large document
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `nilometer apply`."""
+    parser = subparsers.add_parser(
+        "apply",
+        help="create and change the objects that files declare",
+        description="Create and change the entities, references, alerters and other objects that "
+        "YAML files declare. All objects of all files change together, or none does. Objects that "
+        "the files do not name stay as they are. The document goes to the collector; writes to "
+        "standard output only.",
+    )
+    parser.add_argument(
+        "-f",
+        "--file",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR|FILE",
+        help="file, or directory of files that end in .yaml, .yml or .json; may be repeated",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the changes, and make none")
+    add_collector_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Send the document, and print what it changes."""
+    from nilometer.client.errors import Problem
+    from nilometer_collector.api.resources.declared import AppliedView
+    from nilometer_collector.commands.apply_report import lines_of
+    from nilometer_collector.commands.collector_client import CollectorClient
+    from nilometer_collector.commands.declared_files import read_files
+
+    files = read_files(arguments.file)
+    client = CollectorClient.of(arguments)
+    try:
+        applied = client.call(
+            "POST",
+            "/api/v1/apply",
+            AppliedView,
+            parameters={"dry_run": "true"} if arguments.dry_run else {},
+            body=files.document,
+            seconds=ANSWER_SECONDS,
+        )
+    except Problem as error:
+        located = files.located(error.detail, error.field)
+        if located == error.detail:
+            raise
+        raise ConfigError(located) from error
+    for line in lines_of(applied):
+        print(line)
+    return 0

@@ -1,0 +1,96 @@
+"""`nilometer changes` and `nilometer rollback`: who changed which objects, and back again."""
+
+import argparse
+from datetime import UTC, datetime
+
+from nilometer.commands.collector_options import add_collector_options
+from nilometer.values.errors import ConfigError
+from nilometer_collector.commands.apply import ANSWER_SECONDS
+
+SHOWN = 200  # changes shown by default
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `nilometer changes`."""
+    parser = subparsers.add_parser(
+        "changes",
+        help="list who changed which declared objects, and when",
+        description="List the changes of declared objects, newest first: revision, time, author, "
+        "how they arrived, and the fields. Writes to standard output only.",
+    )
+    parser.add_argument("--kind", help="list only objects of this kind")
+    parser.add_argument("--entity", help="list only objects of this entity")
+    parser.add_argument("--name", help="list only objects of this name")
+    parser.add_argument(
+        "--limit", type=int, default=SHOWN, help=f"largest number of changes; default {SHOWN}"
+    )
+    add_collector_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_rollback(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `nilometer rollback`."""
+    parser = subparsers.add_parser(
+        "rollback",
+        help="make all declared objects as they were after a revision",
+        description="Make all declared objects as they were after a revision, in one transaction. "
+        "This is a new revision, so it can be rolled back, too. `nilometer changes` lists the "
+        "revisions. The request goes to the collector; writes to standard output only.",
+    )
+    parser.add_argument(
+        "revision", type=int, metavar="REVISION", help="number of the revision; 0 for none"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print the changes, and make none")
+    add_collector_options(parser)
+    parser.set_defaults(run=roll_back)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the changes."""
+    from nilometer_collector.api.resources.declared import MOST_LISTED, Changes
+    from nilometer_collector.commands.apply_report import change_lines, plain
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    if not 1 <= arguments.limit <= MOST_LISTED:
+        raise ConfigError(f"--limit = {arguments.limit}: must be 1 to {MOST_LISTED}")
+    asked = {"kind": arguments.kind, "entity": arguments.entity, "name": arguments.name}
+    parameters = {key: value for key, value in asked.items() if value is not None}
+    parameters["limit"] = str(arguments.limit)
+    found = CollectorClient.of(arguments).call(
+        "GET", "/api/v1/changes", Changes, parameters=parameters
+    )
+    for revision in found.revisions:
+        made = datetime.fromtimestamp(revision.made, UTC)
+        print(
+            f"revision {revision.revision}, {made:%Y-%m-%d %H:%M:%S} UTC, by "
+            f"{plain(revision.author)}, {revision.origin}"
+        )
+        for change in revision.changes:
+            for line in change_lines(change):
+                print(f"  {line}")
+    if not found.revisions:
+        print("no changes")
+    elif found.next is not None:
+        print("older changes exist: raise --limit")
+    return 0
+
+
+def roll_back(arguments: argparse.Namespace) -> int:
+    """Roll back, and print what it changes."""
+    from nilometer_collector.api.resources.declared import AppliedView, Rollback
+    from nilometer_collector.commands.apply_report import lines_of
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    if arguments.revision < 0:
+        raise ConfigError(f"REVISION = {arguments.revision}: must be 0 or larger")
+    applied = CollectorClient.of(arguments).call(
+        "POST",
+        "/api/v1/rollback",
+        AppliedView,
+        parameters={"dry_run": "true"} if arguments.dry_run else {},
+        body=Rollback(revision=arguments.revision),
+        seconds=ANSWER_SECONDS,
+    )
+    for line in lines_of(applied):
+        print(line)
+    return 0

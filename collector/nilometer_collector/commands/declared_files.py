@@ -1,0 +1,236 @@
+"""Reads files of declared objects, and finds the line of a mistake that the collector reports."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from nilometer.values.errors import ConfigError
+from nilometer.values.nearest import did_you_mean
+from nilometer_collector.commands.lines import Step, steps_of
+from nilometer_collector.declared.registered import FORMAT, KINDS
+
+SUFFIXES = (".yaml", ".yml", ".json")
+MAX_BYTES = 16 << 20  # largest file
+MAX_EXACT = 1 << 53  # every JSON reader reads whole numbers below this exactly
+
+_PLACE = re.compile(rf"\b({'|'.join(kind.plural for kind in KINDS)})\[(\d+)\]")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An object of a file.
+
+    Attributes:
+        file: File that contains it.
+        node: Object in the file.
+        number: Position in the list of its kind in the file, from 0.
+    """
+
+    file: Path
+    node: yaml.Node
+    number: int
+
+
+@dataclass(slots=True)
+class DeclaredFiles:
+    """The objects of all files as one document.
+
+    Attributes:
+        parts: Objects of the files by key of the document, in the order of the document.
+        document: The document, JSON values.
+    """
+
+    parts: dict[str, list[Part]] = field(default_factory=dict)
+    document: dict[str, object] = field(default_factory=lambda: {"version": FORMAT})
+
+    @property
+    def count(self) -> int:
+        """Number of objects."""
+        return sum(map(len, self.parts.values()))
+
+    def located(self, detail: str, place: str) -> str:
+        """Return *detail*, an error of the collector, with the file and the line of *place*.
+
+        Places in the document become places in the files.
+        """
+        steps = steps_of(place)
+        part = self._part(steps)
+        if part is None:
+            return detail
+        line = _line_in(part.node, steps[2:])
+        first = True
+
+        def in_file(match: re.Match[str]) -> str:
+            nonlocal first
+            known = self._part((match[1], int(match[2])))
+            if known is None:
+                return match[0]
+            shown = f"{match[1]}[{known.number}]"
+            is_first, first = first, False
+            return shown if is_first else f"{known.file}:{_line_in(known.node, ())}: {shown}"
+
+        return f"{part.file}:{line}: {_PLACE.sub(in_file, detail)}"
+
+    def _part(self, steps: Sequence[Step]) -> Part | None:
+        if len(steps) < 2 or not isinstance(steps[0], str) or not isinstance(steps[1], int):
+            return None
+        parts = self.parts.get(steps[0], [])
+        return parts[steps[1]] if steps[1] < len(parts) else None
+
+
+def read_files(paths: Sequence[Path]) -> DeclaredFiles:
+    """Return the objects of all files.
+
+    Args:
+        paths: Files, and directories whose files with one of `SUFFIXES` are read, by name.
+
+    Raises:
+        ConfigError: If a file cannot be read, or is not a document; the message names the file, the
+            line and the key.
+    """
+    found = DeclaredFiles()
+    for path in paths:
+        for file in _files_of(path):
+            _read(file, found)
+    return found
+
+
+def _files_of(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
+    if not files:
+        raise ConfigError(f"{path}: contains no file that ends in one of {', '.join(SUFFIXES)}")
+    return files
+
+
+def _read(file: Path, found: DeclaredFiles) -> None:
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ConfigError(f"{file}: is over {MAX_BYTES} bytes")
+        text = file.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file}: is not UTF-8: {error}") from error
+    try:
+        for node in yaml.compose_all(text, _LOADER):
+            _take(file, node, found)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f":{mark.line + 1}" if mark else ""
+        raise ConfigError(f"{file}{line}: is not YAML: {error.problem or error.context}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _take(file: Path, node: yaml.Node, found: DeclaredFiles) -> None:
+    """Add the objects of one document of *file*."""
+    reader = _Reader(file)
+    keys = [kind.plural for kind in KINDS]
+    if not isinstance(node, yaml.MappingNode):
+        raise reader.wrong(
+            node, "the top level must be keys with values: version, " + ", ".join(keys)
+        )
+    version = None
+    for key, value in reader.items(node):
+        if key == "version":
+            version = reader.value(value, key)
+            if isinstance(version, bool) or version != FORMAT:
+                raise reader.wrong(
+                    value, f"version = {version!r}: this nilometer reads version {FORMAT}"
+                )
+        elif key not in keys:
+            hint = did_you_mean(key, keys)
+            raise reader.wrong(
+                value, f"{key}: there is no such key{hint} (the keys are {', '.join(keys)})"
+            )
+        elif not isinstance(value, yaml.SequenceNode):
+            raise reader.wrong(value, f"{key}: must be a list")
+        else:
+            listed = found.document.setdefault(key, [])
+            parts = found.parts.setdefault(key, [])
+            for number, item in enumerate(value.value):
+                parts.append(Part(file, item, number))
+                listed.append(reader.value(item, f"{key}[{number}]"))  # type: ignore[attr-defined]
+    if version is None:
+        raise reader.wrong(node, f"version: is missing: must be {FORMAT}")
+
+
+class _Reader:
+    """Turns nodes of YAML into JSON values; refuses what JSON does not have."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._scalars = yaml.constructor.SafeConstructor()
+        self._seen: set[int] = set()
+
+    def wrong(self, node: yaml.Node, why: str) -> ConfigError:
+        """Return the error for a mistake at *node*."""
+        return ConfigError(f"{self._file}:{node.start_mark.line + 1}: {why}")
+
+    def items(self, node: yaml.MappingNode) -> Iterator[tuple[str, yaml.Node]]:
+        """Yield each key with its value; refuse a key twice."""
+        keys: set[str] = set()
+        for key_node, value in node.value:
+            is_scalar = isinstance(key_node, yaml.ScalarNode)
+            key = self._scalar(key_node, key_node.value) if is_scalar else None
+            if not isinstance(key, str):
+                raise self.wrong(key_node, "a key must be a text")
+            if key in keys:
+                raise self.wrong(key_node, f"{key}: appears twice")
+            keys.add(key)
+            yield key, value
+
+    def value(self, node: yaml.Node, place: str) -> object:
+        """Return the JSON value of *node*, which is at *place*."""
+        if id(node) in self._seen:
+            raise self.wrong(node, f"{place}: aliases are not allowed")
+        self._seen.add(id(node))
+        match node:
+            case yaml.MappingNode():
+                return {key: self.value(one, f"{place}.{key}") for key, one in self.items(node)}
+            case yaml.SequenceNode():
+                return [self.value(one, f"{place}[{at}]") for at, one in enumerate(node.value)]
+            case _:
+                return self._scalar(node, place)
+
+    def _scalar(self, node: yaml.Node, place: str) -> object:
+        try:
+            value = self._scalars.construct_object(node)
+        except (yaml.YAMLError, ValueError) as error:
+            raise self.wrong(node, f"{place}: {' '.join(str(error).split())}") from error
+        if isinstance(value, str):
+            if any("\ud800" <= character <= "\udfff" for character in value):
+                raise self.wrong(node, f"{place}: must not contain half of a surrogate pair")
+            return value
+        if value is None or (isinstance(value, int) and abs(value) < MAX_EXACT):
+            return value
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        raise self.wrong(
+            node, f"{place} = {node.value}: must be a number or a text: put it in quotes"
+        )
+
+
+def _line_in(node: yaml.Node, steps: Sequence[Step]) -> int:
+    """Return the line, from 1, of the value at *steps* below *node*, or of its last known parent."""
+    line: int = node.start_mark.line + 1
+    for step in steps:
+        following = None
+        if isinstance(node, yaml.MappingNode):
+            following = next((pair for pair in node.value if pair[0].value == step), None)
+            if following is not None:
+                line, node = following[0].start_mark.line + 1, following[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int):
+            following = node.value[step : step + 1] or None
+            if following is not None:
+                line, node = following[0].start_mark.line + 1, following[0]
+        if following is None:
+            break
+    return line

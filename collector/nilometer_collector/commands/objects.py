@@ -1,0 +1,182 @@
+"""`nilometer get`, `describe` and `delete`: declared objects of a collector."""
+
+import argparse
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from nilometer.commands.collector_options import add_collector_options
+from nilometer.values.errors import ConfigError, NilometerError
+
+if TYPE_CHECKING:
+    from nilometer_collector.api.resources.declared import DeclaredObjectView
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+_HEADINGS = ("kind", "entity", "name", "warnings")
+
+
+def add_get(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `nilometer get`."""
+    parser = subparsers.add_parser(
+        "get",
+        help="list declared objects",
+        description="List the declared objects of a collector. As YAML, the list is a document that "
+        "`nilometer apply` reads. Writes to standard output only.",
+    )
+    parser.add_argument(
+        "kind", nargs="?", metavar="KIND", help="kind, such as alerter; default: all kinds"
+    )
+    parser.add_argument("name", nargs="?", metavar="NAME", help="name of the object")
+    parser.add_argument("--entity", help="list only objects of this entity")
+    parser.add_argument(
+        "-o",
+        "--output",
+        choices=("table", "yaml", "json"),
+        default="table",
+        help="form of the list; default table",
+    )
+    add_collector_options(parser)
+    parser.set_defaults(run=get)
+
+
+def add_describe(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `nilometer describe`."""
+    parser = subparsers.add_parser(
+        "describe",
+        help="show a declared object with its warnings and its changes",
+        description="Show a declared object: its definition, the names in it that point nowhere, "
+        "and who changed it, and when. Writes to standard output only.",
+    )
+    _add_one(parser)
+    parser.set_defaults(run=describe)
+
+
+def add_delete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `nilometer delete`."""
+    parser = subparsers.add_parser(
+        "delete",
+        help="remove a declared object",
+        description="Remove a declared object. Its data stays, and `nilometer rollback` brings the "
+        "object back. The request goes to the collector; writes to standard output only.",
+    )
+    _add_one(parser)
+    parser.set_defaults(run=delete)
+
+
+def _add_one(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("kind", metavar="KIND", help="kind of the object, such as alerter")
+    parser.add_argument("name", metavar="NAME", help="name of the object")
+    parser.add_argument("--entity", help="entity of the object; not needed for an entity")
+    add_collector_options(parser)
+
+
+def get(arguments: argparse.Namespace) -> int:
+    """Print the objects."""
+    import msgspec
+    import yaml
+
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    kind = _kind(arguments.kind) if arguments.kind else None
+    found = _objects(CollectorClient.of(arguments), kind, arguments.name, arguments.entity)
+    match arguments.output:
+        case "yaml":
+            yaml.safe_dump(
+                document_of_objects(found), sys.stdout, sort_keys=False, allow_unicode=True
+            )
+        case "json":
+            print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
+        case _:
+            for line in _table(found):
+                print(line)
+    return 0
+
+
+def describe(arguments: argparse.Namespace) -> int:
+    """Print one object."""
+    import yaml
+
+    from nilometer_collector.commands import changes
+    from nilometer_collector.commands.apply_report import plain, title
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    kind = _kind(arguments.kind)
+    client = CollectorClient.of(arguments)
+    found = _objects(client, kind, arguments.name, arguments.entity)
+    if len(found) != 1:
+        entities = ", ".join(plain(one.entity) for one in found)
+        raise NilometerError(
+            f"{kind} {arguments.name!r}: "
+            + (
+                f"several entities have one: add --entity ({entities})"
+                if found
+                else "there is none"
+            )
+        )
+    (one,) = found
+    print(title(one.kind, one.entity, one.name))
+    definition = yaml.safe_dump(dict(one.definition), sort_keys=False, allow_unicode=True)
+    for line in definition.splitlines():
+        print(f"  {line}")
+    for warning in one.warnings:
+        print(f"warning: {plain(warning)}")
+    arguments.kind, arguments.entity, arguments.limit = kind, one.entity, changes.SHOWN
+    return changes.run(arguments)
+
+
+def delete(arguments: argparse.Namespace) -> int:
+    """Remove the object."""
+    from nilometer_collector.commands.apply_report import title
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    kind = _kind(arguments.kind)
+    parameters = {"kind": kind, "name": arguments.name}
+    if arguments.entity:
+        parameters["entity"] = arguments.entity
+    CollectorClient.of(arguments).send("DELETE", "/api/v1/objects", parameters=parameters)
+    print(f"{title(kind, arguments.entity or '', arguments.name)}: removed")
+    return 0
+
+
+def document_of_objects(objects: "Iterable[DeclaredObjectView]") -> dict[str, object]:
+    """Return *objects* as a document that `nilometer apply` reads."""
+    from nilometer_collector.declared.registered import FORMAT, kind_named
+
+    lists: dict[str, list[object]] = {}
+    for one in objects:
+        lists.setdefault(kind_named(one.kind).plural, []).append(dict(one.definition))
+    return {"version": FORMAT, **lists}
+
+
+def _kind(word: str) -> str:
+    from nilometer_collector.declared.kind import Misdeclared
+    from nilometer_collector.declared.registered import kind_named
+
+    try:
+        return kind_named(word).name
+    except Misdeclared as error:
+        raise ConfigError(str(error)) from error
+
+
+def _objects(
+    client: "CollectorClient", kind: str | None, name: str | None, entity: str | None
+) -> "list[DeclaredObjectView]":
+    from nilometer_collector.api.resources.declared import Objects
+
+    asked = {"kind": kind, "name": name, "entity": entity}
+    parameters = {key: value for key, value in asked.items() if value is not None}
+    return client.call("GET", "/api/v1/objects", Objects, parameters=parameters).objects
+
+
+def _table(objects: "Sequence[DeclaredObjectView]") -> Iterable[str]:
+    """Return the lines of a table of objects, with columns as wide as their content."""
+    from nilometer_collector.commands.apply_report import plain
+
+    rows = [_HEADINGS] + [
+        (one.kind, plain(one.entity), plain(one.name), str(len(one.warnings) or "-"))
+        for one in objects
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()

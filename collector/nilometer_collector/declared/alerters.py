@@ -1,0 +1,71 @@
+"""Declared alerters as users write them."""
+
+import msgspec
+
+from nilometer.alert import Alerter
+from nilometer.values.errors import ConfigError
+from nilometer_collector.alerting.definitions import (
+    AlerterDefinition,
+    AlerterView,
+    alerter_of,
+    alerter_view,
+)
+from nilometer_collector.declared.kind import Kind, Plain
+from nilometer_collector.query.missing_names import KnownNames, missing_names
+from nilometer_collector.store import Command, Key, RemoveAlerter, SetAlerter, Store
+
+ORIGIN = "api"  # origin of alerters that users create, as opposed to those of the settings
+
+
+class AlerterObjects(Kind[AlerterDefinition]):
+    """Alerters."""
+
+    name = "alerter"
+    plural = "alerters"
+    definition = AlerterDefinition
+
+    def key(self, definition: AlerterDefinition) -> Key:
+        """Return the identity of the alerter."""
+        return alerter_key(definition.entity, definition.name)
+
+    def checked(self, definition: AlerterDefinition) -> Plain:
+        """Return the alerter as JSON values, in the form that the store gives back."""
+        return plain_alerter(alerter_of(definition))
+
+    def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
+        """Return all alerters, also those that this collector cannot read."""
+        unread = [alerter for alerter, _ in store.alerts.unread_alerters(entity)]
+        found = [*store.alerts.alerters(entity), *unread]
+        return {
+            alerter_key(one.entity, one.name): plain_alerter(one)
+            for one in sorted(found, key=lambda one: (one.entity, one.name))
+        }
+
+    def put(self, definition: AlerterDefinition) -> Command:
+        """Return the command that creates or replaces the alerter."""
+        return SetAlerter(alerter_of(definition), ORIGIN)
+
+    def remove(self, key: Key) -> Command:
+        """Return the command that deletes the alerter."""
+        return RemoveAlerter(key.entity, key.name)
+
+    def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
+        """Return a sentence for each name in the alerter that does not exist."""
+        try:
+            alerter = alerter_of(msgspec.convert(plain, AlerterDefinition))
+        except (ConfigError, msgspec.ValidationError) as error:  # of a kind of another version
+            return [f"is not sent to agents: {error}"]
+        return missing_names(known, alerter)
+
+
+def alerter_key(entity: str, name: str) -> Key:
+    """Return the identity of an alerter."""
+    return Key(AlerterObjects.name, entity, name)
+
+
+def plain_alerter(alerter: Alerter) -> Plain:
+    """Return the definition of *alerter* as JSON values, without defaults and unused limits."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(AlerterView)}
+    used = alerter.condition.fields().keys()
+    plain: dict[str, object] = msgspec.to_builtins(alerter_view(alerter))
+    return {key: value for key, value in plain.items() if key in used or value != defaults[key]}

@@ -1,0 +1,206 @@
+"""Changes declared objects: all objects of a document at once, one object, or back to a revision."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
+from nilometer_collector.declared.planning import Plan, change_of, check_names, plan_of
+from nilometer_collector.declared.registered import FORMAT, KINDS, Document
+from nilometer_collector.errors import Conflict, Moved, Unknown
+from nilometer_collector.store import (
+    ChangeQuestion,
+    Command,
+    Key,
+    Origin,
+    Revision,
+    Store,
+)
+
+ATTEMPTS = 5  # attempts of one change while others change objects, too
+MOST_UNDONE = 100_000  # most changes that one rollback undoes
+
+
+@dataclass(frozen=True, slots=True)
+class By:
+    """Who makes a change, and how it arrived."""
+
+    author: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """A plan, and the revision that made it.
+
+    Attributes:
+        revision: Number of the revision; None if nothing is changed.
+    """
+
+    plan: Plan
+    revision: int | None
+
+
+def apply(
+    store: Store,
+    document: msgspec.Struct,
+    by: By,
+    now_ns: int,
+    *,
+    is_dry_run: bool = False,
+    may_name: Callable[[str], bool] = lambda _: True,
+) -> Applied:
+    """Create and change the objects of *document* in one transaction. Other objects stay.
+
+    Args:
+        store: Store of all objects.
+        document: Objects by kind, made by `document_of`.
+        by: Author of the changes.
+        now_ns: Wall time.
+        is_dry_run: Whether to find the changes only, and to make none.
+        may_name: Function that returns whether a warning may reveal an entity.
+
+    Raises:
+        Misdeclared: If an object is not allowed; nothing has changed then.
+        Conflict: If objects contradict each other or what is stored; nothing has changed then.
+    """
+    check_names(document)
+    return made(
+        store, lambda: plan_of(store, document, may_name), by, now_ns, is_dry_run=is_dry_run
+    )
+
+
+def roll_back(
+    store: Store,
+    revision: int,
+    by: By,
+    now_ns: int,
+    *,
+    is_dry_run: bool = False,
+    may_name: Callable[[str], bool] = lambda _: True,
+    require: Callable[[Key], None] = lambda _: None,
+) -> Applied:
+    """Make all objects as they were after *revision*, as a new revision.
+
+    Args:
+        store: Store of all objects.
+        revision: Number of the revision; 0 for the time before the first.
+        by: Author of the changes.
+        now_ns: Wall time.
+        is_dry_run: Whether to find the changes only, and to make none.
+        may_name: Function that returns whether a warning may reveal an entity.
+        require: Function that raises an error if the author may not change an object.
+
+    Raises:
+        Unknown: If there is no such revision.
+        Conflict: If an object cannot be as it was, such as an alerter of a kind that this collector
+            does not know.
+    """
+
+    def plan() -> Plan:
+        if revision > store.history.newest:
+            raise Unknown(f"there is no revision {revision}")
+        then = _then(store, revision)
+        for key in then:
+            require(key)
+        return _plan_back(store, then, revision, may_name)
+
+    return made(store, plan, by, now_ns, is_dry_run=is_dry_run)
+
+
+def change_one(
+    store: Store,
+    kind: Kind[Any],
+    key: Key,
+    after: Plain | None,
+    command: Command,
+    by: By,
+    now_ns: int,
+) -> bool:
+    """Make one change, also if the object stays as it is.
+
+    Args:
+        store: Store of all objects.
+        kind: Kind of the object.
+        key: Identity of the object.
+        after: New definition; None removes the object.
+        command: Command that makes the change.
+        by: Author of the change.
+        now_ns: Wall time.
+
+    Returns:
+        Whether the object existed before.
+    """
+    existed = False
+
+    def plan() -> Plan:
+        nonlocal existed
+        before = kind.stored(store, key.entity).get(key)
+        existed = before is not None
+        changes = [change_of(key, before, after)] if before != after else []
+        return Plan(changes=changes, commands=[command])
+
+    made(store, plan, by, now_ns)
+    return existed
+
+
+def made(
+    store: Store, plan: Callable[[], Plan], by: By, now_ns: int, *, is_dry_run: bool = False
+) -> Applied:
+    """Make what *plan* returns, in one transaction; plan again if others changed objects meanwhile.
+
+    Raises:
+        Conflict: If others keep changing objects, or a change contradicts what is stored.
+    """
+    for _ in range(ATTEMPTS):
+        newest = store.history.newest
+        planned = plan()
+        if is_dry_run or not planned.commands:
+            return Applied(planned, None)
+        revision = Revision(
+            author=by.author,
+            origin=by.origin,
+            commands=planned.commands,
+            changes=planned.changes,
+        )
+        try:
+            made = store.history.commit(revision, now_ns, based_on=newest)
+        except Moved:
+            continue
+        return Applied(planned, made if planned.changes else None)
+    raise Conflict("declared objects are being changed by others: try again")
+
+
+def _then(store: Store, revision: int) -> dict[Key, str | None]:
+    """Return what every object that changed after *revision* was at that time."""
+    question = ChangeQuestion(after=revision)
+    records = store.history.changes(question, limit=MOST_UNDONE + 1)
+    if len(records) > MOST_UNDONE:
+        raise Conflict(f"more than {MOST_UNDONE} changes came after revision {revision}")
+    # Records are newest first, so the oldest one of each object wins.
+    kinds = {kind.name for kind in KINDS}  # a decision about an episode cannot be undone
+    return {
+        record.change.key: record.change.before
+        for record in records
+        if record.change.key.kind in kinds
+    }
+
+
+def _plan_back(
+    store: Store,
+    then: dict[Key, str | None],
+    revision: int,
+    may_name: Callable[[str], bool],
+) -> Plan:
+    """Return the changes to the definitions *then*."""
+    raw: dict[str, object] = {"version": FORMAT}
+    for kind in KINDS:
+        texts = [text for key, text in then.items() if key.kind == kind.name and text is not None]
+        raw[kind.plural] = [msgspec.json.decode(text) for text in texts]
+    gone = [key for key, text in then.items() if text is None]
+    try:
+        return plan_of(store, msgspec.convert(raw, Document), may_name, gone)
+    except (Misdeclared, msgspec.ValidationError) as error:
+        raise Conflict(f"revision {revision} cannot be restored: {error}") from error

@@ -1,0 +1,44 @@
+"""Objects that arrive without a document: uploaded references, and alerters of the settings."""
+
+from collections.abc import Sequence
+
+from nilometer.alert import Alerter
+from nilometer.profile import Reference
+from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, plain_alerter
+from nilometer_collector.declared.applying import By, change_one, made
+from nilometer_collector.declared.planning import Plan, change_of
+from nilometer_collector.declared.references import ReferenceObjects, reference_key
+from nilometer_collector.store import AddReference, Origin, RemoveAlerter, SetAlerter, Store
+
+SETTINGS_ORIGIN = "file"  # origin of alerters from the collector's settings
+SETTINGS_AUTHOR = "settings"
+
+
+def add_reference(store: Store, reference: Reference, by: By, now_ns: int) -> None:
+    """Make *reference* the current version of its name; record who uploaded it."""
+    entity, name = reference.entity, reference.name
+    plain = {"entity": entity, "name": name, "digest": reference.digest}
+    key, command = reference_key(entity, name), AddReference(reference)
+    change_one(store, ReferenceObjects(), key, plain, command, by, now_ns)
+
+
+def take_settings(store: Store, alerters: Sequence[Alerter], now_ns: int) -> None:
+    """Make *alerters* the only alerters of the settings; record what that changes."""
+    wanted = {alerter_key(one.entity, one.name): one for one in alerters}
+
+    def plan() -> Plan:
+        found = Plan()
+        ours = {alerter_key(*names) for names in store.alerts.named(SETTINGS_ORIGIN)}
+        stored = AlerterObjects().stored(store) if wanted or ours else {}
+        for key, alerter in sorted(wanted.items()):
+            before, after = stored.get(key), plain_alerter(alerter)
+            if before != after or key not in ours:
+                found.commands.append(SetAlerter(alerter, SETTINGS_ORIGIN))
+            if before != after:
+                found.changes.append(change_of(key, before, after))
+        for key in sorted(ours - wanted.keys()):
+            found.commands.append(RemoveAlerter(key.entity, key.name))
+            found.changes.append(change_of(key, stored.get(key), None))
+        return found
+
+    made(store, plan, By(SETTINGS_AUTHOR, Origin.SETTINGS), now_ns)

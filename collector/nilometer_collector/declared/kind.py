@@ -1,0 +1,143 @@
+"""A kind of object that users declare, and what every kind does with its objects."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Generic, TypeAlias, TypeVar
+
+import msgspec
+
+from nilometer_collector.errors import Refused
+from nilometer_collector.query.missing_names import KnownNames
+from nilometer_collector.store import Command, Key, RemoveObject, SetObject, Store
+
+Plain: TypeAlias = Mapping[str, object]  # a definition as JSON values, without defaults
+
+D = TypeVar("D", bound=msgspec.Struct)
+
+
+class Misdeclared(Refused):
+    """A declared object is not allowed.
+
+    Args:
+        reason: Sentence that begins with the place of the mistake.
+        field: Place of the mistake, such as ``alerters[0].threshold``.
+    """
+
+    def __init__(self, reason: str, field: str) -> None:
+        super().__init__(reason)
+        self.field = field
+
+
+class Kind(ABC, Generic[D]):
+    """A kind of object.
+
+    Attributes:
+        name: Word for one object, such as ``alerter``.
+        plural: Key of the list of these objects in a document.
+        definition: Structure of a definition.
+        names_itself: Field of a definition that holds the object's name.
+        is_for_pattern: Whether objects belong to a pattern of entities, not to one entity.
+    """
+
+    name: ClassVar[str]
+    plural: ClassVar[str]
+    definition: type[D]
+    names_itself: ClassVar[str] = "name"
+    is_for_pattern: ClassVar[bool] = False
+
+    @abstractmethod
+    def key(self, definition: D) -> Key:
+        """Return the identity of the object."""
+
+    def key_named(self, entity: str, name: str) -> Key:
+        """Return the identity of the object *name* of *entity*."""
+        return Key(self.name, entity, name)
+
+    @abstractmethod
+    def checked(self, definition: D) -> Plain:
+        """Return the definition as JSON values, in the form of `stored`.
+
+        Raises:
+            ConfigError: If a value is not allowed; the message names the key and the value.
+            Misdeclared: The same, with the place in the definition.
+        """
+
+    @abstractmethod
+    def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
+        """Return all objects, or those of one entity, in order of their keys."""
+
+    @abstractmethod
+    def put(self, definition: D) -> Command:
+        """Return the command that creates or replaces the object."""
+
+    @abstractmethod
+    def remove(self, key: Key) -> Command:
+        """Return the command that removes the object."""
+
+    def check_together(
+        self, definitions: Sequence[D], stored: Mapping[Key, Plain], store: Store
+    ) -> None:
+        """Check the objects of a document against each other and against what is stored.
+
+        Raises:
+            Conflict: If they contradict each other; its field is a place such as
+                ``[3].reads_from[0]``.
+        """
+
+    def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
+        """Return a sentence for each name in the definition that points nowhere."""
+        del plain, known
+        return []
+
+
+class StoredKind(Kind[D]):
+    """A kind without a table of its own: its definitions are stored as they are."""
+
+    def checked(self, definition: D) -> Plain:
+        """Return the definition without defaults."""
+        return without_defaults(definition)
+
+    def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
+        """Return all objects, or those of one entity, in order of their keys."""
+        return {
+            key: named_first(msgspec.json.decode(content, type=dict[str, object]))
+            for key, content in store.history.objects(self.name).items()
+            if entity in {None, key.entity}
+        }
+
+    def put(self, definition: D) -> Command:
+        """Return the command that stores the definition."""
+        return SetObject(self.key(definition), text_of(self.checked(definition)))
+
+    def remove(self, key: Key) -> Command:
+        """Return the command that removes the definition."""
+        return RemoveObject(key)
+
+
+def without_defaults(definition: msgspec.Struct) -> Plain:
+    """Return the fields of *definition* as JSON values, without fields that have their default."""
+    plain: dict[str, object] = msgspec.to_builtins(definition)
+    for field in msgspec.structs.fields(definition):
+        default = field.default
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        if plain.get(field.encode_name) == default:
+            plain.pop(field.encode_name, None)
+    return named_first(plain)
+
+
+def named_first(plain: Plain) -> Plain:
+    """Return *plain* with the entity and the name before the other fields, as people read it."""
+    first = {key: plain[key] for key in ("entity", "name") if key in plain}
+    return {**first, **plain}
+
+
+def text_of(plain: Plain) -> str:
+    """Return *plain* as JSON text; equal definitions have equal texts."""
+    return msgspec.json.encode(plain, order="deterministic").decode()
+
+
+def title_of(key: Key) -> str:
+    """Return the words for an object in a sentence, such as ``alerter 'late' of fraud``."""
+    owner = f" of {key.entity}" if key.entity not in {"", key.name} else ""
+    return f"{key.kind} {key.name!r}{owner}"

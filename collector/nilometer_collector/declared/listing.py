@@ -1,0 +1,37 @@
+"""Lists changes that a caller may see."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from nilometer_collector.store import ChangeQuestion, ChangeRecord, Store
+
+
+def visible_changes(
+    store: Store, question: ChangeQuestion, limit: int, may_read: Callable[[str], bool]
+) -> tuple[list[ChangeRecord], int | None]:
+    """Return changes of whole revisions, newest first, as far as the caller may read their entities.
+
+    Args:
+        store: Store of all changes.
+        question: Selection of changes.
+        limit: Largest number of changes; a longer revision is cut.
+        may_read: Function that returns whether the caller may read an entity.
+
+    Returns:
+        The changes, and the revision before which older ones are listed; None if there are none.
+    """
+    before = question.before
+    while True:
+        page = store.history.changes(replace(question, before=before), limit + 1)
+        is_last = len(page) <= limit
+        whole = page if is_last else _whole(page, limit)
+        found = [one for one in whole if may_read(one.change.key.entity)]
+        before = None if is_last else whole[-1].revision
+        if found or is_last:
+            return found, before
+
+
+def _whole(page: list[ChangeRecord], limit: int) -> list[ChangeRecord]:
+    """Return the start of *page* without the revision that *limit* cuts, unless it is the only one."""
+    cut = page[limit].revision
+    return [one for one in page[:limit] if one.revision != cut] or page[:limit]

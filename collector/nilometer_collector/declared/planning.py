@@ -1,0 +1,162 @@
+"""Finds what a document changes, and checks it, before anything is changed."""
+
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from nilometer.values.errors import ConfigError
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, text_of, title_of
+from nilometer_collector.declared.registered import KINDS
+from nilometer_collector.errors import Conflict, Refused
+from nilometer_collector.query.missing_names import KnownNames
+from nilometer_collector.store import Change, Command, Key, Store
+
+# The key in ``key = value: must be ...``, and in ``FIXED needs the parameter 'threshold'``.
+_KEY = re.compile(r"(?:^|: )([a-z][a-z_]*)\b|parameter '(\w+)'")
+_MARKUP = re.compile(r"<[A-Za-z/!?]")
+
+
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A sentence about an object that is probably a mistake."""
+
+    key: Key
+    sentence: str
+
+
+@dataclass(slots=True)
+class Plan:
+    """What a document changes.
+
+    Attributes:
+        changes: Changes of objects that differ from what is stored.
+        commands: Commands that make them.
+        unchanged: Number of objects that are stored as the document has them.
+        warnings: Names in the document that point nowhere.
+    """
+
+    changes: list[Change] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    unchanged: int = 0
+    warnings: list[Warned] = field(default_factory=list)
+
+
+def change_of(key: Key, before: Plain | None, after: Plain | None) -> Change:
+    """Return the change from one definition to another; None for an object that does not exist."""
+    texts = [None if plain is None else text_of(plain) for plain in (before, after)]
+    return Change(key=key, before=texts[0], after=texts[1])
+
+
+def keys_in(document: msgspec.Struct) -> list[Key]:
+    """Return the identity of each object in *document*."""
+    return [kind.key(one) for kind in KINDS for one in getattr(document, kind.plural)]
+
+
+def check_names(document: msgspec.Struct) -> None:
+    """Refuse a new name with markup, which a page or a message could take as its own.
+
+    Raises:
+        Misdeclared: If a name contains the start of a tag.
+    """
+    for kind in KINDS:
+        for at, definition in enumerate(getattr(document, kind.plural)):
+            name = kind.key(definition).name
+            if _MARKUP.search(name):
+                place = f"{kind.plural}[{at}].{kind.names_itself}"
+                raise Misdeclared(f"{place} = {name[:64]!r}: must not contain markup", place)
+
+
+def plan_of(
+    store: Store,
+    document: msgspec.Struct,
+    may_name: Callable[[str], bool] = lambda _: True,
+    gone: Collection[Key] = (),
+) -> Plan:
+    """Return what *document* changes in *store*.
+
+    Args:
+        store: Store of all objects.
+        document: Objects by kind.
+        may_name: Function that returns whether a warning may reveal an entity.
+        gone: Objects that are removed, if they exist.
+
+    Raises:
+        Misdeclared: If an object is not allowed.
+        Conflict: If two objects contradict each other, or what is stored. The field of both errors
+            is the place in the document.
+    """
+    plan = Plan()
+    checked: list[tuple[Kind[Any], Key, Plain]] = []
+    for kind in KINDS:
+        definitions = getattr(document, kind.plural)
+        removed = [key for key in gone if key.kind == kind.name]
+        if not definitions and not removed:
+            continue
+        stored = kind.stored(store)
+        _remove(kind, removed, stored, plan)
+        checked += _changed(kind, definitions, stored, plan)
+        _check_together(kind, definitions, stored, store)
+    entities = {key.entity for kind, key, _ in checked if not kind.is_for_pattern}
+    known = KnownNames(store, may_name, entities)
+    for kind, key, plain in checked:
+        if may_name(key.entity):
+            plan.warnings += [Warned(key, each) for each in kind.warnings(plain, known)]
+    return plan
+
+
+def _remove(kind: Kind[Any], keys: Sequence[Key], stored: dict[Key, Plain], plan: Plan) -> None:
+    """Add the removal of *keys* to *plan*, and take them out of *stored*."""
+    for key in keys:
+        before = stored.pop(key, None)
+        if before is not None:
+            plan.changes.append(change_of(key, before, None))
+            plan.commands.append(kind.remove(key))
+
+
+def _changed(
+    kind: Kind[Any], definitions: Sequence[Any], stored: Mapping[Key, Plain], plan: Plan
+) -> list[tuple[Kind[Any], Key, Plain]]:
+    """Add the changes of one kind to *plan*; return its checked objects."""
+    found, places = [], dict[Key, int]()
+    for at, definition in enumerate(definitions):
+        place = f"{kind.plural}[{at}]"
+        plain, key = _checked(kind, definition, place), kind.key(definition)
+        if key in places:
+            raise Conflict(
+                f"{place}.{kind.names_itself}: {title_of(key)} is defined twice, also by "
+                f"{kind.plural}[{places[key]}]",
+                f"{place}.{kind.names_itself}",
+            )
+        places[key] = at
+        found.append((kind, key, plain))
+        before = stored.get(key)
+        if before == plain:
+            plan.unchanged += 1
+            continue
+        plan.changes.append(change_of(key, before, plain))
+        plan.commands.append(kind.put(definition))
+    return found
+
+
+def _checked(kind: Kind[Any], definition: Any, place: str) -> Plain:
+    try:
+        return kind.checked(definition)
+    except Misdeclared as error:
+        raise Misdeclared(f"{place}.{error}", f"{place}.{error.field}") from error
+    except (ConfigError, Refused) as error:
+        words = (match[1] or match[2] for match in _KEY.finditer(str(error)))
+        key = next((word for word in words if word in kind.definition.__struct_fields__), None)
+        raise Misdeclared(f"{place}: {error}", f"{place}.{key}" if key else place) from error
+
+
+def _check_together(
+    kind: Kind[Any], definitions: Sequence[Any], stored: Mapping[Key, Plain], store: Store
+) -> None:
+    try:
+        kind.check_together(definitions, stored, store)
+    except Conflict as error:
+        place = f"{kind.plural}{error.field}"
+        raise Conflict(f"{place}: {error}", place) from error

@@ -1,0 +1,230 @@
+"""The thread that judges the windows of every entity by the alerters that users set.
+
+A window is judged once, merged over all agents, when every agent that still sends has sent it. So an
+episode belongs to the entity and not to an agent. A window that arrives after its time was judged is
+stored and shown, but not judged.
+"""
+
+import logging
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+from nilometer.alert import Alerter, Evaluation, Reason, evaluate
+from nilometer.alert.evaluation import not_judged
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.senders import TABLES
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.judging.others import Others
+from nilometer_collector.judging.windows import MergedWindow, merged_windows
+from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.store import HeardRecord, SeriesRecord, Store
+
+INTERVAL_SECONDS = 2.0  # pause between two passes over all entities
+SENDER = "nilometer-collector"  # name under which all collectors evaluate together
+PATIENCE_WINDOWS = 2  # windows without an arrival until an agent is no longer awaited
+PATIENCE_NS = 120 * NANOSECONDS  # shortest wall time until then
+FARTHEST_BEHIND_NS = 3600 * NANOSECONDS  # an agent with a larger lag is not awaited
+AHEAD_NS = 300 * NANOSECONDS  # largest lead of an agent's clock that is believed
+MOST_TOGETHER = 5000  # most evaluations in one transaction
+
+log = logging.getLogger("nilometer.collector")
+
+
+class Judging:
+    """Applies the alerters of all entities to merged windows, on its own thread.
+
+    Args:
+        store: Store of samples, alerters and episodes.
+        clock: Clock for wall time.
+        wake: Function that is called after a notification was queued.
+    """
+
+    def __init__(self, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake = wake
+        self._started_ns = clock.now_ns()
+        self._edges = ReferenceEdges(store.references)
+        self._others = Others(store, self._edges)
+        self._closed: dict[str, int] = {}  # time up to which windows were closed in the last pass
+        self._judged: dict[str, dict[str, int]] = {}  # by entity and alerter
+        self._lengths: dict[str, int] = {}  # length of the longest windows of each entity
+        self._failed: set[tuple[str, str, int]] = set()  # with series, whose error was logged
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-judging", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """Finish the running step and end. Safe to repeat, and before `start`."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def advance(self) -> None:
+        """Judge the windows that were closed at the last call, of every entity with alerters.
+
+        The rows of one window may arrive in several calls, so it waits for the next pass.
+        """
+        by_entity: dict[str, list[Alerter]] = defaultdict(list)
+        for alerter in self._store.alerts.alerters():
+            by_entity[alerter.entity].append(alerter)
+        for gone in self._judged.keys() - by_entity.keys():
+            del self._judged[gone]
+        for entity, alerters in by_entity.items():
+            if self._stopping.is_set():
+                return
+            try:
+                self._advance(entity, alerters)
+            except StoreUnavailable:
+                self._judged.pop(entity, None)
+                raise
+            except Exception:
+                self._judged.pop(entity, None)
+                log.exception(
+                    "internal error while alerters judged, will retry: report this error",
+                    extra={"entity": entity},
+                )
+
+    def _advance(self, entity: str, alerters: Sequence[Alerter]) -> None:
+        if not self._store.watching.hold(entity):
+            self._judged.pop(entity, None)
+            self._closed.pop(entity, None)
+            return
+        heard = self._store.watching.heard(entity)
+        now_ns = self._clock.now_ns()
+        window_ns = self._lengths.get(entity, 0)
+        settled_ns = self._closed.get(entity)
+        self._closed[entity] = closed_until(heard, window_ns, now_ns, self._started_ns)
+        if settled_ns is None:
+            return
+        judged = self._judged.get(entity)
+        if judged is None:
+            stored = self._store.alerts.judged_until(entity, SENDER)
+            # The windows that end last may have been judged in part. No window counts twice.
+            judged = self._judged[entity] = {name: end_ns - 1 for name, end_ns in stored.items()}
+        until = {one.name: _until(one, settled_ns, now_ns) for one in alerters}
+        if all(judged.get(name, -1) >= end_ns for name, end_ns in until.items()):
+            return
+        series = self._store.samples.series(entity)
+        longest_ns = max((one.last_window_ns for one in series), default=0)
+        self._lengths[entity] = longest_ns
+        tables = (min(one.end_ns, one.received_ns) for one in heard if one.agent == TABLES)
+        past_ns = max(tables, default=0)
+        for name, end_ns in until.items():  # a new alerter begins with the newest window
+            judged[name] = max(judged.get(name, end_ns - longest_ns), past_ns)
+        self._judge(alerters, series, judged, until)
+
+    def _judge(
+        self,
+        alerters: Sequence[Alerter],
+        series: Sequence[SeriesRecord],
+        judged: dict[str, int],
+        until: dict[str, int],
+    ) -> None:
+        """Judge the windows between *judged* and *until*, which are times by the alerter's name."""
+        waiting = [one for one in alerters if judged[one.name] < until[one.name]]
+        watched = [one for one in series if any(it.watches(one.summary) for it in waiting)]
+        if watched:
+            start_ns = min(judged[one.name] for one in waiting)
+            end_ns = max(until[one.name] for one in waiting)
+            edges_of = self._edges.of(watched[0].entity)
+            for windows in merged_windows(self._store.samples, watched, start_ns, end_ns, edges_of):
+                self._apply(self._evaluated(waiting, windows, judged, until))
+        for one in waiting:
+            judged[one.name] = until[one.name]
+
+    def _evaluated(
+        self,
+        alerters: Sequence[Alerter],
+        windows: Sequence[MergedWindow],
+        judged: dict[str, int],
+        until: dict[str, int],
+    ) -> list[Evaluation]:
+        found = []
+        for window in windows:
+            end_ns = window.sample.window.end_ns
+            for alerter in alerters:
+                if not judged[alerter.name] < end_ns <= until[alerter.name]:
+                    continue
+                if not alerter.watches(window.series.summary):
+                    continue
+                if not self._others.is_other_side(alerter.condition, window.series):
+                    found.append(self._evaluation(alerter, window))
+        return found
+
+    def _evaluation(self, alerter: Alerter, window: MergedWindow) -> Evaluation:
+        """Return the evaluation of *alerter*; its error is a reason, never a silent alerter."""
+        key = (alerter.entity, alerter.name, window.series.id)
+        try:
+            references = self._others.references(alerter.condition, *window)
+            found = evaluate(alerter, window.sample, references)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # conditions and comparators may be the user's code
+            if key not in self._failed:
+                self._failed.add(key)
+                log.exception(
+                    "an alerter failed and did not judge a window: correct it or its code",
+                    extra={"entity": alerter.entity, "alerter": alerter.name},
+                )
+            why = f"the alerter failed: {type(error).__name__}: {error}"
+            return not_judged(alerter, window.sample, Reason.FAILED, why)
+        self._failed.discard(key)
+        return found
+
+    def _apply(self, evaluations: Sequence[Evaluation]) -> None:
+        now_ns = self._clock.now_ns()
+        for start in range(0, len(evaluations), MOST_TOGETHER):
+            together = evaluations[start : start + MOST_TOGETHER]
+            if self._store.alerts.evaluate(together, SENDER, now_ns):
+                self._wake()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self.advance()
+            except StoreUnavailable as error:
+                log.warning(
+                    "store unavailable, windows will be judged later: check the database's disk",
+                    extra={"reason": str(error)},
+                )
+            except Exception:
+                log.exception("internal error while alerters judged, will retry: report this error")
+            self._stopping.wait(INTERVAL_SECONDS)
+
+
+def _until(alerter: Alerter, closed_ns: int, now_ns: int) -> int:
+    """Return the time up to which *alerter* judges; without a delay, clocks do not matter."""
+    if not alerter.delay_seconds:
+        return closed_ns
+    return min(closed_ns, now_ns - round(alerter.delay_seconds * NANOSECONDS))
+
+
+def closed_until(heard: Sequence[HeardRecord], window_ns: int, now_ns: int, started_ns: int) -> int:
+    """Return the time up to which every awaited agent has sent its windows, Unix nanoseconds.
+
+    An agent is awaited while its last window arrived at most `PATIENCE_WINDOWS` windows ago. Without
+    such an agent, every window that has arrived is closed. Windows of the future, which an agent with
+    a wrong clock sends, are not closed before their time.
+
+    Args:
+        heard: How far the windows of each agent have arrived.
+        window_ns: Length of the windows.
+        now_ns: Wall time now.
+        started_ns: Wall time since which this collector listens.
+    """
+    agents = [one for one in heard if one.agent != TABLES]
+    plausible = [one for one in agents if one.end_ns <= now_ns + AHEAD_NS] or agents
+    newest_ns = max((one.end_ns for one in plausible), default=0)
+    since_ns = now_ns - max(PATIENCE_WINDOWS * window_ns, PATIENCE_NS)
+    awaited = [
+        one.end_ns
+        for one in plausible
+        if max(one.received_ns, started_ns) > since_ns
+        and one.end_ns > newest_ns - FARTHEST_BEHIND_NS
+    ]
+    return min(awaited, default=newest_ns)

@@ -1,0 +1,170 @@
+"""Finds what PREVIOUS, BASELINE and OTHER alerters compare a window with, as a reference of the moment."""
+
+from collections.abc import Mapping, Sequence
+from functools import singledispatchmethod
+from typing import NamedTuple
+
+from nilometer.alert import Condition
+from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious
+from nilometer.profile import Reference, SummarySample
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer.wire.references import with_digest
+from nilometer_collector.judging.windows import STEP_NS, merged_sample
+from nilometer_collector.query.difference import column_of
+from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.store import Level, SeriesRecord, Store
+
+DAY_NS = Level.DAY.length_ns
+MOST_KEPT = 500  # series whose newest windows stay in memory for PREVIOUS
+
+
+class _Newest(NamedTuple):
+    """The newest judged window of a series, and the window before it."""
+
+    sample: SummarySample
+    before: SummarySample | None
+
+
+class Others:
+    """Reads the other sides of comparisons. Not thread-safe.
+
+    Args:
+        store: Store of samples and references.
+        edges: Edges of references.
+        level: Level of the windows that are judged.
+    """
+
+    def __init__(self, store: Store, edges: ReferenceEdges, level: Level = Level.SHIPPED) -> None:
+        self._store = store
+        self._level = level
+        self._edges = edges
+        self._baselines: dict[tuple[int, int, int | None, int], Reference | None] = {}
+        self._newest: dict[int, _Newest] = {}  # by id of the series, the newest last
+        self._references: dict[str, Mapping[str, Reference]] = {}
+        self._generation = -1
+
+    def references(
+        self, condition: Condition, series: SeriesRecord, sample: SummarySample
+    ) -> Mapping[str, Reference]:
+        """Return the other side of *condition* by its name; all references for other kinds.
+
+        Args:
+            condition: Condition that judges *sample*.
+            series: Series of the sample.
+            sample: Window that is judged.
+        """
+        return self._found(condition, series, sample)
+
+    def is_other_side(self, condition: Condition, series: SeriesRecord) -> bool:
+        """Return whether *series* is what *condition* compares the other series with."""
+        if not isinstance(condition, AgainstOther) or condition.other_entity:
+            return False
+        return set(condition.labels.pairs) <= set(series.labels.pairs)
+
+    @singledispatchmethod
+    def _found(
+        self, condition: Condition, series: SeriesRecord, sample: SummarySample
+    ) -> Mapping[str, Reference]:
+        del condition, series
+        references = self._store.references
+        if references.generation != self._generation:
+            self._references, self._generation = {}, references.generation
+        found = self._references.get(sample.entity)
+        if found is None:
+            read = map(references.read, references.records(sample.entity))
+            found = {one.name: one for one in read if one is not None}
+            self._references[sample.entity] = found
+        return found
+
+    @_found.register
+    def _(
+        self, condition: AgainstPrevious, series: SeriesRecord, sample: SummarySample
+    ) -> Mapping[str, Reference]:
+        known = self._newest.pop(series.id, None)
+        if known is not None and known.sample.window == sample.window:  # of another alerter
+            before = known.before
+        elif known is not None and known.sample.window.end_ns == sample.window.start_ns:
+            before = known.sample
+        else:
+            before = self._read_before(series, sample.window)
+        self._newest[series.id] = _Newest(sample, before)
+        if len(self._newest) > MOST_KEPT:
+            del self._newest[next(iter(self._newest))]
+        return _by_name(condition.side, _reference(before))
+
+    def _read_before(self, series: SeriesRecord, window: Window) -> SummarySample | None:
+        """Read the window of the same length that ends where *window* starts."""
+        start_ns = max(2 * window.start_ns - window.end_ns, 0)
+        if start_ns == window.start_ns:
+            return None
+        return self._merged([series], Window(start_ns, window.start_ns), self._level)
+
+    @_found.register
+    def _(
+        self, condition: AgainstBaseline, series: SeriesRecord, sample: SummarySample
+    ) -> Mapping[str, Reference]:
+        today = sample.window.start_ns // DAY_NS
+        hour = sample.window.start_ns // STEP_NS % 24 if condition.same_hour else None
+        key = (series.id, condition.days, hour, today)
+        if key not in self._baselines:
+            self._baselines = {
+                known: found for known, found in self._baselines.items() if known[3] == today
+            }
+            days = Window(max(today - condition.days, 0) * DAY_NS, today * DAY_NS)
+            found = self._merged([series], days, Level.HOUR, hour)
+            self._baselines[key] = _reference(found)
+        return _by_name(condition.side, self._baselines[key])
+
+    @_found.register
+    def _(
+        self, condition: AgainstOther, series: SeriesRecord, sample: SummarySample
+    ) -> Mapping[str, Reference]:
+        entity = condition.other_entity or series.entity
+        candidates = self._store.samples.series(entity, sample.summary)
+        chosen = _of_other_labels(candidates, sample.labels, condition.labels)
+        found = self._merged(chosen, sample.window, self._level)
+        return _by_name(condition.side, _reference(found))
+
+    def _merged(
+        self,
+        series: Sequence[SeriesRecord],
+        window: Window,
+        level: Level,
+        hour: int | None = None,
+    ) -> SummarySample | None:
+        if not series:
+            return None
+        edges_of = self._edges.of(series[0].entity)
+        return merged_sample(self._store.samples, series, window, edges_of, level, hour)
+
+
+def _of_other_labels(
+    candidates: Sequence[SeriesRecord], labels: Labels, other: Labels
+) -> list[SeriesRecord]:
+    """Return the series that differ from *labels* by *other* only; else all that have *other*."""
+    wanted = Labels.of({**labels.as_dict(), **other.as_dict()})
+    same = [one for one in candidates if one.labels == wanted]
+    return same or [one for one in candidates if set(other.pairs) <= set(one.labels.pairs)]
+
+
+def _reference(sample: SummarySample | None) -> Reference | None:
+    """Return *sample* as a reference with its digest; None without a sample."""
+    if sample is None:
+        return None
+    column = column_of(sample.content)
+    return with_digest(
+        Reference(
+            entity=sample.entity,
+            name="",
+            rows=sample.coverage.profiled,
+            created_ns=sample.window.end_ns,
+            source="windows of production",
+            columns={} if column is None else {sample.summary: column},
+            digest="",
+        )
+    )
+
+
+def _by_name(name: str, reference: Reference | None) -> Mapping[str, Reference]:
+    return {} if reference is None else {name: reference}

@@ -1,0 +1,67 @@
+"""The status of every alerter that users set, also of those that have judged nothing."""
+
+from nilometer.alert import Alerter, AlertStatus, Reason
+from nilometer.values.labels import Labels
+from nilometer.values.nearest import did_you_mean
+from nilometer.values.window import Window
+from nilometer_collector.alerting.episodes import heard_since_ns
+from nilometer_collector.alerting.statuses import NO_WINDOW_YET, AlerterStatus
+from nilometer_collector.store import SeriesRecord, Store
+
+
+def alerter_statuses(store: Store, entity: str, now_ns: int) -> list[AlerterStatus]:
+    """Return the status of each alerter of *entity* on each summary and label set, by name.
+
+    Args:
+        store: Store of alerters, states and samples.
+        entity: Name of the entity.
+        now_ns: Wall time, Unix nanoseconds.
+    """
+    series = store.samples.series(entity)
+    newest = {(one.summary, one.labels): one for one in series}
+    known: dict[str, list[AlerterStatus]] = {}
+    for one in store.alerts.statuses(entity):
+        sender = newest.get((one.summary, one.labels))
+        is_silent = sender is not None and _is_silent(sender, now_ns)
+        known.setdefault(one.alerter, []).append(one.silent() if is_silent else one)
+    found = []
+    for alerter in store.alerts.alerters(entity):
+        found += known.get(alerter.name) or [_without_state(alerter, series)]
+    for alerter, why in store.alerts.unread_alerters(entity):
+        found.append(_not_watched(alerter, Reason.UNREADABLE, why))
+    return sorted(found, key=lambda one: (one.alerter, one.summary, str(one.labels)))
+
+
+def _is_silent(series: SeriesRecord, now_ns: int) -> bool:
+    window = Window(series.last_end_ns - series.last_window_ns, series.last_end_ns)
+    return series.last_received_ns < heard_since_ns(now_ns, window)
+
+
+def _without_state(alerter: Alerter, series: list[SeriesRecord]) -> AlerterStatus:
+    """Return the status of an alerter that has not seen a window."""
+    names = sorted({one.summary for one in series})
+    if any(alerter.watches(name) for name in names):
+        return AlerterStatus(
+            entity=alerter.entity,
+            alerter=alerter.name,
+            summary=alerter.summary,
+            labels=Labels(),
+            status=AlertStatus.LEARNING,
+            reason=Reason.NO_WINDOW_YET,
+            sentence=NO_WINDOW_YET,
+        )
+    hint = did_you_mean(alerter.summary, names)
+    why = f"no summary of {alerter.entity} matches {alerter.summary!r}{hint}"
+    return _not_watched(alerter, Reason.NO_SUCH_SUMMARY, why)
+
+
+def _not_watched(alerter: Alerter, reason: Reason, why: str) -> AlerterStatus:
+    return AlerterStatus(
+        entity=alerter.entity,
+        alerter=alerter.name,
+        summary=alerter.summary,
+        labels=Labels(),
+        status=AlertStatus.NOT_WATCHED,
+        reason=reason,
+        sentence=why,
+    )

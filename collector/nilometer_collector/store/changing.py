@@ -1,0 +1,51 @@
+"""The verbs of the store for changes of declared objects, which `Store.history` implements."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from nilometer_collector.store.history_records import (
+    EVERY_CHANGE,
+    ChangeQuestion,
+    ChangeRecord,
+    Key,
+    Revision,
+)
+
+MOST_CHANGES = 1000  # most changes in one answer
+
+
+class History(Protocol):
+    """Changes of declared objects, and objects that have no table of their own."""
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest revision; 0 before the first."""
+        ...
+
+    def commit(self, revision: Revision, now_ns: int, based_on: int | None = None) -> int:
+        """Make all changes of *revision* and record them, in one transaction.
+
+        Args:
+            revision: Changes, with their author.
+            now_ns: Wall time.
+            based_on: Newest revision that the author knows; None if that does not matter.
+
+        Returns:
+            Number of the revision; that of the newest one if it changes nothing.
+
+        Raises:
+            Moved: If there is a newer revision than *based_on*; nothing has changed then.
+            Conflict: If a command contradicts what is stored; nothing has changed then.
+            Unknown: If a command names a version of a reference that is not stored.
+        """
+        ...
+
+    def changes(
+        self, question: ChangeQuestion = EVERY_CHANGE, limit: int = MOST_CHANGES
+    ) -> list[ChangeRecord]:
+        """List at most *limit* changes, newest first; within a revision, by kind, entity, name."""
+        ...
+
+    def objects(self, kind: str) -> Mapping[Key, str]:
+        """Return the definitions of all objects of *kind* that have no table of their own."""
+        ...

@@ -1,0 +1,71 @@
+"""The store's interface for queued notifications, which `Store.deliveries` implements."""
+
+from typing import Protocol
+
+from nilometer_collector.store.delivery_records import DeliveryCounts, DeliveryRecord, Notice
+
+MOST_DELIVERIES = 1000  # deliveries in one response, and of which a message is composed
+MOST_WAIT_SECONDS = 600.0  # longest wait between two attempts at one delivery
+ATTEMPTS_KEPT_SECONDS = 90 * 86_400  # time for which attempts are kept
+LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
+
+
+class Deliveries(Protocol):
+    """The queue of notifications, oldest first, with the outcome of each."""
+
+    def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
+        """Return the next message of *channel*; None if there is none or it must wait.
+
+        It begins with the oldest notification that may be sent. It may also tell others of the same
+        entity, or of many entities in a storm. After a failed attempt, an older state of an episode
+        is left out if a newer one waits, except if the message may have arrived.
+
+        If several collectors share the store, no other collector gets a delivery of the channel
+        before the outcome is recorded or `LEASE_SECONDS` have passed. No collector gets it before
+        the time that `failed` has set, measured by the clock of the store's server if it has one.
+
+        Args:
+            channel: Name of the channel.
+            now_ns: Wall time, Unix nanoseconds.
+            is_grouping: Whether a message may tell more than one notification.
+        """
+        ...
+
+    def delivered(self, delivery: int, now_ns: int) -> None:
+        """Record that the channel has accepted the message with this delivery."""
+        ...
+
+    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
+        """Record that the channel will never accept the message with this delivery."""
+        ...
+
+    def failed(
+        self,
+        delivery: int,
+        now_ns: int,
+        failure: str,
+        wait_seconds: float = 0.0,
+        *,
+        may_have_arrived: bool = False,
+    ) -> None:
+        """Record a failed attempt; the message stays queued.
+
+        Args:
+            delivery: Id of a delivery in the message.
+            now_ns: Wall time, Unix nanoseconds.
+            failure: Reason.
+            wait_seconds: Time for which no collector may retry, at most `MOST_WAIT_SECONDS`.
+            may_have_arrived: Whether the receiver may have got it, such as without a response. It is
+                then sent again as it is, with the same key.
+        """
+        ...
+
+    def records(
+        self, channel: str | None = None, entity: str | None = None
+    ) -> list[DeliveryRecord]:
+        """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts."""
+        ...
+
+    def counts(self, channel: str) -> DeliveryCounts:
+        """Count the deliveries of *channel* by outcome."""
+        ...

@@ -1,0 +1,51 @@
+"""The store's interface for channels and routes: named objects that users define."""
+
+from typing import Protocol, TypeVar
+
+import msgspec
+
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
+
+D = TypeVar("D", ChannelDefinition, RouteDefinition)
+
+
+class Objects(Protocol[D]):
+    """Objects of one type by name. An origin is where an object was defined: ``api`` or ``file``."""
+
+    def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
+        """Create or replace the object of this name.
+
+        Raises:
+            Refused: If there would be more than *most* objects.
+        """
+        ...
+
+    def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
+        """Make *definitions* the only objects of *origin*; delete its others."""
+        ...
+
+    def delete(self, name: str, now_ns: int) -> bool:
+        """Delete an object; return False if it does not exist.
+
+        The waiting notifications of a deleted channel are not sent.
+        """
+        ...
+
+    def read(self, name: str) -> D | None:
+        """Return the object of this name; None if it does not exist."""
+        ...
+
+    def all(self) -> list[D]:
+        """List all objects by name."""
+        ...
+
+
+def payload_of(definition: ChannelDefinition | RouteDefinition) -> str:
+    """Return *definition* as the text that the store keeps."""
+    return msgspec.json.encode(definition, order="deterministic").decode()
+
+
+def definition_of(payload: str, kind: type[D]) -> D:
+    """Return the definition in *payload*."""
+    return msgspec.json.decode(payload, type=kind)

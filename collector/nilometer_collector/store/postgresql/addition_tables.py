@@ -1,0 +1,44 @@
+"""The log of additions to series in PostgreSQL, for the migration `create_additions`. Never change it."""
+
+from nilometer_collector.store.postgresql.session import Session
+
+_COLUMNS = (
+    *("seen", "numbers", "categories", "samples", "start_ns", "end_ns", "received_ns", "sequence"),
+)
+
+
+def create_addition_tables(session: Session) -> None:
+    """Let a shipment add rows instead of changing the statistics of its series.
+
+    A row of `additions` is for one sample: the 5-minute window that it makes stale, its own window,
+    and what it adds to the statistics of its series. The worker collects the rows into `stale_parts` and
+    `series`. `series_now` has the collected statistics together with those that still wait. The table
+    has a new name, so that an older collector cannot collect the rows without their statistics.
+    """
+    session.execute("ALTER TABLE marks RENAME TO additions")
+    session.execute("ALTER INDEX marks_series RENAME TO additions_series")
+    for column in _COLUMNS:
+        session.execute(f"ALTER TABLE additions ADD COLUMN {column} bigint NOT NULL DEFAULT 0")
+    # Rows without samples are marks of an older collector, which has counted their samples.
+    session.execute("""
+        CREATE VIEW series_now AS
+        SELECT s.entity, s.id, s.summary, s.labels_text,
+               LEAST(s.seen + COALESCE(a.seen, 0), 9007199254740992)::bigint AS seen,
+               LEAST(s.numbers + COALESCE(a.numbers, 0), 9007199254740992)::bigint AS numbers,
+               LEAST(s.categories + COALESCE(a.categories, 0), 9007199254740992)::bigint AS categories,
+               (s.samples + COALESCE(a.samples, 0))::bigint AS samples,
+               LEAST(s.first_start_ns, a.first_start_ns) AS first_start_ns,
+               GREATEST(s.last_end_ns, a.last_end_ns) AS last_end_ns,
+               GREATEST(s.longest_window_ns, a.longest_window_ns) AS longest_window_ns,
+               CASE WHEN a.received_ns >= s.last_received_ns THEN a.last_window_ns
+                    ELSE s.last_window_ns END AS last_window_ns,
+               GREATEST(s.last_received_ns, a.received_ns) AS last_received_ns
+        FROM series s CROSS JOIN LATERAL (
+          SELECT sum(seen) AS seen, sum(numbers) AS numbers, sum(categories) AS categories,
+                 sum(samples) AS samples, min(start_ns) AS first_start_ns,
+                 max(end_ns) AS last_end_ns, max(end_ns - start_ns) AS longest_window_ns,
+                 (array_agg(end_ns - start_ns ORDER BY received_ns DESC, sequence DESC))[1]
+                   AS last_window_ns,
+                 max(received_ns) AS received_ns
+          FROM additions WHERE additions.entity = s.entity AND additions.series = s.id
+            AND additions.samples > 0) a""")

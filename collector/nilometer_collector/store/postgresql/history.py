@@ -1,0 +1,183 @@
+"""Changes of declared objects in PostgreSQL, and objects that have no table of their own."""
+
+from collections.abc import Mapping
+
+from nilometer_collector.errors import Moved
+from nilometer_collector.store.changing import MOST_CHANGES
+from nilometer_collector.store.history_records import (
+    EVERY_CHANGE,
+    AddReference,
+    ChangeQuestion,
+    ChangeRecord,
+    ChooseReference,
+    Command,
+    DeclareEntity,
+    Key,
+    RemoveAlerter,
+    RemoveEntity,
+    RemoveObject,
+    Revision,
+    SetAlerter,
+    SetObject,
+    WithdrawReference,
+)
+from nilometer_collector.store.postgresql.alerts import Alerts
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.entities import Entities
+from nilometer_collector.store.postgresql.references import References
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.rows import change_of
+from nilometer_collector.store.texts import storable
+
+# Collectors take turns, so that a revision is based on the newest one, and numbers have no gaps.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer history', 0))"
+_NEWEST = "SELECT coalesce(max(id), 0) FROM revisions"
+_REVISION = """
+INSERT INTO revisions (id, author, origin, made_ns)
+VALUES (%(id)s, %(author)s, %(origin)s, %(now)s)
+"""
+_RECORD = """
+INSERT INTO changes (revision, kind, entity, name, before, after)
+SELECT %(id)s, kind, entity, name, before, after
+FROM unnest(%(kinds)s::text[], %(entities)s::text[], %(names)s::text[], %(old_texts)s::text[],
+            %(new_texts)s::text[]) AS new (kind, entity, name, before, after)
+"""
+_CHANGES = """
+SELECT c.revision, r.author, r.origin, r.made_ns, c.kind, c.entity, c.name, c.before, c.after
+FROM changes c JOIN revisions r ON r.id = c.revision
+WHERE (%(kind)s::text IS NULL OR c.kind = %(kind)s)
+  AND (%(entity)s::text IS NULL OR c.entity = %(entity)s)
+  AND (%(name)s::text IS NULL OR c.name = %(name)s)
+  AND c.revision > %(after)s AND (%(before)s::bigint IS NULL OR c.revision < %(before)s)
+ORDER BY c.revision DESC, c.kind, c.entity, c.name LIMIT %(limit)s
+"""
+_PUT = """
+INSERT INTO objects (kind, entity, name, content)
+VALUES (%(kind)s, %(entity)s, %(name)s, %(content)s)
+ON CONFLICT (kind, entity, name) DO UPDATE SET content = excluded.content
+"""
+_REMOVE = """
+DELETE FROM objects WHERE kind = %(kind)s AND entity = %(entity)s AND name = %(name)s
+"""
+_OBJECTS = """
+SELECT kind, entity, name, content FROM objects WHERE kind = %(kind)s ORDER BY entity, name
+"""
+
+
+class History:
+    """Makes and lists changes.
+
+    Args:
+        database: Database that holds them.
+        entities: Declared entities.
+        references: Versions of references.
+        alerts: Alerters.
+    """
+
+    def __init__(
+        self, database: Database, entities: Entities, references: References, alerts: Alerts
+    ) -> None:
+        self._database = database
+        self._entities = entities
+        self._references = references
+        self._alerts = alerts
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest revision; 0 before the first."""
+        return self._database.read(_newest)
+
+    def commit(self, revision: Revision, now_ns: int, based_on: int | None = None) -> int:
+        """Make all changes of *revision* and record them, in one transaction."""
+
+        def commit(session: Session) -> int:
+            newest = take_turn(session)
+            if based_on is not None and newest != based_on:
+                raise Moved(f"revision {newest} came after revision {based_on}")
+            commands = revision.commands
+            of_entities = [one for one in commands if isinstance(one, DeclareEntity | RemoveEntity)]
+            if of_entities:
+                self._entities.change(session, of_entities, now_ns)
+            for command in commands:
+                self._make(session, command, now_ns)
+            if not revision.changes:
+                return newest
+            record(session, newest + 1, revision, now_ns)
+            return newest + 1
+
+        return self._database.write(commit)
+
+    def changes(
+        self, question: ChangeQuestion = EVERY_CHANGE, limit: int = MOST_CHANGES
+    ) -> list[ChangeRecord]:
+        """List at most *limit* changes, newest first; within a revision, by kind, entity, name."""
+        asked = {
+            "kind": question.kind,
+            "entity": question.entity,
+            "name": question.name,
+            "after": question.after,
+            "before": question.before,
+            "limit": limit,
+        }
+        rows = self._database.read(lambda session: session.rows(_CHANGES, asked))
+        return [change_of(row) for row in rows]
+
+    def objects(self, kind: str) -> Mapping[Key, str]:
+        """Return the definitions of all objects of *kind* that have no table of their own."""
+        rows = self._database.read(lambda session: session.rows(_OBJECTS, {"kind": kind}))
+        return {Key(*key): content for *key, content in rows}
+
+    def _make(self, session: Session, command: Command, now_ns: int) -> None:
+        match command:
+            case DeclareEntity() | RemoveEntity():
+                pass  # all entities change together
+            case SetAlerter():
+                self._alerts.store(session, command.alerter, command.origin, now_ns)
+            case RemoveAlerter():
+                self._alerts.remove(session, command.entity, command.name, now_ns)
+            case AddReference():
+                self._references.store(session, command.reference, now_ns)
+            case ChooseReference():
+                self._references.choose(session, command.entity, command.name, command.digest)
+            case WithdrawReference():
+                self._references.withdraw(session, command.entity, command.name)
+            case SetObject():
+                session.execute(_PUT, {**command.key._asdict(), "content": command.content})
+            case RemoveObject():
+                session.execute(_REMOVE, command.key._asdict())
+
+
+def _newest(session: Session) -> int:
+    ((number,),) = session.rows(_NEWEST)
+    return int(number)
+
+
+def take_turn(session: Session) -> int:
+    """Wait inside a transaction until no other one adds a revision; return the newest number."""
+    session.rows(_LOCK)
+    return _newest(session)
+
+
+def record(session: Session, number: int, revision: Revision, now_ns: int) -> None:
+    """Keep the changes of *revision* under this number, which follows that of `take_turn`."""
+    changes = revision.changes
+    session.execute(
+        _REVISION,
+        {
+            "id": number,
+            "author": storable(revision.author),
+            "origin": revision.origin.value,
+            "now": now_ns,
+        },
+    )
+    session.execute(
+        _RECORD,
+        {
+            "id": number,
+            "kinds": [change.key.kind for change in changes],
+            "entities": [change.key.entity for change in changes],
+            "names": [change.key.name for change in changes],
+            "old_texts": [change.before for change in changes],
+            "new_texts": [change.after for change in changes],
+        },
+    )

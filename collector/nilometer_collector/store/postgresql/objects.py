@@ -1,0 +1,109 @@
+"""Channels and routes in PostgreSQL."""
+
+from typing import Generic, Literal
+
+from psycopg import sql
+
+from nilometer_collector.errors import Refused
+from nilometer_collector.store.named import D, definition_of, payload_of
+from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.session import Session
+
+# Collectors take turns, so that two of them cannot create the last object that may exist.
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer objects', 0))"
+_OTHERS = sql.SQL("SELECT count(*) FROM {} WHERE name <> %(name)s")
+_NAMES = sql.SQL("SELECT name FROM {} WHERE origin = %(origin)s")
+_PUT = sql.SQL("""
+INSERT INTO {} (name, origin, updated_ns, payload)
+VALUES (%(name)s, %(origin)s, %(now)s, %(payload)s)
+ON CONFLICT (name) DO UPDATE SET origin = excluded.origin, updated_ns = excluded.updated_ns,
+  payload = excluded.payload
+""")
+_DELETE = sql.SQL("DELETE FROM {} WHERE name = %(name)s")
+_WITHHOLD = """
+UPDATE deliveries SET withheld_ns = %(now)s WHERE channel = %(name)s AND delivered_ns IS NULL
+  AND refused_ns IS NULL AND withheld_ns IS NULL
+"""
+_READ = sql.SQL("""
+SELECT payload FROM {} WHERE %(name)s::text IS NULL OR name = %(name)s ORDER BY name
+""")
+
+
+class Objects(Generic[D]):
+    """Reads and changes the objects of one table.
+
+    Args:
+        database: Database that holds them.
+        table: Name of the table.
+        kind: Type of the objects.
+    """
+
+    def __init__(
+        self, database: Database, table: Literal["channels", "routes"], kind: type[D]
+    ) -> None:
+        self._database = database
+        self._name = table
+        self._table = sql.Identifier(table)
+        self._kind: type[D] = kind
+
+    def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
+        """Create or replace the object of this name."""
+
+        def put(session: Session) -> None:
+            session.rows(_LOCK)
+            ((others,),) = session.rows(_OTHERS.format(self._table), {"name": definition.name})
+            if others >= most:
+                raise Refused(f"there are {others} {self._name} already, at most {most} may exist")
+            self._save(session, definition, origin, now_ns)
+
+        self._database.write(put)
+
+    def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
+        """Make *definitions* the only objects of *origin*; delete its others."""
+        wanted = {one.name for one in definitions}
+
+        def replace(session: Session) -> None:
+            session.rows(_LOCK)
+            for (name,) in session.rows(_NAMES.format(self._table), {"origin": origin}):
+                if name not in wanted:
+                    self._delete(session, name, now_ns)
+            for one in definitions:
+                self._save(session, one, origin, now_ns)
+
+        self._database.write(replace)
+
+    def delete(self, name: str, now_ns: int) -> bool:
+        """Delete an object; return False if it does not exist."""
+        return self._database.write(lambda session: self._delete(session, name, now_ns))
+
+    def read(self, name: str) -> D | None:
+        """Return the object of this name; None if it does not exist."""
+        found = self._database.read(lambda session: self.read_in(session, name))
+        return found[0] if found else None
+
+    def all(self) -> list[D]:
+        """List all objects by name."""
+        return self._database.read(self.read_in)
+
+    def read_in(self, session: Session, name: str | None = None) -> list[D]:
+        """List all objects, or the one of this *name*, by name, in a transaction."""
+        rows = session.rows(_READ.format(self._table), {"name": name})
+        return [definition_of(payload, self._kind) for (payload,) in rows]
+
+    def _delete(self, session: Session, name: str, now_ns: int) -> bool:
+        if not session.execute(_DELETE.format(self._table), {"name": name}):
+            return False
+        if self._name == "channels":
+            session.execute(_WITHHOLD, {"name": name, "now": now_ns})
+        return True
+
+    def _save(self, session: Session, definition: D, origin: str, now_ns: int) -> None:
+        session.execute(
+            _PUT.format(self._table),
+            {
+                "name": definition.name,
+                "origin": origin,
+                "now": now_ns,
+                "payload": payload_of(definition),
+            },
+        )

@@ -1,0 +1,130 @@
+"""Changes of declared objects in SQLite, and objects that have no table of their own."""
+
+from collections.abc import Mapping
+
+from nilometer_collector.errors import Moved
+from nilometer_collector.store.changing import MOST_CHANGES
+from nilometer_collector.store.history_records import (
+    EVERY_CHANGE,
+    AddReference,
+    ChangeQuestion,
+    ChangeRecord,
+    ChooseReference,
+    Command,
+    DeclareEntity,
+    Key,
+    RemoveAlerter,
+    RemoveEntity,
+    RemoveObject,
+    Revision,
+    SetAlerter,
+    SetObject,
+    WithdrawReference,
+)
+from nilometer_collector.store.rows import change_of
+from nilometer_collector.store.sqlite.alerts import Alerts
+from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.entities import Entities
+from nilometer_collector.store.sqlite.references import References
+from nilometer_collector.store.texts import storable
+
+_CHANGES = """
+SELECT c.revision, r.author, r.origin, r.made_ns, c.kind, c.entity, c.name, c.before, c.after
+FROM changes c JOIN revisions r ON r.id = c.revision
+WHERE (?1 IS NULL OR c.kind = ?1) AND (?2 IS NULL OR c.entity = ?2) AND (?3 IS NULL OR c.name = ?3)
+  AND c.revision > ?4 AND (?5 IS NULL OR c.revision < ?5)
+ORDER BY c.revision DESC, c.kind, c.entity, c.name LIMIT ?6
+"""
+
+
+class History:
+    """Makes and lists changes.
+
+    Args:
+        database: Database that holds them.
+        entities: Declared entities.
+        references: Versions of references.
+        alerts: Alerters.
+    """
+
+    def __init__(
+        self, database: Database, entities: Entities, references: References, alerts: Alerts
+    ) -> None:
+        self._database = database
+        self._entities = entities
+        self._references = references
+        self._alerts = alerts
+
+    @property
+    def newest(self) -> int:
+        """Number of the newest revision; 0 before the first."""
+        ((number,),) = self._database.rows("SELECT coalesce(max(id), 0) FROM revisions")
+        return int(number)
+
+    def commit(self, revision: Revision, now_ns: int, based_on: int | None = None) -> int:
+        """Make all changes of *revision* and record them, in one transaction."""
+        with self._database.write():
+            newest = self.newest
+            if based_on is not None and newest != based_on:
+                raise Moved(f"revision {newest} came after revision {based_on}")
+            commands = revision.commands
+            of_entities = [one for one in commands if isinstance(one, DeclareEntity | RemoveEntity)]
+            if of_entities:
+                self._entities.change(of_entities, now_ns)
+            for command in commands:
+                self._make(command, now_ns)
+            return self.record(revision, now_ns) if revision.changes else newest
+
+    def changes(
+        self, question: ChangeQuestion = EVERY_CHANGE, limit: int = MOST_CHANGES
+    ) -> list[ChangeRecord]:
+        """List at most *limit* changes, newest first; within a revision, by kind, entity, name."""
+        asked = (question.kind, question.entity, question.name, question.after, question.before)
+        return [change_of(row) for row in self._database.rows(_CHANGES, (*asked, limit))]
+
+    def objects(self, kind: str) -> Mapping[Key, str]:
+        """Return the definitions of all objects of *kind* that have no table of their own."""
+        rows = self._database.rows(
+            "SELECT kind, entity, name, content FROM objects WHERE kind = ? ORDER BY entity, name",
+            (kind,),
+        )
+        return {Key(*key): content for *key, content in rows}
+
+    def _make(self, command: Command, now_ns: int) -> None:
+        match command:
+            case DeclareEntity() | RemoveEntity():
+                pass  # all entities change together
+            case SetAlerter():
+                self._alerts.put(command.alerter, command.origin, now_ns)
+            case RemoveAlerter():
+                self._alerts.delete(command.entity, command.name, now_ns)
+            case AddReference():
+                self._references.put(command.reference, now_ns)
+            case ChooseReference():
+                self._references.choose(command.entity, command.name, command.digest)
+            case WithdrawReference():
+                self._references.withdraw(command.entity, command.name)
+            case SetObject():
+                self._database.execute(
+                    "INSERT OR REPLACE INTO objects (kind, entity, name, content) "
+                    "VALUES (?, ?, ?, ?)",
+                    (*command.key, command.content),
+                )
+            case RemoveObject():
+                self._database.execute(
+                    "DELETE FROM objects WHERE kind = ? AND entity = ? AND name = ?", command.key
+                )
+
+    def record(self, revision: Revision, now_ns: int) -> int:
+        """Keep the changes of *revision* inside a transaction; return its number."""
+        number = self._database.execute(
+            "INSERT INTO revisions (author, origin, made_ns) VALUES (?, ?, ?)",
+            (storable(revision.author), revision.origin.value, now_ns),
+        )
+        for change in revision.changes:
+            self._database.execute(
+                "INSERT INTO changes (revision, kind, entity, name, before, after) "
+                "VALUES (?, ?, ?, ?, ?, ?)",
+                (number, *change.key, change.before, change.after),
+            )
+        return number

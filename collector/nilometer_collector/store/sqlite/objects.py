@@ -1,0 +1,82 @@
+"""Channels and routes in SQLite."""
+
+from typing import Generic, Literal
+
+from nilometer_collector.errors import Refused
+from nilometer_collector.store.named import D, definition_of, payload_of
+from nilometer_collector.store.sqlite.database import Database
+
+
+class Objects(Generic[D]):
+    """Reads and changes the objects of one table.
+
+    Args:
+        database: Database that holds them.
+        table: Name of the table.
+        kind: Type of the objects.
+    """
+
+    def __init__(
+        self, database: Database, table: Literal["channels", "routes"], kind: type[D]
+    ) -> None:
+        self._database = database
+        self._table = table
+        self._kind: type[D] = kind
+
+    def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
+        """Create or replace the object of this name."""
+        with self._database.write():
+            ((others,),) = self._database.rows(
+                f"SELECT count(*) FROM {self._table} WHERE name != ?",  # noqa: S608
+                (definition.name,),
+            )
+            if others >= most:
+                raise Refused(f"there are {others} {self._table} already, at most {most} may exist")
+            self._save(definition, origin, now_ns)
+
+    def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
+        """Make *definitions* the only objects of *origin*; delete its others."""
+        wanted = {one.name for one in definitions}
+        with self._database.write():
+            for (name,) in self._database.rows(
+                f"SELECT name FROM {self._table} WHERE origin = ?",  # noqa: S608
+                (origin,),
+            ):
+                if name not in wanted:
+                    self.delete(name, now_ns)
+            for one in definitions:
+                self._save(one, origin, now_ns)
+
+    def delete(self, name: str, now_ns: int) -> bool:
+        """Delete an object; return False if it does not exist."""
+        with self._database.write():
+            if self.read(name) is None:
+                return False
+            self._database.execute(f"DELETE FROM {self._table} WHERE name = ?", (name,))  # noqa: S608
+            if self._table == "channels":
+                self._database.execute(
+                    "UPDATE deliveries SET withheld_ns = ? WHERE channel = ? AND delivered_ns IS NULL "
+                    "AND refused_ns IS NULL AND withheld_ns IS NULL",
+                    (now_ns, name),
+                )
+            return True
+
+    def read(self, name: str) -> D | None:
+        """Return the object of this name; None if it does not exist."""
+        found = self._database.row(
+            f"SELECT payload FROM {self._table} WHERE name = ?",  # noqa: S608
+            (name,),
+        )
+        return None if found is None else definition_of(found[0], self._kind)
+
+    def all(self) -> list[D]:
+        """List all objects by name."""
+        rows = self._database.rows(f"SELECT payload FROM {self._table} ORDER BY name")  # noqa: S608
+        return [definition_of(payload, self._kind) for (payload,) in rows]
+
+    def _save(self, definition: D, origin: str, now_ns: int) -> None:
+        self._database.execute(
+            f"INSERT OR REPLACE INTO {self._table} (name, origin, updated_ns, payload) "  # noqa: S608
+            "VALUES (?, ?, ?, ?)",
+            (definition.name, origin, now_ns, payload_of(definition)),
+        )

@@ -1,0 +1,40 @@
+"""A client of the collector's HTTP API, synchronous and asynchronous.
+
+    with Client("http://127.0.0.1:7500") as client:
+        amount = client.entity("fraud-scorer").summary("input.amount")
+        print(amount.samples(last="24h").merge().quantile(0.99))
+
+Importing it is cheap: httpx, numpy and the decoder are imported when they are first needed.
+"""
+
+from nilometer.client.client import Client, Entity, Summary
+from nilometer.client.client_async import AsyncClient, AsyncEntity, AsyncSummary
+from nilometer.client.errors import (
+    AccessDenied,
+    CollectorBusy,
+    CollectorUnreachable,
+    Invalid,
+    NotFound,
+    NotUnderstood,
+    Problem,
+    RequestFailed,
+    RowProblem,
+)
+
+__all__ = [
+    "AccessDenied",
+    "AsyncClient",
+    "AsyncEntity",
+    "AsyncSummary",
+    "Client",
+    "CollectorBusy",
+    "CollectorUnreachable",
+    "Entity",
+    "Invalid",
+    "NotFound",
+    "NotUnderstood",
+    "Problem",
+    "RequestFailed",
+    "RowProblem",
+    "Summary",
+]

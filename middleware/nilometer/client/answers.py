@@ -1,0 +1,117 @@
+"""Answers of the HTTP API that the client reads. Times are Unix seconds; unknown fields are ignored.
+
+`tests/client/test_answers.py` compares them with the views of the collector.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+
+class EntityStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A monitored entity and its health."""
+
+    name: str
+    health: str  # OK, ALERTING, NO_DATA, LEARNING or PAUSED
+    summaries: int
+    observations: int  # requests seen over all windows
+    first_seen: float | None
+    last_seen: float | None  # end of the newest window
+    open_episodes: int
+    references: list[str]
+
+
+class EntityPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of entities."""
+
+    entities: list[EntityStatus]
+    next: str | None
+
+
+class SummaryStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A summary of an entity."""
+
+    name: str
+    role: str  # input, output, ground_truth, logged or service
+    data_type: str
+    labels: dict[str, list[str]]  # every label key with its values
+    last_seen: float | None  # end of the newest window
+
+
+class SummaryList(msgspec.Struct, frozen=True, kw_only=True):
+    """The summaries of an entity."""
+
+    summaries: list[SummaryStatus]
+
+
+class Episode(msgspec.Struct, frozen=True, kw_only=True):
+    """The time from an alerter's opening to its closing."""
+
+    id: int
+    entity: str
+    summary: str
+    labels: dict[str, str]
+    alerter: str
+    severity: str
+    opened: float
+    closed: float | None  # None while it is open
+    value: float  # value furthest beyond the threshold
+    threshold: float
+    evidence: str
+
+
+class EpisodeList(msgspec.Struct, frozen=True, kw_only=True):
+    """Episodes, newest first."""
+
+    episodes: list[Episode]
+
+
+class Moments(msgspec.Struct, frozen=True, kw_only=True):
+    """Moments of the finite numbers of a window."""
+
+    mean: float | None
+    standard_deviation: float | None
+    skewness: float | None
+    kurtosis: float | None
+    minimum: float | None
+    maximum: float | None
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """One window of a series. Fields that were not asked for are empty."""
+
+    window_start: float
+    window_end: float
+    level: str
+    samples: int
+    count: int  # finite numbers and categories, or requests
+    quantiles: Mapping[str, float | None] = {}
+    cdf: Mapping[str, float | None] = {}
+    moments: Moments | None = None
+    rates: Mapping[str, float | None] = {}
+    statistics: Mapping[str, float | None] = {}
+    distances: Mapping[str, float | None] = {}
+    sample: bytes = b""
+
+
+class Series(msgspec.Struct, frozen=True, kw_only=True):
+    """The points of one summary and group, oldest first."""
+
+    summary: str
+    labels: dict[str, str]
+    points: list[Point]
+
+
+class SeriesPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of series."""
+
+    entity: str
+    series: list[Series]
+    next: str | None
+
+
+class Logged(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of logging samples."""
+
+    stored: int
+    repeated: int  # samples that were stored before

@@ -1,0 +1,106 @@
+"""What the client asks of a collector: each function is a conversation, without I/O."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nilometer.client.answers import (
+    EntityPage,
+    EntityStatus,
+    Episode,
+    EpisodeList,
+    Logged,
+    Series,
+    SeriesPage,
+    SummaryList,
+    SummaryStatus,
+)
+from nilometer.client.errors import NotUnderstood
+from nilometer.client.request import Conversation, Parameters, read, send
+from nilometer.client.series_table import SeriesTable, joined
+
+if TYPE_CHECKING:
+    from nilometer.client.samples import Samples
+
+SAMPLES_AT_ONCE = 500  # points with sketches in one page, about 1 MB
+POINTS_AT_ONCE = 5000
+
+
+def entities() -> Conversation[list[EntityStatus]]:
+    """Return all entities that the caller may read, by name."""
+    found: list[EntityStatus] = []
+    after: Parameters = ()
+    while True:
+        page = yield from read("/api/v1/entities", EntityPage, after)
+        found += page.entities
+        if page.next is None:
+            return found
+        after = [("after", page.next)]
+
+
+def status(entity: str) -> Conversation[EntityStatus]:
+    """Return the status of *entity*."""
+    answer = yield from read("/api/v1/entity", EntityStatus, [("entity", entity)])
+    return answer
+
+
+def summaries(entity: str) -> Conversation[list[SummaryStatus]]:
+    """Return the summaries of *entity*."""
+    answer = yield from read("/api/v1/summaries", SummaryList, [("entity", entity)])
+    return answer.summaries
+
+
+def episodes(entity: str, *, is_open: bool | None) -> Conversation[list[Episode]]:
+    """Return the episodes of *entity*, newest first; all of them if *is_open* is None."""
+    asked = [("entity", entity)]
+    if is_open is not None:
+        asked.append(("open", "true" if is_open else "false"))
+    answer = yield from read("/api/v1/episodes", EpisodeList, asked)
+    return answer.episodes
+
+
+def series_page(
+    entity: str, asked: Parameters, at_once: int, after: str | None
+) -> Conversation[SeriesPage]:
+    """Return the page of points that match *asked* and begin at *after*, at most *at_once*."""
+    place = [] if after is None else [("after", after)]
+    parameters = [("entity", entity), *asked, ("limit", str(at_once)), *place]
+    answer = yield from read("/api/v1/query", SeriesPage, parameters)
+    return answer
+
+
+def series(entity: str, asked: Parameters, at_once: int) -> Conversation[list[Series]]:
+    """Return the points of all pages that match *asked*, *at_once* in a page."""
+    found: list[Series] = []
+    after: str | None = None
+    while True:
+        page = yield from series_page(entity, asked, at_once, after)
+        found += page.series
+        after = page.next
+        if after is None:
+            return joined(found)
+
+
+def table(entity: str, asked: Parameters) -> Conversation[SeriesTable]:
+    """Return the points that match *asked* as a table."""
+    found = yield from series(entity, asked, POINTS_AT_ONCE)
+    return SeriesTable(entity, found)
+
+
+def samples(entity: str, summary: str, asked: Parameters) -> "Conversation[Samples]":
+    """Return the samples of *summary* that match *asked*, with their sketches."""
+    from nilometer.client.samples import Samples, sample_of
+
+    parameters = [("summary", summary), ("show", "sample"), *asked]
+    found = yield from series(entity, parameters, SAMPLES_AT_ONCE)
+    packed = [point.sample for one in found for point in one.points]
+    try:
+        return Samples(entity, summary, map(sample_of, packed))
+    except ValueError as error:
+        raise NotUnderstood(f"a sample of {summary} cannot be read: {error}") from error
+
+
+def log(rows: Sequence[Mapping[str, Any]], source: str | None) -> Conversation[Logged]:
+    """Store *rows*, which are numbered from 1 for *source*, if there is one."""
+    named = {} if source is None else {"source": source, "first": 1}
+    answer = yield from send("/api/v1/samples", Logged, {**named, "samples": rows})
+    return answer

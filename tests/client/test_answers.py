@@ -1,0 +1,54 @@
+"""The client reads only fields that the collector sends, with the collector's types."""
+
+from typing import get_type_hints
+
+import msgspec
+import pytest
+
+from nilometer.client import answers
+from nilometer_collector.api.points import MomentsView, PointView, SeriesPage, SeriesView
+from nilometer_collector.api.resources.entities import Entities, EntityView
+from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
+from nilometer_collector.api.resources.log import LogView
+from nilometer_collector.api.resources.summaries import Summaries, SummaryView
+
+PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
+    (answers.EntityStatus, EntityView),
+    (answers.EntityPage, Entities),
+    (answers.SummaryStatus, SummaryView),
+    (answers.SummaryList, Summaries),
+    (answers.Episode, EpisodeView),
+    (answers.EpisodeList, Episodes),
+    (answers.Moments, MomentsView),
+    (answers.Point, PointView),
+    (answers.Series, SeriesView),
+    (answers.SeriesPage, SeriesPage),
+    (answers.Logged, LogView),
+]
+
+
+def test_every_answer_is_compared() -> None:
+    made = {one for one in vars(answers).values() if isinstance(one, type)}
+    assert {one for one in made if one.__module__ == answers.__name__} == {a for a, _ in PAIRS}
+
+
+@pytest.mark.parametrize(("answer", "view"), PAIRS)
+def test_every_field_is_sent(answer: type[msgspec.Struct], view: type[msgspec.Struct]) -> None:
+    sent = {field.name: field for field in msgspec.structs.fields(view)}
+    for field in msgspec.structs.fields(answer):
+        assert field.name in sent
+        if field.required:
+            assert sent[field.name].required, f"{field.name} may be absent"
+        else:
+            assert not sent[field.name].required
+
+
+@pytest.mark.parametrize(("answer", "view"), PAIRS)
+def test_numbers_and_texts_have_the_same_types(
+    answer: type[msgspec.Struct], view: type[msgspec.Struct]
+) -> None:
+    simple = {str, int, float, bytes, float | None, str | None, dict[str, str], list[str]}
+    sent = get_type_hints(view)
+    for name, kind in get_type_hints(answer).items():
+        if kind in simple and sent[name] in simple:
+            assert sent[name] == kind, name

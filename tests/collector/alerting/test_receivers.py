@@ -1,0 +1,108 @@
+"""Channels are checked before they are stored, and their secrets are never shown."""
+
+from pathlib import Path
+
+import pytest
+
+from nilometer.settings.settings import checked
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.alerting.receivers import (
+    KINDS,
+    NOT_SHOWN,
+    ChannelDefinition,
+    check_channel,
+    with_stored_secrets,
+)
+from nilometer_collector.settings import CollectorSettings
+
+SECRET = "s3cret-of-sixteen"
+URL = f"https://hooks.example/{SECRET}"
+MAIL = {"server": "smtp.example:587", "from": "n@example.com", "to": "a@example.com, b@example.com"}
+FINE = {
+    "slack": ({}, {"url": URL}),
+    "teams": ({}, {"url": URL}),
+    "webhook": (
+        {"template": "{{ text }}", "content_type": "text/plain"},
+        {"url": URL, "signing_key": SECRET},
+    ),
+    "pagerduty": ({}, {"routing_key": SECRET}),
+    "opsgenie": ({"url": "https://api.eu.opsgenie.com"}, {"api_key": SECRET}),
+    "alertmanager": ({"url": "http://alerts.monitoring:9093"}, {}),
+    "email": ({**MAIL, "tls": "tls", "username": "n"}, {"password": SECRET}),
+}
+
+
+def a_channel(
+    kind: str, settings: dict[str, str], secrets: dict[str, str], name: str = "c"
+) -> ChannelDefinition:
+    return ChannelDefinition(name=name, kind=kind, settings=settings, secrets=secrets)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_a_channel_that_is_fine_and_hides_its_secrets(kind: str) -> None:
+    channel = a_channel(kind, *FINE[kind])
+    check_channel(channel, Allowed())
+    assert SECRET not in f"{channel!r} {channel} {channel.shown().secrets}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "secrets", "reason"),
+    [
+        ("slak", {}, {}, "kind = 'slak': must be one of slack"),
+        ("slack", {}, {}, "needs 'url', the URL to post to"),
+        ("slack", {"url": URL}, {}, "slack has no 'url': it has none"),
+        ("slack", {}, {"url": f"http://x.example/{SECRET}"}, "must be https"),
+        ("slack", {}, {"url": f"https://10.0.0.1/{SECRET}"}, "a private address"),
+        ("slack", {}, {"url": f"https://u:{SECRET}@x.example"}, "a user name or a password"),
+        ("webhook", {"template": "{% for %}"}, {"url": URL}, "template: line 1"),
+        ("webhook", {}, {"url": URL, "signing_key": "short"}, "at least 16 characters"),
+        ("webhook", {"content_type": "text/html"}, {"url": URL}, "must be one of application/json"),
+        ("pagerduty", {}, {"routing_key": f"{SECRET}\r\nx: y"}, "without spaces"),
+        ("pagerduty", {"url": "https://169.254.169.254"}, {"routing_key": SECRET}, "link-local"),
+        ("alertmanager", {"url": "http://[::ffff:10.0.0.1]:9093"}, {}, "a private address"),
+        ("email", {**MAIL, "server": "127.0.0.1:25"}, {}, "a loopback address"),
+        ("email", {**MAIL, "server": "2130706433:25"}, {}, "a loopback address"),
+        ("email", {**MAIL, "server": "smtp.example"}, {}, "must be host:port"),
+        ("email", {**MAIL, "to": "a@example.com\r\nBcc: x@y.z"}, {}, "is not a mail address"),
+        ("email", {**MAIL, "to": " , "}, {}, "1 to 50 addresses"),
+        ("email", {**MAIL, "tls": "none"}, {}, "must be one of starttls, tls"),
+    ],
+)
+def test_a_wrong_channel_is_refused_without_its_secrets(
+    kind: str, settings: dict[str, str], secrets: dict[str, str], reason: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        check_channel(a_channel(kind, settings, secrets), Allowed())
+    assert reason in str(caught.value)
+    assert SECRET not in str(caught.value)
+
+
+def test_a_channel_that_was_read_may_be_sent_back_but_its_secret_goes_nowhere_else() -> None:
+    stored = a_channel("webhook", {}, {"url": URL, "signing_key": SECRET})
+    shown = stored.shown()
+    assert shown.secrets == {"url": "https://hooks.example/...", "signing_key": NOT_SHOWN}
+    assert with_stored_secrets(shown, stored) == stored
+    moved = a_channel("webhook", {}, {"url": "https://evil.example/", "signing_key": NOT_SHOWN})
+    assert with_stored_secrets(moved, stored) == moved
+    pager = a_channel("pagerduty", {}, {"routing_key": SECRET})
+    moved = a_channel("pagerduty", {"url": "https://evil.example"}, pager.shown().secrets)
+    assert with_stored_secrets(moved, pager) == moved
+    with pytest.raises(ConfigError):
+        check_channel(moved, Allowed())  # the text that stands for a secret is none
+
+
+def test_a_settings_file_defines_channels_with_secrets_in_files(tmp_path: Path) -> None:
+    (tmp_path / "url").write_text(URL + "\n")
+    channel = {"name": "c", "kind": "slack", "secrets": {"url_file": str(tmp_path / "url")}}
+    route = {"name": "r", "channels": ["c"], "hours": "09:00-17:00"}
+    settings = checked(CollectorSettings, {"channels": [channel], "routes": [route]})
+    assert settings.channel_definitions[0].secrets == {"url": URL}
+    assert SECRET not in repr(settings)
+    for wrong, reason in (
+        ({"channels": [channel, channel]}, "the same name"),
+        ({"routes": [{**route, "hours": "9-5"}]}, "hours"),
+        ({"channels": [{**channel, "secrets": {"url_file": "/nowhere"}}]}, "cannot be read"),
+    ):
+        with pytest.raises(ConfigError, match=reason):
+            checked(CollectorSettings, wrong)

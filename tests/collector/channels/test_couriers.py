@@ -1,0 +1,80 @@
+"""Couriers follow the channels: each has one, at its pace, and a bad one delays no other."""
+
+from support.shipping import Agents
+
+from nilometer.testing import SteppedClock, eventually
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.channels import Courier, Couriers
+from nilometer_collector.channels.delivery import BURST, PACE_SECONDS
+from nilometer_collector.counters import Counters
+from nilometer_collector.store import Store
+from nilometer_collector.testing import (
+    START_NS,
+    Webhook,
+    an_alerter,
+    listening_webhook,
+    receivers_of,
+)
+
+
+def put(store: Store, name: str, url: str, kind: str = "slack") -> None:
+    channel = ChannelDefinition(name=name, kind=kind, secrets={"url": url})
+    store.channels.put(channel, "api", START_NS, 10)
+
+
+def test_a_channel_that_is_created_changed_or_deleted_is_followed(
+    store: Store, webhook: Webhook
+) -> None:
+    couriers = Couriers(store, receivers_of(), SteppedClock(), Counters())
+    couriers.start()
+    agents = Agents(store)
+    with listening_webhook() as elsewhere:
+        put(store, "team", webhook.url)
+        agents.say("pod-1", 0.5, 1)
+        couriers.wake()
+        eventually(lambda: store.deliveries.counts("team").delivered == 1)
+        put(store, "team", elsewhere.url)
+        agents.say("pod-1", 0.1, 2)
+        couriers.wake()
+        eventually(lambda: store.deliveries.counts("team").delivered == 2)
+        assert (len(webhook.posted), len(elsewhere.posted)) == (1, 1)
+    store.channels.delete("team", START_NS)
+    agents.say("pod-1", 0.5, 3)
+    couriers.stop(5)
+    assert store.deliveries.counts("team").waiting == 0
+
+
+def test_a_channel_whose_receiver_is_away_delays_no_other(store: Store, webhook: Webhook) -> None:
+    put(store, "away", "http://127.0.0.1:9/x")
+    put(store, "here", webhook.url)
+    couriers = Couriers(store, receivers_of(), SteppedClock(), Counters())
+    Agents(store).say("pod-1", 0.5, 1)
+    couriers.start()
+    eventually(lambda: store.deliveries.counts("here").delivered == 1)
+    eventually(lambda: store.deliveries.records("away")[0].tries > 0)
+    couriers.stop(5)
+    assert store.deliveries.counts("away").waiting == 1
+
+
+def test_a_thousand_openings_are_some_messages_at_the_pace_of_the_channel(
+    store: Store, webhook: Webhook
+) -> None:
+    put(store, "team", webhook.url)
+    clock, agents = SteppedClock(), Agents(store)
+    carrier = Courier("team", store, receivers_of(), clock, Counters())
+    waited = 0.0
+    for number in range(200):
+        agents.say("pod-1", 0.5, 1, alerter=an_alerter(entity=f"model-{number}"))
+        wait = carrier.deliver_oldest()
+        assert wait is not None
+        if wait:
+            clock.step(PACE_SECONDS / 40)
+            waited += PACE_SECONDS / 40
+    clock.step(PACE_SECONDS)
+    assert carrier.deliver_oldest() == 0.0
+    counts = store.deliveries.counts("team")
+    assert (counts.waiting, counts.delivered) == (0, 200)
+    assert len(webhook.posted) <= BURST + waited / PACE_SECONDS + 1
+    digests = [posted.content["text"] for posted in webhook.posted[BURST + 1 :]]
+    assert digests
+    assert all("episodes of" in text for text in digests)

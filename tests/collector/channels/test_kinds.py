@@ -1,0 +1,206 @@
+"""Every kind of channel, against a receiver on loopback and the documented limits of the real one."""
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from support.told import a_message, a_notice, a_part, a_storm
+
+from nilometer.alert import Severity
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.labels import Labels
+from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
+from nilometer_collector.channels.alertmanager import alertmanager_alerts
+from nilometer_collector.channels.kinds import SENDERS
+from nilometer_collector.channels.message import Message
+from nilometer_collector.channels.posting import Answer, Outcome
+from nilometer_collector.channels.sending import Sending
+from nilometer_collector.channels.slack import slack_content
+from nilometer_collector.channels.teams import teams_content
+from nilometer_collector.channels.webhook import signature
+from nilometer_collector.testing import START_NS, Webhook, an_alerter
+
+SECRET = "s3cret-of-sixteen"
+HOSTILE = "<!channel> [x](http://evil.example) *b* \x1b[31m\r\n&"
+TEAMS_BYTES = 28 << 10
+
+
+def send(
+    kind: str,
+    webhook: Webhook,
+    message: Message,
+    settings: dict[str, str] | None = None,
+    secrets: dict[str, str] | None = None,
+) -> Answer:
+    """Send *message* to *webhook* as a receiver of this *kind*."""
+    where = {"url": webhook.url.partition("/services")[0]}
+    is_secret = KINDS[kind].fields["url"].is_secret
+    channel = ChannelDefinition(
+        name="c",
+        kind=kind,
+        settings={**({} if is_secret else where), **(settings or {})},
+        secrets={**({"url": webhook.url} if is_secret else {}), **(secrets or {})},
+    )
+    allowed = Allowed.of("webhook_allow", ["127.0.0.0/8"])
+    sending = Sending(channel=channel, message=message, allowed=allowed, now_ns=START_NS)
+    return SENDERS[kind](sending)
+
+
+def acknowledged() -> Message:
+    return a_message(a_notice(is_acknowledgement=True))
+
+
+def test_every_kind_has_a_function_that_sends() -> None:
+    assert SENDERS.keys() == KINDS.keys()
+
+
+def test_pagerduty_triggers_acknowledges_and_resolves_one_incident(webhook: Webhook) -> None:
+    secrets = {"routing_key": SECRET}
+    for message in (a_message(), acknowledged(), a_message(a_notice(closed=True))):
+        assert send("pagerduty", webhook, message, None, secrets).outcome is Outcome.DELIVERED
+    events: list[Any] = [posted.content for posted in webhook.posted]
+    assert {posted.path for posted in webhook.posted} == {"/v2/enqueue"}
+    assert [one["event_action"] for one in events] == ["trigger", "acknowledge", "resolve"]
+    assert {one["dedup_key"] for one in events} == {"nilometer/fraud-scorer/1"}
+    payload = events[0]["payload"]
+    assert payload["severity"] == "warning"
+    assert payload["timestamp"] == "2023-11-14T22:14:00Z"
+    assert payload["custom_details"]["rows"][0]["summary"] == "input.amount"
+    long = a_message(a_notice(evidence="x" * 5000))
+    send("pagerduty", webhook, long, None, secrets)
+    assert len(webhook.posted[-1].content["payload"]["summary"]) == 1024
+
+
+def test_opsgenie_creates_acknowledges_and_closes_one_alert(webhook: Webhook) -> None:
+    labels = {"owner": "x" * 10}
+    for message in (
+        a_message(a_notice(labels=Labels.of(labels))),
+        acknowledged(),
+        a_message(a_notice(closed=True)),
+    ):
+        answer = send("opsgenie", webhook, message, None, {"api_key": SECRET})
+        assert answer.outcome is Outcome.DELIVERED
+    alias = "nilometer%2Ffraud-scorer%2F1"
+    assert [posted.path for posted in webhook.posted] == [
+        "/v2/alerts",
+        f"/v2/alerts/{alias}/acknowledge?identifierType=alias",
+        f"/v2/alerts/{alias}/close?identifierType=alias",
+    ]
+    first = webhook.posted[0]
+    assert first.headers["authorization"] == f"GenieKey {SECRET}"
+    assert first.content["alias"] == "nilometer/fraud-scorer/1"
+    assert first.content["priority"] == "P3"
+    assert len(first.content["message"]) <= 130
+
+
+def test_alertmanager_gets_the_same_labels_for_the_opening_and_the_end(webhook: Webhook) -> None:
+    labels = Labels.of(pod_name="a")
+    opening = a_message(a_notice(labels=labels))
+    closing = a_message(a_notice(labels=labels, closed=True))
+    assert send("alertmanager", webhook, opening).outcome is Outcome.DELIVERED
+    assert webhook.posted[0].path == "/api/v2/alerts"
+    ((before,), (after,)) = (alertmanager_alerts(one, START_NS) for one in (opening, closing))
+    assert webhook.posted[0].content == [before]
+    assert before["labels"] == after["labels"]
+    assert before["labels"] == {
+        "alertname": "NilometerEpisode",
+        "alerter": "drift",
+        "entity": "fraud-scorer",
+        "episode": "1",
+        "label_pod_name": "a",
+        "severity": "warning",
+    }
+    assert after["endsAt"] == "2023-11-14T22:14:00Z"
+    assert before["endsAt"] == "2024-11-14T22:14:00Z"
+    assert len(alertmanager_alerts(a_storm(12), START_NS)) == 12
+
+
+@pytest.mark.parametrize("entities", [1, 12, 1000])
+def test_slack_and_teams_stay_within_their_limits(entities: int) -> None:
+    message = (
+        a_storm(entities)
+        if entities > 1
+        else a_message(
+            a_notice(
+                parts=[a_part(f"input.{'x' * 200}{n}", evidence="y" * 3000) for n in range(50)],
+                evidence="z" * 5000,
+            )
+        )
+    )
+    blocks: Any = slack_content(message)["blocks"]
+    assert len(blocks) <= 50
+    assert len(blocks[0]["text"]["text"]) <= 150
+    assert all(len(one["text"]["text"]) <= 3000 for one in blocks if "text" in one)
+    assert len(json.dumps(teams_content(message))) <= TEAMS_BYTES
+
+
+def test_markup_and_control_characters_reach_no_receiver() -> None:
+    alerter = an_alerter(name=HOSTILE, severity=Severity.CRITICAL)
+    notice = a_notice(alerter=alerter, labels=Labels.of(version=HOSTILE), evidence=HOSTILE)
+    message = a_message(notice)
+    slack, teams = json.dumps(slack_content(message)), json.dumps(teams_content(message))
+    blocks: Any = slack_content(message)["blocks"]
+    header, *rest = blocks
+    assert "<!channel>" not in json.dumps(rest)
+    assert "](http" not in teams
+    for text in (slack, teams):
+        assert "\\u001b" not in text
+        assert "\\r" not in text
+    assert header["type"] == "header"
+
+
+def test_a_webhook_is_signed_and_has_the_whole_message(webhook: Webhook) -> None:
+    answer = send("webhook", webhook, a_message(), None, {"signing_key": SECRET})
+    assert answer.outcome is Outcome.DELIVERED
+    (posted,) = webhook.posted
+    at = posted.headers["nilometer-timestamp"]
+    assert int(at) == START_NS // NANOSECONDS
+    assert posted.headers["nilometer-signature"] == f"v1={signature(SECRET, at, posted.body)}"
+    assert posted.key == "key-1"
+    assert posted.content["version"] == 1
+    assert posted.content["episodes"][0]["labels"] == {}
+
+
+@pytest.mark.parametrize(
+    ("settings", "body", "reason"),
+    [
+        (
+            {"template": '{"m": {{ headline | json }}}'},
+            b'{"m": "WARNING: fraud-scorer / input.amount"}',
+            "",
+        ),
+        (
+            {
+                "template": "{% for one in episodes %}{{ one.entity }};{% end %}",
+                "content_type": "text/plain",
+            },
+            b"fraud-scorer;",
+            "",
+        ),
+        ({"template": "{{ headline }}"}, b"", "template: the result is not JSON"),
+        ({"template": "{{ secrets }}"}, b"", "template: there is no value 'secrets'"),
+    ],
+)
+def test_a_template_makes_the_body_or_the_message_is_refused(
+    webhook: Webhook, settings: dict[str, str], body: bytes, reason: str
+) -> None:
+    answer = send("webhook", webhook, a_message(), settings)
+    assert answer.reason.startswith(reason)
+    assert answer.outcome is (Outcome.REFUSED if reason else Outcome.DELIVERED)
+    assert [posted.body for posted in webhook.posted] == ([] if reason else [body])
+
+
+def test_no_secret_is_logged_or_returned(
+    webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    webhook.statuses = [500, 400, 403]
+    answers = [
+        send("pagerduty", webhook, a_message(), None, {"routing_key": SECRET}),
+        send("opsgenie", webhook, a_message(), None, {"api_key": SECRET}),
+        send("webhook", webhook, a_message(), None, {"signing_key": SECRET}),
+    ]
+    assert SECRET not in caplog.text + repr(answers)
+    assert "s3cret" not in repr(answers)

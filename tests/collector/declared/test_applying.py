@@ -1,0 +1,319 @@
+"""Documents of objects over HTTP: changed together, recorded, and rolled back."""
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from support.problems import ALERTER, is_problem
+
+from nilometer.batch.reference_upload import put_reference
+from nilometer.testing import SteppedClock
+from nilometer_collector.declared.applying import By, apply
+from nilometer_collector.declared.registered import document_of
+from nilometer_collector.store import Origin, Store
+from nilometer_collector.testing import (
+    ENTITY,
+    Running,
+    a_reference,
+    an_evaluation,
+    feature_sample,
+    running,
+)
+
+LATE: dict[str, Any] = {
+    "entity": ENTITY,
+    "name": "late",
+    "summary": "service",
+    "kind": "FIXED",
+    "statistic": "p99",
+    "comparison": ">",
+    "threshold": 2.0,
+}
+DOCUMENT: dict[str, Any] = {
+    "version": 1,
+    "entities": [{"name": ENTITY, "owner": "risk", "attributes": {"tier": "1"}}],
+    "alerters": [LATE],
+}
+WRITER = {"name": "writer", "write": ["fraud-*"], "agents": []}
+
+
+@pytest.fixture(scope="module")
+def untouched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A collector whose objects no test changes."""
+    with running(tmp_path_factory.mktemp("untouched") / "collector.db") as served:
+        yield served
+
+
+def apply_over(served: Running, document: Any, **more: Any) -> httpx.Response:
+    return served.http.post("/api/v1/apply", json=document, **more)
+
+
+def applied(served: Running, document: Any, **parameters: Any) -> Any:
+    return apply_over(served, document, params=parameters).raise_for_status().json()
+
+
+def names(answer: Any) -> list[tuple[str, str, str]]:
+    return [(one["kind"], one["name"], one["action"]) for one in answer["changes"]]
+
+
+def objects(served: Running, **asked: Any) -> dict[tuple[str, str], Any]:
+    found = served.get("objects", **asked)["objects"]
+    return {(one["kind"], one["name"]): one["definition"] for one in found}
+
+
+def test_a_document_is_applied_once_and_a_second_time_changes_nothing(served: Running) -> None:
+    first = applied(served, DOCUMENT)
+    assert names(first) == [("entity", ENTITY, "created"), ("alerter", "late", "created")]
+    assert (first["revision"], first["unchanged"], first["dry_run"]) == (1, 0, False)
+    again = applied(served, DOCUMENT)
+    assert (again["revision"], again["changes"], again["unchanged"]) == (None, [], 2)
+    assert served.get("entity", entity=ENTITY)["version"] == 1
+    assert [one["name"] for one in served.get("alerters")["alerters"]] == ["late"]
+
+
+def test_a_dry_run_shows_what_differs_and_changes_nothing(served: Running) -> None:
+    applied(served, DOCUMENT)
+    entity = {"name": ENTITY, "attributes": {"tier": "2", "team": "a"}}
+    changed = {"version": 1, "entities": [entity], "alerters": [{**LATE, "threshold": 3}]}
+    answer = applied(served, changed, dry_run="true")
+    assert (answer["revision"], answer["dry_run"]) == (None, True)
+    assert [one["fields"] for one in answer["changes"]] == [
+        [
+            {"field": "attributes.team", "before": None, "after": '"a"'},
+            {"field": "attributes.tier", "before": '"1"', "after": '"2"'},
+            {"field": "owner", "before": '"risk"', "after": None},
+        ],
+        [{"field": "threshold", "before": "2.0", "after": "3.0"}],
+    ]
+    assert objects(served)["alerter", "late"]["threshold"] == 2.0
+    assert len(served.get("changes")["revisions"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"version": 2}, 422, "version"),
+        ({"version": True}, 422, "version"),
+        ({"alerter": []}, 422, "alerter"),
+        (
+            {"alerters": [LATE, {**LATE, "name": "b", "statistics": 1}]},
+            422,
+            "alerters[1].statistics",
+        ),
+        ({"alerters": [{**LATE, "statistic": "median"}]}, 422, "alerters[0].statistic"),
+        ({"alerters": [{**LATE, "kind": "RANGE", "low": 1}]}, 422, "alerters[0].high"),
+        ({"alerters": [{**LATE, "threshold": "2"}]}, 422, "alerters[0].threshold"),
+        ({"alerters": [{**LATE, "severity": "bad"}]}, 422, "alerters[0].severity"),
+        ({"alerters": [{**LATE, "name": "<b>late</b>"}]}, 422, "alerters[0].name"),
+        ({"alerters": [{**LATE, "name": "a\0"}]}, 422, "alerters[0].name"),
+        ({"alerters": [LATE, LATE]}, 409, "alerters[1].name"),
+        ({"entities": [{"name": "<b>"}]}, 422, "entities[0].name"),
+        ({"watch": [{"entity": "<b>*"}]}, 422, "watch[0].entity"),
+        ({"watch": [{"entity": "a\n"}]}, 422, "watch[0].entity"),
+        ({"watch": [{"time_zone": "Mars"}]}, 422, "watch[0].time_zone"),
+        ({"watch": [{"budget_days": 0}]}, 422, "watch[0].budget_days"),
+        ({"entities": [{"name": "a", "time_zone": "Mars"}]}, 422, "entities[0].time_zone"),
+        ({"entities": [{"name": "a", "reads_from": ["a"]}]}, 409, "entities[0].reads_from[0]"),
+        (
+            {
+                "entities": [
+                    {"name": "a", "reads_from": ["c", "b"]},
+                    {"name": "b", "reads_from": ["a"]},
+                ]
+            },
+            409,
+            "entities[0].reads_from[1]",
+        ),
+        (
+            {"references": [{"entity": ENTITY, "name": "t", "digest": "ab"}]},
+            409,
+            "references[0].digest",
+        ),
+    ],
+)
+def test_a_mistake_names_its_place_and_nothing_changes(
+    untouched: Running, change: dict[str, Any], status: int, field: str
+) -> None:
+    problem = is_problem(apply_over(untouched, {**DOCUMENT, **change}), status)
+    assert problem.field == field
+    assert "\n" not in problem.detail
+    assert field.partition(".")[0] in problem.detail
+    assert (objects(untouched), untouched.get("changes")["revisions"]) == ({}, [])
+
+
+def test_a_cycle_through_stored_edges_names_an_edge_of_the_document(served: Running) -> None:
+    applied(served, {"version": 1, "entities": [{"name": "stored", "reads_from": ["b"]}]})
+    entities = [{"name": name, "reads_from": ["stored"]} for name in ("a", "b")]
+    answer = apply_over(served, {"version": 1, "entities": entities})
+    assert is_problem(answer, 409).field == "entities[1].reads_from[0]"
+
+
+def test_half_of_a_surrogate_pair_is_no_text(untouched: Running) -> None:
+    body = b'{"version": 1, "entities": [{"name": "\\ud800"}]}'
+    headers = {"content-type": "application/json"}
+    is_problem(untouched.http.post("/api/v1/apply", content=body, headers=headers), 400)
+
+
+def test_names_that_point_nowhere_are_warnings_also_without_a_change(served: Running) -> None:
+    served.sender().ship(feature_sample([1.0]))
+    document = {
+        "version": 1,
+        "entities": [{"name": "b", "reads_from": [ENTITY, "nowhere"]}, {"name": "c"}],
+        "alerters": [{**LATE, "summary": "input.amuont"}],
+    }
+    told = [one["sentence"] for one in applied(served, document)["warnings"]]
+    assert told[0] == "reads_from = 'nowhere': does not exist yet"
+    assert "did you mean 'input.amount'?" in told[1]
+    assert [one["sentence"] for one in applied(served, document)["warnings"]] == told
+    listed = served.get("objects")["objects"]
+    assert [sentence for one in listed for sentence in one["warnings"]] == told
+
+
+def test_every_change_is_recorded_with_its_author_and_way(served: Running) -> None:
+    applied(served, DOCUMENT)
+    served.put_alerter(ALERTER).raise_for_status()
+    served.put_alerter(ALERTER).raise_for_status()  # changes nothing
+    put_reference(a_reference({"input.amount": [1.0]}), served.collector.grpc_target)
+    body = {"owner": "pay"}
+    served.http.put("/api/v1/entity", params={"entity": ENTITY}, json=body).raise_for_status()
+    removed = {"entity": ENTITY, "name": "late"}
+    served.http.delete("/api/v1/alerters", params=removed).raise_for_status()
+    revisions = served.get("changes")["revisions"]
+    assert [(one["origin"], names(one)) for one in reversed(revisions)] == [
+        ("apply", [("alerter", "late", "created"), ("entity", ENTITY, "created")]),
+        ("api", [("alerter", ALERTER["name"], "created")]),
+        ("upload", [("reference", "training", "created")]),
+        ("api", [("entity", ENTITY, "changed")]),
+        ("api", [("alerter", "late", "removed")]),
+    ]
+    assert {one["author"] for one in revisions} == {"local"}
+
+
+def test_alerters_of_the_settings_are_recorded_when_they_change(
+    database: Path, clock: SteppedClock
+) -> None:
+    for threshold in (2.0, 2.0, 3.0):
+        with running(database, clock, alerters=[{**LATE, "threshold": threshold}]):
+            pass
+    with running(database, clock) as served:
+        revisions = served.get("changes")["revisions"]
+        assert objects(served) == {}
+    told = [(one["author"], one["origin"], one["changes"][0]["action"]) for one in revisions]
+    actions = ("removed", "changed", "created")
+    assert told == [("settings", "settings", action) for action in actions]
+
+
+def test_a_rollback_is_a_revision_that_can_be_rolled_back(served: Running) -> None:
+    applied(served, DOCUMENT)
+    first, second = (a_reference({"input.amount": [number]}) for number in (1.0, 2.0))
+    for reference in (first, second):
+        put_reference(reference, served.collector.grpc_target)
+    applied(served, {"version": 1, "entities": [{"name": ENTITY}, {"name": "new"}]})
+    removed = {"kind": "alerter", "entity": ENTITY, "name": "late"}
+    served.http.delete("/api/v1/objects", params=removed).raise_for_status()
+    now = objects(served)
+
+    def back(revision: int, **parameters: str) -> Any:
+        answer = served.http.post(
+            "/api/v1/rollback", json={"revision": revision}, params=parameters
+        )
+        return answer.raise_for_status().json()
+
+    assert sorted(names(back(2, dry_run="true"))) == [
+        ("alerter", "late", "created"),
+        ("entity", ENTITY, "changed"),
+        ("entity", "new", "removed"),
+        ("reference", "training", "changed"),
+    ]
+    assert objects(served) == now
+    assert back(2)["revision"] == 6
+    restored = objects(served)
+    assert restored["reference", "training"]["digest"] == first.digest
+    assert restored["entity", ENTITY]["owner"] == "risk"
+    assert ("entity", "new") not in restored
+    assert back(5)["revision"] == 7
+    assert objects(served) == now
+    is_problem(served.http.post("/api/v1/rollback", json={"revision": 99}), 404)
+
+
+def test_a_reference_without_a_version_is_not_sent_and_comes_back(served: Running) -> None:
+    reference = a_reference({"input.amount": [1.0]})
+    put_reference(reference, served.collector.grpc_target)
+    asked = {"kind": "reference", "entity": ENTITY, "name": "training"}
+    assert served.http.delete("/api/v1/objects", params=asked).status_code == 204
+    assert served.get("references") == {"references": []}
+    is_problem(served.http.delete("/api/v1/objects", params=asked), 404)
+    chosen = {"entity": ENTITY, "name": "training", "digest": reference.digest}
+    applied(served, {"version": 1, "references": [chosen]})
+    assert served.get("references")["references"][0]["digest"] == reference.digest
+
+
+def test_a_caller_changes_only_its_entities_and_sees_only_what_it_may_read(
+    database: Path, clock: SteppedClock
+) -> None:
+    principals = [
+        {**WRITER, "token_sha256": [hashlib.sha256(b"writer").hexdigest()]},
+        {
+            "name": "admin",
+            "read": ["*"],
+            "write": ["*"],
+            "agents": [],
+            "token_sha256": [hashlib.sha256(b"admin").hexdigest()],
+        },
+    ]
+    with running(database, clock, principals=principals) as served:
+
+        def headers(name: str) -> dict[str, str]:
+            return {"authorization": f"Bearer {name}"}
+
+        other = {**DOCUMENT, "alerters": [{**LATE, "entity": "pricing"}]}
+        refused = is_problem(apply_over(served, other, headers=headers("writer")), 403)
+        assert refused.detail == "principal 'writer' may not write entity 'pricing'"
+        apply_over(served, other, headers=headers("admin")).raise_for_status()
+        answer = apply_over(served, DOCUMENT, headers=headers("writer")).raise_for_status().json()
+        assert names(answer) == [("alerter", "late", "created")]
+        assert answer["changes"][0]["fields"] == []
+        back = served.http.post("/api/v1/rollback", json={"revision": 0}, headers=headers("writer"))
+        assert "'pricing'" in is_problem(back, 403).detail
+        listed = served.http.get("/api/v1/changes", headers=headers("admin")).json()["revisions"]
+        assert [one["author"] for one in listed] == ["writer", "admin"]
+
+
+def test_a_rollback_leaves_decisions_about_episodes(served: Running) -> None:
+    applied(served, DOCUMENT)
+    served.sender().ship(an_evaluation(0.5, 1))
+    (episode,) = served.get("episodes")["episodes"]
+    served.http.post(
+        "/api/v1/episodes/acknowledge",
+        params={"entity": ENTITY, "episode": episode["id"]},
+        json={"reason": "a sale"},
+    ).raise_for_status()
+    (revision,) = served.get("changes", kind="decision")["revisions"]
+    assert revision["changes"][0]["name"] == f"episode {episode['id']}"
+    back = served.http.post("/api/v1/rollback", json={"revision": 0}).raise_for_status().json()
+    assert {one["kind"] for one in back["changes"]} == {"entity", "alerter"}
+    (episode,) = served.get("episodes")["episodes"]
+    assert len(episode["decisions"]) == 1
+
+
+def test_pages_of_changes_hold_whole_revisions(served: Running) -> None:
+    for owner in ("a", "b", "c"):
+        entities = [{"name": name, "owner": owner} for name in ("x", "y")]
+        applied(served, {"version": 1, "entities": entities})
+    first = served.get("changes", limit=3)
+    assert [one["revision"] for one in first["revisions"]] == [3]
+    second = served.get("changes", limit=4, before=first["next"])
+    assert ([one["revision"] for one in second["revisions"]], second["next"]) == ([2, 1], None)
+    assert [len(one["changes"]) for one in served.get("changes", limit=1)["revisions"]] == [1]
+
+
+def test_the_same_in_python(store: Store) -> None:
+    document, by = document_of(DOCUMENT), By("ann", Origin.APPLY)
+    assert apply(store, document, by, 1, is_dry_run=True).revision is None
+    assert store.entities.all() == []
+    assert apply(store, document, by, 1).revision == 1
+    assert apply(store, document, by, 2).plan.unchanged == 2
+    assert [one.author for one in store.history.changes()] == ["ann", "ann"]

@@ -1,0 +1,328 @@
+"""Alerters that users set judge the merged windows of an entity: one status and one episode for all agents."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from support.outside import MOST, OUTSIDE, Most
+from support.shipping import a_sample_row, ship
+
+from nilometer.alert import Alerter, AlertStatus, Evaluation, Fixed, Judgement, Range, Reason
+from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
+from nilometer.profile.feature import Cell
+from nilometer.testing import SteppedClock, registered
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.judging import judging
+from nilometer_collector.judging.judging import Judging
+from nilometer_collector.store import Arrival, Store
+from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
+
+MINUTE_NS = 60 * NANOSECONDS
+HIGH = an_alerter(condition=Fixed(statistic="mean", threshold=1.0), minimum_count=10)
+AROUND = [float(number) for number in range(100)]
+
+
+class Pods:
+    """Agents that send the windows of an entity, and the collector that judges them."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.clock = SteppedClock()
+        self.clock.wall_ns = START_NS + MINUTE_NS
+        self.judging = self.restarted()
+        self._sequence = 0
+
+    def restarted(self) -> Judging:
+        """Start judging again, as another process would."""
+        self.judging = Judging(self.store, self.clock, lambda: None)
+        return self.judging
+
+    def send(
+        self,
+        agent: str,
+        number: int,
+        cells: Sequence[Cell],
+        labels: Mapping[str, str] | None = None,
+        entity: str = ENTITY,
+    ) -> None:
+        """Send the window of minute *number*."""
+        self._sequence += 1
+        sample = feature_sample(cells, window=minute(number), labels=labels, entity=entity)
+        arrival = Arrival(sequence=self._sequence, content=a_sample_row(sample))
+        epoch = agent.encode().ljust(16)[:16]
+        ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=self.clock.now_ns())
+
+    def judge(self, seconds: float = 60.0) -> None:
+        """Judge what has arrived, and let time pass."""
+        self.judging.advance()
+        self.judging.advance()
+        self.clock.step(seconds)
+
+    def minutes(self, values: Sequence[float], agents: Sequence[str] = ("pod-1",)) -> None:
+        """Send one window a minute with 100 equal values, from each of *agents*, and judge it."""
+        for number, value in enumerate(values):
+            for agent in agents:
+                self.send(agent, number, [value] * 100)
+            self.judge()
+
+    @property
+    def history(self) -> list[list[str]]:
+        return [[turn.status for turn in one.history] for one in self.store.alerts.episodes()]
+
+    def status(self, name: str = "drift") -> tuple[AlertStatus, Reason]:
+        (found,) = (one for one in self.store.alerts.statuses() if one.alerter == name)
+        return found.status, found.reason
+
+
+@pytest.fixture
+def pods(store: Store) -> Pods:
+    return Pods(store)
+
+
+def put(pods: Pods, *alerters: Alerter) -> None:
+    for alerter in alerters:
+        pods.store.alerts.put(alerter, "api", START_NS)
+
+
+def test_one_episode_for_all_agents_with_all_their_rows(pods: Pods) -> None:
+    put(pods, HIGH)
+    for number, high in enumerate((0.0, 5.0, 5.0, 0.0)):
+        pods.send("pod-1", number, [high] * 50)
+        pods.send("pod-2", number, [0.0] * 50)
+        pods.judge()
+    (episode,) = pods.store.alerts.episodes()
+    assert [turn.status for turn in episode.history] == ["ALERTING", "OK"]
+    assert (episode.worst, episode.opened_ns) == (2.5, minute(1).end_ns)
+    assert "over 100 observations" in episode.evidence
+
+
+def test_a_high_agent_alone_is_no_breach_of_the_entity(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.send("pod-1", 0, [5.0] * 10)
+    pods.send("pod-2", 0, [0.0] * 90)
+    pods.judge()
+    assert pods.history == []
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
+
+
+def test_a_window_waits_for_every_agent_that_still_sends(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0], ["pod-1", "pod-2"])
+    pods.send("pod-1", 1, [5.0] * 100)
+    pods.judge(30)
+    assert pods.history == []
+    pods.send("pod-2", 1, [0.0] * 900)
+    pods.judge(30)
+    assert pods.history == []
+    pods.send("pod-1", 2, [5.0] * 100)
+    pods.judge(180)  # pod-2 is gone
+    assert pods.history == []
+    pods.judge()
+    assert pods.history == [["ALERTING"]]
+
+
+def test_a_collector_that_starts_again_judges_each_window_once(pods: Pods) -> None:
+    put(pods, an_alerter(condition=HIGH.condition, minimum_count=1, windows_to_open=3))
+    pods.minutes([5.0, 5.0])
+    pods.restarted()
+    pods.judge(0)
+    assert pods.history == []
+    pods.send("pod-1", 2, [5.0] * 100)
+    pods.judge()
+    assert pods.history == [["ALERTING"]]
+    assert pods.store.alerts.episodes()[0].since_ns == minute(0).start_ns
+
+
+def test_a_window_that_was_judged_in_part_is_judged_to_its_end(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    for version in ("1", "2"):
+        pods.send("pod-1", 1, [5.0] * 100, {"version": version})
+    pods.judging.advance()
+    apply = pods.store.alerts.evaluate
+    monkeypatch.setattr(judging, "MOST_TOGETHER", 1)
+    calls = iter([True, False])
+
+    def killed(evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
+        if not next(calls):
+            raise StoreUnavailable("killed")
+        return apply(evaluations, agent, now_ns)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pods.store.alerts, "evaluate", killed)
+        with pytest.raises(StoreUnavailable):
+            pods.judging.advance()
+    assert len(pods.history) == 1
+    pods.restarted()
+    pods.judge()
+    assert pods.history == [["ALERTING"], ["ALERTING"]]
+
+
+def test_an_agent_with_a_wrong_clock_does_not_close_windows(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.send("ahead", 600, [0.0] * 100)
+    pods.minutes([0.0, 5.0])
+    assert pods.history == [["ALERTING"]]
+
+
+def test_windows_of_an_outage_are_judged_in_order(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    pods.clock.step(3600)
+    for number, value in ((1, 5.0), (2, 5.0), (3, 0.0), (4, 5.0)):
+        pods.send("pod-1", number, [value] * 100)
+    pods.judge()
+    assert pods.history == [["ALERTING"], ["ALERTING", "OK"]]
+
+
+def test_a_judgement_waits_for_the_delay(pods: Pods) -> None:
+    put(pods, an_alerter(condition=HIGH.condition, minimum_count=1, delay_seconds=300))
+    pods.minutes([5.0])
+    pods.judge(120)
+    assert pods.history == []
+    pods.send("pod-2", 0, [0.0] * 900)  # late, but within the delay
+    pods.judge(400)
+    pods.judge()
+    assert pods.history == []
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
+
+
+def test_a_breach_must_last(pods: Pods) -> None:
+    put(pods, an_alerter(condition=HIGH.condition, minimum_count=1, for_seconds=180))
+    pods.minutes([5.0, 5.0])
+    assert pods.status() == (AlertStatus.OK, Reason.BREACH_TOO_SHORT)
+    pods.send("pod-1", 2, [5.0] * 100)
+    pods.judge()
+    assert pods.history == [["ALERTING"]]
+
+
+def test_an_alerter_that_raises_says_so(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*given: object) -> Judgement:
+        raise ZeroDivisionError("no rows")
+
+    monkeypatch.setattr(Most, "judge", broken)
+    with registered(OUTSIDE):
+        put(pods, MOST, HIGH)
+        pods.minutes([5.0, 5.0])
+        assert pods.status(MOST.name) == (AlertStatus.NOT_WATCHED, Reason.FAILED)
+        (found,) = (one for one in pods.store.alerts.statuses() if one.alerter == MOST.name)
+        assert found.sentence == "the alerter failed: ZeroDivisionError: no rows"
+        assert pods.status() == (AlertStatus.ALERTING, Reason.BREACH)
+    assert sum("an alerter failed" in record.message for record in caplog.records) == 1
+
+
+def test_too_few_rows_are_a_status_and_no_silence(pods: Pods) -> None:
+    put(pods, an_alerter(condition=HIGH.condition, minimum_count=500))
+    pods.minutes([5.0])
+    assert pods.status() == (AlertStatus.NOT_WATCHED, Reason.TOO_FEW)
+
+
+def test_the_previous_window_is_the_one_just_before(pods: Pods) -> None:
+    put(pods, an_alerter(condition=AgainstPrevious(threshold=0.25), minimum_count=1))
+    pods.send("pod-1", 0, AROUND)
+    pods.judge()
+    assert pods.status() == (AlertStatus.LEARNING, Reason.NO_EARLIER_WINDOW)
+    pods.send("pod-1", 1, AROUND)
+    pods.judge()
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
+    pods.restarted()
+    pods.judge(0)
+    pods.send("pod-1", 2, [200.0] * 100)
+    pods.judge()
+    (episode,) = pods.store.alerts.episodes()
+    assert episode.evidence.startswith("PSI from previous window is ")
+    assert episode.reference_digest
+    pods.send("pod-1", 3, [200.0] * 100)
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_categories_of_two_windows_are_compared_by_their_names(pods: Pods) -> None:
+    put(pods, an_alerter(condition=AgainstPrevious(threshold=0.25), minimum_count=1))
+    for number, share in enumerate((50, 50, 95)):
+        pods.send("pod-1", number, ["de"] * 2 * share + ["fr"] * 2 * (100 - share))
+        pods.judge()
+        assert pods.history == ([] if number < 2 else [["ALERTING"]])
+    assert pods.store.alerts.episodes()[0].evidence.endswith("fr holds 5.0% of them, was 50.0%")
+
+
+def test_names_have_no_direction(pods: Pods) -> None:
+    condition = AgainstPrevious(threshold=0.25, direction=Direction.UP)
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    for number, share in enumerate((50, 95)):
+        pods.send("pod-1", number, ["de"] * 2 * share + ["fr"] * 2 * (100 - share))
+        pods.judge()
+    assert pods.status() == (AlertStatus.NOT_WATCHED, Reason.NOTHING_TO_JUDGE)
+
+
+def test_two_alerters_compare_with_the_same_previous_window(pods: Pods) -> None:
+    for name in ("one", "two"):
+        condition = AgainstPrevious(threshold=0.25)
+        put(pods, an_alerter(name=name, condition=condition, minimum_count=1))
+    for number in range(2):
+        pods.send("pod-1", number, [value + 200.0 * number for value in AROUND])
+        pods.judge()
+    assert {one.alerter.name for one in pods.store.alerts.episodes()} == {"one", "two"}
+
+
+def test_a_direction_makes_the_other_way_no_breach(pods: Pods) -> None:
+    for name, direction in (("up", Direction.UP), ("down", Direction.DOWN)):
+        condition = AgainstPrevious(threshold=0.25, direction=direction)
+        put(pods, an_alerter(name=name, condition=condition, minimum_count=1))
+    for number in range(2):
+        pods.send("pod-1", number, [value + 200.0 * number for value in AROUND])
+        pods.judge()
+    (episode,) = pods.store.alerts.episodes()
+    assert episode.alerter.name == "up"
+    assert "(threshold 0.25 up)" in episode.evidence
+
+
+def test_a_baseline_is_the_days_before(pods: Pods) -> None:
+    put(pods, an_alerter(condition=AgainstBaseline(threshold=0.25, days=2), minimum_count=1))
+    for number in range(0, 2 * 24 * 60, 240):
+        pods.send("pod-1", number, AROUND)
+    pods.clock.step(2 * 86_400)
+    pods.send("pod-1", 2 * 24 * 60, AROUND)
+    pods.judge()
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
+    pods.send("pod-1", 2 * 24 * 60 + 1, [200.0] * 100)
+    pods.judge()
+    assert pods.status() == (AlertStatus.ALERTING, Reason.BREACH)
+
+
+def test_a_version_is_compared_with_another_in_the_same_window(pods: Pods) -> None:
+    condition = AgainstOther(threshold=0.25, other_labels="version=1")
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    for number in range(2):
+        pods.send("pod-1", number, AROUND, {"version": "1"})
+        pods.send("pod-2", number, [number * 200.0 + value for value in AROUND], {"version": "2"})
+        pods.judge()
+    (found,) = pods.store.alerts.statuses()
+    assert str(found.labels) == "version=2"
+    assert (found.status, found.reason) == (AlertStatus.ALERTING, Reason.BREACH)
+    assert found.sentence.startswith("PSI from [version=1] is ")
+
+
+def test_another_entity_without_the_window_is_learning(pods: Pods) -> None:
+    condition = AgainstOther(threshold=0.25, other_entity="stable")
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    pods.send("pod-1", 0, AROUND)
+    pods.judge()
+    assert pods.status() == (AlertStatus.LEARNING, Reason.NO_EARLIER_WINDOW)
+    pods.send("pod-3", 1, AROUND, entity="stable")
+    pods.send("pod-1", 1, AROUND)
+    pods.judge()
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
+
+
+def test_a_new_alerter_begins_with_the_newest_window(pods: Pods) -> None:
+    pods.minutes([5.0, 5.0, 5.0])
+    narrow = Range(statistic="mean", low=0.0, high=1.0)
+    put(pods, an_alerter(condition=narrow, minimum_count=1))
+    pods.judge()
+    (episode,) = pods.store.alerts.episodes()
+    assert episode.since_ns == minute(2).start_ns

@@ -1,0 +1,179 @@
+"""A logged summary has one type, which its stored samples settle. In every store."""
+
+import threading
+
+import pytest
+from support.rolling import DAY_NS, Rolling
+from support.shipping import a_sample_row, ship
+from support.stores import Place
+
+from nilometer.profile import Content, Coverage, FeatureProfile, SummarySample
+from nilometer.profile.logged.amounts import Aggregation, Head, Stamp
+from nilometer.profile.logged.matrix import Matrix
+from nilometer.profile.logged.number import Number
+from nilometer.profile.logged.table import Table, Value
+from nilometer.profile.logged.text import Text
+from nilometer.values.labels import Labels
+from nilometer_collector.errors import Conflict
+from nilometer_collector.store import Arrival, LoggedType, Shipped, Store
+from nilometer_collector.testing import ENTITY, START_NS, feature_sample, minute
+
+X = "logged.x"
+SUM = Head(Aggregation.SUM, "s", Stamp(1, 1))
+NUMBER = Number.of(1.0, SUM)
+
+
+def row(sequence: int, content: Content, summary: str = X) -> Arrival:
+    sample = SummarySample(
+        entity=ENTITY,
+        summary=summary,
+        labels=Labels(),
+        window=minute(sequence),
+        coverage=Coverage(profiled=1),
+        content=content,
+    )
+    return Arrival(sequence=sequence, content=a_sample_row(sample))
+
+
+def table(*rows: list[Value], head: Head = SUM, columns: tuple[str, ...] = ("k", "n")) -> Table:
+    return Table.of(columns, rows, head)
+
+
+def feature(*values: float | str) -> Content:
+    return feature_sample(list(values)).content if values else FeatureProfile()
+
+
+def reasons(shipped: Shipped) -> dict[int, str]:
+    return {sequence: str(error) for sequence, error in shipped.refused.items()}
+
+
+def test_the_first_type_of_a_logged_summary_stays_also_after_a_restart(place: Place) -> None:
+    store = place.open()
+    rows = [row(1, NUMBER), row(2, Text("v", 1)), row(3, Text("v", 1), "logged.y")]
+    shipped = ship(store, rows)
+    assert (shipped.stored, list(shipped.refused)) == (2, [2])
+    store.close()
+    store = place.open()
+    shipped = ship(store, [row(1, NUMBER), row(2, Number.of(1.0, Head()))])
+    assert (shipped.stored, shipped.repeated) == (0, 1)
+    assert reasons(shipped) == {2: "aggregation: is 'last', and logged.x has 'sum'"}
+    assert ship(store, [row(2, NUMBER)]).stored == 1
+    assert store.entities.types(ENTITY) == {
+        X: LoggedType("number", "sum", "s"),
+        "logged.y": LoggedType("string"),
+    }
+    assert store.entities.types("other") == {}
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "field", "reason"),
+    [
+        (
+            table(["a", 1.0]),
+            table(["a", 1.0], columns=("k", "m")),
+            "content.columns",
+            "has 'm' (number), and logged.x has 'n' (number)",
+        ),
+        (
+            table(["a", 1.0]),
+            table([2.0, 1.0]),
+            "content.columns",
+            "has 'k' (number), and logged.x has 'k' (text)",
+        ),
+        (
+            table(["a", 1.0]),
+            Table.of(["k"], [["a"]], SUM),
+            "content.columns",
+            "has 1, and logged.x has 2",
+        ),
+        (
+            Matrix.of([[1.0]], SUM),
+            Matrix.of([[1.0], [2.0]], SUM),
+            "content.rows",
+            "has 'rows' (2), and logged.x has 'rows' (1)",
+        ),
+    ],
+)
+def test_a_shape_that_would_not_merge_is_refused(
+    store: Store, first: Content, other: Content, field: str, reason: str
+) -> None:
+    shipped = ship(store, [row(1, first), row(2, other)])
+    assert shipped.stored == 1
+    assert shipped.refused[2].field == field
+    assert reasons(shipped) == {2: f"{field}: {reason}"}
+
+
+def test_the_newest_of_tables_may_have_other_columns(store: Store) -> None:
+    last = Head(Aggregation.LAST)
+    rows = [row(1, table(["a", 1.0], head=last)), row(2, Table.of(["k"], [["a"]], last))]
+    assert ship(store, rows).stored == 2
+
+
+def test_a_column_without_a_value_is_settled_by_a_later_one(store: Store) -> None:
+    assert ship(store, [row(1, table([None, 1.0])), row(2, table())]).stored == 2
+    assert store.entities.types(ENTITY)[X].shape == (("k", ""), ("n", "number"))
+    shipped = ship(store, [row(3, table(["a", None])), row(4, table([2.0, 1.0]))])
+    assert list(shipped.refused) == [4]
+    assert store.entities.types(ENTITY)[X].shape == (("k", "text"), ("n", "number"))
+
+
+def test_a_feature_without_values_settles_no_type(store: Store) -> None:
+    assert ship(store, [row(1, feature())]).stored == 1
+    assert store.entities.types(ENTITY) == {}
+    shipped = ship(store, [row(2, feature("a")), row(3, feature()), row(4, feature(1.0))])
+    assert (shipped.stored, list(shipped.refused)) == (2, [4])
+    assert store.entities.types(ENTITY) == {X: LoggedType("categories")}
+    shipped = ship(store, [row(5, NUMBER, "logged.y"), row(6, feature(), "logged.y")])
+    assert list(shipped.refused) == [6]
+
+
+def test_shipments_at_once_settle_one_type(store: Store) -> None:
+    together = threading.Barrier(2)
+    shipped: list[Shipped] = []
+
+    def settle(number: int, content: Content) -> None:
+        together.wait()
+        shipped.append(ship(store, [row(1, content)], epoch=bytes([number]) * 16))
+
+    threads = [
+        threading.Thread(target=settle, args=(number, content))
+        for number, content in enumerate((NUMBER, Text("v", 1)))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted((one.stored, len(one.refused)) for one in shipped) == [(0, 1), (1, 0)]
+    (record,) = store.samples.series(ENTITY, X)
+    assert record.samples == 1
+
+
+def test_a_refused_row_may_be_repaired_until_a_later_call(store: Store) -> None:
+    ship(store, [row(1, NUMBER)], oldest_held=1)
+    assert list(ship(store, [row(2, Text("v", 1)), row(3, NUMBER)], oldest_held=2).refused) == [2]
+    shipped = ship(store, [row(2, NUMBER), row(3, NUMBER)], oldest_held=2)
+    assert (shipped.stored, shipped.repeated, shipped.settled) == (1, 1, 1)
+    assert ship(store, [row(9, NUMBER)], oldest_held=9).settled == 1
+    shipped = ship(store, [row(4, NUMBER)], oldest_held=4)
+    assert (shipped.stored, shipped.repeated, shipped.settled) == (0, 1, 8)
+
+
+def test_a_summary_is_forgotten_once_its_samples_are_gone(store: Store) -> None:
+    day = START_NS // DAY_NS * DAY_NS
+    ship(store, [row(1, NUMBER), row(2, NUMBER, "logged.y")], now_ns=day)
+    rolling = Rolling(store)
+    for now_ns in (day, day + 4 * DAY_NS):
+        with pytest.raises(Conflict, match=r"samples of logged\.x are stored") as caught:
+            store.entities.forget(ENTITY, X)
+        assert caught.value.field == "summary"
+        rolling.roll_up_all(now_ns + 3600 * 10**9)
+        rolling.retire(now_ns + DAY_NS)
+    rolling.retire(day + 3000 * DAY_NS)
+    rolling.retire(day + 3001 * DAY_NS)
+    assert store.entities.forget(ENTITY, X)
+    assert not store.entities.forget(ENTITY, X)
+    assert not store.entities.forget("other", "logged.y")
+    assert set(store.entities.types(ENTITY)) == {"logged.y"}
+    assert [one.summary for one in store.samples.series(ENTITY)] == ["logged.y"]
+    later = day + 3001 * DAY_NS
+    assert ship(store, [row(3, Text("v", 1))], now_ns=later).stored == 1
