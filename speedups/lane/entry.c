@@ -31,11 +31,13 @@ static PyObject *names_of(PyObject *iterable) {
 }
 
 static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *parameters[] = {"gate", "excluded", "cap", "request_names", "response_names", "variable", "kind", NULL};
+    static char *parameters[] = {"gate", "excluded", "cap", "request_names", "response_names", "variable", "kind", "keeps_bodies", NULL};
     PyObject *gate, *excluded, *request_names, *response_names, *variable, *kind;
     Py_ssize_t cap;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OnOOO!O!", parameters, gate_type, &gate, &excluded, &cap,
-                                     &request_names, &response_names, &PyContextVar_Type, &variable, &PyType_Type, &kind))
+    int keeps_bodies;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OnOOO!O!p", parameters, gate_type, &gate, &excluded, &cap,
+                                     &request_names, &response_names, &PyContextVar_Type, &variable, &PyType_Type, &kind,
+                                     &keeps_bodies))
         return NULL;
     if (!PyAnySet_CheckExact(excluded) || !PyType_IsSubtype((PyTypeObject *)kind, exchange_type)) {
         PyErr_SetString(PyExc_TypeError, "excluded must be a set, and kind a class of exchanges");
@@ -55,6 +57,7 @@ static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     made->variable = held(variable);
     made->kind = (PyTypeObject *)held(kind);
     made->cap = cap;
+    made->keeps_bodies = keeps_bodies;
     made->request_lengths = lengths_of(of_requests);
     made->response_lengths = lengths_of(of_responses);
     return (PyObject *)made;

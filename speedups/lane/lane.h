@@ -57,6 +57,7 @@ typedef struct {
     PyObject *variable;        /* the context variable of `nilometer.log` */
     PyTypeObject *kind;        /* the Python class of exchanges */
     Py_ssize_t cap;
+    int keeps_bodies;
     unsigned long long request_lengths, response_lengths; /* bit n: some name has n bytes */
 } Entry;
 

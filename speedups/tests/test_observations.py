@@ -63,7 +63,6 @@ def test_any_other_scope_is_served_in_python(scope: Any) -> None:
         {"exclude": ("GET /other",)},
         {"query_parameters": ("q",)},
         {"return_prediction_id": "x-id"},
-        {"capture": "values"},
         {"speedups": "off"},
         {"label_headers": {"team": "x" * 64}},
     ],

@@ -40,6 +40,13 @@ def seen(
     return observation
 
 
+def step_clock(monkeypatch: pytest.MonkeyPatch, now: list[float]) -> None:
+    """Let the request path read *now*. C reads the machine's clock, so Python serves the request."""
+    monkeypatch.setenv("NILOMETER_SPEEDUPS", "off")
+    for module in ("asgi", "exchange", "finisher"):
+        monkeypatch.setattr(f"nilometer.capture.{module}.perf_counter", lambda: now[0])
+
+
 @pytest.mark.parametrize(
     ("headers", "options", "prediction_id"),
     [
@@ -137,8 +144,7 @@ def test_only_named_query_parameters_are_recorded(named: tuple[str, ...], query:
 
 def test_a_stream_tells_first_byte_gaps_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr("nilometer.capture.asgi.perf_counter", lambda: now[0])
-    monkeypatch.setattr("nilometer.capture.exchange.perf_counter", lambda: now[0])
+    step_clock(monkeypatch, now)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})
@@ -174,8 +180,7 @@ def test_a_stream_that_breaks_off_says_how(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("nilometer.capture.asgi.perf_counter", lambda: now[0])
-    monkeypatch.setattr("nilometer.capture.exchange.perf_counter", lambda: now[0])
+    step_clock(monkeypatch, now)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": JSON_HEADERS})

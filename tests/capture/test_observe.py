@@ -418,7 +418,7 @@ def test_without_bodies_the_outcome_is_known(
 
 
 @pytest.mark.parametrize(
-    "point", ["Exchange", "time_ns", "Exchange._note_response", "Exchange.sample"]
+    "point", ["_kind", "time_ns", "Exchange._note_response", "Exchange.sample"]
 )
 def test_without_bodies_a_fault_of_ours_changes_no_answer(
     monkeypatch: pytest.MonkeyPatch, point: str
@@ -433,7 +433,10 @@ def test_without_bodies_a_fault_of_ours_changes_no_answer(
 
     middleware = NilometerMiddleware(app, entity="tested", capture="values")
     middleware._worker.share = 0.5
-    monkeypatch.setattr(f"nilometer.capture.asgi.{point}", broken)
+    if point == "_kind":
+        monkeypatch.setattr(middleware, point, broken)
+    else:
+        monkeypatch.setattr(f"nilometer.capture.asgi.{point}", broken)
     sent, error = run(middleware, scope_of(), request_of(b"{}"))
     assert (error, sent[1]["body"]) == (None, b"{}")
     assert middleware._worker.guard.faults == 1

@@ -19,6 +19,7 @@ PATH_HANG_SECONDS = 0.002
 THREAD_HANG_SECONDS = 10.0
 
 ASGI = "nilometer.capture.asgi"
+FINISHER = "nilometer.capture.finisher"
 EXCHANGE = "nilometer.capture.exchange"
 OBSERVER = "nilometer.capture.observer"
 WEBSOCKET = "nilometer.capture.websocket"
@@ -36,16 +37,16 @@ REDACT = "nilometer.handoff.redact"
 
 # name -> (module, attribute); failures show the name.
 OF_ASGI = {
-    "exchange made": (ASGI, "Exchange"),
+    "exchange made": (ASGI, "NilometerMiddleware._kind"),
     "wall clock": (ASGI, "time_ns"),
     "monotonic clock": (ASGI, "perf_counter"),
     "request found for log": (ASGI, "current.set"),
     "id put into the answer": (EXCHANGE, "Exchange._with_id"),
     "prediction id made": (ASGI, "NilometerMiddleware._returned_id"),
     "random bytes for an id": (ASGI, "os.urandom"),
-    "outcome named": (ASGI, "outcome_of"),
-    "exception named": (ASGI, "ended_by"),
-    "mark removed": (ASGI, "leave"),
+    "outcome named": (FINISHER, "outcome_of"),
+    "exception named": (FINISHER, "ended_by"),
+    "mark removed": (FINISHER, "leave"),
     "connection made": (ASGI, "Connection"),
     "wall clock of a connection": (WEBSOCKET, "time_ns"),
     "monotonic clock of a connection": (WEBSOCKET, "perf_counter"),

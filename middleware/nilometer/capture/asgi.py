@@ -14,7 +14,7 @@ from collections.abc import Callable
 from time import perf_counter, time_ns
 from typing import Any, TypeVar, Unpack, cast
 
-from nilometer.capture.exchange import Exchange
+from nilometer.capture.exchange import Exchange, SizedExchange
 from nilometer.capture.finisher import Finisher
 from nilometer.capture.headers import content_type_of, lasting_headers
 from nilometer.capture.interface import Interface, check_interface
@@ -58,7 +58,7 @@ class NilometerMiddleware(Finisher):
             builds the middleware, the start of the server fails with the same message.
     """
 
-    _kind = Exchange
+    _kind: type[Exchange] = Exchange
 
     def __init__(self, app: ASGIApp, **options: Unpack[CaptureOptions]) -> None:
         self._set_up(app, options, added=False)
@@ -90,6 +90,9 @@ class NilometerMiddleware(Finisher):
             self._refusal = f"nilometer: {error}"
             LimitedLog().warning(f"nothing is observed: {error}")
         self._open(settings, frozenset(options), added=added)
+        if settings is not None and not self._cap:
+            self._cap, self._kind = settings.max_body_bytes, SizedExchange
+        self._keeps_bodies = self._kind is Exchange
         self._plain = None
         if lane is not None and settings is not None and settings.speedups != "off":
             self._plain = self._plain_entry()
@@ -107,7 +110,8 @@ class NilometerMiddleware(Finisher):
                 request_names=packer.request_names - DESCRIBING,
                 response_names=packer.response_names - DESCRIBING,
                 variable=current,
-                kind=Exchange,
+                kind=self._kind,
+                keeps_bodies=self._keeps_bodies,
             )
         except (TypeError, ValueError) as error:  # such as the name of a header of 64 bytes
             LimitedLog().warning(f"nilometer-speedups serves no request: {error}")
@@ -141,7 +145,7 @@ class NilometerMiddleware(Finisher):
         if worker.nested and self._gives_way(scope, scope.get("path", ""), receive):
             return await self.app(scope, receive, send)
         try:
-            exchange = Exchange()
+            exchange = self._kind()
             exchange.app_receive = receive
             exchange.app_send = send
             exchange.worker = worker
@@ -186,6 +190,7 @@ class NilometerMiddleware(Finisher):
                     and exchange.more is None
                     and exchange.annotations is None
                     and exchange.status < 400
+                    and self._keeps_bodies
                 ):
                     packed = worker.packer.pack(
                         arrival_ns,

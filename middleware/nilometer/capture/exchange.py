@@ -230,7 +230,13 @@ class Exchange(ExchangeState):
             stall_seconds: Silence after which an interrupted stream counts as stalled.
             query: Query string; None if no setting names parameters.
         """
-        more = self.with_more()
+        more = self.more
+        if more is None:
+            response_size = len(self.response or b"")
+            first_byte = self.latest - started if response_size else 0.0
+            return Rest(
+                len(self.request or b""), response_size, first_byte, None, self.annotations, query
+            )
         first = more.first or (self.latest if self.response else 0.0)
         streamed = None
         if more.stream is not None:
@@ -247,6 +253,24 @@ class Exchange(ExchangeState):
             None if keeper is None else keeper.ends(),
             more.route,
         )
+
+
+class SizedExchange(Exchange):
+    """An exchange whose bodies are measured and not kept.
+
+    One plain body under the cap is held by reference until the end, because that costs less than
+    `More`. Of any other body, nothing is held.
+    """
+
+    __slots__ = ()
+
+    def _note_request(self, body: Any) -> None:
+        self.cap = 0
+        super()._note_request(body)
+
+    def _note_response(self, body: Any, unfinished: Any) -> None:
+        self.cap = 0
+        super()._note_response(body, unfinished)
 
 
 class More:

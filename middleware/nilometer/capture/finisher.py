@@ -18,6 +18,8 @@ NOWHERE = Sink(0)  # for requests that an inner middleware has observed
 class Finisher(Observer):
     """Offers the observations of exchanges that `NilometerMiddleware.__call__` does not pack itself."""
 
+    _keeps_bodies: bool
+
     def _finish(
         self,
         exchange: Exchange,
@@ -51,7 +53,8 @@ class Finisher(Observer):
             outcome = _outcome(exchange, raised)
             raised = None  # breaks the cycle of this frame and the exception's traceback
             rest, sink = None, worker.sink
-            if exchange.more is not None or exchange.annotations is not None:
+            more = exchange.more
+            if more is not None or exchange.annotations is not None or not self._keeps_bodies:
                 query = scope.get("query_string") if self._wants_query else None
                 if self._wants_route:
                     exchange.with_more().route = route_of(scope, path)
@@ -59,6 +62,8 @@ class Finisher(Observer):
                 rest = exchange.rest(outcome, started, ended_at, self._stall_seconds, query)
                 if leave(scope, exchange):
                     sink = NOWHERE
+                if not self._keeps_bodies:
+                    exchange.request = exchange.response = None
             packed = worker.packer.pack(
                 arrival_ns,
                 latency,

@@ -33,9 +33,7 @@ class Observer:
         self._wants_query = bool(settings and settings.query_parameters)
         self._id_header = (settings.return_prediction_id if settings else "").lower().encode()
         self._wants_route = settings is not None and settings.wants_route
-        self._wants_more = (
-            self._wants_query or self._cap == 0 or bool(self._id_header) or self._wants_route
-        )
+        self._wants_more = self._wants_query or bool(self._id_header) or self._wants_route
         self._named = settings is not None and "entity" in options
         self._written = settings is not None and bool(options)
         self._unmarked = join(self._worker, added=added) if settings else 0

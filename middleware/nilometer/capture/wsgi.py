@@ -131,7 +131,7 @@ class NilometerWSGIMiddleware(Observer):
             exchange.headers = self._headers(environ, exchange.headers)
         if worker.share < 1.0:
             exchange.sample(worker.share)
-        if self._wants_more:
+        if self._wants_more or not self._cap:
             more = exchange.with_more()
             if self._id_header:
                 more.new_id = self._returned_id(environ)

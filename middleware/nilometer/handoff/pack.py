@@ -213,9 +213,11 @@ class Packer:
             identity = self._id(request, response, trace)[:MAX_ID].decode("latin-1")
             trace_parent = trace.decode("latin-1")
             parent = request.get(self._parent, b"")[:MAX_ID].decode("latin-1")
-        lengths = [
-            headers.get(_LENGTH, b"")[:MAX_ID].decode("latin-1") for headers in (request, response)
-        ]
+        lengths = None
+        if _LENGTH in request or _LENGTH in response:
+            lengths = [
+                one.get(_LENGTH, b"")[:MAX_ID].decode("latin-1") for one in (request, response)
+            ]
         annotations, query, share = rest.annotations, rest.query, rest.share
         labels: Mapping[str, str] = self._labels_of(request) if self._labels and request else {}
         values = b""
@@ -226,7 +228,13 @@ class Packer:
         return event_time, (
             *(gaps, end, identity, trace_parent, parent, labels, values),
             self._named(query) if query else "",
-            *self._share(share, rest.ends, lengths if any(lengths) else None, rest.route, streamed),
+            *self._share(
+                share,
+                rest.ends,
+                lengths if lengths is not None and any(lengths) else None,
+                rest.route,
+                streamed,
+            ),
         )
 
     def pack_call(
