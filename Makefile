@@ -66,14 +66,16 @@ SPEEDUPS_SOURCES := $(shell find speedups -type f -not -path '*/build/*' -not -n
 SANITIZED := -O1 -g -fsanitize=address,undefined -fno-omit-frame-pointer
 
 $(SPEEDUPS)/.made: $(VENV)/.installed-test $(SPEEDUPS_SOURCES)
-	rm -rf $(SPEEDUPS) && mkdir $(SPEEDUPS)
+	rm -rf $(SPEEDUPS) speedups/build && mkdir $(SPEEDUPS)
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir $(SPEEDUPS)/wheels ./speedups
 	$(BIN)/python -m pip install --quiet --no-deps --target $(SPEEDUPS)/installed $(SPEEDUPS)/wheels/*.whl
 	touch $@
 
 $(SPEEDUPS)/.sanitized: $(SPEEDUPS)/.made
+	rm -rf speedups/build  # a library of other flags would be taken as it is
 	CFLAGS='$(SANITIZED)' LDFLAGS='-fsanitize=address,undefined' \
 		$(BIN)/python -m pip install --quiet --no-deps --no-cache-dir --target $(SPEEDUPS)/sanitized ./speedups
+	nm -D $(SPEEDUPS)/sanitized/nilometer_speedups/*.so | grep -q __asan_
 	touch $@
 
 WITH_SPEEDUPS = PYTHONPATH=$(CURDIR)/$(SPEEDUPS)/installed NILOMETER_SPEEDUPS=required

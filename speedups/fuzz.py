@@ -143,6 +143,8 @@ class Round:
         return draw.choice([None, None, 1, (1, 2)])
 
     def no_coroutine(self, *_: Any) -> Any:
+        if self.draw.random() < 0.3:
+            raise self.draw.choice([StopIteration(1), LookupError, KeyboardInterrupt])
         return self.draw.choice([None, 5, Broken(None), Broken(iter([1])), Broken(5)])
 
     def interrupt(self, made: Any) -> None:

@@ -89,6 +89,23 @@ int raise_thrown(PyObject *const *arguments, Py_ssize_t count) {
     return -1;
 }
 
+/* Replace a StopIteration that is the current error, as `async def` does: it would be taken for a return. */
+void no_stop_iteration(void) {
+    if (!PyErr_ExceptionMatches(PyExc_StopIteration)) return;
+    PyObject *type, *stop, *traceback, *kind, *error, *none;
+    PyErr_Fetch(&type, &stop, &traceback);
+    PyErr_NormalizeException(&type, &stop, &traceback);
+    if (traceback != NULL) PyException_SetTraceback(stop, traceback);
+    PyErr_SetString(PyExc_RuntimeError, "coroutine raised StopIteration");
+    PyErr_Fetch(&kind, &error, &none);
+    PyErr_NormalizeException(&kind, &error, &none);
+    PyException_SetContext(error, Py_NewRef(stop));
+    PyException_SetCause(error, stop);
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+    PyErr_Restore(kind, error, none);
+}
+
 PySendResult thrown_into(PyObject *inner, PyObject *const *arguments, Py_ssize_t count, PyObject **value) {
     *value = NULL;
     PyObject *throw = PyObject_GetAttr(inner, name_throw);

@@ -117,18 +117,24 @@ static PyObject *serving_of(PyObject *middleware, PyObject *scope, PyObject *rec
     if (!PyDict_CheckExact(scope)) return NULL;
     PyObject *plain = PyObject_GetAttr(middleware, name_plain), *made = NULL;
     if (plain == NULL) return NULL;
-    if (Py_IS_TYPE(plain, entry_type)) {
+    if (Py_IS_TYPE(plain, entry_type) && ((Entry *)plain)->gate != NULL) {
         Entry *entry = (Entry *)plain;
         Gate *gate = entry->gate;
-        PyObject *type, *path, *root_path, *headers;
-        if (gate != NULL && gate->live && !gate->due && !gate->nested && gate->share >= 1.0 &&
-            (type = PyDict_GetItemWithError(scope, name_type)) != NULL && is_text(type, name_http) &&
-            (path = PyDict_GetItemWithError(scope, name_path)) != NULL && PyUnicode_CheckExact(path) &&
-            ((root_path = PyDict_GetItemWithError(scope, name_root_path)) == NULL || /* ASGI allows that */
-             (PyUnicode_CheckExact(root_path) && PyUnicode_GET_LENGTH(root_path) == 0)) &&
-            (headers = PyDict_GetItemWithError(scope, name_headers)) != NULL &&
-            (PyList_CheckExact(headers) || PyTuple_CheckExact(headers)) && PySet_Contains(entry->excluded, path) == 0)
-            made = serving(entry, middleware, scope, path, headers, receive, send);
+        if (gate->live && !gate->due && !gate->nested && gate->share >= 1.0) {
+            PyObject *type = Py_XNewRef(PyDict_GetItemWithError(scope, name_type));
+            PyObject *path = Py_XNewRef(PyDict_GetItemWithError(scope, name_path));
+            PyObject *headers = Py_XNewRef(PyDict_GetItemWithError(scope, name_headers));
+            PyObject *root_path = Py_XNewRef(PyDict_GetItemWithError(scope, name_root_path)); /* ASGI allows none */
+            if (!PyErr_Occurred() && type != NULL && is_text(type, name_http) && path != NULL && PyUnicode_CheckExact(path) &&
+                headers != NULL && (PyList_CheckExact(headers) || PyTuple_CheckExact(headers)) &&
+                (root_path == NULL || (PyUnicode_CheckExact(root_path) && PyUnicode_GET_LENGTH(root_path) == 0)) &&
+                PySet_Contains(entry->excluded, path) == 0)
+                made = serving(entry, middleware, scope, path, headers, receive, send);
+            Py_XDECREF(type);
+            Py_XDECREF(path);
+            Py_XDECREF(headers);
+            Py_XDECREF(root_path);
+        }
     }
     Py_DECREF(plain);
     return made;

@@ -8,16 +8,29 @@ static PyObject *exchange_receive(PyObject *self, PyObject *Py_UNUSED(unused)) {
     return receiving((Exchange *)self);
 }
 
-static PyObject *exchange_send(PyObject *self, PyObject *message) {
+/* The Python method serves every other call, so that its errors are the same, too. */
+static PyObject *send_in_python(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords) {
+    PyObject *send = PyObject_GetAttr(self, name_send);
+    if (send == NULL) return NULL;
+    PyObject *sent = PyObject_Vectorcall(send, arguments, (size_t)count, keywords);
+    Py_DECREF(send);
+    return sent;
+}
+
+static PyObject *exchange_send(PyObject *self, PyObject *const *arguments, Py_ssize_t count, PyObject *keywords) {
     Exchange *exchange = (Exchange *)self;
-    if (!note_sent(exchange, message)) return PyObject_CallMethodOneArg(self, name_send, message);
-    return PyObject_CallOneArg(exchange->app_send, message);
+    if (count != 1 || keywords != NULL || !note_sent(exchange, arguments[0]) || exchange->app_send == NULL)
+        return send_in_python(self, arguments, count, keywords);
+    PyObject *send = held(exchange->app_send);
+    PyObject *sent = PyObject_CallOneArg(send, arguments[0]);
+    Py_DECREF(send);
+    return sent;
 }
 
 static PyMethodDef receive_function = {"receive", exchange_receive, METH_NOARGS,
-                                       "Return the server's next message after recording it."};
-static PyMethodDef send_function = {"send", exchange_send, METH_O,
-                                    "Record a message and return the server's own awaitable."};
+                                       "receive($self)\n--\n\nReturn the server's next message after recording it."};
+static PyMethodDef send_function = {"send", (PyCFunction)(void (*)(void))exchange_send, METH_FASTCALL | METH_KEYWORDS,
+                                    "send($self, message)\n--\n\nRecord a message and return the server's own awaitable."};
 
 PyObject *receive_of(Exchange *exchange) { return PyCFunction_New(&receive_function, (PyObject *)exchange); }
 

@@ -60,7 +60,7 @@ int offer(Queue *queue, PyObject *packed) {
         queue->refused++;
         return 0;
     }
-    if (PyList_Append(queue->items, packed) < 0) return -1;
+    if (queue->items == NULL || PyList_Append(queue->items, packed) < 0) return -1;
     queue->offered_bytes += size;
     return 0;
 }
@@ -74,14 +74,21 @@ static PyObject *queue_offer(PyObject *self, PyObject *packed) {
     Py_RETURN_NONE;
 }
 
+static PyObject *queue_new(PyTypeObject *type, PyObject *Py_UNUSED(arguments), PyObject *Py_UNUSED(keywords)) {
+    PyObject *items = PyList_New(0);
+    Queue *made = items == NULL ? NULL : (Queue *)type->tp_alloc(type, 0);
+    if (made == NULL) {
+        Py_XDECREF(items);
+        return NULL;
+    }
+    made->items = items;
+    return (PyObject *)made;
+}
+
 static int queue_init(PyObject *self, PyObject *arguments, PyObject *keywords) {
     static char *names[] = {"max_bytes", NULL};
     Queue *queue = (Queue *)self;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "L", names, &queue->max_bytes)) return -1;
-    PyObject *items = PyList_New(0);
-    if (items == NULL) return -1;
-    Py_XSETREF(queue->items, items);
-    return 0;
+    return PyArg_ParseTupleAndKeywords(arguments, keywords, "L", names, &queue->max_bytes) ? 0 : -1;
 }
 
 static int queue_traverse(PyObject *self, visitproc visit, void *arg) {
@@ -119,7 +126,7 @@ static PyMethodDef queue_methods[] = {
 
 static PyType_Slot queue_slots[] = {
     {Py_tp_doc, "A queue of packed observations that never waits."},
-    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_new, queue_new},
     {Py_tp_init, queue_init},
     {Py_tp_traverse, queue_traverse},
     {Py_tp_clear, queue_clear},

@@ -11,6 +11,8 @@
 #ifndef NILOMETER_LANE_H
 #define NILOMETER_LANE_H
 
+enum { INTERFACE = 1 }; /* changes with what the Python code expects; as in nilometer.handoff.plain */
+
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -144,6 +146,7 @@ PyObject *as_next(PySendResult result, PyObject *value); /* for tp_iternext */
 PyObject *as_sent(PySendResult result, PyObject *value); /* for send() and throw() */
 PySendResult thrown_into(PyObject *inner, PyObject *const *arguments, Py_ssize_t count, PyObject **value);
 PyObject *close_iterator(PyObject *inner); /* None, or NULL with an error */
+void no_stop_iteration(void);
 int raise_thrown(PyObject *const *arguments, Py_ssize_t count);
 
 #endif

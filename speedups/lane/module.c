@@ -49,7 +49,7 @@ static int fill(PyObject *module) {
         make_serving_type(module) < 0 || make_entry_types(module) < 0)
         return -1;
     filled = 1;
-    return 0;
+    return PyModule_AddIntConstant(module, "INTERFACE", INTERFACE);
 }
 
 static PyModuleDef_Slot slots[] = {

@@ -145,19 +145,17 @@ static int describe(PyObject *headers, PyObject *names, unsigned long long lengt
     return is_ascii(found->type) && is_ascii(found->encoding);
 }
 
-PyObject *packed(Serving *serving, unsigned long status, double latency) {
+static PyObject *packed_with(Serving *serving, PyObject *method, unsigned long status, double latency) {
     static const char OK[] = "ok";
     Entry *entry = serving->entry;
     Exchange *exchange = serving->exchange;
     PyObject *request = exchange->request, *response = exchange->response;
     if (request == NULL || response == NULL || !PyBytes_CheckExact(request) || !PyBytes_CheckExact(response)) return NULL;
     if (exchange->response_headers == NULL || latency < 0) return NULL;
-    PyObject *method = PyDict_GetItemWithError(serving->scope, name_method);
     Described asked, answered;
     Py_ssize_t method_size, path_size;
     const char *method_text = NULL, *path_text = NULL;
-    if (method == NULL || !PyUnicode_CheckExact(method) ||
-        !describe(serving->headers, entry->request_names, entry->request_lengths, 0, &asked) ||
+    if (!describe(serving->headers, entry->request_names, entry->request_lengths, 0, &asked) ||
         !describe(exchange->response_headers, entry->response_names, entry->response_lengths, 1, &answered) ||
         (method_text = PyUnicode_AsUTF8AndSize(method, &method_size)) == NULL ||
         (path_text = PyUnicode_AsUTF8AndSize(serving->path, &path_size)) == NULL) {
@@ -203,5 +201,14 @@ PyObject *packed(Serving *serving, unsigned long status, double latency) {
     at = put_double(at, response_size ? latency : 0.0); /* the first byte */
     at = put_uint(at, response_size ? 1 : 0);           /* the number of chunks */
     assert((char *)at == PyBytes_AS_STRING(made) + size);
+    return made;
+}
+
+PyObject *packed(Serving *serving, unsigned long status, double latency) {
+    /* A look-up may run the code of a key, so it comes first. Nothing after it runs the code of others. */
+    PyObject *method = Py_XNewRef(PyDict_GetItemWithError(serving->scope, name_method));
+    if (method == NULL) PyErr_Clear();
+    PyObject *made = method != NULL && PyUnicode_CheckExact(method) ? packed_with(serving, method, status, latency) : NULL;
+    Py_XDECREF(method);
     return made;
 }

@@ -8,6 +8,7 @@ typedef struct {
     Exchange *exchange;
     PyObject *inner; /* iterator of the server's awaitable; NULL before the start and after the end */
     Stage stage;
+    char running;
 } Receiving;
 
 PyObject *receiving(Exchange *exchange) {
@@ -16,19 +17,28 @@ PyObject *receiving(Exchange *exchange) {
     made->exchange = (Exchange *)held((PyObject *)exchange);
     made->inner = NULL;
     made->stage = CREATED;
+    made->running = 0;
     PyObject_GC_Track(made);
     return (PyObject *)made;
 }
 
 /* Record the message if the server's awaitable has returned it. */
-static PySendResult noted(Receiving *self, PySendResult result, PyObject *value) {
+static PySendResult noted(Receiving *self, PySendResult result, PyObject **value) {
     if (result == PYGEN_NEXT) return result;
     self->stage = CLOSED;
     Py_CLEAR(self->inner);
-    if (result == PYGEN_RETURN && self->exchange != NULL && !note_received(self->exchange, value)) {
-        PyObject *done = PyObject_CallMethodOneArg((PyObject *)self->exchange, name_note_received, value);
-        if (done == NULL) PyErr_Clear(); /* it counts its own errors */
+    if (result == PYGEN_ERROR) {
+        no_stop_iteration();
+    } else if (self->exchange != NULL && !note_received(self->exchange, *value)) {
+        PyObject *done = PyObject_CallMethodOneArg((PyObject *)self->exchange, name_note_received, *value);
         Py_XDECREF(done);
+        if (done == NULL) { /* it counts its own errors */
+            if (!PyErr_ExceptionMatches(PyExc_Exception)) { /* such as KeyboardInterrupt in the middle of it */
+                Py_CLEAR(*value);
+                return PYGEN_ERROR;
+            }
+            PyErr_Clear();
+        }
     }
     return result;
 }
@@ -38,16 +48,24 @@ static PySendResult receiving_am_send(PyObject *object, PyObject *argument, PyOb
     *value = NULL;
     if (self->stage == CREATED && self->exchange != NULL && self->exchange->app_receive != NULL) {
         self->stage = SUSPENDED;
-        self->inner = iterator_of(PyObject_CallNoArgs(self->exchange->app_receive));
-        if (self->inner == NULL) return noted(self, PYGEN_ERROR, NULL);
+        PyObject *receive = held(self->exchange->app_receive);
+        self->inner = iterator_of(PyObject_CallNoArgs(receive));
+        Py_DECREF(receive);
+        if (self->inner == NULL) return noted(self, PYGEN_ERROR, value);
     } else if (self->inner == NULL) {
         PyErr_SetString(PyExc_RuntimeError, "cannot reuse already awaited receive()");
         return PYGEN_ERROR;
     }
-    PyObject *inner = held(self->inner); /* a second task may end this object meanwhile */
+    if (self->running) {
+        PyErr_SetString(PyExc_RuntimeError, "coroutine is being awaited already");
+        return PYGEN_ERROR;
+    }
+    self->running = 1;
+    PyObject *inner = held(self->inner); /* close() may drop it meanwhile */
     PySendResult result = PyIter_Send(inner, argument, value);
     Py_DECREF(inner);
-    return noted(self, result, *value);
+    self->running = 0;
+    return noted(self, result, value);
 }
 
 static PyObject *receiving_next(PyObject *self) {
@@ -73,7 +91,8 @@ static PyObject *receiving_throw(PyObject *object, PyObject *const *arguments, P
     PyObject *inner = held(self->inner);
     PySendResult result = thrown_into(inner, arguments, count, &value);
     Py_DECREF(inner);
-    return as_sent(noted(self, result, value), value);
+    result = noted(self, result, &value);
+    return as_sent(result, value);
 }
 
 static PyObject *receiving_close(PyObject *object, PyObject *Py_UNUSED(unused)) {

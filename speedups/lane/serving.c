@@ -13,7 +13,7 @@ static PyTypeObject *serving_type;
 /* Offer the observation; 0 if only Python can make it. */
 static int offer_plain(Serving *serving) {
     Exchange *exchange = serving->exchange;
-    Gate *gate = serving->entry->gate;
+    Gate *gate = serving->entry->gate; /* held by the entry, which the awaitable holds */
     if (!serving->entry->keeps_bodies) return 0;
     if (exchange->finished != Py_True || exchange->more != Py_None || exchange->annotations != Py_None) return 0;
     if (gate->sink == NULL || !PyObject_TypeCheck(gate->sink, queue_type)) return 0;
@@ -30,8 +30,8 @@ static int offer_plain(Serving *serving) {
     return !failed;
 }
 
-/* Let Python end the exchange. *raised* is the exception of the application, or NULL. */
-static void finish_in_python(Serving *serving, PyObject *raised) {
+/* Let Python end the exchange; -1 with an error that must leave. *raised* is the application's exception, or NULL. */
+static int finish_in_python(Serving *serving, PyObject *raised) {
     PyObject *arrival = PyLong_FromLongLong(serving->arrival_ns), *started = PyFloat_FromDouble(serving->started);
     PyObject *in_flight = PyLong_FromSsize_t(serving->in_flight), *done = NULL;
     if (arrival != NULL && started != NULL && in_flight != NULL) {
@@ -41,11 +41,14 @@ static void finish_in_python(Serving *serving, PyObject *raised) {
         };
         done = PyObject_VectorcallMethod(name_finish, arguments, Py_ARRAY_LENGTH(arguments) | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     }
-    if (done == NULL) PyErr_WriteUnraisable(serving->middleware); /* `_finish` guards itself */
     Py_XDECREF(done);
     Py_XDECREF(arrival);
     Py_XDECREF(started);
     Py_XDECREF(in_flight);
+    if (done != NULL) return 0;
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1; /* such as KeyboardInterrupt in the middle of it */
+    PyErr_WriteUnraisable(serving->middleware); /* `_finish` guards itself */
+    return 0;
 }
 
 /* The exchange may live on: a task that the handler started may keep it through its context. */
@@ -58,39 +61,55 @@ static void let_go(Serving *serving) {
     Py_CLEAR(serving->middleware);
 }
 
-static void finish(Serving *serving, PyObject *raised) {
+/* End the exchange; -1 with an error that must leave. The awaitable is closed first, so that this happens once. */
+static int finish(Serving *serving, PyObject *raised) {
     Exchange *exchange = serving->exchange;
-    if (exchange == NULL || serving->entry == NULL || serving->middleware == NULL || serving->scope == NULL) return;
-    if (raised != NULL || !offer_plain(serving)) finish_in_python(serving, raised);
+    serving->stage = CLOSED;
+    if (exchange == NULL || serving->entry == NULL || serving->middleware == NULL || serving->scope == NULL) return 0;
+    serving->running = 1;
+    int failed = 0;
+    if (raised != NULL || !offer_plain(serving)) failed = finish_in_python(serving, raised);
+    serving->running = 0;
     Py_XSETREF(exchange->request, held(Py_None));
     Py_XSETREF(exchange->response, held(Py_None));
     Py_XSETREF(exchange->annotations, held(Py_None));
     let_go(serving);
+    return failed;
 }
 
-/* End the exchange with the current error, and leave that set. */
+/* End the exchange with the current error, and leave that set, or one of the end itself. */
 static void finish_with_error(Serving *serving) {
+    no_stop_iteration();
 #if PY_VERSION_HEX >= 0x030C0000
     PyObject *raised = PyErr_GetRaisedException();
-    finish(serving, raised);
-    PyErr_SetRaisedException(raised);
+    if (finish(serving, raised) < 0) {
+        Py_XDECREF(raised);
+    } else {
+        PyErr_SetRaisedException(raised);
+    }
 #else
     PyObject *type, *raised, *traceback;
     PyErr_Fetch(&type, &raised, &traceback);
     PyErr_NormalizeException(&type, &raised, &traceback);
     if (traceback != NULL) PyException_SetTraceback(raised, traceback);
-    finish(serving, raised);
-    PyErr_Restore(type, raised, traceback);
+    if (finish(serving, raised) < 0) {
+        Py_XDECREF(type);
+        Py_XDECREF(raised);
+        Py_XDECREF(traceback);
+    } else {
+        PyErr_Restore(type, raised, traceback);
+    }
 #endif
 }
 
-static PySendResult ended(Serving *serving, PySendResult result) {
+static PySendResult ended(Serving *serving, PySendResult result, PyObject **value) {
     if (result == PYGEN_NEXT) return result;
     if (result == PYGEN_RETURN) {
-        finish(serving, NULL);
-    } else {
-        finish_with_error(serving);
+        if (finish(serving, NULL) == 0) return result;
+        Py_CLEAR(*value);
+        return PYGEN_ERROR;
     }
+    finish_with_error(serving);
     return result;
 }
 
@@ -147,9 +166,9 @@ static PySendResult serving_am_send(PyObject *self, PyObject *argument, PyObject
         serving->stage = SUSPENDED;
         serving->inner = started(serving);
     }
-    if (serving->inner != NULL) result = PyIter_Send(serving->inner, argument, value);
+    if (serving->inner != NULL) result = PyIter_Send(serving->inner, argument, value); /* `running` keeps it */
     serving->running = 0;
-    return ended(serving, result);
+    return ended(serving, result, value);
 }
 
 static PyObject *serving_next(PyObject *self) {
@@ -176,7 +195,8 @@ static PyObject *serving_throw(PyObject *self, PyObject *const *arguments, Py_ss
     serving->running = 1;
     PySendResult result = thrown_into(serving->inner, arguments, count, &value);
     serving->running = 0;
-    return as_sent(ended(serving, result), value);
+    result = ended(serving, result, &value);
+    return as_sent(result, value);
 }
 
 static PyObject *serving_close(PyObject *self, PyObject *Py_UNUSED(unused)) {
@@ -195,7 +215,7 @@ static PyObject *serving_close(PyObject *self, PyObject *Py_UNUSED(unused)) {
     }
     PyObject *raised = PyObject_CallNoArgs(PyExc_GeneratorExit);
     if (raised == NULL) PyErr_Clear();
-    finish(serving, raised);
+    if (finish(serving, raised) < 0) Py_CLEAR(closed);
     Py_XDECREF(raised);
     return closed;
 }
@@ -281,22 +301,6 @@ static void serving_dealloc(PyObject *self) {
     Py_DECREF(type);
 }
 
-static PyObject *serving_awaited(PyObject *self, void *Py_UNUSED(unused)) {
-    PyObject *inner = ((Serving *)self)->inner;
-    return held(inner == NULL ? Py_None : inner);
-}
-
-static PyObject *serving_is_running(PyObject *self, void *Py_UNUSED(unused)) {
-    return PyBool_FromLong(((Serving *)self)->running);
-}
-
-/* What tools that show tasks read of a coroutine. */
-static PyGetSetDef serving_attributes[] = {
-    {"cr_await", serving_awaited, NULL, "The awaitable that this one waits for; or None.", NULL},
-    {"cr_running", serving_is_running, NULL, "Whether it runs now.", NULL},
-    {NULL},
-};
-
 static PyMethodDef serving_methods[] = {
     {"send", serving_send, METH_O, NULL},
     {"throw", (PyCFunction)(void (*)(void))serving_throw, METH_FASTCALL, NULL},
@@ -310,7 +314,6 @@ static PyType_Slot serving_slots[] = {
     {Py_tp_clear, serving_clear},
     {Py_tp_dealloc, serving_dealloc},
     {Py_tp_finalize, serving_finalize},
-    {Py_tp_getset, serving_attributes},
     {Py_tp_methods, serving_methods},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, serving_next},

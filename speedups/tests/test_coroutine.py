@@ -1,6 +1,7 @@
 """What a call of the middleware returns behaves like the coroutine of an `async def`."""
 
 import asyncio
+import contextlib
 import copy
 import gc
 import inspect
@@ -315,10 +316,6 @@ def test_asyncio_takes_it_for_a_coroutine() -> None:
     assert len(asyncio.run(main())) == 1
     made: Any = observing(paused)(scope_of(), no_message, nowhere)
     assert issubclass(type(made), Coroutine)
-    assert made.cr_await is None
-    made.send(None)
-    assert inspect.iscoroutine(made.cr_await)
-    assert not made.cr_running
     made.close()
 
 
@@ -403,3 +400,159 @@ def test_a_cycle_through_a_request_is_collected() -> None:
     gc.collect()
     assert gone() is None
     assert middleware._worker.in_flight == 0
+
+
+def test_a_message_may_be_given_by_keyword() -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        for message in response():
+            await send(message=message)
+
+    for made, middleware in both(app):
+        finish(made)
+        assert outcomes(middleware) == ["ok"]
+
+
+@pytest.mark.parametrize("arguments", [(), (1, 2)])
+def test_wrong_arguments_of_send_are_refused_alike(arguments: Any) -> None:
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(*arguments)
+
+    for made, _ in both(app):
+        with pytest.raises(TypeError, match=r"send\(\)"):
+            finish(made)
+
+
+def test_the_functions_of_the_application_have_signatures() -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> Any:
+        return [list(inspect.signature(one).parameters) for one in (receive, send)]
+
+    for made, _ in both(app):
+        assert finish(made) == [[], ["message"]]
+
+
+def test_a_stop_iteration_of_an_application_is_no_return() -> None:
+    def app(*_: Any) -> Any:
+        return next(iter(()))
+
+    for made, middleware in both(app):
+        with pytest.raises(RuntimeError, match="coroutine raised StopIteration") as raised:
+            made.send(None)
+        assert isinstance(raised.value.__cause__, StopIteration)
+        assert outcomes(middleware) == ["exception"]
+
+    async def main() -> None:
+        await asyncio.create_task(observing(app)(scope_of(), no_message, nowhere))
+
+    with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
+        asyncio.run(main())
+
+
+def test_a_stop_iteration_of_the_server_is_no_message() -> None:
+    def receive() -> Any:
+        return next(iter(()))
+
+    async def app(_scope: Any, receive: Any, _send: Any) -> Any:
+        return await receive()
+
+    for in_python in (False, True):
+        middleware = observing(app, in_python=in_python)
+        with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
+            finish(middleware(scope_of(), receive, nowhere))
+
+
+@pytest.mark.parametrize("place", ["_finish", "_note_received"])
+def test_an_interruption_of_nilometers_own_steps_leaves(
+    place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    for made, middleware in both(serving(*response(status=500))):
+        owner = type(middleware) if place == "_finish" else middleware._kind
+        monkeypatch.setattr(owner, place, interrupt)
+        sent = {"type": "http.request", "body": b"x" * 300_000}
+        made.close()
+        with pytest.raises(KeyboardInterrupt):
+            run(middleware, scope_of(), [sent])
+        monkeypatch.undo()
+
+
+def test_the_end_happens_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[type[BaseException]] = []
+    for made, middleware in both(serving(*response(status=500))):
+        end = type(middleware)._finish
+
+        def finishing(*arguments: Any, made: Any = made, end: Any = end) -> None:
+            try:
+                made.send(None)
+            except (ValueError, RuntimeError) as error:
+                tried.append(type(error))
+            end(*arguments)
+
+        monkeypatch.setattr(type(middleware), "_finish", finishing)
+        finish(made)
+        monkeypatch.undo()
+        assert outcomes(middleware) == ["server_error"]
+    assert len(tried) == 2
+
+
+class Odd:
+    """A key that is equal to another one, and changes the dict when it is compared."""
+
+    def __init__(self, name: str, act: Any) -> None:
+        self.name, self.act = name, act
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        self.act()
+        return False
+
+
+@pytest.mark.parametrize("name", ["body", "more_body", "headers", "status", "type"])
+def test_a_message_that_changes_while_it_is_read_harms_nothing(name: str) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        for one in response():
+            message: dict[Any, Any] = {}
+            message[Odd(name, message.clear)] = 1
+            await send(message | one)
+            message |= one
+            await send(message)
+
+    async def receive() -> Any:
+        message: dict[Any, Any] = {}
+        message[Odd(name, message.clear)] = 1
+        message |= {"type": "http.request", "body": bytes(bytearray(b"{}"))}
+        return message
+
+    for in_python in (False, True):
+        middleware = observing(app, in_python=in_python)
+        finish(middleware(scope_of(), receive, nowhere))
+        assert len(packed(middleware)) == 1
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["app_receive", "app_send", "worker", "request", "response", "finished", "more", "status"],
+)
+def test_a_deleted_attribute_crashes_nothing(name: str) -> None:
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        delattr(send.__self__, name)
+        await receive()
+        for message in response():
+            await send(message)
+
+    for made, _ in both(app):
+        with contextlib.suppress(AttributeError, RuntimeError):
+            finish(made)
+
+
+def test_a_queue_needs_no_constructor() -> None:
+    from nilometer.handoff.plain import Queue
+
+    queue = Queue.__new__(Queue)
+    queue.max_bytes = 1 << 20
+    queue.offer(b"x")
+    assert queue._items == [b"x"]

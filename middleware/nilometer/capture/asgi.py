@@ -114,6 +114,10 @@ class NilometerMiddleware(Finisher):
                 keeps_bodies=self._keeps_bodies,
             )
         except (TypeError, ValueError) as error:  # such as the name of a header of 64 bytes
+            if self._worker.settings.speedups == "required" and isinstance(error, TypeError):
+                raise ConfigError(
+                    f"speedups = required: C cannot serve requests: {error}"
+                ) from error
             LimitedLog().warning(f"nilometer-speedups serves no request: {error}")
             return None
 

@@ -34,7 +34,7 @@ class Exchange(ExchangeState):
         response: Body of the response so far; None over the cap.
         finished: Whether the response's body is complete; None before its first message.
         latest: Time of the latest body message, in monotonic seconds.
-        more: Details of an unusual exchange, see `Details`; None for one body under the cap in each
+        more: Details of an unusual exchange, see `More`; None for one body under the cap in each
             direction.
         annotations: Values and labels that the model's code added.
     """

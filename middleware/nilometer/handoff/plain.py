@@ -13,6 +13,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 
 VARIABLE = "NILOMETER_SPEEDUPS"  # the setting `speedups`, read here before any settings are loaded
+INTERFACE = 1  # of the compiled module; changes with what this code expects of it
 ITEM_BYTES = 64  # memory of a queued item in addition to its bytes
 
 
@@ -105,6 +106,8 @@ def _fitting() -> Any:
         raise ImportError(f"version {built_for} needs nilometer {built_for}, this is {own}")
     from nilometer_speedups import _lane
 
+    if _lane.INTERFACE != INTERFACE:
+        raise ImportError(f"its interface is {_lane.INTERFACE}, this version needs {INTERFACE}")
     return _lane
 
 
