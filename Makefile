@@ -75,7 +75,7 @@ $(SPEEDUPS)/.sanitized: $(SPEEDUPS)/.made
 	rm -rf speedups/build  # a library of other flags would be taken as it is
 	CFLAGS='$(SANITIZED)' LDFLAGS='-fsanitize=address,undefined' \
 		$(BIN)/python -m pip install --quiet --no-deps --no-cache-dir --target $(SPEEDUPS)/sanitized ./speedups
-	nm -D $(SPEEDUPS)/sanitized/nilometer_speedups/*.so | grep -q __asan_
+	nm -D $(SPEEDUPS)/sanitized/nilometer_speedups/*.so | grep __asan_ > /dev/null
 	touch $@
 
 WITH_SPEEDUPS = PYTHONPATH=$(CURDIR)/$(SPEEDUPS)/installed NILOMETER_SPEEDUPS=required
