@@ -120,9 +120,10 @@ async def put_alerter(call: Call) -> PutAlerter:
     Raises:
         Forbidden: If the caller may not change alerters of this entity.
     """
-    alerter = alerter_of(await read_json(call.request, AlerterDefinition))
-    call.access.require((alerter.entity,))
     context = call.context
+    definition = await read_json(call.request, AlerterDefinition)
+    alerter = await context.ask(lambda: alerter_of(definition))  # it may read a time zone's file
+    call.access.require((alerter.entity,))
     await context.ask(lambda: context.store.alerts.put(alerter, ORIGIN, context.clock.now_ns()))
     context.wake()
     may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names
