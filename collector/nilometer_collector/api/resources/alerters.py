@@ -129,9 +129,10 @@ async def put_alerter(call: Call) -> PutAlerter:
     Raises:
         Forbidden: If the caller may not change alerters of this entity.
     """
-    alerter = alerter_of(await read_json(call.request, AlerterDefinition))
-    call.access.require((alerter.entity,))
     context, by = call.context, By(author_of(call), Origin.API)
+    definition = await read_json(call.request, AlerterDefinition)
+    alerter = await context.ask(lambda: alerter_of(definition))  # it may read a time zone's file
+    call.access.require((alerter.entity,))
     key, plain, now_ns = (
         alerter_key(alerter.entity, alerter.name),
         plain_alerter(alerter),

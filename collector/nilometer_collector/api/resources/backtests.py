@@ -121,7 +121,9 @@ async def run_backtest(call: Call) -> BacktestView:
         ApiError: 422 if an incident ends before it starts.
     """
     asked = await read_json(call.request, BacktestDefinition)
-    given = [] if asked.alerters is UNSET else [alerter_of(one) for one in asked.alerters]
+    definitions = () if asked.alerters is UNSET else asked.alerters
+    # The time zone of an alerter may be read from a file.
+    given = await call.context.ask(lambda: [alerter_of(one) for one in definitions])
     for rule in () if asked.watch is UNSET else asked.watch:
         rule.check()
     named = {one.entity for one in given} | ({asked.entity} if asked.entity else set())
