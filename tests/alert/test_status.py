@@ -17,6 +17,7 @@ from nilometer.alert import (
     Verdict,
     advance,
 )
+from nilometer.alert.status import GAP_WINDOWS
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 
@@ -68,6 +69,8 @@ def transitions(
         ([B, B], 2, 1, [None, OPENED]),
         ([B, F, B, B], 2, 1, [None, None, None, OPENED]),
         ([B, N, B], 2, 1, [None, None, OPENED]),
+        ([B, N, N, B], 2, 1, [None, None, None, OPENED]),
+        ([B, N, N, N, B, B], 2, 1, [None, None, None, None, None, OPENED]),
         ([B, F, B, F, F], 1, 2, [OPENED, None, None, None, CLOSED]),
         ([B, F, N, F], 1, 2, [OPENED, None, None, CLOSED]),
         ([N, N], 1, 1, [None, None]),
@@ -127,6 +130,7 @@ class Episodes(RuleBasedStateMachine):
         self.minute = 0
         self.changes: list[Transition] = []
         self.judged: list[Verdict] = []  # since the last change
+        self.judged_minute = 0
         self.ever_judged = False
 
     def feed(self, verdict: Verdict, minute: int) -> Transition | None:
@@ -138,7 +142,14 @@ class Episodes(RuleBasedStateMachine):
         self.minute += gap
         change = self.feed(verdict, self.minute)
         if verdict is not N:
+            if (
+                verdict is B
+                and self.minute - self.judged_minute - 1 > GAP_WINDOWS
+                and not self.open
+            ):
+                self.judged.clear()
             self.judged.append(verdict)
+            self.judged_minute = self.minute
             self.ever_judged = True
         expected = None
         if self.open and self.judged[-self.alerter.windows_to_close :] == [F] * (
@@ -219,6 +230,23 @@ def test_a_breach_opens_when_it_has_lasted() -> None:
     assert states[1].reason is Reason.BREACH_TOO_SHORT
     short = closing_at([2.0, 2.0, 0.0, 2.0, 2.0], alerter)
     assert AlertStatus.ALERTING not in {state.status for state in short}
+
+
+def test_breaches_far_apart_are_not_consecutive() -> None:
+    alerter = replace(ALERTER, windows_to_open=2, for_seconds=600.0)
+    state, _ = advance(EpisodeState(), evaluation(B, 0, alerter))
+    later = 3 * 24 * 60
+    for minute in range(later, later + 9):
+        state, change = advance(state, evaluation(B, minute, alerter))
+        assert (change, state.since_ns) == (None, later * MINUTE)
+    state, change = advance(state, evaluation(B, later + 9, alerter))
+    assert (change, state.since_ns) == (OPENED, later * MINUTE)
+
+
+def test_a_gap_does_not_end_an_open_episode() -> None:
+    state, _ = advance(EpisodeState(), evaluation(B, 0))
+    state, change = advance(state, evaluation(B, 100))
+    assert (change, state.status, state.since_ns) == (None, AlertStatus.ALERTING, 0)
 
 
 def test_the_newest_figure_is_kept_with_its_time() -> None:

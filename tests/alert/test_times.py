@@ -89,6 +89,51 @@ def test_maintenance_repeats_at_the_same_local_time(repeat: Repeat, days: int) -
     assert not times.is_maintained(window("2026-03-15 22:40"))  # before the first time
 
 
+@pytest.mark.parametrize(
+    ("hours", "inside", "outside"),
+    [
+        # 22:00 to 06:00 in Berlin; the nights have nine and seven hours.
+        (
+            (22, 30),
+            ["2026-10-24 20:00", "2026-10-25 04:55"],
+            ["2026-10-24 19:55", "2026-10-25 05:00"],
+        ),
+        (
+            (22, 30),
+            ["2026-03-28 21:00", "2026-03-29 03:55"],
+            ["2026-03-28 20:55", "2026-03-29 04:00"],
+        ),
+        # 02:30 to 04:00: the clock goes from 02:00 to 03:00, so the start is skipped.
+        (
+            (26.5, 28),
+            ["2026-03-29 01:00", "2026-03-29 01:55"],
+            ["2026-03-29 00:55", "2026-03-29 02:00"],
+        ),
+        # 01:00 to 02:30: the end is skipped.
+        (
+            (25, 26.5),
+            ["2026-03-29 00:00", "2026-03-29 00:55"],
+            ["2026-03-28 23:55", "2026-03-29 01:00"],
+        ),
+        # 01:00 to 02:30: the clock shows 02:30 twice.
+        (
+            (25, 26.5),
+            ["2026-10-24 23:00", "2026-10-25 01:25"],
+            ["2026-10-24 22:55", "2026-10-25 01:30"],
+        ),
+    ],
+)
+def test_maintenance_keeps_its_local_end_when_the_clocks_change(
+    hours: tuple[float, float], inside: list[str], outside: list[str]
+) -> None:
+    midnight = ns("2026-01-31 23:00")  # 1 February in Berlin
+    start_ns, end_ns = (midnight + round(hour * 3600) * 10**9 for hour in hours)
+    nightly = Maintenance(start_ns=start_ns, end_ns=end_ns, repeat=Repeat.DAILY)
+    times = Times(time_zone=BERLIN, maintenance=(nightly,))
+    assert [times.is_maintained(window(at)) for at in inside] == [True] * len(inside)
+    assert [times.is_maintained(window(at)) for at in outside] == [False] * len(outside)
+
+
 def test_a_window_at_the_wrong_time_is_not_judged() -> None:
     sample = feature_sample([5.0] * 200, window=window("2026-06-01 10:00"))
     maintained = Maintenance(start_ns=ns("2026-06-01 00:00"), end_ns=ns("2026-06-02 00:00"))

@@ -8,6 +8,9 @@ from nilometer.alert.judgement import Verdict
 from nilometer.alert.reason import Reason
 
 
+GAP_WINDOWS = 2  # longest gap between consecutive breaches, in lengths of the newer window
+
+
 class AlertStatus(Enum):
     """The status of an alerter on one summary."""
 
@@ -32,7 +35,7 @@ class EpisodeState:
 
     Attributes:
         status: OK, ALERTING, or LEARNING until the first judged window.
-        breaches: Number of consecutive breaches up to now.
+        breaches: Number of consecutive breaches up to now, without a gap longer than `GAP_WINDOWS`.
         fines: Number of consecutive judged windows without a breach.
         since_ns: Start of the first window of the consecutive breaches, Unix nanoseconds; kept
             while an episode is open.
@@ -59,7 +62,8 @@ def advance(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, 
 
     A window that is not newer than the newest evaluated window changes nothing. A window that
     could not be judged neither opens nor closes an episode. While an episode is open, a window whose
-    value is not within the alerter's closing limit does not bring its end nearer.
+    value is not within the alerter's closing limit does not bring its end nearer. Breaches are
+    consecutive if no other window was judged between them, and the gap is at most `GAP_WINDOWS`.
     """
     end = evaluation.window.end_ns
     if end <= state.last_end_ns:
@@ -67,18 +71,19 @@ def advance(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, 
     state = replace(state, last_end_ns=end, sentence=evaluation.evidence)
     if evaluation.verdict is Verdict.NOT_JUDGED:
         return replace(state, reason=evaluation.reason), None
-    state = replace(state, value=evaluation.value, value_end_ns=end)
     if evaluation.verdict is Verdict.BREACH:
-        return _breached(state, evaluation)
-    return _fine(state, evaluation)
+        state, transition = _breached(state, evaluation)
+    else:
+        state, transition = _fine(state, evaluation)
+    return replace(state, value=evaluation.value, value_end_ns=end), transition
 
 
 def _breached(
     state: EpisodeState, evaluation: Evaluation
 ) -> tuple[EpisodeState, Transition | None]:
     is_open = state.status is AlertStatus.ALERTING
-    if state.breaches == 0 and not is_open:
-        state = replace(state, since_ns=evaluation.window.start_ns)
+    if not is_open and not _continues(state, evaluation):
+        state = replace(state, breaches=0, since_ns=evaluation.window.start_ns)
     state = replace(state, breaches=state.breaches + 1, fines=0, reason=Reason.BREACH)
     if is_open:
         return state, None
@@ -87,6 +92,13 @@ def _breached(
     if state.breaches >= alerter.windows_to_open and lasted_ns >= alerter.for_seconds * 1e9:
         return replace(state, status=AlertStatus.ALERTING), Transition.OPENED
     return replace(state, status=AlertStatus.OK, reason=Reason.BREACH_TOO_SHORT), None
+
+
+def _continues(state: EpisodeState, evaluation: Evaluation) -> bool:
+    """Return whether a breach follows closely on the breach before it."""
+    window = evaluation.window
+    gap_ns = window.start_ns - state.value_end_ns
+    return state.breaches > 0 and gap_ns <= GAP_WINDOWS * (window.end_ns - window.start_ns)
 
 
 def _fine(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, Transition | None]:

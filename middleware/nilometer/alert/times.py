@@ -1,5 +1,6 @@
 """The times at which an alerter judges: its schedule and its maintenance windows."""
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
@@ -82,7 +83,8 @@ class Maintenance:
     Attributes:
         start_ns: Start, Unix nanoseconds; of the first time if it repeats.
         end_ns: End, Unix nanoseconds.
-        repeat: Period after which it starts again, at the same local time.
+        repeat: Period after which it starts again. It starts and ends at the same local times, so
+            it is an hour shorter or longer if the clocks change in it.
     """
 
     start_ns: int
@@ -111,21 +113,19 @@ class Maintenance:
 
     def _times(self, window: Window, zone: tzinfo) -> Iterator[tuple[int, int]]:
         """Yield every start and end that may overlap *window*."""
-        length_ns = self.end_ns - self.start_ns
         if self.repeat is Repeat.NEVER:
             yield self.start_ns, self.end_ns
             return
-        first = _local(self.start_ns, zone)
-        days = (_local(window.start_ns - length_ns, zone).date() - first.date()).days
+        start, end = _local(self.start_ns, zone), _local(self.end_ns, zone)
+        days = (_local(window.start_ns, zone).date() - end.date()).days
         period = self.repeat.days
-        start_days = max(days // period * period, 0)
+        moved = timedelta(days=max((days // period - 1) * period, 0))
         while True:
-            local = first.replace(tzinfo=None) + timedelta(days=start_days)
-            start_ns = _unix_ns(local.replace(tzinfo=zone))
+            start_ns = _first_ns(start + moved, zone)
             if start_ns >= window.end_ns:
                 return
-            yield start_ns, start_ns + length_ns
-            start_days += period
+            yield start_ns, _last_ns(end + moved, zone)
+            moved += timedelta(days=period)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,5 +173,31 @@ def _local(at_ns: int, zone: tzinfo) -> datetime:
     return datetime.fromtimestamp(max(at_ns, 0) // NANOSECONDS_A_SECOND, UTC).astimezone(zone)
 
 
-def _unix_ns(local: datetime) -> int:
-    return round(local.timestamp()) * NANOSECONDS_A_SECOND
+def _first_ns(local: datetime, zone: tzinfo) -> int:
+    """Return the first time at which a clock of *zone* shows *local*, Unix nanoseconds.
+
+    For a local time that the clock skips, it is the time at which the clock is put forward.
+    """
+    return min(_unix_seconds(local, zone)) * NANOSECONDS_A_SECOND
+
+
+def _last_ns(local: datetime, zone: tzinfo) -> int:
+    """Return the last time at which a clock of *zone* shows *local*, as `_first_ns` does."""
+    return max(_unix_seconds(local, zone)) * NANOSECONDS_A_SECOND
+
+
+def _unix_seconds(local: datetime, zone: tzinfo) -> tuple[int, int]:
+    """Return both times at which a clock of *zone* may show *local*; mostly they are equal."""
+    first, second = (round(local.replace(tzinfo=zone, fold=fold).timestamp()) for fold in (0, 1))
+    if first <= second:
+        return first, second
+    before, after = second, first  # the clock skips this time, once between both
+    summer = datetime.fromtimestamp(after, zone).utcoffset() or timedelta()
+    changed = range(before, after)[
+        bisect_left(
+            range(before, after),
+            summer,
+            key=lambda at: datetime.fromtimestamp(at, zone).utcoffset() or timedelta(),
+        )
+    ]
+    return changed, changed
