@@ -50,6 +50,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/difference"): Need.READ,
     ("GET", "/api/v1/query"): Need.READ,
     ("GET", "/api/v1/newest"): Need.READ,
+    ("GET", "/api/v1/expected-performance"): Need.READ,
     ("GET", "/api/v1/references"): Need.READ,
     ("GET", "/api/v1/alerters"): Need.READ,
     ("PUT", "/api/v1/alerters"): Need.WRITE,

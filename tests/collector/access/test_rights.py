@@ -175,6 +175,8 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
     parameters = {"entity": entity}
     if path.endswith(("samples", "query", "newest", "difference")):
         parameters["summary"] = "input.amount"
+    if path.endswith("expected-performance"):
+        parameters |= {"summary": "output.score", "ground_truth": "logged.quality"}
     if path.startswith("/api/v1/episodes/"):
         parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):

@@ -30,7 +30,10 @@ def test_a_message_about_an_alerter_has_every_part() -> None:
         CAUSE,
         HEALTH,
         REMEDY,
-        f"{PAGES}/#/entity/fraud-scorer/summary/input.amount?label=version%3Dv8&window=1700003580",
+        f"{PAGES}/#/entity/fraud-scorer/summary/input.amount?label=version%3Av8&time=1700003640",
+    ]
+    assert [row.moved for row in message.rows] == [
+        "psi = 0.5 nats at 2023-11-14 23:14 UTC (threshold 0.2)"
     ]
 
 

@@ -202,7 +202,7 @@ def damage(data: st.DataObject, message: Any) -> None:
     field = data.draw(st.sampled_from(list(message.DESCRIPTOR.fields)))
     value = getattr(message, field.name)
     extreme = data.draw(st.sampled_from(EXTREMES))
-    with suppress(TypeError, ValueError, AttributeError):
+    with suppress(TypeError, ValueError, OverflowError, AttributeError):
         if isinstance(value, Message):
             if data.draw(st.integers(0, 9)):
                 damage(data, value)

@@ -79,7 +79,7 @@ DELETE FROM logged_summaries WHERE entity = %(entity)s AND summary = %(summary)s
 _HELD = """
 SELECT 1 FROM series WHERE entity = %(entity)s AND summary = %(summary)s AND (
   EXISTS (SELECT 1 FROM samples WHERE samples.series = series.id)
-  OR EXISTS (SELECT 1 FROM marks WHERE marks.series = series.id)
+  OR EXISTS (SELECT 1 FROM additions WHERE additions.series = series.id)
   OR EXISTS (SELECT 1 FROM stale_parts s WHERE s.entity = series.entity AND s.series = series.id)
   OR EXISTS (SELECT 1 FROM rollups r WHERE r.entity = series.entity AND r.series = series.id)
   OR EXISTS (SELECT 1 FROM pins WHERE pins.series = series.id))
