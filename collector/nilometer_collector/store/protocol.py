@@ -192,7 +192,7 @@ class References(Protocol):
 
     @property
     def generation(self) -> int:
-        """Number that changes after a version was added, so that a reader can clear its cache."""
+        """Number that changes with the versions and the current ones, for readers with a cache."""
         ...
 
     def put(self, reference: Reference, now_ns: int) -> None:

@@ -7,11 +7,24 @@ from support.stores import Place
 
 from nilometer.profile import Reference
 from nilometer.wire.references import with_digest
-from nilometer_collector.store import Store
+from nilometer_collector.store import (
+    AddReference,
+    ChooseReference,
+    Command,
+    Origin,
+    Revision,
+    Store,
+    WithdrawReference,
+)
 from nilometer_collector.testing import ENTITY, a_reference
 
 OLD = a_reference({"input.amount": [1.0, 2.0, 3.0]})
 NEW = a_reference({"input.amount": [4.0, 5.0, 6.0]})
+
+
+def commit(store: Store, command: Command) -> None:
+    revision = Revision(author="ana", origin=Origin.API, commands=[command], changes=[])
+    store.history.commit(revision, 1)
 
 
 def current(store: Store) -> list[Reference | None]:
@@ -60,6 +73,21 @@ def test_the_generation_differs_after_a_new_version(store: Store) -> None:
         store.references.put(reference, 1)
         seen.append(store.references.generation)
     assert len(set(seen)) == 3
+
+
+def test_the_generation_differs_after_every_choice(store: Store) -> None:
+    """A reader with a cache must not compare with a version that is not current any more."""
+    for reference in (OLD, NEW):
+        store.references.put(reference, 1)
+    seen = [store.references.generation]
+    for command in (
+        AddReference(OLD),
+        ChooseReference(ENTITY, "training", NEW.digest),
+        WithdrawReference(ENTITY, "training"),
+    ):
+        commit(store, command)
+        assert store.references.generation != seen[-1]
+        seen.append(store.references.generation)
 
 
 def test_a_damaged_version_is_left_out_and_logged(

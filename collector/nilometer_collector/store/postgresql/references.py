@@ -31,6 +31,9 @@ _LEAVE = """
 UPDATE reference_versions SET current = false
 WHERE entity = %(entity)s AND name = %(name)s AND current AND id <> %(id)s
 """
+_GENERATION = """
+SELECT coalesce(sum(hashtextextended(id || current::text, 0)), 0) FROM reference_versions
+"""
 _RECORDS = """
 SELECT id, entity, name, digest, created_ns, rows, source, current FROM reference_versions
 WHERE (%(entity)s::text IS NULL OR entity = %(entity)s) AND (current OR NOT %(current)s)
@@ -46,10 +49,8 @@ class References:
 
     @property
     def generation(self) -> int:
-        """Number of versions, including those that other collectors added."""
-        ((versions,),) = self._database.read(
-            lambda session: session.rows("SELECT count(*) FROM reference_versions")
-        )
+        """Sum of a hash of each version, which also changes if other collectors choose one."""
+        ((versions,),) = self._database.read(lambda session: session.rows(_GENERATION))
         return int(versions)
 
     def put(self, reference: Reference, now_ns: int) -> None:

@@ -16,7 +16,7 @@ class References:
     """Reads and adds references.
 
     Attributes:
-        generation: Number of stored versions, so that a reader can clear its cache.
+        generation: Number of changes, so that a reader can clear its cache.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,7 +44,6 @@ class References:
                     checksum(payload),
                 ),
             )
-        self.generation += 1
 
     def choose(self, entity: str, name: str, digest: str) -> None:
         """Make a stored version the current one inside a transaction.
@@ -67,6 +66,7 @@ class References:
             "UPDATE reference_versions SET current = 0 WHERE entity = ? AND name = ?",
             (entity, name),
         )
+        self.generation += 1
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
         """List the references of all entities or of one.
