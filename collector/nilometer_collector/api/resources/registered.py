@@ -25,6 +25,7 @@ from nilometer_collector.api.resources import (
     storage,
     summaries,
     watch,
+    windows_reference,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -38,6 +39,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *series.OPERATIONS,
     *newest.OPERATIONS,
     *references.OPERATIONS,
+    *windows_reference.OPERATIONS,
     *alerters.OPERATIONS,
     *declared.OPERATIONS,
     *backtests.OPERATIONS,

@@ -653,6 +653,12 @@ export interface Ready {
   counters: Record<string, number>;
 }
 
+/** A column of a reference. */
+export interface ReferenceColumn {
+  summary: string;
+  count: number; // finite numbers and categories
+}
+
 /** A reference, with its distribution if the request names a summary. */
 export interface Reference {
   entity: string;
@@ -900,6 +906,14 @@ export interface WebSockets {
   messages_sent: number;
   bytes_received: number;
   bytes_sent: number;
+}
+
+/** The reference of stored windows. */
+export interface WindowsReference {
+  dry_run: boolean;
+  reference: Reference;
+  columns: ReferenceColumn[];
+  warnings: string[]; // columns that are too small to judge with, and summaries left out
 }
 
 /** What may be read: the query parameters and the answer of each path. */

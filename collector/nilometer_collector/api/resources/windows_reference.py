@@ -1,0 +1,133 @@
+"""References of stored windows."""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from nilometer.compare import shortfalls
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import NAME
+from nilometer.values.labels import KEY, LabelFilter
+from nilometer_collector.access.needs import Need
+from nilometer_collector.access.rights import Access
+from nilometer_collector.api.authors import author_of
+from nilometer_collector.api.body import read_json
+from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.parameters import LAST_SECONDS, Flag
+from nilometer_collector.api.problems import ApiError
+from nilometer_collector.api.resources.references import ReferenceView, reference_view
+from nilometer_collector.declared.applying import By
+from nilometer_collector.declared.arriving import add_reference
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+from nilometer_collector.limits.references import (
+    MAX_COLUMNS,
+    MAX_REFERENCE_NAME_BYTES,
+    check_reference,
+)
+from nilometer_collector.query.series_records import Selection
+from nilometer_collector.store import Origin
+
+MOST_KEYS = 16  # most label keys of one request
+MOST_VALUES = 64  # most values of one label key
+
+_Moment = Annotated[float, Meta(ge=0, le=LAST_SECONDS)]
+_Text = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
+_Key = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
+_Value = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
+_Values = Annotated[list[_Value], Meta(min_length=1, max_length=MOST_VALUES)]
+
+
+class WindowsReferenceDefinition(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
+):
+    """The stored windows that become a reference."""
+
+    entity: Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
+    name: Annotated[
+        str, Meta(min_length=1, max_length=MAX_REFERENCE_NAME_BYTES, pattern=NO_CONTROL)
+    ]
+    start: _Moment  # windows must end after this time
+    end: _Moment  # windows must start before this time; after the start
+    summaries: Annotated[list[_Text], Meta(max_length=MAX_COLUMNS)] = []  # by default all features
+    labels: Annotated[dict[_Key, _Values], Meta(max_length=MOST_KEYS)] = {}  # values by key
+
+
+class ReferenceColumnView(msgspec.Struct, frozen=True, kw_only=True):
+    """A column of a reference."""
+
+    summary: str
+    count: int  # finite numbers and categories
+
+
+class WindowsReferenceView(msgspec.Struct, frozen=True, kw_only=True):
+    """The reference of stored windows."""
+
+    dry_run: bool
+    reference: ReferenceView
+    columns: list[ReferenceColumnView]
+    warnings: list[str]  # columns that are too small to judge with, and summaries left out
+
+
+DRY_RUN = Flag("dry_run", "Whether to compute the reference only, and to store nothing.")
+
+
+async def make_reference(call: Call) -> WindowsReferenceView:
+    """Compute a reference from stored windows, and make it the current version of its name.
+
+    Raises:
+        Forbidden: If the caller may not change or may not read the entity.
+        Unknown: If the entity, a summary or a matching window does not exist.
+        TooMuch: If too many samples match.
+        Busy: If other long questions wait already.
+        ApiError: 422 if the time ends before it starts.
+    """
+    asked = await read_json(call.request, WindowsReferenceDefinition)
+    call.access.require([asked.entity])
+    Access(call.access.principal, Need.READ).require([asked.entity])
+    if asked.end <= asked.start:
+        raise ApiError(422, "end: must be after start", "end")
+    context, by = call.context, By(author_of(call), Origin.API)
+    dry_run = call.parameters.value(DRY_RUN) or False
+    selection = Selection(
+        entity=asked.entity,
+        summaries=asked.summaries,
+        labels=LabelFilter.of(
+            (key, value) for key, values in asked.labels.items() for value in values
+        ),
+        start_ns=round(asked.start * NANOSECONDS),
+        end_ns=round(asked.end * NANOSECONDS),
+    )
+
+    def make() -> WindowsReferenceView:
+        made = context.query.reference_of(selection, asked.name)
+        reference = made.reference
+        check_reference(reference)
+        if not dry_run:
+            add_reference(context.store, reference, by, context.clock.now_ns())
+        return WindowsReferenceView(
+            dry_run=dry_run,
+            reference=reference_view(reference),
+            columns=[
+                ReferenceColumnView(summary=summary, count=column.feature.count)
+                for summary, column in sorted(reference.columns.items())
+            ],
+            warnings=[*made.warnings, *shortfalls(reference)],
+        )
+
+    return await context.ask_slowly(make)
+
+
+OPERATIONS = (
+    Operation(
+        method="POST",
+        path="/api/v1/references",
+        name="makeReference",
+        about="Compute a reference from stored windows, and make it the current one of its name.",
+        handler=make_reference,
+        answer=WindowsReferenceView,
+        parameters=(DRY_RUN,),
+        body=WindowsReferenceDefinition,
+        errors=(400, 404, 413, 415, 422, 503),
+    ),
+)

@@ -1,0 +1,132 @@
+"""`nilometer reference`: makes references of stored windows, and chooses between their versions."""
+
+import argparse
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from nilometer.commands.collector_options import add_collector_options
+from nilometer.values.errors import ConfigError
+
+if TYPE_CHECKING:
+    from nilometer_collector.api.resources.windows_reference import WindowsReferenceView
+
+ANSWER_SECONDS = 600.0  # longest wait for a reference; months of windows may take minutes
+DEFAULT_LAST = "7d"
+
+
+def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Register `nilometer reference`."""
+    parser = subparsers.add_parser(
+        "reference",
+        help="make a reference of stored windows, list its versions, choose one",
+        description="Make a reference of the windows that a collector stores, list the versions of "
+        "references, and choose the current one. The requests go to the collector; writes to "
+        "standard output only.",
+    )
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    for register in (_add_make,):
+        register(actions)
+
+
+def _add_make(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "make",
+        help="make a reference of stored windows",
+        description="Merge the stored windows of an entity to a reference, and make it the current "
+        "version of its name. Warns of columns that are too small to judge with. The request goes "
+        "to the collector; writes to standard output only.",
+    )
+    parser.add_argument("name", metavar="NAME", help="name of the reference")
+    parser.add_argument("--entity", required=True, help="name of the entity")
+    parser.add_argument(
+        "--last", metavar="DURATION", help=f"time until now, such as 30d; default {DEFAULT_LAST}"
+    )
+    parser.add_argument("--start", metavar="TIME", help="start of the time, instead of --last")
+    parser.add_argument("--end", metavar="TIME", help="end of the time; default now")
+    parser.add_argument(
+        "--summary",
+        dest="summaries",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="name of a summary, or a pattern such as input.*; may be repeated; default all features",
+    )
+    parser.add_argument(
+        "--label",
+        dest="labels",
+        action="append",
+        default=[],
+        metavar="KEY:VALUE",
+        help="label that a label set must have; may be repeated",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the reference, and store nothing"
+    )
+    add_collector_options(parser)
+    parser.set_defaults(run=_make)
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    from nilometer.commands.query import labels_of
+    from nilometer_collector.api.resources.windows_reference import (
+        WindowsReferenceDefinition,
+        WindowsReferenceView,
+    )
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    start, end = _time(arguments)
+    definition = WindowsReferenceDefinition(
+        entity=arguments.entity,
+        name=arguments.name,
+        start=start,
+        end=end,
+        summaries=arguments.summaries,
+        labels={
+            key: list(values) for key, values in labels_of("--label", arguments.labels).items()
+        },
+    )
+    made = CollectorClient.of(arguments).call(
+        "POST",
+        "/api/v1/references",
+        WindowsReferenceView,
+        parameters={"dry_run": "true"} if arguments.dry_run else {},
+        body=definition,
+        seconds=ANSWER_SECONDS,
+    )
+    for line in _lines(made):
+        print(line)
+    return 0
+
+
+def _time(arguments: argparse.Namespace) -> tuple[float, float]:
+    """Return start and end in Unix seconds."""
+    from nilometer.client.spans import Span
+    from nilometer.values.clock import NANOSECONDS, SystemClock
+
+    clock = SystemClock()
+    if arguments.start is None:
+        if arguments.end is not None:
+            raise ConfigError("--end needs --start")
+        last = DEFAULT_LAST if arguments.last is None else arguments.last
+    else:
+        last = arguments.last
+    span = Span.of(clock, last, arguments.start, arguments.end)
+    start, now = max(span.start or 0.0, 0.0), clock.now_ns() / NANOSECONDS
+    return start, now if span.end is None else span.end
+
+
+def _lines(made: "WindowsReferenceView") -> Iterator[str]:
+    """Yield the lines of the report."""
+    from nilometer_collector.commands.apply_report import plain
+
+    reference = made.reference
+    yield (
+        f"reference {plain(reference.name)} of {plain(reference.entity)}, version "
+        f"{reference.digest}: {reference.rows} rows, {plain(reference.source)}"
+    )
+    for column in made.columns:
+        yield f"  {plain(column.summary)}: {column.count} values"
+    for warning in made.warnings:
+        yield f"warning: {plain(warning)}"
+    if made.dry_run:
+        yield "dry run, nothing is stored"
