@@ -20,7 +20,17 @@ PAGE = (DOCS / "declared.md").read_text()
 REFERENCES = (DOCS / "references.md").read_text()
 FLIGHTS = DOCS.parent / "examples" / "flights" / "apply"
 WRONG = 'version: 1\nalerters:\n  - entity: fraud-scorer\n    summary: service\n    name: "<b>"\n'
-COMMANDS = ("apply", "get", "describe", "delete", "changes", "rollback", "reference make")
+COMMANDS = (
+    "apply",
+    "get",
+    "describe",
+    "delete",
+    "changes",
+    "rollback",
+    "reference make",
+    "reference list",
+    "reference approve",
+)
 
 
 def steps() -> list[tuple[str, str]]:

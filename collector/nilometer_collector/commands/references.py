@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from nilometer.commands.collector_options import add_collector_options
@@ -24,8 +25,9 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "standard output only.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
-    for register in (_add_make,):
-        register(actions)
+    _add_make(actions)
+    _add_list(actions)
+    _add_approve(actions)
 
 
 def _add_make(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -60,10 +62,41 @@ def _add_make(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         help="label that a label set must have; may be repeated",
     )
     parser.add_argument(
+        "--propose",
+        action="store_true",
+        help="store a version that becomes current only when it is approved",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="print the reference, and store nothing"
     )
     add_collector_options(parser)
     parser.set_defaults(run=_make)
+
+
+def _add_list(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "list",
+        help="list all versions of references",
+        description="List the versions of references, the oldest of each name first. Agents get the "
+        "current ones. Writes to standard output only.",
+    )
+    parser.add_argument("--entity", help="list only references of this entity")
+    add_collector_options(parser)
+    parser.set_defaults(run=_list)
+
+
+def _add_approve(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "approve",
+        help="make a version of a reference the current one",
+        description="Make a version of a reference the current one: a proposal, or an earlier "
+        "version to go back to. The request goes to the collector; writes to standard output only.",
+    )
+    parser.add_argument("name", metavar="NAME", help="name of the reference")
+    parser.add_argument("digest", metavar="VERSION", help="version, as `reference list` prints it")
+    parser.add_argument("--entity", required=True, help="name of the entity")
+    add_collector_options(parser)
+    parser.set_defaults(run=_approve)
 
 
 def _make(arguments: argparse.Namespace) -> int:
@@ -80,6 +113,7 @@ def _make(arguments: argparse.Namespace) -> int:
         name=arguments.name,
         start=start,
         end=end,
+        current=not arguments.propose,
         summaries=arguments.summaries,
         labels={
             key: list(values) for key, values in labels_of("--label", arguments.labels).items()
@@ -94,6 +128,45 @@ def _make(arguments: argparse.Namespace) -> int:
         seconds=ANSWER_SECONDS,
     )
     for line in _lines(made):
+        print(line)
+    return 0
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    from nilometer_collector.api.resources.references import References
+    from nilometer_collector.commands.apply_report import plain
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    parameters = {"versions": "true"}
+    if arguments.entity:
+        parameters["entity"] = arguments.entity
+    found = CollectorClient.of(arguments).call(
+        "GET", "/api/v1/references", References, parameters=parameters
+    )
+    for one in found.references:
+        made = f"{datetime.fromtimestamp(one.created, UTC):%Y-%m-%d %H:%M} UTC"
+        print(
+            f"{plain(one.name)} of {plain(one.entity)}, version {one.digest}, {made}: "
+            f"{one.rows} rows, {plain(one.source)}{', current' if one.current else ''}"
+        )
+    return 0
+
+
+def _approve(arguments: argparse.Namespace) -> int:
+    from nilometer_collector.api.resources.declared import AppliedView
+    from nilometer_collector.commands.apply_report import lines_of
+    from nilometer_collector.commands.collector_client import CollectorClient
+    from nilometer_collector.declared.registered import FORMAT
+
+    version = {
+        "entity": arguments.entity,
+        "name": arguments.name,
+        "digest": arguments.digest,
+    }
+    applied = CollectorClient.of(arguments).call(
+        "POST", "/api/v1/apply", AppliedView, body={"version": FORMAT, "references": [version]}
+    )
+    for line in lines_of(applied):
         print(line)
     return 0
 
@@ -130,3 +203,5 @@ def _lines(made: "WindowsReferenceView") -> Iterator[str]:
         yield f"warning: {plain(warning)}"
     if made.dry_run:
         yield "dry run, nothing is stored"
+    elif not reference.current:
+        yield "not current: approve it with `nilometer reference approve`"

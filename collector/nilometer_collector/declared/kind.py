@@ -74,6 +74,13 @@ class Kind(ABC, Generic[D]):
     def remove(self, key: Key) -> Command:
         """Return the command that removes the object."""
 
+    def check_removal(self, key: Key, store: Store) -> None:
+        """Check that nothing needs the object.
+
+        Raises:
+            Conflict: If another object needs it; the message names that object.
+        """
+
     def check_together(
         self, definitions: Sequence[D], stored: Mapping[Key, Plain], store: Store
     ) -> None:

@@ -55,6 +55,29 @@ def test_a_dry_run_stores_nothing(command: Command, filled: Running) -> None:
     assert filled.get("references")["references"] == []
 
 
+def test_a_proposal_becomes_current_when_it_is_approved(command: Command, filled: Running) -> None:
+    words = ("make", "week", "--entity", ENTITY, "--start", START)
+    command(*words, "--label", "version:1")
+    (first,) = filled.get("references")["references"]
+    _, out, _ = command(*words, "--propose")
+    assert out.splitlines()[-1] == "not current: approve it with `nilometer reference approve`"
+    assert filled.get("references")["references"] == [first]
+    _, out, _ = command("list", "--entity", ENTITY)
+    one, other = out.splitlines()
+    assert one.endswith(
+        ": 30 rows, windows 2023-11-14 22:14 to 2023-11-14 22:15, version=1, current"
+    )
+    assert other.endswith(": 630 rows, windows 2023-11-14 22:14 to 2023-11-14 22:16")
+    digest = other.partition(" version ")[2].partition(",")[0]
+    code, out, _ = command("approve", "week", digest, "--entity", ENTITY)
+    assert (code, out.splitlines()[-1]) == (0, "revision 2: 1 changed")
+    assert filled.get("references")["references"][0]["digest"] == digest
+    command("approve", "week", first["digest"], "--entity", ENTITY)
+    assert filled.get("references")["references"] == [first]
+    code, _, err = command("approve", "week", "abc", "--entity", ENTITY)
+    assert (code, "has no version 'abc'" in err) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [

@@ -54,6 +54,14 @@ def test_an_older_version_that_is_put_again_is_current_again(store: Store) -> No
     assert len(store.references.records(current=False)) == 2
 
 
+def test_a_version_that_is_only_proposed_is_not_current(store: Store) -> None:
+    store.references.put(OLD, 1)
+    for reference in (NEW, OLD):  # a proposal of the current version changes nothing
+        store.references.put(reference, 1, is_current=False)
+    assert digests(store) == [OLD.digest]
+    assert len(store.references.records(current=False)) == 2
+
+
 def test_names_and_entities_have_versions_of_their_own(store: Store) -> None:
     others = [
         a_reference({"input.amount": [1.0]}, name="golden"),
@@ -82,6 +90,7 @@ def test_the_generation_differs_after_every_choice(store: Store) -> None:
     seen = [store.references.generation]
     for command in (
         AddReference(OLD),
+        AddReference(a_reference({"input.amount": [7.0]}), is_current=False),
         ChooseReference(ENTITY, "training", NEW.digest),
         WithdrawReference(ENTITY, "training"),
     ):

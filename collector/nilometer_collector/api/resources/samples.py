@@ -50,6 +50,7 @@ class DistanceView(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     reason: str  # undefined, or too_few values on one side; empty with a value
     why: str  # reason in words
+    rebinned: bool  # whether the window was counted on other edges, and re-binned from its t-digest
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,10 +143,24 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
 def _distance_view(found: Comparison | NotCompared) -> DistanceView:
     if isinstance(found, NotCompared):
         return DistanceView(
-            value=None, noise=None, low=None, high=None, reason=found.reason.value, why=found.why
+            value=None,
+            noise=None,
+            low=None,
+            high=None,
+            reason=found.reason.value,
+            why=found.why,
+            rebinned=False,
         )
     low, high = found.interval or (None, None)
-    return DistanceView(value=found.value, noise=found.noise, low=low, high=high, reason="", why="")
+    return DistanceView(
+        value=found.value,
+        noise=found.noise,
+        low=low,
+        high=high,
+        reason="",
+        why="",
+        rebinned=found.rebinned,
+    )
 
 
 OPERATIONS = (

@@ -18,7 +18,7 @@ from nilometer_collector.api.parameters import LAST_SECONDS, Flag
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.api.resources.references import ReferenceView, reference_view
 from nilometer_collector.declared.applying import By
-from nilometer_collector.declared.arriving import add_reference
+from nilometer_collector.declared.arriving import add_reference, propose_reference
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 from nilometer_collector.limits.references import (
     MAX_COLUMNS,
@@ -51,6 +51,7 @@ class WindowsReferenceDefinition(
     end: _Moment  # windows must start before this time; after the start
     summaries: Annotated[list[_Text], Meta(max_length=MAX_COLUMNS)] = []  # by default all features
     labels: Annotated[dict[_Key, _Values], Meta(max_length=MOST_KEYS)] = {}  # values by key
+    current: bool = True  # whether agents get it; if not, it is a proposal until it is approved
 
 
 class ReferenceColumnView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ DRY_RUN = Flag("dry_run", "Whether to compute the reference only, and to store n
 
 
 async def make_reference(call: Call) -> WindowsReferenceView:
-    """Compute a reference from stored windows, and make it the current version of its name.
+    """Compute a reference from stored windows, and store it as a version of its name.
 
     Raises:
         Forbidden: If the caller may not change or may not read the entity.
@@ -104,10 +105,13 @@ async def make_reference(call: Call) -> WindowsReferenceView:
         reference = made.reference
         check_reference(reference)
         if not dry_run:
-            add_reference(context.store, reference, by, context.clock.now_ns())
+            store_version = add_reference if asked.current else propose_reference
+            store_version(context.store, reference, by, context.clock.now_ns())
+        stored = context.store.references.records(reference.entity)
+        current = {one.digest for one in stored if one.name == reference.name}
         return WindowsReferenceView(
             dry_run=dry_run,
-            reference=reference_view(reference),
+            reference=reference_view(reference, is_current=reference.digest in current),
             columns=[
                 ReferenceColumnView(summary=summary, count=column.feature.count)
                 for summary, column in sorted(reference.columns.items())
@@ -123,7 +127,7 @@ OPERATIONS = (
         method="POST",
         path="/api/v1/references",
         name="makeReference",
-        about="Compute a reference from stored windows, and make it the current one of its name.",
+        about="Compute a reference from stored windows, and store it as a version of its name.",
         handler=make_reference,
         answer=WindowsReferenceView,
         parameters=(DRY_RUN,),

@@ -23,15 +23,17 @@ class References:
         self._database = database
         self.generation = 0
 
-    def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current version of its name; add a version if the digest is new."""
+    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+        """Add a version if the digest is new; make it the current one of its name if *is_current*."""
         payload = reference_to_bytes(reference)
         with self._database.write():
-            self.withdraw(reference.entity, reference.name)
+            if is_current:
+                self.withdraw(reference.entity, reference.name)
             self._database.execute(
                 "INSERT INTO reference_versions (entity, name, digest, created_ns, rows, source, "
-                "current, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?) "
-                "ON CONFLICT (entity, name, digest) DO UPDATE SET current = 1",
+                "current, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (entity, name, digest) "
+                "DO UPDATE SET current = max(current, excluded.current)",
                 (
                     reference.entity,
                     reference.name,
@@ -39,11 +41,13 @@ class References:
                     reference.created_ns,
                     reference.rows,
                     storable(reference.source),
+                    int(is_current),
                     now_ns,
                     payload,
                     checksum(payload),
                 ),
             )
+            self.generation += 1
 
     def choose(self, entity: str, name: str, digest: str) -> None:
         """Make a stored version the current one inside a transaction.

@@ -290,6 +290,7 @@ export interface Distance {
   high: number | null;
   reason: string; // undefined, or too_few values on one side; empty with a value
   why: string; // reason in words
+  rebinned: boolean; // whether the window was counted on other edges, and re-binned from its t-digest
 }
 
 /** A page of monitored entities, sorted by name. */
@@ -667,10 +668,11 @@ export interface Reference {
   rows: number;
   source: string;
   created: number;
+  current: boolean; // whether agents get this version; each name has at most one such version
   feature: Feature | null;
 }
 
-/** The current references, by name. */
+/** References by entity and name; several versions of one name are listed oldest first. */
 export interface References {
   references: Reference[];
 }
@@ -1027,10 +1029,11 @@ export interface Reads {
     };
     answer: Newest;
   };
-  /** List the current references. */
+  /** List the current references, or all their versions. */
   "/api/v1/references": {
     query: {
       entity?: string | undefined; // Name of the monitored entity; by default all entities.
+      versions?: boolean | undefined; // Whether to list all versions; by default only the current ones.
     };
     answer: References;
   };

@@ -4,10 +4,18 @@ from typing import Any
 
 import httpx
 import pytest
-from support.problems import is_problem
+from support.problems import ALERTER, is_problem
 
+from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import amounts
-from nilometer_collector.testing import ENTITY, Running, feature_sample, minute, service_sample
+from nilometer_collector.testing import (
+    ENTITY,
+    Running,
+    a_reference,
+    feature_sample,
+    minute,
+    service_sample,
+)
 
 WEEK = {"entity": ENTITY, "name": "week", "start": 0, "end": 4e9}
 
@@ -54,6 +62,32 @@ def test_a_dry_run_stores_nothing(served: Running) -> None:
     assert made(served, dry_run=True)["dry_run"]
     assert served.get("references")["references"] == []
     assert served.get("changes")["revisions"] == []
+
+
+def test_a_reference_stays_while_an_alerter_compares_with_it(served: Running) -> None:
+    served.sender().ship(feature_sample(amounts(20)))
+    made(served)
+    served.put_alerter({**ALERTER, "reference": "week"}).raise_for_status()
+    week = {"kind": "reference", "entity": ENTITY, "name": "week"}
+    problem = is_problem(served.http.delete("/api/v1/objects", params=week), 409)
+    assert "reference 'week' of fraud-scorer is needed by alerter 'drift'" in problem.detail
+    assert len(served.get("references")["references"]) == 1
+    served.http.delete("/api/v1/alerters", params={"entity": ENTITY, "name": "drift"})
+    assert served.http.delete("/api/v1/objects", params=week).status_code == 204
+    assert served.get("references")["references"] == []
+
+
+def test_windows_that_were_counted_on_other_edges_are_marked(served: Running) -> None:
+    reference = a_reference({"input.amount": amounts(200)})
+    put_reference(reference, served.collector.grpc_target)
+    edges = reference.columns["input.amount"].edges
+    served.sender().ship(
+        feature_sample(amounts(200)),
+        feature_sample(amounts(200), window=minute(1), edges=edges),
+    )
+    asked = {"entity": ENTITY, "summary": "input.amount", "reference": "training"}
+    windows = served.get("samples", **asked)["samples"]
+    assert [one["distances"]["psi"]["rebinned"] for one in windows] == [True, False]
 
 
 @pytest.mark.parametrize(
