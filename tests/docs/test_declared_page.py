@@ -30,6 +30,7 @@ COMMANDS = (
     "reference make",
     "reference list",
     "reference approve",
+    "reference compare",
 )
 
 

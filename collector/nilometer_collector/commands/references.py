@@ -1,4 +1,4 @@
-"""`nilometer reference`: makes references of stored windows, and chooses between their versions."""
+"""`nilometer reference`: references of stored windows, and the versions of all references."""
 
 import argparse
 from collections.abc import Iterator
@@ -19,15 +19,16 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     """Register `nilometer reference`."""
     parser = subparsers.add_parser(
         "reference",
-        help="make a reference of stored windows, list its versions, choose one",
-        description="Make a reference of the windows that a collector stores, list the versions of "
-        "references, and choose the current one. The requests go to the collector; writes to "
-        "standard output only.",
+        help="make, list, compare and approve references",
+        description="Make a reference of the windows that a collector stores, list and compare the "
+        "versions of references, and make one of them current. Each request goes to the collector; "
+        "writes to standard output only.",
     )
     actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
     _add_make(actions)
     _add_list(actions)
     _add_approve(actions)
+    _add_compare(actions)
 
 
 def _add_make(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -99,6 +100,28 @@ def _add_approve(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.set_defaults(run=_approve)
 
 
+def _add_compare(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = actions.add_parser(
+        "compare",
+        help="compare two versions of references",
+        description="Print the distance of each column of OTHER from the same column of REFERENCE. "
+        "Each is the name of a current reference, or a version. Writes to standard output only.",
+    )
+    parser.add_argument("reference", metavar="REFERENCE", help="name or version")
+    parser.add_argument("other", metavar="OTHER", help="name or version to compare with it")
+    parser.add_argument("--entity", required=True, help="name of the entity")
+    parser.add_argument(
+        "--comparator",
+        dest="comparators",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="distance to print; may be repeated; default psi and ks",
+    )
+    add_collector_options(parser)
+    parser.set_defaults(run=_compare)
+
+
 def _make(arguments: argparse.Namespace) -> int:
     from nilometer.commands.query import labels_of
     from nilometer_collector.api.resources.windows_reference import (
@@ -168,6 +191,32 @@ def _approve(arguments: argparse.Namespace) -> int:
     )
     for line in lines_of(applied):
         print(line)
+    return 0
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    from nilometer_collector.api.resources.reference_comparison import ReferenceComparison
+    from nilometer_collector.commands.apply_report import plain
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    parameters: dict[str, str | list[str]] = {
+        "entity": arguments.entity,
+        "reference": arguments.reference,
+        "other": arguments.other,
+        "comparator": arguments.comparators,
+    }
+    found = CollectorClient.of(arguments).call(
+        "GET", "/api/v1/references/comparison", ReferenceComparison, parameters=parameters
+    )
+    for column in found.columns:
+        distances = [
+            one.why if one.value is None else f"{name} {one.value:.3g}"
+            for name, one in column.distances.items()
+        ]
+        if not distances:
+            side = found.reference if column.in_reference else found.other
+            distances = [f"only in {plain(side.name)} {side.digest}"]
+        print(f"{plain(column.summary)}: {', '.join(distances)}")
     return 0
 
 

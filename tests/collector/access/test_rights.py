@@ -178,6 +178,8 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["summary"] = "input.amount"
     if path.endswith("expected-performance"):
         parameters |= {"summary": "output.score", "ground_truth": "ground_truth.fraud"}
+    if path.endswith("comparison"):
+        parameters |= {"reference": "training", "other": "training"}
     if path.startswith("/api/v1/episodes/"):
         parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):

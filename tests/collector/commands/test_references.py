@@ -1,13 +1,22 @@
 """`nilometer reference` against a collector."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
+from nilometer.batch.reference_upload import put_reference
 from nilometer.commands.cli import main
 from nilometer.testing import amounts
-from nilometer_collector.testing import ENTITY, START_NS, Running, feature_sample, minute
+from nilometer_collector.testing import (
+    ENTITY,
+    START_NS,
+    Running,
+    a_reference,
+    feature_sample,
+    minute,
+)
 
 Command: TypeAlias = Callable[..., tuple[int, str, str]]
 
@@ -76,6 +85,37 @@ def test_a_proposal_becomes_current_when_it_is_approved(command: Command, filled
     assert filled.get("references")["references"] == [first]
     code, _, err = command("approve", "week", "abc", "--entity", ENTITY)
     assert (code, "has no version 'abc'" in err) == (1, True)
+
+
+def test_an_upload_warns_of_small_columns(
+    served: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "train.csv"
+    table.write_text("amount\n" + "\n".join(map(str, amounts(40))))
+    words = ["profile", str(table), "--entity", ENTITY, "--as-reference", "training"]
+    assert main([*words, "--collector", served.collector.grpc_target]) == 0
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith(
+        "nilometer: warning: input.amount has 40 values, too few for psi (50)"
+    )
+
+
+def test_two_versions_are_compared_column_by_column(command: Command, served: Running) -> None:
+    far = [one + 100.0 for one in amounts(600)]
+    old = a_reference({"input.amount": amounts(600), "input.old": [1.0]})
+    new = a_reference({"input.amount": far, "input.few": [1.0], "input.old": [1.0]})
+    for reference in (old, new, a_reference({"input.amount": amounts(600)}, name="golden")):
+        put_reference(reference, served.collector.grpc_target)
+    compared = command("compare", old.digest, "training", "--entity", ENTITY)
+    assert compared[1].splitlines() == [
+        "input.amount: psi 6.14, ks 0.875",
+        f"input.few: only in training {new.digest}",
+        "input.old: psi needs 50 values: the reference has 1, ks needs 30 values: the reference has 1",
+    ]
+    words = ("compare", old.digest, "golden", "--entity", ENTITY, "--comparator", "wasserstein")
+    assert command(*words)[1].startswith("input.amount: wasserstein 0")
+    code, _, err = command("compare", "training", "nothing", "--entity", ENTITY)
+    assert (code, "no version 'nothing' (newest versions: training" in err) == (1, True)
 
 
 @pytest.mark.parametrize(

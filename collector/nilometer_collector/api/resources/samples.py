@@ -123,7 +123,7 @@ def _bins(answer: SamplesAnswer) -> Bins | None:
 
 def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
     sample = compared.sample
-    distances = {name: _distance_view(one) for name, one in compared.distances.items()}
+    distances = {name: distance_view(one) for name, one in compared.distances.items()}
     view = SampleView(
         window_start=seconds(sample.window.start_ns),
         window_end=seconds(sample.window.end_ns),
@@ -140,7 +140,8 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
     return msgspec.structs.replace(view, **{shown.field: content})
 
 
-def _distance_view(found: Comparison | NotCompared) -> DistanceView:
+def distance_view(found: Comparison | NotCompared) -> DistanceView:
+    """Return a distance as the API shows it."""
     if isinstance(found, NotCompared):
         return DistanceView(
             value=None,

@@ -186,6 +186,14 @@ export interface Comparators {
   comparators: Comparator[];
 }
 
+/** A column of two references. */
+export interface ComparedColumn {
+  summary: string;
+  in_reference: boolean;
+  in_other: boolean;
+  distances: Record<string, Distance>; // by comparator; empty if a reference lacks the column
+}
+
 /** The content of one sample, or a part of it. */
 export interface Content {
 }
@@ -660,6 +668,13 @@ export interface ReferenceColumn {
   count: number; // finite numbers and categories
 }
 
+/** The distances of one version of a reference from another. */
+export interface ReferenceComparison {
+  reference: Reference;
+  other: Reference;
+  columns: ComparedColumn[];
+}
+
 /** A reference, with its distribution if the request names a summary. */
 export interface Reference {
   entity: string;
@@ -1036,6 +1051,16 @@ export interface Reads {
       versions?: boolean | undefined; // Whether to list all versions; by default only the current ones.
     };
     answer: References;
+  };
+  /** Compare all columns of two versions of references of an entity. */
+  "/api/v1/references/comparison": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      reference: string; // Name of a current reference, or digest of a version.
+      other: string; // Name or digest of the version to compare with it.
+      comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks.
+    };
+    answer: ReferenceComparison;
   };
   /** List the alerters. */
   "/api/v1/alerters": {
