@@ -134,8 +134,8 @@ def _make(arguments: argparse.Namespace) -> int:
     definition = WindowsReferenceDefinition(
         entity=arguments.entity,
         name=arguments.name,
-        start=start,
         end=end,
+        seconds=end - start,
         current=not arguments.propose,
         summaries=arguments.summaries,
         labels={

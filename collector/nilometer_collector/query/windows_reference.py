@@ -12,6 +12,7 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import Role, is_logged, role_of
 from nilometer.wire.references import with_digest
 from nilometer_collector.errors import Unknown
+from nilometer_collector.query.groups import groups_of
 from nilometer_collector.query.series import SeriesReader
 from nilometer_collector.query.series_records import Measures, Point, Selection, SeriesQuestion
 from nilometer_collector.store import Store
@@ -50,13 +51,13 @@ def reference_of_windows(
 
     Raises:
         Unknown: If no window with values matches.
-        TooMuch: If too many samples match.
+        TooMuch: If too many samples of one summary match.
     """
     summaries = selection.summaries or _features(store, selection.entity)
     known = _columns(store, selection.entity)
     columns: dict[str, ReferenceColumn] = {}
     warnings: list[str] = []
-    points = _points(reader, replace(selection, summaries=summaries)) if summaries else {}
+    points = _points(store, reader, replace(selection, summaries=summaries)) if summaries else {}
     for summary, point in points.items():
         feature = point.content
         if not isinstance(feature, FeatureProfile):
@@ -108,16 +109,18 @@ def _columns(store: Store, entity: str) -> Mapping[str, Sequence[ReferenceColumn
     return found
 
 
-def _points(reader: SeriesReader, selection: Selection) -> dict[str, Point]:
-    """Return each summary as one point of the whole time."""
-    question = SeriesQuestion(selection=selection, measures=Measures(coverage=True))
+def _points(store: Store, reader: SeriesReader, selection: Selection) -> dict[str, Point]:
+    """Return each summary as one point of the whole time; read one by one, to bound the memory."""
+    groups = groups_of(store.samples, selection.entity, selection.summaries, selection.labels)
+    measures = Measures(coverage=True)
     found: dict[str, Point] = {}
-    while True:
-        answer = reader.answer(question, None)
-        found |= {one.summary: point for one in answer.series for point in one.points}
-        if answer.after is None:
-            return found
-        question = replace(question, after=answer.after)
+    for group in groups:
+        alone = replace(selection, summaries=(group.key.summary,))
+        answer = reader.answer(SeriesQuestion(selection=alone, measures=measures), None)
+        found |= {
+            one.summary: one.points[0] for one in answer.series if one.summary == group.key.summary
+        }
+    return found
 
 
 def _column(

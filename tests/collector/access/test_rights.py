@@ -205,7 +205,7 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         },
         ("POST", "/api/v1/rollback"): {"revision": 1 << 40},  # there is no such revision
         ("POST", BACKTESTS): {"entity": entity},
-        ("POST", REFERENCES): {"entity": entity, "name": "week", "start": 0, "end": 1},
+        ("POST", REFERENCES): {"entity": entity, "name": "week", "end": 1},
     }
     body = bodies.get((method, path))
     in_body = body is not None and not path.endswith(("entity", "rollback"))

@@ -19,9 +19,10 @@ from nilometer.testing import SteppedClock, amounts
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import LabelFilter, Labels
 from nilometer.values.window import Window
-from nilometer_collector.errors import Unknown
+from nilometer_collector.errors import TooMuch, Unknown
 from nilometer_collector.limits.bounds import LAST_NS
 from nilometer_collector.limits.references import check_reference
+from nilometer_collector.query import cells
 from nilometer_collector.query.query import Query
 from nilometer_collector.query.series_records import Selection
 from nilometer_collector.query.windows_reference import WindowsReference
@@ -187,6 +188,26 @@ def test_days_are_read_from_roll_ups_and_counted_once(store: Store) -> None:
     assert Rolling(store).roll_up_all(START_NS + 10 * Level.DAY.length_ns)
     column = windows_reference(store, start_ns=first_ns).reference.columns[AMOUNT]
     assert column.feature.count == len(hours)
+
+
+def test_the_limit_of_samples_is_that_of_one_summary(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"input.{name}" for name in "abc"]
+    windows = range(5)
+    ship_all(
+        store,
+        *(
+            feature_sample([1.0], summary=name, window=minute(at))
+            for name in names
+            for at in windows
+        ),
+    )
+    monkeypatch.setattr(cells, "MAX_SAMPLES", 5)
+    assert list(windows_reference(store, "input.*").reference.columns) == names
+    monkeypatch.setattr(cells, "MAX_SAMPLES", 4)
+    with pytest.raises(TooMuch):
+        windows_reference(store)
 
 
 @pytest.mark.parametrize(

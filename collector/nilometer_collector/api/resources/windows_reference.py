@@ -6,6 +6,7 @@ import msgspec
 from msgspec import Meta
 
 from nilometer.compare import shortfalls
+from nilometer.profile.reference import LEARNED
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import NAME
 from nilometer.values.labels import KEY, LabelFilter
@@ -15,11 +16,10 @@ from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import LAST_SECONDS, Flag
-from nilometer_collector.api.problems import ApiError
 from nilometer_collector.api.resources.references import ReferenceView, reference_view
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference, propose_reference
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
 from nilometer_collector.limits.references import (
     MAX_COLUMNS,
     MAX_REFERENCE_NAME_BYTES,
@@ -28,10 +28,13 @@ from nilometer_collector.limits.references import (
 from nilometer_collector.query.series_records import Selection
 from nilometer_collector.store import Origin
 
+MOST_CHARACTERS = MAX_REFERENCE_NAME_BYTES // 4  # longest name of a reference of windows
+WEEK_SECONDS = 7 * 86_400
 MOST_KEYS = 16  # most label keys of one request
 MOST_VALUES = 64  # most values of one label key
 
 _Moment = Annotated[float, Meta(ge=0, le=LAST_SECONDS)]
+_NAME = f"^(?!{LEARNED}$){PRINTABLE}*$"  # the collector itself makes the learned reference
 _Text = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
 _Key = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
 _Value = Annotated[str, Meta(max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)]
@@ -44,11 +47,9 @@ class WindowsReferenceDefinition(
     """The stored windows that become a reference."""
 
     entity: Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
-    name: Annotated[
-        str, Meta(min_length=1, max_length=MAX_REFERENCE_NAME_BYTES, pattern=NO_CONTROL)
-    ]
-    start: _Moment  # windows must end after this time
-    end: _Moment  # windows must start before this time; after the start
+    name: Annotated[str, Meta(min_length=1, max_length=MOST_CHARACTERS, pattern=_NAME)]
+    end: _Moment | None = None  # end of the time, Unix seconds; default now
+    seconds: Annotated[float, Meta(ge=1, le=LAST_SECONDS)] = WEEK_SECONDS  # length of the time
     summaries: Annotated[list[_Text], Meta(max_length=MAX_COLUMNS)] = []  # by default all features
     labels: Annotated[dict[_Key, _Values], Meta(max_length=MOST_KEYS)] = {}  # values by key
     current: bool = True  # whether agents get it; if not, it is a proposal until it is approved
@@ -81,23 +82,22 @@ async def make_reference(call: Call) -> WindowsReferenceView:
         Unknown: If the entity, a summary or a matching window does not exist.
         TooMuch: If too many samples match.
         Busy: If other long questions wait already.
-        ApiError: 422 if the time ends before it starts.
     """
     asked = await read_json(call.request, WindowsReferenceDefinition)
     call.access.require([asked.entity])
     Access(call.access.principal, Need.READ).require([asked.entity])
-    if asked.end <= asked.start:
-        raise ApiError(422, "end: must be after start", "end")
     context, by = call.context, By(author_of(call), Origin.API)
     dry_run = call.parameters.value(DRY_RUN) or False
+    now_ns = context.clock.now_ns()
+    end_ns = now_ns if asked.end is None else round(asked.end * NANOSECONDS)
     selection = Selection(
         entity=asked.entity,
         summaries=asked.summaries,
         labels=LabelFilter.of(
             (key, value) for key, values in asked.labels.items() for value in values
         ),
-        start_ns=round(asked.start * NANOSECONDS),
-        end_ns=round(asked.end * NANOSECONDS),
+        start_ns=max(end_ns - round(asked.seconds * NANOSECONDS), 0),
+        end_ns=end_ns,
     )
 
     def make() -> WindowsReferenceView:
@@ -106,7 +106,7 @@ async def make_reference(call: Call) -> WindowsReferenceView:
         check_reference(reference)
         if not dry_run:
             store_version = add_reference if asked.current else propose_reference
-            store_version(context.store, reference, by, context.clock.now_ns())
+            store_version(context.store, reference, by, now_ns)
         stored = context.store.references.records(reference.entity)
         current = {one.digest for one in stored if one.name == reference.name}
         return WindowsReferenceView(

@@ -10,6 +10,7 @@ from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import amounts
 from nilometer_collector.testing import (
     ENTITY,
+    START_NS,
     Running,
     a_reference,
     feature_sample,
@@ -17,7 +18,7 @@ from nilometer_collector.testing import (
     service_sample,
 )
 
-WEEK = {"entity": ENTITY, "name": "week", "start": 0, "end": 4e9}
+WEEK = {"entity": ENTITY, "name": "week", "end": START_NS / 1e9 + 3600}
 
 
 def make(served: Running, *, dry_run: bool = False, **changes: object) -> httpx.Response:
@@ -93,9 +94,10 @@ def test_windows_that_were_counted_on_other_edges_are_marked(served: Running) ->
 @pytest.mark.parametrize(
     ("changes", "status", "field", "detail"),
     [
-        ({"end": 0}, 422, "end", "must be after start"),
-        ({"start": -1}, 422, "start", ""),
-        ({"name": "learned"}, 422, None, "is reserved"),
+        ({"seconds": 0}, 422, "seconds", ""),
+        ({"end": -1}, 422, "end", ""),
+        ({"name": "learned"}, 422, "name", ""),
+        ({"end": 100}, 404, None, "no window of a feature matches"),
         ({"name": "a\0b"}, 422, "name", ""),
         ({"labels": {"version": []}}, 422, "labels", ""),
         ({"labels": {"version": ["2"]}}, 404, None, "no window of a feature matches"),
