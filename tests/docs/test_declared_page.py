@@ -20,7 +20,18 @@ PAGE = (DOCS / "declared.md").read_text()
 REFERENCES = (DOCS / "references.md").read_text()
 FLIGHTS = DOCS.parent / "examples" / "flights" / "apply"
 WRONG = 'version: 1\nalerters:\n  - entity: fraud-scorer\n    summary: service\n    name: "<b>"\n'
-COMMANDS = ("apply", "get", "describe", "delete", "changes", "rollback")
+COMMANDS = (
+    "apply",
+    "get",
+    "describe",
+    "delete",
+    "changes",
+    "rollback",
+    "reference make",
+    "reference list",
+    "reference approve",
+    "reference compare",
+)
 
 
 def steps() -> list[tuple[str, str]]:
@@ -63,10 +74,11 @@ def test_every_option_has_a_row_and_every_row_is_an_option(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
-        main([command, "--help"])
+        main([*command.split(), "--help"])
     common = {"--collector", "--token-file", "--tls-ca", "--tls-certificate", "--tls-key"}
     offered = set(re.findall(r"--[a-z][a-z-]+", capsys.readouterr().out)) - {"--help", *common}
-    table = PAGE.partition(f"| option of `{command}` |")[2].partition("\n\n")[0]
+    page = REFERENCES if command.startswith("reference") else PAGE
+    table = page.partition(f"| option of `{command}` |")[2].partition("\n\n")[0]
     cells = re.findall(r"^\| ([^|]*`--[^|]*) \|", table, re.MULTILINE)
     assert {word for cell in cells for word in re.findall(r"`(--[a-z-]+)`", cell)} == offered
 

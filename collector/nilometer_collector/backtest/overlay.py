@@ -92,8 +92,8 @@ class _References:
     def generation(self) -> int:
         return self._stored.generation
 
-    def put(self, reference: Reference, now_ns: int) -> None:
-        del now_ns
+    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+        del now_ns, is_current
         self._learned[reference.entity] = reference
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:

@@ -132,6 +132,9 @@ def change_one(
 
     Returns:
         Whether the object existed before.
+
+    Raises:
+        Conflict: If another object needs the one to remove.
     """
     existed = False
 
@@ -139,6 +142,8 @@ def change_one(
         nonlocal existed
         before = kind.stored(store, key.entity).get(key)
         existed = before is not None
+        if existed and after is None:
+            kind.check_removal(key, store)
         changes = [change_of(key, before, after)] if before != after else []
         return Plan(changes=changes, commands=[command])
 

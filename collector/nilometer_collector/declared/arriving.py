@@ -22,6 +22,12 @@ def add_reference(store: Store, reference: Reference, by: By, now_ns: int) -> No
     change_one(store, ReferenceObjects(), key, plain, command, by, now_ns)
 
 
+def propose_reference(store: Store, reference: Reference, by: By, now_ns: int) -> None:
+    """Store a version of *reference* that becomes current only when somebody chooses it."""
+    command = AddReference(reference, is_current=False)
+    made(store, lambda: Plan(commands=[command]), by, now_ns)
+
+
 def take_settings(store: Store, alerters: Sequence[Alerter], now_ns: int) -> None:
     """Make *alerters* the only alerters of the settings; record what that changes."""
     wanted = {alerter_key(one.entity, one.name): one for one in alerters}

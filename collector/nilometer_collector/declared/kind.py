@@ -74,6 +74,13 @@ class Kind(ABC, Generic[D]):
     def remove(self, key: Key) -> Command:
         """Return the command that removes the object."""
 
+    def check_removal(self, key: Key, store: Store) -> None:
+        """Check that nothing needs the object.
+
+        Raises:
+            Conflict: If another object needs it; the message names that object.
+        """
+
     def check_together(
         self, definitions: Sequence[D], stored: Mapping[Key, Plain], store: Store
     ) -> None:
@@ -117,13 +124,20 @@ class StoredKind(Kind[D]):
 def without_defaults(definition: msgspec.Struct) -> Plain:
     """Return the fields of *definition* as JSON values, without fields that have their default."""
     plain: dict[str, object] = msgspec.to_builtins(definition)
-    for field in msgspec.structs.fields(definition):
-        default = field.default
-        if field.default_factory is not msgspec.NODEFAULT:
-            default = field.default_factory()
-        if plain.get(field.encode_name) == default:
-            plain.pop(field.encode_name, None)
+    for key, default in defaults_of(type(definition)).items():
+        if plain.get(key) == default:
+            plain.pop(key, None)
     return named_first(plain)
+
+
+def defaults_of(kind: type[msgspec.Struct]) -> dict[str, object]:
+    """Return the default of each field of *kind* by its key; `msgspec.NODEFAULT` without one."""
+    return {
+        field.encode_name: field.default
+        if field.default_factory is msgspec.NODEFAULT
+        else field.default_factory()
+        for field in msgspec.structs.fields(kind)
+    }
 
 
 def named_first(plain: Plain) -> Plain:

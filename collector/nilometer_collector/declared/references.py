@@ -14,7 +14,7 @@ from nilometer_collector.limits.bounds import NO_CONTROL
 from nilometer_collector.limits.references import MAX_REFERENCE_NAME_BYTES
 from nilometer_collector.store import ChooseReference, Command, Key, Store, WithdrawReference
 
-MOST_SHOWN = 3  # versions that an error names
+MOST_SHOWN = 3  # versions or alerters that an error names
 
 
 class ReferenceObject(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -66,6 +66,22 @@ class ReferenceObjects(Kind[ReferenceObject]):
     def remove(self, key: Key) -> Command:
         """Return the command that leaves the reference without a current version."""
         return WithdrawReference(key.entity, key.name)
+
+    def check_removal(self, key: Key, store: Store) -> None:
+        """Refuse to remove a reference with which an alerter compares."""
+        users = sorted(
+            alerter.name
+            for alerter in store.alerts.alerters(key.entity)
+            if alerter.condition.reference == key.name
+        )
+        if users:
+            shown = ", ".join(map(repr, users[:MOST_SHOWN]))
+            more = len(users) - MOST_SHOWN
+            raise Conflict(
+                f"reference {key.name!r} of {key.entity} is needed by alerter {shown}"
+                + (f" and {more} more" if more > 0 else "")
+                + ": remove the alerter, or let it compare with another reference"
+            )
 
     def check_together(
         self, definitions: Sequence[ReferenceObject], stored: Mapping[Key, Plain], store: Store

@@ -35,7 +35,8 @@ from nilometer_collector.query.records import (
     SummaryRecord,
 )
 from nilometer_collector.query.series import SeriesReader
-from nilometer_collector.query.series_records import SeriesAnswer, SeriesQuestion
+from nilometer_collector.query.series_records import Selection, SeriesAnswer, SeriesQuestion
+from nilometer_collector.query.windows_reference import WindowsReference, reference_of_windows
 from nilometer_collector.store import UNDECLARED, DeclaredEntity, SeriesRecord, Store
 
 SILENT_WINDOWS = 10  # windows without new data until the health is NO_DATA
@@ -263,6 +264,16 @@ class Query:
         """
         reference = self._reference(question.selection.entity, question.reference)
         return self._series.answer(question, reference)
+
+    def reference_of(self, selection: Selection, name: str) -> WindowsReference:
+        """Return the merged windows of *selection* as the reference *name*. Stores nothing.
+
+        Raises:
+            Unknown: If the entity, a summary or a matching window does not exist.
+            TooMuch: If too many samples match.
+        """
+        now_ns = self._clock.now_ns()
+        return reference_of_windows(self._store, self._series, selection, name, now_ns)
 
     def _require_entity(self, entity: str) -> None:
         known = {record.entity for record in self._store.references.records(entity)}

@@ -75,9 +75,14 @@ class RemoveAlerter:
 
 @dataclass(frozen=True, slots=True)
 class AddReference:
-    """Make a reference the current version of its name."""
+    """Store a version of a reference.
+
+    Attributes:
+        is_current: Whether it becomes the current version of its name.
+    """
 
     reference: Reference
+    is_current: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -192,11 +192,14 @@ class References(Protocol):
 
     @property
     def generation(self) -> int:
-        """Number that changes after a version was added, so that a reader can clear its cache."""
+        """Number that changes with the versions and the current ones, for readers with a cache."""
         ...
 
-    def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current version of its name; add a version if the digest is new."""
+    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+        """Add a version if the digest is new; make it the current one of its name if *is_current*.
+
+        A version that is current stays current.
+        """
         ...
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:

@@ -39,6 +39,7 @@ EXTRAS = {
     "log": "client",
     "profile": "batch",
     "query": "client",
+    "reference": "collector",
     "restore": "collector",
     "rollback": "collector",
     "top": "agent",

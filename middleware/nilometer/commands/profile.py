@@ -96,6 +96,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from nilometer.batch.read import read_table
     from nilometer.batch.reference_upload import put_reference
     from nilometer.batch.report import as_json, feature_table
+    from nilometer.compare import shortfalls
     from nilometer.profile.profiler import load
     from nilometer.values.entity import entity_name
 
@@ -113,6 +114,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.as_reference:
         reference = _reference(arguments, entity, table, profilers)
         put_reference(reference, arguments.collector, credentials)
+        for sentence in shortfalls(reference):
+            print(f"nilometer: warning: {sentence}", file=sys.stderr)
     if arguments.log:
         _log(arguments, credentials, profilers)
     profiles = profile_of(table, profilers=profilers)

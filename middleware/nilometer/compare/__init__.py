@@ -17,6 +17,7 @@ from nilometer.compare.comparison import (
 from nilometer.compare.ks import KS
 from nilometer.compare.psi import PSI
 from nilometer.compare.registry import COMPARATORS, comparator_named
+from nilometer.compare.shortfalls import shortfalls
 
 __all__ = [
     "COMPARATORS",
@@ -37,4 +38,5 @@ __all__ = [
     "exact_reference_column",
     "of_counts",
     "reference_column",
+    "shortfalls",
 ]

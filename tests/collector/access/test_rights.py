@@ -68,6 +68,7 @@ UNNAMED = (
     "/api/v1/storage",
 )
 BACKTESTS = "/api/v1/backtests"
+REFERENCES = "/api/v1/references"  # to compute one from windows also needs the right to read them
 FOR_ALL = ("/api/v1/channels", "/api/v1/routes")  # objects that belong to all entities
 NARROW = ("shipper", "reader", "writer")
 
@@ -177,6 +178,8 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["summary"] = "input.amount"
     if path.endswith("expected-performance"):
         parameters |= {"summary": "output.score", "ground_truth": "logged.quality"}
+    if path.endswith("comparison"):
+        parameters |= {"reference": "training", "other": "training"}
     if path.startswith("/api/v1/episodes/"):
         parameters["episode"] = "1"
     if method == "DELETE" and path.endswith("alerters"):
@@ -202,6 +205,7 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         },
         ("POST", "/api/v1/rollback"): {"revision": 1 << 40},  # there is no such revision
         ("POST", BACKTESTS): {"entity": entity},
+        ("POST", REFERENCES): {"entity": entity, "name": "week", "end": 1},
     }
     body = bodies.get((method, path))
     in_body = body is not None and not path.endswith(("entity", "rollback"))
@@ -240,6 +244,8 @@ def test_each_route_opens_to_the_right_of_the_table_and_to_no_other(
     allowed = need is Need.NOTHING or (name != "" and need in NEEDS[name])
     if path.startswith(FOR_ALL):
         allowed = allowed and name not in NARROW
+    if (method, path) == ("POST", REFERENCES):
+        allowed = allowed and Need.READ in NEEDS[name]
     answer = ask(guarded, method, path, name, ENTITY)
     if path in UNNAMED:  # takes no parameter: 422 is behind the door
         assert is_refused(answer) is not allowed

@@ -58,6 +58,8 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/newest", "get"),
         ("/api/v1/storage", "get"),
         ("/api/v1/references", "get"),
+        ("/api/v1/references", "post"),
+        ("/api/v1/references/comparison", "get"),
         ("/api/v1/alerters", "get"),
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),

@@ -7,11 +7,24 @@ from support.stores import Place
 
 from nilometer.profile import Reference
 from nilometer.wire.references import with_digest
-from nilometer_collector.store import Store
+from nilometer_collector.store import (
+    AddReference,
+    ChooseReference,
+    Command,
+    Origin,
+    Revision,
+    Store,
+    WithdrawReference,
+)
 from nilometer_collector.testing import ENTITY, a_reference
 
 OLD = a_reference({"input.amount": [1.0, 2.0, 3.0]})
 NEW = a_reference({"input.amount": [4.0, 5.0, 6.0]})
+
+
+def commit(store: Store, command: Command) -> None:
+    revision = Revision(author="ana", origin=Origin.API, commands=[command], changes=[])
+    store.history.commit(revision, 1)
 
 
 def current(store: Store) -> list[Reference | None]:
@@ -41,6 +54,14 @@ def test_an_older_version_that_is_put_again_is_current_again(store: Store) -> No
     assert len(store.references.records(current=False)) == 2
 
 
+def test_a_version_that_is_only_proposed_is_not_current(store: Store) -> None:
+    store.references.put(OLD, 1)
+    for reference in (NEW, OLD):  # a proposal of the current version changes nothing
+        store.references.put(reference, 1, is_current=False)
+    assert digests(store) == [OLD.digest]
+    assert len(store.references.records(current=False)) == 2
+
+
 def test_names_and_entities_have_versions_of_their_own(store: Store) -> None:
     others = [
         a_reference({"input.amount": [1.0]}, name="golden"),
@@ -60,6 +81,22 @@ def test_the_generation_differs_after_a_new_version(store: Store) -> None:
         store.references.put(reference, 1)
         seen.append(store.references.generation)
     assert len(set(seen)) == 3
+
+
+def test_the_generation_differs_after_every_choice(store: Store) -> None:
+    """A reader with a cache must not compare with a version that is not current any more."""
+    for reference in (OLD, NEW):
+        store.references.put(reference, 1)
+    seen = [store.references.generation]
+    for command in (
+        AddReference(OLD),
+        AddReference(a_reference({"input.amount": [7.0]}), is_current=False),
+        ChooseReference(ENTITY, "training", NEW.digest),
+        WithdrawReference(ENTITY, "training"),
+    ):
+        commit(store, command)
+        assert store.references.generation != seen[-1]
+        seen.append(store.references.generation)
 
 
 def test_a_damaged_version_is_left_out_and_logged(

@@ -210,6 +210,7 @@ async def remove_object(call: Call) -> None:
 
     Raises:
         Unknown: If there is no such object.
+        Conflict: If another object needs it.
         Forbidden: If the caller may not change the entity.
     """
     kind = kind_named(call.parameters.value(OBJECT_KIND)[0])
@@ -336,7 +337,7 @@ OPERATIONS = (
         handler=remove_object,
         answer=None,
         parameters=(OBJECT_KIND, OBJECT_ENTITY, NAME),
-        errors=(404, 422),
+        errors=(404, 409, 422),
     ),
     Operation(
         method="GET",

@@ -5,7 +5,7 @@ import msgspec
 from nilometer.profile import Reference
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
-from nilometer_collector.api.parameters import ANY_ENTITY
+from nilometer_collector.api.parameters import ANY_ENTITY, Flag
 from nilometer_collector.contents.feature import FeatureView
 from nilometer_collector.store import ReferenceRecord
 
@@ -19,17 +19,24 @@ class ReferenceView(msgspec.Struct, frozen=True, kw_only=True):
     rows: int
     source: str
     created: float
+    current: bool  # whether agents get this version; each name has at most one such version
     feature: FeatureView | None
 
 
 class References(msgspec.Struct, frozen=True, kw_only=True):
-    """The current references, by name."""
+    """References by entity and name; several versions of one name are listed oldest first."""
 
     references: list[ReferenceView]
 
 
+VERSIONS = Flag("versions", "Whether to list all versions; by default only the current ones.")
+
+
 def reference_view(
-    reference: Reference | ReferenceRecord, feature: FeatureView | None = None
+    reference: Reference | ReferenceRecord,
+    feature: FeatureView | None = None,
+    *,
+    is_current: bool = True,
 ) -> ReferenceView:
     """Return *reference* as the API shows it, with its distribution of one *feature*."""
     return ReferenceView(
@@ -39,16 +46,21 @@ def reference_view(
         rows=reference.rows,
         source=reference.source,
         created=seconds(reference.created_ns),
+        current=is_current,
         feature=feature,
     )
 
 
 async def list_references(call: Call) -> References:
-    """List the current references of all entities or of one."""
+    """List the current references of all entities or of one, or all their versions."""
     stored, entity = call.context.store.references, call.parameters.value(ANY_ENTITY)
-    access = call.access
+    access, versions = call.access, call.parameters.value(VERSIONS) or False
     found = await call.context.ask(
-        lambda: [reference_view(one) for one in stored.records(entity) if access.may(one.entity)]
+        lambda: [
+            reference_view(one, is_current=one.current)
+            for one in stored.records(entity, current=not versions)
+            if access.may(one.entity)
+        ]
     )
     return References(references=found)
 
@@ -58,9 +70,9 @@ OPERATIONS = (
         method="GET",
         path="/api/v1/references",
         name="listReferences",
-        about="List the current references.",
+        about="List the current references, or all their versions.",
         handler=list_references,
         answer=References,
-        parameters=(ANY_ENTITY,),
+        parameters=(ANY_ENTITY, VERSIONS),
     ),
 )

@@ -18,6 +18,7 @@ from nilometer_collector.api.resources import (
     log,
     newest,
     probes,
+    reference_comparison,
     references,
     routes,
     samples,
@@ -25,6 +26,7 @@ from nilometer_collector.api.resources import (
     storage,
     summaries,
     watch,
+    windows_reference,
 )
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -38,6 +40,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *series.OPERATIONS,
     *newest.OPERATIONS,
     *references.OPERATIONS,
+    *windows_reference.OPERATIONS,
+    *reference_comparison.OPERATIONS,
     *alerters.OPERATIONS,
     *declared.OPERATIONS,
     *backtests.OPERATIONS,

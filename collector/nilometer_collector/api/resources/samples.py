@@ -50,6 +50,7 @@ class DistanceView(msgspec.Struct, frozen=True, kw_only=True):
     high: float | None
     reason: str  # undefined, or too_few values on one side; empty with a value
     why: str  # reason in words
+    rebinned: bool  # whether the window was counted on other edges, and re-binned from its t-digest
 
 
 class SampleView(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +123,7 @@ def _bins(answer: SamplesAnswer) -> Bins | None:
 
 def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
     sample = compared.sample
-    distances = {name: _distance_view(one) for name, one in compared.distances.items()}
+    distances = {name: distance_view(one) for name, one in compared.distances.items()}
     view = SampleView(
         window_start=seconds(sample.window.start_ns),
         window_end=seconds(sample.window.end_ns),
@@ -139,13 +140,28 @@ def _sample_view(compared: ComparedSample, bins: Bins | None) -> SampleView:
     return msgspec.structs.replace(view, **{shown.field: content})
 
 
-def _distance_view(found: Comparison | NotCompared) -> DistanceView:
+def distance_view(found: Comparison | NotCompared) -> DistanceView:
+    """Return a distance as the API shows it."""
     if isinstance(found, NotCompared):
         return DistanceView(
-            value=None, noise=None, low=None, high=None, reason=found.reason.value, why=found.why
+            value=None,
+            noise=None,
+            low=None,
+            high=None,
+            reason=found.reason.value,
+            why=found.why,
+            rebinned=False,
         )
     low, high = found.interval or (None, None)
-    return DistanceView(value=found.value, noise=found.noise, low=low, high=high, reason="", why="")
+    return DistanceView(
+        value=found.value,
+        noise=found.noise,
+        low=low,
+        high=high,
+        reason="",
+        why="",
+        rebinned=found.rebinned,
+    )
 
 
 OPERATIONS = (

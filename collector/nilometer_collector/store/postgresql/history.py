@@ -136,7 +136,9 @@ class History:
             case RemoveAlerter():
                 self._alerts.remove(session, command.entity, command.name, now_ns)
             case AddReference():
-                self._references.store(session, command.reference, now_ns)
+                self._references.store(
+                    session, command.reference, now_ns, is_current=command.is_current
+                )
             case ChooseReference():
                 self._references.choose(session, command.entity, command.name, command.digest)
             case WithdrawReference():

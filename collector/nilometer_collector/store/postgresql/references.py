@@ -17,9 +17,10 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(entity)s || '/' || %(name)s, 0))
 _PUT = """
 INSERT INTO reference_versions (entity, name, digest, created_ns, rows, source, current,
                                 received_ns, payload, crc)
-VALUES (%(entity)s, %(name)s, %(digest)s, %(created)s, %(rows)s, %(source)s, true, %(now)s,
+VALUES (%(entity)s, %(name)s, %(digest)s, %(created)s, %(rows)s, %(source)s, %(current)s, %(now)s,
         %(payload)s, %(crc)s)
-ON CONFLICT (entity, name, digest) DO UPDATE SET current = true
+ON CONFLICT (entity, name, digest)
+DO UPDATE SET current = reference_versions.current OR excluded.current
 RETURNING id
 """
 _CHOOSE = """
@@ -30,6 +31,9 @@ NO_ID = 0  # ids begin with 1
 _LEAVE = """
 UPDATE reference_versions SET current = false
 WHERE entity = %(entity)s AND name = %(name)s AND current AND id <> %(id)s
+"""
+_GENERATION = """
+SELECT coalesce(sum(hashtextextended(id || current::text, 0)), 0) FROM reference_versions
 """
 _RECORDS = """
 SELECT id, entity, name, digest, created_ns, rows, source, current FROM reference_versions
@@ -46,17 +50,19 @@ class References:
 
     @property
     def generation(self) -> int:
-        """Number of versions, including those that other collectors added."""
-        ((versions,),) = self._database.read(
-            lambda session: session.rows("SELECT count(*) FROM reference_versions")
-        )
+        """Sum of a hash of each version, which also changes if other collectors choose one."""
+        ((versions,),) = self._database.read(lambda session: session.rows(_GENERATION))
         return int(versions)
 
-    def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current version of its name; add a version if the digest is new."""
-        self._database.write(lambda session: self.store(session, reference, now_ns))
+    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+        """Add a version if the digest is new; make it the current one of its name if *is_current*."""
+        self._database.write(
+            lambda session: self.store(session, reference, now_ns, is_current=is_current)
+        )
 
-    def store(self, session: Session, reference: Reference, now_ns: int) -> None:
+    def store(
+        self, session: Session, reference: Reference, now_ns: int, *, is_current: bool
+    ) -> None:
         """Do what `put` does inside a transaction."""
         payload = reference_to_bytes(reference)
         values = {
@@ -66,13 +72,15 @@ class References:
             "created": reference.created_ns,
             "rows": reference.rows,
             "source": storable(reference.source),
+            "current": is_current,
             "now": now_ns,
             "payload": payload,
             "crc": checksum(payload),
         }
         session.rows(_LOCK, values)
         ((identity,),) = session.rows(_PUT, values)
-        session.execute(_LEAVE, {**values, "id": identity})
+        if is_current:
+            session.execute(_LEAVE, {**values, "id": identity})
 
     def choose(self, session: Session, entity: str, name: str, digest: str) -> None:
         """Make a stored version the current one inside a transaction.

@@ -99,7 +99,7 @@ class History:
             case RemoveAlerter():
                 self._alerts.delete(command.entity, command.name, now_ns)
             case AddReference():
-                self._references.put(command.reference, now_ns)
+                self._references.put(command.reference, now_ns, is_current=command.is_current)
             case ChooseReference():
                 self._references.choose(command.entity, command.name, command.digest)
             case WithdrawReference():

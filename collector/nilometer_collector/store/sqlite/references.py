@@ -16,22 +16,24 @@ class References:
     """Reads and adds references.
 
     Attributes:
-        generation: Number of stored versions, so that a reader can clear its cache.
+        generation: Number of changes, so that a reader can clear its cache.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self.generation = 0
 
-    def put(self, reference: Reference, now_ns: int) -> None:
-        """Make *reference* the current version of its name; add a version if the digest is new."""
+    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+        """Add a version if the digest is new; make it the current one of its name if *is_current*."""
         payload = reference_to_bytes(reference)
         with self._database.write():
-            self.withdraw(reference.entity, reference.name)
+            if is_current:
+                self.withdraw(reference.entity, reference.name)
             self._database.execute(
                 "INSERT INTO reference_versions (entity, name, digest, created_ns, rows, source, "
-                "current, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, ?) "
-                "ON CONFLICT (entity, name, digest) DO UPDATE SET current = 1",
+                "current, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT (entity, name, digest) "
+                "DO UPDATE SET current = max(current, excluded.current)",
                 (
                     reference.entity,
                     reference.name,
@@ -39,12 +41,13 @@ class References:
                     reference.created_ns,
                     reference.rows,
                     storable(reference.source),
+                    int(is_current),
                     now_ns,
                     payload,
                     checksum(payload),
                 ),
             )
-        self.generation += 1
+            self.generation += 1
 
     def choose(self, entity: str, name: str, digest: str) -> None:
         """Make a stored version the current one inside a transaction.
@@ -67,6 +70,7 @@ class References:
             "UPDATE reference_versions SET current = 0 WHERE entity = ? AND name = ?",
             (entity, name),
         )
+        self.generation += 1
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:
         """List the references of all entities or of one.

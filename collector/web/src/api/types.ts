@@ -186,6 +186,14 @@ export interface Comparators {
   comparators: Comparator[];
 }
 
+/** A column of two references. */
+export interface ComparedColumn {
+  summary: string;
+  in_reference: boolean;
+  in_other: boolean;
+  distances: Record<string, Distance>; // by comparator; empty if a reference lacks the column
+}
+
 /** The content of one sample, or a part of it. */
 export interface Content {
 }
@@ -290,6 +298,7 @@ export interface Distance {
   high: number | null;
   reason: string; // undefined, or too_few values on one side; empty with a value
   why: string; // reason in words
+  rebinned: boolean; // whether the window was counted on other edges, and re-binned from its t-digest
 }
 
 /** A page of monitored entities, sorted by name. */
@@ -653,6 +662,19 @@ export interface Ready {
   counters: Record<string, number>;
 }
 
+/** A column of a reference. */
+export interface ReferenceColumn {
+  summary: string;
+  count: number; // finite numbers and categories
+}
+
+/** The distances of one version of a reference from another. */
+export interface ReferenceComparison {
+  reference: Reference;
+  other: Reference;
+  columns: ComparedColumn[];
+}
+
 /** A reference, with its distribution if the request names a summary. */
 export interface Reference {
   entity: string;
@@ -661,10 +683,11 @@ export interface Reference {
   rows: number;
   source: string;
   created: number;
+  current: boolean; // whether agents get this version; each name has at most one such version
   feature: Feature | null;
 }
 
-/** The current references, by name. */
+/** References by entity and name; several versions of one name are listed oldest first. */
 export interface References {
   references: Reference[];
 }
@@ -902,6 +925,14 @@ export interface WebSockets {
   bytes_sent: number;
 }
 
+/** The reference of stored windows. */
+export interface WindowsReference {
+  dry_run: boolean;
+  reference: Reference;
+  columns: ReferenceColumn[];
+  warnings: string[]; // columns that are too small to judge with, and summaries left out
+}
+
 /** What may be read: the query parameters and the answer of each path. */
 export interface Reads {
   /** List the monitored entities with their health. */
@@ -1013,12 +1044,23 @@ export interface Reads {
     };
     answer: Newest;
   };
-  /** List the current references. */
+  /** List the current references, or all their versions. */
   "/api/v1/references": {
     query: {
       entity?: string | undefined; // Name of the monitored entity; by default all entities.
+      versions?: boolean | undefined; // Whether to list all versions; by default only the current ones.
     };
     answer: References;
+  };
+  /** Compare all columns of two versions of references of an entity. */
+  "/api/v1/references/comparison": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      reference: string; // Name of a current reference, or digest of a version.
+      other: string; // Name or digest of the version to compare with it.
+      comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks.
+    };
+    answer: ReferenceComparison;
   };
   /** List the alerters. */
   "/api/v1/alerters": {
