@@ -1,7 +1,7 @@
 """A kind of object that users declare, and what every kind does with its objects."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -114,14 +114,19 @@ class StoredKind(Kind[D]):
         return RemoveObject(key)
 
 
-def without_defaults(definition: msgspec.Struct) -> Plain:
-    """Return the fields of *definition* as JSON values, without fields that have their default."""
+def without_defaults(definition: msgspec.Struct, kept: Collection[str] = ()) -> Plain:
+    """Return the fields of *definition* as JSON values, without fields that have their default.
+
+    Args:
+        definition: Definition of an object.
+        kept: Names of fields that stay also if they have their default.
+    """
     plain: dict[str, object] = msgspec.to_builtins(definition)
     for field in msgspec.structs.fields(definition):
         default = field.default
         if field.default_factory is not msgspec.NODEFAULT:
             default = field.default_factory()
-        if plain.get(field.encode_name) == default:
+        if field.encode_name not in kept and plain.get(field.encode_name) == default:
             plain.pop(field.encode_name, None)
     return named_first(plain)
 
