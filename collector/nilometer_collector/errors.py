@@ -5,7 +5,7 @@ NilometerError
 ├── Refused            permanent: what was sent is not allowed; says why
 ├── Moved              what was read has changed since; read it again and retry
 ├── Unknown            what was asked for is not here
-├── Busy               transient: others ask the same kind of question; try again
+├── Busy               transient: others ask or change the same; try again
 └── TooMuch            the answer would be larger than is served; ask for less
 """
 
@@ -36,7 +36,7 @@ class Conflict(NilometerError):
 
 
 class Moved(NilometerError):
-    """Declared objects changed after they were read. A retry on what is stored now can help."""
+    """A declared object changed after it was read. A retry on what is stored now can help."""
 
 
 class Unknown(NilometerError):
@@ -44,7 +44,16 @@ class Unknown(NilometerError):
 
 
 class Busy(NilometerError):
-    """The collector answers other questions of this kind now. A retry helps."""
+    """Others ask the same kind of question, or change the same objects. A retry helps.
+
+    Args:
+        reason: Sentence that says what is busy.
+        seconds: Time after which a retry may help, >= 1.
+    """
+
+    def __init__(self, reason: str, seconds: int = 30) -> None:
+        super().__init__(reason)
+        self.seconds = seconds
 
 
 class TooMuch(NilometerError):

@@ -51,7 +51,6 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/expected-performance"): Need.READ,
     ("GET", "/api/v1/query"): Need.READ,
     ("GET", "/api/v1/newest"): Need.READ,
-    ("GET", "/api/v1/expected-performance"): Need.READ,
     ("GET", "/api/v1/references"): Need.READ,
     ("POST", "/api/v1/references"): Need.WRITE,
     ("GET", "/api/v1/references/comparison"): Need.READ,

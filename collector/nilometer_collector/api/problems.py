@@ -137,7 +137,7 @@ async def on_error(request: Request, error: Exception) -> Response:
             named = _KEY.search(str(error))
             return problem(422, str(error), field=named[1] if named else "")
         case Busy():
-            return problem(503, str(error), {"retry-after": "30"})
+            return problem(503, str(error), {"retry-after": str(error.seconds)})
         case StoreUnavailable():
             log.error(
                 "request failed, store unavailable: check the database's disk",

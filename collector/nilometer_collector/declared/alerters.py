@@ -6,11 +6,10 @@ from nilometer.alert import Alerter
 from nilometer.values.errors import ConfigError
 from nilometer_collector.alerting.definitions import (
     AlerterDefinition,
-    AlerterView,
     alerter_of,
     alerter_view,
 )
-from nilometer_collector.declared.kind import Kind, Plain, defaults_of
+from nilometer_collector.declared.kind import Kind, Plain, without_defaults
 from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.store import Command, Key, RemoveAlerter, SetAlerter, Store
 
@@ -65,7 +64,4 @@ def alerter_key(entity: str, name: str) -> Key:
 
 def plain_alerter(alerter: Alerter) -> Plain:
     """Return the definition of *alerter* as JSON values, without defaults and unused limits."""
-    defaults = defaults_of(AlerterView)
-    used = alerter.condition.fields().keys()
-    plain: dict[str, object] = msgspec.to_builtins(alerter_view(alerter))
-    return {key: value for key, value in plain.items() if key in used or value != defaults[key]}
+    return without_defaults(alerter_view(alerter), kept=alerter.condition.fields().keys())

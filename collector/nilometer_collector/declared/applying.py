@@ -1,5 +1,7 @@
 """Changes declared objects: all objects of a document at once, one object, or back to a revision."""
 
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,7 +11,7 @@ import msgspec
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
 from nilometer_collector.declared.planning import Plan, change_of, check_names, plan_of
 from nilometer_collector.declared.registered import FORMAT, KINDS, Document
-from nilometer_collector.errors import Conflict, Moved, Unknown
+from nilometer_collector.errors import Busy, Conflict, Moved, Unknown
 from nilometer_collector.store import (
     ChangeQuestion,
     Command,
@@ -19,7 +21,8 @@ from nilometer_collector.store import (
     Store,
 )
 
-ATTEMPTS = 5  # attempts of one change while others change objects, too
+ATTEMPTS = 8  # attempts of one change while others change the same objects
+FIRST_PAUSE_SECONDS = 0.01  # longest pause after the first attempt; doubles with each one
 MOST_UNDONE = 100_000  # most changes that one rollback undoes
 
 
@@ -67,7 +70,7 @@ def apply(
         Conflict: If objects contradict each other or what is stored; nothing has changed then.
     """
     check_names(document)
-    return made(
+    return commit_plan(
         store, lambda: plan_of(store, document, may_name), by, now_ns, is_dry_run=is_dry_run
     )
 
@@ -102,12 +105,12 @@ def roll_back(
     def plan() -> Plan:
         if revision > store.history.newest:
             raise Unknown(f"there is no revision {revision}")
-        then = _then(store, revision)
+        then = _definitions_after(store, revision)
         for key in then:
             require(key)
         return _plan_back(store, then, revision, may_name)
 
-    return made(store, plan, by, now_ns, is_dry_run=is_dry_run)
+    return commit_plan(store, plan, by, now_ns, is_dry_run=is_dry_run)
 
 
 def change_one(
@@ -145,21 +148,24 @@ def change_one(
         if existed and after is None:
             kind.check_removal(key, store)
         changes = [change_of(key, before, after)] if before != after else []
-        return Plan(changes=changes, commands=[command])
+        return Plan(changes=changes, commands=[command], depends_on=[key])
 
-    made(store, plan, by, now_ns)
+    commit_plan(store, plan, by, now_ns)
     return existed
 
 
-def made(
+def commit_plan(
     store: Store, plan: Callable[[], Plan], by: By, now_ns: int, *, is_dry_run: bool = False
 ) -> Applied:
-    """Make what *plan* returns, in one transaction; plan again if others changed objects meanwhile.
+    """Make what *plan* returns, in one transaction.
+
+    If others changed one of its objects meanwhile, it is planned again after a random pause.
 
     Raises:
-        Conflict: If others keep changing objects, or a change contradicts what is stored.
+        Busy: If others changed the same objects during each of `ATTEMPTS`.
+        Conflict: If a change contradicts what is stored.
     """
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         newest = store.history.newest
         planned = plan()
         if is_dry_run or not planned.commands:
@@ -169,16 +175,19 @@ def made(
             origin=by.origin,
             commands=planned.commands,
             changes=planned.changes,
+            depends_on=planned.depends_on,
         )
         try:
-            made = store.history.commit(revision, now_ns, based_on=newest)
+            number = store.history.commit(revision, now_ns, based_on=newest)
         except Moved:
+            pause = FIRST_PAUSE_SECONDS * 2**attempt
+            time.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  not a secret
             continue
-        return Applied(planned, made if planned.changes else None)
-    raise Conflict("declared objects are being changed by others: try again")
+        return Applied(planned, number if planned.changes else None)
+    raise Busy("others are changing the same objects: try again", seconds=1)
 
 
-def _then(store: Store, revision: int) -> dict[Key, str | None]:
+def _definitions_after(store: Store, revision: int) -> dict[Key, str | None]:
     """Return what every object that changed after *revision* was at that time."""
     question = ChangeQuestion(after=revision)
     records = store.history.changes(question, limit=MOST_UNDONE + 1)

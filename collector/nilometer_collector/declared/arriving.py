@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from nilometer.alert import Alerter
 from nilometer.profile import Reference
 from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, plain_alerter
-from nilometer_collector.declared.applying import By, change_one, made
+from nilometer_collector.declared.applying import By, change_one, commit_plan
 from nilometer_collector.declared.planning import Plan, change_of
 from nilometer_collector.declared.references import ReferenceObjects, reference_key
 from nilometer_collector.store import AddReference, Origin, RemoveAlerter, SetAlerter, Store
@@ -40,6 +40,7 @@ def take_settings(store: Store, alerters: Sequence[Alerter], now_ns: int) -> Non
             before, after = stored.get(key), plain_alerter(alerter)
             if before != after or key not in ours:
                 found.commands.append(SetAlerter(alerter, SETTINGS_ORIGIN))
+                found.depends_on.append(key)
             if before != after:
                 found.changes.append(change_of(key, before, after))
         for key in sorted(ours - wanted.keys()):
@@ -47,4 +48,4 @@ def take_settings(store: Store, alerters: Sequence[Alerter], now_ns: int) -> Non
             found.changes.append(change_of(key, stored.get(key), None))
         return found
 
-    made(store, plan, By(SETTINGS_AUTHOR, Origin.SETTINGS), now_ns)
+    commit_plan(store, plan, By(SETTINGS_AUTHOR, Origin.SETTINGS), now_ns)

@@ -1,7 +1,7 @@
 """A kind of object that users declare, and what every kind does with its objects."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -121,23 +121,21 @@ class StoredKind(Kind[D]):
         return RemoveObject(key)
 
 
-def without_defaults(definition: msgspec.Struct) -> Plain:
-    """Return the fields of *definition* as JSON values, without fields that have their default."""
+def without_defaults(definition: msgspec.Struct, kept: Collection[str] = ()) -> Plain:
+    """Return the fields of *definition* as JSON values, without fields that have their default.
+
+    Args:
+        definition: Definition of an object.
+        kept: Names of fields that stay also if they have their default.
+    """
     plain: dict[str, object] = msgspec.to_builtins(definition)
-    for key, default in defaults_of(type(definition)).items():
-        if plain.get(key) == default:
-            plain.pop(key, None)
+    for field in msgspec.structs.fields(definition):
+        default = field.default
+        if field.default_factory is not msgspec.NODEFAULT:
+            default = field.default_factory()
+        if field.encode_name not in kept and plain.get(field.encode_name) == default:
+            plain.pop(field.encode_name, None)
     return named_first(plain)
-
-
-def defaults_of(kind: type[msgspec.Struct]) -> dict[str, object]:
-    """Return the default of each field of *kind* by its key; `msgspec.NODEFAULT` without one."""
-    return {
-        field.encode_name: field.default
-        if field.default_factory is msgspec.NODEFAULT
-        else field.default_factory()
-        for field in msgspec.structs.fields(kind)
-    }
 
 
 def named_first(plain: Plain) -> Plain:

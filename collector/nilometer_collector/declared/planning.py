@@ -36,12 +36,14 @@ class Plan:
         commands: Commands that make them.
         unchanged: Number of objects that are stored as the document has them.
         warnings: Names in the document that point nowhere.
+        depends_on: Objects without a change whose definitions the commands are made from.
     """
 
     changes: list[Change] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
     unchanged: int = 0
     warnings: list[Warned] = field(default_factory=list)
+    depends_on: list[Key] = field(default_factory=list)
 
 
 def change_of(key: Key, before: Plain | None, after: Plain | None) -> Change:

@@ -35,7 +35,7 @@ from nilometer_collector.access.rights import Access, Forbidden
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
-from nilometer_collector.errors import Conflict, Refused, StoreUnavailable
+from nilometer_collector.errors import Busy, Refused, StoreUnavailable
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference
@@ -214,7 +214,7 @@ class Ingest:
             add_reference(
                 self._store, reference, By(access.caller, Origin.UPLOAD), self._clock.now_ns()
             )
-        except (StoreUnavailable, Conflict) as error:
+        except (StoreUnavailable, Busy) as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         log.info(
             "reference stored",

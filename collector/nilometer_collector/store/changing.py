@@ -1,8 +1,9 @@
 """The verbs of the store for changes of declared objects, which `Store.history` implements."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
+from nilometer_collector.errors import Moved
 from nilometer_collector.store.history_records import (
     EVERY_CHANGE,
     ChangeQuestion,
@@ -12,6 +13,23 @@ from nilometer_collector.store.history_records import (
 )
 
 MOST_CHANGES = 1000  # most changes in one answer
+
+
+def check_unmoved(revision: Revision, based_on: int, moved: Iterable[Key]) -> None:
+    """Refuse a revision if one of its objects changed after *based_on*.
+
+    Args:
+        revision: Changes that are about to be made.
+        based_on: Number of the revision that they were made from.
+        moved: Objects that changed after it.
+
+    Raises:
+        Moved: If an object of *revision* is among *moved*.
+    """
+    both = revision.objects.intersection(moved)
+    if both:
+        kind, entity, name = min(both)
+        raise Moved(f"{kind} {name!r} of {entity} changed after revision {based_on}")
 
 
 class History(Protocol):
@@ -34,7 +52,8 @@ class History(Protocol):
             Number of the revision; that of the newest one if it changes nothing.
 
         Raises:
-            Moved: If there is a newer revision than *based_on*; nothing has changed then.
+            Moved: If a newer revision than *based_on* changed an object that *revision* changes or
+                depends on; nothing has changed then.
             Conflict: If a command contradicts what is stored; nothing has changed then.
             Unknown: If a command names a version of a reference that is not stored.
         """

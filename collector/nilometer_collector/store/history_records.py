@@ -158,12 +158,19 @@ class Revision:
         origin: How they arrived.
         commands: What is done, in this order, except that all entities change together.
         changes: What the history keeps; without any, the revision gets no number.
+        depends_on: Objects without a change whose definitions the commands are made from.
     """
 
     author: str
     origin: Origin
     commands: Sequence[Command]
     changes: Sequence[Change]
+    depends_on: Sequence[Key] = ()
+
+    @property
+    def objects(self) -> set[Key]:
+        """Objects that must not have changed since the commands were made."""
+        return {*self.depends_on, *(change.key for change in self.changes)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

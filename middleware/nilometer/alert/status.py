@@ -7,7 +7,6 @@ from nilometer.alert.evaluation import Evaluation
 from nilometer.alert.judgement import Verdict
 from nilometer.alert.reason import Reason
 
-
 GAP_WINDOWS = 2  # longest gap between consecutive breaches, in lengths of the newer window
 
 

@@ -11,8 +11,10 @@ from support.problems import ALERTER, is_problem
 
 from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import SteppedClock
+from nilometer_collector.declared import applying
 from nilometer_collector.declared.applying import By, apply
 from nilometer_collector.declared.registered import document_of
+from nilometer_collector.errors import Busy
 from nilometer_collector.store import Origin, Store
 from nilometer_collector.testing import (
     ENTITY,
@@ -308,6 +310,53 @@ def test_pages_of_changes_hold_whole_revisions(served: Running) -> None:
     second = served.get("changes", limit=4, before=first["next"])
     assert ([one["revision"] for one in second["revisions"]], second["next"]) == ([2, 1], None)
     assert [len(one["changes"]) for one in served.get("changes", limit=1)["revisions"]] == [1]
+
+
+class Rival:
+    """Someone who changes the owner of an entity each time that a document is planned."""
+
+    def __init__(self, store: Store, entity: str, times: int) -> None:
+        self._store, self._entity, self._left = store, entity, times
+
+    def may_name(self, _: str) -> bool:
+        if self._left:
+            self._left -= 1
+            entity = {"name": self._entity, "owner": f"rival {self._left}"}
+            document = document_of({"version": 1, "entities": [entity]})
+            apply(self._store, document, By("rival", Origin.APPLY), 1)
+        return True
+
+
+def apply_beside(store: Store, rival: Rival) -> int | None:
+    document = document_of({"version": 1, "entities": [{"name": "mine", "owner": "me"}]})
+    by = By("me", Origin.APPLY)
+    return apply(store, document, by, 2, may_name=rival.may_name).revision
+
+
+def test_a_change_of_another_object_does_not_disturb(store: Store) -> None:
+    assert apply_beside(store, Rival(store, "other", 1)) == 2
+    assert [one.author for one in store.history.changes()] == ["me", "rival"]
+
+
+def test_a_change_of_the_same_object_is_planned_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "FIRST_PAUSE_SECONDS", 0.0)
+    assert apply_beside(store, Rival(store, "mine", 2)) == 3
+    newest = store.history.changes()[0].change
+    assert (newest.before, newest.after) == (
+        '{"name":"mine","owner":"rival 0"}',
+        '{"name":"mine","owner":"me"}',
+    )
+
+
+def test_steady_changes_of_the_same_object_are_busy(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(applying, "FIRST_PAUSE_SECONDS", 0.0)
+    with pytest.raises(Busy):
+        apply_beside(store, Rival(store, "mine", applying.ATTEMPTS))
+    assert {one.author for one in store.history.changes()} == {"rival"}
 
 
 def test_the_same_in_python(store: Store) -> None:

@@ -38,8 +38,16 @@ def changed(name: str, before: str | None = None, after: str | None = "{}") -> C
     return Change(key=Key("entity", name, name), before=before, after=after)
 
 
-def revision(*commands: Command, changes: tuple[Change, ...] = ()) -> Revision:
-    return Revision(author="ann", origin=Origin.APPLY, commands=commands, changes=changes)
+def revision(
+    *commands: Command, changes: tuple[Change, ...] = (), depends_on: tuple[Key, ...] = ()
+) -> Revision:
+    return Revision(
+        author="ann",
+        origin=Origin.APPLY,
+        commands=commands,
+        changes=changes,
+        depends_on=depends_on,
+    )
 
 
 def declared(name: str, *reads_from: str) -> DeclareEntity:
@@ -131,13 +139,24 @@ def test_a_revision_based_on_an_older_one_is_refused(store: Store) -> None:
     assert history.commit(revision(changes=(changed("a"),)), 2, based_on=1) == 2
 
 
-def test_of_two_revisions_at_once_one_is_refused(store: Store) -> None:
+def test_a_revision_stays_possible_while_others_change_other_objects(store: Store) -> None:
+    history = store.history
+    history.commit(revision(declared("a"), changes=(changed("a"),)), 1, based_on=0)
+    assert history.commit(revision(declared("b"), changes=(changed("b"),)), 2, based_on=0) == 2
+    again = revision(declared("b"), depends_on=(changed("b").key,))
+    with pytest.raises(Moved, match="'b' of b changed after revision 1"):
+        history.commit(again, 3, based_on=1)
+    assert history.commit(again, 3, based_on=2) == 2
+
+
+def test_of_two_revisions_of_an_object_at_once_one_is_refused(store: Store) -> None:
     together, refused = threading.Barrier(2), []
 
     def commit(name: str) -> None:
         together.wait(10)
         try:
-            store.history.commit(revision(declared(name), changes=(changed(name),)), 1, based_on=0)
+            both = revision(declared(name), changes=(changed("a"), changed("b")))
+            store.history.commit(both, 1, based_on=0)
         except Moved:
             refused.append(name)
 

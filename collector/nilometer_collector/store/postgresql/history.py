@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from nilometer_collector.errors import Moved
-from nilometer_collector.store.changing import MOST_CHANGES
+from nilometer_collector.store.changing import MOST_CHANGES, check_unmoved
 from nilometer_collector.store.history_records import (
     EVERY_CHANGE,
     AddReference,
@@ -62,6 +61,7 @@ DELETE FROM objects WHERE kind = %(kind)s AND entity = %(entity)s AND name = %(n
 _OBJECTS = """
 SELECT kind, entity, name, content FROM objects WHERE kind = %(kind)s ORDER BY entity, name
 """
+_MOVED = "SELECT DISTINCT kind, entity, name FROM changes WHERE revision > %(after)s"
 
 
 class History:
@@ -93,7 +93,8 @@ class History:
         def commit(session: Session) -> int:
             newest = take_turn(session)
             if based_on is not None and newest != based_on:
-                raise Moved(f"revision {newest} came after revision {based_on}")
+                moved = session.rows(_MOVED, {"after": based_on})
+                check_unmoved(revision, based_on, (Key(*row) for row in moved))
             commands = revision.commands
             of_entities = [one for one in commands if isinstance(one, DeclareEntity | RemoveEntity)]
             if of_entities:

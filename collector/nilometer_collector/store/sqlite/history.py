@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 
-from nilometer_collector.errors import Moved
-from nilometer_collector.store.changing import MOST_CHANGES
+from nilometer_collector.store.changing import MOST_CHANGES, check_unmoved
 from nilometer_collector.store.history_records import (
     EVERY_CHANGE,
     AddReference,
@@ -35,6 +34,7 @@ WHERE (?1 IS NULL OR c.kind = ?1) AND (?2 IS NULL OR c.entity = ?2) AND (?3 IS N
   AND c.revision > ?4 AND (?5 IS NULL OR c.revision < ?5)
 ORDER BY c.revision DESC, c.kind, c.entity, c.name LIMIT ?6
 """
+_MOVED = "SELECT DISTINCT kind, entity, name FROM changes WHERE revision > ?"
 
 
 class History:
@@ -66,7 +66,8 @@ class History:
         with self._database.write():
             newest = self.newest
             if based_on is not None and newest != based_on:
-                raise Moved(f"revision {newest} came after revision {based_on}")
+                moved = self._database.rows(_MOVED, (based_on,))
+                check_unmoved(revision, based_on, (Key(*row) for row in moved))
             commands = revision.commands
             of_entities = [one for one in commands if isinstance(one, DeclareEntity | RemoveEntity)]
             if of_entities:
