@@ -15,7 +15,7 @@ from nilometer.profile.logged.table import Table, Value
 from nilometer.profile.logged.text import Text
 from nilometer.values.labels import Labels
 from nilometer_collector.errors import Conflict
-from nilometer_collector.store import Arrival, LoggedType, Shipped, Store
+from nilometer_collector.store import Arrival, Level, LoggedType, Shipped, Store
 from nilometer_collector.testing import ENTITY, START_NS, feature_sample, minute
 
 X = "logged.x"
@@ -177,3 +177,23 @@ def test_a_summary_is_forgotten_once_its_samples_are_gone(store: Store) -> None:
     assert [one.summary for one in store.samples.series(ENTITY)] == ["logged.y"]
     later = day + 3001 * DAY_NS
     assert ship(store, [row(3, Text("v", 1))], now_ns=later).stored == 1
+    (record,) = store.samples.series(ENTITY, X)
+    assert record.samples == 1
+
+
+def test_a_forgotten_summary_is_stored_and_rolled_up_anew(store: Store) -> None:
+    day = START_NS // DAY_NS * DAY_NS
+    for number in (1, 2):  # the second shipment finds the series
+        ship(store, [row(number, NUMBER)], now_ns=day)
+    rolling = Rolling(store)
+    rolling.roll_up_all(day + DAY_NS)
+    for days in (3000, 3001):
+        rolling.retire(day + days * DAY_NS)
+    assert store.entities.forget(ENTITY, X)
+    later = day + 3001 * DAY_NS
+    ship(store, [row(3, NUMBER)], now_ns=later)
+    assert rolling.roll_up_all(later + DAY_NS) == 3
+    (record,) = store.samples.series()
+    assert (record.summary, record.samples) == (X, 1)
+    assert len(store.samples.read([record], 0, 1 << 62, 9, Level.DAY)) == 1
+    assert [level.stale for level in store.rollups.levels()] == [0, 0, 0, 0]

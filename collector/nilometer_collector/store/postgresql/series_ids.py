@@ -10,9 +10,10 @@ from nilometer_collector.store.shipments import SampleRow
 
 MOST_KEPT = 50_000  # ids, in at most 30 MB
 
-# A series is never deleted, so its id stays valid on the same running server. A server that was
-# promoted or restored may lack the last series, and is another one. It is asked in the transaction
-# itself, because a connection pooler may change the server behind a connection.
+# Only `Entities.forget` deletes a series, one of a summary that users log. All other ids stay valid
+# on the same running server. A server that was promoted or restored may lack the newest series. It
+# counts as another server, so its ids are looked up again. The transaction itself asks for the server,
+# because a connection pooler may change the server behind a connection.
 _SERVER = """
 SELECT concat_ws('/', pg_postmaster_start_time(), inet_server_addr(), inet_server_port(),
                  (SELECT oid FROM pg_database WHERE datname = current_database()))
@@ -46,7 +47,7 @@ class SeriesKey(NamedTuple):
 
 
 class SeriesIds:
-    """Finds ids of series, and keeps those that are committed. Thread-safe."""
+    """Finds ids of series, and keeps those of committed series that are never deleted. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -55,6 +56,9 @@ class SeriesIds:
 
     def of(self, session: Session, series: Mapping[SeriesKey, SampleRow]) -> dict[SeriesKey, int]:
         """Return the id of each of *series*, inside a transaction; creates missing series.
+
+        The transaction must hold the types of logged samples (`Entities.settle`), so that their
+        series cannot be deleted before it ends.
 
         Args:
             session: Session in a transaction.
@@ -76,7 +80,7 @@ class SeriesIds:
             with self._lock:
                 if len(kept) + len(found) > MOST_KEPT:
                     kept.clear()
-                kept.update(found)
+                kept.update({key: found[key] for key in found if series[key].logged is None})
             ids.update(found)
             if len(found) < len(missing):
                 ids.update(_created(session, {key: series[key] for key in missing}))
