@@ -25,7 +25,7 @@ def add_reference(store: Store, reference: Reference, by: By, now_ns: int) -> No
 def propose_reference(store: Store, reference: Reference, by: By, now_ns: int) -> None:
     """Store a version of *reference* that becomes current only when somebody chooses it."""
     command = AddReference(reference, is_current=False)
-    made(store, lambda: Plan(commands=[command]), by, now_ns)
+    commit_plan(store, lambda: Plan(commands=[command]), by, now_ns)
 
 
 def take_settings(store: Store, alerters: Sequence[Alerter], now_ns: int) -> None:
