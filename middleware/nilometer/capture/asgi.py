@@ -14,13 +14,14 @@ from collections.abc import Callable
 from time import perf_counter, time_ns
 from typing import Any, TypeVar, Unpack, cast
 
-from nilometer.capture.exchange import Exchange, SizedExchange
+from nilometer.capture.exchange import Exchange
 from nilometer.capture.finisher import Finisher
 from nilometer.capture.headers import content_type_of, lasting_headers
 from nilometer.capture.interface import Interface, check_interface
 from nilometer.capture.nesting import MARK, is_added, running_with
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.route import route_of
+from nilometer.capture.sized_exchange import SizedExchange
 from nilometer.capture.stopwatch import Stopwatch
 from nilometer.capture.types import ASGIApp, Message, Receive, Scope, Send
 from nilometer.capture.values import current

@@ -37,19 +37,16 @@ class Finisher(Observer):
             exchange: Exchange that has ended.
             raised: Exception that the application raised; None if it returned.
             scope: Scope of the request.
-            path: Path below the root path, as it was at the start.
-            headers: Headers of the request, as they were at the start.
+            path: Path below the root path at the start.
+            headers: Headers of the request at the start.
             arrival_ns: Start of the request, in Unix nanoseconds.
             started: Start of the request, in monotonic seconds.
             in_flight: Number of requests in progress at the start, including this one.
         """
         worker = self._worker
         try:
-            if exchange.finished:  # its last message has ended the request in flight
-                latency = exchange.latest - started
-            else:
-                worker.in_flight -= 1
-                latency = perf_counter() - started
+            worker.in_flight -= not exchange.finished  # else its last message has done this
+            latency = (exchange.latest if exchange.finished else perf_counter()) - started
             outcome = _outcome(exchange, raised)
             raised = None  # breaks the cycle of this frame and the exception's traceback
             rest, sink = None, worker.sink
