@@ -37,7 +37,7 @@ def metrics_of(count: int) -> RowMetrics:
     return RowMetrics.of(Rows(predicted=np.ones(count), truth=np.zeros(count)), [error])
 
 
-FEW = {
+FEW: dict[str, Callable[[int], Performance]] = {
     "binary": lambda count: binary([0.9, 0.2][:count], ["1", "0"][:count]),
     "one class": lambda count: binary([0.9, 0.8][:count], ["1", "1"][:count]),
     "multiclass": lambda count: multiclass(
@@ -55,8 +55,7 @@ FEW = {
 @pytest.mark.parametrize("count", [0, 1, 2])
 @pytest.mark.parametrize("kind", FEW)
 def test_few_rows_have_metrics_inside_their_intervals(kind: str, count: int) -> None:
-    content: Performance = FEW[kind](count)
-    for name, found in content.estimates().items():
+    for name, found in FEW[kind](count).estimates().items():
         assert found.low <= found.value <= found.high, name
         assert found.rows >= 1, name
 

@@ -1,30 +1,38 @@
 """Performance that no rows can have is refused before it is stored; that of rows is accepted."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
 
-from nilometer.profile.performance import Performance, Ranking, binary, multiclass
+from nilometer.profile.performance import Classification, Performance, Ranking, binary, multiclass
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.performance import PERFORMANCE_CODECS
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.performance import check_classification, check_ranking
 
 BINS = 162
-CODECS = {codec.kind: codec for codec in PERFORMANCE_CODECS}
+CODECS: Mapping[str, Any] = {codec.kind: codec for codec in PERFORMANCE_CODECS}
 
 
-def checked(content: Performance, change: Any = None) -> None:
+CHECKS: Mapping[str, Callable[[Any], None]] = {
+    Classification.kind: check_classification,
+    Ranking.kind: check_ranking,
+}
+
+
+def unchanged(message: pb.SummarySample) -> None:
+    del message
+
+
+def checked(content: Performance, change: Callable[[pb.SummarySample], None] = unchanged) -> None:
     """Check *content* as it arrives after its message was changed."""
     codec = CODECS[content.kind]
     message = pb.SummarySample()
     codec.put(message, content)
-    if change is not None:
-        change(message)
-    found = codec.read(message, lambda _: None)
-    check = check_ranking if isinstance(found, Ranking) else check_classification
-    check(found)
+    change(message)
+    CHECKS[content.kind](codec.read(message, lambda _: None))
 
 
 def large_gain(message: pb.SummarySample) -> None:
@@ -87,7 +95,9 @@ ROWS = binary([0.9, 0.2, 0.6, 0.4], ["1", "0", "0", "1"])
         (ROWS, more_scored_as_true, "of more rows than the confusion"),
     ],
 )
-def test_what_no_rows_can_have_is_refused(content: Performance, change: Any, why: str) -> None:
+def test_what_no_rows_can_have_is_refused(
+    content: Performance, change: Callable[[pb.SummarySample], None], why: str
+) -> None:
     checked(content)
     with pytest.raises(Refused, match=why):
         checked(content, change)
