@@ -11,6 +11,7 @@ from sklearn import metrics as sklearn
 
 from nilometer.profile.performance import (
     Classification,
+    Estimate,
     Performance,
     Ranking,
     Regression,
@@ -20,6 +21,7 @@ from nilometer.profile.performance import (
     binary,
     classes_only,
     multiclass,
+    rates,
     row_metric,
 )
 from nilometer.profile.performance.classification import MAX_CLASSES
@@ -212,6 +214,16 @@ def test_an_area_of_1_is_not_certain() -> None:
     found = binary([0.9] * 6 + [0.1] * 200, [1] * 6 + [0] * 200).estimates()["roc_auc"]
     assert 0.4 < found.low < 0.95
     assert found.high == found.value == 1.0
+
+
+@pytest.mark.parametrize("rows", [0.1, 0.5, 0.9, 1.5])
+def test_parts_of_rows_have_an_area(rows: float) -> None:
+    """Expected rows are fractions."""
+    cells = np.zeros((2, 2, 3))
+    cells[0, 0], cells[0, 1] = [rows, 0.0, 0.0], [0.0, 0.0, rows]
+    found = rates.roc_auc(cells)
+    assert found is not None
+    assert found.as_share(cells) == Estimate(1.0, 0.0, 1.0, rows)
 
 
 def test_a_loss_needs_rows_of_both_classes() -> None:

@@ -43,6 +43,8 @@ def check_regression(rows: Regression) -> None:
     check_counts("regression", (rows.count, rows.unlabelled, rows.unusable))
     check_feature(rows.residuals)
     _check_means(rows.absolute, rows.percentage)
+    for mean in (rows.absolute, rows.percentage):
+        _check_range("regression", mean, int(MAX_FACTOR))
     for (of_error, of_truth), units in zip(POWERS, rows.sums, strict=True):
         most = rows.count * int(MAX_FACTOR) ** (of_error + of_truth) << UNIT_BITS
         if abs(units) > most or (units < 0 and not (of_error | of_truth) & 1):

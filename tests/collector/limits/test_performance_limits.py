@@ -6,11 +6,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nilometer.profile.performance import Classification, Performance, Ranking, binary, multiclass
+from nilometer.profile.performance import (
+    Classification,
+    Performance,
+    Ranking,
+    Regression,
+    binary,
+    multiclass,
+)
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.performance import PERFORMANCE_CODECS
 from nilometer_collector.errors import Refused
-from nilometer_collector.limits.performance import check_classification, check_ranking
+from nilometer_collector.limits.performance import (
+    check_classification,
+    check_ranking,
+    check_regression,
+)
 
 BINS = 162
 CODECS: Mapping[str, Any] = {codec.kind: codec for codec in PERFORMANCE_CODECS}
@@ -19,6 +30,7 @@ CODECS: Mapping[str, Any] = {codec.kind: codec for codec in PERFORMANCE_CODECS}
 CHECKS: Mapping[str, Callable[[Any], None]] = {
     Classification.kind: check_classification,
     Ranking.kind: check_ranking,
+    Regression.kind: check_regression,
 }
 
 
@@ -77,7 +89,16 @@ def more_scored_as_true(message: pb.SummarySample) -> None:
     scores.cells[:], scores.counts[:], scores.sums[:] = [3 * BINS + 100], [4], [1 << 31]
 
 
+def negative_error(message: pb.SummarySample) -> None:
+    message.regression.absolute.total.parts[:] = [-1.0]
+
+
+def negative_percentage(message: pb.SummarySample) -> None:
+    message.regression.percentage.total.parts[:] = [-0.5]
+
+
 LISTS = Ranking.of([[0, 1, 0], [1, 0, 2]])
+NUMBERS = Regression.of([1.0, 2.0, 4.0], [1.0, 1.0, 5.0])
 ROWS = binary([0.9, 0.2, 0.6, 0.4], ["1", "0", "0", "1"])
 
 
@@ -92,6 +113,8 @@ ROWS = binary([0.9, 0.2, 0.6, 0.4], ["1", "0", "0", "1"])
         (ROWS, large_brier, "brier: a mean must be from 0 to 1"),
         (ROWS, negative_loss, "log_loss: a mean must be from 0 to 37"),
         (ROWS, large_loss, "log_loss: a mean must be from 0 to 37"),
+        (NUMBERS, negative_error, "regression: a mean must be from 0"),
+        (NUMBERS, negative_percentage, "regression: a mean must be from 0"),
         (ROWS, more_scored_as_true, "of more rows than the confusion"),
     ],
 )
@@ -111,3 +134,4 @@ def test_extreme_rows_are_accepted() -> None:
     checked(multiclass(np.ones((9, 64)), several, random.choice(several, 9).tolist()))
     checked(Ranking.of(random.random((30, 5)), np.round(random.random((30, 5)), 1)))
     checked(Ranking.of([[1e-300, 1e60, 1e59]]))
+    checked(Regression.of([5e59, -5e59, 1e-60], [-5e59, 5e59, 1e-50]))

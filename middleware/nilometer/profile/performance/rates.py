@@ -9,7 +9,9 @@ Counts by class have shape (k, k): predicted class, true class. The cells of the
 have shape (2, 2, bins): whether the class is predicted, whether it is true, and the bin.
 
 Sources: DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated
-receiver operating characteristic curves" (1988), for the area under a curve.
+receiver operating characteristic curves" (1988), for the area under a curve; Hanley and McNeil, "The
+meaning and use of the area under a receiver operating characteristic (ROC) curve" (1982), for its
+least variance, with the mean of both numbers of rows as in Newcombe's method 5 (2006).
 """
 
 import math
@@ -151,11 +153,12 @@ def roc_auc(cells: Floats) -> Rate | None:
 
 
 def _least_variance(area: float, positives: float, negatives: float) -> float:
-    """Return the variance of an area for exponential scores, which few rows may hide.
+    """Return the variance that an area has if scores are exponentially distributed.
 
-    An area of 1 is taken for one of which half a pair is wrong.
+    The variance of a few rows is smaller than this by chance, and 0 if the area is 0 or 1. An area
+    of 1 counts as one with half a pair in the wrong order.
     """
-    pairs = positives * negatives
+    pairs = max(positives * negatives, 1.0)
     inside = min(max(area, 0.5 / pairs), 1.0 - 0.5 / pairs)
     others = (positives + negatives) / 2.0 - 1.0
     by_others = others * ((1.0 - inside) / (2.0 - inside) + inside / (1.0 + inside))
