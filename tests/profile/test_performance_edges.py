@@ -25,6 +25,7 @@ from nilometer.profile.performance import (
     row_metric,
 )
 from nilometer.profile.performance.classification import MAX_CLASSES
+from nilometer.profile.performance.estimate import share
 from nilometer.profile.performance.regression import POWERS
 from nilometer.sketch.exact import Floats
 from nilometer.values.labels import OVERFLOW_KEY
@@ -138,6 +139,13 @@ def test_no_grouping_of_many_classes_changes_a_merge(name: str) -> None:
         assert read(merge([merge([merge([one, two]), three]), four])) == whole
 
 
+def test_a_content_without_scored_rows_has_no_say_in_the_thresholds() -> None:
+    rows = binary([0.4, 0.2], ["1", "0"], threshold=0.3)
+    for other in (binary([], []), binary([math.nan], ["1"], threshold=0.7)):
+        for parts in ([rows, other], [other, rows]):
+            assert Classification.merge_all(parts).thresholds == (0.3,)
+
+
 def test_a_classifier_that_loses_a_scored_class_does_not_become_binary() -> None:
     several = multiclass([[0.9, 0.1], [0.2, 0.8]], ["a00", "zz"], ["a00", "zz"])
     merged = Classification.merge_all([several, of_classes("m", MAX_CLASSES)])
@@ -224,6 +232,16 @@ def test_parts_of_rows_have_an_area(rows: float) -> None:
     found = rates.roc_auc(cells)
     assert found is not None
     assert found.as_share(cells) == Estimate(1.0, 0.0, 1.0, rows)
+
+
+def test_an_expected_area_has_the_freedom_of_its_rows() -> None:
+    cells = np.zeros((2, 2, 4))
+    cells[0, 0], cells[0, 1] = [30.0, 20.0, 5.0, 2.0], [0.5, 1.0, 1.0, 0.5]
+    found = rates.roc_auc(cells)
+    assert found is not None
+    certain = share(found.value, found.variance(cells), found.rows)
+    one = found.as_share(cells)
+    assert one.high - one.low > 1.2 * (certain.high - certain.low)
 
 
 def test_a_loss_needs_rows_of_both_classes() -> None:

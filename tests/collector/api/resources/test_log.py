@@ -106,7 +106,11 @@ def test_judged_predictions_are_shown_with_their_intervals_over_any_windows(
 
 def test_one_list_and_extreme_numbers_are_shown(served: Running) -> None:
     ranking = {"type": "ranking", "relevance": [[0, 1, 0]]}
-    regression = {"type": "regression", "truth": [1e-50, 2e-50, 3e-50], "predicted": [1e59, 2e59, 0]}
+    regression = {
+        "type": "regression",
+        "truth": [1e-50, 2e-50, 3e-50],
+        "predicted": [1e59, 2e59, 0],
+    }
     rows = [row(ranking), row(regression, summary="logged.y")]
     assert post(served, *rows).json() == {"stored": 2, "repeated": 0}
     shown = served.get("samples", entity=ENTITY, summary="logged.x")["samples"][0]["performance"]
