@@ -397,6 +397,7 @@ def test_what_rows_do_not_define_is_left_out() -> None:
         lambda: multiclass([[0.5, 0.5]], ["a", "b"], ["a", "b"]),
         lambda: Regression.of([1.0], [1.0, 2.0]),
         lambda: Ranking.of([[-1.0]]),
+        lambda: Ranking.of([[1.7e308] * 5]),
         lambda: Ranking.of([[1.0]], [[1.0, 2.0]]),
         lambda: Ranking.of([[1.0]], cutoffs=[0]),
         lambda: RowMetrics.of(Rows(predicted=np.array([1]), truth=np.array([1])), [late_fee] * 2),

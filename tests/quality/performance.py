@@ -72,7 +72,7 @@ def census() -> dict[str, tuple[float, int, int]]:
 def _rows_of_coverage(windows: int) -> Iterator[str]:
     yield "share of windows whose 95 % interval contains the truth"
     yield f"{'metric':<20}{'mean logit':>11}{'rows':>7}{'share':>9}"
-    for base in (0.0, -3.0):
+    for base in (0.0, -3.0, -5.0):
         for rows in (200, 1000, 5000):
             for metric, share in covered(base, rows, windows=windows, seed=rows).items():
                 yield f"{metric:<20}{base:>11g}{rows:>7}{share:>9.1%}"

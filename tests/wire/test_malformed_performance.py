@@ -51,6 +51,26 @@ BAD: dict[str, tuple[dict[str, Any], str]] = {
         {"regression": {"absolute": {**ONE, "total": {"parts": [1.0] * 65}}}},
         "over 64 parts",
     ),
+    "a sum beyond float64": (
+        {"regression": {"absolute": {**ONE, "total": {"parts": [1.7e308] * 2}}}},
+        "beyond float64",
+    ),
+    "squares beyond float64": (
+        {"ranking": {"reciprocal_ranks": {**ONE, "squares": {"parts": [1.7e308] * 2}}}},
+        "beyond float64",
+    ),
+    "huge rows without a class": (
+        {"classification": {**ROWS, "unlabelled": (1 << 64) - 1}},
+        "out of bounds",
+    ),
+    "huge rows without a score": (
+        {"classification": {**ROWS, "unscored": (1 << 64) - 1}},
+        "out of bounds",
+    ),
+    "huge rows without a value": ({"regression": {"unlabelled": (1 << 64) - 1}}, "out of bounds"),
+    "huge unusable rows": ({"regression": {"unusable": (1 << 64) - 1}}, "out of bounds"),
+    "huge lists": ({"ranking": {"without_relevant": (1 << 64) - 1}}, "out of bounds"),
+    "huge rows of metrics": ({"row_metrics": {"rows": (1 << 64) - 1}}, "out of bounds"),
     "too few sums": ({"regression": {"sums": [{"parts": [1.0]}]}}, "instead of 8"),
     "sums of no rows": ({"regression": {"sums": [{"parts": [1.0]}] * 8}}, "sums of no rows"),
     "errors without rows": ({"regression": {"absolute": ONE}}, "another number of errors"),

@@ -26,8 +26,8 @@ class MetricView(Struct, frozen=True, kw_only=True):
     """A metric with the interval that contains its true value with a probability of 95 %."""
 
     value: float | None
-    low: float | None  # null if the rows are too few for an interval
-    high: float | None
+    low: float | None  # null if the rows give no lower end
+    high: float | None  # null if the rows give no upper end
     rows: float  # rows on which the value rests, such as the positive rows of a recall
 
 

@@ -501,8 +501,8 @@ export interface Maintenance {
 /** A metric with the interval that contains its true value with a probability of 95 %. */
 export interface Metric {
   value: number | null;
-  low: number | null; // null if the rows are too few for an interval
-  high: number | null;
+  low: number | null; // null if the rows give no lower end
+  high: number | null; // null if the rows give no upper end
   rows: number; // rows on which the value rests, such as the positive rows of a recall
 }
 

@@ -22,6 +22,7 @@ from nilometer.profile.performance.score_cells import Floats, ScoreCells
 from nilometer.values.labels import OVERFLOW_KEY
 
 MAX_CLASSES = 64  # most classes of a content; others are merged to `OVERFLOW_KEY`
+FEWEST_OF_CLASS = 5  # rows in and out of each scored class, for an interval of the logarithmic loss
 UNKNOWN = ""  # predicted class of a row without a prediction
 _NOT_AVERAGED = frozenset({UNKNOWN, OVERFLOW_KEY})
 
@@ -33,7 +34,7 @@ class Classification:
     """Predicted and true classes, with scores if known.
 
     Contents keep the `MAX_CLASSES` smallest names of classes. All others are merged to the class
-    `OVERFLOW_KEY`, whose scores are not kept.
+    `OVERFLOW_KEY`, whose scores are not kept: it has empty cells if one of them was scored.
 
     Attributes:
         thresholds: Decision thresholds that are edges of the bins, ascending, inside (0, 1).
@@ -62,10 +63,11 @@ class Classification:
     def merge_all(cls, contents: Iterable[Self]) -> Self:
         """Return one content of all; no order or grouping of *contents* changes a bit of it.
 
-        A threshold that not all scored contents have is no longer an edge.
+        A threshold that not all contents with scored rows have is no longer an edge.
         """
         parts = list(contents)
-        scored = [part for part in parts if part.scores]
+        # Rows with a loss are scored, even if all of their classes were merged to `OVERFLOW_KEY`.
+        scored = [part for part in parts if part.log_loss.count]
         common = set(scored[0].thresholds if scored else ())
         thresholds = tuple(sorted(common.intersection(*(part.thresholds for part in scored))))
         cells: dict[str, ScoreCells] = {}
@@ -74,7 +76,11 @@ class Classification:
             for pair, count in part.confusion.items():
                 confusion[pair] = confusion.get(pair, 0) + count
             for name, found in part.scores.items():
-                joined = found.joined(part.thresholds, thresholds)
+                joined = (
+                    found.joined(part.thresholds, thresholds)
+                    if part.log_loss.count
+                    else ScoreCells.empty(thresholds)
+                )
                 cells[name] = cells[name].plus(joined) if name in cells else joined
         merged = cls(
             thresholds,
@@ -116,7 +122,9 @@ class Classification:
     @property
     def positive(self) -> str | None:
         """The scored class of a binary classifier; None for other classifiers."""
-        return next(iter(self.scores)) if len(self.scores) == 1 else None
+        if len(self.scores) != 1 or OVERFLOW_KEY in self.scores:
+            return None
+        return next(iter(self.scores))
 
     @property
     def matrix(self) -> Floats:
@@ -157,7 +165,7 @@ class Classification:
     def bounded(self) -> Self:
         """Return the content with at most `MAX_CLASSES` classes besides `OVERFLOW_KEY`."""
         names = [name for name in self.classes if name != OVERFLOW_KEY]
-        if len(names) <= MAX_CLASSES:
+        if len(names) <= MAX_CLASSES and OVERFLOW_KEY not in self.scores:
             return self
         kept = set(names[:MAX_CLASSES])
         confusion: dict[Pair, int] = {}
@@ -168,6 +176,8 @@ class Classification:
             )
             confusion[pair] = confusion.get(pair, 0) + count
         scores = {name: cells for name, cells in self.scores.items() if name in kept}
+        if len(scores) < len(self.scores):
+            scores[OVERFLOW_KEY] = ScoreCells.empty(self.thresholds)
         return replace(self, confusion=confusion, scores=scores)
 
 
@@ -180,12 +190,13 @@ def _accuracy(rows: Classification) -> Estimate | None:
 
 
 def _by_class(rows: Classification, rate: Callable[[Floats, int], Rate | None]) -> Estimate | None:
-    """Return the rate of the positive class, or its mean over all classes without one."""
+    """Return the rate of the positive class, or its mean over all classes that have rows."""
     matrix = rows.matrix
     if rows.positive is not None:
         found = rate(matrix, rows.classes.index(rows.positive))
     else:
-        named = [at for at, name in enumerate(rows.classes) if name not in _NOT_AVERAGED]
+        found_in = {name for pair in rows.confusion for name in pair} - _NOT_AVERAGED
+        named = [at for at, name in enumerate(rows.classes) if name in found_in]
         undefined = Rate(0.0, np.zeros(matrix.shape), float(rows.count))
         each = [rate(matrix, at) or undefined for at in named]
         found = rates.mean_of(each) if each and rows.count else None
@@ -205,7 +216,22 @@ def _by_score(rows: Classification, rate: Callable[[Floats], Rate | None]) -> Es
     # Classes of the same rows depend on each other, so their deviations may all add up.
     deviation = sum(math.sqrt(variance) for _, variance in found) / len(found)
     value = sum(one.value for one, _ in found) / len(found)
-    return share(value, deviation**2, min(one.rows for one, _ in found))
+    rows_of = min(one.rows for one, _ in found)
+    return share(value, deviation**2, rows_of, min(one.freedom for one, _ in found))
+
+
+def _log_loss(rows: Classification) -> Estimate | None:
+    found = rows.log_loss.as_amount
+    true = [int(cells.counts[:, 1].sum()) for cells in rows.scores.values()]
+    fewest = min((min(of, rows.log_loss.count - of) for of in true), default=0)
+    if found is not None and fewest < FEWEST_OF_CLASS:
+        return Estimate(found.value, 0.0, math.inf, found.rows)
+    return found
+
+
+def _brier(rows: Classification) -> Estimate | None:
+    """Return a share for one scored class; of several classes the distances add to over 1."""
+    return rows.brier.as_amount if rows.positive is None else rows.brier.as_share
 
 
 def _calibration_error(rows: Classification) -> Estimate | None:
@@ -234,8 +260,8 @@ METRICS: Mapping[str, Callable[[Classification], Estimate | None]] = {
     "f1": lambda rows: _by_class(rows, rates.f1),
     "roc_auc": lambda rows: _by_score(rows, rates.roc_auc),
     "average_precision": lambda rows: _by_score(rows, rates.average_precision),
-    "log_loss_nats": lambda rows: rows.log_loss.estimate,
-    "brier": lambda rows: rows.brier.estimate,
+    "log_loss_nats": _log_loss,
+    "brier": _brier,
     "calibration_error": _calibration_error,
 }
 

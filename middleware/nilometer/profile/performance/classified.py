@@ -14,7 +14,8 @@ from nilometer.profile.performance.mean import NO_MEAN, Mean
 from nilometer.profile.performance.score_cells import Floats, ScoreCells
 from nilometer.profile.score import DECISION
 
-SMALLEST_LOSS_SCORE = 1e-15  # a smaller score counts as this one in the logarithmic loss
+# A smaller score counts as this one in the logarithmic loss, as in scikit-learn.
+SMALLEST_LOSS_SCORE = float(np.finfo(np.float64).eps)
 
 # Name of a class, which may be a scalar of numpy; None, NaN and "" are not known.
 Label: TypeAlias = str | float | bool | np.generic | None
@@ -86,7 +87,7 @@ def binary(
     usable = (values >= 0.0) & (values <= 1.0)
     values = values[usable]
     guessed, true = rows.are_predicted(positive)[usable], rows.are(positive)[usable]
-    thresholds = () if threshold == DECISION else (threshold,)
+    thresholds = (threshold,) if threshold != DECISION and usable.any() else ()
     of_truth = np.where(true, values, 1.0 - values)
     return rows.counted(
         thresholds=thresholds,

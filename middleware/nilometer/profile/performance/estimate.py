@@ -8,8 +8,13 @@ Shares use Wilson's interval with an effective number of rows. A share of *n* ro
 as a share of ``v (1 - v) / s`` rows. Wilson's interval stays inside [0, 1] and has a width of more
 than 0 when all rows agree.
 
+Amounts, which are never below 0, are often skewed: a few rows have most of the sum. Their variance is
+then known as badly as that of those few rows. So an amount has as many degrees of freedom as rows
+that would give its sum and its sum of squares if they were alike (Kish's effective sample size), and
+its interval is symmetric on the scale of logarithms.
+
 Sources: Wilson, "Probable inference, the law of succession, and statistical inference" (1927);
-Hill, "Algorithm 396: Student's t-quantiles" (1970).
+Hill, "Algorithm 396: Student's t-quantiles" (1970); Kish, "Survey sampling" (1965).
 """
 
 import math
@@ -22,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95  # share of intervals that contain the true value
+FEWEST_ALIKE = 5.0  # effective rows below which an amount has no interval
 _NORMAL = NormalDist()
 
 
@@ -31,8 +37,9 @@ class Estimate:
 
     Attributes:
         value: The figure, in its own unit.
-        low: Lower end of the interval; minus infinity if the rows are too few for an interval.
-        high: Upper end of the interval; infinity if the rows are too few.
+        low: Lower end of the interval. If the rows are too few for an interval, it is the least
+            possible value of the figure, such as 0 or minus infinity.
+        high: Upper end of the interval. If the rows are too few, it is the largest possible value.
         rows: Number of rows on which the figure rests, such as the positive rows of a recall.
     """
 
@@ -48,18 +55,23 @@ class Estimate:
         )
 
 
-def share(value: float, variance: float, rows: float) -> Estimate:
+def share(value: float, variance: float, rows: float, freedom: float = math.inf) -> Estimate:
     """Return a statistic between 0 and 1 with Wilson's interval.
 
     Args:
         value: Value of the statistic, from 0 to 1.
-        variance: Variance of the value, at least 0.
+        variance: Variance of the value, at least 0; infinity if the rows do not tell it, which gives
+            the interval [0, 1].
         rows: Number of rows on which the value rests, above 0; they give the interval if the
             variance is 0, as for a share of rows that all agree.
+        freedom: Degrees of freedom of the variance; infinity if the value determines the variance,
+            as for a share of rows.
     """
+    if math.isinf(variance) or freedom < 1.0:
+        return Estimate(value, 0.0, 1.0, rows)
     spread = value * (1.0 - value)
     effective = spread / variance if variance > 0.0 and spread > 0.0 else float(rows)
-    z = _NORMAL.inv_cdf(0.5 + CONFIDENCE / 2)
+    z = student(freedom)
     shrink = 1.0 + z * z / effective
     middle = (value + z * z / (2.0 * effective)) / shrink
     half = z / shrink * math.sqrt(spread / effective + (z / (2.0 * effective)) ** 2)
@@ -81,11 +93,28 @@ def normal(value: float, variance: float, rows: float) -> Estimate:
     return Estimate(value, value - half, value + half, rows)
 
 
+def amount(value: float, variance: float, rows: float, alike: float) -> Estimate:
+    """Return a figure that is never below 0, with its interval on the scale of logarithms.
+
+    Args:
+        value: Value of the figure, at least 0.
+        variance: Variance of the value, at least 0.
+        rows: Number of rows on which the value rests.
+        alike: Number of rows that would give the same sum and sum of squares if they were alike.
+            Below `FEWEST_ALIKE` the interval has no upper end.
+    """
+    if alike < FEWEST_ALIKE or value <= 0.0:
+        return Estimate(value, 0.0, math.inf, rows)
+    ratio = math.exp(student(alike - 1.0) * math.sqrt(max(variance, 0.0)) / value)
+    return Estimate(value, value / ratio, value * ratio, rows)
+
+
 def student(freedom: float) -> float:
     """Return the two-sided quantile of Student's t at `CONFIDENCE`, within 1 %.
 
     Args:
-        freedom: Degrees of freedom, at least 1.
+        freedom: Degrees of freedom, at least 1; below 3 they are rounded down, which gives a larger
+            quantile.
     """
     upper = 0.5 + CONFIDENCE / 2
     if freedom < 2.0:

@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from nilometer.profile.performance.estimate import Estimate, normal
+from nilometer.profile.performance.estimate import FEWEST_ALIKE, Estimate, amount, normal, share
 from nilometer.sketch.exact import (
     MAX_FACTOR,
     UNIT_BITS,
@@ -64,10 +64,36 @@ class Mean:
 
     @property
     def estimate(self) -> Estimate | None:
-        """The mean with its interval; None without rows."""
-        if not self.count:
+        """The mean of numbers of any sign with its interval; None without rows."""
+        value = self.value
+        return None if value is None else normal(value, self.variance, self.count)
+
+    @property
+    def as_amount(self) -> Estimate | None:
+        """The mean of numbers that are at least 0 with its interval; None without rows."""
+        value = self.value
+        return None if value is None else amount(value, self.variance, self.count, self.alike)
+
+    @property
+    def as_share(self) -> Estimate | None:
+        """The mean of numbers from 0 to 1 with its interval; None without rows."""
+        value = self.value
+        if value is None:
             return None
-        return normal(self.total / (self.count << UNIT_BITS), self.variance, self.count)
+        inside = min(max(value, 0.0), 1.0)
+        whole = self.count << UNIT_BITS
+        lacks = Mean(self.count, whole - self.total, whole - 2 * self.total + self.squares)
+        alike = min(self.alike, lacks.alike)
+        if alike < FEWEST_ALIKE:
+            # No numbers from 0 to 1 vary more than those that are 0 or 1.
+            return share(inside, inside * (1.0 - inside) / self.count, self.count)
+        return share(inside, self.variance, self.count, alike - 1.0)
+
+    @property
+    def alike(self) -> float:
+        """Number of rows that would have the same sums if all had one number; 0 without a sum."""
+        squares = self.squares << UNIT_BITS
+        return self.total * self.total / squares if squares else 0.0
 
     @property
     def variance(self) -> float:

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.performance.estimate import Estimate, share
 from nilometer.profile.performance.mean import NO_MEAN, Mean
-from nilometer.sketch.exact import Floats
+from nilometer.sketch.exact import MAX_FACTOR, Floats
 
 CUTOFFS = (1, 3, 5, 10)  # ranks down to which lists are judged, unless others are set
 MAX_CUTOFFS = 8
@@ -56,11 +56,12 @@ class Ranking:
         """Return the performance of lists.
 
         Args:
-            relevance: Relevance of each item of each list, finite and at least 0, in the order in
+            relevance: Relevance of each item of each list, from 0 to `MAX_FACTOR`, in the order in
                 which the items were shown. Include items that were not shown, or the best order is
                 not known. For an exponential gain pass ``2**relevance - 1``.
             scores: Scores of the items, which then are ranked by them, the highest first; None
-                keeps the given order.
+                keeps the given order. Items of equal scores share their relevance in the gain, and
+                keep the given order in hits and reciprocal ranks.
             cutoffs: Ranks *k*, each at least 1.
 
         Raises:
@@ -71,18 +72,20 @@ class Ranking:
         if not 1 <= len(ranks) <= MAX_CUTOFFS or not 1 <= ranks[0] <= ranks[-1] <= MAX_CUTOFF:
             raise ValueError(f"cutoffs: must be 1 to {MAX_CUTOFFS}, each from 1 to {MAX_CUTOFF}")
         lists = [np.asarray(items, dtype=np.float64) for items in relevance]
+        if any(not ((items >= 0.0) & (items <= MAX_FACTOR)).all() for items in lists):
+            raise ValueError(f"relevance: must be from 0 to {MAX_FACTOR:g}")
+        shown = [(items, items) for items in lists]
         if scores is not None:
-            lists = [
+            shown = [
                 _ranked(items, np.asarray(by, dtype=np.float64))
                 for items, by in zip(lists, scores, strict=True)
             ]
-        if any(not ((items >= 0.0) & np.isfinite(items)).all() for items in lists):
-            raise ValueError("relevance: must be finite and at least 0")
-        found = [items for items in lists if (items > 0.0).any()]
-        first = np.array([int(np.argmax(items > 0.0)) + 1 for items in found], dtype=np.float64)
+        found = [one for one in shown if (one[0] > 0.0).any()]
+        first = np.array([int(np.argmax(items > 0.0)) + 1 for items, _ in found], dtype=np.float64)
         return cls(
             gains={
-                rank: Mean.of(np.array([_gain(items, rank) for items in found])) for rank in ranks
+                rank: Mean.of(np.array([_gain(items, shared, rank) for items, shared in found]))
+                for rank in ranks
             },
             hits={rank: int(np.count_nonzero(first <= rank)) for rank in ranks},
             reciprocal_ranks=Mean.of(1.0 / first),
@@ -152,11 +155,11 @@ class Ranking:
 
     def estimates(self) -> Mapping[str, Estimate]:
         """Return ``mrr``, and ``ndcg_at_k`` and ``hit_ratio_at_k`` for each rank *k*, by name."""
-        if not self.count:
-            return {}
-        found = {"mrr": _inside(self.reciprocal_ranks)}
-        found |= {f"ndcg_at_{rank}": _inside(gain) for rank, gain in self.gains.items()}
-        for rank, hits in self.hits.items():
+        means = {"mrr": self.reciprocal_ranks}
+        means |= {f"ndcg_at_{rank}": gain for rank, gain in self.gains.items()}
+        inside = {name: mean.as_share for name, mean in means.items()}
+        found = {name: one for name, one in inside.items() if one is not None}
+        for rank, hits in self.hits.items() if self.count else ():
             value = hits / self.count
             found[f"hit_ratio_at_{rank}"] = share(
                 value, value * (1 - value) / self.count, self.count
@@ -164,22 +167,24 @@ class Ranking:
         return found
 
 
-def _ranked(items: Floats, scores: Floats) -> Floats:
-    """Return *items* by descending score; items of equal scores keep their order."""
+def _ranked(items: Floats, scores: Floats) -> tuple[Floats, Floats]:
+    """Return *items* by descending score, and the same with the mean of each group of equal scores.
+
+    Items of equal scores keep their order.
+    """
     if items.shape != scores.shape:
         raise ValueError(f"scores: has {scores.size} numbers for {items.size} items")
-    return items[np.argsort(-scores, kind="stable")]
+    _, group, sizes = np.unique(-scores, return_inverse=True, return_counts=True)
+    shared = np.bincount(group, items, sizes.size) / sizes
+    order = np.argsort(group, kind="stable")
+    return items[order], shared[group[order]]
 
 
-def _gain(items: Floats, rank: int) -> float:
-    shown, best = items[:rank], np.sort(items)[::-1][:rank]
+def _gain(items: Floats, shared: Floats, rank: int) -> float:
+    shown, best = shared[:rank], np.sort(items)[::-1][:rank]
     discounts = 1.0 / np.log2(np.arange(2, shown.size + 2))
-    return math.fsum((shown * discounts).tolist()) / math.fsum((best * discounts).tolist())
-
-
-def _inside(mean: Mean) -> Estimate:
-    """Return a mean of numbers from 0 to 1."""
-    return share(mean.value or 0.0, mean.variance, mean.count)
+    gained, most = (math.fsum((of * discounts).tolist()) for of in (shown, best))
+    return min(gained / most, 1.0)
 
 
 def _value_of(metric: str) -> Callable[[Ranking], float | None]:

@@ -9,11 +9,14 @@ Counts by class have shape (k, k): predicted class, true class. The cells of the
 have shape (2, 2, bins): whether the class is predicted, whether it is true, and the bin.
 
 Sources: DeLong, DeLong and Clarke-Pearson, "Comparing the areas under two or more correlated
-receiver operating characteristic curves" (1988), for the area under a curve.
+receiver operating characteristic curves" (1988), for the area under a curve; Hanley and McNeil, "The
+meaning and use of the area under a receiver operating characteristic (ROC) curve" (1982), for its
+least variance, with the mean of both numbers of rows as in Newcombe's method 5 (2006).
 """
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,24 +34,38 @@ class Rate:
         value: Value of the statistic.
         gradient: Derivative by each count, of the shape of the counts.
         rows: Number of rows on which the value rests.
+        freedom: Degrees of freedom of its variance; infinity for a share of rows.
+        least: Least variance that rows of these counts have.
     """
 
     value: float
     gradient: Floats
     rows: float
+    freedom: float = math.inf
+    least: float = 0.0
 
     def variance(self, counts: Floats) -> float:
         """Return the variance of the value for independent rows with these *counts*."""
-        return float((counts * self.gradient**2).sum())
+        if self.freedom <= 0.0:
+            return math.inf
+        found = float((counts * self.gradient**2).sum())
+        if math.isfinite(self.freedom):  # the variance of a sample, not of all rows
+            found *= (self.freedom + 1.0) / self.freedom
+        return max(found, self.least)
 
     def as_share(self, counts: Floats, extra: float = 0.0) -> Estimate:
         """Return the estimate of a statistic between 0 and 1; *extra* is added to its variance."""
         inside = min(max(self.value, 0.0), 1.0)
-        return share(inside, self.variance(counts) + extra, self.rows)
+        return share(inside, self.variance(counts) + extra, self.rows, self.freedom)
 
     def as_number(self, counts: Floats, extra: float = 0.0) -> Estimate:
         """Return the estimate of any other statistic; *extra* is added to its variance."""
-        return normal(self.value, self.variance(counts) + extra, self.rows)
+        squared = self.gradient**2
+        fourth = float((counts * squared**2).sum())
+        # A few rows far from the others determine the variance, which then has their freedom.
+        alike = float((counts * squared).sum()) ** 2 / fourth if fourth else self.rows
+        found = normal(self.value, self.variance(counts) + extra, min(alike, self.rows))
+        return replace(found, rows=self.rows)
 
 
 def ratio(counts: Floats, hits: Floats, base: Floats) -> Rate | None:
@@ -125,7 +142,27 @@ def roc_auc(cells: Floats) -> Rate | None:
     above = 1.0 - (np.cumsum(positives) - positives / 2.0) / rows_of
     value = float(positives @ below) / rows_of
     by_truth = np.stack([(above - value) / others, (below - value) / rows_of])
-    return Rate(value, np.broadcast_to(by_truth, cells.shape), min(rows_of, others))
+    fewer = min(rows_of, others)
+    return Rate(
+        value,
+        np.broadcast_to(by_truth, cells.shape),
+        fewer,
+        freedom=fewer - 1.0,
+        least=_least_variance(value, rows_of, others),
+    )
+
+
+def _least_variance(area: float, positives: float, negatives: float) -> float:
+    """Return the variance that an area has if scores are exponentially distributed.
+
+    The variance of a few rows is smaller than this by chance, and 0 if the area is 0 or 1. An area
+    of 1 counts as one with half a pair in the wrong order.
+    """
+    pairs = max(positives * negatives, 1.0)
+    inside = min(max(area, 0.5 / pairs), 1.0 - 0.5 / pairs)
+    others = (positives + negatives) / 2.0 - 1.0
+    by_others = others * ((1.0 - inside) / (2.0 - inside) + inside / (1.0 + inside))
+    return inside * (1.0 - inside) * (1.0 + max(by_others, 0.0)) / pairs
 
 
 def average_precision(cells: Floats) -> Rate | None:
@@ -151,7 +188,7 @@ def average_precision(cells: Floats) -> Rate | None:
     more_found = np.cumsum(positives / total * (filled - found) / filled**2)
     more_seen = np.cumsum(positives / total * found / filled**2)
     by_truth = np.stack([-more_seen, more_found + (at - value) / total])
-    return Rate(value, np.broadcast_to(by_truth, cells.shape), total)
+    return Rate(value, np.broadcast_to(by_truth, cells.shape), total, freedom=total - 1.0)
 
 
 def _weights(counts: Floats, at: int) -> tuple[Floats, Floats, Floats]:

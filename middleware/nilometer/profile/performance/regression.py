@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.feature import FeatureProfile
-from nilometer.profile.performance.estimate import Estimate, normal
+from nilometer.profile.performance.estimate import Estimate, amount, normal
 from nilometer.profile.performance.mean import NO_MEAN, Mean
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.sketch.exact import MAX_FACTOR, UNIT_BITS, exact_product_units, without_tiny
@@ -156,14 +156,22 @@ class Regression:
 def _root_mean_square(rows: Regression) -> Estimate | None:
     if not rows.count:
         return None
-    mean = rows.mean_product(2, 0)
-    variance = _float((rows.mean_product(4, 0) - mean * mean) / max(rows.count - 1, 1))
-    squared = normal(_float(mean), variance, rows.count)
-    return squared.mapped(lambda value: math.sqrt(max(value, 0.0)))
+    mean, square = rows.mean_product(2, 0), rows.mean_product(4, 0)
+    variance = _float((square - mean * mean) / max(rows.count - 1, 1))
+    return amount(_float(mean), variance, rows.count, _alike(rows)).mapped(math.sqrt)
+
+
+def _alike(rows: Regression) -> float:
+    """Return the number of rows that would have the same sums of e^2 and e^4 if they were alike."""
+    mean, square = rows.mean_product(2, 0), rows.mean_product(4, 0)
+    return _float(mean * mean * rows.count / square) if square else 0.0
 
 
 def _r_squared(rows: Regression) -> Estimate | None:
-    """Return 1 - E[e^2] / V[y] with the variance of its influence function."""
+    """Return 1 - E[e^2] / V[y] with the variance of its influence function.
+
+    A few large errors determine it as they determine the mean square, so both have one freedom.
+    """
     if rows.count < 2:
         return None
     mean, square = rows.mean_product(0, 1), rows.mean_product(0, 2)
@@ -183,15 +191,18 @@ def _r_squared(rows: Regression) -> Estimate | None:
         rows.mean_product(4, 0) - 2 * unexplained * joint + unexplained * unexplained * fourth
     ) / (spread * spread)
     variance = _float(max(influence, Fraction(0)) / (rows.count - 1))
-    found = normal(_float(1 - unexplained), variance, rows.count)
-    return Estimate(found.value, found.low, min(found.high, 1.0), found.rows)
+    value = _float(1 - unexplained)
+    if not math.isfinite(value):
+        return Estimate(value, -math.inf, 1.0, rows.count)
+    found = normal(value, variance, _alike(rows))
+    return Estimate(found.value, found.low, min(found.high, 1.0), rows.count)
 
 
 # Metrics by name: errors in the unit of the output, and two without a unit.
 METRICS: Mapping[str, Callable[[Regression], Estimate | None]] = {
-    "mae": lambda rows: rows.absolute.estimate,
+    "mae": lambda rows: rows.absolute.as_amount,
     "rmse": _root_mean_square,
-    "mape_ratio": lambda rows: rows.percentage.estimate,
+    "mape_ratio": lambda rows: rows.percentage.as_amount,
     "r_squared": _r_squared,
 }
 
@@ -201,7 +212,7 @@ def _float(fraction: Fraction) -> float:
     try:
         return float(fraction)
     except OverflowError:
-        return math.copysign(math.inf, fraction)
+        return math.inf if fraction > 0 else -math.inf
 
 
 def _value_of(metric: str) -> Callable[[Regression], float | None]:

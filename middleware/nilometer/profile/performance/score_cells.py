@@ -50,6 +50,12 @@ class ScoreCells:
         np.add.at(sums, places, np.rint(scores * 2.0**SUM_BITS).astype(np.int64))
         return cls(counts.reshape(2, 2, size), sums.reshape(2, 2, size))
 
+    @classmethod
+    def empty(cls, thresholds: Sequence[float] = ()) -> Self:
+        """Return the cells of no rows."""
+        shape = (2, 2, score_edges(thresholds).size + 1)
+        return cls(np.zeros(shape, np.int64), np.zeros(shape, np.int64))
+
     def joined(self, thresholds: Sequence[float], common: Sequence[float]) -> Self:
         """Return the cells in fewer bins: *thresholds* are this one's, *common* some of them."""
         kept = score_edges(common)

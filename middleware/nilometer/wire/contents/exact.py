@@ -1,6 +1,7 @@
 """Exact sums <-> float64 numbers, and means of exact sums <-> protobuf."""
 
 import math
+import sys
 from collections.abc import Iterator
 
 from nilometer.profile.performance.mean import Mean
@@ -9,6 +10,8 @@ from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.bounds import MAX_COUNT
 
 MAX_PARTS = 64  # float64 that one exact sum needs at most; 2^-1074 to 2^1023 are 2,098 bits
+
+_LARGEST_UNITS = units_of(sys.float_info.max)
 
 
 def parts_of(units: int) -> Iterator[float]:
@@ -40,11 +43,14 @@ def sum_from_wire(message: pb.ExactSum) -> int:
     """Return the exact sum in a message, in units of 2^-1074.
 
     Raises:
-        ValueError: If it has too many parts, or one that is not finite.
+        ValueError: If it has too many parts, one that is not finite, or a sum beyond float64.
     """
     if len(message.parts) > MAX_PARTS:
         raise ValueError(f"an exact sum has over {MAX_PARTS} parts")
-    return sum(map(finite_units_of, message.parts))
+    units = sum(map(finite_units_of, message.parts))
+    if abs(units) > _LARGEST_UNITS:
+        raise ValueError("an exact sum is beyond float64")
+    return units
 
 
 def mean_to_wire(mean: Mean) -> pb.Mean:

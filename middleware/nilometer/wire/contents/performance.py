@@ -91,8 +91,8 @@ def _read_classification(message: pb.SummarySample, edges_of: EdgesOf) -> Classi
         scores=scores,
         log_loss=mean_from_wire(found.log_loss),
         brier=mean_from_wire(found.brier),
-        unlabelled=found.unlabelled,
-        unscored=found.unscored,
+        unlabelled=_count(found.unlabelled),
+        unscored=_count(found.unscored),
     )
 
 
@@ -114,6 +114,17 @@ def _spread(
     spread = np.zeros(size, dtype=np.int64)
     spread[at] = list(numbers)
     return spread
+
+
+def _count(number: int) -> int:
+    """Return a number of rows.
+
+    Raises:
+        ValueError: If it is over `MAX_COUNT`.
+    """
+    if number > MAX_COUNT:
+        raise ValueError("a count is out of bounds")
+    return number
 
 
 def _put_regression(message: pb.SummarySample, rows: Regression) -> None:
@@ -139,8 +150,8 @@ def _read_regression(message: pb.SummarySample, edges_of: EdgesOf) -> Regression
         percentage=mean_from_wire(found.percentage),
         sums=sums,
         residuals=feature_from_wire(found.residuals, edges_of),
-        unlabelled=found.unlabelled,
-        unusable=found.unusable,
+        unlabelled=_count(found.unlabelled),
+        unusable=_count(found.unusable),
     )
     if rows.residuals.count != rows.count or rows.percentage.count > rows.count:
         raise ValueError("a regression has another number of errors than rows")
@@ -174,7 +185,7 @@ def _read_ranking(message: pb.SummarySample, edges_of: EdgesOf) -> Ranking:
         gains={cutoff.rank: mean_from_wire(cutoff.gain) for cutoff in found.cutoffs},
         hits={cutoff.rank: cutoff.hits for cutoff in found.cutoffs},
         reciprocal_ranks=mean_from_wire(found.reciprocal_ranks),
-        without_relevant=found.without_relevant,
+        without_relevant=_count(found.without_relevant),
     )
     if any(gain.count != lists.count for gain in lists.gains.values()) or any(
         hits > lists.count for hits in lists.hits.values()
@@ -204,7 +215,7 @@ def _read_row_metrics(message: pb.SummarySample, edges_of: EdgesOf) -> RowMetric
     means = {(one.name, one.unit): mean_from_wire(one.mean) for one in found.metrics}
     if any(mean.count > found.rows for mean in means.values()):
         raise ValueError("a metric has more numbers than there are rows")
-    return RowMetrics(found.rows, means)
+    return RowMetrics(_count(found.rows), means)
 
 
 PERFORMANCE_CODECS = (

@@ -104,6 +104,21 @@ def test_judged_predictions_are_shown_with_their_intervals_over_any_windows(
     assert half["performance"]["metrics"]["roc_auc"]["low"] < 1.0
 
 
+def test_one_list_and_extreme_numbers_are_shown(served: Running) -> None:
+    ranking = {"type": "ranking", "relevance": [[0, 1, 0]]}
+    regression = {
+        "type": "regression",
+        "truth": [1e-50, 2e-50, 3e-50],
+        "predicted": [1e59, 2e59, 0],
+    }
+    rows = [row(ranking), row(regression, summary="logged.y")]
+    assert post(served, *rows).json() == {"stored": 2, "repeated": 0}
+    shown = served.get("samples", entity=ENTITY, summary="logged.x")["samples"][0]["performance"]
+    assert shown["metrics"]["mrr"]["value"] == 0.5
+    shown = served.get("samples", entity=ENTITY, summary="logged.y")["samples"][0]["performance"]
+    assert shown["metrics"]["r_squared"]["low"] is None
+
+
 def test_ranked_lists_and_errors_are_shown(served: Running) -> None:
     ranking = {"type": "ranking", "relevance": [[0, 1], [1, 0], [0]], "cutoffs": [1]}
     regression = {"type": "regression", "truth": [1, 2, 4, None], "predicted": [1, 3, None, 1]}
