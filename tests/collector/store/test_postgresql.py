@@ -134,6 +134,18 @@ def test_a_migration_that_is_cut_off_is_made_anew(
     assert query(place, "SELECT count(*) FROM nilometer_migrations") == len(names)
 
 
+@pytest.mark.parametrize(
+    "change", ["ALTER TABLE additions RENAME TO later", "ALTER TABLE series DROP COLUMN id CASCADE"]
+)
+def test_a_collector_that_is_older_than_the_database_names_the_remedy(
+    place: PostgresqlPlace, change: str
+) -> None:
+    store = place.open()
+    place.change(postgresql=change)
+    with pytest.raises(StoreUnavailable, match=r"does not exist: .* update this collector"):
+        ship(store, [numbered(1)])
+
+
 def test_a_database_with_another_encoding_is_refused(postgresql: Server) -> None:
     postgresql.run("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0")
     with pytest.raises(ConfigError, match="has the encoding LATIN1"):

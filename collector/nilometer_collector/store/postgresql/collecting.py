@@ -1,6 +1,7 @@
 """Collects the additions of shipments into the statistics of series and the stale parts."""
 
 import logging
+from functools import partial
 
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.postgresql.database import Database
@@ -68,7 +69,7 @@ def collect(database: Database) -> int:
     """
     after, done = FIRST, 0
     for _ in range(MOST_COLLECTIONS):
-        collected, after, lost = database.write(lambda session, at=after: _collect(session, at))
+        collected, after, lost = database.write(partial(_collect, after=after))
         done += collected
         if lost:
             log.error(
@@ -81,7 +82,7 @@ def collect(database: Database) -> int:
     return done
 
 
-def _collect(session: Session, after: str) -> tuple[int, str, int]:
+def _collect(session: Session, *, after: str) -> tuple[int, str, int]:
     """Collect the additions behind *after*, in a transaction.
 
     Returns:
