@@ -29,6 +29,7 @@ from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.judging.judging import Judging
 from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.query.query import Query
+from nilometer_collector.rollups.collecting import Collecting
 from nilometer_collector.rollups.worker import RollUpWorker
 from nilometer_collector.settings import RETENTION, CollectorSettings
 from nilometer_collector.store import LEVELS, Level, Store, open_store
@@ -121,6 +122,9 @@ class Collector:
         rollups = RollUpWorker(store, _keep_ns(self.settings), self._clock, self.counters)
         rollups.start()
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
+        collecting = Collecting(store)
+        collecting.start()
+        self._resources.callback(collecting.stop, self.settings.shutdown_seconds)
 
     def _start_watching(self, store: Store) -> None:
         """Start all alerters, the watch on the default one, and the exports that show both."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import httpx
 import pytest
+from support.stores import PostgresqlPlace
 
 from nilometer.settings.settings import checked, load
 from nilometer.testing import eventually
@@ -19,6 +20,7 @@ from nilometer.wire.services import CHANNEL_OPTIONS, collector_stub
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.commands.collector import main
 from nilometer_collector.demo.postgresql import Server
+from nilometer_collector.rollups import worker
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import PREFIX, CollectorSettings
 from nilometer_collector.store import open_store
@@ -230,8 +232,9 @@ def test_the_command_is_registered_and_its_help_says_what_it_touches(
 
 
 def test_collectors_on_postgresql_serve_what_either_of_them_stored(
-    postgresql: Server, tmp_path: Path
+    postgresql: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(worker, "IDLE_SECONDS", 3600.0)  # roll-ups do not collect in time
     url = postgresql.create_database()
     with running(None, store=url) as one, running(None, store=url) as other:
         assert not one.sender().ship(feature_sample([1.0, 2.0]), an_evaluation(0.5, 1)).rejected
@@ -241,8 +244,11 @@ def test_collectors_on_postgresql_serve_what_either_of_them_stored(
             assert sample["coverage"]["profiled"] == 2
             assert len(served.get("episodes", open="true")["episodes"]) == 1
             assert served.http.get("/readyz").status_code == 200
+        waiting = "SELECT count(*) FROM additions"
+        place = PostgresqlPlace(postgresql, url)
+        eventually(lambda: place.change(postgresql=waiting) == [(0,)])
     assert list(tmp_path.iterdir()) == []
-    postgresql.drop_database(url)
+    place.close()
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,17 @@ class RollUps(Protocol):
         """
         ...
 
+    def collect(self) -> int:
+        """Add what shipments have only logged to the statistics of series and the stale parts.
+
+        Reads are complete before, but take longer. `take` collects, too. Any collector may call it.
+
+        Returns:
+            Number of samples; 0 if none wait, another collector collects, or `Store.ship` itself
+            changes the statistics.
+        """
+        ...
+
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
         """Yield the samples of each part in canonical order: equal samples are in equal order.
 

@@ -24,6 +24,7 @@ from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
 from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Store, open_store
+from nilometer_collector.store.postgresql import collecting
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.testing import (
     ENTITY,
@@ -131,6 +132,18 @@ def test_a_migration_that_is_cut_off_is_made_anew(
     store = place.open()
     assert ship(store, [numbered(1)]).stored == 1
     assert query(place, "SELECT count(*) FROM nilometer_migrations") == len(names)
+
+
+@pytest.mark.parametrize(
+    "change", ["ALTER TABLE additions RENAME TO later", "ALTER TABLE series DROP COLUMN id CASCADE"]
+)
+def test_a_collector_that_is_older_than_the_database_names_the_remedy(
+    place: PostgresqlPlace, change: str
+) -> None:
+    store = place.open()
+    place.change(postgresql=change)
+    with pytest.raises(StoreUnavailable, match=r"does not exist: .* update this collector"):
+        ship(store, [numbered(1)])
 
 
 def test_a_database_with_another_encoding_is_refused(postgresql: Server) -> None:
@@ -299,6 +312,42 @@ def test_two_collectors_collect_each_addition_once(place: PostgresqlPlace) -> No
     assert series.samples == 8
 
 
+def test_one_collector_collects_at_a_time_and_no_other_waits_for_it(place: PostgresqlPlace) -> None:
+    one, other = place.open(), place.open()
+    ship(one, [numbered(1), numbered(2)])
+    with ThreadPoolExecutor() as pool, holding(place, "SELECT 1 FROM series FOR UPDATE"):
+        first = pool.submit(one.rollups.collect)
+        eventually(lambda: waiting(place) == 1)
+        assert other.rollups.collect() == 0
+        assert other.samples.series()[0].samples == 2
+    assert first.result() == 2
+    assert (one.rollups.collect(), other.samples.series()[0].samples) == (0, 2)
+
+
+def test_many_additions_are_collected_in_several_transactions(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = place.open()
+    monkeypatch.setattr(collecting, "MOST_COLLECTED", 3)
+    ship(store, [numbered(number) for number in range(1, 12)])
+    expected = store.samples.series()
+    assert store.rollups.collect() == 11
+    assert query(place, "SELECT count(*) FROM additions") == 0
+    assert store.samples.series() == expected
+
+
+def test_additions_without_a_series_are_settled_and_logged(
+    place: PostgresqlPlace, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = place.open()
+    ship(store, [numbered(1), numbered(2)])
+    place.change(postgresql="DELETE FROM series")
+    assert store.rollups.collect() == 2
+    (told,) = (one for one in caplog.records if "their series was removed" in one.message)
+    assert told.__dict__["samples"] == 2
+    assert Rolling(store).retire(START_NS + 9 * DAY_NS) == 2  # the partition of the day
+
+
 def test_a_series_that_another_server_lacks_is_created_again(own: PostgresqlPlace) -> None:
     store = own.open()
     for number in (1, 2):  # its id is kept after the first
@@ -344,6 +393,37 @@ def test_one_collector_rolls_up_and_another_takes_over(place: PostgresqlPlace) -
     made = RollUp(stale=stale[0], rows=[a_sample_row(feature_sample([1.0]))])
     assert one.rollups.put([made], later) == 0
     assert other.rollups.put([made], later) == 1
+
+
+def test_a_collector_does_not_wait_for_the_one_that_works_under_the_lease(
+    place: PostgresqlPlace,
+) -> None:
+    one, other = place.open(), place.open()
+    ship(one, [numbered(1)])
+    later = START_NS + DAY_NS
+    assert len(one.rollups.take(Level.FIVE_MINUTES, later, 10)) == 1
+    with holding(place, "SELECT 1 FROM leases FOR UPDATE"):
+        assert other.rollups.take(Level.FIVE_MINUTES, later, 10) == []
+        assert other.rollups.retire(later, KEEP_NS) == 0
+
+
+def test_a_sample_that_arrives_while_its_part_is_stored_makes_the_part_stale_again(
+    place: PostgresqlPlace,
+) -> None:
+    one, other = place.open(), place.open()
+    ship(one, [numbered(1)])
+    later = START_NS + DAY_NS
+    (stale,) = one.rollups.take(Level.FIVE_MINUTES, later, 10)
+    made = RollUp(stale=stale, rows=[a_sample_row(feature_sample([1.0]))])
+    with ThreadPoolExecutor() as pool:
+        with holding(place, "LOCK TABLE levels IN EXCLUSIVE MODE"):
+            storing = pool.submit(one.rollups.put, [made], later)
+            eventually(lambda: waiting(place) == 1)
+            ship(other, [numbered(2)])
+            collected = pool.submit(other.rollups.collect)
+            eventually(lambda: waiting(place) == 2)
+        assert (storing.result(), collected.result()) == (1, 1)
+    assert len(one.rollups.take(Level.FIVE_MINUTES, later, 10)) == 1
 
 
 def test_a_day_that_is_too_old_is_dropped_once_it_is_rolled_up(place: PostgresqlPlace) -> None:

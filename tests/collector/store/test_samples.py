@@ -191,6 +191,15 @@ def test_the_statistics_of_a_series_cover_all_its_samples(store: Store) -> None:
     assert (str(labelled.labels), labelled.samples) == ("v=2", 1)
 
 
+def test_a_collection_changes_no_answer_and_is_done_once(store: Store) -> None:
+    for entity in (ENTITY, "other"):
+        ship(store, [numbered(number, entity=entity) for number in (1, 2)], agent=entity)
+    before = store.samples.series(), store.samples.totals()
+    store.rollups.collect()
+    assert (store.samples.series(), store.samples.totals()) == before
+    assert store.rollups.collect() == 0
+
+
 def test_sums_stop_at_the_largest_integer_of_json(store: Store) -> None:
     most = 1 << 48
     for first in range(0, 60, 20):

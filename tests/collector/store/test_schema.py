@@ -1,5 +1,6 @@
 """A database of an earlier schema keeps its samples, alerters, episodes and history."""
 
+import re
 import sqlite3
 from pathlib import Path
 
@@ -119,6 +120,36 @@ def test_samples_of_the_earlier_sqlite_schema_are_rolled_up(tmp_path: Path) -> N
     place = SqlitePlace(path)
     check_samples(place.open())
     place.close()
+
+
+STATEMENT = re.compile(r'"""(.*?)"""|"((?:SELECT|INSERT|UPDATE|DELETE|COPY) [^"]*)"', re.DOTALL)
+TABLE = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE|COPY)\s+([a-z_]+)\b(?!\s*\()")
+QUERY_NAME = re.compile(r"\b(\w+) AS \(")
+
+
+def tables_of(source: str) -> set[str]:
+    """Return the tables that the SQL in *source* reads or changes."""
+    found = set()
+    for statement in map("".join, STATEMENT.findall(source)):
+        if re.search(r"\b(SELECT|INSERT|UPDATE|DELETE|COPY)\s", statement):
+            found |= {*TABLE.findall(statement)} - {*QUERY_NAME.findall(statement)}
+    return found
+
+
+def test_statements_name_tables_of_the_newest_postgresql_schema(postgresql: Server) -> None:
+    from nilometer_collector.store.postgresql import schema
+
+    place = PostgresqlPlace(postgresql, postgresql.create_database())
+    place.open()
+    known = {name for (name,) in place.change(postgresql="SELECT relname FROM pg_class")}
+    place.close()
+    named = {
+        path.name: tables_of(path.read_text())
+        for path in Path(schema.__file__).parent.glob("*.py")
+        if not path.name.endswith("_tables.py")  # migrations may name tables of their time
+    }
+    assert {name: tables - known for name, tables in named.items() if tables - known} == {}
+    assert "additions" in named["entities.py"]
 
 
 def test_samples_of_the_earlier_postgresql_schema_are_rolled_up(postgresql: Server) -> None:

@@ -37,6 +37,8 @@ SELECT set_config('lock_timeout', '5s', false),
 """
 # Two transactions waited for each other. The server ended one of them, which may run again.
 _CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure)
+# The statement names a table or column that the database does not have.
+_OTHER_SCHEMA = (errors.UndefinedTable, errors.UndefinedColumn, errors.UndefinedFunction)
 # The server has lost its role. A new connection may reach the server that has the role now.
 _MOVED = (errors.ReadOnlySqlTransaction, errors.AdminShutdown, errors.CrashShutdown)
 
@@ -111,14 +113,18 @@ class Database:
                         self._close_idle()
                     can_retry = isinstance(error, _CONFLICTS) or (is_lost and not is_committing)
                     if not can_retry or attempt == ATTEMPTS:
-                        raise StoreUnavailable(
-                            f"database: {self._address.message_of(error)}"
-                        ) from error
+                        raise self._failure(error) from error
                 finally:
                     self._give_back(connection)
             raise AssertionError  # the last attempt returned or raised
         finally:
             self._free.release()
+
+    def _failure(self, error: psycopg.Error) -> StoreUnavailable:
+        why = self._address.message_of(error)
+        if isinstance(error, _OTHER_SCHEMA):
+            why += ": a newer collector has changed the database: update this collector"
+        return StoreUnavailable(f"database: {why}")
 
     def _borrow(self) -> Connection:
         with self._lock:
@@ -129,7 +135,7 @@ class Database:
         try:
             return self._connect()
         except psycopg.Error as error:
-            raise StoreUnavailable(f"database: {self._address.message_of(error)}") from error
+            raise self._failure(error) from error
 
     def _connect(self) -> Connection:
         connection = psycopg.connect(self._address.conninfo, autocommit=True)

@@ -4,11 +4,16 @@ import uuid
 
 from nilometer_collector.store.postgresql.session import Session
 
-_HOLD = """
+_NEW = """
 INSERT INTO leases (name, holder, held_until)
-VALUES (%(name)s, %(holder)s, clock_timestamp() + make_interval(secs => %(seconds)s))
-ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, held_until = excluded.held_until
-WHERE leases.holder = excluded.holder OR leases.held_until < clock_timestamp()
+VALUES (%(name)s, %(holder)s, clock_timestamp()) ON CONFLICT (name) DO NOTHING
+"""
+# A row that is locked belongs to a collector that works under the lease, maybe for a long time.
+_HOLD = """
+UPDATE leases SET holder = %(holder)s,
+                  held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
+WHERE name = (SELECT name FROM leases WHERE name = %(name)s
+              AND (holder = %(holder)s OR held_until < clock_timestamp()) FOR UPDATE SKIP LOCKED)
 """
 _CHECK = """
 SELECT true FROM leases
@@ -28,7 +33,11 @@ class Lease:
         self._values = {"name": name, "holder": uuid.uuid4().hex, "seconds": seconds}
 
     def hold(self, session: Session) -> bool:
-        """Take or prolong the lease in a transaction; return False if another store holds it."""
+        """Take or prolong the lease in a transaction; return False if another store holds it.
+
+        Does not wait for a transaction that works under the lease.
+        """
+        session.execute(_NEW, self._values)
         return session.execute(_HOLD, self._values) == 1
 
     def check(self, session: Session) -> bool:

@@ -11,6 +11,7 @@ from nilometer.values.window import Window
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.levels import BY_LENGTH, DAY_NS, Level
+from nilometer_collector.store.postgresql.collecting import collect
 from nilometer_collector.store.postgresql.copying import packed_rows
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.leases import Lease
@@ -28,8 +29,6 @@ from nilometer_collector.store.retention import retired
 from nilometer_collector.store.stale import due_ns, part_of
 
 MOST_REMOVED = 5000  # rows in one step
-MOST_COLLECTED = 20_000  # additions of shipments in one statement
-MOST_COLLECTIONS = 10  # statements in one step
 
 _MARK = """
 INSERT INTO stale_parts (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day,
@@ -40,42 +39,6 @@ FROM unnest(%(entities)s::text[], %(ids)s::bigint[], %(starts)s::bigint[], %(end
      AS new (entity, series, start_ns, end_ns, day, due_ns)
 ON CONFLICT (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day) DO UPDATE SET
   version = stale_parts.version + 1
-"""
-# If a shipment marks a part while it is merged, the mark stays, and makes the part stale again.
-_COLLECT = """
-WITH taken AS (
-  DELETE FROM additions WHERE ctid = ANY(ARRAY(SELECT ctid FROM additions LIMIT %(limit)s))
-  RETURNING *),
-sums AS (
-  SELECT entity, series, LEAST(sum(seen), 9007199254740992) AS seen,
-         LEAST(sum(numbers), 9007199254740992) AS numbers,
-         LEAST(sum(categories), 9007199254740992) AS categories, sum(samples) AS samples,
-         min(start_ns) AS first_start_ns, max(end_ns) AS last_end_ns,
-         max(end_ns - start_ns) AS longest_window_ns,
-         (array_agg(end_ns - start_ns ORDER BY received_ns DESC, sequence DESC))[1] AS last_window_ns,
-         max(received_ns) AS received_ns
-  FROM taken WHERE samples > 0 GROUP BY entity, series),
-counted AS (
-  UPDATE series SET
-    seen = LEAST(series.seen + new.seen, 9007199254740992),
-    numbers = LEAST(series.numbers + new.numbers, 9007199254740992),
-    categories = LEAST(series.categories + new.categories, 9007199254740992),
-    samples = series.samples + new.samples,
-    first_start_ns = LEAST(series.first_start_ns, new.first_start_ns),
-    last_end_ns = GREATEST(series.last_end_ns, new.last_end_ns),
-    longest_window_ns = GREATEST(series.longest_window_ns, new.longest_window_ns),
-    last_window_ns = CASE WHEN new.received_ns >= series.last_received_ns THEN new.last_window_ns
-                          ELSE series.last_window_ns END,
-    last_received_ns = GREATEST(series.last_received_ns, new.received_ns)
-  FROM sums new WHERE series.entity = new.entity AND series.id = new.series),
-marked AS (
-INSERT INTO stale_parts (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day,
-                         due_ns, version)
-SELECT entity, series, %(level)s, window_start_ns, window_end_ns, arrival_day, min(due_ns), 1
-FROM taken GROUP BY entity, series, window_start_ns, window_end_ns, arrival_day
-ON CONFLICT (entity, series, level_ns, window_start_ns, window_end_ns, arrival_day) DO UPDATE SET
-  version = stale_parts.version + 1)
-SELECT count(*) FROM taken
 """
 _TAKE = """
 SELECT p.entity, series.labels_text, p.series, p.window_start_ns, p.window_end_ns, p.arrival_day,
@@ -92,8 +55,11 @@ _SAME = sql.SQL("""
 p.entity = asked.name AND p.series = asked.id AND p.level_ns = %(level)s
 AND p.window_start_ns = asked.start_ns AND p.window_end_ns = asked.end_ns AND p.arrival_day = asked.day
 """)
+# If a sample is added to a part while it is merged, the part has another version, and stays stale.
+# Parts are locked in key order, so that their versions stay as they are until the commit.
 _UNCHANGED = sql.SQL("""
 SELECT asked.position FROM {keys} JOIN stale_parts p ON {same} AND p.version = asked.known
+ORDER BY p.entity, p.series, p.window_start_ns, p.window_end_ns, p.arrival_day FOR UPDATE OF p
 """).format(keys=_KEYS, same=_SAME)
 _SETTLE = sql.SQL("DELETE FROM stale_parts p USING {keys} WHERE {same}").format(
     keys=_KEYS, same=_SAME
@@ -153,10 +119,6 @@ class RollUps:
         asked = {"level": level.length_ns, "now": now_ns, "limit": limit}
 
         def take(session: Session) -> list[StalePart]:
-            if not self._lease.hold(session):
-                return []
-            if level is Level.FIVE_MINUTES:
-                _collect(session)
             return [
                 StalePart(
                     part=Part(entity, series, level, Window(start, end), day),
@@ -166,7 +128,16 @@ class RollUps:
                 for entity, labels, series, start, end, day, version in session.rows(_TAKE, asked)
             ]
 
-        return self._database.write(take)
+        # The lease has a short transaction of its own, because a collection takes seconds.
+        if not self._database.write(self._lease.hold):
+            return []
+        if level is Level.FIVE_MINUTES:
+            self.collect()
+        return self._database.read(take)
+
+    def collect(self) -> int:
+        """Move waiting additions into the statistics of series and the stale parts."""
+        return collect(self._database)
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
         """Yield the samples of each part in canonical order, one page at a time."""
@@ -311,15 +282,6 @@ class RollUps:
                 lambda session: session.rows(_LEVELS)
             )
         ]
-
-
-def _collect(session: Session) -> None:
-    """Move waiting additions into the stale parts and the statistics of the series."""
-    asked = {"level": Level.FIVE_MINUTES.length_ns, "limit": MOST_COLLECTED}
-    for _ in range(MOST_COLLECTIONS):
-        ((collected,),) = session.rows(_COLLECT, asked)
-        if collected < MOST_COLLECTED:
-            return
 
 
 def _keys(stale: Sequence[StalePart]) -> dict[str, object]:

@@ -7,7 +7,10 @@ that a Citus cluster could distribute them by entity.
 
 import secrets
 
-from nilometer_collector.store.postgresql.addition_tables import create_addition_tables
+from nilometer_collector.store.postgresql.addition_tables import (
+    create_addition_tables,
+    sum_additions_once,
+)
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
@@ -391,3 +394,6 @@ def create_history(session: Session) -> None:
 def create_receivers(session: Session) -> None:
     """Channels and routes that users define, and the attempts at each message."""
     create_receiver_tables(session)
+
+
+MIGRATIONS(sum_additions_once)

@@ -94,6 +94,10 @@ class RollUps:
             )
         ]
 
+    def collect(self) -> int:
+        """Return 0: `SqliteStore.ship` changes the statistics itself."""
+        return 0
+
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
         """Yield the samples of each part in canonical order, a page at a time."""
         if not stale:
