@@ -17,6 +17,7 @@ from nilometer.client import (
     Problem,
     connection,
 )
+from nilometer.client.asked import Measures
 from nilometer.client.connection import CACHED_ANSWERS, Answers
 from nilometer.client.request import read, send
 
@@ -154,6 +155,15 @@ def test_answers_are_forgotten_by_number_and_size(monkeypatch: pytest.MonkeyPatc
         answers.put(str(at), "t", b"")
     assert answers.get("0") is None
     assert answers.get("1") == ("t", b"")
+
+
+def test_one_word_is_one_parameter() -> None:
+    measures = Measures(statistics="mean", reference="training", comparators="psi")
+    assert measures.parameters() == [
+        ("statistic", "mean"),
+        ("reference", "training"),
+        ("comparator", "psi"),
+    ]
 
 
 def test_a_conversation_has_no_network() -> None:
