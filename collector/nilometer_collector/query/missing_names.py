@@ -91,7 +91,9 @@ class KnownNames:
         found = []
         for name in names:
             if not self.may_name(name):
-                found.append(f"reads_from = {name!r}: cannot be checked: you may not read this entity")
+                found.append(
+                    f"reads_from = {name!r}: cannot be checked: you may not read this entity"
+                )
             elif name not in known:
                 hint = self.hint(name, self.entities)
                 found.append(f"reads_from = {name!r}: does not exist yet{hint}")

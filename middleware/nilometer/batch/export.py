@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from nilometer.batch.exported import batch_of, schema
+from nilometer.batch.exported import STORE, batch_of, schema
 from nilometer.client.answers import SummaryStatus
 from nilometer.client.asked import selection
 from nilometer.client.client import Client
@@ -51,10 +51,11 @@ def export(
         raise ConfigError(f"{path}: exists: choose another name, or remove it")
     chosen = _matching(client, entity, patterns)
     bounds = _bounds(client, entity, span)
+    described = schema().with_metadata({STORE: client.entity(entity).status().store})
     part = path.with_name(f"{path.name}.part")
     rows = 0
     try:
-        with pyarrow.parquet.ParquetWriter(part, schema(), compression="zstd") as writer:
+        with pyarrow.parquet.ParquetWriter(part, described, compression="zstd") as writer:
             for summary in chosen:
                 asked = [
                     ("show", "sample"),

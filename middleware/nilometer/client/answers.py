@@ -19,6 +19,7 @@ class EntityStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float | None  # end of the newest window
     open_episodes: int
     references: list[str]
+    store: str = ""  # name of the collector's store; only in the status of one entity
 
 
 class EntityPage(msgspec.Struct, frozen=True, kw_only=True):
