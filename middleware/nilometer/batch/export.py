@@ -10,7 +10,7 @@ from nilometer.batch.exported import STORE, batch_of, schema
 from nilometer.client.answers import SummaryStatus
 from nilometer.client.asked import selection
 from nilometer.client.client import Client
-from nilometer.client.conversations import SAMPLES_AT_ONCE, series_page
+from nilometer.client.conversations import SAMPLES_AT_ONCE, require_new, series_page, store
 from nilometer.client.errors import Invalid
 from nilometer.client.spans import Span
 from nilometer.values.errors import ConfigError
@@ -51,7 +51,7 @@ def export(
         raise ConfigError(f"{path}: exists: choose another name, or remove it")
     chosen = _matching(client, entity, patterns)
     bounds = _bounds(client, entity, span)
-    described = schema().with_metadata({STORE: client.entity(entity).status().store})
+    described = schema().with_metadata({STORE: client.run(store(entity))})
     part = path.with_name(f"{path.name}.part")
     rows = 0
     try:
@@ -118,6 +118,7 @@ def _pages(
         return
     parameters = [*asked, *Span(start, end).parameters(step)]
     after: str | None = None
+    seen: set[str] = set()
     while True:
         try:
             page = client.run(series_page(entity, parameters, SAMPLES_AT_ONCE, after))
@@ -136,3 +137,4 @@ def _pages(
         after = page.next
         if after is None:
             return
+        require_new(after, seen)

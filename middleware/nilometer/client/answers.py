@@ -19,7 +19,12 @@ class EntityStatus(msgspec.Struct, frozen=True, kw_only=True):
     last_seen: float | None  # end of the newest window
     open_episodes: int
     references: list[str]
-    store: str = ""  # name of the collector's store; only in the status of one entity
+
+
+class EntityStore(msgspec.Struct, frozen=True, kw_only=True):
+    """The store that has the data of an entity."""
+
+    store: str = ""  # name of the store; empty from a collector of an older version
 
 
 class EntityPage(msgspec.Struct, frozen=True, kw_only=True):

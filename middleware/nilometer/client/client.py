@@ -35,7 +35,8 @@ class Client:
         tls_ca: CA certificates to trust, PEM; ``system`` or empty for those of the machine.
         tls_certificate: Client certificate with its chain, PEM.
         tls_key: Private key of *tls_certificate*, PEM.
-        timeout_seconds: Time to wait for a response, > 0.
+        timeout_seconds: Time to wait for a whole response, > 0 and finite. While headers
+            arrive, it limits each wait for the next part of them.
         attempts: Attempts for a request that only reads, >= 1. Other requests are sent once.
 
     Raises:

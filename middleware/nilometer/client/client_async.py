@@ -35,7 +35,7 @@ class AsyncClient:
         tls_ca: CA certificates to trust, PEM; ``system`` or empty for those of the machine.
         tls_certificate: Client certificate with its chain, PEM.
         tls_key: Private key of *tls_certificate*, PEM.
-        timeout_seconds: Time to wait for a response, > 0.
+        timeout_seconds: Time to wait for a whole response, > 0 and finite.
         attempts: Attempts for a request that only reads, >= 1. Other requests are sent once.
 
     Raises:
