@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,25 @@ def test_an_import_answers_like_the_original_and_stores_once(
         here, there = served.get("query", **asked), other.get("query", **asked)
         assert there["series"] == here["series"]
         assert there["levels"] == {"shipped": 2 * DAYS + 3}
+
+
+def test_an_import_into_the_store_of_the_file_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "history.parquet"
+    database = tmp_path / "own" / "collector.db"
+    with running(database) as served, Client(served.collector.http_url) as client:
+        served.sender().ship(feature_sample([1.0, 2.0]))
+        export(client, ENTITY, [], EVERYTHING, 300, path)
+        words = ["import", str(path), "--collector", served.collector.grpc_target]
+        assert main(words) == 2
+        refusal = capsys.readouterr().err
+        assert "was exported from this store" in refusal
+        assert refusal.count("\n") == 1
+        counts = partial(client.entity(ENTITY).summary("input.amount").samples, start=START)
+        assert counts().merge().count == 2
+        assert main([*words, "--add"]) == 0
+        assert counts().merge().count == 4
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ import pytest
 from nilometer.client import answers
 from nilometer_collector.api.points import MomentsView, PointView, SeriesPage, SeriesView
 from nilometer_collector.api.resources.entities import Entities, EntityView
+from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
 from nilometer_collector.api.resources.log import LogView
 from nilometer_collector.api.resources.summaries import Summaries, SummaryView
 
 PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.EntityStatus, EntityView),
+    (answers.EntityStore, DeclaredEntityView),
     (answers.EntityPage, Entities),
     (answers.SummaryStatus, SummaryView),
     (answers.SummaryList, Summaries),

@@ -84,6 +84,7 @@ def test_labels_select_and_by_keeps_them(client: Client) -> None:
     assert of_span(not_labels={"country": "de"}).merge().count == 1500
     apart = of_span(by=["country"])
     assert [one.labels["country"] for one in apart] == ["de"] * 3 + ["fr"] * 3
+    assert [one.labels for one in of_span(by="country")] == [one.labels for one in apart]
     assert apart.merge().labels == {}
     assert apart[:3].merge().labels == {"country": "de"}
 

@@ -1,14 +1,16 @@
 """What the client makes of responses: retries of reads, entity tags, errors without the token."""
 
+import asyncio
+import gzip
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from nilometer import Client
+from nilometer import AsyncClient, Client
 from nilometer.client import (
     CollectorBusy,
     CollectorUnreachable,
@@ -17,9 +19,12 @@ from nilometer.client import (
     Problem,
     connection,
 )
+from nilometer.client.asked import Measures
 from nilometer.client.connection import CACHED_ANSWERS, Answers
 from nilometer.client.request import read, send
+from nilometer.values.errors import ConfigError
 
+DRIP = -1  # status of an answer that never ends
 OK = (200, b'{"summaries": []}', {"etag": '"1"'})
 
 
@@ -29,6 +34,7 @@ class Far:
 
     url: str = ""
     answers: list[tuple[int, bytes, dict[str, str]]] = field(default_factory=list)
+    is_over: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[str, str]] = field(default_factory=list)  # method and If-None-Match
 
 
@@ -42,13 +48,22 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
             self.rfile.read(int(self.headers.get("content-length", 0)))
             far.asked.append((self.command, self.headers.get("if-none-match", "")))
             status, body, headers = far.answers.pop(0)
-            if status:
+            if status == DRIP:
+                self.drip(body)
+            elif status:
                 self.send_response(status)
                 for name, value in {**headers, "content-length": str(len(body))}.items():
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
             self.close_connection = True  # without a status, the connection just ends
+
+        def drip(self, body: bytes) -> None:
+            """Send *body*, and then a byte at a time until the client closes."""
+            with suppress(OSError):
+                self.wfile.write(body)
+                while not far.is_over.wait(0.005):
+                    self.wfile.write(b"a")
 
         def do_POST(self) -> None:
             self.do_GET()
@@ -60,6 +75,7 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[Far]:
         thread.start()
         far.url = f"http://127.0.0.1:{server.server_port}"
         yield far
+        far.is_over.set()
         server.shutdown()
         thread.join()
 
@@ -154,6 +170,70 @@ def test_answers_are_forgotten_by_number_and_size(monkeypatch: pytest.MonkeyPatc
         answers.put(str(at), "t", b"")
     assert answers.get("0") is None
     assert answers.get("1") == ("t", b"")
+
+
+def test_a_body_that_never_ends_is_not_waited_for(far: Far) -> None:
+    far.answers = [(DRIP, b"HTTP/1.1 200 OK\r\n\r\n", {})]
+    with (
+        Client(far.url, timeout_seconds=0.1, attempts=1) as client,
+        pytest.raises(CollectorUnreachable, match=r"no complete answer within 0\.1 s"),
+    ):
+        client.entities()
+
+
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\na: "])
+def test_the_asynchronous_client_waits_no_longer(far: Far, start: bytes) -> None:
+    far.answers = [(DRIP, start, {})]
+
+    async def ask() -> None:
+        async with AsyncClient(far.url, timeout_seconds=0.1, attempts=1) as client:
+            await client.entities()
+
+    with pytest.raises(CollectorUnreachable, match=r"no complete answer within 0\.1 s"):
+        asyncio.run(ask())
+
+
+def test_a_compressed_body_that_grows_too_large_is_refused(
+    far: Far, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "MAX_ANSWER_BYTES", 1 << 20)
+    bomb = gzip.compress(bytes(2 << 20))
+    far.answers = [(200, bomb, {"content-encoding": "gzip"})]
+    with Client(far.url) as client, pytest.raises(NotUnderstood, match="over 1 MiB"):
+        client.entities()
+    assert len(far.asked) == 1
+
+
+def test_pages_that_repeat_are_refused(far: Far) -> None:
+    pages = [(200, f'{{"entities": [], "next": "{name}"}}'.encode(), {}) for name in "aba"]
+    far.answers = [*pages]
+    with Client(far.url) as client, pytest.raises(NotUnderstood, match="repeat at 'a'"):
+        client.entities()
+
+
+def test_a_deeply_nested_answer_is_not_understood(far: Far) -> None:
+    nested = b"[" * 100_000 + b"]" * 100_000
+    far.answers = [(200, nested, {}), (422, b'{"rows": ' + nested + b"}", {})]
+    with Client(far.url) as client:
+        with pytest.raises(NotUnderstood):
+            client.entities()
+        with pytest.raises(Invalid):
+            client.entities()
+
+
+@pytest.mark.parametrize("seconds", [0.0, float("inf"), float("nan")])
+def test_a_time_that_does_not_end_is_refused(seconds: float) -> None:
+    with pytest.raises(ConfigError, match="must be above 0 and finite"):
+        Client(timeout_seconds=seconds)
+
+
+def test_one_word_is_one_parameter() -> None:
+    measures = Measures(statistics="mean", reference="training", comparators="psi")
+    assert measures.parameters() == [
+        ("statistic", "mean"),
+        ("reference", "training"),
+        ("comparator", "psi"),
+    ]
 
 
 def test_a_conversation_has_no_network() -> None:

@@ -40,6 +40,7 @@ def test_the_commands_and_the_merge_run(
         words = [*shlex.split(export)[1:], "--collector", served.collector.http_url]
         assert main(words) == 0
         assert capsys.readouterr().out == exported
+    with running(Path("other/collector.db")) as served:
         target = served.collector.grpc_target
         assert main([*shlex.split(store)[1:], "--collector", target]) == 0
         assert capsys.readouterr().out == stored.replace("127.0.0.1:7501", target)

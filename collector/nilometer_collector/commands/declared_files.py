@@ -1,5 +1,6 @@
 """Reads files of declared objects, and finds the line of a mistake that the collector reports."""
 
+import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,13 @@ MAX_BYTES = 16 << 20  # largest file
 MAX_EXACT = 1 << 53  # every JSON reader reads whole numbers below this exactly
 
 _PLACE = re.compile(rf"\b({'|'.join(kind.plural for kind in KINDS)})\[(\d+)\]")
+_NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][-+]?\d+)?", re.ASCII)  # as JSON writes it
+_WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
+# A pair of surrogates; an even number of backslashes before it are characters of the text.
+_PAIR = re.compile(
+    r"((?<!\\)(?:\\\\)*)(\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})"
+)
+_RESOLVER = yaml.resolver.Resolver()
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast
 
 
@@ -109,24 +117,54 @@ def _files_of(path: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path, found: DeclaredFiles) -> None:
+def _text_of(file: Path) -> str:
     try:
         if file.stat().st_size > MAX_BYTES:
             raise ConfigError(f"{file}: is over {MAX_BYTES} bytes")
-        text = file.read_text("utf-8")
+        return file.read_text("utf-8")
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{file}: is not UTF-8: {error}") from error
+
+
+def _read(file: Path, found: DeclaredFiles) -> None:
+    text = _text_of(file)
     try:
+        if file.suffix == ".json":
+            text = _yaml_of_json(text)
+        is_empty = True
         for node in yaml.compose_all(text, _LOADER):
             _take(file, node, found)
+            is_empty = False
+        if is_empty:
+            raise ConfigError(f"{file}: contains no document")
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{file}:{error.lineno}: is not JSON: {error.msg}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{file}: is nested too deeply") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{file}{line}: is not YAML: {error.problem or error.context}") from error
-    except (yaml.YAMLError, RecursionError) as error:
+    except yaml.YAMLError as error:
         raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
+
+
+def _yaml_of_json(text: str) -> str:
+    """Return JSON as YAML with the same lines.
+
+    YAML 1.1 does not know tabs between values, or characters that are escaped as two surrogates.
+
+    Raises:
+        JSONDecodeError: If *text* is not JSON.
+    """
+    json.loads(text, parse_constant=_refuse_constant)
+    return _PAIR.sub(lambda match: match[1] + json.loads(f'"{match[2]}"'), text).replace("\t", " ")
+
+
+def _refuse_constant(name: str) -> None:
+    raise json.JSONDecodeError(f"{name} is not a number of JSON", "", 0)
 
 
 def _take(file: Path, node: yaml.Node, found: DeclaredFiles) -> None:
@@ -167,7 +205,6 @@ class _Reader:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._scalars = yaml.constructor.SafeConstructor()
         self._seen: set[int] = set()
 
     def wrong(self, node: yaml.Node, why: str) -> ConfigError:
@@ -178,7 +215,11 @@ class _Reader:
         """Yield each key with its value; refuse a key twice."""
         keys: set[str] = set()
         for key_node, value in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                raise self.wrong(key_node, "merge keys (<<) are not allowed")
             is_scalar = isinstance(key_node, yaml.ScalarNode)
+            if is_scalar:
+                self._require_no_tag(key_node, key_node.value)
             key = self._scalar(key_node, key_node.value) if is_scalar else None
             if not isinstance(key, str):
                 raise self.wrong(key_node, "a key must be a text")
@@ -192,6 +233,7 @@ class _Reader:
         if id(node) in self._seen:
             raise self.wrong(node, f"{place}: aliases are not allowed")
         self._seen.add(id(node))
+        self._require_no_tag(node, place)
         match node:
             case yaml.MappingNode():
                 return {key: self.value(one, f"{place}.{key}") for key, one in self.items(node)}
@@ -200,21 +242,36 @@ class _Reader:
             case _:
                 return self._scalar(node, place)
 
-    def _scalar(self, node: yaml.Node, place: str) -> object:
-        try:
-            value = self._scalars.construct_object(node)
-        except (yaml.YAMLError, ValueError) as error:
-            raise self.wrong(node, f"{place}: {' '.join(str(error).split())}") from error
-        if isinstance(value, str):
-            if any("\ud800" <= character <= "\udfff" for character in value):
-                raise self.wrong(node, f"{place}: must not contain half of a surrogate pair")
-            return value
-        if value is None or (isinstance(value, int) and abs(value) < MAX_EXACT):
-            return value
-        if isinstance(value, float) and math.isfinite(value):
-            return value
+    def _require_no_tag(self, node: yaml.Node, place: str) -> None:
+        value = node.value if isinstance(node, yaml.ScalarNode) else None
+        is_plain = isinstance(node, yaml.ScalarNode) and not node.style
+        if node.tag != _RESOLVER.resolve(type(node), value, (is_plain, not is_plain)):
+            raise self.wrong(node, f"{place}: tags ({node.tag}) are not allowed")
+
+    def _scalar(self, node: yaml.ScalarNode, place: str) -> object:
+        """Return the text, number, truth value or null of *node*.
+
+        YAML 1.1 also reads ``1:30`` as 90, ``010`` as 8 and ``no`` as false. These are refused.
+        """
+        text: str = node.value
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise self.wrong(node, f"{place}: must not contain half of a surrogate pair")
+        if node.style:
+            return text
+        if _NUMBER.fullmatch(text):
+            number: int | float = json.loads(text)
+            is_exact = isinstance(number, float) or abs(number) < MAX_EXACT
+            if is_exact and math.isfinite(number):
+                return number
+            raise self.wrong(node, f"{place} = {text}: is too large for a number")
+        if text in _WORDS:
+            return _WORDS[text]
+        if node.tag == "tag:yaml.org,2002:str":
+            return text
         raise self.wrong(
-            node, f"{place} = {node.value}: must be a number or a text: put it in quotes"
+            node,
+            f"{place} = {text}: is neither a number, true, false nor null as JSON writes it: "
+            "if it is a text, put it in quotes",
         )
 
 

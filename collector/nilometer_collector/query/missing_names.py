@@ -81,15 +81,23 @@ class KnownNames:
         return did_you_mean(name, known) if self._comparisons <= MOST_COMPARISONS else ""
 
     def missing_entities(self, names: Sequence[str]) -> list[str]:
-        """Return a warning for each entity in *names* that is read from and does not exist."""
+        """Return a warning for each entity in *names* that does not exist, or may not be named.
+
+        A warning about an entity that may not be named is the same whether or not it exists.
+        """
         if not names:
             return []
         known = {*self.entities}
-        return [
-            f"reads_from = {name!r}: does not exist yet{self.hint(name, self.entities)}"
-            for name in names
-            if name not in known and self.may_name(name)
-        ]
+        found = []
+        for name in names:
+            if not self.may_name(name):
+                found.append(
+                    f"reads_from = {name!r}: cannot be checked: you may not read this entity"
+                )
+            elif name not in known:
+                hint = self.hint(name, self.entities)
+                found.append(f"reads_from = {name!r}: does not exist yet{hint}")
+        return found
 
 
 def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:

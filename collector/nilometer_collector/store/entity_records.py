@@ -94,13 +94,13 @@ def check_edges(changed: Collection[str], edges: Mapping[str, Sequence[str]]) ->
 
 
 def cycle_sentence(name: str, source: str) -> str:
-    """Return the reason why the edge from *name* to *source* is refused."""
+    """Return the reason why the edge from *name* to *source* is refused.
+
+    It does not name the entities between them, which the caller may not be allowed to read.
+    """
     if source == name:
-        return f"the edge to {source!r} is one from an entity to itself"
-    return (
-        f"the edge to {source!r} makes a cycle: {source!r} reads from {name!r}, directly or through "
-        "others"
-    )
+        return f"{name!r} cannot read from itself"
+    return f"the edge to {source!r} would make a cycle"
 
 
 def cycle_in(

@@ -6,11 +6,11 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from nilometer.batch.exported import batch_of, schema
+from nilometer.batch.exported import STORE, batch_of, schema
 from nilometer.client.answers import SummaryStatus
 from nilometer.client.asked import selection
 from nilometer.client.client import Client
-from nilometer.client.conversations import SAMPLES_AT_ONCE, series_page
+from nilometer.client.conversations import SAMPLES_AT_ONCE, require_new, series_page, store
 from nilometer.client.errors import Invalid
 from nilometer.client.spans import Span
 from nilometer.values.errors import ConfigError
@@ -51,10 +51,11 @@ def export(
         raise ConfigError(f"{path}: exists: choose another name, or remove it")
     chosen = _matching(client, entity, patterns)
     bounds = _bounds(client, entity, span)
+    described = schema().with_metadata({STORE: client.run(store(entity))})
     part = path.with_name(f"{path.name}.part")
     rows = 0
     try:
-        with pyarrow.parquet.ParquetWriter(part, schema(), compression="zstd") as writer:
+        with pyarrow.parquet.ParquetWriter(part, described, compression="zstd") as writer:
             for summary in chosen:
                 asked = [
                     ("show", "sample"),
@@ -117,6 +118,7 @@ def _pages(
         return
     parameters = [*asked, *Span(start, end).parameters(step)]
     after: str | None = None
+    seen: set[str] = set()
     while True:
         try:
             page = client.run(series_page(entity, parameters, SAMPLES_AT_ONCE, after))
@@ -135,3 +137,4 @@ def _pages(
         after = page.next
         if after is None:
             return
+        require_new(after, seen)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 SAMPLE = "sample"  # column with the encoded samples
+STORE = b"nilometer.store"  # key of the file's metadata with the name of the store
 HELD_BYTES = 1 << 20  # samples of one result that wait to be merged
 # Names of Arrow's types in the schemas of Spark.
 _SPARK = {
@@ -95,8 +96,29 @@ def samples_of(path: Path) -> Iterator[bytes]:
                         )
                     yield cell
     except (OSError, pyarrow.ArrowException) as error:
-        first = str(error).partition("\n")[0]
-        raise ConfigError(f"{path}: {first}") from error
+        raise _unreadable(path, error) from error
+
+
+def store_of(path: Path) -> str:
+    """Return the name of the store that a Parquet file was exported from; empty if it has none.
+
+    Raises:
+        ConfigError: If the file cannot be read.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        metadata = pyarrow.parquet.read_schema(path).metadata or {}
+    except (OSError, pyarrow.ArrowException) as error:
+        raise _unreadable(path, error) from error
+    name: bytes = metadata.get(STORE, b"")
+    return name.decode("utf-8", "replace")
+
+
+def _unreadable(path: Path, error: Exception) -> ConfigError:
+    first = (getattr(error, "strerror", None) or str(error)).partition("\n")[0]
+    return ConfigError(f"{path}: {first}")
 
 
 class _Key(NamedTuple):

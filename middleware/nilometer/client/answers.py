@@ -21,6 +21,12 @@ class EntityStatus(msgspec.Struct, frozen=True, kw_only=True):
     references: list[str]
 
 
+class EntityStore(msgspec.Struct, frozen=True, kw_only=True):
+    """The store that has the data of an entity."""
+
+    store: str = ""  # name of the store; empty from a collector of an older version
+
+
 class EntityPage(msgspec.Struct, frozen=True, kw_only=True):
     """A page of entities."""
 

@@ -27,25 +27,30 @@ class Measures:
 
     quantiles: Sequence[float] = ()
     cdf: Sequence[float] = ()
-    statistics: Sequence[str] = ()
+    statistics: str | Sequence[str] = ()
     moments: bool = False
     rates: bool = False
     reference: str | None = None
-    comparators: Sequence[str] = ()
+    comparators: str | Sequence[str] = ()
 
     def parameters(self) -> Parameters:
         """Return the query parameters."""
         found = [("quantile", repr(float(q))) for q in self.quantiles]
         found += [("cdf", repr(float(value))) for value in self.cdf]
-        found += [("statistic", name) for name in self.statistics]
+        found += [("statistic", name) for name in several(self.statistics)]
         shown = (("moments", self.moments), ("rates", self.rates))
         found += [("show", name) for name, wanted in shown if wanted]
         if self.reference is not None:
             found.append(("reference", self.reference))
         elif self.comparators:
             raise ConfigError("comparators: need a reference")
-        found += [("comparator", name) for name in self.comparators]
+        found += [("comparator", name) for name in several(self.comparators)]
         return found
+
+
+def several(words: str | Sequence[str]) -> Sequence[str]:
+    """Return *words* as a sequence; one word may be given without one."""
+    return [words] if isinstance(words, str) else words
 
 
 def exact_name(summary: str) -> str:
@@ -80,15 +85,15 @@ def span_parameters(
 
 
 def selection(
-    summaries: Sequence[str],
+    summaries: str | Sequence[str],
     labels: LabelValues | None,
     not_labels: LabelValues | None,
-    by: Sequence[str],
+    by: str | Sequence[str],
 ) -> Parameters:
     """Return the query parameters that select and group series."""
     return [
-        *(("summary", name) for name in summaries),
+        *(("summary", name) for name in several(summaries)),
         *label_parameters("label", labels),
         *label_parameters("not_label", not_labels),
-        *(("by", key) for key in by),
+        *(("by", key) for key in several(by)),
     ]

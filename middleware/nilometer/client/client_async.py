@@ -35,7 +35,7 @@ class AsyncClient:
         tls_ca: CA certificates to trust, PEM; ``system`` or empty for those of the machine.
         tls_certificate: Client certificate with its chain, PEM.
         tls_key: Private key of *tls_certificate*, PEM.
-        timeout_seconds: Time to wait for a response, > 0.
+        timeout_seconds: Time to wait for a whole response, > 0 and finite.
         attempts: Attempts for a request that only reads, >= 1. Other requests are sent once.
 
     Raises:
@@ -191,7 +191,7 @@ class AsyncEntity:
         step: Duration | None = None,
         labels: LabelValues | None = None,
         not_labels: LabelValues | None = None,
-        by: Sequence[str] = (),
+        by: str | Sequence[str] = (),
         measures: Measures | None = None,
     ) -> "SeriesTable":
         """Return points that the collector computes, of many summaries.
@@ -204,7 +204,7 @@ class AsyncEntity:
             step: Length of the windows of the points; None for one point over the whole time.
             labels: Labels that a label set must have; values of one key are alternatives.
             not_labels: Labels that it must not have.
-            by: Label keys whose values become separate series; all other labels are merged.
+            by: Label key, or label keys, whose values become separate series; all other labels are merged.
             measures: Values of each point; None for the median.
 
         Raises:
@@ -245,7 +245,7 @@ class AsyncSummary:
         step: Duration | None = None,
         labels: LabelValues | None = None,
         not_labels: LabelValues | None = None,
-        by: Sequence[str] = (),
+        by: str | Sequence[str] = (),
     ) -> "Samples":
         """Return the samples of a time with their sketches, one for each window.
 
@@ -257,7 +257,7 @@ class AsyncSummary:
             step: Length of the windows; None for the shortest that gives at most 400 of them.
             labels: Labels that a label set must have; values of one key are alternatives.
             not_labels: Labels that it must not have.
-            by: Label keys to keep; the samples of all other labels are merged.
+            by: Label key, or label keys, to keep; the samples of all other labels are merged.
 
         Raises:
             ConfigError: If an argument is not allowed.

@@ -1,11 +1,13 @@
 """Sends requests with httpx: credentials, retries of reads, entity tags, problems as errors."""
 
+import math
 import random
 import time
 from collections import OrderedDict
 from collections.abc import Generator
+from contextlib import aclosing, closing
 from threading import Lock
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from nilometer.client.errors import (
     AccessDenied,
@@ -31,14 +33,21 @@ CONNECT_SECONDS = 10.0
 FIRST_WAIT_SECONDS = 0.5  # doubled before each further attempt
 MOST_WAIT_SECONDS = 30.0  # a collector that asks for a longer pause fails the request
 CACHED_ANSWERS = 64
+MAX_ANSWER_BYTES = 64 << 20  # body of one answer; a page of samples has about 1 MiB
 CACHED_BYTES = 16 << 20  # bodies of all cached answers
 
 _BUSY = {429, 502, 503, 504}
 
+
+class Received(NamedTuple):
+    """A response and its body, which is no longer compressed."""
+
+    response: "httpx.Response"
+    body: bytes
+
+
 # Yields a request to send or the seconds to wait, and receives the response or the failure.
-Steps: TypeAlias = Generator[
-    "httpx.Request | float", "httpx.Response | httpx.HTTPError | None", bytes
-]
+Steps: TypeAlias = Generator["httpx.Request | float", "Received | httpx.HTTPError | None", bytes]
 
 
 class Answers:
@@ -88,8 +97,8 @@ class Connection:
     """
 
     def __init__(self, url: str, credentials: Credentials, seconds: float, attempts: int) -> None:
-        if not seconds > 0:
-            raise ConfigError(f"timeout_seconds = {seconds}: must be above 0")
+        if not 0 < seconds < math.inf:
+            raise ConfigError(f"timeout_seconds = {seconds}: must be above 0 and finite")
         if attempts < 1:
             raise ConfigError(f"attempts = {attempts}: must be at least 1")
         optional("httpx", "nilometer.Client", "'nilometer[client]'")
@@ -117,19 +126,17 @@ class Connection:
         Raises:
             RequestFailed: If it fails.
         """
-        import httpx
-
         wait = FIRST_WAIT_SECONDS
         left = self._attempts if request.is_read else 1
         while True:
             left -= 1
             prepared = self._prepared(request, client)
-            response = yield prepared
-            if isinstance(response, httpx.Response):
-                result = self._result(prepared, response)
-                asked = _retry_after(response)
+            outcome = yield prepared
+            if isinstance(outcome, Received):
+                result = self._result(prepared, outcome)
+                asked = _retry_after(outcome.response)
             else:
-                reason = str(response) or type(response).__name__
+                reason = str(outcome) or type(outcome).__name__
                 result = CollectorUnreachable(
                     f"no answer from {self.url}: {reason}: check that a collector runs there"
                 )
@@ -178,11 +185,9 @@ class Connection:
             made.headers["if-none-match"] = known[0]
         return made
 
-    def _result(
-        self, request: "httpx.Request", response: "httpx.Response"
-    ) -> bytes | RequestFailed:
+    def _result(self, request: "httpx.Request", received: Received) -> bytes | RequestFailed:
         """Return the body of a success, or the error of a failure."""
-        url = str(request.url)
+        url, (response, body) = str(request.url), received
         if response.status_code == 304:
             known = self._answers.get(url)
             if known is not None:
@@ -190,20 +195,62 @@ class Connection:
         if response.is_success:
             tag = response.headers.get("etag", "")
             if tag and request.method == "GET":
-                self._answers.put(url, tag, response.content)
-            return response.content
-        return _failure(self.url, response)
+                self._answers.put(url, tag, body)
+            return body
+        return _failure(self.url, response, body)
 
 
-def _failure(url: str, response: "httpx.Response") -> RequestFailed:
+class _Body:
+    """The body of a response while it arrives.
+
+    Attributes:
+        seconds: Time for the whole response.
+
+    Args:
+        request: Request, whose time begins now.
+    """
+
+    def __init__(self, request: "httpx.Request") -> None:
+        self._request = request
+        self.seconds: float = request.extensions["timeout"]["read"]
+        self._end = time.monotonic() + self.seconds
+        self._bytes = bytearray()
+
+    def add(self, part: bytes) -> None:
+        """Add the next part.
+
+        Raises:
+            NotUnderstood: If the body is over `MAX_ANSWER_BYTES`.
+            httpx.ReadTimeout: If the time is over.
+        """
+        self._bytes += part
+        if len(self._bytes) > MAX_ANSWER_BYTES:
+            raise NotUnderstood(f"an answer is over {MAX_ANSWER_BYTES >> 20} MiB: ask for less")
+        if time.monotonic() > self._end:
+            raise self.late()
+
+    def late(self) -> "httpx.ReadTimeout":
+        """Return the error for a response that took too long."""
+        import httpx
+
+        return httpx.ReadTimeout(
+            f"no complete answer within {self.seconds} s", request=self._request
+        )
+
+    def whole(self) -> bytes:
+        """Return all parts."""
+        return bytes(self._bytes)
+
+
+def _failure(url: str, response: "httpx.Response", body: bytes) -> RequestFailed:
     import msgspec
 
     status = response.status_code
     if status < 400:
         return NotUnderstood(f"{url} answers {status}: check that a collector runs there")
     try:
-        details = msgspec.json.decode(response.content, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        details = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         details = {}
     kind = Invalid if status < 500 else Problem
     if status in _BUSY:
@@ -255,18 +302,26 @@ class Sender:
         steps = self._connection.steps(request, self._client)
         step = next(steps)
         while True:
-            outcome: httpx.Response | httpx.HTTPError | None = None
+            outcome: Received | httpx.HTTPError | None = None
             if isinstance(step, float):
                 time.sleep(step)
             else:
                 try:
-                    outcome = self._client.send(step)
+                    outcome = self._received(step)
                 except httpx.HTTPError as error:
                     outcome = error
             try:
                 step = steps.send(outcome)
             except StopIteration as end:
                 return bytes(end.value)
+
+    def _received(self, request: "httpx.Request") -> Received:
+        body = _Body(request)
+        response = self._client.send(request, stream=True)
+        with closing(response):
+            for part in response.iter_bytes():
+                body.add(part)
+        return Received(response, body.whole())
 
     def close(self) -> None:
         """Close all connections. May be called twice."""
@@ -298,18 +353,32 @@ class AsyncSender:
         steps = self._connection.steps(request, self._client)
         step = next(steps)
         while True:
-            outcome: httpx.Response | httpx.HTTPError | None = None
+            outcome: Received | httpx.HTTPError | None = None
             if isinstance(step, float):
                 await anyio.sleep(step)
             else:
                 try:
-                    outcome = await self._client.send(step)
+                    outcome = await self._received(step)
                 except httpx.HTTPError as error:
                     outcome = error
             try:
                 step = steps.send(outcome)
             except StopIteration as end:
                 return bytes(end.value)
+
+    async def _received(self, request: "httpx.Request") -> Received:
+        import anyio
+
+        body = _Body(request)
+        try:
+            with anyio.fail_after(body.seconds):  # also bounds headers that arrive slowly
+                response = await self._client.send(request, stream=True)
+                async with aclosing(response):
+                    async for part in response.aiter_bytes():
+                        body.add(part)
+        except TimeoutError as error:
+            raise body.late() from error
+        return Received(response, body.whole())
 
     async def aclose(self) -> None:
         """Close all connections. May be called twice."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from nilometer.client.answers import (
     EntityPage,
     EntityStatus,
+    EntityStore,
     Episode,
     EpisodeList,
     Logged,
@@ -29,18 +30,37 @@ def entities() -> Conversation[list[EntityStatus]]:
     """Return all entities that the caller may read, by name."""
     found: list[EntityStatus] = []
     after: Parameters = ()
+    seen: set[str] = set()
     while True:
         page = yield from read("/api/v1/entities", EntityPage, after)
         found += page.entities
         if page.next is None:
             return found
+        require_new(page.next, seen)
         after = [("after", page.next)]
+
+
+def require_new(following: str, seen: set[str]) -> None:
+    """Add the place of the next page to *seen*.
+
+    Raises:
+        NotUnderstood: If it is there already, so that the pages would never end.
+    """
+    if following in seen:
+        raise NotUnderstood(f"the pages of the answer repeat at {following[:64]!r}")
+    seen.add(following)
 
 
 def status(entity: str) -> Conversation[EntityStatus]:
     """Return the status of *entity*."""
     answer = yield from read("/api/v1/entity", EntityStatus, [("entity", entity)])
     return answer
+
+
+def store(entity: str) -> Conversation[str]:
+    """Return the name of the store that has the data of *entity*."""
+    answer = yield from read("/api/v1/entity", EntityStore, [("entity", entity)])
+    return answer.store
 
 
 def summaries(entity: str) -> Conversation[list[SummaryStatus]]:
@@ -72,12 +92,14 @@ def series(entity: str, asked: Parameters, at_once: int) -> Conversation[list[Se
     """Return the points of all pages that match *asked*, *at_once* in a page."""
     found: list[Series] = []
     after: str | None = None
+    seen: set[str] = set()
     while True:
         page = yield from series_page(entity, asked, at_once, after)
         found += page.series
         after = page.next
         if after is None:
             return joined(found)
+        require_new(after, seen)
 
 
 def table(entity: str, asked: Parameters) -> Conversation[SeriesTable]:

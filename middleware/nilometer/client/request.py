@@ -50,9 +50,9 @@ def decoded(body: bytes, answer: type[T]) -> T:
 
     try:
         return msgspec.json.decode(body, type=answer)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise NotUnderstood(
-            f"the answer is not a {answer.__name__}: {error}: check that the URL is that of a "
+            f"the answer cannot be read: {error}: check that the URL is that of a "
             "collector of this version"
         ) from error
 

@@ -45,7 +45,8 @@ def add_import(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "import",
         help="store an exported history at a collector",
         description="Store the rows of a file that nilometer export has made at a collector. The "
-        "same file is stored once, however often it is imported. Reads the file, and sends its "
+        "same file is stored once, however often it is imported. A file from the collector's own store "
+        "is refused. Reads the file, and sends its "
         "samples to the collector.",
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="Parquet file of nilometer export")
@@ -54,6 +55,12 @@ def add_import(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         default=DEFAULT_TARGET,
         metavar="HOST:PORT",
         help=f"address that agents ship to; default {DEFAULT_TARGET}",
+    )
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="store the rows also at the collector that exported them, where they count twice if "
+        "it still has them",
     )
     add_credential_options(parser)
     parser.set_defaults(run=run_import)
@@ -82,6 +89,6 @@ def run_import(arguments: argparse.Namespace) -> int:
     from nilometer.batch.import_upload import import_history
 
     with calls_to(arguments.collector, credentials_of(arguments)) as calls:
-        rows = sum(import_history(arguments.file, calls))
+        rows = sum(import_history(arguments.file, calls, is_added=arguments.add))
     print(f"{arguments.file}: {rows} rows are at {arguments.collector}")
     return 0

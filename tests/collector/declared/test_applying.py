@@ -174,6 +174,18 @@ def test_names_that_point_nowhere_are_warnings_also_without_a_change(served: Run
     assert [sentence for one in listed for sentence in one["warnings"]] == told
 
 
+def test_names_that_the_caller_may_not_read_are_told_alike(store: Store) -> None:
+    by = By("ann", Origin.APPLY)
+    apply(store, document_of({"version": 1, "entities": [{"name": "secret"}]}), by, 1)
+    entity = {"name": "mine", "reads_from": ["secret", "nowhere"]}
+    document = document_of({"version": 1, "entities": [entity]})
+    told = apply(store, document, by, 2, may_name=lambda name: name == "mine").plan.warnings
+    assert [one.sentence for one in told] == [
+        f"reads_from = {name!r}: cannot be checked: you may not read this entity"
+        for name in ("secret", "nowhere")
+    ]
+
+
 def test_every_change_is_recorded_with_its_author_and_way(served: Running) -> None:
     applied(served, DOCUMENT)
     served.put_alerter(ALERTER).raise_for_status()

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import UNSET
 
+from nilometer.values.store_name import store_name
 from nilometer_collector.access.needs import Need
 from nilometer_collector.access.rights import Access
 from nilometer_collector.api.authors import author_of
@@ -25,7 +26,7 @@ from nilometer_collector.declared.entities import (
 from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.query.records import EntityRecord
-from nilometer_collector.store import DeclareEntity, EntityDeclaration, Origin, RemoveEntity
+from nilometer_collector.store import DeclareEntity, EntityDeclaration, Origin, RemoveEntity, Store
 
 OBJECTS = EntityObjects()
 NEW_NAME = EntityName("entity", "Name of the monitored entity.")
@@ -41,6 +42,7 @@ class DeclaredEntityView(EntityView, frozen=True, kw_only=True):
     time_zone: str  # IANA name of the time zone
     attributes: dict[str, str]
     updated: float | None  # last change of the declaration; null without one
+    store: str  # name of the collector's store, which its backups keep
 
 
 class PutEntity(DeclaredEntityView, frozen=True, kw_only=True):
@@ -56,7 +58,8 @@ async def read_entity(call: Call) -> DeclaredEntityView:
         Unknown: If it does not exist.
     """
     name, query, may = call.parameters.value(ENTITY), call.context.query, call.access.may
-    return _view(await call.context.ask(lambda: query.entity(name, may)))
+    store = call.context.store
+    return await call.context.ask(lambda: _view(query.entity(name, may), store))
 
 
 async def put_entity(call: Call) -> PutEntity:
@@ -79,7 +82,7 @@ async def put_entity(call: Call) -> PutEntity:
             change_one(context.store, OBJECTS, entity_key(name), plain, command, by, now_ns)
         except Conflict as error:
             raise _without_edges_of_others(error, name, declaration, may_read) from error
-        view = _view(context.query.entity(name, may_read))
+        view = _view(context.query.entity(name, may_read), context.store)
         warnings = OBJECTS.warnings(plain, KnownNames(context.store, may_read))
         return PutEntity(**msgspec.structs.asdict(view), warnings=warnings)
 
@@ -113,13 +116,14 @@ def _without_edges_of_others(
     return error
 
 
-def _view(entity: EntityRecord) -> DeclaredEntityView:
+def _view(entity: EntityRecord, store: Store) -> DeclaredEntityView:
     said = entity.declaration
     return DeclaredEntityView(
         **msgspec.structs.asdict(entity_view(entity)),
         time_zone=said.time_zone,
         attributes=dict(said.attributes),
         updated=None if entity.updated_ns is None else seconds(entity.updated_ns),
+        store=store_name(store.names_key),
     )
 
 

@@ -250,6 +250,7 @@ export interface DeclaredEntity {
   time_zone: string; // IANA name of the time zone
   attributes: Record<string, string>;
   updated: number | null; // last change of the declaration; null without one
+  store: string; // name of the collector's store, which its backups keep
 }
 
 /** A declared object. */
@@ -638,6 +639,7 @@ export interface PutEntity {
   time_zone: string;
   attributes: Record<string, string>;
   updated: number | null;
+  store: string;
   warnings: string[]; // entities in `reads_from` that do not exist yet, with similar known names
 }
 

@@ -1,0 +1,83 @@
+"""Files of declared objects are read as JSON has them; what YAML 1.1 adds is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nilometer.values.errors import ConfigError
+from nilometer_collector.commands.declared_files import read_files
+
+OWNER = 'back\\slash \\ud83d "quoted"\t\U0001f600 \\'
+VALUES = {"a": 1e-05, "b": 1e300, "c": 2.0, "d": -7, "e": True, "f": None, "owner": OWNER}
+
+
+def read(path: Path, text: str) -> object:
+    path.write_text(text)
+    return read_files([path]).document
+
+
+@pytest.mark.parametrize("options", [{}, {"indent": "\t"}, {"separators": (",", ":")}])
+@pytest.mark.parametrize("is_ascii", [True, False])
+def test_what_json_writes_is_read_unchanged(
+    tmp_path: Path, options: dict[str, str], *, is_ascii: bool
+) -> None:
+    document = {"version": 1, "entities": [VALUES, {"name": "second"}]}
+    text = json.dumps(document, ensure_ascii=is_ascii, **options)  # type: ignore[arg-type]
+    assert read(tmp_path / "a.json", text) == document
+    assert read_files([tmp_path / "a.json"]).count == 2
+
+
+@pytest.mark.parametrize("text", ["1e3", "-0.5", "1E-05", "12", "0"])
+def test_numbers_of_json_are_numbers_in_yaml(tmp_path: Path, text: str) -> None:
+    document = read(tmp_path / "a.yaml", f"version: 1\nalerters:\n  - threshold: {text}\n")
+    assert document == {"version": 1, "alerters": [{"threshold": float(text)}]}
+
+
+@pytest.mark.parametrize(
+    "text", ["1:30", "010", "0x10", "1_000", "0b11", "+1", ".5", "1.", ".inf", "yes", "Off", "NULL"]
+)
+def test_a_value_that_yaml_would_turn_into_another_is_refused(tmp_path: Path, text: str) -> None:
+    content = f"version: 1\nalerters:\n  - name: a\n    threshold: {text}\n"
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path / "a.yaml", content)
+    start = f"{tmp_path}/a.yaml:4: alerters[0].threshold = {text}: is neither a number"
+    assert str(caught.value).startswith(start)
+    quoted = read(tmp_path / "a.yaml", content.replace(text, f'"{text}"'))
+    assert quoted == {"version": 1, "alerters": [{"name": "a", "threshold": text}]}
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "!!python/object/apply:os.system {name: a}",
+        "!foo {name: a}",
+        "{name: !!str 5}",
+        "{name: a, reads_from: !!set [b]}",
+    ],
+)
+def test_tags_are_refused(tmp_path: Path, item: str) -> None:
+    with pytest.raises(ConfigError, match=r"a\.yaml:3: .*: tags \(.*\) are not allowed"):
+        read(tmp_path / "a.yaml", f"version: 1\nentities:\n  - {item}\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("a.json", '{"version": 1,\n"entities": [}', ":2: is not JSON: Expecting value"),
+        ("a.json", '{"version": 1, "entities": [NaN]}', "NaN is not a number of JSON"),
+        ("a.json", '{"version": 1,\n"version": 1}', ":2: version: appears twice"),
+        ("a.json", "version: 1", ":1: is not JSON"),
+        ("a.json", "", ":1: is not JSON"),
+        ("a.yaml", "# rendered to nothing\n", ": contains no document"),
+        ("a.yaml", "version: 1\nentities:\n  - {<<: {name: a}}", ":3: merge keys (<<) are not"),
+        ("a.yaml", "version: 1\nentities: " + "[" * 900 + "]" * 900, ": is nested too deeply"),
+        ("a.yaml", f"version: 1\nentities:\n  - a: {1 << 53}", ":3: entities[0].a = 90071992547"),
+    ],
+)
+def test_a_mistake_names_its_file_and_line(tmp_path: Path, name: str, text: str, why: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path / name, text)
+    assert str(caught.value).startswith(str(tmp_path / name))
+    assert why in str(caught.value)
+    assert "\n" not in str(caught.value)
