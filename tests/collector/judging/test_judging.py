@@ -15,7 +15,14 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.judging import judging
 from nilometer_collector.judging.judging import Judging
 from nilometer_collector.store import Arrival, Store
-from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
+from nilometer_collector.testing import (
+    ENTITY,
+    START_NS,
+    an_alerter,
+    an_evaluation,
+    feature_sample,
+    minute,
+)
 
 MINUTE_NS = 60 * NANOSECONDS
 HIGH = an_alerter(condition=Fixed(statistic="mean", threshold=1.0), minimum_count=10)
@@ -49,6 +56,14 @@ class Pods:
         self._sequence += 1
         sample = feature_sample(cells, window=minute(number), labels=labels, entity=entity)
         arrival = Arrival(sequence=self._sequence, content=a_sample_row(sample))
+        epoch = agent.encode().ljust(16)[:16]
+        ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=self.clock.now_ns())
+
+    def say(self, agent: str, number: int, value: float) -> None:
+        """Send the evaluation that a cut-off agent made of minute *number* by `HIGH`."""
+        self._sequence += 1
+        found = an_evaluation(value, number, alerter=HIGH, summary="input.amount")
+        arrival = Arrival(sequence=self._sequence, content=found)
         epoch = agent.encode().ljust(16)[:16]
         ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=self.clock.now_ns())
 
@@ -175,6 +190,69 @@ def test_windows_of_an_outage_are_judged_in_order(pods: Pods) -> None:
         pods.send("pod-1", number, [value] * 100)
     pods.judge()
     assert pods.history == [["ALERTING"], ["ALERTING", "OK"]]
+
+
+def cut_off(pods: Pods, values: Sequence[float], agent: str = "pod-1", first: int = 1) -> None:
+    """Send windows from minute *first*, as an agent does that judged them while it was cut off."""
+    for number, value in enumerate(values, first):
+        pods.send(agent, number, [value] * 100)
+        pods.say(agent, number, value)
+
+
+@pytest.mark.parametrize("values", [[5.0, 5.0, 0.0], [0.0, 5.0, 5.0, 0.0, 0.0]])
+def test_an_outage_notifies_once_for_one_event(pods: Pods, values: list[float]) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    pods.clock.step(3600)
+    cut_off(pods, values)
+    assert pods.history == [["ALERTING", "OK"]]
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_an_agent_that_tells_of_windows_that_were_judged_does_not_notify_again(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0, 5.0, 5.0, 0.0])
+    assert pods.history == [["ALERTING", "OK"]]
+    for number, value in ((1, 5.0), (2, 5.0), (3, 0.0)):
+        pods.say("pod-1", number, value)
+    assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_an_event_that_the_agent_did_not_see_opens_an_episode(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    for number in (1, 2, 3):
+        pods.send("pod-1", number, [0.0] * 100)
+        pods.say("pod-1", number, 0.0)
+        pods.send("pod-2", number, [5.0 if number == 1 else 0.0] * 100)
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_an_event_that_outlasts_the_episode_of_an_agent_opens_another(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    cut_off(pods, [5.0, 5.0, 0.0])
+    for number in (1, 2, 3):
+        pods.send("pod-2", number, [9.0] * 100)
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING"], ["ALERTING", "OK"]]
+
+
+def test_the_next_window_decides_about_the_episode_of_a_cut_off_agent(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    cut_off(pods, [0.0, 5.0, 5.0])
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING"]]
+    pods.send("pod-1", 4, [0.0] * 100)
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
 
 
 def test_a_judgement_waits_for_the_delay(pods: Pods) -> None:
