@@ -397,6 +397,46 @@ def test_another_entity_without_the_window_is_learning(pods: Pods) -> None:
     assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
 
 
+def test_another_entity_whose_windows_arrive_later_is_awaited(pods: Pods) -> None:
+    condition = AgainstOther(threshold=0.25, other_entity="stable")
+    put(
+        pods,
+        an_alerter(condition=condition, minimum_count=1),
+        an_alerter(name="own", condition=HIGH.condition),
+    )
+    for number in range(5):
+        pods.send("pod-1", number, [200.0] * 100)
+        pods.judge(10)
+        pods.send("pod-3", number, AROUND, entity="stable")
+        pods.judge(50)
+    assert pods.status() == (AlertStatus.ALERTING, Reason.BREACH)
+    pods.send("pod-1", 5, [200.0] * 100)
+    pods.judge()
+    until = pods.store.alerts.judged_until(ENTITY, judging.SENDER)
+    assert until == {"drift": minute(4).end_ns, "own": minute(5).end_ns}
+
+
+def test_another_entity_that_stopped_is_not_awaited(pods: Pods) -> None:
+    condition = AgainstOther(threshold=0.25, other_entity="stable")
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    pods.send("pod-3", 0, AROUND, entity="stable")
+    pods.minutes([200.0] * 5)
+    until = pods.store.alerts.judged_until(ENTITY, judging.SENDER)
+    assert until == {"drift": minute(4).end_ns}
+
+
+def test_an_alerter_that_is_added_does_not_delay_the_others(
+    pods: Pods, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0, 0.0])
+    put(pods, an_alerter(name="new", condition=HIGH.condition, minimum_count=1))
+    pods.send("pod-1", 2, [5.0] * 100)
+    pods.judge()
+    assert {one.alerter.name for one in pods.store.alerts.episodes()} == {"drift", "new"}
+    assert not caplog.records
+
+
 def test_a_new_alerter_begins_with_the_newest_window(pods: Pods) -> None:
     pods.minutes([5.0, 5.0, 5.0])
     narrow = Range(statistic="mean", low=0.0, high=1.0)
