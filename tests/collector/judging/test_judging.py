@@ -6,7 +6,16 @@ import pytest
 from support.outside import MOST, OUTSIDE, Most
 from support.shipping import a_sample_row, ship
 
-from nilometer.alert import Alerter, AlertStatus, Evaluation, Fixed, Judgement, Range, Reason
+from nilometer.alert import (
+    Alerter,
+    AlertStatus,
+    Evaluation,
+    Fixed,
+    Judgement,
+    Limit,
+    Range,
+    Reason,
+)
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
 from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
@@ -357,6 +366,16 @@ def test_a_direction_makes_the_other_way_no_breach(pods: Pods) -> None:
     (episode,) = pods.store.alerts.episodes()
     assert episode.alerter.name == "up"
     assert "(threshold 0.25 up)" in episode.evidence
+
+
+def test_a_window_that_moved_the_other_way_may_close_an_episode(pods: Pods) -> None:
+    condition = AgainstPrevious(threshold=0.25, direction=Direction.UP)
+    closing = Limit(threshold=0.1)
+    put(pods, an_alerter(condition=condition, minimum_count=1, closing=closing))
+    for number, moved in enumerate((0.0, 200.0, -200.0)):
+        pods.send("pod-1", number, [value + moved for value in AROUND])
+        pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
 
 
 def test_a_baseline_is_the_days_before(pods: Pods) -> None:
