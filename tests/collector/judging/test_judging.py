@@ -1,6 +1,7 @@
 """Alerters that users set judge the merged windows of an entity: one status and one episode for all agents."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from support.outside import MOST, OUTSIDE, Most
@@ -17,13 +18,15 @@ from nilometer.alert import (
     Reason,
 )
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
+from nilometer.profile import SummarySample
 from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.judging import judging
+from nilometer_collector.judging import judging, others
 from nilometer_collector.judging.judging import Judging
-from nilometer_collector.store import Arrival, Store
+from nilometer_collector.judging.windows import merged_sample
+from nilometer_collector.store import Arrival, Level, Store
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -389,6 +392,33 @@ def test_a_baseline_is_the_days_before(pods: Pods) -> None:
     pods.send("pod-1", 2 * 24 * 60 + 1, [200.0] * 100)
     pods.judge()
     assert pods.status() == (AlertStatus.ALERTING, Reason.BREACH)
+
+
+def test_a_baseline_is_read_once_an_hour_and_takes_one_place(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    condition = AgainstBaseline(threshold=0.25, days=1, same_hour=True)
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    monkeypatch.setattr(others, "MOST_BASELINES", 1)
+    hours: list[int] = []
+
+    def counted(*given: Any) -> SummarySample | None:
+        if given[4] is Level.HOUR:
+            hours.append(given[5])
+        return merged_sample(*given)
+
+    monkeypatch.setattr(others, "merged_sample", counted)
+    for number in (0, 20, 40, 60, 80, 100):
+        pods.send("pod-1", number, AROUND)
+        pods.judge(20 * 60)
+    first = minute(0).start_ns // Level.HOUR.length_ns % 24
+    assert hours == [first, first + 1]
+    pods.clock.step(86_400)
+    for number in (24 * 60, 24 * 60 + 20):  # the next day takes the place again
+        pods.send("pod-1", number, AROUND)
+        pods.judge(20 * 60)
+    assert hours == [first, first + 1, first]
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
 
 
 def test_a_version_is_compared_with_another_in_the_same_window(pods: Pods) -> None:
