@@ -359,4 +359,5 @@ evaluations = st.builds(
     reference_digest=st.sampled_from(["", "00ff00ff00ff00ff"]),
     evidence=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
     edge=st.booleans(),
+    other_way=st.booleans(),
 )

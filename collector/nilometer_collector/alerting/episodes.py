@@ -1,8 +1,11 @@
 """Pure functions that decide when an episode opens and closes, over all agents.
 
-Each agent has its own state. There is one episode per (entity, alerter, summary, labels). It opens
-when the first agent alerts, and closes when no agent alerts. An agent that has sent nothing for
-`SILENT_WINDOWS` of its windows no longer holds an episode open: its pod is gone.
+Each agent that judged while it was cut off has its own state, and the collector has one for the merged
+windows. There is one episode per (entity, alerter, summary, labels). It opens when the first of them
+alerts, and closes when none alerts. An agent that has sent nothing for `SILENT_WINDOWS` of its windows
+no longer holds an episode open: its pod is gone. Neither does an agent once the collector itself has
+judged a later window. Both judge the windows of an outage, so an opening is left out while the time
+belongs to an earlier episode (`Store` asks for it).
 """
 
 from dataclasses import dataclass, replace
@@ -63,16 +66,25 @@ class Others:
     Attributes:
         alerting_heard_ns: Wall time of the newest evaluation of an agent that is ALERTING; None if
             no other agent is ALERTING.
+        alerting_end_ns: End of the newest window that such an agent judged; None without one.
         now_ns: Wall time now.
     """
 
     alerting_heard_ns: int | None
+    alerting_end_ns: int | None
     now_ns: int
 
-    def alert(self, window: Window) -> bool:
-        """Return whether an agent is ALERTING and not gone, for windows as long as *window*."""
-        heard = self.alerting_heard_ns
-        return heard is not None and heard >= heard_since_ns(self.now_ns, window)
+    def alert(self, evaluation: Evaluation) -> bool:
+        """Return whether another agent is ALERTING at the time of *evaluation*, and not gone.
+
+        The windows of the collector have the rows of all agents. So an agent counts up to the last
+        window that it judged itself.
+        """
+        heard, end_ns, window = self.alerting_heard_ns, self.alerting_end_ns, evaluation.window
+        if heard is None or end_ns is None:
+            return False
+        is_current = evaluation.edge or end_ns >= window.end_ns
+        return is_current and heard >= heard_since_ns(self.now_ns, window)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +175,7 @@ def judge(state: Standing, evaluation: Evaluation, others: Others) -> Changes:
     return Changes(
         agent=after,
         episode=None if is_quiet and isinstance(change, Opened) else change,
-        ends_quiet=not is_quiet or (is_fine and not others.alert(evaluation.window)),
+        ends_quiet=not is_quiet or (is_fine and not others.alert(evaluation)),
     )
 
 
@@ -177,7 +189,7 @@ def _episode_change(
         if not alerts:
             return None
         return Opened(since_ns=agent.since_ns, turn=_turn(AlertStatus.ALERTING, evaluation))
-    if not alerts and not others.alert(evaluation.window):
+    if not alerts and not others.alert(evaluation):
         return Closed(
             closed_ns=max(evaluation.window.end_ns, episode.opened_ns),
             turn=_turn(AlertStatus.OK, evaluation),

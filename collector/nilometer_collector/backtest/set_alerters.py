@@ -33,7 +33,7 @@ from nilometer_collector.store import Level, Samples, SeriesRecord
 HOUR_NS = Level.HOUR.length_ns
 DAY_NS = Level.DAY.length_ns
 MOST_AT_ONCE = 200_000  # most samples of one series read at once
-NOBODY_ELSE = OtherAgents(alerting_heard_ns=None, now_ns=0)
+NOBODY_ELSE = OtherAgents(alerting_heard_ns=None, alerting_end_ns=None, now_ns=0)
 SILENT = "no window arrived any more"
 
 

@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from nilometer.alert import Alerter, Evaluation, Reason, evaluate
+from nilometer.alert.conditions import AgainstOther
 from nilometer.alert.evaluation import not_judged
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.senders import TABLES
@@ -47,7 +48,8 @@ class Judging:
         self._started_ns = clock.now_ns()
         self._edges = ReferenceEdges(store.references)
         self._others = Others(store, self._edges)
-        self._closed: dict[str, int] = {}  # time up to which windows were closed in the last pass
+        self._closed: dict[str, dict[str, int]] = {}  # time up to which windows were closed in the
+        # last pass, by entity and alerter
         self._judged: dict[str, dict[str, int]] = {}  # by entity and alerter
         self._lengths: dict[str, int] = {}  # length of the longest windows of each entity
         self._failed: set[tuple[str, str, int]] = set()  # with series, whose error was logged
@@ -97,16 +99,18 @@ class Judging:
         heard = self._store.watching.heard(entity)
         now_ns = self._clock.now_ns()
         window_ns = self._lengths.get(entity, 0)
-        settled_ns = self._closed.get(entity)
-        self._closed[entity] = closed_until(heard, window_ns, now_ns, self._started_ns)
-        if settled_ns is None:
+        settled = self._closed.get(entity)
+        closed_ns = closed_until(heard, window_ns, now_ns, self._started_ns)
+        self._closed[entity] = self._with_other_entities(alerters, closed_ns, window_ns, now_ns)
+        if settled is None:
             return
+        alerters = [one for one in alerters if one.name in settled]  # others are new in this pass
         judged = self._judged.get(entity)
         if judged is None:
             stored = self._store.alerts.judged_until(entity, SENDER)
             # The windows that end last may have been judged in part. No window counts twice.
             judged = self._judged[entity] = {name: end_ns - 1 for name, end_ns in stored.items()}
-        until = {one.name: _until(one, settled_ns, now_ns) for one in alerters}
+        until = {one.name: _until(one, settled[one.name], now_ns) for one in alerters}
         if all(judged.get(name, -1) >= end_ns for name, end_ns in until.items()):
             return
         series = self._store.samples.series(entity)
@@ -117,6 +121,26 @@ class Judging:
         for name, end_ns in until.items():  # a new alerter begins with the newest window
             judged[name] = max(judged.get(name, end_ns - longest_ns), past_ns)
         self._judge(alerters, series, judged, until)
+
+    def _with_other_entities(
+        self, alerters: Sequence[Alerter], closed_ns: int, window_ns: int, now_ns: int
+    ) -> dict[str, int]:
+        """Return for each alerter the time up to which both sides of its comparison are closed.
+
+        Args:
+            alerters: Alerters of an entity.
+            closed_ns: Time up to which the windows of the entity itself are closed.
+            window_ns: Length of its windows.
+            now_ns: Wall time now.
+        """
+        by_other = {"": closed_ns}
+        others = {one.name: _other_entity(one) for one in alerters}
+        for other in set(others.values()) - {""}:
+            heard = self._store.watching.heard(other)
+            ends = awaited_ends(heard, window_ns, now_ns, self._started_ns)
+            near = [end_ns for end_ns in ends if end_ns > closed_ns - FARTHEST_BEHIND_NS]
+            by_other[other] = min([closed_ns, *near])
+        return {name: by_other[other] for name, other in others.items()}
 
     def _judge(
         self,
@@ -204,12 +228,29 @@ def _until(alerter: Alerter, closed_ns: int, now_ns: int) -> int:
     return min(closed_ns, now_ns - round(alerter.delay_seconds * NANOSECONDS))
 
 
+def _other_entity(alerter: Alerter) -> str:
+    """Return the name of another entity that *alerter* compares windows with; empty without one."""
+    condition = alerter.condition
+    return condition.other_entity if isinstance(condition, AgainstOther) else ""
+
+
 def closed_until(heard: Sequence[HeardRecord], window_ns: int, now_ns: int, started_ns: int) -> int:
     """Return the time up to which every awaited agent has sent its windows, Unix nanoseconds.
 
-    An agent is awaited while its last window arrived at most `PATIENCE_WINDOWS` windows ago. Without
-    such an agent, every window that has arrived is closed. Windows of the future, which an agent with
-    a wrong clock sends, are not closed before their time.
+    Without an awaited agent, every window that has arrived is closed. `awaited_ends` explains the
+    arguments.
+    """
+    newest_ns = max((one.end_ns for one in _plausible(heard, now_ns)), default=0)
+    return min(awaited_ends(heard, window_ns, now_ns, started_ns), default=newest_ns)
+
+
+def awaited_ends(
+    heard: Sequence[HeardRecord], window_ns: int, now_ns: int, started_ns: int
+) -> list[int]:
+    """Return the end of the newest window of each awaited agent, Unix nanoseconds.
+
+    An agent is awaited while its last window arrived at most `PATIENCE_WINDOWS` windows ago. Windows
+    of the future, which an agent with a wrong clock sends, do not count before their time.
 
     Args:
         heard: How far the windows of each agent have arrived.
@@ -217,14 +258,18 @@ def closed_until(heard: Sequence[HeardRecord], window_ns: int, now_ns: int, star
         now_ns: Wall time now.
         started_ns: Wall time since which this collector listens.
     """
-    agents = [one for one in heard if one.agent != TABLES]
-    plausible = [one for one in agents if one.end_ns <= now_ns + AHEAD_NS] or agents
+    plausible = _plausible(heard, now_ns)
     newest_ns = max((one.end_ns for one in plausible), default=0)
     since_ns = now_ns - max(PATIENCE_WINDOWS * window_ns, PATIENCE_NS)
-    awaited = [
+    return [
         one.end_ns
         for one in plausible
         if max(one.received_ns, started_ns) > since_ns
         and one.end_ns > newest_ns - FARTHEST_BEHIND_NS
     ]
-    return min(awaited, default=newest_ns)
+
+
+def _plausible(heard: Sequence[HeardRecord], now_ns: int) -> list[HeardRecord]:
+    """Return the agents whose newest window is not in the future; all if there is no such agent."""
+    agents = [one for one in heard if one.agent != TABLES]
+    return [one for one in agents if one.end_ns <= now_ns + AHEAD_NS] or agents

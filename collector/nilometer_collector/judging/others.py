@@ -17,6 +17,7 @@ from nilometer_collector.store import Level, SeriesRecord, Store
 
 DAY_NS = Level.DAY.length_ns
 MOST_KEPT = 500  # series whose newest windows stay in memory for PREVIOUS
+MOST_BASELINES = 20_000  # baselines that stay in memory; further ones are read for each window
 
 
 class _Newest(NamedTuple):
@@ -24,6 +25,22 @@ class _Newest(NamedTuple):
 
     sample: SummarySample
     before: SummarySample | None
+
+
+class _BaselineKey(NamedTuple):
+    """A series, and the days and hours that its windows are compared with."""
+
+    series: int
+    days: int
+    same_hour: bool
+
+
+class _Baseline(NamedTuple):
+    """The baseline of windows that start on a day and, with `same_hour`, in an hour of it, UTC."""
+
+    day: int
+    hour: int | None
+    reference: Reference | None
 
 
 class Others:
@@ -39,7 +56,8 @@ class Others:
         self._store = store
         self._level = level
         self._edges = edges
-        self._baselines: dict[tuple[int, int, int | None, int], Reference | None] = {}
+        self._baselines: dict[_BaselineKey, _Baseline] = {}
+        self._newest_day = 0  # of all baselines
         self._newest: dict[int, _Newest] = {}  # by id of the series, the newest last
         self._references: dict[str, Mapping[str, Reference]] = {}
         self._generation = -1
@@ -104,17 +122,29 @@ class Others:
     def _(
         self, condition: AgainstBaseline, series: SeriesRecord, sample: SummarySample
     ) -> Mapping[str, Reference]:
-        today = sample.window.start_ns // DAY_NS
+        day = sample.window.start_ns // DAY_NS
         hour = sample.window.start_ns // STEP_NS % 24 if condition.same_hour else None
-        key = (series.id, condition.days, hour, today)
-        if key not in self._baselines:
-            self._baselines = {
-                known: found for known, found in self._baselines.items() if known[3] == today
-            }
-            days = Window(max(today - condition.days, 0) * DAY_NS, today * DAY_NS)
-            found = self._merged([series], days, Level.HOUR, hour)
-            self._baselines[key] = _reference(found)
-        return _by_name(condition.side, self._baselines[key])
+        key = _BaselineKey(series.id, condition.days, condition.same_hour)
+        found = self._baselines.get(key)
+        if found is None or (found.day, found.hour) != (day, hour):
+            found = self._read_baseline(series, condition.days, day, hour)
+            self._keep(key, found)
+        return _by_name(condition.side, found.reference)
+
+    def _read_baseline(
+        self, series: SeriesRecord, days: int, day: int, hour: int | None
+    ) -> _Baseline:
+        """Read the *days* before *day*, and of these only *hour* if it is given."""
+        before = Window(max(day - days, 0) * DAY_NS, day * DAY_NS)
+        return _Baseline(day, hour, _reference(self._merged([series], before, Level.HOUR, hour)))
+
+    def _keep(self, key: _BaselineKey, baseline: _Baseline) -> None:
+        """Keep *baseline* while there is room; a new day makes room."""
+        if baseline.day > self._newest_day:
+            self._newest_day = baseline.day
+            self._baselines.clear()
+        if key in self._baselines or len(self._baselines) < MOST_BASELINES:
+            self._baselines[key] = baseline
 
     @_found.register
     def _(

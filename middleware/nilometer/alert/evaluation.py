@@ -28,6 +28,7 @@ class Evaluation:
         evidence: Reason for the verdict, one sentence.
         reason: Reason why the window was not judged; not used for other verdicts.
         edge: Whether an agent that was cut off from its collector judged its own windows.
+        other_way: Whether the values moved in the direction that is no breach, however far.
     """
 
     alerter: Alerter
@@ -41,11 +42,17 @@ class Evaluation:
     evidence: str
     reason: Reason = Reason.NOTHING_TO_JUDGE
     edge: bool = False
+    other_way: bool = False
 
     @property
     def severity(self) -> Severity:
         """The severity of a breach with this value."""
         return self.alerter.severity_of(self.value)
+
+    @property
+    def may_close(self) -> bool:
+        """Whether the window, which is no breach, is far enough inside to close an episode."""
+        return self.other_way or self.alerter.may_close(self.value)
 
 
 def evaluate(
@@ -65,6 +72,7 @@ def evaluate(
         reference_digest=judgement.reference_digest,
         evidence=judgement.evidence,
         reason=judgement.reason,
+        other_way=judgement.other_way,
     )
 
 

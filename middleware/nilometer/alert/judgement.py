@@ -29,6 +29,7 @@ class Judgement:
         value: Measured value; 0 if nothing was measured.
         reference_digest: Digest of the reference version; empty if no reference was used.
         reason: Reason why the window was not judged; not used for other verdicts.
+        other_way: Whether the values moved in the direction that is no breach, however far.
     """
 
     verdict: Verdict
@@ -36,3 +37,4 @@ class Judgement:
     value: float = 0.0
     reference_digest: str = ""
     reason: Reason = Reason.NOTHING_TO_JUDGE
+    other_way: bool = False

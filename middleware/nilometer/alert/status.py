@@ -103,7 +103,7 @@ def _continues(state: EpisodeState, evaluation: Evaluation) -> bool:
 def _fine(state: EpisodeState, evaluation: Evaluation) -> tuple[EpisodeState, Transition | None]:
     alerter = evaluation.alerter
     is_open = state.status is AlertStatus.ALERTING
-    if is_open and not alerter.may_close(evaluation.value):
+    if is_open and not evaluation.may_close:
         return replace(state, fines=0, breaches=0, reason=Reason.NOT_YET_CLOSED), None
     state = replace(state, fines=state.fines + 1, breaches=0)
     if is_open and state.fines < alerter.windows_to_close:

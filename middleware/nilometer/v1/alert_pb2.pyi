@@ -164,7 +164,7 @@ class Times(_message.Message):
     def __init__(self, time_zone: _Optional[str] = ..., hours: _Optional[_Iterable[_Union[Times.Hours, _Mapping]]] = ..., maintenance: _Optional[_Iterable[_Union[Times.Maintenance, _Mapping]]] = ...) -> None: ...
 
 class Evaluation(_message.Message):
-    __slots__ = ("alerter", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "verdict", "value", "count", "reference_digest", "evidence", "reason", "edge")
+    __slots__ = ("alerter", "summary", "labels", "window_start_unix_nano", "window_end_unix_nano", "verdict", "value", "count", "reference_digest", "evidence", "reason", "edge", "other_way")
     class Verdict(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         VERDICT_UNSPECIFIED: _ClassVar[Evaluation.Verdict]
@@ -194,6 +194,7 @@ class Evaluation(_message.Message):
     EVIDENCE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     EDGE_FIELD_NUMBER: _ClassVar[int]
+    OTHER_WAY_FIELD_NUMBER: _ClassVar[int]
     alerter: Alerter
     summary: str
     labels: _containers.ScalarMap[str, str]
@@ -206,4 +207,5 @@ class Evaluation(_message.Message):
     evidence: str
     reason: str
     edge: bool
-    def __init__(self, alerter: _Optional[_Union[Alerter, _Mapping]] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., verdict: _Optional[_Union[Evaluation.Verdict, str]] = ..., value: _Optional[float] = ..., count: _Optional[int] = ..., reference_digest: _Optional[str] = ..., evidence: _Optional[str] = ..., reason: _Optional[str] = ..., edge: bool = ...) -> None: ...
+    other_way: bool
+    def __init__(self, alerter: _Optional[_Union[Alerter, _Mapping]] = ..., summary: _Optional[str] = ..., labels: _Optional[_Mapping[str, str]] = ..., window_start_unix_nano: _Optional[int] = ..., window_end_unix_nano: _Optional[int] = ..., verdict: _Optional[_Union[Evaluation.Verdict, str]] = ..., value: _Optional[float] = ..., count: _Optional[int] = ..., reference_digest: _Optional[str] = ..., evidence: _Optional[str] = ..., reason: _Optional[str] = ..., edge: bool = ..., other_way: bool = ...) -> None: ...

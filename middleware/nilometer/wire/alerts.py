@@ -196,6 +196,7 @@ def evaluation_to_wire(evaluation: Evaluation) -> pb.Evaluation:
         evidence=evaluation.evidence,
         reason=evaluation.reason.value if evaluation.verdict is Verdict.NOT_JUDGED else "",
         edge=evaluation.edge,
+        other_way=evaluation.other_way,
     )
 
 
@@ -221,6 +222,7 @@ def evaluation_from_wire(message: pb.Evaluation) -> Evaluation:
         evidence=message.evidence,
         reason=Reason(message.reason or Reason.NOTHING_TO_JUDGE.value),
         edge=message.edge,
+        other_way=message.other_way,
     )
 
 

@@ -90,7 +90,7 @@ def test_the_limit_of_a_range_is_the_bound_that_was_passed() -> None:
 
 
 ALERTING = EpisodeState(status=AlertStatus.ALERTING, breaches=1, last_end_ns=minute(1).end_ns)
-ALONE = Others(alerting_heard_ns=None, now_ns=0)
+ALONE = Others(alerting_heard_ns=None, alerting_end_ns=None, now_ns=0)
 OPEN = Standing(agent=ALERTING, episode=OpenEpisode(id=1, opened_ns=minute(1).end_ns, worst=0.5))
 
 
@@ -110,5 +110,6 @@ def test_another_agent_holds_an_episode_open_until_it_is_gone(
 ) -> None:
     now_ns = START_NS
     heard = None if heard_seconds_ago is None else now_ns - heard_seconds_ago * NANOSECONDS
-    changes = judge(OPEN, an_evaluation(0.1, 2), Others(alerting_heard_ns=heard, now_ns=now_ns))
+    others = Others(alerting_heard_ns=heard, alerting_end_ns=minute(1).end_ns, now_ns=now_ns)
+    changes = judge(OPEN, an_evaluation(0.1, 2), others)
     assert isinstance(changes.episode, Closed) is closes

@@ -1,21 +1,40 @@
 """Alerters that users set judge the merged windows of an entity: one status and one episode for all agents."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from support.outside import MOST, OUTSIDE, Most
 from support.shipping import a_sample_row, ship
 
-from nilometer.alert import Alerter, AlertStatus, Evaluation, Fixed, Judgement, Range, Reason
+from nilometer.alert import (
+    Alerter,
+    AlertStatus,
+    Evaluation,
+    Fixed,
+    Judgement,
+    Limit,
+    Range,
+    Reason,
+)
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
+from nilometer.profile import SummarySample
 from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.judging import judging
+from nilometer_collector.judging import judging, others
 from nilometer_collector.judging.judging import Judging
-from nilometer_collector.store import Arrival, Store
-from nilometer_collector.testing import ENTITY, START_NS, an_alerter, feature_sample, minute
+from nilometer_collector.judging.windows import merged_sample
+from nilometer_collector.store import Arrival, Level, Store
+from nilometer_collector.testing import (
+    ENTITY,
+    START_NS,
+    an_alerter,
+    an_evaluation,
+    feature_sample,
+    minute,
+)
 
 MINUTE_NS = 60 * NANOSECONDS
 HIGH = an_alerter(condition=Fixed(statistic="mean", threshold=1.0), minimum_count=10)
@@ -49,6 +68,14 @@ class Pods:
         self._sequence += 1
         sample = feature_sample(cells, window=minute(number), labels=labels, entity=entity)
         arrival = Arrival(sequence=self._sequence, content=a_sample_row(sample))
+        epoch = agent.encode().ljust(16)[:16]
+        ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=self.clock.now_ns())
+
+    def say(self, agent: str, number: int, value: float) -> None:
+        """Send the evaluation that a cut-off agent made of minute *number* by `HIGH`."""
+        self._sequence += 1
+        found = an_evaluation(value, number, alerter=HIGH, summary="input.amount")
+        arrival = Arrival(sequence=self._sequence, content=found)
         epoch = agent.encode().ljust(16)[:16]
         ship(self.store, [arrival], agent=agent, epoch=epoch, now_ns=self.clock.now_ns())
 
@@ -177,6 +204,69 @@ def test_windows_of_an_outage_are_judged_in_order(pods: Pods) -> None:
     assert pods.history == [["ALERTING"], ["ALERTING", "OK"]]
 
 
+def cut_off(pods: Pods, values: Sequence[float], agent: str = "pod-1", first: int = 1) -> None:
+    """Send windows from minute *first*, as an agent does that judged them while it was cut off."""
+    for number, value in enumerate(values, first):
+        pods.send(agent, number, [value] * 100)
+        pods.say(agent, number, value)
+
+
+@pytest.mark.parametrize("values", [[5.0, 5.0, 0.0], [0.0, 5.0, 5.0, 0.0, 0.0]])
+def test_an_outage_notifies_once_for_one_event(pods: Pods, values: list[float]) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    pods.clock.step(3600)
+    cut_off(pods, values)
+    assert pods.history == [["ALERTING", "OK"]]
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_an_agent_that_tells_of_windows_that_were_judged_does_not_notify_again(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0, 5.0, 5.0, 0.0])
+    assert pods.history == [["ALERTING", "OK"]]
+    for number, value in ((1, 5.0), (2, 5.0), (3, 0.0)):
+        pods.say("pod-1", number, value)
+    assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_an_event_that_the_agent_did_not_see_opens_an_episode(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    for number in (1, 2, 3):
+        pods.send("pod-1", number, [0.0] * 100)
+        pods.say("pod-1", number, 0.0)
+        pods.send("pod-2", number, [5.0 if number == 1 else 0.0] * 100)
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
+def test_an_event_that_outlasts_the_episode_of_an_agent_opens_another(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    cut_off(pods, [5.0, 5.0, 0.0])
+    for number in (1, 2, 3):
+        pods.send("pod-2", number, [9.0] * 100)
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING"], ["ALERTING", "OK"]]
+
+
+def test_the_next_window_decides_about_the_episode_of_a_cut_off_agent(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    cut_off(pods, [0.0, 5.0, 5.0])
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING"]]
+    pods.send("pod-1", 4, [0.0] * 100)
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
 def test_a_judgement_waits_for_the_delay(pods: Pods) -> None:
     put(pods, an_alerter(condition=HIGH.condition, minimum_count=1, delay_seconds=300))
     pods.minutes([5.0])
@@ -281,6 +371,16 @@ def test_a_direction_makes_the_other_way_no_breach(pods: Pods) -> None:
     assert "(threshold 0.25 up)" in episode.evidence
 
 
+def test_a_window_that_moved_the_other_way_may_close_an_episode(pods: Pods) -> None:
+    condition = AgainstPrevious(threshold=0.25, direction=Direction.UP)
+    closing = Limit(threshold=0.1)
+    put(pods, an_alerter(condition=condition, minimum_count=1, closing=closing))
+    for number, moved in enumerate((0.0, 200.0, -200.0)):
+        pods.send("pod-1", number, [value + moved for value in AROUND])
+        pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
 def test_a_baseline_is_the_days_before(pods: Pods) -> None:
     put(pods, an_alerter(condition=AgainstBaseline(threshold=0.25, days=2), minimum_count=1))
     for number in range(0, 2 * 24 * 60, 240):
@@ -292,6 +392,33 @@ def test_a_baseline_is_the_days_before(pods: Pods) -> None:
     pods.send("pod-1", 2 * 24 * 60 + 1, [200.0] * 100)
     pods.judge()
     assert pods.status() == (AlertStatus.ALERTING, Reason.BREACH)
+
+
+def test_a_baseline_is_read_once_an_hour_and_takes_one_place(
+    pods: Pods, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    condition = AgainstBaseline(threshold=0.25, days=1, same_hour=True)
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    monkeypatch.setattr(others, "MOST_BASELINES", 1)
+    hours: list[int] = []
+
+    def counted(*given: Any) -> SummarySample | None:
+        if given[4] is Level.HOUR:
+            hours.append(given[5])
+        return merged_sample(*given)
+
+    monkeypatch.setattr(others, "merged_sample", counted)
+    for number in (0, 20, 40, 60, 80, 100):
+        pods.send("pod-1", number, AROUND)
+        pods.judge(20 * 60)
+    first = minute(0).start_ns // Level.HOUR.length_ns % 24
+    assert hours == [first, first + 1]
+    pods.clock.step(86_400)
+    for number in (24 * 60, 24 * 60 + 20):  # the next day takes the place again
+        pods.send("pod-1", number, AROUND)
+        pods.judge(20 * 60)
+    assert hours == [first, first + 1, first]
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
 
 
 def test_a_version_is_compared_with_another_in_the_same_window(pods: Pods) -> None:
@@ -317,6 +444,46 @@ def test_another_entity_without_the_window_is_learning(pods: Pods) -> None:
     pods.send("pod-1", 1, AROUND)
     pods.judge()
     assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
+
+
+def test_another_entity_whose_windows_arrive_later_is_awaited(pods: Pods) -> None:
+    condition = AgainstOther(threshold=0.25, other_entity="stable")
+    put(
+        pods,
+        an_alerter(condition=condition, minimum_count=1),
+        an_alerter(name="own", condition=HIGH.condition),
+    )
+    for number in range(5):
+        pods.send("pod-1", number, [200.0] * 100)
+        pods.judge(10)
+        pods.send("pod-3", number, AROUND, entity="stable")
+        pods.judge(50)
+    assert pods.status() == (AlertStatus.ALERTING, Reason.BREACH)
+    pods.send("pod-1", 5, [200.0] * 100)
+    pods.judge()
+    until = pods.store.alerts.judged_until(ENTITY, judging.SENDER)
+    assert until == {"drift": minute(4).end_ns, "own": minute(5).end_ns}
+
+
+def test_another_entity_that_stopped_is_not_awaited(pods: Pods) -> None:
+    condition = AgainstOther(threshold=0.25, other_entity="stable")
+    put(pods, an_alerter(condition=condition, minimum_count=1))
+    pods.send("pod-3", 0, AROUND, entity="stable")
+    pods.minutes([200.0] * 5)
+    until = pods.store.alerts.judged_until(ENTITY, judging.SENDER)
+    assert until == {"drift": minute(4).end_ns}
+
+
+def test_an_alerter_that_is_added_does_not_delay_the_others(
+    pods: Pods, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0, 0.0])
+    put(pods, an_alerter(name="new", condition=HIGH.condition, minimum_count=1))
+    pods.send("pod-1", 2, [5.0] * 100)
+    pods.judge()
+    assert {one.alerter.name for one in pods.store.alerts.episodes()} == {"drift", "new"}
+    assert not caplog.records
 
 
 def test_a_new_alerter_begins_with_the_newest_window(pods: Pods) -> None:

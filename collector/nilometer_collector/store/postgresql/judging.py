@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nilometer.alert import AlertStatus, EpisodeState, Evaluation
-from nilometer_collector.alerting.episodes import OpenEpisode, Others, Standing, judge
+from nilometer_collector.alerting.episodes import Opened, OpenEpisode, Others, Standing, judge
 from nilometer_collector.store import label_text
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
@@ -54,10 +54,18 @@ FROM alert_states
 WHERE entity = ANY(%(entities)s::text[]) AND judged = ANY(%(ids)s::bigint[]) AND agent = %(agent)s
 """
 _OTHERS = """
-SELECT judged, max(received_ns) FROM alert_states
+SELECT judged, max(received_ns), max(last_end_ns) FROM alert_states
 WHERE entity = ANY(%(entities)s::text[]) AND judged = ANY(%(ids)s::bigint[])
   AND agent <> %(agent)s AND status = %(status)s
 GROUP BY judged
+"""
+# An earlier episode is about the same breaches if they overlap, and another agent has judged later
+# windows.
+_HAS_TOLD = """
+SELECT EXISTS (SELECT 1 FROM alert_states WHERE entity = %(entity)s AND judged = %(judged)s
+               AND agent <> %(agent)s AND last_end_ns > %(end)s)
+   AND EXISTS (SELECT 1 FROM episodes WHERE entity = %(entity)s AND judged = %(judged)s
+               AND since_ns < %(end)s AND closed_ns > %(since)s)
 """
 _OPEN = """
 SELECT judged, id, opened_ns, worst, alerter_payload FROM episodes
@@ -96,6 +104,7 @@ class _Loaded:
     agent: EpisodeState
     episode: OpenEpisode | None
     alerting_heard_ns: int | None
+    alerting_end_ns: int | None
     is_deleted: bool
     quiet_until_ns: int
     is_changed: bool = False
@@ -124,7 +133,11 @@ class Judging:
             one = loaded[key]
             if one.is_deleted:
                 continue
-            others = Others(alerting_heard_ns=one.alerting_heard_ns, now_ns=now_ns)
+            others = Others(
+                alerting_heard_ns=one.alerting_heard_ns,
+                alerting_end_ns=one.alerting_end_ns,
+                now_ns=now_ns,
+            )
             standing = Standing(
                 agent=one.agent, episode=one.episode, quiet_until_ns=one.quiet_until_ns
             )
@@ -134,9 +147,14 @@ class Judging:
                 session.execute(_LOUD, {"entity": key.entity, "id": one.id})
             if changes.agent is not None:
                 one.agent, one.is_changed = changes.agent, True
-            if changes.episode is not None:
+            change, end_ns = changes.episode, evaluation.window.end_ns
+            if isinstance(change, Opened) and _has_told(
+                session, key, one.id, agent, change, end_ns
+            ):
+                continue
+            if change is not None:
                 one.episode, queued = self._turns.apply(
-                    session, key.entity, one.id, one.episode, changes.episode, now_ns
+                    session, key.entity, one.id, one.episode, change, now_ns
                 )
                 notices += queued
         _save(session, loaded, agent, now_ns)
@@ -147,6 +165,21 @@ def _key(evaluation: Evaluation) -> _Key:
     alerter = evaluation.alerter
     labels = label_text.to_text(evaluation.labels)
     return _Key(alerter.entity, alerter.name, evaluation.summary, labels)
+
+
+def _has_told(
+    session: Session, key: _Key, judged: int, agent: str, change: Opened, end_ns: int
+) -> bool:
+    """Return whether an earlier episode is about the breaches of *change*, up to *end_ns*."""
+    asked = {
+        "entity": key.entity,
+        "judged": judged,
+        "agent": agent,
+        "since": change.since_ns,
+        "end": end_ns,
+    }
+    ((has_told,),) = session.rows(_HAS_TOLD, asked)
+    return bool(has_told)
 
 
 def _load(session: Session, keys: Sequence[_Key], agent: str) -> dict[_Key, _Loaded]:
@@ -171,14 +204,15 @@ def _load(session: Session, keys: Sequence[_Key], agent: str) -> dict[_Key, _Loa
     # Each of these statements sees everything that was committed before the locks were taken.
     deleted = set(session.rows(_DELETED, asked))
     states = {row[0]: state_of(row[1:]) for row in session.rows(_STATES, asked)}
-    heard = dict(session.rows(_OTHERS, asked))
+    others = {row[0]: row[1:] for row in session.rows(_OTHERS, asked)}
     episodes = {row[0]: open_episode_of(row[1:]) for row in session.rows(_OPEN, asked)}
     return {
         key: _Loaded(
             id=identity,
             agent=states.get(identity, EpisodeState()),
             episode=episodes.get(identity),
-            alerting_heard_ns=heard.get(identity),
+            alerting_heard_ns=others.get(identity, (None, None))[0],
+            alerting_end_ns=others.get(identity, (None, None))[1],
             is_deleted=key[:2] in deleted,
             quiet_until_ns=quiet[identity],
         )

@@ -152,7 +152,7 @@ class Alerts:
             quiet_until_ns=quiet_until_ns,
         )
         if state.episode is None and not quiet_until_ns:  # the other agents do not matter
-            others = Others(alerting_heard_ns=None, now_ns=now_ns)
+            others = Others(alerting_heard_ns=None, alerting_end_ns=None, now_ns=now_ns)
         else:
             others = self._states.others(key, agent, now_ns)
         changes = judge(state, evaluation, others)
@@ -160,9 +160,14 @@ class Alerts:
             self._states.keep(key, agent, changes.agent, now_ns)
         if changes.ends_quiet:
             self._states.end_quiet(key)
-        if changes.episode is None:
+        change, end_ns = changes.episode, evaluation.window.end_ns
+        if change is None:
             return 0
-        return self._change(key, state.episode, changes.episode, now_ns)
+        if isinstance(change, Opened) and self._states.has_told(
+            key, agent, change.since_ns, end_ns
+        ):
+            return 0
+        return self._change(key, state.episode, change, now_ns)
 
     def evaluate(self, evaluations: Sequence[Evaluation], agent: str, now_ns: int) -> int:
         """Apply *evaluations* of the collector itself; return the number of deliveries queued."""

@@ -70,12 +70,26 @@ class States:
 
     def others(self, key: Key, agent: str, now_ns: int) -> Others:
         """Return the agents besides *agent*."""
-        ((heard,),) = self._database.rows(
-            "SELECT max(received_ns) FROM alert_states WHERE entity = ? AND alerter = ? "
+        ((heard, end_ns),) = self._database.rows(
+            "SELECT max(received_ns), max(last_end_ns) FROM alert_states WHERE entity = ? AND alerter = ? "
             "AND summary = ? AND labels = ? AND agent != ? AND status = ?",
             (*key, agent, AlertStatus.ALERTING.value),
         )
-        return Others(alerting_heard_ns=heard, now_ns=now_ns)
+        return Others(alerting_heard_ns=heard, alerting_end_ns=end_ns, now_ns=now_ns)
+
+    def has_told(self, key: Key, agent: str, since_ns: int, end_ns: int) -> bool:
+        """Return whether an earlier episode is about the breaches from *since_ns* to *end_ns*.
+
+        That is so if they overlap, and another agent has judged later windows.
+        """
+        ((has_told,),) = self._database.rows(
+            "SELECT EXISTS (SELECT 1 FROM alert_states WHERE entity = ?1 AND alerter = ?2 "
+            "AND summary = ?3 AND labels = ?4 AND agent != ?5 AND last_end_ns > ?7) "
+            "AND EXISTS (SELECT 1 FROM episodes WHERE entity = ?1 AND alerter = ?2 "
+            "AND summary = ?3 AND labels = ?4 AND since_ns < ?7 AND closed_ns > ?6)",
+            (*key, agent, since_ns, end_ns),
+        )
+        return bool(has_told)
 
     def end_quiet(self, key: Key) -> None:
         """Let episodes open again."""

@@ -130,11 +130,13 @@ class Distance:
             why = f"{self.comparator.title} of names has no direction"
             return Judgement(Verdict.NOT_JUDGED, why, 0.0, digest)
         is_far = comparison.value > self.threshold
+        other_way = not self.direction.includes(comparison.rise or 0.0)
         return Judgement(
-            Verdict.of(breached=is_far and self.direction.includes(comparison.rise or 0.0)),
+            Verdict.of(breached=is_far and not other_way),
             evidence,
             comparison.value,
             digest,
+            other_way=other_way,
         )
 
     def _evidence(self, comparison: Comparison, count: int) -> str:
