@@ -130,12 +130,19 @@ class Courier:
         }
         match answer.outcome:
             case Outcome.DELIVERED:
-                deliveries.delivered(notice.id, now_ns)
+                deliveries.delivered(notice, now_ns)
                 self._counters.add(Counter.NOTIFICATIONS_DELIVERED, count)
                 log.info("notification delivered", extra=known)
                 self._pace.spend()
+            case Outcome.REFUSED if notice.others:
+                deliveries.split(notice, now_ns, answer.reason)
+                self._counters.add(Counter.NOTIFICATIONS_FAILED)
+                log.warning(
+                    "message refused by the channel, will send its halves: see the reason",
+                    extra={**known, "reason": answer.reason},
+                )
             case Outcome.REFUSED:
-                deliveries.refused(notice.id, now_ns, answer.reason)
+                deliveries.refused(notice, now_ns, answer.reason)
                 self._counters.add(Counter.NOTIFICATIONS_REFUSED, count)
                 log.error(
                     "notification refused by the channel, will not retry: see the reason",
@@ -143,7 +150,7 @@ class Courier:
                 )
             case Outcome.FAILED:
                 deliveries.failed(
-                    notice.id,
+                    notice,
                     now_ns,
                     answer.reason,
                     answer.wait_seconds,

@@ -5,9 +5,11 @@ kept in every case.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.store.delivery_records import ACKNOWLEDGEMENT, Notice
 
 STORM_ENTITIES = 10  # entities that wait at the same time, from which one digest tells all of them
 MOST_TOGETHER = 1000  # notifications in one message
@@ -20,7 +22,7 @@ class Waiting:
     """A notification that waits to be sent.
 
     Attributes:
-        key: Idempotency key of the last message that had it.
+        key: Idempotency key of the last message that told this notification.
         is_sealed: Whether this message may have arrived, so that it must be sent again as it was.
         status: What it tells: the status of its transition, or ``ACKNOWLEDGED``.
     """
@@ -42,37 +44,56 @@ class Composition:
         chosen: Notifications in the message, in order.
         replaced: Ids of notifications that are not sent, because a later state of the same episode
             is.
-        keeps_key: Whether the message is the one that was tried before.
+        is_repeat: Whether the message may have arrived before, so that it keeps its key.
     """
 
     chosen: Sequence[Waiting]
     replaced: Sequence[int]
-    keeps_key: bool
+    is_repeat: bool
 
 
 def compose(waiting: Sequence[Waiting], failed_ns: int | None, *, is_grouping: bool) -> Composition:
     """Return the next message.
 
     Args:
-        waiting: Notifications that may be sent now, oldest first; at least one.
+        waiting: Notifications that may be sent now, oldest first; at least one. Sealed ones may
+            come first: the oldest message that may have arrived is always the next one.
         failed_ns: Wall time of the last failed attempt of the channel; None without one.
         is_grouping: Whether one message may tell several episodes.
     """
-    head = waiting[0]
-    if head.is_sealed:
-        same = [one for one in waiting if one.key == head.key and one.is_sealed]
-        return Composition(chosen=same, replaced=(), keeps_key=True)
-    newest = {one.episode: one.id for one in waiting}
-    replaced = [
-        one.id
-        for one in waiting
-        if failed_ns is not None and one.created_ns <= failed_ns and newest[one.episode] != one.id
-    ]
+    sealed = [one for one in waiting if one.is_sealed]
+    if sealed:
+        same = [one for one in sealed if one.key == sealed[0].key]
+        return Composition(chosen=same, replaced=(), is_repeat=True)
+    replaced = () if failed_ns is None else _outdated(waiting, failed_ns)
     left = [one for one in waiting if one.id not in set(replaced)]
     chosen = _together(left) if is_grouping else left[:1]
-    with_key = {one.id for one in waiting if one.key == chosen[0].key}
-    keeps_key = with_key == {one.id for one in chosen}
-    return Composition(chosen=chosen, replaced=replaced, keeps_key=keeps_key)
+    return Composition(chosen=chosen, replaced=replaced, is_repeat=False)
+
+
+def _outdated(waiting: Sequence[Waiting], failed_ns: int) -> Sequence[int]:
+    """Return the ids of the states that a later state of the same episode makes superfluous.
+
+    A closing replaces all before it, and an opening replaces the opening just before it. An
+    acknowledgement replaces nothing, because a receiver ignores it if it does not know the incident.
+    """
+    found = []
+    later: dict[int, str] = {}
+    for one in reversed(waiting):
+        following = later.get(one.episode, ACKNOWLEDGEMENT)
+        is_told_by_it = following == one.status or following != AlertStatus.ALERTING.value
+        if following != ACKNOWLEDGEMENT and is_told_by_it and one.created_ns <= failed_ns:
+            found.append(one.id)
+        else:
+            later[one.episode] = one.status
+    return found
+
+
+def halves(notice: Notice) -> Sequence[Notice]:
+    """Return the two halves of a message that tells at least two notifications, in order."""
+    told = [replace(notice, others=()), *notice.others]
+    middle = len(told) // 2
+    return [part[0].with_others(part[1:]) for part in (told[:middle], told[middle:])]
 
 
 def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:

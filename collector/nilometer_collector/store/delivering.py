@@ -16,9 +16,10 @@ class Deliveries(Protocol):
     def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
         """Return the next message of *channel*; None if there is none or it must wait.
 
-        It begins with the oldest notification that may be sent. It may also tell others of the same
-        entity, or of many entities in a storm. After a failed attempt, an older state of an episode
-        is left out if a newer one waits, except if the message may have arrived.
+        A message that may have arrived comes first, with the same key and the same notifications.
+        Else it begins with the oldest notification that may be sent. It may also tell others of the
+        same entity, or of many entities in a storm. After a failed attempt, an older state of an
+        episode is left out if a newer one waits.
 
         If several collectors share the store, no other collector gets a delivery of the channel
         before the outcome is recorded or `LEASE_SECONDS` have passed. No collector gets it before
@@ -31,17 +32,31 @@ class Deliveries(Protocol):
         """
         ...
 
-    def delivered(self, delivery: int, now_ns: int) -> None:
-        """Record that the channel has accepted the message with this delivery."""
+    def delivered(self, notice: Notice, now_ns: int) -> None:
+        """Record that the channel has accepted a message.
+
+        A report that comes too late only adds an attempt, here and below: the lease has ended and
+        another collector has taken the message, or its notifications are in another one by now.
+        """
         ...
 
-    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
-        """Record that the channel will never accept the message with this delivery."""
+    def refused(self, notice: Notice, now_ns: int, failure: str) -> None:
+        """Record that the channel will never accept a message."""
+        ...
+
+    def split(self, notice: Notice, now_ns: int, failure: str) -> None:
+        """Record that the channel refused a message, and queue its halves as messages of their own.
+
+        Args:
+            notice: Message that tells at least two notifications.
+            now_ns: Wall time, Unix nanoseconds.
+            failure: Reason.
+        """
         ...
 
     def failed(
         self,
-        delivery: int,
+        notice: Notice,
         now_ns: int,
         failure: str,
         wait_seconds: float = 0.0,
@@ -51,12 +66,12 @@ class Deliveries(Protocol):
         """Record a failed attempt; the message stays queued.
 
         Args:
-            delivery: Id of a delivery in the message.
+            notice: Message as `take` has returned it.
             now_ns: Wall time, Unix nanoseconds.
             failure: Reason.
             wait_seconds: Time for which no collector may retry, at most `MOST_WAIT_SECONDS`.
             may_have_arrived: Whether the receiver may have got it, such as without a response. It is
-                then sent again as it is, with the same key.
+                then sent again as it is, with the same key, until it is accepted or refused.
         """
         ...
 

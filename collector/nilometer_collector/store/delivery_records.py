@@ -17,6 +17,7 @@ class Notice:
         id: Position in the queue; smaller ids are delivered first.
         key: Idempotency key, the same for each attempt, so that a receiver can detect a repeat.
         attempts: Number of attempts so far.
+        is_repeat: Whether an earlier attempt may have arrived, so that its message stays as it is.
         after_silence: Whether it was held while the episode was silenced.
         openings: Openings of the same within the hour before the transition, with this one.
         is_acknowledgement: Whether it tells that somebody has acknowledged the episode.
@@ -28,6 +29,7 @@ class Notice:
     attempts: int
     episode: EpisodeRecord
     transition: TransitionRecord
+    is_repeat: bool = False
     after_silence: bool = False
     openings: int = 1
     is_acknowledgement: bool = False
@@ -36,6 +38,11 @@ class Notice:
     def with_others(self, others: "Sequence[Notice]") -> "Notice":
         """Return the notification with the *others* of its message."""
         return replace(self, others=tuple(others))
+
+    @property
+    def ids(self) -> list[int]:
+        """Positions in the queue of all notifications in the message, in order."""
+        return [self.id, *(one.id for one in self.others)]
 
 
 class AttemptRecord(NamedTuple):

@@ -72,7 +72,7 @@ def next_message(store: Store, *, settle: bool = False) -> Message:
     notice = store.deliveries.take(OWN_CHANNEL, START_NS)
     assert notice is not None
     if settle:
-        store.deliveries.delivered(notice.id, START_NS)
+        store.deliveries.delivered(notice, START_NS)
     return message_of(notice, Surroundings(store, PAGES))
 
 

@@ -313,14 +313,14 @@ def test_deliveries_are_taken_oldest_first_until_each_has_an_outcome(agents: Age
         assert again is not None
         assert again.key == notice.key
         told.append((notice.transition.status, notice.episode.alerter.name, notice.key))
-        queue.failed(notice.id, START_NS, "no response", may_have_arrived=True)
+        queue.failed(notice, START_NS, "no response", may_have_arrived=True)
         retried = queue.take("slack", START_NS)
         assert retried is not None
         assert (retried.id, retried.key, retried.attempts) == (notice.id, notice.key, 1)
         if number == 1:
-            queue.refused(notice.id, START_NS, "status 400")
+            queue.refused(notice, START_NS, "status 400")
         else:
-            queue.delivered(notice.id, START_NS)
+            queue.delivered(notice, START_NS)
     assert [status for status, _, _ in told] == ["ALERTING", "OK", "ALERTING"]
     assert len({key for _, _, key in told}) == 3
     assert queue.take("slack", START_NS) is None
@@ -338,7 +338,7 @@ def test_the_reason_of_a_failure_may_be_long_and_hostile(agents: Agents, place: 
     agents.say("pod-1", 0.5, 1)
     notice = agents.store.deliveries.take("slack", START_NS)
     assert notice is not None
-    agents.store.deliveries.failed(notice.id, START_NS, "\0\ud800" + "x" * 999)
+    agents.store.deliveries.failed(notice, START_NS, "\0\ud800" + "x" * 999)
     statement = "SELECT last_failure FROM deliveries"
     ((stored,),) = place.change(sqlite=statement, postgresql=statement)
     assert stored == "\ufffd\ufffd" + "x" * 198
@@ -350,7 +350,7 @@ def test_a_delivery_waits_as_long_as_the_receiver_asked(agents: Agents, place: P
     queue = agents.store.deliveries
     notice = queue.take("slack", START_NS)
     assert notice is not None
-    queue.failed(notice.id, START_NS, "status 429", 300.0)
+    queue.failed(notice, START_NS, "status 429", 300.0)
     assert queue.take("slack", START_NS + 299 * 10**9) is None  # nor does the next one overtake it
     place.change(
         sqlite="UPDATE deliveries SET not_before_ns = not_before_ns - 300000000000 WHERE id = 1",

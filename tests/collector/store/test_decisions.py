@@ -50,7 +50,7 @@ def sent(store: Store, hours: float = 0.0) -> list[tuple[str, bool]]:
     found, now_ns = [], START_NS + round(hours * HOUR_NS)
     while (notice := store.deliveries.take("slack", now_ns)) is not None:
         found.append((notice.transition.status, notice.after_silence))
-        store.deliveries.delivered(notice.id, now_ns)
+        store.deliveries.delivered(notice, now_ns)
     return found
 
 

@@ -567,9 +567,9 @@ def test_a_delivery_that_one_collector_holds_is_not_given_to_another(
     first = one.deliveries.take("slack", START_NS)
     assert first is not None
     assert other.deliveries.take("slack", START_NS) is None
-    one.deliveries.failed(first.id, START_NS, "status 500")
+    one.deliveries.failed(first, START_NS, "status 500")
     assert other.deliveries.take("slack", START_NS) is None  # the first collector waits to retry
-    one.deliveries.delivered(first.id, START_NS)
+    one.deliveries.delivered(first, START_NS)
     second = other.deliveries.take("slack", START_NS)
     assert second is not None
     assert second.id > first.id
@@ -589,6 +589,32 @@ def test_a_delivery_of_a_collector_that_ended_goes_to_another(place: PostgresqlP
     assert second.key == first.key
 
 
+def test_a_report_after_the_lease_changes_no_message_of_another_collector(
+    place: PostgresqlPlace,
+) -> None:
+    one, other = place.open(), place.open()
+    agents = Agents(one)
+    agents.say("pod-1", 0.5, 1)
+    slow = one.deliveries.take("slack", START_NS)
+    assert slow is not None
+    place.change(postgresql="UPDATE deliveries SET held_until = clock_timestamp()")
+    taken = other.deliveries.take("slack", START_NS)
+    assert taken is not None
+    assert (taken.key, taken.is_repeat) == (slow.key, True)
+    one.deliveries.failed(slow, START_NS, "status 503")  # certainly not arrived, by this attempt
+    other.deliveries.failed(taken, START_NS, "status 503")
+    agents.say("pod-1", 0.5, 1, summary="input.age")
+    again = other.deliveries.take("slack", START_NS)
+    assert again is not None
+    assert (again.key, again.others) == (slow.key, ())
+    one.deliveries.delivered(slow, START_NS)
+    assert one.deliveries.counts("slack").delivered == 0
+    other.deliveries.delivered(again, START_NS)
+    last = other.deliveries.take("slack", START_NS)
+    assert last is not None
+    assert last.episode.summary == "input.age"
+
+
 def test_no_collector_delivers_before_the_receiver_wants_to_hear_again(
     place: PostgresqlPlace,
 ) -> None:
@@ -596,7 +622,7 @@ def test_no_collector_delivers_before_the_receiver_wants_to_hear_again(
     Agents(one).say("pod-1", 0.5, 1)
     first = one.deliveries.take("slack", START_NS)
     assert first is not None
-    one.deliveries.failed(first.id, START_NS, "status 429", 600.0)
+    one.deliveries.failed(first, START_NS, "status 429", 600.0)
     place.change(postgresql="UPDATE deliveries SET held_until = clock_timestamp()")
     for store in (one, other):
         assert store.deliveries.take("slack", START_NS) is None
@@ -621,7 +647,7 @@ def test_collectors_that_deliver_at_once_take_each_notification_once(
             notice = store.deliveries.take("slack", START_NS)
             if notice is not None:
                 taken.append(notice.key)
-                store.deliveries.delivered(notice.id, START_NS)
+                store.deliveries.delivered(notice, START_NS)
 
     couriers = [threading.Thread(target=deliver, args=(store,)) for store in stores]
     for courier in couriers:

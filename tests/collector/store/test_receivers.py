@@ -48,7 +48,7 @@ def told(store: Store, channel: str, now_ns: int = START_NS) -> list[list[str]]:
     found = []
     while (notice := store.deliveries.take(channel, now_ns)) is not None:
         found.append([one.episode.summary for one in (notice, *notice.others)])
-        store.deliveries.delivered(notice.id, now_ns)
+        store.deliveries.delivered(notice, now_ns)
     return found
 
 
@@ -181,16 +181,16 @@ def test_a_receiver_of_incidents_is_told_of_an_acknowledgement(
     told(store, "chat")
     assert told(store, "chat") == []
     assert not take(store, "pager").is_acknowledgement
-    store.deliveries.delivered(take(store, "pager").id, START_NS)
+    store.deliveries.delivered(take(store, "pager"), START_NS)
     assert take(store, "pager").is_acknowledgement
 
 
 def test_every_attempt_at_a_message_is_listed(agents: Agents, store: Store) -> None:
     agents.say("pod-1", 0.5, 1)
     first = take(store)
-    store.deliveries.failed(first.id, START_NS, "status 500")
-    store.deliveries.failed(take(store, now_ns=START_NS + 1).id, START_NS + 1, "status 503")
-    store.deliveries.delivered(take(store, now_ns=START_NS + 2).id, START_NS + 2)
+    store.deliveries.failed(first, START_NS, "status 500")
+    store.deliveries.failed(take(store, now_ns=START_NS + 1), START_NS + 1, "status 503")
+    store.deliveries.delivered(take(store, now_ns=START_NS + 2), START_NS + 2)
     (record,) = store.deliveries.records("slack", ENTITY)
     assert (record.key, record.outcome, record.settled_ns) == (first.key, "delivered", START_NS + 2)
     assert record.attempts == (
@@ -209,16 +209,3 @@ def test_the_waiting_notifications_of_a_deleted_channel_are_not_sent(
     store.channels.delete("team", START_NS)
     counts = store.deliveries.counts("team")
     assert (counts.waiting, counts.withheld) == (0, 1)
-
-
-def test_a_message_that_may_have_arrived_is_not_composed_anew(agents: Agents, store: Store) -> None:
-    agents.say("pod-1", 0.5, 1)
-    lost = take(store)
-    store.deliveries.failed(lost.id, START_NS, "no response", may_have_arrived=True)
-    agents.say("pod-1", 0.5, 1, summary="input.age")
-    again = take(store)
-    assert (again.key, again.others) == (lost.key, ())
-    store.deliveries.failed(again.id, START_NS, "status 500")
-    composed = take(store)
-    assert composed.key != lost.key
-    assert len(composed.others) == 1

@@ -8,11 +8,12 @@ silence and the hours of a route end by the collector's clock.
 """
 
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose
+from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose, halves
 from nilometer_collector.store.deciding import is_outlived
 from nilometer_collector.store.delivering import (
     ATTEMPTS_KEPT_SECONDS,
@@ -42,11 +43,17 @@ SELECT d.id, d.key, d.sealed, d.entity, t.episode, t.status, d.created_ns, d.ack
        d.attempts, d.transition, d.held_until_ns
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
-  AND d.withheld_ns IS NULL AND d.held_until_ns <= %(now)s AND d.due_ns <= %(now)s
-ORDER BY d.id LIMIT %(limit)s
+  AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= %(now)s AND d.due_ns <= %(now)s))
+ORDER BY d.sealed DESC, d.id LIMIT %(limit)s
 """
 _FAILED = "SELECT max(at_ns) FROM attempts WHERE channel = %(channel)s AND outcome = 'failed'"
 _REPLACE = "UPDATE deliveries SET withheld_ns = %(now)s WHERE id = ANY(%(ids)s::bigint[])"
+_MATES = "SELECT id FROM deliveries WHERE key = %(key)s ORDER BY id"
+_PART = """
+UPDATE deliveries SET key = replace(gen_random_uuid()::text, '-', '')
+WHERE key IN (SELECT o.key FROM deliveries o WHERE o.id = ANY(%(ids)s::bigint[]))
+  AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
+"""
 _HOLD = """
 UPDATE deliveries SET key = %(key)s, sealed = true, holder = %(holder)s,
   held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
@@ -54,18 +61,18 @@ WHERE id = ANY(%(ids)s::bigint[])
 """
 _ATTEMPT = """
 INSERT INTO attempts (channel, key, at_ns, outcome, reason)
-SELECT channel, key, %(now)s, %(outcome)s, %(reason)s FROM deliveries WHERE id = %(id)s
+SELECT channel, %(key)s, %(now)s, %(outcome)s, %(reason)s FROM deliveries WHERE id = %(id)s
 """
 _FORGET = """
 DELETE FROM attempts WHERE at_ns < %(before)s AND outcome IN ('delivered', 'refused', 'failed')
   AND channel = (SELECT channel FROM deliveries WHERE id = %(id)s)
 """
 _SETTLE = """
-UPDATE deliveries SET attempts = attempts + 1,
+UPDATE deliveries SET attempts = attempts + 1, key = COALESCE(%(new_key)s, key),
   delivered_ns = COALESCE(delivered_ns, %(delivered)s), refused_ns = COALESCE(refused_ns, %(refused)s),
   last_failure = COALESCE(%(failure)s, last_failure), sealed = %(sealed)s,
   not_before = clock_timestamp() + make_interval(secs => %(wait)s)
-WHERE key = (SELECT key FROM deliveries WHERE id = %(id)s)
+WHERE key = %(key)s AND holder = %(holder)s AND id = ANY(%(ids)s::bigint[])
   AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
 """
 _COUNTS = """
@@ -115,36 +122,51 @@ class Deliveries:
         found = compose([_waiting_of(row) for row in rows], failed_ns, is_grouping=is_grouping)
         key = self._hold(session, found, now_ns)
         by_id = {row[0]: row for row in rows}
-        head, *others = [_notice(session, by_id[one.id], key) for one in found.chosen]
+        head, *others = [
+            _notice(session, by_id[one.id], key, is_repeat=found.is_repeat) for one in found.chosen
+        ]
         return head.with_others(others)
 
     def _hold(self, session: Session, found: Composition, now_ns: int) -> str:
-        """Give the chosen notifications one key, and hold them for this collector."""
-        key = found.chosen[0].key if found.keeps_key else uuid.uuid4().hex
+        """Give the chosen notifications one key, and hold them for this collector.
+
+        A message that certainly has not arrived keeps its key if it tells the same. Else those that
+        it leaves out get keys of their own, because a receiver may know the old one.
+        """
+        key = found.chosen[0].key
+        ids = [one.id for one in found.chosen]
         if found.replaced:
             session.execute(_REPLACE, {"now": now_ns, "ids": list(found.replaced)})
+        known = [identity for (identity,) in session.rows(_MATES, {"key": key})]
+        if not found.is_repeat and known != ids:
+            key = uuid.uuid4().hex
+            session.execute(_PART, {"ids": ids})
         session.execute(
             _HOLD,
             {
                 "key": key,
                 "holder": self._holder,
                 "seconds": LEASE_SECONDS,
-                "ids": [one.id for one in found.chosen],
+                "ids": ids,
             },
         )
         return key
 
-    def delivered(self, delivery: int, now_ns: int) -> None:
+    def delivered(self, notice: Notice, now_ns: int) -> None:
         """Record that the channel has accepted the message."""
-        self._settle(delivery, now_ns, "delivered", delivered=now_ns)
+        self._settle(notice, now_ns, "delivered", delivered=now_ns)
 
-    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
+    def refused(self, notice: Notice, now_ns: int, failure: str) -> None:
         """Record that the channel will never accept the message."""
-        self._settle(delivery, now_ns, "refused", refused=now_ns, failure=short_text(failure))
+        self._settle(notice, now_ns, "refused", refused=now_ns, failure=short_text(failure))
+
+    def split(self, notice: Notice, now_ns: int, failure: str) -> None:
+        """Record that the channel refused the message, and queue its halves."""
+        self._settle(notice, now_ns, "failed", failure=short_text(failure), parts=halves(notice))
 
     def failed(
         self,
-        delivery: int,
+        notice: Notice,
         now_ns: int,
         failure: str,
         wait_seconds: float = 0.0,
@@ -153,12 +175,12 @@ class Deliveries:
     ) -> None:
         """Record a failed attempt; the message stays queued, and this collector keeps it."""
         self._settle(
-            delivery,
+            notice,
             now_ns,
             "failed",
             failure=short_text(failure),
             wait_seconds=wait_seconds,
-            is_sealed=may_have_arrived,
+            is_sealed=notice.is_repeat or may_have_arrived,
         )
 
     def counts(self, channel: str) -> DeliveryCounts:
@@ -190,7 +212,7 @@ class Deliveries:
 
     def _settle(
         self,
-        delivery: int,
+        notice: Notice,
         now_ns: int,
         outcome: str,
         *,
@@ -199,10 +221,31 @@ class Deliveries:
         failure: str | None = None,
         wait_seconds: float = 0.0,
         is_sealed: bool = True,
+        parts: Sequence[Notice] = (),
     ) -> None:
-        attempt = {"id": delivery, "now": now_ns, "outcome": outcome, "reason": failure or ""}
+        """Record an attempt, and change the notifications that this collector still holds.
+
+        Args:
+            notice: Message that was sent.
+            now_ns: Wall time, Unix nanoseconds.
+            outcome: Outcome of the attempt.
+            delivered: Wall time of the delivery; None without one.
+            refused: Wall time of the refusal; None without one.
+            failure: Reason; None if it was delivered.
+            wait_seconds: Time for which no collector may retry.
+            is_sealed: Whether the notifications stay in one message with its key.
+            parts: Messages into which it is split; none if it stays one.
+        """
+        attempt = {
+            "id": notice.id,
+            "key": notice.key,
+            "now": now_ns,
+            "outcome": outcome,
+            "reason": failure or "",
+        }
         values = {
-            "id": delivery,
+            "key": notice.key,
+            "holder": self._holder,
             "delivered": delivered,
             "refused": refused,
             "failure": failure,
@@ -213,13 +256,15 @@ class Deliveries:
         def settle(session: Session) -> None:
             session.execute(_ATTEMPT, attempt)
             before_ns = now_ns - ATTEMPTS_KEPT_SECONDS * NANOSECONDS
-            session.execute(_FORGET, {"id": delivery, "before": before_ns})
-            session.execute(_SETTLE, values)
+            session.execute(_FORGET, {"id": notice.id, "before": before_ns})
+            for part in parts or [notice]:
+                new_key = uuid.uuid4().hex if parts else None
+                session.execute(_SETTLE, {**values, "ids": part.ids, "new_key": new_key})
 
         self._database.write(settle)
 
 
-def _notice(session: Session, row: tuple[Any, ...], key: str) -> Notice:
+def _notice(session: Session, row: tuple[Any, ...], key: str, *, is_repeat: bool) -> Notice:
     entity, episode = row[3], row[4]
     transition = read_transition(session, entity, row[10])
     (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
@@ -235,6 +280,7 @@ def _notice(session: Session, row: tuple[Any, ...], key: str) -> Notice:
         id=row[0],
         key=key,
         attempts=row[9],
+        is_repeat=is_repeat,
         episode=shown,
         transition=transition,
         after_silence=row[11] > 0,
@@ -254,11 +300,9 @@ def _not_outlived(
 
 
 def _is_outlived(session: Session, row: tuple[Any, ...]) -> bool:
-    entity, episode, status, is_acknowledged, transition, held_until_ns = (
-        *(row[3], row[4], row[5], row[7]),
-        *(row[10], row[11]),
-    )
-    if not held_until_ns or is_acknowledged or status != AlertStatus.ALERTING.value:
+    entity, episode, transition, held_until_ns = row[3], row[4], row[10], row[11]
+    waiting = _waiting_of(row)
+    if not held_until_ns or waiting.is_sealed or waiting.status != AlertStatus.ALERTING.value:
         return False
     (shown,) = read_episodes(session, entity, is_open=None, episode=episode)
     return is_outlived(shown, read_transition(session, entity, transition), held_until_ns)

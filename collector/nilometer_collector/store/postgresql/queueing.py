@@ -4,6 +4,7 @@ Every method runs inside a transaction.
 """
 
 import uuid
+from collections.abc import Mapping
 
 from nilometer.alert import AlertStatus, Severity
 from nilometer.wire.alerts import stored_alerter_from_bytes
@@ -23,12 +24,12 @@ INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, 
 VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0, %(until)s, %(due)s,
         %(acknowledged)s)
 """
-# The deliveries of the openings of an episode that nobody has got, refused or given up.
+# Deliveries of the openings of an episode that wait and have certainly not arrived.
 _HOLD = """
 UPDATE deliveries SET held_until_ns = %(until)s WHERE entity = %(entity)s AND transition IN
   (SELECT id FROM transitions WHERE entity = %(entity)s AND episode = %(episode)s
    AND status = %(status)s)
-  AND NOT acknowledged
+  AND NOT acknowledged AND NOT sealed
   AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
 RETURNING channel
 """
@@ -40,24 +41,27 @@ FROM deliveries w LEFT JOIN
   (SELECT DISTINCT o.channel FROM deliveries o
    JOIN transitions t ON t.entity = o.entity AND t.id = o.transition
    WHERE t.entity = %(entity)s AND t.episode = %(episode)s AND t.status = %(status)s
-     AND NOT o.acknowledged AND o.delivered_ns IS NOT NULL) told ON told.channel = w.channel
+     AND NOT o.acknowledged AND (o.delivered_ns IS NOT NULL
+       OR (o.sealed AND o.refused_ns IS NULL AND o.withheld_ns IS NULL))) told ON told.channel = w.channel
 WHERE d.id = w.id AND w.entity = %(entity)s AND w.transition IN
   (SELECT id FROM transitions WHERE entity = %(entity)s AND episode = %(episode)s
    AND status = %(status)s)
-  AND NOT w.acknowledged
+  AND NOT w.acknowledged AND NOT w.sealed
   AND w.delivered_ns IS NULL AND w.refused_ns IS NULL AND w.withheld_ns IS NULL
   AND w.held_until_ns > %(now)s
 """
-_WITHHOLD = """
+_GIVE_UP = """
 UPDATE deliveries SET withheld_ns = %(now)s WHERE entity = %(entity)s AND transition IN
   (SELECT id FROM transitions WHERE entity = %(entity)s AND episode = %(episode)s
    AND status = %(status)s)
-  AND NOT acknowledged
+  AND NOT acknowledged AND NOT sealed
   AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
-  AND (held_until_ns > %(now)s OR due_ns > %(now)s)
+  AND GREATEST(held_until_ns, due_ns) > %(now)s
+  AND GREATEST(held_until_ns, due_ns) >= %(least)s
+  AND channel = COALESCE(%(channel)s::text, channel)
 """
-_LAST_OPENING = """
-SELECT max(id) FROM transitions
+_OPENINGS_OF = """
+SELECT count(*), max(id) FROM transitions
 WHERE entity = %(entity)s AND episode = %(episode)s AND status = %(status)s
 """
 _TOLD = """
@@ -65,6 +69,7 @@ SELECT DISTINCT d.channel
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE t.entity = %(entity)s AND t.episode = %(episode)s AND t.status = %(status)s
   AND NOT d.acknowledged AND d.withheld_ns IS NULL
+  AND (%(even_refused)s OR d.refused_ns IS NULL)
 ORDER BY d.channel
 """
 _SUBJECT = """
@@ -74,7 +79,8 @@ JOIN judged j ON j.entity = e.entity AND j.id = e.judged
 LEFT JOIN entities n ON n.name = t.entity AND NOT n.deleted
 WHERE t.entity = %(entity)s AND t.id = %(transition)s
 """
-# Openings of the same: of the entity's default alerter, or of an alerter's summary and label set.
+# Episodes of the same that opened: of the entity's default alerter, or of an alerter's summary and
+# label set. Their escalations are no openings.
 RECENT_OPENINGS = """
 SELECT count(*) FROM transitions t JOIN episodes e ON e.entity = t.entity AND e.id = t.episode
 JOIN judged j ON j.entity = e.entity AND j.id = e.judged
@@ -82,6 +88,9 @@ JOIN episodes o ON o.entity = e.entity AND o.id = %(episode)s
 JOIN judged k ON k.entity = o.entity AND k.id = o.judged
 WHERE t.entity = %(entity)s AND j.alerter = k.alerter AND (o.number IS NOT NULL OR j.id = k.id)
   AND t.status = %(status)s AND t.recorded_ns > %(since)s AND t.recorded_ns <= %(now)s
+  AND NOT EXISTS
+    (SELECT 1 FROM transitions p WHERE p.entity = t.entity AND p.episode = t.episode
+     AND p.status = t.status AND p.id < t.id)
 """
 
 
@@ -112,7 +121,8 @@ class Queue:
     ) -> int:
         """Queue the notifications of *transition*; return how many can be delivered now.
 
-        An opening is held while the episode is silenced, and outside the hours of its route. A
+        An opening is held while the episode is silenced, and outside the hours of its route. An
+        escalation is an opening that gives up the opening before it if that would be sent later. A
         closing goes to the channels that were told of the opening.
         """
         channels = names_of(self._channels.read_in(session), self._own)
@@ -121,44 +131,51 @@ class Queue:
         add = _Addition(session, entity, now_ns)
         asked = _openings(entity, episode, now_ns)
         openings = 0
-        if status is AlertStatus.ALERTING:
+        is_opening = status is AlertStatus.ALERTING
+        if is_opening and _count_and_last(session, asked)[0] == 1:
             recent = {**asked, "since": now_ns - FLAPPING_NS}
             ((openings,),) = session.rows(RECENT_OPENINGS, recent)
         subject = _subject(session, entity, transition)
         routes = self._routes.read_in(session)
         due = due_by_channel(channels, routes, subject, openings, now_ns)
-        if status is not AlertStatus.ALERTING:
-            session.execute(_WITHHOLD, asked)
-            told = [one for (one,) in session.rows(_TOLD, asked) if one in channels]
+        if not is_opening:
+            session.execute(_GIVE_UP, {**asked, "least": 0, "channel": None})
+            told = [one for one in _told(session, asked) if one in channels]
             for channel in told:
                 add.run(transition, channel, due_ns=due.get(channel, 0))
             return len(told)
         silence = silence_of(read_decisions(session, entity, episode), now_ns)
         until_ns = (silence and silence.until_ns) or 0
         for channel, due_ns in due.items():
+            least_ns = max(until_ns, due_ns)
+            session.execute(_GIVE_UP, {**asked, "least": least_ns, "channel": channel})
             add.run(transition, channel, held_until_ns=until_ns, due_ns=due_ns)
         return sum(not until_ns and due_ns <= now_ns for due_ns in due.values())
 
     def apply(self, session: Session, entity: str, episode: int, decision: Decision) -> None:
         """Hold the opening of *episode* until its silence ends, end the silence, or acknowledge.
 
-        If the opening was delivered before, it is delivered once more after the silence.
+        If the opening was delivered before, it is delivered once more after the silence. A channel
+        that is told of acknowledgements gets one after its opening. If its opening would be sent
+        later, it gets neither.
         """
         asked = _openings(entity, episode, decision.made_ns)
         add = _Addition(session, entity, decision.made_ns)
         if decision.kind is DecisionKind.SILENCED:
             until_ns = decision.until_ns or 0
-            told = {channel for (channel,) in session.rows(_TOLD, asked)}
+            told = set(_told(session, asked))
             held = {channel for (channel,) in session.rows(_HOLD, {**asked, "until": until_ns})}
             for channel in sorted(told - held):
-                ((transition,),) = session.rows(_LAST_OPENING, asked)
+                _, transition = _count_and_last(session, asked)
                 add.run(transition, channel, held_until_ns=until_ns)
         elif decision.kind is DecisionKind.UNSILENCED:
             session.execute(_RELEASE, asked)
         elif decision.kind is DecisionKind.ACKNOWLEDGED:
-            told = {channel for (channel,) in session.rows(_TOLD, asked)}
-            for channel in sorted(told & acknowledging(self._channels.read_in(session))):
-                ((transition,),) = session.rows(_LAST_OPENING, asked)
+            asking = acknowledging(self._channels.read_in(session))
+            for channel in sorted(asking):
+                session.execute(_GIVE_UP, {**asked, "least": 0, "channel": channel})
+            for channel in sorted(asking.intersection(_told(session, asked, even_refused=False))):
+                _, transition = _count_and_last(session, asked)
                 add.run(transition, channel, acknowledged=True)
 
 
@@ -196,6 +213,18 @@ class _Addition:
 def _openings(entity: str, episode: int, now_ns: int) -> dict[str, object]:
     status = AlertStatus.ALERTING.value
     return {"entity": entity, "episode": episode, "status": status, "now": now_ns}
+
+
+def _told(session: Session, asked: Mapping[str, object], *, even_refused: bool = True) -> list[str]:
+    """Return the channels that were or will be told of the opening."""
+    rows = session.rows(_TOLD, {**asked, "even_refused": even_refused})
+    return [channel for (channel,) in rows]
+
+
+def _count_and_last(session: Session, asked: Mapping[str, object]) -> tuple[int, int]:
+    """Return the number of openings of an episode, with its escalations, and the id of the last."""
+    ((count, last),) = session.rows(_OPENINGS_OF, asked)
+    return count, last
 
 
 def _subject(session: Session, entity: str, transition: int) -> Subject:

@@ -1,11 +1,13 @@
 """The queue of notifications, oldest first, with the attempts at each message."""
 
+import json
 import uuid
+from collections.abc import Sequence
 from typing import Any
 
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose
+from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose, halves
 from nilometer_collector.store.deciding import is_outlived
 from nilometer_collector.store.delivering import (
     ATTEMPTS_KEPT_SECONDS,
@@ -32,8 +34,8 @@ SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.ack
        d.not_before_ns, d.attempts, d.transition, d.held_until_ns
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE d.channel = ?1 AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
-  AND d.withheld_ns IS NULL AND d.held_until_ns <= ?2 AND d.due_ns <= ?2
-ORDER BY d.id LIMIT ?3
+  AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= ?2 AND d.due_ns <= ?2))
+ORDER BY d.sealed DESC, d.id LIMIT ?3
 """
 _RECORDS = """
 SELECT d.id, d.channel, d.key, e.entity, t.episode, t.status, d.acknowledged, d.created_ns,
@@ -60,46 +62,58 @@ class Deliveries:
                 return None
             waiting = [_waiting_of(row) for row in rows]
             found = compose(waiting, self._failed_ns(channel), is_grouping=is_grouping)
-            key = self._seal(found, now_ns)
+            self._withhold(found.replaced, now_ns)
+            key = self._seal(found)
             by_id = {row[0]: row for row in rows}
-            chosen = [self._notice(by_id[one.id], key) for one in found.chosen]
-        head, *others = chosen
+            head, *others = [
+                self._notice(by_id[one.id], key, is_repeat=found.is_repeat) for one in found.chosen
+            ]
         return head.with_others(others)
+
+    def _withhold(self, deliveries: Sequence[int], now_ns: int) -> None:
+        self._database.execute(
+            "UPDATE deliveries SET withheld_ns = ? WHERE id IN (SELECT value FROM json_each(?))",
+            (now_ns, json.dumps(list(deliveries))),
+        )
 
     def _not_outlived(self, rows: list[Any], now_ns: int) -> list[Any]:
         """Withhold openings whose episode closed while a silence held them; return the others."""
-        left = []
-        for row in rows:
-            if self._is_outlived(row):
-                self._database.execute(
-                    "UPDATE deliveries SET withheld_ns = ? WHERE id = ?", (now_ns, row[0])
-                )
-            else:
-                left.append(row)
-        return left
+        gone = {row[0] for row in rows if self._is_outlived(row)}
+        self._withhold(sorted(gone), now_ns)
+        return [row for row in rows if row[0] not in gone]
 
     def _is_outlived(self, row: Any) -> bool:
-        episode, status, is_acknowledged, transition, held_until_ns = (
-            *(row[4], row[5], row[7]),
-            *(row[10], row[11]),
-        )
-        if not held_until_ns or is_acknowledged or status != AlertStatus.ALERTING.value:
+        episode, transition, held_until_ns = row[4], row[10], row[11]
+        waiting = _waiting_of(row)
+        if not held_until_ns or waiting.is_sealed or waiting.status != AlertStatus.ALERTING.value:
             return False
         (shown,) = read_episodes(self._database, episode=episode)
         return is_outlived(shown, read_transition(self._database, transition), held_until_ns)
 
-    def delivered(self, delivery: int, now_ns: int) -> None:
+    def delivered(self, notice: Notice, now_ns: int) -> None:
         """Record that the channel has accepted the message."""
-        self._settle(delivery, now_ns, "delivered", "", "delivered_ns = ?", now_ns)
+        with self._database.write():
+            self._attempted(notice, now_ns, "delivered")
+            self._settle(notice, "delivered_ns = ?", now_ns)
 
-    def refused(self, delivery: int, now_ns: int, failure: str) -> None:
+    def refused(self, notice: Notice, now_ns: int, failure: str) -> None:
         """Record that the channel will never accept the message."""
-        change = "refused_ns = ?, last_failure = ?"
-        self._settle(delivery, now_ns, "refused", failure, change, now_ns, short_text(failure))
+        with self._database.write():
+            self._attempted(notice, now_ns, "refused", failure)
+            self._settle(notice, "refused_ns = ?, last_failure = ?", now_ns, short_text(failure))
+
+    def split(self, notice: Notice, now_ns: int, failure: str) -> None:
+        """Record that the channel refused the message, and queue its halves."""
+        with self._database.write():
+            self._attempted(notice, now_ns, "failed", failure)
+            for half in halves(notice):
+                self._settle(
+                    half, "last_failure = ?, key = ?", short_text(failure), uuid.uuid4().hex
+                )
 
     def failed(
         self,
-        delivery: int,
+        notice: Notice,
         now_ns: int,
         failure: str,
         wait_seconds: float = 0.0,
@@ -109,8 +123,10 @@ class Deliveries:
         """Record a failed attempt; the message stays queued."""
         change = "last_failure = ?, not_before_ns = ?, sealed = ?"
         not_before_ns = now_ns + int(wait_seconds * NANOSECONDS)
-        values = (short_text(failure), not_before_ns, int(may_have_arrived))
-        self._settle(delivery, now_ns, "failed", failure, change, *values)
+        is_sealed = notice.is_repeat or may_have_arrived
+        with self._database.write():
+            self._attempted(notice, now_ns, "failed", failure)
+            self._settle(notice, change, short_text(failure), not_before_ns, int(is_sealed))
 
     def counts(self, channel: str) -> DeliveryCounts:
         """Count the deliveries of *channel* by outcome."""
@@ -145,21 +161,31 @@ class Deliveries:
         )
         return None if failed_ns is None else int(failed_ns)
 
-    def _seal(self, found: Composition, now_ns: int) -> str:
-        """Give the chosen notifications one key; they stay together while they may have arrived."""
-        key = found.chosen[0].key if found.keeps_key else uuid.uuid4().hex
-        for identity in found.replaced:
+    def _seal(self, found: Composition) -> str:
+        """Give the chosen notifications one key; they stay together while they may have arrived.
+
+        A message that certainly has not arrived keeps its key if it tells the same. Else those that
+        it leaves out get keys of their own, because a receiver may know the old one.
+        """
+        key = found.chosen[0].key
+        ids = [one.id for one in found.chosen]
+        known = self._database.rows("SELECT id FROM deliveries WHERE key = ? ORDER BY id", (key,))
+        if not found.is_repeat and [identity for (identity,) in known] != ids:
+            key = uuid.uuid4().hex
             self._database.execute(
-                "UPDATE deliveries SET withheld_ns = ? WHERE id = ?", (now_ns, identity)
+                "UPDATE deliveries AS d SET key = lower(hex(randomblob(16))) "  # noqa: S608
+                "WHERE key IN (SELECT o.key FROM deliveries o WHERE o.id IN "
+                f"(SELECT value FROM json_each(?))) AND {_UNSETTLED}",
+                (json.dumps(ids),),
             )
-        for one in found.chosen:
-            if not one.is_sealed:
-                self._database.execute(
-                    "UPDATE deliveries SET key = ?, sealed = 1 WHERE id = ?", (key, one.id)
-                )
+        self._database.execute(
+            "UPDATE deliveries SET key = ?, sealed = 1 "
+            "WHERE id IN (SELECT value FROM json_each(?))",
+            (key, json.dumps(ids)),
+        )
         return key
 
-    def _notice(self, row: tuple[Any, ...], key: str) -> Notice:
+    def _notice(self, row: tuple[Any, ...], key: str, *, is_repeat: bool) -> Notice:
         transition = read_transition(self._database, row[10])
         recorded_ns = transition.recorded_ns
         asked = (row[4], AlertStatus.ALERTING.value, recorded_ns - FLAPPING_NS, recorded_ns)
@@ -168,6 +194,7 @@ class Deliveries:
             id=row[0],
             key=key,
             attempts=row[9],
+            is_repeat=is_repeat,
             episode=read_episodes(self._database, episode=row[4])[0],
             transition=transition,
             after_silence=row[11] > 0,
@@ -175,26 +202,25 @@ class Deliveries:
             is_acknowledgement=bool(row[7]),
         )
 
-    def _settle(
-        self, delivery: int, now_ns: int, outcome: str, reason: str, what: str, *values: object
-    ) -> None:
-        """Record an attempt at the message with this delivery, and what it changes."""
-        with self._database.write():
-            self._database.execute(
-                "INSERT INTO attempts (channel, key, at_ns, outcome, reason) "
-                "SELECT channel, key, ?, ?, ? FROM deliveries WHERE id = ?",
-                (now_ns, outcome, short_text(reason), delivery),
-            )
-            self._database.execute(
-                "DELETE FROM attempts WHERE at_ns < ? AND outcome IN ('delivered', 'refused', 'failed') "
-                "AND channel = (SELECT channel FROM deliveries WHERE id = ?)",
-                (now_ns - ATTEMPTS_KEPT_SECONDS * NANOSECONDS, delivery),
-            )
-            self._database.execute(
-                f"UPDATE deliveries AS d SET attempts = attempts + 1, {what} "  # noqa: S608
-                f"WHERE d.key = (SELECT key FROM deliveries WHERE id = ?) AND {_UNSETTLED}",
-                (*values, delivery),
-            )
+    def _attempted(self, notice: Notice, now_ns: int, outcome: str, reason: str = "") -> None:
+        self._database.execute(
+            "INSERT INTO attempts (channel, key, at_ns, outcome, reason) "
+            "SELECT channel, ?, ?, ?, ? FROM deliveries WHERE id = ?",
+            (notice.key, now_ns, outcome, short_text(reason), notice.id),
+        )
+        self._database.execute(
+            "DELETE FROM attempts WHERE at_ns < ? AND outcome IN ('delivered', 'refused', 'failed') "
+            "AND channel = (SELECT channel FROM deliveries WHERE id = ?)",
+            (now_ns - ATTEMPTS_KEPT_SECONDS * NANOSECONDS, notice.id),
+        )
+
+    def _settle(self, notice: Notice, what: str, *values: object) -> None:
+        """Change the notifications that still belong to the message and have no outcome."""
+        self._database.execute(
+            f"UPDATE deliveries AS d SET attempts = attempts + 1, {what} "  # noqa: S608
+            f"WHERE d.key = ? AND d.id IN (SELECT value FROM json_each(?)) AND {_UNSETTLED}",
+            (*values, notice.key, json.dumps(notice.ids)),
+        )
 
 
 def _waiting_of(row: tuple[Any, ...]) -> Waiting:

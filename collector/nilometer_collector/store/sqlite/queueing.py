@@ -17,23 +17,29 @@ from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_decisions
 from nilometer_collector.store.sqlite.objects import Objects
 
+# Opening notifications: all of an episode, those that wait and have certainly not arrived, and those
+# that wait until a later time.
 _OPENINGS = "transition IN (SELECT id FROM transitions WHERE episode = ? AND status = ?)"
 _WAITING = (
-    f"{_OPENINGS} AND acknowledged = 0 "
+    f"{_OPENINGS} AND acknowledged = 0 AND sealed = 0 "
     "AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL"
 )
+_LATER = f"{_WAITING} AND max(held_until_ns, due_ns) > ?"
 _SUBJECT = """
 SELECT e.entity, COALESCE(n.owner, ''), t.alerter_payload, e.labels
 FROM transitions t JOIN episodes e ON e.id = t.episode
 LEFT JOIN entities n ON n.name = e.entity AND n.deleted = 0
 WHERE t.id = ?
 """
-# Openings of the same: of the entity's default alerter, or of an alerter's summary and label set.
+# Episodes of the same that opened: of the entity's default alerter, or of an alerter's summary and
+# label set. Their escalations are no openings.
 RECENT_OPENINGS = """
 SELECT count(*) FROM transitions t JOIN episodes e ON e.id = t.episode
 JOIN episodes o ON o.entity = e.entity AND o.alerter = e.alerter
   AND (o.number IS NOT NULL OR (o.summary = e.summary AND o.labels = e.labels))
 WHERE o.id = ?1 AND t.status = ?2 AND t.recorded_ns > ?3 AND t.recorded_ns <= ?4
+  AND NOT EXISTS
+    (SELECT 1 FROM transitions p WHERE p.episode = t.episode AND p.status = t.status AND p.id < t.id)
 """
 
 
@@ -62,35 +68,41 @@ class Queue:
     def put(self, episode: int, transition: int, status: AlertStatus, now_ns: int) -> int:
         """Queue the notifications of *transition*; return how many can be delivered now.
 
-        An opening is held while the episode is silenced, and outside the hours of its route. A
+        An opening is held while the episode is silenced, and outside the hours of its route. An
+        escalation is an opening that gives up the opening before it if that would be sent later. A
         closing goes to the channels that were told of the opening.
         """
         channels = names_of(self._channels.all(), self._own)
         if not channels:
             return 0
         is_opening = status is AlertStatus.ALERTING
-        openings = self._openings(episode, now_ns) if is_opening else 0
+        is_first = is_opening and self._openings_of(episode) == 1
+        openings = self._openings(episode, now_ns) if is_first else 0
         subject = self._subject(transition)
         due = due_by_channel(channels, self._routes.all(), subject, openings, now_ns)
         if not is_opening:
-            told = [one for one in self._told(episode, now_ns) if one in channels]
+            self._give_up(episode, now_ns)
+            told = [one for one in self._told(episode) if one in channels]
             for channel in told:
                 self._add(transition, channel, now_ns, due_ns=due.get(channel, 0))
             return len(told)
         silence = silence_of(read_decisions(self._database, episode), now_ns)
         until_ns = (silence and silence.until_ns) or 0
         for channel, due_ns in due.items():
+            self._give_up(episode, now_ns, channel, least_ns=max(until_ns, due_ns))
             self._add(transition, channel, now_ns, held_until_ns=until_ns, due_ns=due_ns)
         return sum(not until_ns and due_ns <= now_ns for due_ns in due.values())
 
     def apply(self, episode: int, decision: Decision) -> None:
         """Hold the opening of *episode* until its silence ends, end the silence, or acknowledge.
 
-        If the opening was delivered before, it is delivered once more after the silence.
+        If the opening was delivered before, it is delivered once more after the silence. A channel
+        that is told of acknowledgements gets one after its opening. If its opening would be sent
+        later, it gets neither.
         """
         opening = (episode, AlertStatus.ALERTING.value)
         if decision.kind is DecisionKind.SILENCED:
-            told = set(self._told(episode, decision.made_ns, withhold=False))
+            told = set(self._told(episode))
             waiting = self._database.rows(
                 f"SELECT DISTINCT channel FROM deliveries WHERE {_WAITING}",  # noqa: S608
                 opening,
@@ -105,7 +117,8 @@ class Queue:
         elif decision.kind is DecisionKind.UNSILENCED:
             told_before = (
                 f"channel IN (SELECT channel FROM deliveries WHERE {_OPENINGS} "  # noqa: S608
-                "AND acknowledged = 0 AND delivered_ns IS NOT NULL)"
+                "AND acknowledged = 0 AND (delivered_ns IS NOT NULL "
+                "OR (sealed AND refused_ns IS NULL AND withheld_ns IS NULL)))"
             )
             for change, where in (("withheld_ns", f"AND {told_before}"), ("held_until_ns", "")):
                 self._database.execute(
@@ -114,8 +127,10 @@ class Queue:
                     (decision.made_ns, *opening, decision.made_ns, *(opening if where else ())),
                 )
         elif decision.kind is DecisionKind.ACKNOWLEDGED:
-            told = set(self._told(episode, decision.made_ns, withhold=False))
-            for channel in sorted(told & acknowledging(self._channels.all())):
+            asking = acknowledging(self._channels.all())
+            for channel in sorted(asking):
+                self._give_up(episode, decision.made_ns, channel)
+            for channel in sorted(asking.intersection(self._told(episode, even_refused=False))):
                 self._add_again(episode, channel, decision.made_ns, acknowledged=1)
 
     def _subject(self, transition: int) -> Subject:
@@ -132,23 +147,38 @@ class Queue:
         ((openings,),) = self._database.rows(RECENT_OPENINGS, asked)
         return int(openings)
 
-    def _told(self, episode: int, now_ns: int, *, withhold: bool = True) -> list[str]:
-        """Return the channels that were or will be told of the opening.
+    def _openings_of(self, episode: int) -> int:
+        """Return the number of openings of *episode*: the first one, and its escalations."""
+        ((count,),) = self._database.rows(
+            "SELECT count(*) FROM transitions WHERE episode = ? AND status = ?",
+            (episode, AlertStatus.ALERTING.value),
+        )
+        return int(count)
 
-        With *withhold*, an opening that waits for the end of a silence or for the hours of a route is
-        given up, and its channel does not count.
-        """
-        opening = (episode, AlertStatus.ALERTING.value)
-        if withhold:
-            self._database.execute(
-                f"UPDATE deliveries SET withheld_ns = ? WHERE {_WAITING} "  # noqa: S608
-                "AND (held_until_ns > ? OR due_ns > ?)",
-                (now_ns, *opening, now_ns, now_ns),
-            )
+    def _last_opening(self, episode: int) -> int:
+        ((last,),) = self._database.rows(
+            "SELECT max(id) FROM transitions WHERE episode = ? AND status = ?",
+            (episode, AlertStatus.ALERTING.value),
+        )
+        return int(last)
+
+    def _give_up(
+        self, episode: int, now_ns: int, channel: str | None = None, *, least_ns: int = 0
+    ) -> None:
+        """Withhold openings that wait for a silence or for route hours, until *least_ns* or later."""
+        self._database.execute(
+            f"UPDATE deliveries SET withheld_ns = ? WHERE {_LATER} "  # noqa: S608
+            "AND max(held_until_ns, due_ns) >= ? AND channel = COALESCE(?, channel)",
+            (now_ns, episode, AlertStatus.ALERTING.value, now_ns, least_ns, channel),
+        )
+
+    def _told(self, episode: int, *, even_refused: bool = True) -> list[str]:
+        """Return the channels that were or will be told of the opening."""
         rows = self._database.rows(
             f"SELECT DISTINCT channel FROM deliveries WHERE {_OPENINGS} "  # noqa: S608
-            "AND acknowledged = 0 AND withheld_ns IS NULL ORDER BY channel",
-            opening,
+            "AND acknowledged = 0 AND withheld_ns IS NULL AND (? OR refused_ns IS NULL) "
+            "ORDER BY channel",
+            (episode, AlertStatus.ALERTING.value, int(even_refused)),
         )
         return [channel for (channel,) in rows]
 
@@ -162,17 +192,13 @@ class Queue:
         acknowledged: int = 0,
     ) -> None:
         """Queue the last opening of *episode* once more."""
-        for (transition,) in self._database.rows(
-            "SELECT max(id) FROM transitions WHERE episode = ? AND status = ?",
-            (episode, AlertStatus.ALERTING.value),
-        ):
-            self._add(
-                transition,
-                channel,
-                now_ns,
-                held_until_ns=held_until_ns,
-                acknowledged=acknowledged,
-            )
+        self._add(
+            self._last_opening(episode),
+            channel,
+            now_ns,
+            held_until_ns=held_until_ns,
+            acknowledged=acknowledged,
+        )
 
     def _add(
         self,
