@@ -19,7 +19,8 @@ from nilometer.values.nearest import did_you_mean
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.access.destinations import Allowed, known_refusal
 from nilometer_collector.access.secret import shown_url
-from nilometer_collector.alerting.template import Template, TemplateError
+from nilometer_collector.alerting.template import TemplateError
+from nilometer_collector.alerting.template_samples import check_template
 from nilometer_collector.limits.bounds import has_control
 from nilometer_collector.limits.urls import check_url
 
@@ -27,6 +28,7 @@ MOST_CHANNELS = 64
 MOST_ROUTES = 256
 MOST_TEXT = 2048  # longest setting or secret, except a template
 MOST_RECIPIENTS = 50
+JSON = "application/json"
 NOT_SHOWN = "(set, not shown)"
 FILE_SUFFIX = "_file"  # a secret of a settings file may name a file instead
 
@@ -184,6 +186,12 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
         if len(value) > MOST_TEXT and name != "template":
             raise ConfigError(f"{key}: must be at most {MOST_TEXT} characters")
         fields[name].check(key, value, allowed)
+    if source := channel.settings.get("template"):
+        media_type = channel.settings.get("content_type", fields["content_type"].default)
+        try:
+            check_template(source, is_json=media_type == JSON)
+        except TemplateError as error:
+            raise ConfigError(f"channel {channel.name!r}: template: {error}") from error
 
 
 def with_stored_secrets(
@@ -239,12 +247,8 @@ def _password(key: str, value: str, allowed: Allowed) -> None:
         raise ConfigError(f"{key}: must be a text without control characters")
 
 
-def _template(key: str, value: str, allowed: Allowed) -> None:
-    del allowed
-    try:
-        Template(value)
-    except TemplateError as error:
-        raise ConfigError(f"{key}: {error}") from error
+def _any(key: str, value: str, allowed: Allowed) -> None:
+    del key, value, allowed
 
 
 def _one_of(*words: str) -> Check:
@@ -305,11 +309,11 @@ KINDS: Mapping[str, Kind] = {
             "signing_key": Field(
                 about="the key of the HMAC-SHA256 signature", check=_signing_key, is_secret=True
             ),
-            "template": Field(about="the body, as a template", check=_template),
+            "template": Field(about="the body, as a template", check=_any),
             "content_type": Field(
                 about="the media type of the template's result",
-                check=_one_of("application/json", "text/plain"),
-                default="application/json",
+                check=_one_of(JSON, "text/plain"),
+                default=JSON,
             ),
         }
     ),

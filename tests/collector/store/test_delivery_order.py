@@ -294,7 +294,7 @@ STEPS = st.one_of(
     steps=st.lists(STEPS, max_size=25),
 )
 def test_random_steps_tell_each_state_once_and_in_order(
-    store: Store, kind: str, has_hours: bool, steps: list[tuple[object, ...]]
+    store: Store, kind: str, steps: list[tuple[object, ...]], *, has_hours: bool
 ) -> None:
     number = len(store.alerts.episodes()) + len(store.history.changes())
     it = Receiver(store, f"m{number}", kind)
