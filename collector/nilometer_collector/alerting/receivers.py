@@ -123,11 +123,13 @@ class Kind:
         is_grouping: Whether one message may tell several episodes. A receiver that keeps an incident
             for each episode gets a message for each.
         acknowledges: Whether it is told that somebody has acknowledged an episode.
+        repeat_seconds: Interval at which it is told again of open episodes; 0 for never.
     """
 
     fields: Mapping[str, Field]
     is_grouping: bool = True
     acknowledges: bool = False
+    repeat_seconds: float = 0.0
 
 
 def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
@@ -343,6 +345,7 @@ KINDS: Mapping[str, Kind] = {
                 about="the URL of Alertmanager", check=_plain_url, is_required=True, is_address=True
             ),
         },
+        repeat_seconds=60.0,
     ),
     "email": Kind(
         fields={

@@ -293,7 +293,7 @@ class _Server(smtplib.SMTP):
         """Send *s* before the deadline."""
         if self.sock is not None:
             self.sock.settimeout(self._deadline.left())
-        super().send(s)  # type: ignore[arg-type]
+        super().send(s)
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the next reply, within `MOST_REPLY_BYTES` for the connection."""

@@ -32,6 +32,13 @@ class Deliveries(Protocol):
         """
         ...
 
+    def standing(self, channel: str) -> Notice | None:
+        """Return a message of the open episodes whose opening *channel* has accepted; None without any.
+
+        It tells the last accepted opening of each, of at most `MOST_DELIVERIES` episodes.
+        """
+        ...
+
     def delivered(self, notice: Notice, now_ns: int) -> None:
         """Record that the channel has accepted a message.
 
