@@ -7,6 +7,7 @@ logged. Both are texts. Its kind lists the names that it knows, and checks their
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.headerregistry import Address as MailAddress
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -282,7 +283,7 @@ def _mail_addresses(key: str, value: str, allowed: Allowed) -> None:
     for one in found:
         try:
             MailAddress(addr_spec=one)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, HeaderParseError) as error:
             raise ConfigError(f"{key}: {one[:64]!r} is not a mail address") from error
         if "@" not in one or has_control(one) or not one.isascii():
             raise ConfigError(f"{key}: {one[:64]!r} is not a mail address in ASCII")

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from nilometer.values.clock import SystemClock
 from nilometer_collector.channels.alertmanager import send_alertmanager
 from nilometer_collector.channels.mail import Mailer
 from nilometer_collector.channels.opsgenie import send_opsgenie
@@ -22,7 +23,7 @@ def send_slack(sending: Sending) -> Answer:
 
 SENDERS: Mapping[str, Send] = {
     "alertmanager": send_alertmanager,
-    "email": Mailer().send,
+    "email": Mailer(SystemClock()).send,
     "opsgenie": send_opsgenie,
     "pagerduty": send_pagerduty,
     "slack": send_slack,

@@ -16,14 +16,13 @@ import smtplib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.utils import format_datetime
 
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.access.destinations import Allowed, IPAddress, addresses_of
 from nilometer_collector.alerting.receivers import mail_addresses
@@ -43,9 +42,14 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Mailer:
-    """Sends mail, and remembers the recipients that a server has deferred."""
+    """Sends mail, and remembers the recipients that a server has deferred.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Clock for the limit of an attempt.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._recipients = Recipients()
 
     def send(self, sending: Sending) -> Answer:
@@ -53,7 +57,7 @@ class Mailer:
         key = f"{sending.channel.name}/{sending.message.key}"
         left = self._recipients.left(key, mail_addresses(sending.setting("to")), sending.now_ns)
         has_begun = False
-        deadline = Deadline(TOTAL_SECONDS)
+        deadline = Deadline(self._clock, TOTAL_SECONDS)
         try:
             with _connected(sending, deadline) as server:
                 server.ehlo_or_helo_if_needed()
@@ -166,16 +170,18 @@ class Deadline:
     """The end of an attempt.
 
     Args:
+        clock: Clock that tells when it has come.
         seconds: Time from now.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock = clock
+        self._end = clock.monotonic() + seconds
 
     @property
     def is_over(self) -> bool:
         """Whether no time is left."""
-        return time.monotonic() >= self._end
+        return self._clock.monotonic() >= self._end
 
     def left(self) -> float:
         """Return the seconds that are left, more than 0.
@@ -183,7 +189,7 @@ class Deadline:
         Raises:
             TimeoutError: If none is left.
         """
-        left = self._end - time.monotonic()
+        left = self._end - self._clock.monotonic()
         if left <= 0:
             raise TimeoutError
         return left

@@ -79,6 +79,8 @@ def test_every_kind_has_a_channel_that_is_fine_and_hides_its_secrets(kind: str) 
         ("email", {**MAIL, "server": "2130706433:25"}, {}, "a loopback address"),
         ("email", {**MAIL, "server": "smtp.example"}, {}, "must be host:port"),
         ("email", {**MAIL, "to": "a@example.com\r\nBcc: x@y.z"}, {}, "is not a mail address"),
+        ("email", {**MAIL, "from": "<a@b.c>"}, {}, "is not a mail address"),
+        ("email", {**MAIL, "to": "a@b@c"}, {}, "is not a mail address"),
         ("email", {**MAIL, "to": " , "}, {}, "1 to 50 addresses"),
         ("email", {**MAIL, "tls": "none"}, {}, "must be one of starttls, tls"),
     ],

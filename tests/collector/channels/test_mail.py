@@ -13,6 +13,7 @@ import pytest
 import trustme
 from support.told import a_message, a_notice, a_part
 
+from nilometer.values.clock import SystemClock
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.channels.mail import Mailer
@@ -92,7 +93,7 @@ def send(
         secrets={"password": PASSWORD},
     )
     allowed = Allowed.of("webhook_allow", [allow])
-    mailer = mailer or Mailer()
+    mailer = mailer or Mailer(SystemClock())
     return mailer.send(Sending(channel=channel, message=message, allowed=allowed, now_ns=now_ns))
 
 

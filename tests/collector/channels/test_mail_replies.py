@@ -11,7 +11,7 @@ import pytest
 import trustme
 from support.told import a_message
 
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.clock import NANOSECONDS, SystemClock
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.channels.mail import Mailer
@@ -133,7 +133,7 @@ def test_only_a_recipient_or_a_message_is_refused_for_good(
     tls: ssl.SSLContext, replies: dict[str, str], outcome: str, reason: str
 ) -> None:
     with serving(Server(tls, replies)) as port:
-        answer = send(Mailer(), port)
+        answer = send(Mailer(SystemClock()), port)
     assert (answer.outcome, answer.may_have_arrived) == (Outcome[outcome], False)
     assert answer.reason.startswith(reason)
 
@@ -141,7 +141,7 @@ def test_only_a_recipient_or_a_message_is_refused_for_good(
 def test_a_deferred_recipient_gets_the_mail_later_and_the_others_only_once(
     tls: ssl.SSLContext,
 ) -> None:
-    server, mailer = Server(tls, {SECOND: "450 greylisted"}), Mailer()
+    server, mailer = Server(tls, {SECOND: "450 greylisted"}), Mailer(SystemClock())
     with serving(server) as port:
         first = send(mailer, port)
         assert (first.outcome, first.may_have_arrived) == (Outcome.FAILED, True)
@@ -154,7 +154,7 @@ def test_a_deferred_recipient_gets_the_mail_later_and_the_others_only_once(
 def test_a_recipient_that_stays_deferred_is_given_up_and_holds_up_no_other_mail(
     tls: ssl.SSLContext, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server, mailer = Server(tls, {SECOND: "452 full"}), Mailer()
+    server, mailer = Server(tls, {SECOND: "452 full"}), Mailer(SystemClock())
     late_ns = START_NS + int(DEFERRED_SECONDS * NANOSECONDS)
     with serving(server) as port:
         outcomes = [send(mailer, port, now).outcome for now in (START_NS, late_ns, late_ns + 1)]
@@ -184,7 +184,7 @@ def test_no_server_holds_a_conversation_longer_than_the_limit(
                 encrypted.sendall(b"x")
 
     with serving(silent_or_dripping) as port:
-        answer = send(Mailer(), port, tls=kind)
+        answer = send(Mailer(SystemClock()), port, tls=kind)
         ended.set()
     assert (answer.outcome, answer.may_have_arrived) == (Outcome.FAILED, False)
     assert answer.reason == "not sent within 1 s"
@@ -199,5 +199,5 @@ def test_a_name_lookup_is_part_of_the_limit(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr("nilometer_collector.channels.mail.addresses_of", look_up)
     monkeypatch.setattr("nilometer_collector.channels.mail.TOTAL_SECONDS", 0.2)
-    assert send(Mailer(), 25).reason == "not sent within 0.2 s"
+    assert send(Mailer(SystemClock()), 25).reason == "not sent within 0.2 s"
     ended.set()
