@@ -7,6 +7,7 @@ logged. Both are texts. Its kind lists the names that it knows, and checks their
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.errors import HeaderParseError
 from email.headerregistry import Address as MailAddress
 from pathlib import Path
 from typing import Annotated, TypeAlias
@@ -19,7 +20,8 @@ from nilometer.values.nearest import did_you_mean
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.access.destinations import Allowed, known_refusal
 from nilometer_collector.access.secret import shown_url
-from nilometer_collector.alerting.template import Template, TemplateError
+from nilometer_collector.alerting.template import TemplateError
+from nilometer_collector.alerting.template_samples import check_template
 from nilometer_collector.limits.bounds import has_control
 from nilometer_collector.limits.urls import check_url
 
@@ -27,6 +29,7 @@ MOST_CHANNELS = 64
 MOST_ROUTES = 256
 MOST_TEXT = 2048  # longest setting or secret, except a template
 MOST_RECIPIENTS = 50
+JSON = "application/json"
 NOT_SHOWN = "(set, not shown)"
 FILE_SUFFIX = "_file"  # a secret of a settings file may name a file instead
 
@@ -121,11 +124,13 @@ class Kind:
         is_grouping: Whether one message may tell several episodes. A receiver that keeps an incident
             for each episode gets a message for each.
         acknowledges: Whether it is told that somebody has acknowledged an episode.
+        repeat_seconds: Interval at which it is told again of open episodes; 0 for never.
     """
 
     fields: Mapping[str, Field]
     is_grouping: bool = True
     acknowledges: bool = False
+    repeat_seconds: float = 0.0
 
 
 def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
@@ -184,6 +189,12 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
         if len(value) > MOST_TEXT and name != "template":
             raise ConfigError(f"{key}: must be at most {MOST_TEXT} characters")
         fields[name].check(key, value, allowed)
+    if source := channel.settings.get("template"):
+        media_type = channel.settings.get("content_type", fields["content_type"].default)
+        try:
+            check_template(source, is_json=media_type == JSON)
+        except TemplateError as error:
+            raise ConfigError(f"channel {channel.name!r}: template: {error}") from error
 
 
 def with_stored_secrets(
@@ -239,12 +250,8 @@ def _password(key: str, value: str, allowed: Allowed) -> None:
         raise ConfigError(f"{key}: must be a text without control characters")
 
 
-def _template(key: str, value: str, allowed: Allowed) -> None:
-    del allowed
-    try:
-        Template(value)
-    except TemplateError as error:
-        raise ConfigError(f"{key}: {error}") from error
+def _any(key: str, value: str, allowed: Allowed) -> None:
+    del key, value, allowed
 
 
 def _one_of(*words: str) -> Check:
@@ -276,7 +283,7 @@ def _mail_addresses(key: str, value: str, allowed: Allowed) -> None:
     for one in found:
         try:
             MailAddress(addr_spec=one)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, HeaderParseError) as error:
             raise ConfigError(f"{key}: {one[:64]!r} is not a mail address") from error
         if "@" not in one or has_control(one) or not one.isascii():
             raise ConfigError(f"{key}: {one[:64]!r} is not a mail address in ASCII")
@@ -305,11 +312,11 @@ KINDS: Mapping[str, Kind] = {
             "signing_key": Field(
                 about="the key of the HMAC-SHA256 signature", check=_signing_key, is_secret=True
             ),
-            "template": Field(about="the body, as a template", check=_template),
+            "template": Field(about="the body, as a template", check=_any),
             "content_type": Field(
                 about="the media type of the template's result",
-                check=_one_of("application/json", "text/plain"),
-                default="application/json",
+                check=_one_of(JSON, "text/plain"),
+                default=JSON,
             ),
         }
     ),
@@ -339,6 +346,7 @@ KINDS: Mapping[str, Kind] = {
                 about="the URL of Alertmanager", check=_plain_url, is_required=True, is_address=True
             ),
         },
+        repeat_seconds=60.0,
     ),
     "email": Kind(
         fields={

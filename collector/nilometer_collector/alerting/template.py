@@ -21,7 +21,10 @@ MOST_CHARACTERS = 200_000  # longest result
 MOST_DEPTH = 8  # deepest nesting of for and if
 MOST_TEMPLATE_CHARACTERS = 20_000
 
-_TAG = re.compile(r"(\{\{.*?\}\}|\{%.*?%\})", re.DOTALL)
+_TAG = re.compile(
+    r"(\{\{[^{}]*\}\}|\{%[^{}%]*%\})"
+)  # no brace inside, so that it takes linear time
+_BEGIN = re.compile(r"\{\{|\{%")
 _NAME = "[a-z][a-z0-9_]*"
 _PATH = rf"{_NAME}(?:\.{_NAME})*"
 _VALUE = re.compile(rf"\{{\{{\s*({_PATH})\s*(?:\|\s*(json)\s*)?\}}\}}")
@@ -102,7 +105,9 @@ class _Parsing:
     def take(self, token: str) -> None:
         """Add the next text or tag."""
         inside = _current(self.opened[-1]) if self.opened else self.nodes
-        if not token.startswith(("{{", "{%")):
+        if not _TAG.fullmatch(token):
+            if found := _BEGIN.search(token):
+                raise self._error(f"{token[found.start() :][:60]!r} is not understood here")
             inside.append(_Text(token))
         elif found := _VALUE.fullmatch(token):
             inside.append(_Value(found[1], as_json=found[2] is not None))

@@ -60,6 +60,7 @@ class Courier:
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._failures = 0
         self._pace = _Pace(clock)
+        self._repeated_at: float | None = None
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"notify-{name}", daemon=True)
@@ -99,6 +100,7 @@ class Courier:
         channel = self._receivers.read(self._store, self._name)
         if channel is None:
             return None
+        self._repeat(channel)
         is_grouping = KINDS[channel.kind].is_grouping
         if is_grouping and (wait := self._pace.wait_seconds()) > 0:
             return wait
@@ -107,6 +109,22 @@ class Courier:
         if notice is None:
             return None
         return self._record(notice, self._send(channel, notice))
+
+    def _repeat(self, channel: ChannelDefinition) -> None:
+        """Tell the receiver of all open episodes that it knows, if its kind wants that now."""
+        seconds, now = KINDS[channel.kind].repeat_seconds, self._clock.monotonic()
+        if not seconds or (self._repeated_at is not None and now < self._repeated_at + seconds):
+            return
+        self._repeated_at = now
+        notice = self._store.deliveries.standing(self._name)
+        if notice is None:
+            return
+        answer = self._send(channel, notice)
+        if answer.outcome is not Outcome.DELIVERED:
+            log.warning(
+                "open episodes not repeated, will retry: check the channel",
+                extra={"channel": self._name, "reason": answer.reason},
+            )
 
     def _send(self, channel: ChannelDefinition, notice: Notice) -> Answer:
         surroundings = Surroundings(self._store, self._receivers.page_url())

@@ -1,9 +1,10 @@
-"""The function that sends to each kind of receiver, and the pace that each kind allows."""
+"""The function that sends to each kind of receiver."""
 
 from collections.abc import Mapping
 
+from nilometer.values.clock import SystemClock
 from nilometer_collector.channels.alertmanager import send_alertmanager
-from nilometer_collector.channels.mail import send_mail
+from nilometer_collector.channels.mail import Mailer
 from nilometer_collector.channels.opsgenie import send_opsgenie
 from nilometer_collector.channels.pagerduty import send_pagerduty
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
@@ -22,7 +23,7 @@ def send_slack(sending: Sending) -> Answer:
 
 SENDERS: Mapping[str, Send] = {
     "alertmanager": send_alertmanager,
-    "email": send_mail,
+    "email": Mailer(SystemClock()).send,
     "opsgenie": send_opsgenie,
     "pagerduty": send_pagerduty,
     "slack": send_slack,

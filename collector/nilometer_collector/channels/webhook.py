@@ -3,34 +3,40 @@
 The header ``nilometer-signature`` is ``v1=`` and the HMAC-SHA256, in hexadecimal, of the header
 ``nilometer-timestamp``, a full stop and the body. A receiver checks it, refuses old timestamps, and
 ignores an ``idempotency-key`` that it has seen.
+
+A message of several episodes that the template cannot tell is refused, and is then sent in parts. One
+episode that the template cannot tell is sent as JSON without the template.
 """
 
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import Mapping
 
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.alerting.receivers import JSON
 from nilometer_collector.alerting.template import Template, TemplateError
 from nilometer_collector.channels.message import Message
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending, described, iso, refused
 
+log = logging.getLogger("nilometer.collector")
+
 
 def send_webhook(sending: Sending) -> Answer:
     """Post the message to the URL of the channel."""
-    values = webhook_content(sending.message)
-    media_type = sending.setting("content_type")
-    body = as_json(values)
+    media_type, body = JSON, as_json(webhook_content(sending.message))
     if source := sending.setting("template"):
         try:
-            body = Template(source).render(values).encode("utf-8", "replace")
-            if media_type == "application/json":
-                json.loads(body)
+            media_type, body = sending.setting("content_type"), _templated(sending, source)
         except TemplateError as error:
-            return refused(f"template: {error}")
-        except ValueError:
-            return refused("template: the result is not JSON: write values as {{ name | json }}")
+            if len(sending.message.told) > 1:
+                return refused(f"template: {error}")
+            log.warning(
+                "template failed, will send the body without it: see the reason",
+                extra={"channel": sending.channel.name, "reason": str(error)},
+            )
     headers = {"content-type": media_type}
     if key := sending.secret("signing_key"):
         at = str(sending.now_ns // NANOSECONDS)
@@ -38,6 +44,23 @@ def send_webhook(sending: Sending) -> Answer:
         headers["nilometer-signature"] = f"v1={signature(key, at, body)}"
     request = Request(destination=sending.secret_destination(), body=body, headers=headers)
     return send(request, sending.message.key)
+
+
+def _templated(sending: Sending, source: str) -> bytes:
+    """Return the body that the template makes.
+
+    Raises:
+        TemplateError: If it exceeds a bound, or must be JSON and is not.
+    """
+    text = Template(source).render(webhook_content(sending.message))
+    body = text.encode("utf-8", "replace")
+    if sending.setting("content_type") == JSON:
+        try:
+            json.loads(body)
+        except ValueError as error:
+            reason = "the result is not JSON: write values as {{ name | json }}"
+            raise TemplateError(reason) from error
+    return body
 
 
 def signature(key: str, timestamp: str, body: bytes) -> str:

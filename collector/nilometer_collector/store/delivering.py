@@ -7,7 +7,7 @@ from nilometer_collector.store.delivery_records import DeliveryCounts, DeliveryR
 MOST_DELIVERIES = 1000  # deliveries in one response, and of which a message is composed
 MOST_WAIT_SECONDS = 600.0  # longest wait between two attempts at one delivery
 ATTEMPTS_KEPT_SECONDS = 90 * 86_400  # time for which attempts are kept
-LEASE_SECONDS = 20.0  # longest time that one collector keeps a delivery; an attempt takes up to 5 s
+LEASE_SECONDS = 32.0  # longest time that one collector keeps a delivery; an attempt takes up to 8 s
 
 
 class Deliveries(Protocol):
@@ -29,6 +29,13 @@ class Deliveries(Protocol):
             channel: Name of the channel.
             now_ns: Wall time, Unix nanoseconds.
             is_grouping: Whether a message may tell more than one notification.
+        """
+        ...
+
+    def standing(self, channel: str) -> Notice | None:
+        """Return a message of the open episodes whose opening *channel* has accepted; None without any.
+
+        It tells the last accepted opening of each, of at most `MOST_DELIVERIES` episodes.
         """
         ...
 

@@ -27,6 +27,7 @@ VALUES = {
         ("{% for row in rows %}{% if row.effect %}+{% else %}-{% end %}{% end %}", "+-"),
         ("{{ 1 }}", None),
         ("", ""),
+        ('{"a": {{{ entity | json }}}}', '{"a": {"a\\"b"}}'),
     ],
 )
 def test_a_template_puts_values_in(source: str, result: str | None) -> None:
@@ -48,6 +49,8 @@ def test_a_template_puts_values_in(source: str, result: str | None) -> None:
         ("{% if a %}" * 9, "at most 8 blocks may be nested"),
         ("{{ entity.__class__ }}", "is not understood here"),
         ("{{ entity() }}", "is not understood here"),
+        ("x {{ entity }", "'{{ entity }' is not understood here"),
+        ("x" + "{" * 19_000, "is not understood here"),  # takes linear time
         ("x" * 20_001, "at most 20000 characters"),
     ],
 )

@@ -3,11 +3,12 @@
 from support.shipping import Agents
 
 from nilometer.testing import SteppedClock, eventually
-from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
 from nilometer_collector.channels import Courier, Couriers
 from nilometer_collector.channels.delivery import BURST, PACE_SECONDS
 from nilometer_collector.counters import Counters
 from nilometer_collector.store import Store
+from nilometer_collector.store.composing import STORM_ENTITIES
 from nilometer_collector.testing import (
     START_NS,
     Webhook,
@@ -78,3 +79,44 @@ def test_a_thousand_openings_are_some_messages_at_the_pace_of_the_channel(
     digests = [posted.content["text"] for posted in webhook.posted[BURST + 1 :]]
     assert digests
     assert all("episodes of" in text for text in digests)
+
+
+def test_alertmanager_is_told_again_of_open_episodes(store: Store, webhook: Webhook) -> None:
+    url = webhook.url.partition("/services")[0]
+    channel = ChannelDefinition(name="am", kind="alertmanager", settings={"url": url})
+    store.channels.put(channel, "api", START_NS, 10)
+    clock, agents = SteppedClock(), Agents(store)
+    carrier = Courier("am", store, receivers_of(), clock, Counters())
+    agents.say("pod-1", 0.5, 1)
+    for _ in range(3):
+        carrier.deliver_oldest()
+    assert len(webhook.posted) == 1
+    clock.step(KINDS["alertmanager"].repeat_seconds)
+    webhook.statuses = [503]
+    for _ in range(2):
+        carrier.deliver_oldest()
+    clock.step(KINDS["alertmanager"].repeat_seconds)
+    carrier.deliver_oldest()
+    first, failed, again = (posted.content[0]["labels"] for posted in webhook.posted)
+    assert first == failed == again
+    agents.say("pod-1", 0.1, 2)
+    carrier.deliver_oldest()
+    clock.step(KINDS["alertmanager"].repeat_seconds)
+    carrier.deliver_oldest()
+    assert len(webhook.posted) == 4
+    assert store.deliveries.counts("am").delivered == 2
+
+
+def test_an_episode_that_a_receiver_refuses_takes_no_other_with_it(
+    store: Store, webhook: Webhook
+) -> None:
+    put(store, "team", webhook.url)
+    agents = Agents(store)
+    for number in range(STORM_ENTITIES):
+        agents.say("pod-1", 0.5, 1, alerter=an_alerter(entity=f"model-{number}"))
+    webhook.statuses = [413, 400, 400, 400]  # all, the first five, the first two, and the first
+    carrier = Courier("team", store, receivers_of(), SteppedClock(), Counters())
+    while carrier.deliver_oldest() is not None:
+        pass
+    counts = store.deliveries.counts("team")
+    assert (counts.waiting, counts.delivered, counts.refused) == (0, STORM_ENTITIES - 1, 1)

@@ -13,9 +13,10 @@ import pytest
 import trustme
 from support.told import a_message, a_notice, a_part
 
+from nilometer.values.clock import SystemClock
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receivers import ChannelDefinition
-from nilometer_collector.channels.mail import send_mail
+from nilometer_collector.channels.mail import Mailer
 from nilometer_collector.channels.message import Message
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.sending import Sending
@@ -71,7 +72,15 @@ def aiosmtpd_auth_result() -> object:
     return AuthResult(success=True)
 
 
-def send(port: int, message: Message, *, allow: str = "localhost", **settings: str) -> Answer:
+def send(
+    port: int,
+    message: Message,
+    *,
+    allow: str = "localhost",
+    mailer: Mailer | None = None,
+    now_ns: int = START_NS,
+    **settings: str,
+) -> Answer:
     channel = ChannelDefinition(
         name="mail",
         kind="email",
@@ -84,7 +93,8 @@ def send(port: int, message: Message, *, allow: str = "localhost", **settings: s
         secrets={"password": PASSWORD},
     )
     allowed = Allowed.of("webhook_allow", [allow])
-    return send_mail(Sending(channel=channel, message=message, allowed=allowed, now_ns=START_NS))
+    mailer = mailer or Mailer(SystemClock())
+    return mailer.send(Sending(channel=channel, message=message, allowed=allowed, now_ns=now_ns))
 
 
 def test_a_mail_arrives_with_its_table_and_its_conversation(inbox: tuple[Inbox, int]) -> None:

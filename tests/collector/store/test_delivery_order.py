@@ -6,6 +6,7 @@ time, and attempts whose outcome differs.
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,7 +18,7 @@ from nilometer.alert.limit import Limit
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
-from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.routes import ALWAYS, RouteDefinition
 from nilometer_collector.errors import Conflict
 from nilometer_collector.store import Notice, Store
 from nilometer_collector.store.composing import STORM_ENTITIES
@@ -57,10 +58,14 @@ class Receiver:
         self.agents = Agents(self.store)
         self.agents_name = f"of-{self.entity}"[:16]
 
-    def route(self, **fields: str) -> None:
-        """Tell the channel about its entity, with the other *fields* of the route."""
+    def route(
+        self, severity: Literal["info", "warning", "critical"] = "info", hours: str = ALWAYS
+    ) -> None:
+        """Tell the channel about its entity, from a severity on and in these hours."""
         name = f"{self.name}-{len(self.store.routes.all())}"
-        route = RouteDefinition(name=name, channels=[self.name], entities=[self.entity], **fields)
+        route = RouteDefinition(
+            name=name, channels=[self.name], entities=[self.entity], severity=severity, hours=hours
+        )
         self.store.routes.put(route, "api", START_NS, 256)
 
     @property
@@ -254,6 +259,28 @@ def test_escalations_are_not_counted_as_openings_and_not_delayed(store: Store) -
     assert it.drain() == ["ALERTING critical"]
 
 
+def test_the_open_episodes_that_a_channel_knows_are_told_again(store: Store) -> None:
+    it = Receiver(store, "m")
+    for summary in SUMMARIES:
+        it.say(0.5, summary)
+    assert store.deliveries.standing(it.name) is None  # nothing has arrived
+    it.drain()
+    it.say(0.9)
+    it.drain()
+    it.say(0.9, "input.third")
+    known = store.deliveries.standing(it.name)
+    assert known is not None
+    told = [
+        (one.episode.summary, one.transition.alerter.severity.value)
+        for one in (known, *known.others)
+    ]
+    assert told == [("input.age", "warning"), ("input.amount", "critical")]
+    it.say(0.1)
+    left = store.deliveries.standing(it.name)
+    assert left is not None
+    assert [one.episode.summary for one in (left, *left.others)] == ["input.age"]
+
+
 def test_the_halves_of_a_refused_message_are_messages_of_their_own(store: Store) -> None:
     it = Receiver(store, "m")
     for number in range(STORM_ENTITIES):
@@ -294,11 +321,11 @@ STEPS = st.one_of(
     steps=st.lists(STEPS, max_size=25),
 )
 def test_random_steps_tell_each_state_once_and_in_order(
-    store: Store, kind: str, has_hours: bool, steps: list[tuple[object, ...]]
+    store: Store, kind: str, steps: list[tuple[object, ...]], *, has_hours: bool
 ) -> None:
     number = len(store.alerts.episodes()) + len(store.history.changes())
     it = Receiver(store, f"m{number}", kind)
-    it.route(**({"hours": "09:00-17:00"} if has_hours else {}))
+    it.route(hours="09:00-17:00" if has_hours else ALWAYS)
     it.route(severity="critical")
     for name, *values in steps:
         if name == "wait":

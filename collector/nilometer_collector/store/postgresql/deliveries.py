@@ -75,6 +75,17 @@ UPDATE deliveries SET attempts = attempts + 1, key = COALESCE(%(new_key)s, key),
 WHERE key = %(key)s AND holder = %(holder)s AND id = ANY(%(ids)s::bigint[])
   AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL
 """
+_STANDING = """
+SELECT d.id, d.key, d.sealed, d.entity, t.episode, t.status, d.created_ns, d.acknowledged, false,
+       d.attempts, d.transition, d.held_until_ns
+FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
+WHERE d.id IN
+  (SELECT max(o.id) FROM episodes n JOIN transitions s ON s.entity = n.entity AND s.episode = n.id
+   JOIN deliveries o ON o.entity = s.entity AND o.transition = s.id
+   WHERE n.closed_ns IS NULL AND s.status = %(status)s AND o.channel = %(channel)s
+     AND NOT o.acknowledged AND o.delivered_ns IS NOT NULL GROUP BY n.entity, n.id)
+ORDER BY d.id LIMIT %(limit)s
+"""
 _COUNTS = """
 SELECT count(*), count(delivered_ns), count(refused_ns), count(withheld_ns)
 FROM deliveries WHERE channel = %(channel)s
@@ -151,6 +162,23 @@ class Deliveries:
             },
         )
         return key
+
+    def standing(self, channel: str) -> Notice | None:
+        """Return a message of the open episodes whose opening *channel* has accepted."""
+        asked = {
+            "channel": channel,
+            "status": AlertStatus.ALERTING.value,
+            "limit": MOST_DELIVERIES,
+        }
+
+        def read(session: Session) -> list[Notice]:
+            return [
+                _notice(session, row, row[1], is_repeat=True)
+                for row in session.rows(_STANDING, asked)
+            ]
+
+        found = self._database.read(read)
+        return found[0].with_others(found[1:]) if found else None
 
     def delivered(self, notice: Notice, now_ns: int) -> None:
         """Record that the channel has accepted the message."""

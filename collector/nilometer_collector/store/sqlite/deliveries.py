@@ -37,6 +37,17 @@ WHERE d.channel = ?1 AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= ?2 AND d.due_ns <= ?2))
 ORDER BY d.sealed DESC, d.id LIMIT ?3
 """
+_STANDING = """
+SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns
+FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
+WHERE d.id IN
+  (SELECT max(o.id) FROM episodes n JOIN transitions s ON s.episode = n.id
+   JOIN deliveries o ON o.transition = s.id
+   WHERE n.closed_ns IS NULL AND s.status = ?2 AND o.channel = ?1 AND NOT o.acknowledged
+     AND o.delivered_ns IS NOT NULL GROUP BY n.id)
+ORDER BY d.id LIMIT ?3
+"""
 _RECORDS = """
 SELECT d.id, d.channel, d.key, e.entity, t.episode, t.status, d.acknowledged, d.created_ns,
        d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure
@@ -89,6 +100,15 @@ class Deliveries:
             return False
         (shown,) = read_episodes(self._database, episode=episode)
         return is_outlived(shown, read_transition(self._database, transition), held_until_ns)
+
+    def standing(self, channel: str) -> Notice | None:
+        """Return a message of the open episodes whose opening *channel* has accepted."""
+        asked = (channel, AlertStatus.ALERTING.value, MOST_DELIVERIES)
+        found = [
+            self._notice(row, row[1], is_repeat=True)
+            for row in self._database.rows(_STANDING, asked)
+        ]
+        return found[0].with_others(found[1:]) if found else None
 
     def delivered(self, notice: Notice, now_ns: int) -> None:
         """Record that the channel has accepted the message."""
