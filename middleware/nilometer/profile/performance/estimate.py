@@ -35,6 +35,8 @@ _NORMAL = NormalDist()
 class Estimate:
     """A figure with the interval that contains its true value with probability `CONFIDENCE`.
 
+    docs/performance.md lists the measured probabilities for few rows and for skewed numbers.
+
     Attributes:
         value: The figure, in its own unit.
         low: Lower end of the interval. If the rows are too few for an interval, it is the least
