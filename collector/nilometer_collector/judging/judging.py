@@ -16,17 +16,19 @@ from nilometer.alert.evaluation import not_judged
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.senders import TABLES
 from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.judging.arrivals import (
+    FARTHEST_BEHIND_NS,
+    Laggards,
+    awaited_ends,
+    closed_until,
+)
 from nilometer_collector.judging.others import Others
 from nilometer_collector.judging.windows import MergedWindow, merged_windows
 from nilometer_collector.query.edges import ReferenceEdges
-from nilometer_collector.store import HeardRecord, SeriesRecord, Store
+from nilometer_collector.store import SeriesRecord, Store
 
 INTERVAL_SECONDS = 2.0  # pause between two passes over all entities
 SENDER = "nilometer-collector"  # name under which all collectors evaluate together
-PATIENCE_WINDOWS = 2  # windows without an arrival until an agent is no longer awaited
-PATIENCE_NS = 120 * NANOSECONDS  # shortest wall time until then
-FARTHEST_BEHIND_NS = 3600 * NANOSECONDS  # an agent with a larger lag is not awaited
-AHEAD_NS = 300 * NANOSECONDS  # largest lead of an agent's clock that is believed
 MOST_TOGETHER = 5000  # most evaluations in one transaction
 
 log = logging.getLogger("nilometer.collector")
@@ -48,6 +50,7 @@ class Judging:
         self._started_ns = clock.now_ns()
         self._edges = ReferenceEdges(store.references)
         self._others = Others(store, self._edges)
+        self._laggards = Laggards()
         self._closed: dict[str, dict[str, int]] = {}  # time up to which windows were closed in the
         # last pass, by entity and alerter
         self._judged: dict[str, dict[str, int]] = {}  # by entity and alerter
@@ -100,7 +103,8 @@ class Judging:
         now_ns = self._clock.now_ns()
         window_ns = self._lengths.get(entity, 0)
         settled = self._closed.get(entity)
-        closed_ns = closed_until(heard, window_ns, now_ns, self._started_ns)
+        timely = self._laggards.timely(entity, heard, window_ns, now_ns)
+        closed_ns = closed_until(timely, window_ns, now_ns, self._started_ns)
         self._closed[entity] = self._with_other_entities(alerters, closed_ns, window_ns, now_ns)
         if settled is None:
             return
@@ -232,44 +236,3 @@ def _other_entity(alerter: Alerter) -> str:
     """Return the name of another entity that *alerter* compares windows with; empty without one."""
     condition = alerter.condition
     return condition.other_entity if isinstance(condition, AgainstOther) else ""
-
-
-def closed_until(heard: Sequence[HeardRecord], window_ns: int, now_ns: int, started_ns: int) -> int:
-    """Return the time up to which every awaited agent has sent its windows, Unix nanoseconds.
-
-    Without an awaited agent, every window that has arrived is closed. `awaited_ends` explains the
-    arguments.
-    """
-    newest_ns = max((one.end_ns for one in _plausible(heard, now_ns)), default=0)
-    return min(awaited_ends(heard, window_ns, now_ns, started_ns), default=newest_ns)
-
-
-def awaited_ends(
-    heard: Sequence[HeardRecord], window_ns: int, now_ns: int, started_ns: int
-) -> list[int]:
-    """Return the end of the newest window of each awaited agent, Unix nanoseconds.
-
-    An agent is awaited while its last window arrived at most `PATIENCE_WINDOWS` windows ago. Windows
-    of the future, which an agent with a wrong clock sends, do not count before their time.
-
-    Args:
-        heard: How far the windows of each agent have arrived.
-        window_ns: Length of the windows.
-        now_ns: Wall time now.
-        started_ns: Wall time since which this collector listens.
-    """
-    plausible = _plausible(heard, now_ns)
-    newest_ns = max((one.end_ns for one in plausible), default=0)
-    since_ns = now_ns - max(PATIENCE_WINDOWS * window_ns, PATIENCE_NS)
-    return [
-        one.end_ns
-        for one in plausible
-        if max(one.received_ns, started_ns) > since_ns
-        and one.end_ns > newest_ns - FARTHEST_BEHIND_NS
-    ]
-
-
-def _plausible(heard: Sequence[HeardRecord], now_ns: int) -> list[HeardRecord]:
-    """Return the agents whose newest window is not in the future; all if there is no such agent."""
-    agents = [one for one in heard if one.agent != TABLES]
-    return [one for one in agents if one.end_ns <= now_ns + AHEAD_NS] or agents

@@ -97,10 +97,10 @@ def _judgement(
 ) -> Judgement:
     times = alerter.times
     if times.is_maintained(sample.window):
-        why = "a maintenance window has a part of it"
+        why = "a maintenance window overlaps this window"
         return Judgement(Verdict.NOT_JUDGED, why, reason=Reason.MAINTENANCE)
     if not times.is_scheduled(sample.window):
-        why = f"the schedule does not contain its start ({times.time_zone})"
+        why = f"the window starts outside the schedule ({times.time_zone})"
         return Judgement(Verdict.NOT_JUDGED, why, reason=Reason.OUTSIDE_SCHEDULE)
     if count < alerter.minimum_count and not alerter.condition.judges_any_count:
         why = f"{count} observations are fewer than the {alerter.minimum_count} asked for"

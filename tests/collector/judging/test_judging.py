@@ -194,6 +194,27 @@ def test_an_agent_with_a_wrong_clock_does_not_close_windows(pods: Pods) -> None:
     assert pods.history == [["ALERTING"]]
 
 
+def test_an_agent_that_lags_does_not_delay_alarms_for_long(
+    pods: Pods, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(pods, HIGH)
+    pods.clock.step(1800)
+    for number in range(8):
+        pods.send("slow", number, [0.0] * 100)
+        pods.send("pod-1", 20 + number, [5.0] * 100)
+        pods.judge()
+        if number == 2:
+            assert pods.history == []  # it may still catch up
+    assert pods.history == [["ALERTING"]]
+    told = [record for record in caplog.records if "arrive late" in record.message]
+    assert [(one.agent, one.seconds) for one in told] == [("slow", 1200)]  # type: ignore[attr-defined]
+    pods.send("slow", 28, [0.0] * 900)  # it has caught up, and is awaited again
+    pods.judge()
+    pods.send("pod-1", 28, [5.0] * 100)
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
 def test_windows_of_an_outage_are_judged_in_order(pods: Pods) -> None:
     put(pods, HIGH)
     pods.minutes([0.0])
