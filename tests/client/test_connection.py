@@ -205,8 +205,7 @@ def test_a_compressed_body_that_grows_too_large_is_refused(
 
 
 def test_pages_that_repeat_are_refused(far: Far) -> None:
-    pages = [(200, f'{{"entities": [], "next": "{name}"}}'.encode(), {}) for name in "aba"]
-    far.answers = [*pages]
+    far.answers = [(200, f'{{"entities": [], "next": "{name}"}}'.encode(), {}) for name in "aba"]
     with Client(far.url) as client, pytest.raises(NotUnderstood, match="repeat at 'a'"):
         client.entities()
 

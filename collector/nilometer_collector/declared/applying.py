@@ -1,7 +1,5 @@
 """Changes declared objects: all objects of a document at once, one object, or back to a revision."""
 
-import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,8 +19,7 @@ from nilometer_collector.store import (
     Store,
 )
 
-ATTEMPTS = 8  # attempts of one change while others change the same objects
-FIRST_PAUSE_SECONDS = 0.01  # longest pause after the first attempt; doubles with each one
+ATTEMPTS = 10  # attempts of one change; each one fails only if another change has succeeded
 MOST_UNDONE = 100_000  # most changes that one rollback undoes
 
 
@@ -159,13 +156,13 @@ def commit_plan(
 ) -> Applied:
     """Make what *plan* returns, in one transaction.
 
-    If others changed one of its objects meanwhile, it is planned again after a random pause.
+    If others changed one of its objects meanwhile, it is planned again.
 
     Raises:
         Busy: If others changed the same objects during each of `ATTEMPTS`.
         Conflict: If a change contradicts what is stored.
     """
-    for attempt in range(ATTEMPTS):
+    for _ in range(ATTEMPTS):
         newest = store.history.newest
         planned = plan()
         if is_dry_run or not planned.commands:
@@ -180,8 +177,6 @@ def commit_plan(
         try:
             number = store.history.commit(revision, now_ns, based_on=newest)
         except Moved:
-            pause = FIRST_PAUSE_SECONDS * 2**attempt
-            time.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311  not a secret
             continue
         return Applied(planned, number if planned.changes else None)
     raise Busy("others are changing the same objects: try again", seconds=1)

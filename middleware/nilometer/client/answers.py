@@ -24,7 +24,7 @@ class EntityStatus(msgspec.Struct, frozen=True, kw_only=True):
 class EntityStore(msgspec.Struct, frozen=True, kw_only=True):
     """The store that has the data of an entity."""
 
-    store: str = ""  # name of the store; empty from a collector of an older version
+    store: str  # name of the store
 
 
 class EntityPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -350,10 +350,7 @@ def test_a_change_of_another_object_does_not_disturb(store: Store) -> None:
     assert [one.author for one in store.history.changes()] == ["me", "rival"]
 
 
-def test_a_change_of_the_same_object_is_planned_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(applying, "FIRST_PAUSE_SECONDS", 0.0)
+def test_a_change_of_the_same_object_is_planned_again(store: Store) -> None:
     assert apply_beside(store, Rival(store, "mine", 2)) == 3
     newest = store.history.changes()[0].change
     assert (newest.before, newest.after) == (
@@ -362,10 +359,7 @@ def test_a_change_of_the_same_object_is_planned_again(
     )
 
 
-def test_steady_changes_of_the_same_object_are_busy(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(applying, "FIRST_PAUSE_SECONDS", 0.0)
+def test_steady_changes_of_the_same_object_are_busy(store: Store) -> None:
     with pytest.raises(Busy):
         apply_beside(store, Rival(store, "mine", applying.ATTEMPTS))
     assert {one.author for one in store.history.changes()} == {"rival"}
