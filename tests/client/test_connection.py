@@ -22,6 +22,7 @@ from nilometer.client import (
 from nilometer.client.asked import Measures
 from nilometer.client.connection import CACHED_ANSWERS, Answers
 from nilometer.client.request import read, send
+from nilometer.commands.cli import main
 from nilometer.values.errors import ConfigError
 
 DRIP = -1  # status of an answer that never ends
@@ -156,6 +157,16 @@ def test_a_broken_problem_is_still_a_problem(far: Far, body: bytes) -> None:
     with Client(far.url) as client, pytest.raises(Invalid) as failed:
         client.entities()
     assert failed.value.rows == ()
+
+
+def test_the_detail_of_a_server_is_one_line_without_escapes(
+    far: Far, capsys: pytest.CaptureFixture[str]
+) -> None:
+    far.answers = [(422, b'{"detail": "\\u001b[31mred\\n2nd"}', {})]
+    assert main(["export", "unwritten", "--entity", "e", "--collector", far.url]) == 1
+    error = capsys.readouterr().err
+    assert "?[31mred 2nd" in error
+    assert error.count("\n") == 1
 
 
 def test_answers_are_forgotten_by_number_and_size(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,17 +21,18 @@ def change_lines(change: ChangeView) -> Iterator[str]:
     for one in change.fields:
         match change.action:
             case "created":
-                yield f"  {one.field}: {one.after}"
+                yield plain(f"  {one.field}: {one.after}")
             case "removed":
                 pass
             case _:
-                yield f"  {one.field}: {one.before or NOT_SET} -> {one.after or NOT_SET}"
+                before, after = one.before or NOT_SET, one.after or NOT_SET
+                yield plain(f"  {one.field}: {before} -> {after}")
 
 
 def warning_lines(warnings: Sequence[WarningView]) -> Iterator[str]:
     """Return one line for each warning."""
     for one in warnings:
-        yield f"warning: {title(one.kind, one.entity, one.name)}: {one.sentence}"
+        yield plain(f"warning: {title(one.kind, one.entity, one.name)}: {one.sentence}")
 
 
 def title(kind: str, entity: str, name: str) -> str:

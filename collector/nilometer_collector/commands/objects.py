@@ -73,7 +73,6 @@ def _add_one(parser: argparse.ArgumentParser) -> None:
 def get(arguments: argparse.Namespace) -> int:
     """Print the objects."""
     import msgspec
-    import yaml
 
     from nilometer_collector.commands.collector_client import CollectorClient
 
@@ -81,9 +80,7 @@ def get(arguments: argparse.Namespace) -> int:
     found = _objects(CollectorClient.of(arguments), kind, arguments.name, arguments.entity)
     match arguments.output:
         case "yaml":
-            yaml.safe_dump(
-                document_of_objects(found), sys.stdout, sort_keys=False, allow_unicode=True
-            )
+            sys.stdout.write(_yaml_of(document_of_objects(found)))
         case "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         case _:
@@ -94,8 +91,6 @@ def get(arguments: argparse.Namespace) -> int:
 
 def describe(arguments: argparse.Namespace) -> int:
     """Print one object."""
-    import yaml
-
     from nilometer_collector.commands import changes
     from nilometer_collector.commands.apply_report import plain, title
     from nilometer_collector.commands.collector_client import CollectorClient
@@ -115,7 +110,7 @@ def describe(arguments: argparse.Namespace) -> int:
         )
     (one,) = found
     print(title(one.kind, one.entity, one.name))
-    definition = yaml.safe_dump(dict(one.definition), sort_keys=False, allow_unicode=True)
+    definition = _yaml_of(dict(one.definition))
     for line in definition.splitlines():
         print(f"  {line}")
     for warning in one.warnings:
@@ -180,3 +175,13 @@ def _table(objects: "Sequence[DeclaredObjectView]") -> Iterable[str]:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def _yaml_of(value: dict[str, object]) -> str:
+    """Return *value* as YAML; if a character would change a terminal, all but ASCII is escaped."""
+    import yaml
+
+    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True)
+    if text.replace("\n", "").isprintable():
+        return text
+    return str(yaml.safe_dump(value, sort_keys=False))

@@ -263,7 +263,7 @@ def _failure(url: str, response: "httpx.Response", body: bytes) -> RequestFailed
         rows = msgspec.convert(details.get("rows", []), list[RowProblem])
     except msgspec.ValidationError:
         rows = []
-    detail = str(details.get("detail") or response.reason_phrase)
+    detail = " ".join(str(details.get("detail") or response.reason_phrase).split())
     return kind(url, status, detail, field=str(details.get("field", "")), rows=rows)
 
 

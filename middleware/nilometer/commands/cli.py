@@ -15,6 +15,7 @@ from nilometer.commands.export_import import add_export, add_import
 from nilometer.commands.log import add as add_log
 from nilometer.commands.profile import add as add_profile
 from nilometer.commands.query import add as add_query
+from nilometer.commands.query import printable
 from nilometer.commands.run import add as add_run
 from nilometer.commands.top.cli import add as add_top
 from nilometer.values.errors import ConfigError, NilometerError
@@ -75,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_NO
     except ConfigError as error:
-        print(f"nilometer: {error}", file=sys.stderr)
+        print(f"nilometer: {_shown(error)}", file=sys.stderr)
         return EXIT_WRONG_USE
     except ModuleNotFoundError as error:
         # Every command is listed, even if it needs packages of an extra.
@@ -89,6 +90,11 @@ def main(argv: list[str] | None = None) -> int:
         )
         return EXIT_WRONG_USE
     except NilometerError as error:
-        print(f"nilometer: {error}", file=sys.stderr)
+        print(f"nilometer: {_shown(error)}", file=sys.stderr)
         return EXIT_NO
     return status
+
+
+def _shown(error: NilometerError) -> str:
+    """Return the lines of *error*, which may quote a server, as a terminal may show them."""
+    return "\n".join(map(printable, str(error).split("\n")))

@@ -191,6 +191,23 @@ def test_the_list_as_yaml_is_a_document_that_changes_nothing(
     assert (code, "must be one of entity, reference, alerter" in error) == (2, True)
 
 
+def test_characters_that_change_a_terminal_are_not_printed_raw(
+    command: Command, files: Path, tmp_path: Path
+) -> None:
+    hidden = "ris\u202ek"
+    (files / "entities.yaml").write_text(ENTITIES.replace("risk", hidden))
+    printed = [
+        command("apply", "-f", files, "--dry-run")[1],
+        command("apply", "-f", files)[1],
+        command("get", "-o", "yaml")[1],
+        command("describe", "entity", ENTITY)[1],
+        command("changes")[1],
+    ]
+    assert all("owner" in text and "\u202e" not in text for text in printed)
+    (tmp_path / "all.yaml").write_text(printed[2])
+    assert command("apply", "-f", tmp_path / "all.yaml")[1] == "nothing to change: 2 unchanged\n"
+
+
 def test_an_object_is_described_deleted_and_brought_back(command: Command, files: Path) -> None:
     command("apply", "-f", files)
     _, out, _ = command("describe", "alerter", "late")

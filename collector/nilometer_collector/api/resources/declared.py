@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from nilometer_collector.access.needs import Need
-from nilometer_collector.access.rights import Access
+from nilometer_collector.access.rights import Access, Forbidden
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
@@ -174,7 +174,7 @@ async def roll_back_objects(call: Call) -> AppliedView:
             context.clock.now_ns(),
             is_dry_run=dry_run,
             may_name=reads.may,
-            require=lambda key: _require(call.access, key),
+            require=lambda key: _require_known(call.access, reads, key),
         )
     )
     context.wake()
@@ -249,6 +249,16 @@ def _require(access: Access, key: Key) -> None:
         access.require_pattern(key.entity)
     else:
         access.require([key.entity])
+
+
+def _require_known(access: Access, reads: Access, key: Key) -> None:
+    """Like `_require`, but the error does not name an entity that the caller may not read."""
+    try:
+        _require(access, key)
+    except Forbidden as error:
+        if reads.may(key.entity):
+            raise
+        raise Forbidden("objects that you may not read have changed since this revision") from error
 
 
 def _applied_view(applied: Applied, reads: Access, *, dry_run: bool) -> AppliedView:
