@@ -7,7 +7,11 @@ import pytest
 from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
-from nilometer_collector.demo.postgresql import Server, programs, running_server
+# gRPC's own work around a fork lets a third of the children crash that run a program as another user,
+# such as PostgreSQL's, while other threads use gRPC. It must be off before gRPC is imported.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
+from nilometer_collector.demo.postgresql import Server, programs, running_server  # noqa: E402
 
 settings.register_profile(
     "tests",

@@ -166,7 +166,9 @@ def test_a_caller_sees_and_changes_the_entities_of_its_patterns_only(tmp_path: P
         assert seen.json()["read_by"] == [ENTITY]
         is_problem(put(served, "features", {}, **risk), 403)
         said = put(served, ENTITY, {"reads_from": ["secret-scorr"]}, **risk)
-        assert said.json()["warnings"] == []
+        assert said.json()["warnings"] == [  # the same whether it exists or not
+            "reads_from = 'secret-scorr': cannot be checked: you may not read this entity"
+        ]
         put(served, "secret-scorer", {"reads_from": [ENTITY]}, **everything).raise_for_status()
         refused = is_problem(put(served, ENTITY, {"reads_from": ["secret-scorer"]}, **risk), 409)
         assert refused.field == "reads_from[0]"
