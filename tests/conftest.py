@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 # such as PostgreSQL's, while other threads use gRPC. It must be off before gRPC is imported.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
 
-from nilometer_collector.demo.postgresql import Server, programs, running_server  # noqa: E402
+from nilometer_collector.demo.postgresql import Server, programs, running_server
 
 settings.register_profile(
     "tests",
