@@ -23,7 +23,7 @@ from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
-from nilometer_collector.declared.arriving import take_settings
+from nilometer_collector.declared.arriving import SETTINGS_ORIGIN, take_settings
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.judging.judging import Judging
@@ -36,8 +36,6 @@ from nilometer_collector.store import LEVELS, Level, Store, open_store
 from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.watch.watch import Watch
 from nilometer_collector.watch.watchdog import Watchdog
-
-FILE = "file"  # origin of channels and routes from the settings
 
 log = logging.getLogger("nilometer.collector")
 
@@ -108,8 +106,8 @@ class Collector:
                     extra=told,
                 )
         now_ns = self._clock.now_ns()
-        store.channels.replace_all(list(self.settings.channel_definitions), FILE, now_ns)
-        store.routes.replace_all(list(self.settings.routes), FILE, now_ns)
+        store.channels.replace_all(list(self.settings.channel_definitions), SETTINGS_ORIGIN, now_ns)
+        store.routes.replace_all(list(self.settings.routes), SETTINGS_ORIGIN, now_ns)
         receivers = Receivers(
             own=own, allowed=self.settings.allowed, page_url=lambda: self.page_url
         )

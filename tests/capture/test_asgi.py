@@ -13,6 +13,7 @@ from support.fake_agent import FakeAgent
 
 from nilometer import ConfigError, NilometerMiddleware
 from nilometer.capture.types import Receive, Scope, Send
+from nilometer.handoff import plain
 from nilometer.handoff.pack import batch_of
 from nilometer.handoff.worker import Worker
 from nilometer.profiling.observation import Observation, unpack
@@ -241,6 +242,19 @@ def test_inside_a_running_server_the_start_fails_with_the_same_line() -> None:
     asyncio.run(start())
     assert [message["type"] for message in sent] == ["lifespan.startup.failed"]
     assert "entity = 'no spaces'" in sent[0]["message"]
+
+
+def test_required_speedups_that_are_missing_leave_nothing_observed_in_a_running_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plain, "lane", None)
+
+    async def start() -> NilometerMiddleware:
+        return NilometerMiddleware(echo, entity="tested", speedups="required")
+
+    worker = asyncio.run(start())._worker
+    with pytest.raises(RuntimeError, match="this worker's settings were refused"):
+        _ = worker.settings
 
 
 def test_a_middleware_that_nobody_wrote_leaves_the_start_of_a_server_alone() -> None:

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from nilometer.alert import AlertStatus, Severity
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.times import time_iso
 from nilometer_collector.channels.message import Message, Stage, Told
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
-from nilometer_collector.channels.sending import Sending, iso
+from nilometer_collector.channels.sending import Sending
 
 LASTING_NS = 300 * NANOSECONDS  # five repetitions
 
@@ -66,7 +67,7 @@ def _alert(told: Told, message: Message, severity: Severity, now_ns: int) -> dic
             "severity": severity.value,
         },
         "annotations": {key: value for key, value in annotations.items() if value},
-        "startsAt": iso(episode.since_ns),
-        "endsAt": iso(ends_ns),
+        "startsAt": time_iso(episode.since_ns),
+        "endsAt": time_iso(ends_ns),
         "generatorURL": told.link,
     }

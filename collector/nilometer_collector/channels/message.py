@@ -6,7 +6,6 @@ many entities. Its texts are plain: each channel escapes them for its own receiv
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from enum import Enum
 from functools import singledispatch
 from urllib.parse import quote, urlencode
@@ -16,6 +15,7 @@ from nilometer.alert.calibrated.effects import Unit
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import role_of
 from nilometer.values.labels import Labels
+from nilometer.values.times import time_text
 from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.store import EpisodeRecord, Notice, PartRecord, TransitionRecord
 from nilometer_collector.store.composing import FLAPPING_OPENINGS
@@ -212,11 +212,6 @@ def page_of(page_url: str, episode: EpisodeRecord, at_ns: int) -> str:
     options.append(("time", f"{at_ns / NANOSECONDS:.0f}"))
     summary = quote(episode.summary, safe="")
     return f"{page_url}/#/entity/{entity}/summary/{summary}?{urlencode(options)}"
-
-
-def time_text(at_ns: int) -> str:
-    """Return a time in UTC, to the minute."""
-    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _told(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> Told:

@@ -3,10 +3,11 @@
 Source: PagerDuty, "Events API v2": ``summary`` has at most 1024 characters, ``dedup_key`` at most 255.
 """
 
+from nilometer.values.times import time_iso
 from nilometer_collector.channels.message import Stage
 from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
-from nilometer_collector.channels.sending import Sending, described, incident_key, iso
+from nilometer_collector.channels.sending import Sending, described, incident_key
 
 MAX_SUMMARY_CHARACTERS = 1024
 
@@ -40,7 +41,7 @@ def pagerduty_event(sending: Sending) -> dict[str, object]:
             ),
             "source": told.episode.alerter.entity,
             "severity": message.severity.value,
-            "timestamp": iso(message.since_ns),
+            "timestamp": time_iso(message.since_ns),
             "component": told.episode.summary,
             "group": told.episode.alerter.entity,
             "class": told.notice.transition.alerter.condition.measure,

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeAlias
 
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.times import time_iso
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
@@ -60,11 +59,6 @@ def incident_key(told: Told) -> str:
     return f"nilometer/{told.episode.alerter.entity}/{told.episode.id}"
 
 
-def iso(at_ns: int) -> str:
-    """Return a time in the form of RFC 3339."""
-    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def described(told: Told) -> Mapping[str, object]:
     """Return an episode of a message as JSON values, under the names that the API uses."""
     episode, transition = told.episode, told.notice.transition
@@ -79,9 +73,9 @@ def described(told: Told) -> Mapping[str, object]:
         "severity": told.severity.value,
         "value": transition.value,
         "threshold": transition.alerter.condition.limit(transition.value),
-        "since": iso(told.since_ns),
-        "opened": iso(episode.opened_ns),
-        "closed": None if episode.closed_ns is None else iso(episode.closed_ns),
+        "since": time_iso(told.since_ns),
+        "opened": time_iso(episode.opened_ns),
+        "closed": None if episode.closed_ns is None else time_iso(episode.closed_ns),
         "evidence": told.evidence,
         "link": told.link,
         "rows": [
@@ -89,7 +83,7 @@ def described(told: Told) -> Mapping[str, object]:
                 "where": row.where,
                 "summary": row.summary,
                 "moved": row.moved,
-                "since": iso(row.since_ns),
+                "since": time_iso(row.since_ns),
                 "trend": row.trend,
             }
             for row in told.rows

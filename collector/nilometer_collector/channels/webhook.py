@@ -15,11 +15,12 @@ import logging
 from collections.abc import Mapping
 
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.times import time_iso
 from nilometer_collector.alerting.receivers import JSON
 from nilometer_collector.alerting.template import Template, TemplateError
 from nilometer_collector.channels.message import Message
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
-from nilometer_collector.channels.sending import Sending, described, iso, refused
+from nilometer_collector.channels.sending import Sending, described, refused
 
 log = logging.getLogger("nilometer.collector")
 
@@ -78,7 +79,7 @@ def webhook_content(message: Message) -> Mapping[str, object]:
         "headline": message.headline,
         "entity": message.told[0].episode.alerter.entity,
         "is_digest": message.is_digest,
-        "since": iso(message.since_ns),
+        "since": time_iso(message.since_ns),
         "note": message.note,
         "cause": message.cause,
         "health": message.health,

@@ -1,8 +1,9 @@
 """The report of a backtest as text for a terminal."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
 
+from nilometer.values.clock import nanoseconds
+from nilometer.values.times import time_text
 from nilometer_collector.api.resources.backtests import (
     BacktestView,
     FiringView,
@@ -92,7 +93,7 @@ def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
 
 
 def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return time_text(nanoseconds(at))
 
 
 def _duration(seconds: float) -> str:

@@ -2,11 +2,16 @@
 
 import argparse
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nilometer.commands.collector_options import add_collector_options
+from nilometer.commands.collector_options import (
+    add_collector_options,
+    add_summary_option,
+    add_time_options,
+)
+from nilometer.values.clock import nanoseconds
 from nilometer.values.errors import ConfigError
+from nilometer.values.times import time_text
 
 if TYPE_CHECKING:
     from nilometer_collector.api.resources.windows_reference import WindowsReferenceView
@@ -41,19 +46,8 @@ def _add_make(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     )
     parser.add_argument("name", metavar="NAME", help="name of the reference")
     parser.add_argument("--entity", required=True, help="name of the entity")
-    parser.add_argument(
-        "--last", metavar="DURATION", help=f"time until now, such as 30d; default {DEFAULT_LAST}"
-    )
-    parser.add_argument("--start", metavar="TIME", help="start of the time, instead of --last")
-    parser.add_argument("--end", metavar="TIME", help="end of the time; default now")
-    parser.add_argument(
-        "--summary",
-        dest="summaries",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="name of a summary, or a pattern such as input.*; may be repeated; default all features",
-    )
+    add_time_options(parser, DEFAULT_LAST)
+    add_summary_option(parser, "all features")
     parser.add_argument(
         "--label",
         dest="labels",
@@ -167,7 +161,7 @@ def _list(arguments: argparse.Namespace) -> int:
         "GET", "/api/v1/references", References, parameters=parameters
     )
     for one in found.references:
-        made = f"{datetime.fromtimestamp(one.created, UTC):%Y-%m-%d %H:%M} UTC"
+        made = time_text(nanoseconds(one.created))
         print(
             f"{plain(one.name)} of {plain(one.entity)}, version {one.digest}, {made}: "
             f"{one.rows} rows, {plain(one.source)}{', current' if one.current else ''}"

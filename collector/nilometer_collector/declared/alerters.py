@@ -13,7 +13,7 @@ from nilometer_collector.declared.kind import Kind, Plain, without_defaults
 from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.store import Command, Key, RemoveAlerter, SetAlerter, Store
 
-ORIGIN = "api"  # origin of alerters that users create, as opposed to those of the settings
+API_ORIGIN = "api"  # origin of objects that users create, as opposed to those of the settings
 
 
 class AlerterObjects(Kind[AlerterDefinition]):
@@ -42,7 +42,7 @@ class AlerterObjects(Kind[AlerterDefinition]):
 
     def put(self, definition: AlerterDefinition) -> Command:
         """Return the command that creates or replaces the alerter."""
-        return SetAlerter(alerter_of(definition), ORIGIN)
+        return SetAlerter(alerter_of(definition), API_ORIGIN)
 
     def remove(self, key: Key) -> Command:
         """Return the command that deletes the alerter."""

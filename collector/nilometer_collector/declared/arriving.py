@@ -10,7 +10,7 @@ from nilometer_collector.declared.planning import Plan, change_of
 from nilometer_collector.declared.references import ReferenceObjects, reference_key
 from nilometer_collector.store import AddReference, Origin, RemoveAlerter, SetAlerter, Store
 
-SETTINGS_ORIGIN = "file"  # origin of alerters from the collector's settings
+SETTINGS_ORIGIN = "file"  # origin of objects from the collector's settings
 SETTINGS_AUTHOR = "settings"
 
 

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from nilometer.compare import reference_column
 from nilometer.profile import Dictionary, FeatureProfile, Reference, ReferenceColumn
 from nilometer.profile.category import MASK_PREFIX
 from nilometer.profile.reference import INPUT_BINS, LEARNED, OUTPUT_BINS
-from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import Role, is_logged, role_of
+from nilometer.values.times import time_text
 from nilometer.wire.references import with_digest
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.groups import groups_of
@@ -165,9 +164,5 @@ def _source(selection: Selection, points: Sequence[Point]) -> str:
     start = min(point.window.start_ns for point in points)
     end = max(point.window.end_ns for point in points)
     labels = [f"{key}={'|'.join(sorted(values))}" for key, values in selection.labels.allowed]
-    words = ", ".join([f"windows {_utc(start)} to {_utc(end)}", *labels])
+    words = ", ".join([f"windows {time_text(start)} to {time_text(end)}", *labels])
     return words if len(words) <= MOST_CHARACTERS else f"{words[: MOST_CHARACTERS - 3]}..."
-
-
-def _utc(unix_ns: int) -> str:
-    return f"{datetime.fromtimestamp(unix_ns // NANOSECONDS, UTC):%Y-%m-%d %H:%M}"

@@ -1,7 +1,6 @@
 """Decisions about episodes: the verbs that `Store.decisions` implements, and what both databases check."""
 
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
@@ -10,6 +9,7 @@ from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import Calibrated, Overdue
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
+from nilometer.values.times import time_iso, time_text
 from nilometer_collector.alerting.decisions import (
     MOST_DECISIONS,
     MOST_SECONDS,
@@ -85,7 +85,7 @@ def checked(episode: EpisodeRecord, decision: Decision, newest: int) -> Decision
     """
     ends_silence = decision.kind is DecisionKind.UNSILENCED and episode.id == newest
     if episode.closed_ns is not None and not ends_silence:
-        raise Conflict(f"episode {episode.id} is closed since {_time(episode.closed_ns)}")
+        raise Conflict(f"episode {episode.id} is closed since {time_text(episode.closed_ns)}")
     if decision.until_ns is not None:
         least, most = decision.made_ns, decision.made_ns + MOST_SECONDS * NANOSECONDS
         if not least < decision.until_ns <= most:
@@ -131,7 +131,7 @@ def closing(episode: EpisodeRecord, decision: Decision) -> Closed:
         outcome = "the alerter is quiet until a window is within its limit"
     else:
         outcome = (
-            f"the alerter is quiet until {_time(decision.until_ns)}, or until a window is within its "
+            f"the alerter is quiet until {time_text(decision.until_ns)}, or until a window is within its "
             "limit"
         )
     opened = OpenEpisode(id=episode.id, opened_ns=episode.opened_ns, worst=episode.worst)
@@ -180,15 +180,11 @@ def _no_part(episode: EpisodeRecord, decision: Decision) -> str:
     return f"episode {episode.id} has no part {decision.summary!r}{where}"
 
 
-def _time(at_ns: int) -> str:
-    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
 def decision_revision(entity: str, episode: int, decision: Decision) -> Revision:
     """Return the revision that the history keeps of *decision* about an episode."""
     said = {"kind": decision.kind.value, "reason": storable(decision.reason)}
     if decision.until_ns is not None:
-        said["until"] = f"{datetime.fromtimestamp(decision.until_ns // NANOSECONDS, UTC):%FT%TZ}"
+        said["until"] = time_iso(decision.until_ns)
     if decision.summary:
         said |= {"summary": decision.summary, "labels": str(decision.labels)}
     change = Change(

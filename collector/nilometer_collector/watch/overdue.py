@@ -7,12 +7,12 @@ from enum import Enum
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.senders import TABLES
+from nilometer.values.times import time_text
 from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.store import HeardRecord
 from nilometer_collector.watch.memory import BASE_NS
 from nilometer_collector.watch.usual import LEAST_SILENCE_NS
 from nilometer_collector.watch.watch import SILENT_NS
-from nilometer_collector.watch.words import time_text
 
 BEHIND_NS = 3 * BASE_NS  # an agent is behind if its newest window arrives older than this
 CAUGHT_UP_NS = 2 * BASE_NS  # an agent has caught up if its newest window arrives younger

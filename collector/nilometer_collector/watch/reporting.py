@@ -7,6 +7,7 @@ from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import COARSE_FACTOR, Phase
 from nilometer.alert.reason import Reason
+from nilometer.values.times import time_text
 from nilometer_collector.alerting.watch_report import SummaryReport, WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.late import CONSIDERABLE
@@ -18,7 +19,6 @@ from nilometer_collector.watch.usual import (
     is_unusual,
     unusual_silence_ns,
 )
-from nilometer_collector.watch.words import time_text
 
 SILENT_WINDOWS = 2  # base windows without traffic or agent until the status is NO_DATA
 

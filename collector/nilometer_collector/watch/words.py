@@ -1,11 +1,10 @@
 """Sentences about drifts: which summary moved, how far, its noise, and since when."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from nilometer.alert.calibrated.effects import Effect, Unit
 from nilometer.alert.calibrated.parts import PartChange
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.times import time_text
 from nilometer_collector.alerting.decisions import Decision, normal_sentence
 from nilometer_collector.store import PartRecord
 
@@ -75,11 +74,6 @@ def amount(value: float, unit: Unit) -> str:
     if unit is Unit.SHARE:
         return f"{100 * value:.2g} %"
     return f"{value:.2g} {UNITS[unit]}"
-
-
-def time_text(at_ns: int) -> str:
-    """Return a time in UTC, to the minute."""
-    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _where(labels: str) -> str:

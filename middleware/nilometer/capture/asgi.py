@@ -80,17 +80,27 @@ class NilometerMiddleware(Finisher):
     def _set_up(self, app: ASGIApp, options: CaptureOptions, *, added: bool) -> None:
         self.app = app
         self._refusal: str | None = None
-        settings = None
         try:
             check_interface(app, Interface.ASGI)
             settings = load(CaptureSettings, prefix=PREFIX, arguments=options)
             check_installed(settings.speedups)
+            self._open_lane(settings, frozenset(options), added=added)
         except ConfigError as error:
             if added or not _serving():
                 raise
             self._refusal = f"nilometer: {error}"
             LimitedLog().warning(f"nothing is observed: {error}")
-        self._open(settings, frozenset(options), added=added)
+            self._open_lane(None, frozenset(options), added=added)
+
+    def _open_lane(
+        self, settings: CaptureSettings | None, options: frozenset[str], *, added: bool
+    ) -> None:
+        """Prepare for observation, by C where it serves plain requests; see `_open`.
+
+        Raises:
+            ConfigError: If speedups are required, and C cannot serve requests.
+        """
+        self._open(settings, options, added=added)
         if settings is not None and not self._cap:
             self._cap, self._kind = settings.max_body_bytes, SizedExchange
         self._keeps_bodies = self._kind is Exchange

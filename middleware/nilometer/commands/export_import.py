@@ -3,7 +3,12 @@
 import argparse
 from pathlib import Path
 
-from nilometer.commands.collector_options import add_collector_options, client_of
+from nilometer.commands.collector_options import (
+    add_collector_options,
+    add_summary_option,
+    add_time_options,
+    client_of,
+)
 from nilometer.commands.credentials import add_credential_options, credentials_of
 
 STEP = "5m"  # windows of the finest roll-ups
@@ -21,17 +26,8 @@ def add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="new Parquet file")
     parser.add_argument("--entity", required=True, help="name of the entity")
-    parser.add_argument(
-        "--summary",
-        dest="summaries",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="name of a summary, or a pattern such as input.*; may be repeated; default all",
-    )
-    parser.add_argument("--last", metavar="DURATION", help="time until now, such as 365d")
-    parser.add_argument("--start", metavar="TIME", help="start of the time; default the oldest")
-    parser.add_argument("--end", metavar="TIME", help="end of the time; default the newest")
+    add_summary_option(parser, "all")
+    add_time_options(parser, None)
     parser.add_argument(
         "--step", default=STEP, metavar="DURATION", help=f"length of the windows; default {STEP}"
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nilometer.commands.credentials import add_credential_options, credentials_of
 from nilometer.values.errors import ConfigError
+from nilometer.values.times import time_iso
 
 if TYPE_CHECKING:
     import pyarrow
@@ -161,7 +162,7 @@ def _log(
     print(
         f"{arguments.entity}: {counts.rows} rows of {arguments.table.name} are in "
         f"{counts.windows} windows at {arguments.collector}, "
-        f"from {_utc(counts.first_ns)} to {_utc(counts.last_ns)}",
+        f"from {time_iso(counts.first_ns)} to {time_iso(counts.last_ns)}",
         file=said,
     )
     if counts.untimed:
@@ -192,13 +193,8 @@ def _labels(pairs: "list[str]") -> "dict[str, str]":
 def _show_progress(counts: "HistoryCounts") -> None:
     """Write the progress of the upload to one line of the terminal."""
     if sys.stderr.isatty():
-        end = "" if counts.last_ns is None else f", up to {_utc(counts.last_ns)}"
+        end = "" if counts.last_ns is None else f", up to {time_iso(counts.last_ns)}"
         print(f"\r{counts.rows} rows, {counts.windows} windows{end}", end="", file=sys.stderr)
-
-
-def _utc(unix_ns: int) -> str:
-    """Return a time in UTC, to the second."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(unix_ns // 1_000_000_000))
 
 
 def _reference(

@@ -9,7 +9,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from nilometer.commands.collector_options import add_collector_options, client_of
+from nilometer.commands.collector_options import (
+    add_collector_options,
+    add_summary_option,
+    add_time_options,
+    client_of,
+)
 from nilometer.values.clock import SystemClock
 from nilometer.values.errors import ConfigError
 
@@ -42,19 +47,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "summary, label set and window. Stores nothing. Writes to standard output only.",
     )
     parser.add_argument("--entity", required=True, help="name of the entity")
-    parser.add_argument(
-        "--summary",
-        dest="summaries",
-        action="append",
-        required=True,
-        metavar="NAME",
-        help="name of a summary, or a pattern such as input.*; may be repeated",
-    )
-    parser.add_argument(
-        "--last", metavar="DURATION", help=f"time until now, such as 30d; default {DEFAULT_LAST}"
-    )
-    parser.add_argument("--start", metavar="TIME", help="start of the time, instead of --last")
-    parser.add_argument("--end", metavar="TIME", help="end of the time, instead of --last")
+    add_summary_option(parser, None)
+    add_time_options(parser, DEFAULT_LAST)
     parser.add_argument(
         "--step",
         metavar="DURATION",

@@ -1,8 +1,9 @@
-"""Times and durations as users write them."""
+"""Times and durations as users write and read them."""
 
 import re
 from datetime import UTC, datetime
 
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
@@ -58,3 +59,17 @@ def interval_of(key: str, text: str) -> tuple[float, float, str]:
     if end <= start:
         raise ConfigError(f"{key} = {text!r}: must end after it starts")
     return start, end, found[3] or found[1]
+
+
+def time_text(at_ns: int) -> str:
+    """Return a Unix time in nanoseconds for a reader: in UTC, to the minute."""
+    return f"{_utc(at_ns):%Y-%m-%d %H:%M} UTC"
+
+
+def time_iso(at_ns: int) -> str:
+    """Return a Unix time in nanoseconds in the form of RFC 3339, to the second."""
+    return f"{_utc(at_ns):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _utc(at_ns: int) -> datetime:
+    return datetime.fromtimestamp(at_ns // NANOSECONDS, UTC)

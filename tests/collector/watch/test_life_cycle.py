@@ -8,10 +8,10 @@ from support.watched_traffic import DAY, MONDAY_NS, Traffic, normal
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.reason import Reason
+from nilometer.values.times import time_text
 from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.store import open_store
 from nilometer_collector.watch.memory import DAY_NS
-from nilometer_collector.watch.words import time_text
 
 HOUR = DAY // 24
 NINE = 9 * HOUR

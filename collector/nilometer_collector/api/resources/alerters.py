@@ -18,7 +18,7 @@ from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
 from nilometer_collector.declared.alerters import (
-    ORIGIN,
+    API_ORIGIN,
     AlerterObjects,
     alerter_key,
     plain_alerter,
@@ -138,7 +138,7 @@ async def put_alerter(call: Call) -> PutAlerter:
         plain_alerter(alerter),
         context.clock.now_ns(),
     )
-    command = SetAlerter(alerter, ORIGIN)
+    command = SetAlerter(alerter, API_ORIGIN)
     await context.ask(lambda: change_one(context.store, OBJECTS, key, plain, command, by, now_ns))
     context.wake()
     may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names

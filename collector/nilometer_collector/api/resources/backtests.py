@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from nilometer.alert import Alerter
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.clock import nanoseconds
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.body import read_json
@@ -161,9 +161,9 @@ def _question(
     rules = current_rules(store, call.context.watch_rules) if every else None
     if asked.watch is not UNSET:
         rules = tuple(asked.watch)
-    end_ns = call.context.clock.now_ns() if asked.end is None else _nanoseconds(asked.end)
+    end_ns = call.context.clock.now_ns() if asked.end is None else nanoseconds(asked.end)
     return Question(
-        start_ns=max(end_ns - _nanoseconds(asked.seconds), 0),
+        start_ns=max(end_ns - nanoseconds(asked.seconds), 0),
         end_ns=end_ns,
         entities=entities,
         alerters=[one for one in chosen if one.entity in entities],
@@ -175,12 +175,8 @@ def _question(
 def _incident(at: int, one: IncidentDefinition) -> Incident:
     if one.end <= one.start:
         raise ApiError(422, f"incidents[{at}].end: must be after its start", f"incidents[{at}].end")
-    start_ns, end_ns = _nanoseconds(one.start), _nanoseconds(one.end)
+    start_ns, end_ns = nanoseconds(one.start), nanoseconds(one.end)
     return Incident(start_ns=start_ns, end_ns=end_ns, name=one.name, entity=one.entity)
-
-
-def _nanoseconds(at: float) -> int:
-    return round(at * 1000) * (NANOSECONDS // 1000)
 
 
 def _replay_view(replay: Replay, incidents: list[Incident]) -> ReplayView:

@@ -14,9 +14,9 @@ from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
 from nilometer_collector.channels import Outcome, send_sample
+from nilometer_collector.declared.alerters import API_ORIGIN
 from nilometer_collector.errors import Conflict, Unknown
 
-ORIGIN = "api"  # origin of objects that were created over HTTP
 NAME = RequiredText("name", "Name of the channel.")
 
 
@@ -64,7 +64,7 @@ async def put_channel(call: Call) -> ChannelDefinition:
             check_values(channel, context.receivers.allowed)
         except ConfigError as error:
             raise Conflict(str(error)) from error
-        context.store.channels.put(channel, ORIGIN, context.clock.now_ns(), MOST_CHANNELS)
+        context.store.channels.put(channel, API_ORIGIN, context.clock.now_ns(), MOST_CHANNELS)
         return channel.shown()
 
     answer = await context.ask(put)

@@ -7,7 +7,7 @@ from nilometer_collector.alerting.routes import RouteDefinition, check_route
 from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
-from nilometer_collector.api.resources.channels import ORIGIN
+from nilometer_collector.declared.alerters import API_ORIGIN
 from nilometer_collector.errors import Unknown
 
 NAME = RequiredText("name", "Name of the route.")
@@ -49,7 +49,7 @@ async def put_route(call: Call) -> PutRoute:
     check_route(route)
 
     def put() -> PutRoute:
-        context.store.routes.put(route, ORIGIN, context.clock.now_ns(), MOST_ROUTES)
+        context.store.routes.put(route, API_ORIGIN, context.clock.now_ns(), MOST_ROUTES)
         known = {one.name for one in context.receivers.all(context.store)}
         missing = [name for name in route.channels if name not in known]
         warnings = [f"channels: {name!r} does not exist yet" for name in missing]

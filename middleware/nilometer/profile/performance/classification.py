@@ -13,9 +13,10 @@ from typing import ClassVar, Self, TypeAlias
 
 import numpy as np
 
-from nilometer.profile.content import DataType, TypeCounts
+from nilometer.profile.content import TypeCounts
 from nilometer.profile.performance import rates
 from nilometer.profile.performance.estimate import Estimate, share
+from nilometer.profile.performance.judged import Judged, value_of
 from nilometer.profile.performance.mean import NO_MEAN, Mean
 from nilometer.profile.performance.rates import Rate
 from nilometer.profile.performance.score_cells import Floats, ScoreCells
@@ -30,7 +31,7 @@ Pair: TypeAlias = tuple[str, str]  # predicted class, true class
 
 
 @dataclass(frozen=True, slots=True)
-class Classification:
+class Classification(Judged):
     """Predicted and true classes, with scores if known.
 
     Contents keep the `MAX_CLASSES` smallest names of classes. All others are merged to the class
@@ -110,11 +111,6 @@ class Classification:
         return TypeCounts(categories=self.count)
 
     @property
-    def data_type(self) -> DataType:
-        """``category``, or ``empty`` without rows."""
-        return self.type_counts.data_type
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """Names of all predicted, true and scored classes, ascending."""
         return tuple(sorted({name for pair in self.confusion for name in pair} | set(self.scores)))
@@ -140,18 +136,8 @@ class Classification:
         """The number of labelled rows, and the values of all metrics."""
         return {
             "count": lambda rows: float(rows.count),
-            **{name: _value_of(name) for name in METRICS},
+            **{name: value_of(name) for name in METRICS},
         }
-
-    def scaled(self, factor: float) -> Self:
-        """Return itself, because only rows that were joined with their truth are counted."""
-        del factor
-        return self
-
-    def suppressed(self, fewest: int) -> Self:
-        """Return itself, because the names of classes are defined by the model."""
-        del fewest
-        return self
 
     def estimate(self, metric: str) -> Estimate | None:
         """Return a metric of `METRICS` with its interval; None if the rows do not define it."""
@@ -264,11 +250,3 @@ METRICS: Mapping[str, Callable[[Classification], Estimate | None]] = {
     "brier": _brier,
     "calibration_error": _calibration_error,
 }
-
-
-def _value_of(metric: str) -> Callable[[Classification], float | None]:
-    def value(rows: Classification) -> float | None:
-        found = rows.estimate(metric)
-        return None if found is None else found.value
-
-    return value

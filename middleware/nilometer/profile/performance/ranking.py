@@ -15,8 +15,9 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nilometer.profile.content import DataType, TypeCounts
+from nilometer.profile.content import TypeCounts
 from nilometer.profile.performance.estimate import Estimate, share
+from nilometer.profile.performance.judged import Judged, value_of
 from nilometer.profile.performance.mean import NO_MEAN, Mean
 from nilometer.sketch.exact import MAX_FACTOR, Floats
 
@@ -26,7 +27,7 @@ MAX_CUTOFF = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(Judged):
     """Ranked lists. Parts merge in any order and grouping with the same bits.
 
     Merged contents keep the ranks *k* that all contents with lists have.
@@ -122,11 +123,6 @@ class Ranking:
         """The number of lists, because relevance is a number."""
         return TypeCounts(numbers=self.count)
 
-    @property
-    def data_type(self) -> DataType:
-        """``number``, or ``empty`` without lists."""
-        return self.type_counts.data_type
-
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
         """The number of lists, the metrics at the usual ranks, and the mean reciprocal rank."""
@@ -136,22 +132,8 @@ class Ranking:
         )
         return {
             "count": lambda lists: float(lists.count),
-            **{name: _value_of(name) for name in names},
+            **{name: value_of(name) for name in names},
         }
-
-    def scaled(self, factor: float) -> Self:
-        """Return itself, because only lists whose relevance is known are counted."""
-        del factor
-        return self
-
-    def suppressed(self, fewest: int) -> Self:
-        """Return itself, because it has no names."""
-        del fewest
-        return self
-
-    def estimate(self, metric: str) -> Estimate | None:
-        """Return a metric with its interval; None if the lists do not define it."""
-        return self.estimates().get(metric)
 
     def estimates(self) -> Mapping[str, Estimate]:
         """Return ``mrr``, and ``ndcg_at_k`` and ``hit_ratio_at_k`` for each rank *k*, by name."""
@@ -185,11 +167,3 @@ def _gain(items: Floats, shared: Floats, rank: int) -> float:
     discounts = 1.0 / np.log2(np.arange(2, shown.size + 2))
     gained, most = (math.fsum((of * discounts).tolist()) for of in (shown, best))
     return min(gained / most, 1.0)
-
-
-def _value_of(metric: str) -> Callable[[Ranking], float | None]:
-    def value(lists: Ranking) -> float | None:
-        found = lists.estimate(metric)
-        return None if found is None else found.value
-
-    return value

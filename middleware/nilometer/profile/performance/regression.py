@@ -14,9 +14,10 @@ from typing import ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nilometer.profile.content import DataType, TypeCounts
+from nilometer.profile.content import TypeCounts
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.performance.estimate import Estimate, amount, normal
+from nilometer.profile.performance.judged import Judged, value_of
 from nilometer.profile.performance.mean import NO_MEAN, Mean
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.sketch.exact import MAX_FACTOR, UNIT_BITS, exact_product_units, without_tiny
@@ -28,7 +29,7 @@ POWERS = ((2, 0), (4, 0), (0, 1), (0, 2), (0, 3), (0, 4), (2, 1), (2, 2))
 
 
 @dataclass(frozen=True, slots=True)
-class Regression:
+class Regression(Judged):
     """True values and errors. An error is the prediction less the true value.
 
     Attributes:
@@ -115,28 +116,13 @@ class Regression:
         """The number of rows, because true values are numbers."""
         return TypeCounts(numbers=self.count)
 
-    @property
-    def data_type(self) -> DataType:
-        """``number``, or ``empty`` without rows."""
-        return self.type_counts.data_type
-
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
         """The number of rows, and the values of all metrics."""
         return {
             "count": lambda rows: float(rows.count),
-            **{name: _value_of(name) for name in METRICS},
+            **{name: value_of(name) for name in METRICS},
         }
-
-    def scaled(self, factor: float) -> Self:
-        """Return itself, because only rows that were joined with their truth are counted."""
-        del factor
-        return self
-
-    def suppressed(self, fewest: int) -> Self:
-        """Return itself, because it has no names."""
-        del fewest
-        return self
 
     def estimate(self, metric: str) -> Estimate | None:
         """Return a metric of `METRICS` with its interval; None if the rows do not define it."""
@@ -213,11 +199,3 @@ def _float(fraction: Fraction) -> float:
         return float(fraction)
     except OverflowError:
         return math.inf if fraction > 0 else -math.inf
-
-
-def _value_of(metric: str) -> Callable[[Regression], float | None]:
-    def value(rows: Regression) -> float | None:
-        found = rows.estimate(metric)
-        return None if found is None else found.value
-
-    return value

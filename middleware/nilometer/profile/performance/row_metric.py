@@ -17,8 +17,9 @@ from typing import Any, ClassVar, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.profile.content import DataType, TypeCounts
+from nilometer.profile.content import TypeCounts
 from nilometer.profile.performance.estimate import Estimate
+from nilometer.profile.performance.judged import Judged
 from nilometer.profile.performance.mean import NO_MEAN, Mean
 from nilometer.sketch.exact import Floats
 
@@ -72,7 +73,7 @@ def row_metric(unit: str = "") -> Callable[[Function], RowMetric]:
 
 
 @dataclass(frozen=True, slots=True)
-class RowMetrics:
+class RowMetrics(Judged):
     """Means of metrics that users wrote. Any order and grouping of merges gives the same bits.
 
     Attributes:
@@ -133,25 +134,10 @@ class RowMetrics:
         """The number of rows, because a metric is a number."""
         return TypeCounts(numbers=self.rows)
 
-    @property
-    def data_type(self) -> DataType:
-        """``number``, or ``empty`` without rows."""
-        return self.type_counts.data_type
-
     @classmethod
     def statistics(cls) -> Mapping[str, Callable[[Self], float | None]]:
         """The number of rows, because the names of metrics are the user's."""
         return {"count": lambda rows: float(rows.count)}
-
-    def scaled(self, factor: float) -> Self:
-        """Return itself, because only rows that were joined with their truth are counted."""
-        del factor
-        return self
-
-    def suppressed(self, fewest: int) -> Self:
-        """Return itself, because a user has chosen to measure it."""
-        del fewest
-        return self
 
     def estimates(self) -> Mapping[str, Estimate]:
         """Return all metrics with a row, by name; of several units, ``name (unit)``."""
