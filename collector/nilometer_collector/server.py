@@ -24,6 +24,7 @@ from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.declared.arriving import SETTINGS_ORIGIN, take_settings
+from nilometer_collector.functions.functions import Functions
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.judging.judging import Judging
@@ -136,7 +137,9 @@ class Collector:
             told, store, self.counters, self._clock, lambda: watchdog.health
         )
         judging = Judging(store, self._clock, self._wake)
-        for part in (self.exports, watch, judging, watchdog):
+        limits = told.function_limits
+        functions = Functions(store, self._clock, limits, lambda: self.http_url, self._wake)
+        for part in (self.exports, watch, judging, functions, watchdog):
             self._resources.callback(part.stop, told.shutdown_seconds)
             part.start()
 

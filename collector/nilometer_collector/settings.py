@@ -16,6 +16,7 @@ from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.alerting.function_limits import FunctionLimits
 from nilometer_collector.alerting.receivers import (
     MOST_CHANNELS,
     MOST_ROUTES,
@@ -109,6 +110,15 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             what times. A channel that no route names is told about everything.
         alerters: Alerters that this file defines. They replace those of the previous version of the
             file. Alerters that were created over HTTP are kept.
+        functions_allow: Patterns of the functions that alerters may name, such as
+            ``my_alerters:*``. Naming one runs its code in the collector's environment. Without a
+            pattern, no function runs. See docs/own-alerters.md.
+        functions_seconds: Longest time of one call of such a function.
+        functions_memory_mib: Most address space of one call, in MiB.
+        functions_token_file: File with the token that these functions use for the API. It is needed
+            with principals; one that may only read is enough.
+        functions_tls_ca: File of the CA certificates that they trust, PEM; empty for those of the
+            machine.
         watch: Settings of the default alerter, which watches every entity: its budget, tolerances,
             time zone and holidays, and a switch. The first rule whose pattern matches an entity applies. See
             docs/alerters.md.
@@ -146,6 +156,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     channels: tuple[ChannelDefinition, ...] = ()
     routes: tuple[RouteDefinition, ...] = ()
     alerters: tuple[AlerterDefinition, ...] = ()
+    functions_allow: tuple[str, ...] = ()
+    functions_seconds: Annotated[float, Meta(ge=1, le=600)] = 60.0
+    functions_memory_mib: Annotated[int, Meta(ge=128, le=65_536)] = 1024
+    functions_token_file: str = ""
+    functions_tls_ca: str = ""
     watch: tuple[WatchRule, ...] = ()
 
     def __post_init__(self) -> None:
@@ -250,6 +265,17 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             return None
         secrets = {"url": self.slack_webhook_url}
         return ChannelDefinition(name=OWN_CHANNEL, kind="slack", secrets=secrets)
+
+    @property
+    def function_limits(self) -> FunctionLimits:
+        """Which functions of users may run, and what a call may use."""
+        return FunctionLimits(
+            allowed=self.functions_allow,
+            seconds=self.functions_seconds,
+            memory_mib=self.functions_memory_mib,
+            token_file=self.functions_token_file,
+            tls_ca=self.functions_tls_ca,
+        )
 
     @property
     def channel_definitions(self) -> tuple[ChannelDefinition, ...]:

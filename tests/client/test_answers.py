@@ -7,6 +7,7 @@ import pytest
 
 from nilometer.client import answers
 from nilometer_collector.api.points import MomentsView, PointView, SeriesPage, SeriesView
+from nilometer_collector.api.resources.alerter_reports import ReportsView
 from nilometer_collector.api.resources.entities import Entities, EntityView
 from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
@@ -26,6 +27,7 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.Series, SeriesView),
     (answers.SeriesPage, SeriesPage),
     (answers.Logged, LogView),
+    (answers.Reported, ReportsView),
 ]
 
 

@@ -22,7 +22,13 @@ from nilometer.alert import (
     Times,
     Verdict,
 )
-from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
+from nilometer.alert.conditions import (
+    AgainstBaseline,
+    AgainstOther,
+    AgainstPrevious,
+    Direction,
+    Reported,
+)
 from nilometer.alert.statistic import STATISTICS
 from nilometer.alert.times import DAYS
 from nilometer.compare import COMPARATORS
@@ -310,6 +316,7 @@ conditions = st.one_of(
         same_hour=st.booleans(),
     ),
     st.builds(AgainstOther, threshold=st.floats(1e-6, 10), other_labels=st.just("version=1")),
+    st.builds(Reported, function=st.sampled_from(["", "own.alerters:late"])),
 )
 _times = st.builds(
     Times,

@@ -15,6 +15,7 @@ from nilometer.alert.conditions import (
     AgainstOther,
     AgainstPrevious,
     Direction,
+    Reported,
 )
 from nilometer.export.keys import ALERTER, ENTITY, FATE, MEASURE, OUTCOME, STATUS, SUMMARY
 from nilometer.export.metric import Exporter, sanitised
@@ -167,6 +168,8 @@ def _told(condition: Condition, summary: str) -> str:
     """Return what the annotation says about *summary*, a template."""
     if isinstance(condition, OF_COLLECTOR):
         return f"{condition.measure} of {summary} is too far from {_plain(condition.side)}"
+    if isinstance(condition, Reported):
+        return f"{_plain(condition.measure)} of {summary} alerts, {_plain(condition.limit_text)}"
     measure = "{{ $labels." + sanitised(MEASURE) + " }}"
     return f"{measure} of {summary} is " + (
         "{{ $value | printf `%.3g` }} (" + condition.limit_text + ")"
@@ -193,8 +196,9 @@ def _(condition: AgainstReference, selector: str) -> str:
 @_expression.register(AgainstPrevious)
 @_expression.register(AgainstBaseline)
 @_expression.register(AgainstOther)
+@_expression.register(Reported)
 def _(condition: Condition, selector: str) -> str:
-    """Only the collector has the windows to compare with, so its status decides."""
+    """Agents do not judge these, so the collector's status decides."""
     del condition
     alerting = f"{sanitised(STATUS)}={_quoted(AlertStatus.ALERTING.value)}"
     return f"max without ({_POD}) ({ALERT_STATUS.prometheus}{{{selector},{alerting}}}) > 0"

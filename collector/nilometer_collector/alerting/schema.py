@@ -17,9 +17,11 @@ from nilometer.alert.conditions import (
     AgainstOther,
     AgainstPrevious,
     Direction,
+    Reported,
     ThresholdSide,
 )
 from nilometer.alert.conditions.against_baseline import MOST_DAYS
+from nilometer.alert.conditions.reported import EVERY_BOUNDS, FUNCTION_PATTERN, MEASURE_PATTERN
 from nilometer.alert.statistic import COUNT
 from nilometer.compare.registry import COMPARATORS
 from nilometer.values.entity import NAME
@@ -147,6 +149,11 @@ def _(_: Condition) -> Schema:
 
 
 @_asked_by.register
+def _(_: Reported) -> Schema:
+    return {}
+
+
+@_asked_by.register
 def _(_: AgainstReference) -> Schema:
     return {"reference": TEXT, "threshold": {"exclusiveMinimum": 0}}
 
@@ -179,6 +186,24 @@ def _(_: AgainstOther) -> Schema:
     }
 
 
+@_parameters_of.register
+def _(_: Reported) -> Schema:
+    low, high = EVERY_BOUNDS
+    return {
+        "properties": {
+            "function": {
+                "type": "string",
+                "pattern": f"^({FUNCTION_PATTERN})?$",
+                "maxLength": MAX_NAME_CHARACTERS,
+            },
+            "every_seconds": {"type": "number", "minimum": low, "maximum": high},
+            "measure": {"type": "string", "pattern": f"^{MEASURE_PATTERN}$"},
+            "unit": {"type": "string", "maxLength": MAX_NAME_CHARACTERS},
+        },
+        "additionalProperties": False,
+    }
+
+
 _EXAMPLES: Mapping[str, Condition] = {
     condition.kind: condition
     for condition in (
@@ -188,5 +213,6 @@ _EXAMPLES: Mapping[str, Condition] = {
         AgainstPrevious(threshold=1.0),
         AgainstBaseline(threshold=1.0),
         AgainstOther(threshold=1.0, other_labels="version=1"),
+        Reported(),
     )
 }

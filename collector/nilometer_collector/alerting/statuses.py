@@ -27,6 +27,7 @@ STATUSES = {
 }
 _OF_OPEN = frozenset({Reason.BREACH, Reason.NOT_YET_CLOSED})
 NO_WINDOW_YET = "no window has arrived since the alerter was set"
+NO_REPORT_YET = "its code has reported nothing since the alerter was set"
 NO_WINDOW = "no window arrives any more"
 ACCEPTED = "a person accepted a new normal, and no window was within the limit since"
 

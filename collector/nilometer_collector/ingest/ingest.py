@@ -13,6 +13,7 @@ from typing import Any
 import grpc
 
 from nilometer.alert import Evaluation
+from nilometer.alert.conditions import Reported
 from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
@@ -185,7 +186,11 @@ class Ingest:
                     continue
                 found = map(self._store.references.read, self._store.references.records(entity))
                 references += [reference for reference in found if reference is not None]
-                alerters += self._store.alerts.alerters(entity)
+                alerters += [
+                    one
+                    for one in self._store.alerts.alerters(entity)
+                    if not isinstance(one.condition, Reported)
+                ]
             names_key = self._store.names_key
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error

@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 from nilometer.alert import Alerter, Evaluation, Reason, evaluate
-from nilometer.alert.conditions import AgainstOther
+from nilometer.alert.conditions import AgainstOther, Reported
 from nilometer.alert.evaluation import not_judged
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.senders import TABLES
@@ -76,7 +76,8 @@ class Judging:
         """
         by_entity: dict[str, list[Alerter]] = defaultdict(list)
         for alerter in self._store.alerts.alerters():
-            by_entity[alerter.entity].append(alerter)
+            if not isinstance(alerter.condition, Reported):  # the user's own code judges
+                by_entity[alerter.entity].append(alerter)
         for gone in self._judged.keys() - by_entity.keys():
             del self._judged[gone]
         for entity, alerters in by_entity.items():

@@ -1,11 +1,13 @@
 """The status of every alerter that users set, also of those that have judged nothing."""
 
 from nilometer.alert import Alerter, AlertStatus, Reason
+from nilometer.alert.conditions import Reported
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer.values.nearest import did_you_mean
 from nilometer.values.window import Window
 from nilometer_collector.alerting.episodes import heard_since_ns
-from nilometer_collector.alerting.statuses import NO_WINDOW_YET, AlerterStatus
+from nilometer_collector.alerting.statuses import NO_REPORT_YET, NO_WINDOW_YET, AlerterStatus
 from nilometer_collector.store import SeriesRecord, Store
 
 
@@ -20,12 +22,17 @@ def alerter_statuses(store: Store, entity: str, now_ns: int) -> list[AlerterStat
     series = store.samples.series(entity)
     newest = {(one.summary, one.labels): one for one in series}
     known: dict[str, list[AlerterStatus]] = {}
+    alerters = store.alerts.alerters(entity)
+    reported = {one.name: one.condition for one in alerters if isinstance(one.condition, Reported)}
     for one in store.alerts.statuses(entity):
         sender = newest.get((one.summary, one.labels))
-        is_silent = sender is not None and _is_silent(sender, now_ns)
+        if one.alerter in reported:
+            is_silent = _has_no_report(one, reported[one.alerter], now_ns)
+        else:
+            is_silent = sender is not None and _is_silent(sender, now_ns)
         known.setdefault(one.alerter, []).append(one.silent() if is_silent else one)
     found = []
-    for alerter in store.alerts.alerters(entity):
+    for alerter in alerters:
         found += known.get(alerter.name) or [_without_state(alerter, series)]
     for alerter, why in store.alerts.unread_alerters(entity):
         found.append(_not_watched(alerter, Reason.UNREADABLE, why))
@@ -37,10 +44,17 @@ def _is_silent(series: SeriesRecord, now_ns: int) -> bool:
     return series.last_received_ns < heard_since_ns(now_ns, window)
 
 
+def _has_no_report(status: AlerterStatus, condition: Reported, now_ns: int) -> bool:
+    length_ns = round(condition.every_seconds * NANOSECONDS)
+    window = Window(status.judged_ns - length_ns, status.judged_ns)
+    return status.judged_ns < heard_since_ns(now_ns, window)
+
+
 def _without_state(alerter: Alerter, series: list[SeriesRecord]) -> AlerterStatus:
     """Return the status of an alerter that has not seen a window."""
     names = sorted({one.summary for one in series})
-    if any(alerter.watches(name) for name in names):
+    is_reported = isinstance(alerter.condition, Reported)
+    if is_reported or any(alerter.watches(name) for name in names):
         return AlerterStatus(
             entity=alerter.entity,
             alerter=alerter.name,
@@ -48,7 +62,7 @@ def _without_state(alerter: Alerter, series: list[SeriesRecord]) -> AlerterStatu
             labels=Labels(),
             status=AlertStatus.LEARNING,
             reason=Reason.NO_WINDOW_YET,
-            sentence=NO_WINDOW_YET,
+            sentence=NO_REPORT_YET if is_reported else NO_WINDOW_YET,
         )
     hint = did_you_mean(alerter.summary, names)
     why = f"no summary of {alerter.entity} matches {alerter.summary!r}{hint}"

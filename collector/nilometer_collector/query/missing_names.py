@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Sequence
 
 from nilometer.alert import Alerter
+from nilometer.alert.conditions import Reported
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.store import Store
 
@@ -115,6 +116,8 @@ def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:
     found = []
     if not summaries and not references and (hint := known.hint(entity, known.with_data)):
         found.append(f"entity = {entity!r}: has no data{hint}")
+    if isinstance(alerter.condition, Reported):  # it may be about what has no samples
+        return found
     if summaries and not any(map(alerter.watches, summaries)):
         hint = known.hint(alerter.summary, summaries)
         what = f"matches no summary of {entity}{hint}"

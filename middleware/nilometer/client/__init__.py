@@ -20,6 +20,7 @@ from nilometer.client.errors import (
     RequestFailed,
     RowProblem,
 )
+from nilometer.client.report import Report
 
 __all__ = [
     "AccessDenied",
@@ -34,6 +35,7 @@ __all__ = [
     "NotFound",
     "NotUnderstood",
     "Problem",
+    "Report",
     "RequestFailed",
     "RowProblem",
     "Summary",

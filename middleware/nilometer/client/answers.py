@@ -121,3 +121,10 @@ class Logged(msgspec.Struct, frozen=True, kw_only=True):
 
     stored: int
     repeated: int  # samples that were stored before
+
+
+class Reported(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of reporting a status."""
+
+    end: float  # end of the interval, Unix seconds
+    statuses: list[str]  # status of the alerter after each report

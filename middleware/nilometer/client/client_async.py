@@ -1,11 +1,13 @@
 """The asynchronous client of a collector, for asyncio and trio."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nilometer.client.asked import Measures, exact_name, selection, span_parameters
 from nilometer.client.connection import AsyncSender, Connection
+from nilometer.client.report import Report
 from nilometer.client.request import Conversation
 from nilometer.client.spans import Duration, LabelValues, Time
 from nilometer.settings.collector_url import DEFAULT_URL
@@ -13,7 +15,7 @@ from nilometer.settings.credentials import Credentials
 from nilometer.values.clock import SystemClock
 
 if TYPE_CHECKING:
-    from nilometer.client.answers import EntityStatus, Episode, Logged, SummaryStatus
+    from nilometer.client.answers import EntityStatus, Episode, Logged, Reported, SummaryStatus
     from nilometer.client.samples import Samples
     from nilometer.client.series_table import SeriesTable
 
@@ -94,6 +96,31 @@ class AsyncClient:
         from nilometer.client import conversations
 
         return await self.run(conversations.log(rows, source))
+
+    async def report(
+        self,
+        entity: str,
+        alerter: str,
+        reports: "Report | Sequence[Report]",
+        *,
+        end: datetime | None = None,
+    ) -> "Reported":
+        """Store the status that a program measured itself, for an alerter of kind REPORTED.
+
+        Args:
+            entity: Name of the entity.
+            alerter: Name of the alerter.
+            reports: Report, or a list of at most 100 for different summaries or labels.
+            end: End of the interval, with a time zone; None for the last whole one.
+
+        Raises:
+            Problem: If there is no such alerter, or a report is not allowed.
+            RequestFailed: If the collector does not answer. It may have stored the reports.
+        """
+        from nilometer.client import conversations
+
+        several = [reports] if isinstance(reports, Report) else list(reports)
+        return await self.run(conversations.report(entity, alerter, several, end))
 
     async def run(self, conversation: Conversation[T]) -> T:
         """Send the requests of *conversation*, and return its result.

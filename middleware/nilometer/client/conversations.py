@@ -1,6 +1,7 @@
 """What the client asks of a collector: each function is a conversation, without I/O."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nilometer.client.answers import (
@@ -10,6 +11,7 @@ from nilometer.client.answers import (
     Episode,
     EpisodeList,
     Logged,
+    Reported,
     Series,
     SeriesPage,
     SummaryList,
@@ -20,6 +22,7 @@ from nilometer.client.request import Conversation, Parameters, read, send
 from nilometer.client.series_table import SeriesTable, joined
 
 if TYPE_CHECKING:
+    from nilometer.client.report import Report
     from nilometer.client.samples import Samples
 
 SAMPLES_AT_ONCE = 500  # points with sketches in one page, about 1 MB
@@ -119,6 +122,17 @@ def samples(entity: str, summary: str, asked: Parameters) -> "Conversation[Sampl
         return Samples(entity, summary, map(sample_of, packed))
     except ValueError as error:
         raise NotUnderstood(f"a sample of {summary} cannot be read: {error}") from error
+
+
+def report(
+    entity: str, alerter: str, reports: "Sequence[Report]", end: datetime | None
+) -> Conversation[Reported]:
+    """Store the status that a program reports for the alerter *alerter* of *entity*."""
+    content: dict[str, object] = {"entity": entity, "name": alerter, "reports": reports}
+    if end is not None:
+        content["end"] = end.timestamp()
+    answer = yield from send("/api/v1/alerters/reports", Reported, content)
+    return answer
 
 
 def log(rows: Sequence[Mapping[str, Any]], source: str | None) -> Conversation[Logged]:

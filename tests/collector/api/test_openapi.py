@@ -64,6 +64,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),
         ("/api/v1/alerters/statuses", "get"),
+        ("/api/v1/alerters/reports", "post"),
         ("/api/v1/apply", "post"),
         ("/api/v1/rollback", "post"),
         ("/api/v1/objects", "get"),

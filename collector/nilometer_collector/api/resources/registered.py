@@ -2,6 +2,7 @@
 
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
+    alerter_reports,
     alerters,
     backtests,
     canary,
@@ -43,6 +44,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *windows_reference.OPERATIONS,
     *reference_comparison.OPERATIONS,
     *alerters.OPERATIONS,
+    *alerter_reports.OPERATIONS,
     *declared.OPERATIONS,
     *backtests.OPERATIONS,
     *canary.OPERATIONS,

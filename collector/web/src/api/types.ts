@@ -31,7 +31,7 @@ export interface Alerter {
   entity: string;
   name: string;
   summary: string;
-  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER";
+  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER" | "REPORTED";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
@@ -596,7 +596,7 @@ export interface PutAlerter {
   entity: string;
   name: string;
   summary: string;
-  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER";
+  kind: "FIXED" | "RANGE" | "REFERENCE" | "PREVIOUS" | "BASELINE" | "OTHER" | "REPORTED";
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
@@ -711,6 +711,12 @@ export interface Replay {
   score: Score | null; // null if no incident is marked for the entity
   notes: string[];
   firings: Firing[]; // oldest first, at most 200
+}
+
+/** The interval that was reported, and the status after each report. */
+export interface Reports {
+  end: number;
+  statuses: ("ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED")[];
 }
 
 /** Changes that were made together. */

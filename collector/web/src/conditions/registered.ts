@@ -5,6 +5,7 @@ import { baseline, other, previous } from "./distances";
 import { fixed } from "./fixed";
 import { range } from "./range";
 import { reference } from "./reference";
+import { reported } from "./reported";
 import { unknownCondition } from "./unknown";
 
 export const CONDITIONS: ReadonlyMap<string, Condition> = new Map([
@@ -14,6 +15,7 @@ export const CONDITIONS: ReadonlyMap<string, Condition> = new Map([
   ["PREVIOUS", previous],
   ["BASELINE", baseline],
   ["OTHER", other],
+  ["REPORTED", reported],
 ]);
 
 /** The condition of this kind; a kind of another package shows its parameters. */

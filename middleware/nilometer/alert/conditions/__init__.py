@@ -16,6 +16,7 @@ from nilometer.alert.conditions.fixed import Fixed, ThresholdSide
 from nilometer.alert.conditions.overdue import OWN_ALERTER, Overdue
 from nilometer.alert.conditions.range import Range
 from nilometer.alert.conditions.registry import CONDITIONS, condition_of
+from nilometer.alert.conditions.reported import Reported
 from nilometer.alert.conditions.unknown import UnknownCondition
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "Overdue",
     "Range",
     "RegisteredCondition",
+    "Reported",
     "ThresholdSide",
     "UnknownCondition",
     "WrongField",

@@ -7,6 +7,7 @@ from nilometer.alert.conditions.against_reference import AgainstReference
 from nilometer.alert.conditions.condition import Condition, Fields, RegisteredCondition
 from nilometer.alert.conditions.fixed import Fixed
 from nilometer.alert.conditions.range import Range
+from nilometer.alert.conditions.reported import Reported
 from nilometer.values.nearest import not_one_of
 
 CONDITIONS: dict[str, type[RegisteredCondition]] = {
@@ -16,6 +17,7 @@ CONDITIONS: dict[str, type[RegisteredCondition]] = {
     AgainstPrevious.kind: AgainstPrevious,
     AgainstBaseline.kind: AgainstBaseline,
     AgainstOther.kind: AgainstOther,
+    Reported.kind: Reported,
 }
 
 
