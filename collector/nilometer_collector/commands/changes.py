@@ -32,14 +32,20 @@ def add_rollback(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     """Register `nilometer rollback`."""
     parser = subparsers.add_parser(
         "rollback",
-        help="make all declared objects as they were after a revision",
-        description="Make all declared objects as they were after a revision, in one transaction. "
+        help="make declared objects as they were after a revision",
+        description="Make all declared objects, or a part of them, as they were after a revision, in one "
+        "transaction. "
         "This is a new revision, so it can be rolled back, too. `nilometer changes` lists the "
         "revisions. The request goes to the collector; writes to standard output only.",
     )
     parser.add_argument(
         "revision", type=int, metavar="REVISION", help="number of the revision; 0 for none"
     )
+    parser.add_argument("--kind", help="roll back only objects of this kind")
+    parser.add_argument(
+        "--entity", metavar="PATTERN", help="roll back only objects of these entities"
+    )
+    parser.add_argument("--name", metavar="PATTERN", help="roll back only objects of these names")
     parser.add_argument("--dry-run", action="store_true", help="print the changes, and make none")
     add_collector_options(parser)
     parser.set_defaults(run=roll_back)
@@ -88,7 +94,12 @@ def roll_back(arguments: argparse.Namespace) -> int:
         "/api/v1/rollback",
         AppliedView,
         parameters={"dry_run": "true"} if arguments.dry_run else {},
-        body=Rollback(revision=arguments.revision),
+        body=Rollback(
+            revision=arguments.revision,
+            kind=arguments.kind,
+            entity=arguments.entity,
+            name=arguments.name,
+        ),
         seconds=ANSWER_SECONDS,
     )
     for line in lines_of(applied):

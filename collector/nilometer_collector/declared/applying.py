@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import msgspec
@@ -72,23 +73,50 @@ def apply(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Part of all objects.
+
+    Attributes:
+        kind: Name of a kind; None for all kinds.
+        entity: Pattern of the entities of objects, or of their patterns; None for all objects.
+        name: Pattern of the names of objects; None for all names.
+    """
+
+    kind: str | None = None
+    entity: str | None = None
+    name: str | None = None
+
+    def holds(self, key: Key) -> bool:
+        """Return whether the object *key* belongs to the part."""
+        return self.kind in {None, key.kind} and all(
+            pattern is None or fnmatchcase(text, pattern)
+            for pattern, text in ((self.entity, key.entity), (self.name, key.name))
+        )
+
+
+EVERYTHING = Part()
+
+
 def roll_back(
     store: Store,
     revision: int,
     by: By,
     now_ns: int,
     *,
+    part: Part = EVERYTHING,
     is_dry_run: bool = False,
     may_name: Callable[[str], bool] = lambda _: True,
     require: Callable[[Key], None] = lambda _: None,
 ) -> Applied:
-    """Make all objects as they were after *revision*, as a new revision.
+    """Make the objects of *part* as they were after *revision*, as a new revision.
 
     Args:
         store: Store of all objects.
         revision: Number of the revision; 0 for the time before the first.
         by: Author of the changes.
         now_ns: Wall time.
+        part: Objects that may change.
         is_dry_run: Whether to find the changes only, and to make none.
         may_name: Function that returns whether a warning may reveal an entity.
         require: Function that raises an error if the author may not change an object.
@@ -102,7 +130,7 @@ def roll_back(
     def plan() -> Plan:
         if revision > store.history.newest:
             raise Unknown(f"there is no revision {revision}")
-        then = _definitions_after(store, revision)
+        then = _definitions_after(store, revision, part)
         for key in then:
             require(key)
         return _plan_back(store, then, revision, may_name)
@@ -182,8 +210,8 @@ def commit_plan(
     raise Busy("others are changing the same objects: try again", seconds=1)
 
 
-def _definitions_after(store: Store, revision: int) -> dict[Key, str | None]:
-    """Return what every object that changed after *revision* was at that time."""
+def _definitions_after(store: Store, revision: int, part: Part) -> dict[Key, str | None]:
+    """Return what every object of *part* that changed after *revision* was at that time."""
     question = ChangeQuestion(after=revision)
     records = store.history.changes(question, limit=MOST_UNDONE + 1)
     if len(records) > MOST_UNDONE:
@@ -193,7 +221,7 @@ def _definitions_after(store: Store, revision: int) -> dict[Key, str | None]:
     return {
         record.change.key: record.change.before
         for record in records
-        if record.change.key.kind in kinds
+        if record.change.key.kind in kinds and part.holds(record.change.key)
     }
 
 

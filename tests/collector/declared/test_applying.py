@@ -253,6 +253,25 @@ def test_a_rollback_is_a_revision_that_can_be_rolled_back(served: Running) -> No
     is_problem(served.http.post("/api/v1/rollback", json={"revision": 99}), 404)
 
 
+@pytest.mark.parametrize(
+    ("part", "changed"),
+    [
+        ({"kind": "alerters"}, ["late"]),
+        ({"entity": "fr*"}, [ENTITY, "late"]),
+        ({"name": "n*"}, ["new"]),
+        ({"entity": "new", "kind": "alerter"}, []),
+    ],
+)
+def test_a_rollback_of_a_part_leaves_other_objects(
+    served: Running, part: dict[str, str], changed: list[str]
+) -> None:
+    applied(served, DOCUMENT)
+    applied(served, {"version": 1, "entities": [{"name": "new"}]})
+    answer = served.http.post("/api/v1/rollback", json={"revision": 0, **part})
+    assert sorted(name for _, name, _ in names(answer.raise_for_status().json())) == changed
+    is_problem(served.http.post("/api/v1/rollback", json={"revision": 0, "kind": "x"}), 422)
+
+
 def test_a_reference_without_a_version_is_not_sent_and_comes_back(served: Running) -> None:
     reference = a_reference({"input.amount": [1.0]})
     put_reference(reference, served.collector.grpc_target)
@@ -293,8 +312,14 @@ def test_a_caller_changes_only_its_entities_and_sees_only_what_it_may_read(
         back = served.http.post("/api/v1/rollback", json={"revision": 0}, headers=headers("writer"))
         told = "objects that you may not read have changed since this revision"
         assert is_problem(back, 403).detail == told
+        own = {"revision": 0, "entity": "fraud-*"}
+        back = served.http.post("/api/v1/rollback", json=own, headers=headers("writer"))
+        assert {one[:2] for one in names(back.raise_for_status().json())} == {
+            ("alerter", "late"),
+            ("entity", ENTITY),
+        }
         listed = served.http.get("/api/v1/changes", headers=headers("admin")).json()["revisions"]
-        assert [one["author"] for one in listed] == ["writer", "admin"]
+        assert [one["author"] for one in listed] == ["writer", "writer", "admin"]
 
 
 def test_a_rollback_leaves_decisions_about_episodes(served: Running) -> None:

@@ -22,7 +22,7 @@ from nilometer_collector.api.parameters import (
     RequiredWord,
     Text,
 )
-from nilometer_collector.declared.applying import Applied, By, apply, change_one, roll_back
+from nilometer_collector.declared.applying import Applied, By, Part, apply, change_one, roll_back
 from nilometer_collector.declared.difference import fields_of
 from nilometer_collector.declared.kind import Kind, title_of
 from nilometer_collector.declared.listing import visible_changes
@@ -111,9 +111,12 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The revision to go back to."""
+    """The revision to go back to, and the part of all objects that goes back."""
 
     revision: Annotated[int, Meta(ge=0, le=LAST_ID)]  # 0 for the time before the first
+    kind: str | None = None  # kind of the objects; null for all kinds
+    entity: str | None = None  # pattern of their entities; null for all objects
+    name: str | None = None  # pattern of their names; null for all names
 
 
 KIND = OneWord("kind", "Kind of the objects.", lambda: [kind.name for kind in KINDS])
@@ -164,6 +167,7 @@ async def roll_back_objects(call: Call) -> AppliedView:
         Forbidden: If the caller may not change one of the entities.
     """
     body = await read_json(call.request, Rollback)
+    kind = None if body.kind is None else kind_named(body.kind).name
     context, by = call.context, By(author_of(call), Origin.ROLLBACK)
     dry_run, reads = call.parameters.value(DRY_RUN) or False, _reads(call)
     applied = await context.ask(
@@ -172,6 +176,7 @@ async def roll_back_objects(call: Call) -> AppliedView:
             body.revision,
             by,
             context.clock.now_ns(),
+            part=Part(kind=kind, entity=body.entity, name=body.name),
             is_dry_run=dry_run,
             may_name=reads.may,
             require=lambda key: _require_known(call.access, reads, key),
