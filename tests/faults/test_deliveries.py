@@ -161,7 +161,8 @@ def kills(
     with killing(zygote, directory, place) as it:
         steps = it.steps(agents[0])
         while it.kills < count:
-            it.round(agents, [draw.randint(1, steps) for _ in agents])
+            # Some survive, so that the work of the killed ones does not pile up.
+            it.round(agents, [draw.randint(1, 2 * steps) for _ in agents])
         return f"{it.judge()}; a round has {steps} steps"
 
 

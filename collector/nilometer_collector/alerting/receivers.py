@@ -140,7 +140,7 @@ class Kind:
     fields: Mapping[str, Field]
     is_grouping: bool = True
     burst: int = 10
-    pace_seconds: float = 6.0
+    pace_seconds: float = 3.0
     acknowledges: bool = False
     repeat_seconds: float = 0.0
 

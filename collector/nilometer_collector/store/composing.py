@@ -121,14 +121,19 @@ def halves(notice: Notice) -> Sequence[Notice]:
 
 
 def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
-    """Return all in a storm; else the first, with those of its entity that tell the same change."""
+    """Return all in a storm; else the first, with those of its entity that tell the same change.
+
+    One that has to wait for an earlier notification of its episode is left out.
+    """
     if len({one.entity for one in left}) >= STORM_ENTITIES:
         return left[:MOST_TOGETHER]
     chosen: list[Waiting] = []
+    waiting: set[int] = set()  # episodes of which an earlier notification comes later
     for one in left:
         if one.entity != left[0].entity:
             continue
-        if one.status != left[0].status:
-            break
-        chosen.append(one)
+        if one.status == left[0].status and one.episode not in waiting:
+            chosen.append(one)
+        else:
+            waiting.add(one.episode)
     return chosen
