@@ -311,7 +311,7 @@ def listening_webhook(port: int = 0) -> Iterator[Webhook]:
             webhook.posted.append(posted)
             if status == 200:
                 webhook.accepted.append(posted)
-            self.send_response(status)
+            self.send_response_only(status)
             for name, value in webhook.headers.items():
                 self.send_header(name, value)
             self.send_header("content-length", str(len(webhook.body)))

@@ -22,6 +22,7 @@ from faults import (
     test_bodies,
     test_collectors,
     test_damage,
+    test_deliveries,
     test_errno,
     test_full,
     test_held,
@@ -36,6 +37,7 @@ from faults import (
 )
 from faults.products import CASES
 from faults.zygote import Zygote
+from support.stores import PostgresqlPlace, SqlitePlace
 
 from nilometer_collector.demo.postgresql import programs, running_server
 
@@ -139,6 +141,22 @@ def collectors(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
         )
 
 
+def deliveries(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    kills = max(int(1000 * scale), 1)
+    place = SqlitePlace(directory / "s" / "c.db")
+    seen = test_deliveries.kills(zygote, directory / "d", place, seed=seed, count=kills)
+    seen = f"SQLite: {seen}"
+    folder = programs()
+    if folder is None:
+        return f"{seen}; PostgreSQL: skipped, there is no server (initdb) or no setpriv here"
+    with running_server(folder) as server:
+        shared = PostgresqlPlace(server, server.create_database())
+        found = test_deliveries.kills(
+            zygote, directory / "e", shared, seed=seed, count=kills, collectors=3
+        )
+    return f"{seen}; PostgreSQL: {found}"
+
+
 def migrations(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     del seed
     stride = max(int(1 / scale), 1)
@@ -187,6 +205,11 @@ FORMS: dict[str, Form] = {
         "500 kill -9 of one of 3 collectors, or 20 min (KILLS=500: all): 0 lost, 0 doubled, no "
         "notification twice under two keys",
         collectors,
+    ),
+    "deliveries": Form(
+        "2,000 kill -9 between a change of state and its delivery: 1 message a receiver, and twice "
+        "only with its key after a lost 2xx",
+        deliveries,
     ),
     "migrations": Form(
         "kill -9 at each statement of the last two migrations: the next start finishes them",

@@ -8,7 +8,6 @@ import random
 import resource
 import secrets
 import signal
-import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from faults import oracle
+from faults.statements import at_each_statement
 from faults.zygote import shim
 from support import poison
 
@@ -169,36 +169,14 @@ def migration(store: str, step: int) -> None:
     log_to_stderr()
     met = 0
 
-    def meet(*_: object) -> None:
+    def meet() -> None:
         nonlocal met
         met += 1
         if met == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    if not store.startswith("postgresql:"):
-        connect = sqlite3.connect
-
-        def connected(*arguments: Any, **keywords: Any) -> sqlite3.Connection:
-            connection: sqlite3.Connection = connect(*arguments, **keywords)
-            connection.set_trace_callback(meet)
-            return connection
-
-        sqlite3.connect = connected  # type: ignore[assignment]
-        open_store(Path(store), "").close()
-        return
-    from nilometer_collector.store.postgresql.session import Session
-
-    for name in ("rows", "execute"):
-        real = getattr(Session, name)
-
-        def counted(*arguments: Any, real: Callable[..., Any] = real) -> Any:
-            meet()
-            result = real(*arguments)
-            meet()
-            return result
-
-        setattr(Session, name, counted)
-    open_store(Secret(store), "").close()
+    at_each_statement(store, meet)
+    open_store(Secret(store) if store.startswith("postgresql:") else Path(store), "").close()
 
 
 def worker(journal: str, socket: str, first: int, *, pace_seconds: float = 0.002) -> None:

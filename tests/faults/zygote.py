@@ -20,11 +20,13 @@ from types import TracebackType
 from typing import Any, Self
 
 HERE = Path(__file__).resolve().parent
-IMPORTS = ("faults.children",)
+IMPORTS = ("faults.children", "faults.delivering")
 
 
 class Zygote:
     """Starts children that run ``faults.children.<name>(**arguments)``.
+
+    A name with a full stop has the module in front, such as ``delivering.deliver``.
 
     Args:
         directory: For logs and the shim.
@@ -173,9 +175,8 @@ def main(channel: int) -> None:
 
 def _child(name: str, arguments: dict[str, Any]) -> None:
     try:
-        from faults import children
-
-        getattr(children, name)(**arguments)
+        module, _, function = (name if "." in name else f"children.{name}").partition(".")
+        getattr(importlib.import_module(f"faults.{module}"), function)(**arguments)
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()

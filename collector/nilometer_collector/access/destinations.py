@@ -32,9 +32,27 @@ _METADATA = frozenset(
             "192.0.0.192",
             "100.100.100.200",
             "fd00:ec2::254",
+            "fd00:ec2::23",
             "fd20:ce::254",
         ),
     )
+)
+
+# Names of the machine itself in the usual files of hosts, and names of the metadata services.
+_LOOPBACK_NAMES = frozenset(
+    {
+        "localhost",
+        "localhost.localdomain",
+        "localhost4",
+        "localhost6",
+        "ip6-localhost",
+        "ip6-loopback",
+    }
+    | {"localhost4.localdomain4", "localhost6.localdomain6", "broadcasthost", "loopback"}
+)
+_METADATA_NAMES = frozenset(
+    {"metadata", "metadata.google.internal", "metadata.goog", "instance-data"}
+    | {"instance-data.ec2.internal", "metadata.azure.internal", "metadata.tencentyun.com"}
 )
 
 
@@ -149,13 +167,23 @@ def addresses_of(host: str, *, numeric: bool = False) -> list[IPAddress]:
 def known_refusal(host: str, allowed: Allowed) -> str:
     """Return why *host* is refused, if that is known without a name lookup; otherwise empty."""
     name = _plain(host)
-    if name == "localhost" or name.endswith(".localhost"):
+    if name in _LOOPBACK_NAMES or name.endswith(".localhost"):
         return allowed.refusal(host, ipaddress.ip_address("127.0.0.1"))
+    if name in _METADATA_NAMES:
+        return allowed.refusal(host, ipaddress.ip_address("169.254.169.254"))
     with suppress(OSError, UnicodeError):
-        for address in addresses_of(host.partition("%")[0], numeric=True):  # without its zone
+        for address in addresses_of(name.partition("%")[0], numeric=True):  # without its zone
             if refusal := allowed.refusal(host, address):
                 return refusal
+        return ""
+    if not is_host_name(name):
+        return "its host must be an address, or a name of ASCII letters, digits, hyphens and dots"
     return ""
+
+
+def is_host_name(text: str) -> bool:
+    """Return whether *text* has the form of a host name in ASCII, in lower case."""
+    return _HOST.fullmatch(text) is not None and ".." not in text
 
 
 def _plain(name: str) -> str:

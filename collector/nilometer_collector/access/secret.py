@@ -1,6 +1,9 @@
 """Secret texts that must not appear in logs or errors."""
 
+import re
 from urllib.parse import urlsplit
+
+_HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 
 
 class Secret:
@@ -25,10 +28,15 @@ class Secret:
 
 
 def shown_url(url: str) -> str:
-    """Return the public part of *url*, as ``https://host/...``."""
+    """Return the public part of *url*, as ``https://host/...``; ``?`` if it is no such URL.
+
+    A text that is not quite a URL may have its secret where a URL has its host.
+    """
     try:
         parts = urlsplit(url)
-        host = parts.hostname or "?"
+        host = parts.hostname or ""
     except ValueError:
+        return "?"
+    if parts.scheme not in {"https", "http"} or not _HOST.fullmatch(host):
         return "?"
     return f"{parts.scheme}://{host}/..."

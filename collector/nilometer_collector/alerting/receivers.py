@@ -31,6 +31,9 @@ MOST_TEXT = 2048  # longest setting or secret, except a template
 MOST_RECIPIENTS = 50
 JSON = "application/json"
 NOT_SHOWN = "(set, not shown)"
+# Receivers of single events take about 120 a minute.
+EVENTS_BURST = 60
+EVENTS_PACE_SECONDS = 1.0
 FILE_SUFFIX = "_file"  # a secret of a settings file may name a file instead
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -60,7 +63,12 @@ class ChannelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     def shown(self) -> "ChannelDefinition":
         """Return the channel with a public text in place of each secret."""
-        secrets = {key: shown_secret(value) for key, value in self.secrets.items()}
+        kind = KINDS.get(self.kind)
+        fields = {} if kind is None else kind.fields
+        secrets = {
+            name: shown_url(value) if name in fields and fields[name].is_address else NOT_SHOWN
+            for name, value in self.secrets.items()
+        }
         return msgspec.structs.replace(self, secrets=secrets)
 
 
@@ -70,13 +78,18 @@ def with_secret_files(channel: ChannelDefinition) -> ChannelDefinition:
     Only a settings file may name files. A client of the API could otherwise have them sent to itself.
 
     Raises:
-        ConfigError: If a file cannot be read; the message names the channel and the file.
+        ConfigError: If a file cannot be read; the message names the channel and the file. It does not
+            repeat a URL, which somebody may have written in place of a file.
     """
     secrets = {}
     for name, value in channel.secrets.items():
         if not name.endswith(FILE_SUFFIX):
             secrets[name] = value
             continue
+        if "://" in value:
+            raise ConfigError(
+                f"channel {channel.name!r}: {name}: must be the path of a file, not a URL"
+            )
         try:
             secrets[name.removesuffix(FILE_SUFFIX)] = Path(value).read_text("utf-8").strip()
         except (OSError, ValueError) as error:
@@ -84,11 +97,6 @@ def with_secret_files(channel: ChannelDefinition) -> ChannelDefinition:
                 f"channel {channel.name!r}: {name} = {value[:256]!r}: cannot be read: {error}"
             ) from error
     return msgspec.structs.replace(channel, secrets=secrets)
-
-
-def shown_secret(value: str) -> str:
-    """Return the public part of a secret: the host of a URL, and nothing of any other text."""
-    return shown_url(value) if value.startswith(("https://", "http://")) else NOT_SHOWN
 
 
 Check: TypeAlias = Callable[[str, str, Allowed], None]  # key, value, allowed; raises ConfigError
@@ -123,12 +131,16 @@ class Kind:
         fields: Its settings and secrets by name.
         is_grouping: Whether one message may tell several episodes. A receiver that keeps an incident
             for each episode gets a message for each.
+        burst: Most messages without a pause.
+        pace_seconds: Interval of further messages, within the receiver's limits.
         acknowledges: Whether it is told that somebody has acknowledged an episode.
         repeat_seconds: Interval at which it is told again of open episodes; 0 for never.
     """
 
     fields: Mapping[str, Field]
     is_grouping: bool = True
+    burst: int = 10
+    pace_seconds: float = 3.0
     acknowledges: bool = False
     repeat_seconds: float = 0.0
 
@@ -144,7 +156,7 @@ def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
 
 
 def check_names(channel: ChannelDefinition) -> None:
-    """Refuse an unknown kind, and settings and secrets that its kind does not know or that miss.
+    """Refuse an unknown kind, and settings and secrets that its kind does not know or lacks.
 
     Raises:
         ConfigError: The message names the channel, the field and what is allowed.
@@ -265,6 +277,8 @@ def _one_of(*words: str) -> Check:
 
 def _server(key: str, value: str, allowed: Allowed) -> None:
     address = parse_address(key, value)
+    if not address.port:
+        raise ConfigError(f"{key} = {value[:128]!r}: must have a port of 1 to 65535")
     if refusal := known_refusal(address.host, allowed):
         raise ConfigError(f"{key} = {value[:128]!r}: {refusal}")
 
@@ -287,6 +301,12 @@ def _mail_addresses(key: str, value: str, allowed: Allowed) -> None:
             raise ConfigError(f"{key}: {one[:64]!r} is not a mail address") from error
         if "@" not in one or has_control(one) or not one.isascii():
             raise ConfigError(f"{key}: {one[:64]!r} is not a mail address in ASCII")
+
+
+def _mail_address(key: str, value: str, allowed: Allowed) -> None:
+    _mail_addresses(key, value, allowed)
+    if len(mail_addresses(value)) > 1:
+        raise ConfigError(f"{key}: must be one address")
 
 
 def mail_addresses(value: str) -> list[str]:
@@ -328,6 +348,8 @@ KINDS: Mapping[str, Kind] = {
             "url": _service("https://events.pagerduty.com"),
         },
         is_grouping=False,
+        burst=EVENTS_BURST,
+        pace_seconds=EVENTS_PACE_SECONDS,
         acknowledges=True,
     ),
     "opsgenie": Kind(
@@ -338,6 +360,8 @@ KINDS: Mapping[str, Kind] = {
             "url": _service("https://api.opsgenie.com"),
         },
         is_grouping=False,
+        burst=EVENTS_BURST,
+        pace_seconds=EVENTS_PACE_SECONDS,
         acknowledges=True,
     ),
     "alertmanager": Kind(
@@ -361,9 +385,7 @@ KINDS: Mapping[str, Kind] = {
                 check=_one_of("starttls", "tls"),
                 default="starttls",
             ),
-            "from": Field(
-                about="the address of the sender", check=_mail_addresses, is_required=True
-            ),
+            "from": Field(about="the address of the sender", check=_mail_address, is_required=True),
             "to": Field(
                 about="the addresses of the recipients", check=_mail_addresses, is_required=True
             ),

@@ -2,8 +2,8 @@
 
 A message is marked after the receiver has accepted it. After a crash before the mark, it is delivered
 again under the same key. Failed attempts are retried without limit, with a full-jitter backoff of 1 to
-30 s. After the first `BURST` messages, a channel gets one message every `PACE_SECONDS`, and what waits
-in the meantime shares a message.
+30 s. After the first messages, a channel gets one message in each interval of its kind. Notifications
+that wait in the meantime share a message.
 """
 
 import logging
@@ -11,7 +11,7 @@ import random
 import threading
 
 from nilometer.values.clock import Clock
-from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
+from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition, Kind
 from nilometer_collector.channels.message import message_of
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.receivers import Receivers
@@ -23,8 +23,7 @@ from nilometer_collector.store import Notice, Store
 
 BACKOFF_SECONDS = (1.0, 30.0)  # smallest and largest bound of the jitter
 IDLE_SECONDS = 5.0  # interval of checks for notifications of other collectors
-BURST = 10  # messages that a channel gets without a pause
-PACE_SECONDS = 6.0
+MOST_ERRORS = 3  # attempts at a message that ends with an internal error
 
 log = logging.getLogger("nilometer.collector")
 
@@ -60,6 +59,7 @@ class Courier:
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._failures = 0
         self._pace = _Pace(clock)
+        self._errors = 0
         self._repeated_at: float | None = None
         self._wake = threading.Event()
         self._stopping = threading.Event()
@@ -101,14 +101,15 @@ class Courier:
         if channel is None:
             return None
         self._repeat(channel)
-        is_grouping = KINDS[channel.kind].is_grouping
-        if is_grouping and (wait := self._pace.wait_seconds()) > 0:
+        kind = KINDS[channel.kind]
+        is_grouping = kind.is_grouping
+        if (wait := self._pace.wait_seconds(kind)) > 0:
             return wait
         now_ns = self._clock.now_ns()
         notice = self._store.deliveries.take(self._name, now_ns, is_grouping=is_grouping)
         if notice is None:
             return None
-        return self._record(notice, self._send(channel, notice))
+        return self._record(notice, self._tried(channel, notice))
 
     def _repeat(self, channel: ChannelDefinition) -> None:
         """Tell the receiver of all open episodes that it knows, if its kind wants that now."""
@@ -125,6 +126,23 @@ class Courier:
                 "open episodes not repeated, will retry: check the channel",
                 extra={"channel": self._name, "reason": answer.reason},
             )
+
+    def _tried(self, channel: ChannelDefinition, notice: Notice) -> Answer:
+        """Send a message. An internal error is an attempt with a reason, so that it delays no other."""
+        try:
+            answer = self._send(channel, notice)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            log.exception("internal error in a notification: report this error")
+            self._errors += 1
+            is_last = self._errors >= MOST_ERRORS
+            return Answer(
+                outcome=Outcome.REFUSED if is_last else Outcome.FAILED,
+                reason=f"internal error: {type(error).__name__}",
+            )
+        self._errors = 0
+        return answer
 
     def _send(self, channel: ChannelDefinition, notice: Notice) -> Answer:
         surroundings = Surroundings(self._store, self._receivers.page_url())
@@ -212,23 +230,23 @@ class Courier:
 
 
 class _Pace:
-    """Allows `BURST` messages at once, and one more every `PACE_SECONDS`."""
+    """Allows the first messages of a kind at once, and one more in each of its intervals."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._left = float(BURST)
+        self._spent = 0.0  # messages that no interval has paid for
         self._at = clock.monotonic()
 
-    def wait_seconds(self) -> float:
+    def wait_seconds(self, kind: Kind) -> float:
         """Return the time until the next message may be sent; 0 if it may be sent now."""
         now = self._clock.monotonic()
-        self._left = min(self._left + (now - self._at) / PACE_SECONDS, float(BURST))
+        self._spent = max(self._spent - (now - self._at) / kind.pace_seconds, 0.0)
         self._at = now
-        return max((1.0 - self._left) * PACE_SECONDS, 0.0)
+        return max((self._spent + 1.0 - kind.burst) * kind.pace_seconds, 0.0)
 
     def spend(self) -> None:
         """Count a message."""
-        self._left -= 1.0
+        self._spent += 1.0
 
 
 class Couriers:

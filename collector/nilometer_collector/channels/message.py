@@ -21,6 +21,7 @@ from nilometer_collector.store import EpisodeRecord, Notice, PartRecord, Transit
 from nilometer_collector.store.composing import FLAPPING_OPENINGS
 
 OWN_SUMMARIES = "nilometer."  # start of the summaries of episodes about the monitoring itself
+MAX_LINK_CHARACTERS = 2000  # Slack takes 3,000 of a button
 MOST_ROWS = 10  # rows of a message's table; further ones are counted
 REMEDY = (
     "Open the page to see the distributions. Acknowledge the episode if you work on it, silence it if "
@@ -198,7 +199,8 @@ def message_of(notice: Notice, surroundings: Surroundings) -> Message:
 def page_of(page_url: str, episode: EpisodeRecord, at_ns: int) -> str:
     """Return the URL of the page that shows the summary with its labels, at a time.
 
-    An episode about the monitoring itself has the page of its entity.
+    An episode about the monitoring itself has the page of its entity, and so has one whose labels make
+    a longer URL than receivers take.
 
     Args:
         page_url: URL of the pages, without a final slash.
@@ -206,12 +208,14 @@ def page_of(page_url: str, episode: EpisodeRecord, at_ns: int) -> str:
         at_ns: End of the window to show, Unix nanoseconds.
     """
     entity = quote(episode.alerter.entity, safe="")
+    page = f"{page_url}/#/entity/{entity}"
     if episode.summary.startswith(OWN_SUMMARIES):
-        return f"{page_url}/#/entity/{entity}"
+        return page
     options = [("label", f"{key}:{value}") for key, value in episode.labels]
     options.append(("time", f"{at_ns / NANOSECONDS:.0f}"))
     summary = quote(episode.summary, safe="")
-    return f"{page_url}/#/entity/{entity}/summary/{summary}?{urlencode(options)}"
+    link = f"{page}/summary/{summary}?{urlencode(options)}"
+    return link if len(link) <= MAX_LINK_CHARACTERS else page
 
 
 def _told(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> Told:

@@ -1,10 +1,13 @@
 """PagerDuty: one incident for each episode, triggered, acknowledged and resolved.
 
-Source: PagerDuty, "Events API v2": ``summary`` has at most 1024 characters, ``dedup_key`` at most 255.
+Source: PagerDuty, "Events API v2": ``summary`` has at most 1024 characters, ``dedup_key`` at most 255,
+and an event at most 512 KB.
 """
 
+from dataclasses import replace
+
 from nilometer.values.times import time_iso
-from nilometer_collector.channels.message import Stage
+from nilometer_collector.channels.message import MOST_ROWS, Stage
 from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending, described, incident_key
@@ -33,7 +36,8 @@ def pagerduty_event(sending: Sending) -> dict[str, object]:
     }
     if action != "trigger":
         return event
-    details = {**described(told), "note": message.note, "cause": message.cause}
+    first_rows = replace(told, rows=told.rows[:MOST_ROWS])
+    details = {**described(first_rows), "note": message.note, "cause": message.cause}
     return event | {
         "payload": {
             "summary": shortened(

@@ -7,7 +7,13 @@ and the Host header use the name.
 import httpx
 from anyio import to_thread
 
-from nilometer_collector.access.destinations import Allowed, Reach, addresses_of, reach_of
+from nilometer_collector.access.destinations import (
+    Allowed,
+    Reach,
+    addresses_of,
+    known_refusal,
+    reach_of,
+)
 
 MAX_ADDRESSES = 4  # most addresses of a host that are tried
 
@@ -40,6 +46,8 @@ class PinnedTransport(httpx.AsyncBaseTransport):
             OSError: If its host has no address.
         """
         host = request.url.raw_host.decode("ascii")
+        if refusal := known_refusal(host, self._allowed):
+            raise AddressRefused(refusal)
         # The thread is abandoned on cancellation, so that a hanging lookup cannot delay it.
         addresses = await to_thread.run_sync(addresses_of, host, abandon_on_cancel=True)
         for address in addresses:

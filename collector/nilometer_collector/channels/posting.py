@@ -8,9 +8,11 @@ failure never contains the URL.
 import asyncio
 import json
 import logging
+import re
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import TypeAlias
 
@@ -66,7 +68,10 @@ Post: TypeAlias = Callable[[Destination, Mapping[str, object], str], Answer]
 
 # Statuses that mean that the receiver will never accept this message, but may accept others.
 _REFUSED = frozenset({400, 413, 415, 422})
-_OF_GATEWAYS = frozenset({502, 504})  # the receiver behind the gateway may have got the message
+# Statuses after which the receiver may have accepted the message: it failed later, or the receiver
+# behind a gateway has it. A receiver that answers 429 or 503 has not.
+_MAY_HAVE_ARRIVED = frozenset({408, 500, 502, 504})
+_SECONDS = re.compile(r"[0-9]{1,9}([.][0-9]{1,9})?")
 
 
 def post(destination: Destination, content: Mapping[str, object], key: str) -> Answer:
@@ -136,11 +141,29 @@ def _answer(response: httpx.Response) -> Answer:
         return Answer(outcome=Outcome.DELIVERED)
     if status in _REFUSED:
         return Answer(outcome=Outcome.REFUSED, reason=f"status {status}")
-    asked = response.headers.get("retry-after", "")
-    wait = float(asked) if asked.isascii() and asked.isdigit() and len(asked) < 10 else 0.0
     return Answer(
         outcome=Outcome.FAILED,
         reason=f"status {status}",
-        wait_seconds=min(wait, MOST_WAIT_SECONDS),
-        may_have_arrived=status in _OF_GATEWAYS,
+        wait_seconds=min(_wait_seconds(response.headers), MOST_WAIT_SECONDS),
+        may_have_arrived=status in _MAY_HAVE_ARRIVED,
     )
+
+
+def _wait_seconds(headers: httpx.Headers) -> float:
+    """Return the wait that ``Retry-After`` asks for: seconds or an HTTP date; 0 if it is neither.
+
+    A date is compared with that of the response, because the receiver's clock may differ.
+    """
+    asked = headers.get("retry-after", "")
+    if _SECONDS.fullmatch(asked):
+        return float(asked)
+    until, now = _date_of(asked), _date_of(headers.get("date", ""))
+    return 0.0 if until is None or now is None else max(until - now, 0.0)
+
+
+def _date_of(text: str) -> float | None:
+    """Return an HTTP date in Unix seconds; None if *text* is not one."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, OverflowError):
+        return None

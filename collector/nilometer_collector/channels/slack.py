@@ -76,11 +76,12 @@ def _section(text: str) -> Block:
 
 
 def _markdown(text: str) -> dict[str, str]:
-    return {"type": "mrkdwn", "text": shortened(text, MAX_SECTION_CHARACTERS)}
+    # Verbatim text turns no address or name into a link or a mention.
+    return {"type": "mrkdwn", "text": shortened(text, MAX_SECTION_CHARACTERS), "verbatim": True}
 
 
 def _plain(text: str) -> dict[str, str]:
-    return {"type": "plain_text", "text": text}
+    return {"type": "plain_text", "text": text, "emoji": False}
 
 
 def _escaped(text: str) -> str:

@@ -1,7 +1,8 @@
 """Microsoft Teams: an adaptive card for a workflow that begins with a webhook request.
 
 Source: Microsoft, "Create incoming webhooks with Workflows for Microsoft Teams": a message has at most
-28 KB. Text blocks read a part of Markdown, so its characters are escaped.
+28 KB. A message that would be longer has fewer rows and shorter texts. Text blocks read a part of
+Markdown, so its characters are escaped.
 """
 
 import re
@@ -11,6 +12,7 @@ from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending
 
+MAX_BYTES = 28_000
 MAX_TEXT_CHARACTERS = 1500
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
@@ -24,18 +26,30 @@ def send_teams(sending: Sending) -> Answer:
 
 
 def teams_content(message: Message) -> dict[str, object]:
-    """Return *message* as an adaptive card."""
-    if message.is_digest:
-        facts = [
-            (told.episode.alerter.entity, f"{told.stage.value}: {told.episode.summary}")
-            for told in message.told
-        ]
-    else:
-        facts = [
-            (f"{row.where}: {row.summary}", f"{row.moved}, since {row.since} {row.trend}")
-            for row in message.rows
-        ]
-    more = len(facts) - MOST_ROWS
+    """Return *message* as an adaptive card of at most `MAX_BYTES`."""
+    rows, characters = MOST_ROWS, MAX_TEXT_CHARACTERS
+    while len(as_json(content := _content(message, rows, characters))) > MAX_BYTES:
+        rows, characters = max(rows // 2, 1), characters // 2
+    return content
+
+
+def _content(message: Message, most_rows: int, most_characters: int) -> dict[str, object]:
+    """Return *message* as an adaptive card.
+
+    Args:
+        message: The message.
+        most_rows: Most rows of the table; further ones are counted.
+        most_characters: Most characters of each text, before its Markdown is escaped.
+    """
+
+    def text_of(text: str) -> str:
+        return _MARKDOWN.sub(r"\\\1", shortened(printable(text), most_characters))
+
+    def block(text: str) -> dict[str, object]:
+        return {"type": "TextBlock", "text": text_of(text), "wrap": True}
+
+    facts = _facts(message)
+    more = len(facts) - most_rows
     texts = [told.evidence for told in message.told[:3]]
     texts += [message.note, message.cause, message.health, message.remedy]
     texts += [f"{more} more are on the page."] * (more > 0)
@@ -44,15 +58,15 @@ def teams_content(message: Message) -> dict[str, object]:
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
         "version": "1.4",
         "body": [
-            _block(message.headline) | {"weight": "Bolder", "size": "Medium"},
+            block(message.headline) | {"weight": "Bolder", "size": "Medium"},
             {
                 "type": "FactSet",
                 "facts": [
-                    {"title": _text(title), "value": _text(value)}
-                    for title, value in facts[:MOST_ROWS]
+                    {"title": text_of(title), "value": text_of(value)}
+                    for title, value in facts[:most_rows]
                 ],
             },
-            *(_block(text) for text in texts if text),
+            *(block(text) for text in texts if text),
         ],
         "actions": [{"type": "Action.OpenUrl", "title": "Open the page", "url": message.link}],
     }
@@ -60,9 +74,14 @@ def teams_content(message: Message) -> dict[str, object]:
     return {"type": "message", "attachments": [attachment]}
 
 
-def _block(text: str) -> dict[str, object]:
-    return {"type": "TextBlock", "text": _text(text), "wrap": True}
-
-
-def _text(text: str) -> str:
-    return _MARKDOWN.sub(r"\\\1", shortened(printable(text), MAX_TEXT_CHARACTERS))
+def _facts(message: Message) -> list[tuple[str, str]]:
+    """Return the rows of the table; of a digest, a row for each entity."""
+    if message.is_digest:
+        return [
+            (told.episode.alerter.entity, f"{told.stage.value}: {told.episode.summary}")
+            for told in message.told
+        ]
+    return [
+        (f"{row.where}: {row.summary}", f"{row.moved}, since {row.since} {row.trend}")
+        for row in message.rows
+    ]

@@ -2,6 +2,8 @@
 
 from urllib.parse import urlsplit
 
+import httpx
+
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.addresses import is_loopback
 from nilometer_collector.access.destinations import Allowed, known_refusal
@@ -29,11 +31,19 @@ def check_url(setting: str, url: str, allowed: Allowed, *, plain: bool = False) 
         host, _ = parts.hostname or "", parts.port
     except ValueError as error:
         raise ConfigError(f"{key}: must be a URL") from error
-    if not host or len(url) > MAX_URL_CHARACTERS or has_control(url) or " " in url:
+    if not host or len(url) > MAX_URL_CHARACTERS or has_control(url) or {" ", "\\"} & set(url):
         raise ConfigError(f"{key}: must be a URL of at most {MAX_URL_CHARACTERS} characters")
     if parts.scheme != "https" and not (parts.scheme == "http" and (plain or is_loopback(host))):
         raise ConfigError(f"{key}: must be https, or http to a loopback host")
     if "@" in parts.netloc:
         raise ConfigError(f"{key}: must not contain a user name or a password")
-    if refusal := known_refusal(host, allowed):
+    # The host as it is written, and as the sender reads it: a full stop
+    # of another script ends a part, too.
+    if host.isascii() and (refusal := known_refusal(host, allowed)):
+        raise ConfigError(f"{key}: {refusal}")
+    try:
+        sent = httpx.URL(url).raw_host.decode("ascii")
+    except (httpx.InvalidURL, ValueError) as error:
+        raise ConfigError(f"{key}: its host must be an address or a name") from error
+    if refusal := known_refusal(sent, allowed):
         raise ConfigError(f"{key}: {refusal}")

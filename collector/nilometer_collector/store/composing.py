@@ -4,8 +4,9 @@ Pure functions, so that both databases decide alike. The order of the notificati
 kept in every case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
@@ -50,6 +51,29 @@ class Composition:
     chosen: Sequence[Waiting]
     replaced: Sequence[int]
     is_repeat: bool
+
+
+class Turn(Enum):
+    """When an acknowledgement is sent."""
+
+    NOW = "now"
+    LATER = "later"  # its opening waits for a silence or for route hours
+    NEVER = "never"  # its opening was withheld or refused
+
+
+def turn_of_acknowledgement(openings: Mapping[int, bool], sendable: Collection[int]) -> Turn:
+    """Return when an acknowledgement is sent, so that its receiver knows the incident.
+
+    Args:
+        openings: Earlier openings of its episode and channel that may arrive, by id: whether one may
+            have arrived already.
+        sendable: Ids of the notifications that may be sent now.
+    """
+    if not openings:
+        return Turn.NEVER
+    if any(openings.values()) or not openings.keys().isdisjoint(sendable):
+        return Turn.NOW
+    return Turn.LATER
 
 
 def compose(waiting: Sequence[Waiting], failed_ns: int | None, *, is_grouping: bool) -> Composition:
@@ -97,14 +121,19 @@ def halves(notice: Notice) -> Sequence[Notice]:
 
 
 def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
-    """Return all in a storm; else the first, with those of its entity that tell the same change."""
+    """Return all in a storm; else the first, with those of its entity that tell the same change.
+
+    One that has to wait for an earlier notification of its episode is left out.
+    """
     if len({one.entity for one in left}) >= STORM_ENTITIES:
         return left[:MOST_TOGETHER]
     chosen: list[Waiting] = []
+    waiting: set[int] = set()  # episodes of which an earlier notification comes later
     for one in left:
         if one.entity != left[0].entity:
             continue
-        if one.status != left[0].status:
-            break
-        chosen.append(one)
+        if one.status == left[0].status and one.episode not in waiting:
+            chosen.append(one)
+        else:
+            waiting.add(one.episode)
     return chosen

@@ -1,12 +1,16 @@
 """Channels are checked before they are stored, and their secrets are never shown."""
 
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
+from support.addresses import DISGUISED, INSIDE, NOTATIONS
 
 from nilometer.settings.settings import checked
 from nilometer.values.errors import ConfigError
-from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.access.destinations import Allowed, Destination
+from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting.receivers import (
     KINDS,
     NOT_SHOWN,
@@ -14,6 +18,7 @@ from nilometer_collector.alerting.receivers import (
     check_channel,
     with_stored_secrets,
 )
+from nilometer_collector.channels import Outcome, post
 from nilometer_collector.settings import CollectorSettings
 
 SECRET = "s3cret-of-sixteen"
@@ -82,6 +87,10 @@ def test_every_kind_has_a_channel_that_is_fine_and_hides_its_secrets(kind: str) 
         ("email", {**MAIL, "from": "<a@b.c>"}, {}, "is not a mail address"),
         ("email", {**MAIL, "to": "a@b@c"}, {}, "is not a mail address"),
         ("email", {**MAIL, "to": " , "}, {}, "1 to 50 addresses"),
+        ("email", {**MAIL, "server": "smtp.example:0"}, {}, "a port of 1 to 65535"),
+        ("email", {**MAIL, "server": "a\nb:25"}, {}, "must be an address, or a name"),
+        ("email", {**MAIL, "server": "a b:25"}, {}, "must be an address, or a name"),
+        ("email", {**MAIL, "from": "a@example.com, b@example.com"}, {}, "must be one address"),
         ("email", {**MAIL, "tls": "none"}, {}, "must be one of starttls, tls"),
     ],
 )
@@ -92,6 +101,66 @@ def test_a_wrong_channel_is_refused_without_its_secrets(
         check_channel(a_channel(kind, settings, secrets), Allowed())
     assert reason in str(caught.value)
     assert SECRET not in str(caught.value)
+
+
+def _hosts() -> list[str]:
+    literals = [f"[{one}]" if ":" in one else one for one in INSIDE if "%" not in one]
+    return [*NOTATIONS, *DISGUISED, *literals]
+
+
+@pytest.mark.parametrize("host", _hosts())
+def test_a_hostile_address_is_refused_when_it_is_saved_and_when_it_is_sent_to(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = socket.getaddrinfo
+
+    def without_names(*asked: Any, **options: Any) -> Any:
+        if not options["flags"] & socket.AI_NUMERICHOST:
+            raise socket.gaierror(socket.EAI_NONAME, "unknown")
+        return real(*asked, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", without_names)
+    url = f"https://{host}/{SECRET}"
+    for kind, settings, secrets in (
+        ("slack", {}, {"url": url}),
+        ("pagerduty", {"url": url}, {"routing_key": SECRET}),
+        ("alertmanager", {"url": f"http://{host}/{SECRET}"}, {}),
+        ("email", {**MAIL, "server": f"{host}:25"}, {}),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            check_channel(a_channel(kind, settings, secrets), Allowed())
+        assert SECRET not in str(caught.value)
+    answer = post(Destination(Secret(url), Allowed()), {"text": "x"}, "key")
+    assert answer.outcome is Outcome.FAILED
+    assert SECRET not in answer.reason
+
+
+def test_the_corpus_of_hostile_addresses_has_many() -> None:
+    assert len(set(_hosts())) >= 100
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["hooks.slack.com", "b\u00fccher.example", "1.1.1.1", "[2606:4700::1111]", "a_b.example."],
+)
+def test_a_public_host_is_accepted(host: str) -> None:
+    check_channel(a_channel("slack", {}, {"url": f"https://{host}/x"}), Allowed())
+
+
+def test_a_secret_is_shown_by_its_field_and_not_by_its_look() -> None:
+    secret = f"http://{SECRET}"
+    channel = a_channel("email", {**MAIL, "username": "u"}, {"password": secret})
+    assert channel.shown().secrets == {"password": NOT_SHOWN}
+    for url in (
+        f"https://hooks.example\\{SECRET}/",
+        f"https:{SECRET}",
+        f"{SECRET}://x/",
+        "https://",
+    ):
+        assert a_channel("slack", {}, {"url": url}).shown().secrets == {"url": "?"}
+        with pytest.raises(ConfigError) as caught:
+            check_channel(a_channel("slack", {}, {"url": url}), Allowed())
+        assert SECRET not in str(caught.value)
 
 
 def test_a_channel_that_was_read_may_be_sent_back_but_its_secret_goes_nowhere_else() -> None:
@@ -119,6 +188,10 @@ def test_a_settings_file_defines_channels_with_secrets_in_files(tmp_path: Path) 
         ({"channels": [channel, channel]}, "the same name"),
         ({"routes": [{**route, "hours": "9-5"}]}, "hours"),
         ({"channels": [{**channel, "secrets": {"url_file": "/nowhere"}}]}, "cannot be read"),
+        (
+            {"channels": [{**channel, "secrets": {"url_file": URL}}]},
+            r"url_file: must be the path of",
+        ),
     ):
         with pytest.raises(ConfigError, match=reason):
             checked(CollectorSettings, wrong)

@@ -3,13 +3,17 @@
 from support.shipping import Agents
 
 from nilometer.testing import SteppedClock, eventually
+from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
-from nilometer_collector.channels import Courier, Couriers
-from nilometer_collector.channels.delivery import BURST, PACE_SECONDS
+from nilometer_collector.channels import Courier, Couriers, Outcome, Receivers
+from nilometer_collector.channels.message import Stage
+from nilometer_collector.channels.posting import Answer
+from nilometer_collector.channels.sending import Sending
 from nilometer_collector.counters import Counters
 from nilometer_collector.store import Store
 from nilometer_collector.store.composing import STORM_ENTITIES
 from nilometer_collector.testing import (
+    PAGES,
     START_NS,
     Webhook,
     an_alerter,
@@ -61,6 +65,7 @@ def test_a_thousand_openings_are_some_messages_at_the_pace_of_the_channel(
     store: Store, webhook: Webhook
 ) -> None:
     put(store, "team", webhook.url)
+    slack = KINDS["slack"]
     clock, agents = SteppedClock(), Agents(store)
     carrier = Courier("team", store, receivers_of(), clock, Counters())
     waited = 0.0
@@ -69,16 +74,39 @@ def test_a_thousand_openings_are_some_messages_at_the_pace_of_the_channel(
         wait = carrier.deliver_oldest()
         assert wait is not None
         if wait:
-            clock.step(PACE_SECONDS / 40)
-            waited += PACE_SECONDS / 40
-    clock.step(PACE_SECONDS)
+            clock.step(slack.pace_seconds / 40)
+            waited += slack.pace_seconds / 40
+    clock.step(slack.pace_seconds)
     assert carrier.deliver_oldest() == 0.0
     counts = store.deliveries.counts("team")
     assert (counts.waiting, counts.delivered) == (0, 200)
-    assert len(webhook.posted) <= BURST + waited / PACE_SECONDS + 1
-    digests = [posted.content["text"] for posted in webhook.posted[BURST + 1 :]]
+    assert len(webhook.posted) <= slack.burst + waited / slack.pace_seconds + 1
+    digests = [posted.content["text"] for posted in webhook.posted[slack.burst + 1 :]]
     assert digests
     assert all("episodes of" in text for text in digests)
+
+
+def test_events_come_within_the_rate_limit_of_their_receiver(store: Store) -> None:
+    """PagerDuty takes 120 events a minute of an integration."""
+    own = ChannelDefinition(name="slack", kind="pagerduty", secrets={"routing_key": "k" * 32})
+    clock, agents, at = SteppedClock(), Agents(store), []
+
+    def send(sending: Sending) -> Answer:
+        assert sending.message.stage is Stage.OPENED
+        at.append(clock.monotonic())
+        return Answer(outcome=Outcome.DELIVERED)
+
+    receivers = Receivers(
+        own=own, allowed=Allowed(), page_url=lambda: PAGES, senders={"pagerduty": send}
+    )
+    for number in range(130):
+        agents.say("pod-1", 0.5, 1, alerter=an_alerter(entity=f"model-{number}"))
+    carrier = Courier("slack", store, receivers, clock, Counters())
+    while (wait := carrier.deliver_oldest()) is not None:
+        clock.step(wait)
+    assert len(at) == 130
+    assert max(sum(start <= one < start + 60 for one in at) for start in at) <= 120
+    assert sum(one == 0.0 for one in at) == KINDS["pagerduty"].burst
 
 
 def test_alertmanager_is_told_again_of_open_episodes(store: Store, webhook: Webhook) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.shipping import Agents
 
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock, eventually
@@ -17,6 +18,7 @@ from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.channels import Courier, Outcome, Receivers, post
+from nilometer_collector.channels.kinds import send_slack
 from nilometer_collector.channels.message import Message, message_of
 from nilometer_collector.channels.posting import Answer
 from nilometer_collector.channels.sending import Sending
@@ -24,7 +26,7 @@ from nilometer_collector.channels.slack import slack_content
 from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import OWN_CHANNEL, CollectorSettings
-from nilometer_collector.store import Arrival, Shipment, Store
+from nilometer_collector.store import MOST_WAIT_SECONDS, Arrival, Shipment, Store
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -161,7 +163,7 @@ def test_no_name_becomes_a_link_or_calls_out_to_a_channel(store: Store) -> None:
 def test_a_receiver_that_is_back_gets_the_last_state_of_each_episode(
     store: Store, webhook: Webhook
 ) -> None:
-    webhook.statuses = [500]
+    webhook.statuses = [503]
     judge(store, [0.5])
     carrier = courier(store, webhook.url)
     assert carrier.deliver_oldest() is not None
@@ -175,10 +177,11 @@ def test_a_receiver_that_is_back_gets_the_last_state_of_each_episode(
     assert [t.status for t in store.alerts.episodes()[0].history] == ["ALERTING"]
 
 
-def test_a_message_whose_response_is_lost_is_sent_again_as_it_was(
-    store: Store, webhook: Webhook
+@pytest.mark.parametrize("status", [408, 500, 502, 504])
+def test_a_message_that_the_receiver_may_have_is_sent_again_as_it_was(
+    store: Store, webhook: Webhook, status: int
 ) -> None:
-    webhook.statuses = [504]
+    webhook.statuses = [status]
     judge(store, [0.5])
     carrier = courier(store, webhook.url)
     carrier.deliver_oldest()
@@ -235,6 +238,51 @@ def test_the_receiver_may_ask_for_patience_but_not_for_ever(store: Store) -> Non
     assert carrier.deliver_oldest() is None  # nor after a restart
     clock.step(1.0)
     assert carrier.deliver_oldest() == 600.0
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [
+        ("7", 7.0),
+        ("1.5", 1.5),
+        ("Tue, 14 Nov 2023 22:14:30 GMT", 30.0),
+        ("Tue, 14 Nov 2023 22:13:00 GMT", 0.0),
+        ("Tue, 14 Nov 2033 22:13:00 GMT", MOST_WAIT_SECONDS),
+        ("9" * 400, 0.0),
+        ("soon", 0.0),
+    ],
+)
+def test_the_wait_that_the_receiver_asks_for_is_seconds_or_a_date(
+    webhook: Webhook, asked: str, seconds: float
+) -> None:
+    webhook.statuses = [429]
+    webhook.headers = {"retry-after": asked, "date": "Tue, 14 Nov 2023 22:14:00 GMT"}
+    assert post(to(webhook.url), {"text": "x"}, "key").wait_seconds == seconds
+
+
+def test_a_message_with_an_internal_error_is_refused_in_the_end_and_delays_no_other(
+    store: Store, webhook: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(sending: Sending) -> Answer:
+        if "amount" in sending.message.headline:
+            raise ZeroDivisionError(SECRET)
+        return send_slack(sending)
+
+    agents = Agents(store)
+    for summary in ("input.amount", "input.age"):
+        agents.say("pod-1", 0.5, 1, summary=summary)
+    carrier = courier(store, webhook.url, senders={"slack": broken})
+    while carrier.deliver_oldest() is not None:
+        pass
+    (posted,) = webhook.accepted
+    assert "input.age" in posted.content["text"]
+    refused = store.deliveries.records(OWN_CHANNEL)[-1]
+    assert (refused.outcome, refused.last_failure) == (
+        "refused",
+        "internal error: ZeroDivisionError",
+    )
+    assert [one.outcome for one in refused.attempts] == ["refused"]
+    assert "internal error in a notification" in caplog.text
 
 
 def test_a_redirect_is_not_followed(webhook: Webhook) -> None:

@@ -16,6 +16,8 @@ from nilometer_collector.alerting.template_samples import SAMPLES
 from nilometer_collector.channels.alertmanager import alertmanager_alerts
 from nilometer_collector.channels.kinds import SENDERS
 from nilometer_collector.channels.message import Message
+from nilometer_collector.channels.opsgenie import opsgenie_request
+from nilometer_collector.channels.pagerduty import pagerduty_event
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.sending import Sending
 from nilometer_collector.channels.slack import slack_content
@@ -26,6 +28,7 @@ from nilometer_collector.testing import START_NS, Webhook, an_alerter
 SECRET = "s3cret-of-sixteen"
 HOSTILE = "<!channel> [x](http://evil.example) *b* \x1b[31m\r\n&"
 TEAMS_BYTES = 28 << 10
+PAGERDUTY_BYTES = 512 << 10
 
 
 def send(
@@ -135,6 +138,63 @@ def test_slack_and_teams_stay_within_their_limits(entities: int) -> None:
     assert len(blocks[0]["text"]["text"]) <= 150
     assert all(len(one["text"]["text"]) <= 3000 for one in blocks if "text" in one)
     assert len(json.dumps(teams_content(message))) <= TEAMS_BYTES
+
+
+def long_message(character: str, rows: int, entities: int) -> Message:
+    """A message whose names, labels and texts have the largest size that the collector stores."""
+    names = [f"{number:04}" + character * (252 // len(character.encode())) for number in range(32)]
+    labels = Labels.of({f"l{number:02}": name for number, name in enumerate(names)})
+    evidence = character * 1000
+    notices = [
+        a_notice(
+            number,
+            alerter=an_alerter(entity=f"{number:04}" + "e" * 124),
+            labels=labels,
+            evidence=evidence,
+            parts=[
+                a_part(f"input.{row:04}{names[0][:240]}", labels=labels, evidence=evidence)
+                for row in range(rows)
+            ],
+        )
+        for number in range(entities)
+    ]
+    return a_message(*notices)
+
+
+@pytest.mark.parametrize(("rows", "entities"), [(0, 1), (50, 1), (3, 3), (0, 200)])
+@pytest.mark.parametrize(
+    "character", ["x", "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "\u65e5", "*", "<"]
+)
+def test_the_longest_texts_stay_within_the_limits_of_the_receivers(
+    character: str, rows: int, entities: int
+) -> None:
+    message = long_message(character, rows, entities)
+    blocks: Any = slack_content(message)["blocks"]
+    assert len(blocks[0]["text"]["text"]) <= 150
+    assert all(len(one["text"]["text"]) <= 3000 for one in blocks if "text" in one)
+    (button,) = blocks[-1]["elements"]
+    assert len(button["url"]) <= 3000
+    assert len(json.dumps(teams_content(message))) <= TEAMS_BYTES
+    sending = Sending(
+        channel=ChannelDefinition(name="c", kind="pagerduty", secrets={"routing_key": SECRET}),
+        message=message,
+        allowed=Allowed(),
+        now_ns=START_NS,
+    )
+    event: Any = pagerduty_event(sending)
+    assert len(json.dumps(event)) <= PAGERDUTY_BYTES
+    assert len(event["payload"]["summary"]) <= 1024
+    assert len(event["dedup_key"]) <= 255
+    alert: Any = opsgenie_request(message)[1]
+    assert len(alert["alias"]) <= 512
+    assert sum(len(name) + len(text) for name, text in alert["details"].items()) <= 8000
+
+
+def test_no_label_replaces_what_an_alert_of_opsgenie_says() -> None:
+    labels = Labels.of({"link": "http://evil.example", "summary": "x", "region": "eu"})
+    message = a_message(a_notice(labels=labels))
+    details: Any = opsgenie_request(message)[1]["details"]
+    assert details == {"summary": "input.amount", "link": message.link, "region": "eu"}
 
 
 def test_markup_and_control_characters_reach_no_receiver() -> None:

@@ -13,7 +13,15 @@ from typing import Any
 
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose, halves
+from nilometer_collector.store.composing import (
+    FLAPPING_NS,
+    Composition,
+    Turn,
+    Waiting,
+    compose,
+    halves,
+    turn_of_acknowledgement,
+)
 from nilometer_collector.store.deciding import is_outlived
 from nilometer_collector.store.delivering import (
     ATTEMPTS_KEPT_SECONDS,
@@ -45,6 +53,15 @@ FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transit
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= %(now)s AND d.due_ns <= %(now)s))
 ORDER BY d.sealed DESC, d.id LIMIT %(limit)s
+"""
+# Openings that were queued before an acknowledgement and have arrived or may arrive, each with whether
+# it may have arrived already.
+_OPENINGS_BEFORE = """
+SELECT d.id, d.delivered_ns IS NOT NULL OR d.sealed
+FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
+WHERE d.entity = %(entity)s AND t.episode = %(episode)s AND t.status = %(status)s
+  AND d.channel = %(channel)s AND d.id < %(id)s AND NOT d.acknowledged
+  AND (d.delivered_ns IS NOT NULL OR (d.refused_ns IS NULL AND d.withheld_ns IS NULL))
 """
 _FAILED = "SELECT max(at_ns) FROM attempts WHERE channel = %(channel)s AND outcome = 'failed'"
 _REPLACE = "UPDATE deliveries SET withheld_ns = %(now)s WHERE id = ANY(%(ids)s::bigint[])"
@@ -127,6 +144,7 @@ class Deliveries:
         }
         session.rows(_LOCK, {"channel": channel})
         rows = _not_outlived(session, session.rows(_WAITING, asked), now_ns)
+        rows = _after_openings(session, rows, channel, now_ns)
         if not rows or any(row[8] for row in rows):
             return None
         ((failed_ns,),) = session.rows(_FAILED, {"channel": channel})
@@ -325,6 +343,32 @@ def _not_outlived(
     if gone:
         session.execute(_REPLACE, {"now": now_ns, "ids": gone})
     return [row for row in rows if row[0] not in gone]
+
+
+def _after_openings(
+    session: Session, rows: list[tuple[Any, ...]], channel: str, now_ns: int
+) -> list[tuple[Any, ...]]:
+    """Return *rows* without the acknowledgements that wait, or are withheld, with their opening."""
+    sendable = {row[0] for row in rows}
+    turns = {row[0]: _turn(session, row, channel, sendable) for row in rows}
+    if gone := [one for one, turn in turns.items() if turn is Turn.NEVER]:
+        session.execute(_REPLACE, {"now": now_ns, "ids": gone})
+    return [row for row in rows if turns[row[0]] is Turn.NOW]
+
+
+def _turn(session: Session, row: tuple[Any, ...], channel: str, sendable: set[int]) -> Turn:
+    waiting = _waiting_of(row)
+    if waiting.status != ACKNOWLEDGEMENT or waiting.is_sealed:
+        return Turn.NOW
+    asked = {
+        "entity": waiting.entity,
+        "episode": waiting.episode,
+        "status": AlertStatus.ALERTING.value,
+        "channel": channel,
+        "id": waiting.id,
+    }
+    openings = dict(session.rows(_OPENINGS_BEFORE, asked))
+    return turn_of_acknowledgement(openings, sendable)
 
 
 def _is_outlived(session: Session, row: tuple[Any, ...]) -> bool:

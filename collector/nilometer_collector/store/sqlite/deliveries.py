@@ -7,7 +7,15 @@ from typing import Any
 
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store.composing import FLAPPING_NS, Composition, Waiting, compose, halves
+from nilometer_collector.store.composing import (
+    FLAPPING_NS,
+    Composition,
+    Turn,
+    Waiting,
+    compose,
+    halves,
+    turn_of_acknowledgement,
+)
 from nilometer_collector.store.deciding import is_outlived
 from nilometer_collector.store.delivering import (
     ATTEMPTS_KEPT_SECONDS,
@@ -37,6 +45,14 @@ WHERE d.channel = ?1 AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= ?2 AND d.due_ns <= ?2))
 ORDER BY d.sealed DESC, d.id LIMIT ?3
 """
+# Openings that were queued before an acknowledgement and have arrived or may arrive, each with whether
+# it may have arrived already.
+_OPENINGS_BEFORE = f"""
+SELECT d.id, d.delivered_ns IS NOT NULL OR d.sealed FROM deliveries d
+WHERE d.transition IN (SELECT id FROM transitions WHERE episode = ?2 AND status = ?3)
+  AND d.channel = (SELECT a.channel FROM deliveries a WHERE a.id = ?1) AND d.id < ?1
+  AND NOT d.acknowledged AND (d.delivered_ns IS NOT NULL OR ({_UNSETTLED}))
+"""  # noqa: S608
 _STANDING = """
 SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
        d.not_before_ns, d.attempts, d.transition, d.held_until_ns
@@ -67,7 +83,7 @@ class Deliveries:
         """Return the next message of *channel*; None if there is none or it must wait."""
         with self._database.write():
             found_rows = self._database.rows(_WAITING, (channel, now_ns, MOST_DELIVERIES))
-            rows = self._not_outlived(found_rows, now_ns)
+            rows = self._after_openings(self._not_outlived(found_rows, now_ns), now_ns)
             # A wait that is longer than allowed means that the clock went back.
             if not rows or any(now_ns < row[8] <= now_ns + _MOST_WAIT_NS for row in rows):
                 return None
@@ -92,6 +108,21 @@ class Deliveries:
         gone = {row[0] for row in rows if self._is_outlived(row)}
         self._withhold(sorted(gone), now_ns)
         return [row for row in rows if row[0] not in gone]
+
+    def _after_openings(self, rows: list[Any], now_ns: int) -> list[Any]:
+        """Return *rows* without the acknowledgements that wait, or are withheld, with their opening."""
+        sendable = {row[0] for row in rows}
+        turns = {row[0]: self._turn(row, sendable) for row in rows}
+        self._withhold([one for one in turns if turns[one] is Turn.NEVER], now_ns)
+        return [row for row in rows if turns[row[0]] is Turn.NOW]
+
+    def _turn(self, row: Any, sendable: set[int]) -> Turn:
+        waiting = _waiting_of(row)
+        if waiting.status != ACKNOWLEDGEMENT or waiting.is_sealed:
+            return Turn.NOW
+        asked = (waiting.id, waiting.episode, AlertStatus.ALERTING.value)
+        openings = {one: bool(told) for one, told in self._database.rows(_OPENINGS_BEFORE, asked)}
+        return turn_of_acknowledgement(openings, sendable)
 
     def _is_outlived(self, row: Any) -> bool:
         episode, transition, held_until_ns = row[4], row[10], row[11]

@@ -1,0 +1,178 @@
+"""Kill -9 of a collector between any two steps from a change of state to its delivery.
+
+With a healthy receiver, each change is one message for each receiver: none is lost, and only a message
+whose 2xx was lost in the kill comes twice, with the same key.
+"""
+
+import json
+import os
+import random
+import signal
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from faults.delivering import CHANGES
+from faults.zygote import Zygote
+from support.stores import Place, PostgresqlPlace, SqlitePlace
+
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.demo.postgresql import Server
+from nilometer_collector.testing import START_NS, Webhook, listening_webhook
+
+CHANNELS = ("pager", "team")
+HALF_OPEN = "UPDATE deliveries SET held_until = clock_timestamp() WHERE held_until IS NOT NULL"
+
+
+@dataclass
+class Killing:
+    """Children that deliver from one store, one or several at a time.
+
+    Attributes:
+        store: Path or URL of the store.
+        webhook: Receiver of all channels.
+        kills: Number of kills so far.
+        lost_replies: Kills between a response of 2xx and the record of it.
+        places: Steps at which a child was killed.
+    """
+
+    zygote: Zygote
+    place: Place
+    store: str
+    directory: Path
+    webhook: Webhook
+    kills: int = 0
+    lost_replies: int = 0
+
+    def __post_init__(self) -> None:
+        self.places: set[int] = set()
+        self.last: Counter[str] = Counter()
+        where = self.webhook.url
+        opened = self.place.open("")
+        for channel in (
+            ChannelDefinition(
+                name="pager",
+                kind="pagerduty",
+                settings={"url": where.partition("/services")[0]},
+                secrets={"routing_key": "none"},
+            ),
+            ChannelDefinition(name="team", kind="webhook", secrets={"url": where}),
+        ):
+            opened.channels.put(channel, "api", START_NS, 10)
+        opened.close()
+
+    def round(self, agents: list[str], steps: list[int]) -> None:
+        """Let a child for each of *agents* change its state, and die at its step; 0 for none."""
+        children = {}
+        for agent, step in zip(agents, steps, strict=True):
+            self.last[agent] += CHANGES
+            children[agent] = self.zygote.start(
+                "delivering.deliver",
+                store=self.store,
+                agent=agent,
+                directory=str(self.directory),
+                step=step,
+                last=self.last[agent],
+            )
+        for agent, child in children.items():
+            status = self.zygote.wait(child)
+            if status == signal.SIGKILL:
+                self._killed(agent)
+            else:
+                assert os.waitstatus_to_exitcode(status) == 0, self.zygote.log()[-3000:]
+
+    def _killed(self, agent: str) -> None:
+        found = json.loads((self.directory / f"{agent}.place").read_text())
+        self.kills += 1
+        self.lost_replies += found["is_sent"]
+        self.places.add(found["step"])
+        # As if the lease of the killed collector had ended; the others have ended their attempts.
+        self.place.change(sqlite="SELECT 1", postgresql=HALF_OPEN)
+
+    def steps(self, agent: str) -> int:
+        """Return how many steps a round has without a kill."""
+        self.round([agent], [0])
+        return int((self.directory / f"{agent}.steps").read_text())
+
+    def judge(self) -> str:
+        """Compare what the receiver got with the changes of state."""
+        self.round(list(self.last), [0] * len(self.last))
+        changes = sum(self.last.values())
+        ended = "SELECT count(*), count(delivered_ns) FROM deliveries"
+        assert self.place.change(sqlite=ended, postgresql=ended) == [
+            (changes * len(CHANNELS), changes * len(CHANNELS))
+        ]
+        told = defaultdict(set)
+        for posted in self.webhook.accepted:
+            told[posted.key].add(tuple(_states(posted.content)))
+        assert all(len(one) == 1 for one in told.values()), "a key tells two messages"
+        states = Counter(state for one in told.values() for message in one for state in message)
+        assert len(states) == changes * len(CHANNELS), "lost"
+        assert set(states.values()) == {1}, "doubled"
+        repeated = len(self.webhook.accepted) - len(told)
+        assert repeated <= self.lost_replies, "a message came twice although its 2xx was recorded"
+        return (
+            f"{self.kills} kills at {len(self.places)} steps, {changes} changes of state for "
+            f"{len(CHANNELS)} receivers, {self.lost_replies} lost 2xx, {repeated} repeated with "
+            "their key"
+        )
+
+
+def _states(content: dict[str, object]) -> Iterator[tuple[str, str, int, str]]:
+    """Return the changes that a message tells: receiver, entity, episode and state."""
+    episodes = content.get("episodes")
+    if isinstance(episodes, list):
+        for one in episodes:
+            yield "team", one["entity"], one["id"], one["stage"]
+        return
+    _, entity, episode = str(content["dedup_key"]).split("/")
+    yield "pager", entity, int(episode), str(content["event_action"])
+
+
+@contextmanager
+def killing(
+    zygote: Zygote, directory: Path, place: SqlitePlace | PostgresqlPlace
+) -> Iterator[Killing]:
+    """Yield the children on the store of *place*, which is closed in the end."""
+    directory.mkdir(parents=True, exist_ok=True)
+    store = str(place.path) if isinstance(place, SqlitePlace) else place.url
+    try:
+        with listening_webhook() as webhook:
+            yield Killing(zygote, place, store, directory, webhook)
+    finally:
+        place.close()
+
+
+def kills(
+    zygote: Zygote,
+    directory: Path,
+    place: SqlitePlace | PostgresqlPlace,
+    *,
+    seed: int,
+    count: int,
+    collectors: int = 1,
+) -> str:
+    """Kill collectors *count* times, each at a random step; return what was seen."""
+    draw = random.Random(seed)
+    agents = [f"model-{number}" for number in range(collectors)]
+    with killing(zygote, directory, place) as it:
+        steps = it.steps(agents[0])
+        while it.kills < count:
+            # Some survive, so that the work of the killed ones does not pile up.
+            it.round(agents, [draw.randint(1, 2 * steps) for _ in agents])
+        return f"{it.judge()}; a round has {steps} steps"
+
+
+@pytest.mark.parametrize("store", ["sqlite", "postgresql"])
+def test_a_kill_between_any_two_steps_loses_and_doubles_no_message(
+    zygote: Zygote, tmp_path: Path, request: pytest.FixtureRequest, store: str
+) -> None:
+    place: SqlitePlace | PostgresqlPlace = SqlitePlace(tmp_path / "s" / "c.db")
+    collectors = 1
+    if store == "postgresql":
+        server: Server = request.getfixturevalue("postgresql")
+        place, collectors = PostgresqlPlace(server, server.create_database()), 3
+    print(kills(zygote, tmp_path, place, seed=1, count=10, collectors=collectors))
