@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store.delivery_records import ACKNOWLEDGEMENT, Notice
+from nilometer_collector.store.delivery_records import ACKNOWLEDGEMENT, ACTION, Notice
 
 STORM_ENTITIES = 10  # entities that wait at the same time, from which one digest tells all of them
 MOST_TOGETHER = 1000  # notifications in one message
@@ -24,7 +24,7 @@ class Waiting:
     Attributes:
         key: Idempotency key of the last message that told this notification.
         is_sealed: Whether this message may have arrived, so that it must be sent again as it was.
-        status: What it tells: the status of its transition, or ``ACKNOWLEDGED``.
+        status: What it tells: the status of its transition, ``ACKNOWLEDGED`` or ``ACTION``.
     """
 
     id: int
@@ -76,10 +76,13 @@ def _outdated(waiting: Sequence[Waiting], failed_ns: int) -> Sequence[int]:
 
     A closing replaces all before it, and an opening replaces the opening just before it. An
     acknowledgement replaces nothing, because a receiver ignores it if it does not know the incident.
+    A message about an action replaces nothing, and nothing replaces it.
     """
     found = []
     later: dict[int, str] = {}
     for one in reversed(waiting):
+        if one.status == ACTION:
+            continue
         following = later.get(one.episode, ACKNOWLEDGEMENT)
         is_told_by_it = following == one.status or following != AlertStatus.ALERTING.value
         if following != ACKNOWLEDGEMENT and is_told_by_it and one.created_ns <= failed_ns:
@@ -97,9 +100,14 @@ def halves(notice: Notice) -> Sequence[Notice]:
 
 
 def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
-    """Return all in a storm; else the first, with those of its entity that tell the same change."""
+    """Return all in a storm; else the first, with those of its entity that tell the same change.
+
+    A message about an action tells nothing else, because it may ask for approval.
+    """
+    if left[0].status == ACTION:
+        return left[:1]
     if len({one.entity for one in left}) >= STORM_ENTITIES:
-        return left[:MOST_TOGETHER]
+        return [one for one in left if one.status != ACTION][:MOST_TOGETHER]
     chosen: list[Waiting] = []
     for one in left:
         if one.entity != left[0].entity:

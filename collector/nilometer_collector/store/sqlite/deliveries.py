@@ -15,13 +15,14 @@ from nilometer_collector.store.delivering import (
     MOST_WAIT_SECONDS,
 )
 from nilometer_collector.store.delivery_records import (
-    ACKNOWLEDGEMENT,
     AttemptRecord,
     DeliveryCounts,
     DeliveryRecord,
     Notice,
+    status_of,
 )
 from nilometer_collector.store.rows import delivery_of
+from nilometer_collector.store.sqlite.acting import read_turn
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_episodes, read_transition
 from nilometer_collector.store.sqlite.queueing import RECENT_OPENINGS
@@ -31,7 +32,7 @@ _MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)
 _UNSETTLED = "d.delivered_ns IS NULL AND d.refused_ns IS NULL AND d.withheld_ns IS NULL"
 _WAITING = """
 SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
-       d.not_before_ns, d.attempts, d.transition, d.held_until_ns
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE d.channel = ?1 AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= ?2 AND d.due_ns <= ?2))
@@ -39,7 +40,7 @@ ORDER BY d.sealed DESC, d.id LIMIT ?3
 """
 _STANDING = """
 SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
-       d.not_before_ns, d.attempts, d.transition, d.held_until_ns
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE d.id IN
   (SELECT max(o.id) FROM episodes n JOIN transitions s ON s.episode = n.id
@@ -50,7 +51,8 @@ ORDER BY d.id LIMIT ?3
 """
 _RECORDS = """
 SELECT d.id, d.channel, d.key, e.entity, t.episode, t.status, d.acknowledged, d.created_ns,
-       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure
+       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure,
+       d.action_turn
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE (?1 IS NULL OR d.channel = ?1) AND (?2 IS NULL OR e.entity = ?2)
 ORDER BY d.id DESC LIMIT ?3
@@ -219,7 +221,8 @@ class Deliveries:
             transition=transition,
             after_silence=row[11] > 0,
             openings=openings,
-            is_acknowledgement=bool(row[7]),
+            is_acknowledgement=bool(row[7]) and row[12] is None,
+            action=None if row[12] is None else read_turn(self._database, row[12]),
         )
 
     def _attempted(self, notice: Notice, now_ns: int, outcome: str, reason: str = "") -> None:
@@ -250,6 +253,6 @@ def _waiting_of(row: tuple[Any, ...]) -> Waiting:
         is_sealed=bool(row[2]),
         entity=row[3],
         episode=row[4],
-        status=ACKNOWLEDGEMENT if row[7] else row[5],
+        status=status_of(row[5], row[12], is_acknowledgement=bool(row[7])),
         created_ns=row[6],
     )
