@@ -2,7 +2,16 @@
 
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.alerting.actions import KIND, ActionDefinition
-from nilometer_collector.store import Change, Key, Origin, RemoveObject, Revision, SetObject, Store
+from nilometer_collector.store import (
+    Change,
+    Command,
+    Key,
+    Origin,
+    RemoveObject,
+    Revision,
+    SetObject,
+    Store,
+)
 from nilometer_collector.store.acting import definition_text
 from nilometer_collector.testing import ENTITY, START_NS
 
@@ -30,7 +39,7 @@ def declare(store: Store, *actions: ActionDefinition, gone: tuple[str, ...] = ()
     ]
     removed = [Key(KIND, ENTITY, name) for name in gone]
     changes += [Change(key=key, before="{}", after=None) for key in removed]
-    commands = [
+    commands: list[Command] = [
         *(SetObject(key, text) for key, text in zip(keys, texts, strict=True)),
         *(RemoveObject(key) for key in removed),
     ]

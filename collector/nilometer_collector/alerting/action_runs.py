@@ -1,95 +1,22 @@
 """Runs of actions: one for each action and episode, and each change of its state as a pure function.
 
-    waiting ──► dry_run
-       │
-       ├──────► awaiting_approval ──► declined, expired
-       │               │
-       └──► approved ◄─┘
-               │
-            sending ──► sent (the response is lost; the same key is sent again)
-               │          │
-               └──► accepted, failed
-                       │
-            worked, did_not, cannot_tell
-
 A run that has not been sent is superseded when its episode closes, or when its action is changed or
-removed. A run is never started twice: its key is the same for each attempt.
+removed. A run is never started twice: its key is the same for each attempt. `action_states` shows the
+order of the states.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import Enum
 
 from nilometer.alert import Severity
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import CURES, ActionDefinition, is_below
 from nilometer_collector.errors import Conflict
 
 SENDING_SECONDS = 3600  # time for which a target is tried
 DAY_NS = 86_400 * NANOSECONDS
-
-
-class RunState(Enum):
-    """State of a run."""
-
-    WAITING = "waiting"  # for its condition
-    DRY_RUN = "dry_run"  # recorded what it would have done
-    AWAITING_APPROVAL = "awaiting_approval"
-    APPROVED = "approved"
-    DECLINED = "declined"
-    EXPIRED = "expired"  # nobody decided in time
-    SENDING = "sending"
-    SENT = "sent"  # it may have arrived, but no response has
-    ACCEPTED = "accepted"  # the target has confirmed it
-    FAILED = "failed"
-    WORKED = "worked"  # the episode closed in time
-    DID_NOT = "did_not"
-    CANNOT_TELL = "cannot_tell"
-    SUPERSEDED = "superseded"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the state never changes again."""
-        return self not in _OPEN
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether another action of the entity must wait."""
-        return self in _OPEN and self is not RunState.WAITING
-
-    @property
-    def is_start(self) -> bool:
-        """Whether a run that gets this state first has started: it counts for the limits."""
-        return self in {RunState.DRY_RUN, RunState.AWAITING_APPROVAL, RunState.APPROVED}
-
-    @property
-    def is_told(self) -> bool:
-        """Whether the channels of the episode are told of it."""
-        return self in _TOLD
-
-    @property
-    def is_escalated(self) -> bool:
-        """Whether the channel for escalations is told of it."""
-        return self in _ESCALATED
-
-
-_OPEN = {
-    RunState.WAITING,
-    RunState.AWAITING_APPROVAL,
-    RunState.APPROVED,
-    RunState.SENDING,
-    RunState.SENT,
-    RunState.ACCEPTED,
-}
-_ESCALATED = {RunState.EXPIRED, RunState.FAILED, RunState.DID_NOT, RunState.CANNOT_TELL}
-_TOLD = _ESCALATED | {
-    RunState.DRY_RUN,
-    RunState.AWAITING_APPROVAL,
-    RunState.DECLINED,
-    RunState.ACCEPTED,
-    RunState.WORKED,
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,7 +117,7 @@ class Facts:
 
 
 def decide(run: Run, facts: Facts, now_ns: int) -> RunTurn | None:
-    """Return the change of *run* that is due at *now_ns*; None if there is none."""
+    """Return the change of *run* that is due at *now_ns*; None without one."""
     match run.state:
         case RunState.WAITING:
             return _after_waiting(facts, now_ns)
@@ -253,9 +180,9 @@ def accepted(now_ns: int) -> RunTurn:
     return RunTurn(state=RunState.ACCEPTED, at_ns=now_ns, reason="the target has accepted it")
 
 
-def refused(reason: str, now_ns: int) -> RunTurn:
+def refused(why: str, now_ns: int) -> RunTurn:
     """Return that the target will never accept the run."""
-    return RunTurn(state=RunState.FAILED, at_ns=now_ns, reason=f"the target refused it: {reason}")
+    return RunTurn(state=RunState.FAILED, at_ns=now_ns, reason=f"the target refused it: {why}")
 
 
 def not_answered(run: Run, reason: str, now_ns: int, *, may_have_arrived: bool) -> RunTurn | None:

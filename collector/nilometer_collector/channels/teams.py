@@ -54,7 +54,7 @@ def teams_content(message: Message) -> dict[str, object]:
             },
             *(_block(text) for text in texts if text),
         ],
-        "actions": [{"type": "Action.OpenUrl", "title": "Open the page", "url": message.link}],
+        "actions": [{"type": "Action.OpenUrl", "title": message.link_text, "url": message.link}],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}

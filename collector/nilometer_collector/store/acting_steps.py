@@ -16,7 +16,6 @@ from nilometer_collector.alerting.action_runs import (
     EpisodeFacts,
     Facts,
     Run,
-    RunState,
     RunTurn,
     accepted,
     approve,
@@ -28,6 +27,7 @@ from nilometer_collector.alerting.action_runs import (
     started,
     waits_for,
 )
+from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import ActionDefinition, ActionSubject, is_for
 from nilometer_collector.alerting.decisions import silence_of
 from nilometer_collector.errors import Conflict, Unknown

@@ -8,7 +8,8 @@ import msgspec
 
 from nilometer.alert import AlertStatus, EpisodeState, Reason
 from nilometer.wire.alerts import stored_alerter_from_bytes
-from nilometer_collector.alerting.action_runs import Run, RunState, RunTurn
+from nilometer_collector.alerting.action_runs import Run, RunTurn
+from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.episodes import OpenEpisode
 from nilometer_collector.alerting.statuses import AlerterStatus, status_over_agents

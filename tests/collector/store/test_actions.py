@@ -6,7 +6,7 @@ from support.shipping import Agents
 from support.stores import Place
 
 from nilometer_collector.access.rights import Forbidden
-from nilometer_collector.alerting.action_runs import RunState
+from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.errors import Conflict, Unknown

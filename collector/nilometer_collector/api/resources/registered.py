@@ -2,6 +2,7 @@
 
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
+    actions,
     alerters,
     backtests,
     canary,
@@ -25,6 +26,7 @@ from nilometer_collector.api.resources import (
     series,
     storage,
     summaries,
+    targets,
     watch,
     windows_reference,
 )
@@ -52,6 +54,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *channels.OPERATIONS,
     *routes.OPERATIONS,
     *deliveries.OPERATIONS,
+    *targets.OPERATIONS,
+    *actions.OPERATIONS,
     *watch.OPERATIONS,
     *storage.OPERATIONS,
     *probes.OPERATIONS,
