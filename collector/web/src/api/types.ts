@@ -899,7 +899,7 @@ Attributes:
     secrets: Secrets of the kind, as texts. */
 export interface TargetDefinition {
   name: string;
-  kind: string;
+  kind: "webhook" | "github" | "gitlab" | "jenkins" | "argo_workflows" | "argo_events" | "kserve" | "python";
   settings: Record<string, string>;
   secrets: Record<string, string>;
 }
