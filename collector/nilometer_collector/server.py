@@ -18,6 +18,7 @@ from nilometer_collector.access.addresses import Address, parse_address
 from nilometer_collector.access.descriptors import shares
 from nilometer_collector.access.rights import Gate
 from nilometer_collector.access.server_files import ServerFiles
+from nilometer_collector.actions import Actor, Targets
 from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
@@ -61,6 +62,7 @@ class Collector:
         self._http_address = parse_address("http_address", settings.http_address)
         self._grpc_address = parse_address("grpc_address", settings.grpc_address)
         self._couriers: Couriers | None = None
+        self._actor: Actor | None = None
         self.exports: CollectorExports | None = None
 
     @property
@@ -109,15 +111,24 @@ class Collector:
         now_ns = self._clock.now_ns()
         store.channels.replace_all(list(self.settings.channel_definitions), SETTINGS_ORIGIN, now_ns)
         store.routes.replace_all(list(self.settings.routes), SETTINGS_ORIGIN, now_ns)
+        store.targets.replace_all(list(self.settings.target_definitions), SETTINGS_ORIGIN, now_ns)
         receivers = Receivers(
             own=own, allowed=self.settings.allowed, page_url=lambda: self.page_url
         )
         self._couriers = Couriers(store, receivers, self._clock, self.counters)
-        self._serve_http(store, receivers)
+        targets = Targets(
+            allowed=self.settings.allowed,
+            page_url=lambda: self.page_url,
+            entry_points=self.settings.action_entry_points,
+        )
+        self._actor = Actor(store, targets, self._clock, self._couriers.wake)
+        self._serve_http(store, receivers, targets)
         self._serve_grpc(store)
         self._start_watching(store)
         self._couriers.start()
         self._resources.callback(self._couriers.stop, self.settings.shutdown_seconds)
+        self._actor.start()
+        self._resources.callback(self._actor.stop, self.settings.shutdown_seconds)
         rollups = RollUpWorker(store, _keep_ns(self.settings), self._clock, self.counters)
         rollups.start()
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
@@ -153,6 +164,8 @@ class Collector:
     def _wake(self) -> None:
         if self._couriers is not None:
             self._couriers.wake()
+        if self._actor is not None:
+            self._actor.wake()
 
     def _serve_grpc(self, store: Store) -> None:
         told = self.settings
@@ -175,7 +188,7 @@ class Collector:
         server.start()
         self._grpc_address = server.address
 
-    def _serve_http(self, store: Store, receivers: Receivers) -> None:
+    def _serve_http(self, store: Store, receivers: Receivers, targets: Targets) -> None:
         listening = _bound(self._http_address)
         self._resources.callback(listening.close)
         self._http_address = Address(self._http_address.host, listening.getsockname()[1])
@@ -186,6 +199,7 @@ class Collector:
             self.counters,
             wake=self._wake,
             receivers=receivers,
+            targets=targets,
             public_url=self.settings.public_url,
             principals=self.settings.principals,
             secure=bool(self.settings.http_certificate),

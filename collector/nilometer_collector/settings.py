@@ -25,6 +25,12 @@ from nilometer_collector.alerting.receivers import (
     with_secret_files,
 )
 from nilometer_collector.alerting.routes import RouteDefinition, check_route
+from nilometer_collector.alerting.targets import (
+    ENTRY_POINT,
+    MOST_TARGETS,
+    TargetDefinition,
+    check_entry_point,
+)
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.limits.bounds import has_control
 from nilometer_collector.limits.urls import MAX_URL_CHARACTERS, check_url
@@ -108,6 +114,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             docs/channels.md.
         routes: Routes that this file defines: which channels are told about which episodes, and at
             what times. A channel that no route names is told about everything.
+        targets: Targets of actions that this file defines, each with its kind, settings and secrets.
+            They replace those of the previous version of the file. Targets that were created over
+            HTTP are kept. A secret such as ``token_file`` names a file. See docs/actions.md.
+        action_entry_points: Python functions, ``package.module:function``, that a target of the kind
+            ``python`` may call.
         alerters: Alerters that this file defines. They replace those of the previous version of the
             file. Alerters that were created over HTTP are kept.
         functions_allow: Patterns of the functions that alerters may name, such as
@@ -155,6 +166,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     otlp_use_proxy: bool = False
     channels: tuple[ChannelDefinition, ...] = ()
     routes: tuple[RouteDefinition, ...] = ()
+    targets: tuple[TargetDefinition, ...] = ()
+    action_entry_points: tuple[str, ...] = ()
     alerters: tuple[AlerterDefinition, ...] = ()
     functions_allow: tuple[str, ...] = ()
     functions_seconds: Annotated[float, Meta(ge=1, le=600)] = 60.0
@@ -195,6 +208,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         for kind, objects, most in (
             ("channels", self.channels, MOST_CHANNELS),
             ("routes", self.routes, MOST_ROUTES),
+            ("targets", self.targets, MOST_TARGETS),
         ):
             names = [one.name for one in objects]
             if len(names) > most:
@@ -205,6 +219,14 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             check_channel(channel, self.allowed)
         for route in self.routes:
             check_route(route)
+        for named in self.action_entry_points:
+            if not ENTRY_POINT.fullmatch(named):
+                raise ConfigError(
+                    f"action_entry_points = {named[:128]!r}: must be package.module:function"
+                )
+        for target in self.target_definitions:
+            check_channel(target, self.allowed)
+            check_entry_point(target, self.action_entry_points)
 
     def _check_retention(self) -> None:
         for finer, coarser in pairwise(RETENTION):
@@ -281,6 +303,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     def channel_definitions(self) -> tuple[ChannelDefinition, ...]:
         """Channels of the file, with the secrets of the files that they name."""
         return tuple(with_secret_files(one) for one in self.channels)
+
+    @property
+    def target_definitions(self) -> tuple[TargetDefinition, ...]:
+        """Targets of the file, with the secrets of the files that they name."""
+        return tuple(with_secret_files(one) for one in self.targets)
 
     @property
     def heartbeat(self) -> Destination:

@@ -41,6 +41,7 @@ from nilometer.wire.services import (
     collector_stub,
 )
 from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.actions import Targets
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.channels import Receivers
 from nilometer_collector.server import Collector
@@ -168,6 +169,11 @@ def receivers_of(own: ChannelDefinition | None = None, *, pages: str = PAGES) ->
     """Make receivers of stored channels and *own*, which may be at loopback addresses."""
     allowed = Allowed.of("webhook_allow", ["127.0.0.0/8"])
     return Receivers(own=own, allowed=allowed, page_url=lambda: pages)
+
+
+def targets_of(*, pages: str = PAGES) -> Targets:
+    """Make targets, which may be at loopback addresses."""
+    return Targets(allowed=Allowed.of("webhook_allow", ["127.0.0.0/8"]), page_url=lambda: pages)
 
 
 def a_row(sequence: int, content: SummarySample | Evaluation) -> Row:

@@ -106,8 +106,8 @@ def _at_each_request(steps: _Steps) -> None:
         steps.meet()
         return result
 
-    posting._send = sent
-    Courier._record = recorded  # type: ignore[method-assign]
+    posting._send = sent  # type: ignore[assignment]
+    Courier._record = recorded  # type: ignore[method-assign,assignment]
 
 
 def _couriers(store: Store, clock: SteppedClock) -> list[Courier]:

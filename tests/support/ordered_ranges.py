@@ -7,6 +7,7 @@ import msgspec
 import schemathesis
 
 from nilometer.values.errors import ConfigError
+from nilometer_collector.alerting.actions import ActionDefinition, check_action
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
@@ -18,7 +19,8 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     """Leave out bodies that are refused although the schema allows them.
 
     This is an alerter whose limits or times contradict each other, an incident that ends before it
-    starts, a time zone that does not exist, and a sample that contradicts itself.
+    starts, a time zone that does not exist, a sample that contradicts itself, and an action whose
+    fields do not fit together.
     """
     del context
     body = case.body
@@ -33,6 +35,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
         all(map(_is_consistent, alerters))
         and all(_is_ordered(one, "start", "end", strictly=True) for one in incidents)
         and all(one.get("time_zone", "UTC") == "UTC" for one in rules)
+        and all(map(_fits_together, _mappings(body, "actions")))
     )
 
 
@@ -54,6 +57,17 @@ def _is_consistent(body: Mapping[str, Any]) -> bool:
         alerter_of(decoded(msgspec.json.encode(body), AlerterDefinition))
     except ConfigError as error:
         return not any(f": {field}" in str(error) for field in AGREEING)
+    except (ApiError, TypeError, ValueError):
+        return True
+    return True
+
+
+def _fits_together(body: Mapping[str, Any]) -> bool:
+    """Whether *body* is no action, or one whose fields fit together."""
+    try:
+        check_action(decoded(msgspec.json.encode(body), ActionDefinition))
+    except ConfigError:
+        return False
     except (ApiError, TypeError, ValueError):
         return True
     return True

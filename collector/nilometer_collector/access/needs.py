@@ -13,6 +13,7 @@ class Need(Enum):
 
     NOTHING = "nothing"  # no token or certificate
     NAME = "a name"  # the token or certificate of any principal
+    LINK = "follow a link"  # a signed link of a message; a principal may be known besides
     SHIP = "ship"
     READ = "read"
     WRITE = "write"
@@ -80,6 +81,15 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("PUT", "/api/v1/routes"): Need.WRITE,
     ("DELETE", "/api/v1/routes"): Need.WRITE,
     ("GET", "/api/v1/deliveries"): Need.READ,
+    ("GET", "/api/v1/targets"): Need.READ,
+    ("PUT", "/api/v1/targets"): Need.WRITE,
+    ("DELETE", "/api/v1/targets"): Need.WRITE,
+    ("GET", "/api/v1/actions/runs"): Need.READ,
+    ("POST", "/api/v1/actions/approve"): Need.WRITE,
+    ("POST", "/api/v1/actions/decline"): Need.WRITE,
+    ("POST", "/api/v1/actions/run"): Need.WRITE,
+    ("GET", "/approve"): Need.LINK,
+    ("POST", "/approve"): Need.LINK,
     ("GET", "/api/v1/watch"): Need.READ,
     ("GET", "/api/v1/storage"): Need.READ,
 }

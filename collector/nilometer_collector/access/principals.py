@@ -73,6 +73,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
                 return ALL if self.http == "write" else self.write or ()
             case Need.NOTHING | Need.NAME:
                 return ALL
+            case Need.LINK:
+                return ()
 
     @property
     def uses_http(self) -> bool:

@@ -14,6 +14,8 @@ LOCAL = "local"  # caller without principals; the servers then listen on loopbac
 WILDCARDS = {*"*?["}  # characters that make a name a pattern
 SHOWN_CHARACTERS = 100  # characters of a name in the message of a refusal
 
+NOBODY = Principal(name="")  # holder of a signed link who has sent no known token
+
 
 class Unauthenticated(Exception):
     """The call has no known token or certificate."""
@@ -135,6 +137,8 @@ class Gate:
             raise Forbidden("this method does not exist")
         if self.is_open or need is Need.NOTHING:
             return Access(None, need)
+        if need is Need.LINK:  # the link is checked by its page, and gives access to nothing else
+            return Access(principal or NOBODY, need)
         if principal is None:
             raise Unauthenticated("send a known token or client certificate")
         if not principal.patterns(need):

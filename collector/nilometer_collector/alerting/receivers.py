@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from email.errors import HeaderParseError
 from email.headerregistry import Address as MailAddress
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, ClassVar, Self, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -53,17 +53,24 @@ class ChannelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         secrets: Secrets of the kind, as texts.
     """
 
+    word: ClassVar[str] = "channel"  # how errors name one
+
     name: ObjectName
     kind: str
     settings: dict[str, str] = {}
     secrets: dict[str, str] = {}
 
     def __repr__(self) -> str:
-        return f"ChannelDefinition(name={self.name!r}, kind={self.kind!r})"
+        return f"{type(self).__name__}(name={self.name!r}, kind={self.kind!r})"
 
-    def shown(self) -> "ChannelDefinition":
-        """Return the channel with a public text in place of each secret."""
-        kind = KINDS.get(self.kind)
+    @classmethod
+    def kinds(cls) -> "Mapping[str, Kind]":
+        """Return the kinds that it may have."""
+        return KINDS
+
+    def shown(self) -> Self:
+        """Return it with a public text in place of each secret."""
+        kind = self.kinds().get(self.kind)
         fields = {} if kind is None else kind.fields
         secrets = {
             name: shown_url(value) if name in fields and fields[name].is_address else NOT_SHOWN
@@ -72,7 +79,10 @@ class ChannelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         return msgspec.structs.replace(self, secrets=secrets)
 
 
-def with_secret_files(channel: ChannelDefinition) -> ChannelDefinition:
+D = TypeVar("D", bound=ChannelDefinition)
+
+
+def with_secret_files(channel: D) -> D:
     """Return *channel* with the content of each file that a secret such as ``url_file`` names.
 
     Only a settings file may name files. A client of the API could otherwise have them sent to itself.
@@ -94,7 +104,7 @@ def with_secret_files(channel: ChannelDefinition) -> ChannelDefinition:
             secrets[name.removesuffix(FILE_SUFFIX)] = Path(value).read_text("utf-8").strip()
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"channel {channel.name!r}: {name} = {value[:256]!r}: cannot be read: {error}"
+                f"{channel.word} {channel.name!r}: {name} = {value[:256]!r}: cannot be read: {error}"
             ) from error
     return msgspec.structs.replace(channel, secrets=secrets)
 
@@ -134,6 +144,7 @@ class Kind:
         burst: Most messages without a pause.
         pace_seconds: Interval of further messages, within the receiver's limits.
         acknowledges: Whether it is told that somebody has acknowledged an episode.
+        tells_actions: Whether it is told about actions: a request for approval, and an outcome.
         repeat_seconds: Interval at which it is told again of open episodes; 0 for never.
     """
 
@@ -142,6 +153,7 @@ class Kind:
     burst: int = 10
     pace_seconds: float = 3.0
     acknowledges: bool = False
+    tells_actions: bool = False
     repeat_seconds: float = 0.0
 
 
@@ -161,12 +173,12 @@ def check_names(channel: ChannelDefinition) -> None:
     Raises:
         ConfigError: The message names the channel, the field and what is allowed.
     """
-    key = f"channel {channel.name!r}"
-    kind = KINDS.get(channel.kind)
+    key, kinds = f"{channel.word} {channel.name!r}", channel.kinds()
+    kind = kinds.get(channel.kind)
     if kind is None:
-        hint = did_you_mean(channel.kind[:64], KINDS)
+        hint = did_you_mean(channel.kind[:64], kinds)
         raise ConfigError(
-            f"{key}: kind = {channel.kind[:64]!r}: must be one of {', '.join(KINDS)}{hint}"
+            f"{key}: kind = {channel.kind[:64]!r}: must be one of {', '.join(kinds)}{hint}"
         )
     for part, is_secret in ((channel.settings, False), (channel.secrets, True)):
         where = "secrets" if is_secret else "settings"
@@ -195,9 +207,9 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
     Raises:
         ConfigError: The message names the channel, the field and what is allowed.
     """
-    fields = KINDS[channel.kind].fields
+    fields = channel.kinds()[channel.kind].fields
     for name, value in {**channel.settings, **channel.secrets}.items():
-        key = f"channel {channel.name!r}: {name}"
+        key = f"{channel.word} {channel.name!r}: {name}"
         if len(value) > MOST_TEXT and name != "template":
             raise ConfigError(f"{key}: must be at most {MOST_TEXT} characters")
         fields[name].check(key, value, allowed)
@@ -209,15 +221,13 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
             raise ConfigError(f"channel {channel.name!r}: template: {error}") from error
 
 
-def with_stored_secrets(
-    channel: ChannelDefinition, stored: ChannelDefinition | None
-) -> ChannelDefinition:
+def with_stored_secrets(channel: D, stored: D | None) -> D:
     """Return *channel* with the stored secrets where it repeats their public text.
 
     So a channel that was read can be changed and sent back. A secret is only taken over if nothing
     changes about where messages go: otherwise it could be sent to another host.
     """
-    kind = KINDS.get(channel.kind)
+    kind = channel.kinds().get(channel.kind)
     if stored is None or kind is None or stored.kind != channel.kind:
         return channel
     shown = stored.shown()
@@ -244,14 +254,16 @@ def _plain_url(key: str, value: str, allowed: Allowed) -> None:
     check_url(key, value, allowed, plain=True)
 
 
-def _token(key: str, value: str, allowed: Allowed) -> None:
+def check_token(key: str, value: str, allowed: Allowed) -> None:
+    """Refuse a secret that is not one word of ASCII, or that repeats the text for a hidden one."""
     del allowed
     if not _TOKEN.fullmatch(value) or value == NOT_SHOWN:
         raise ConfigError(f"{key}: must be 1 to 512 ASCII characters without spaces")
 
 
-def _signing_key(key: str, value: str, allowed: Allowed) -> None:
-    _token(key, value, allowed)
+def check_signing_key(key: str, value: str, allowed: Allowed) -> None:
+    """Refuse a signing key that is too short, or not one word."""
+    check_token(key, value, allowed)
     if len(value) < LEAST_SIGNING_KEY:
         raise ConfigError(f"{key}: must be at least {LEAST_SIGNING_KEY} characters")
 
@@ -283,7 +295,8 @@ def _server(key: str, value: str, allowed: Allowed) -> None:
         raise ConfigError(f"{key} = {value[:128]!r}: {refusal}")
 
 
-def _text(key: str, value: str, allowed: Allowed) -> None:
+def check_plain_text(key: str, value: str, allowed: Allowed) -> None:
+    """Refuse an empty text, and one with control characters."""
     del allowed
     if not value or has_control(value):
         raise ConfigError(f"{key}: must be a text without control characters")
@@ -314,23 +327,27 @@ def mail_addresses(value: str) -> list[str]:
     return [one.strip() for one in value.split(",") if one.strip()]
 
 
-_SECRET_URL = Field(
+SECRET_URL = Field(
     about="the URL to post to", check=_url, is_secret=True, is_required=True, is_address=True
 )
 
 
-def _service(url: str) -> Field:
+def service_url(url: str) -> Field:
+    """Return the setting for the URL of a service, whose default is *url*."""
     return Field(about="the URL of the service", check=_url, is_address=True, default=url)
 
 
 KINDS: Mapping[str, Kind] = {
-    "slack": Kind(fields={"url": _SECRET_URL}),
-    "teams": Kind(fields={"url": _SECRET_URL}),
+    "slack": Kind(fields={"url": SECRET_URL}, tells_actions=True),
+    "teams": Kind(fields={"url": SECRET_URL}, tells_actions=True),
     "webhook": Kind(
+        tells_actions=True,
         fields={
-            "url": _SECRET_URL,
+            "url": SECRET_URL,
             "signing_key": Field(
-                about="the key of the HMAC-SHA256 signature", check=_signing_key, is_secret=True
+                about="the key of the HMAC-SHA256 signature",
+                check=check_signing_key,
+                is_secret=True,
             ),
             "template": Field(about="the body, as a template", check=_any),
             "content_type": Field(
@@ -338,14 +355,14 @@ KINDS: Mapping[str, Kind] = {
                 check=_one_of(JSON, "text/plain"),
                 default=JSON,
             ),
-        }
+        },
     ),
     "pagerduty": Kind(
         fields={
             "routing_key": Field(
-                about="the integration key", check=_token, is_secret=True, is_required=True
+                about="the integration key", check=check_token, is_secret=True, is_required=True
             ),
-            "url": _service("https://events.pagerduty.com"),
+            "url": service_url("https://events.pagerduty.com"),
         },
         is_grouping=False,
         burst=EVENTS_BURST,
@@ -355,9 +372,12 @@ KINDS: Mapping[str, Kind] = {
     "opsgenie": Kind(
         fields={
             "api_key": Field(
-                about="the key of the integration", check=_token, is_secret=True, is_required=True
+                about="the key of the integration",
+                check=check_token,
+                is_secret=True,
+                is_required=True,
             ),
-            "url": _service("https://api.opsgenie.com"),
+            "url": service_url("https://api.opsgenie.com"),
         },
         is_grouping=False,
         burst=EVENTS_BURST,
@@ -373,6 +393,7 @@ KINDS: Mapping[str, Kind] = {
         repeat_seconds=60.0,
     ),
     "email": Kind(
+        tells_actions=True,
         fields={
             "server": Field(
                 about="host:port of the mail server",
@@ -389,8 +410,8 @@ KINDS: Mapping[str, Kind] = {
             "to": Field(
                 about="the addresses of the recipients", check=_mail_addresses, is_required=True
             ),
-            "username": Field(about="the user at the mail server", check=_text),
+            "username": Field(about="the user at the mail server", check=check_plain_text),
             "password": Field(about="the password of this user", check=_password, is_secret=True),
-        }
+        },
     ),
 }

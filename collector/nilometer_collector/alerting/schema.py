@@ -1,4 +1,4 @@
-"""The JSON Schemas of alerters and channels: bounds, allowed words, and the fields that each kind requires.
+"""The JSON Schemas of alerters, channels and targets: bounds, allowed words, and the fields that each kind requires.
 
 Bounds are the constants that the checks use. Words come from the registries, so the schema includes
 every registered kind, comparator and statistic of other packages. JSON Schema cannot say that ``low``
@@ -26,6 +26,7 @@ from nilometer.alert.statistic import COUNT
 from nilometer.compare.registry import COMPARATORS
 from nilometer.values.entity import NAME
 from nilometer_collector.alerting.receivers import KINDS, Kind
+from nilometer_collector.alerting.targets import KINDS as TARGET_KINDS
 from nilometer_collector.limits.alerters import (
     MAX_ALERTER_NAME_CHARACTERS,
     MAX_DELAY_SECONDS,
@@ -79,8 +80,17 @@ def alerter_schema() -> Schema:
 
 def channel_schema() -> Schema:
     """Return the kinds of channels, each with the names of its settings and secrets."""
+    return _receiver_schema(KINDS)
+
+
+def target_schema() -> Schema:
+    """Return the kinds of targets, each with the names of its settings and secrets."""
+    return _receiver_schema(TARGET_KINDS)
+
+
+def _receiver_schema(kinds: Mapping[str, Kind]) -> Schema:
     return {
-        "properties": {"kind": {"enum": list(KINDS)}},
+        "properties": {"kind": {"enum": list(kinds)}},
         "anyOf": [
             {
                 "properties": {
@@ -94,7 +104,7 @@ def channel_schema() -> Schema:
                     if _texts_of(kind, is_secret=is_secret)["required"]
                 ],
             }
-            for name, kind in KINDS.items()
+            for name, kind in kinds.items()
         ],
     }
 

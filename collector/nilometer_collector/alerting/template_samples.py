@@ -86,6 +86,7 @@ def _message(stage: str, episodes: Sequence[Mapping[str, object]]) -> Mapping[st
         "remedy": _HARD,
         "link": "https://nilometer.example/",
         "text": _HARD,
+        "action": None,
         "episodes": list(episodes),
     }
 

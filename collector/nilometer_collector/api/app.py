@@ -15,8 +15,11 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from nilometer.values.clock import Clock
+from nilometer_collector.access.links import APPROVE_PATH
 from nilometer_collector.access.principals import Principal
+from nilometer_collector.actions import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.api.approval import Approval
 from nilometer_collector.api.authentication import Authentication
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
@@ -75,6 +78,7 @@ def make_app(
     *,
     wake: Callable[[], None],
     receivers: Receivers,
+    targets: Targets,
     public_url: str = "",
     principals: Sequence[Principal] = (),
     secure: bool = False,
@@ -90,8 +94,9 @@ def make_app(
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
         receivers: Channels of notifications, and how to reach them.
+        targets: Where actions may go.
         public_url: Public URL of the pages; requests for its host are accepted.
-        principals: Principals that may use the API and the pages.
+        principals: Principals that may use them.
         secure: Whether the server uses TLS.
         watch_rules: Settings of the default alerter.
         static: Directory of the built pages.
@@ -103,20 +108,15 @@ def make_app(
         counters=counters,
         wake=wake,
         receivers=receivers,
+        targets=targets,
         watch_rules=watch_rules,
+    )
+    door = Middleware(
+        Authentication, principals=principals, clock=clock, secure=secure, public_url=public_url
     )
     app = Starlette(
         routes=[*_routes(OPERATIONS, context), *_documents(static)],
-        middleware=[
-            Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
-            Middleware(
-                Authentication,
-                principals=principals,
-                clock=clock,
-                secure=secure,
-                public_url=public_url,
-            ),
-        ],
+        middleware=[Middleware(Shield, public_host=urlsplit(public_url).hostname or ""), door],
         exception_handlers={
             HTTPException: on_http_error,
             Exception: on_bug,
@@ -145,13 +145,20 @@ def _documents(static: Path) -> list[BaseRoute]:
 
 
 def _routes(operations: Iterable[Operation], context: Context) -> list[Route]:
-    """Make one route for each path, so that a 405 response lists all allowed methods."""
+    """Make one route for each path, so that a 405 response lists all allowed methods.
+
+    The page of signed links is no operation of the API.
+    """
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
+    approval = Route(APPROVE_PATH, Approval(context).__call__, methods=["GET", "POST"])
     return [
-        Route(path, _endpoint(by_method, context), methods=list(by_method))
-        for path, by_method in by_path.items()
+        approval,
+        *(
+            Route(path, _endpoint(by_method, context), methods=list(by_method))
+            for path, by_method in by_path.items()
+        ),
     ]
 
 

@@ -14,7 +14,14 @@ from nilometer.values.time_zone import zone_names
 from nilometer_collector.alerting.definitions import AlerterDefinition, AlerterView
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
-from nilometer_collector.alerting.schema import SEVERITY, Schema, alerter_schema, channel_schema
+from nilometer_collector.alerting.schema import (
+    SEVERITY,
+    Schema,
+    alerter_schema,
+    channel_schema,
+    target_schema,
+)
+from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.api.body import MAX_BODY_BYTES
 from nilometer_collector.api.forms import JSON, Form
 from nilometer_collector.api.operation import Operation
@@ -50,6 +57,7 @@ _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
         }
     },
     ChannelDefinition: channel_schema,
+    TargetDefinition: target_schema,
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"

@@ -14,6 +14,7 @@ from starlette.responses import Response
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
+from nilometer_collector.actions import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.caching import UNCACHED, cached
@@ -47,6 +48,7 @@ class Context:
         wake: Function that is called when a change may have queued a notification.
         watch_rules: Settings of the default alerter.
         receivers: Channels of notifications, and how to reach them.
+        targets: Where actions may go.
         source: Source of names for rows whose sender sends no name.
     """
 
@@ -56,6 +58,7 @@ class Context:
     counters: Counters
     wake: Callable[[], None]
     receivers: Receivers
+    targets: Targets
     watch_rules: tuple[WatchRule, ...] = ()
     source: OwnSource = field(default_factory=OwnSource)
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))

@@ -12,7 +12,7 @@ import threading
 
 from nilometer.values.clock import Clock
 from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition, Kind
-from nilometer_collector.channels.message import message_of
+from nilometer_collector.channels.action_message import any_message_of
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.receivers import Receivers
 from nilometer_collector.channels.sending import Sending
@@ -148,7 +148,7 @@ class Courier:
         surroundings = Surroundings(self._store, self._receivers.page_url())
         sending = Sending(
             channel=channel,
-            message=message_of(notice, surroundings),
+            message=any_message_of(notice, surroundings),
             allowed=self._receivers.allowed,
             now_ns=self._clock.now_ns(),
         )

@@ -38,6 +38,7 @@ class Stage(Enum):
     OPENED = "opened"
     ACKNOWLEDGED = "acknowledged"
     CLOSED = "closed"
+    ACTION = "action"  # an action for the episode has changed its state
     MIXED = "mixed"  # a digest with openings and closings
 
 
@@ -111,7 +112,8 @@ class Message:
         cause: Likely cause; empty if unknown.
         remedy: What can be done; empty after a closing.
         note: That the episode is flapping, or that a silence has ended; empty otherwise.
-        link: URL of the page.
+        link: URL of the page, or of the form that approves an action.
+        link_text: What the link does.
     """
 
     key: str
@@ -124,6 +126,7 @@ class Message:
     remedy: str = ""
     note: str = ""
     link: str
+    link_text: str = "Open the page"
 
     @property
     def rows(self) -> list[Row]:
@@ -165,7 +168,7 @@ def message_of(notice: Notice, surroundings: Surroundings) -> Message:
     entities = list(dict.fromkeys(one.episode.alerter.entity for one in newest.values()))
     is_digest = len(entities) > 1
     told = [
-        _told(one, surroundings, has_trends=not is_digest and at < MOST_ROWS)
+        told_of(one, surroundings, has_trends=not is_digest and at < MOST_ROWS)
         for at, one in enumerate(newest.values())
     ]
     stages = {one.stage for one in told}
@@ -218,7 +221,8 @@ def page_of(page_url: str, episode: EpisodeRecord, at_ns: int) -> str:
     return link if len(link) <= MAX_LINK_CHARACTERS else page
 
 
-def _told(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> Told:
+def told_of(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> Told:
+    """Return what a message tells of the episode of *notice*, with trends if *has_trends*."""
     episode, transition = notice.episode, notice.transition
     if notice.is_acknowledgement:
         stage = Stage.ACKNOWLEDGED

@@ -47,12 +47,14 @@ class Answer:
         wait_seconds: Wait before the next attempt that the receiver asked for; 0 if none.
         may_have_arrived: Whether a failed request may have had its effect, because its response is
             lost.
+        status: Status of the response; 0 without one.
     """
 
     outcome: Outcome
     reason: str = ""
     wait_seconds: float = 0.0
     may_have_arrived: bool = False
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,14 +140,15 @@ async def _send(request: Request, key: str) -> Answer:
 def _answer(response: httpx.Response) -> Answer:
     status = response.status_code
     if response.is_success:
-        return Answer(outcome=Outcome.DELIVERED)
+        return Answer(outcome=Outcome.DELIVERED, status=status)
     if status in _REFUSED:
-        return Answer(outcome=Outcome.REFUSED, reason=f"status {status}")
+        return Answer(outcome=Outcome.REFUSED, reason=f"status {status}", status=status)
     return Answer(
         outcome=Outcome.FAILED,
         reason=f"status {status}",
         wait_seconds=min(_wait_seconds(response.headers), MOST_WAIT_SECONDS),
         may_have_arrived=status in _MAY_HAVE_ARRIVED,
+        status=status,
     )
 
 

@@ -15,7 +15,7 @@ MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
 Block = dict[str, object]
 
 _MARKS = {"info": ":information_source:", "warning": ":warning:", "critical": ":rotating_light:"}
-_DONE = {Stage.CLOSED: ":white_check_mark:", Stage.ACKNOWLEDGED: ":eyes:"}
+_DONE = {Stage.CLOSED: ":white_check_mark:", Stage.ACKNOWLEDGED: ":eyes:", Stage.ACTION: ":wrench:"}
 
 
 def slack_content(message: Message) -> dict[str, object]:
@@ -44,7 +44,7 @@ def slack_content(message: Message) -> dict[str, object]:
     ]
     if message.remedy:
         blocks.append({"type": "context", "elements": [_markdown(_escaped(message.remedy))]})
-    button = {"type": "button", "text": _plain("Open the page"), "url": message.link}
+    button = {"type": "button", "text": _plain(message.link_text), "url": message.link}
     blocks.append({"type": "actions", "elements": [button]})
     return {"text": shortened(_escaped(text), MAX_SECTION_CHARACTERS), "blocks": blocks}
 
@@ -75,12 +75,12 @@ def _section(text: str) -> Block:
     return {"type": "section", "text": _markdown(text)}
 
 
-def _markdown(text: str) -> dict[str, str]:
+def _markdown(text: str) -> dict[str, str | bool]:
     # Verbatim text turns no address or name into a link or a mention.
     return {"type": "mrkdwn", "text": shortened(text, MAX_SECTION_CHARACTERS), "verbatim": True}
 
 
-def _plain(text: str) -> dict[str, str]:
+def _plain(text: str) -> dict[str, str | bool]:
     return {"type": "plain_text", "text": text, "emoji": False}
 
 

@@ -9,6 +9,8 @@ from nilometer.values.entity import SERVICE
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import merged_sample_from_bytes
+from nilometer_collector.access.links import ApprovalLink
+from nilometer_collector.alerting.action_runs import Run
 from nilometer_collector.channels.sparkline import sparkline
 from nilometer_collector.store import EpisodeRecord, Store
 
@@ -29,6 +31,11 @@ class Surroundings:
     def __init__(self, store: Store, page_url: str) -> None:
         self._store = store
         self.page_url = page_url
+
+    def approval_url(self, run: Run) -> str:
+        """Return the signed URL of the request for approval of *run*."""
+        link = ApprovalLink.signed(self._store.links_key, run.id, run.key, run.expires_ns)
+        return link.url(self.page_url)
 
     def health(self, entity: str, end_ns: int) -> str:
         """Return one sentence on requests, failures and latency up to *end_ns*; empty without any."""

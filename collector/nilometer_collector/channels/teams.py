@@ -68,7 +68,7 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
             },
             *(block(text) for text in texts if text),
         ],
-        "actions": [{"type": "Action.OpenUrl", "title": "Open the page", "url": message.link}],
+        "actions": [{"type": "Action.OpenUrl", "title": message.link_text, "url": message.link}],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.times import time_iso
+from nilometer_collector.alerting.action_runs import Run, RunTurn
 from nilometer_collector.alerting.receivers import JSON
 from nilometer_collector.alerting.template import Template, TemplateError
 from nilometer_collector.channels.message import Message
@@ -69,6 +70,22 @@ def signature(key: str, timestamp: str, body: bytes) -> str:
     return hmac.new(key.encode(), timestamp.encode() + b"." + body, hashlib.sha256).hexdigest()
 
 
+def _action_content(action: tuple[Run, RunTurn] | None) -> Mapping[str, object] | None:
+    """Return the run of an action that a message tells about; None for any other message."""
+    if action is None:
+        return None
+    run, turn = action
+    return {
+        "run": run.id,
+        "name": run.action.name,
+        "cure": run.action.cure,
+        "state": turn.state.value,
+        "author": turn.author,
+        "reason": turn.reason,
+        "expires": time_iso(run.expires_ns) if run.expires_ns else None,
+    }
+
+
 def webhook_content(message: Message) -> Mapping[str, object]:
     """Return *message* as JSON values; these are also the values of a template."""
     return {
@@ -85,6 +102,7 @@ def webhook_content(message: Message) -> Mapping[str, object]:
         "health": message.health,
         "remedy": message.remedy,
         "link": message.link,
+        "action": _action_content(message.told[0].notice.action),
         "text": "\n".join(message.lines()),
         "episodes": [described(told) for told in message.told],
     }

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from nilometer.settings.mistakes import sentence
+from nilometer_collector.declared.actions import ActionObjects
 from nilometer_collector.declared.alerters import AlerterObjects
 from nilometer_collector.declared.entities import EntityObjects
 from nilometer_collector.declared.kind import Kind, Misdeclared
@@ -21,6 +22,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ReferenceObjects(),
     AlerterObjects(),
     WatchRuleObjects(),
+    ActionObjects(),
 )
 
 

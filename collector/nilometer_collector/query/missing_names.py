@@ -76,6 +76,16 @@ class KnownNames:
             self._entities = sorted({*self.with_data} | set(filter(self.may_name, found)))
         return self._entities
 
+    @property
+    def targets(self) -> list[str] | None:
+        """Names of the targets of actions, ascending; None for those who may not name them."""
+        return [one.name for one in self._store.targets.all()] if self.may_name("*") else None
+
+    @property
+    def channels(self) -> list[str] | None:
+        """Names of the stored channels, ascending; None for those who may not name them."""
+        return [one.name for one in self._store.channels.all()] if self.may_name("*") else None
+
     def hint(self, name: str, known: Sequence[str]) -> str:
         """Return ``; did you mean 'x'?``; empty if no name is similar, or after `MOST_COMPARISONS`."""
         self._comparisons += len(known)

@@ -1,5 +1,6 @@
 """The collector's store behind one protocol, `Store`. Only this package contains SQL."""
 
+from nilometer_collector.store.acting import EVERY_RUN, MOST_RUNS, Reply, RunQuestion, Verdict
 from nilometer_collector.store.alerting_verbs import MOST_EPISODES
 from nilometer_collector.store.changing import MOST_CHANGES, History
 from nilometer_collector.store.deciding import NormalRecord
@@ -7,6 +8,7 @@ from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.delivering import LEASE_SECONDS, MOST_DELIVERIES, MOST_WAIT_SECONDS
 from nilometer_collector.store.delivery_records import (
     ACKNOWLEDGEMENT,
+    ACTION,
     AttemptRecord,
     DeliveryCounts,
     DeliveryRecord,
@@ -68,13 +70,16 @@ from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, Wa
 
 __all__ = [
     "ACKNOWLEDGEMENT",
+    "ACTION",
     "DECISION",
+    "EVERY_RUN",
     "LEASE_SECONDS",
     "LEVELS",
     "MOST_CHANGES",
     "MOST_DELIVERIES",
     "MOST_EPISODES",
     "MOST_GROUPS",
+    "MOST_RUNS",
     "MOST_WAIT_SECONDS",
     "ROLLED_UP",
     "UNDECLARED",
@@ -112,9 +117,11 @@ __all__ = [
     "RemoveAlerter",
     "RemoveEntity",
     "RemoveObject",
+    "Reply",
     "Revision",
     "RollUp",
     "RowContent",
+    "RunQuestion",
     "SampleRecord",
     "SampleRow",
     "Samples",
@@ -128,6 +135,7 @@ __all__ = [
     "Store",
     "Stretch",
     "TransitionRecord",
+    "Verdict",
     "WatchRecord",
     "WatchStep",
     "WithdrawReference",

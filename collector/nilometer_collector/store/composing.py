@@ -10,7 +10,7 @@ from enum import Enum
 
 from nilometer.alert import AlertStatus
 from nilometer.values.clock import NANOSECONDS
-from nilometer_collector.store.delivery_records import ACKNOWLEDGEMENT, Notice
+from nilometer_collector.store.delivery_records import ACKNOWLEDGEMENT, ACTION, Notice
 
 STORM_ENTITIES = 10  # entities that wait at the same time, from which one digest tells all of them
 MOST_TOGETHER = 1000  # notifications in one message
@@ -25,7 +25,7 @@ class Waiting:
     Attributes:
         key: Idempotency key of the last message that told this notification.
         is_sealed: Whether this message may have arrived, so that it must be sent again as it was.
-        status: What it tells: the status of its transition, or ``ACKNOWLEDGED``.
+        status: What it tells: the status of its transition, ``ACKNOWLEDGED`` or ``ACTION``.
     """
 
     id: int
@@ -100,10 +100,13 @@ def _outdated(waiting: Sequence[Waiting], failed_ns: int) -> Sequence[int]:
 
     A closing replaces all before it, and an opening replaces the opening just before it. An
     acknowledgement replaces nothing, because a receiver ignores it if it does not know the incident.
+    A message about an action replaces nothing, and nothing replaces it.
     """
     found = []
     later: dict[int, str] = {}
     for one in reversed(waiting):
+        if one.status == ACTION:
+            continue
         following = later.get(one.episode, ACKNOWLEDGEMENT)
         is_told_by_it = following == one.status or following != AlertStatus.ALERTING.value
         if following != ACKNOWLEDGEMENT and is_told_by_it and one.created_ns <= failed_ns:
@@ -123,10 +126,13 @@ def halves(notice: Notice) -> Sequence[Notice]:
 def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
     """Return all in a storm; else the first, with those of its entity that tell the same change.
 
-    One that has to wait for an earlier notification of its episode is left out.
+    One that has to wait for an earlier notification of its episode is left out. A message about an
+    action tells nothing else, because it may ask for approval.
     """
+    if left[0].status == ACTION:
+        return left[:1]
     if len({one.entity for one in left}) >= STORM_ENTITIES:
-        return left[:MOST_TOGETHER]
+        return [one for one in left if one.status != ACTION][:MOST_TOGETHER]
     chosen: list[Waiting] = []
     waiting: set[int] = set()  # episodes of which an earlier notification comes later
     for one in left:

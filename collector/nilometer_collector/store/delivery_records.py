@@ -4,9 +4,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from nilometer_collector.alerting.action_runs import Run, RunTurn
 from nilometer_collector.store.records import EpisodeRecord, TransitionRecord
 
 ACKNOWLEDGEMENT = "ACKNOWLEDGED"  # in place of a status: somebody has acknowledged the episode
+ACTION = "ACTION"  # in place of a status: an action for the episode has changed its state
+
+
+def status_of(status: str, action_turn: int | None, *, is_acknowledgement: bool) -> str:
+    """Return what a notification tells: the *status* of its transition, or a word in its place."""
+    if action_turn is not None:
+        return ACTION
+    return ACKNOWLEDGEMENT if is_acknowledgement else status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +30,7 @@ class Notice:
         after_silence: Whether it was held while the episode was silenced.
         openings: Openings of the same within the hour before the transition, with this one.
         is_acknowledgement: Whether it tells that somebody has acknowledged the episode.
+        action: Run of an action and its turn, if it tells about this turn; None otherwise.
         others: Further notifications in the message, in order.
     """
 
@@ -33,6 +43,7 @@ class Notice:
     after_silence: bool = False
     openings: int = 1
     is_acknowledgement: bool = False
+    action: tuple[Run, RunTurn] | None = None
     others: "tuple[Notice, ...]" = ()
 
     def with_others(self, others: "Sequence[Notice]") -> "Notice":
@@ -65,7 +76,7 @@ class DeliveryRecord:
 
     Attributes:
         key: Idempotency key of the message; notifications with one key share a message.
-        status: Status of the transition that it tells, or ``ACKNOWLEDGED``.
+        status: Status of the transition that it tells, ``ACKNOWLEDGED`` or ``ACTION``.
         created_ns: Wall time at which it was queued.
         outcome: ``waiting``, ``delivered``, ``refused`` or ``withheld``.
         settled_ns: Wall time of the outcome; None while it waits.

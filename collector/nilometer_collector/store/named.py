@@ -1,4 +1,4 @@
-"""The store's interface for channels and routes: named objects that users define."""
+"""The store's interface for channels, routes and targets: named objects that users define."""
 
 from typing import Protocol, TypeVar
 
@@ -6,8 +6,9 @@ import msgspec
 
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
 
-D = TypeVar("D", ChannelDefinition, RouteDefinition)
+D = TypeVar("D", ChannelDefinition, RouteDefinition, TargetDefinition)
 
 
 class Objects(Protocol[D]):

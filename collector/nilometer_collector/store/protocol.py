@@ -12,6 +12,8 @@ from typing import Protocol
 from nilometer.profile import Reference
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
+from nilometer_collector.store.acting import Actions
 from nilometer_collector.store.alerting_verbs import Alerts
 from nilometer_collector.store.changing import History
 from nilometer_collector.store.deciding import Decisions
@@ -286,6 +288,16 @@ class Store(Protocol):
         ...
 
     @property
+    def targets(self) -> Objects[TargetDefinition]:
+        """Targets of actions."""
+        ...
+
+    @property
+    def actions(self) -> Actions:
+        """Runs of actions."""
+        ...
+
+    @property
     def deliveries(self) -> Deliveries:
         """Queued notifications."""
         ...
@@ -293,6 +305,11 @@ class Store(Protocol):
     @property
     def names_key(self) -> bytes:
         """Key for pseudonyms of this installation, 32 random bytes."""
+        ...
+
+    @property
+    def links_key(self) -> bytes:
+        """Key of the signed links of this installation, 32 random bytes."""
         ...
 
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:

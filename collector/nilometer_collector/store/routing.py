@@ -38,6 +38,12 @@ def names_of(channels: Sequence[ChannelDefinition], own: str) -> list[str]:
     return names + [own] * bool(own and own not in names)
 
 
+def telling_actions(channels: Sequence[ChannelDefinition], own: str) -> frozenset[str]:
+    """Return the names of the channels that are told about actions, with the *own* one, if any."""
+    stored = {one.name for one in channels if (kind := KINDS.get(one.kind)) and kind.tells_actions}
+    return frozenset(stored | {own} if own not in {one.name for one in channels} else stored) - {""}
+
+
 def acknowledging(channels: Sequence[ChannelDefinition]) -> frozenset[str]:
     """Return the names of the channels that are told of acknowledgements."""
     return frozenset(

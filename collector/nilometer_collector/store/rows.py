@@ -8,15 +8,14 @@ import msgspec
 
 from nilometer.alert import AlertStatus, EpisodeState, Reason
 from nilometer.wire.alerts import stored_alerter_from_bytes
+from nilometer_collector.alerting.action_runs import Run, RunTurn
+from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.episodes import OpenEpisode
 from nilometer_collector.alerting.statuses import AlerterStatus, status_over_agents
 from nilometer_collector.store import label_text
-from nilometer_collector.store.delivery_records import (
-    ACKNOWLEDGEMENT,
-    AttemptRecord,
-    DeliveryRecord,
-)
+from nilometer_collector.store.acting import definition_from
+from nilometer_collector.store.delivery_records import AttemptRecord, DeliveryRecord, status_of
 from nilometer_collector.store.entity_records import (
     DeclaredEntity,
     EntityDeclaration,
@@ -193,7 +192,7 @@ def delivery_of(row: Sequence[Any], attempts: Iterable[AttemptRecord]) -> Delive
         key=row[2],
         entity=row[3],
         episode=row[4],
-        status=ACKNOWLEDGEMENT if row[6] else row[5],
+        status=status_of(row[5], row[13], is_acknowledgement=row[6]),
         created_ns=row[7],
         outcome=outcome,
         settled_ns=settled_ns,
@@ -201,6 +200,28 @@ def delivery_of(row: Sequence[Any], attempts: Iterable[AttemptRecord]) -> Delive
         last_failure=row[12] or "",
         attempts=tuple(attempts),
     )
+
+
+def run_of(row: Sequence[Any], turns: Iterable[RunTurn]) -> Run:
+    """Return the run of an action in *row*, with its *turns*, oldest first."""
+    return Run(
+        id=row[0],
+        key=row[1],
+        entity=row[2],
+        episode=row[3],
+        number=row[4],
+        action=definition_from(row[5]),
+        state=RunState(row[6]),
+        turns=tuple(turns),
+        attempts=row[7],
+        last_failure=row[8],
+        waits_for=row[9],
+    )
+
+
+def run_turn_of(row: Sequence[Any]) -> RunTurn:
+    """Return the turn of a run in *row*."""
+    return RunTurn(state=RunState(row[0]), at_ns=row[1], author=row[2], reason=row[3])
 
 
 def declared_entity_of(row: Sequence[Any]) -> DeclaredEntity:

@@ -17,7 +17,7 @@ from nilometer_collector.counters import Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
-from nilometer_collector.testing import ENTITY, Running, receivers_of
+from nilometer_collector.testing import ENTITY, Running, receivers_of, targets_of
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,7 @@ def app_of(store: Store, **more: Any) -> InProcess:
             counters,
             wake=lambda: None,
             receivers=receivers_of(),
+            targets=targets_of(),
             **more,
         )
     )

@@ -2,6 +2,7 @@
 
 from nilometer_collector.api.operation import Operation
 from nilometer_collector.api.resources import (
+    actions,
     alerter_reports,
     alerters,
     backtests,
@@ -26,6 +27,7 @@ from nilometer_collector.api.resources import (
     series,
     storage,
     summaries,
+    targets,
     watch,
     windows_reference,
 )
@@ -54,6 +56,8 @@ OPERATIONS: tuple[Operation, ...] = (
     *channels.OPERATIONS,
     *routes.OPERATIONS,
     *deliveries.OPERATIONS,
+    *targets.OPERATIONS,
+    *actions.OPERATIONS,
     *watch.OPERATIONS,
     *storage.OPERATIONS,
     *probes.OPERATIONS,

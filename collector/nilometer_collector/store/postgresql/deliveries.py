@@ -34,7 +34,9 @@ from nilometer_collector.store.delivery_records import (
     DeliveryCounts,
     DeliveryRecord,
     Notice,
+    status_of,
 )
+from nilometer_collector.store.postgresql.acting import read_turn
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes, read_transition
 from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS
@@ -48,7 +50,7 @@ _WAITING = """
 SELECT d.id, d.key, d.sealed, d.entity, t.episode, t.status, d.created_ns, d.acknowledged,
        (d.holder IS NOT NULL AND d.holder <> %(holder)s AND d.held_until > clock_timestamp())
        OR COALESCE(d.not_before > clock_timestamp(), false),
-       d.attempts, d.transition, d.held_until_ns
+       d.attempts, d.transition, d.held_until_ns, d.action_turn
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= %(now)s AND d.due_ns <= %(now)s))
@@ -94,7 +96,7 @@ WHERE key = %(key)s AND holder = %(holder)s AND id = ANY(%(ids)s::bigint[])
 """
 _STANDING = """
 SELECT d.id, d.key, d.sealed, d.entity, t.episode, t.status, d.created_ns, d.acknowledged, false,
-       d.attempts, d.transition, d.held_until_ns
+       d.attempts, d.transition, d.held_until_ns, d.action_turn
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.id IN
   (SELECT max(o.id) FROM episodes n JOIN transitions s ON s.entity = n.entity AND s.episode = n.id
@@ -109,7 +111,8 @@ FROM deliveries WHERE channel = %(channel)s
 """
 _RECORDS = """
 SELECT d.id, d.channel, d.key, d.entity, t.episode, t.status, d.acknowledged, d.created_ns,
-       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure
+       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure,
+       d.action_turn
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE (%(channel)s::text IS NULL OR d.channel = %(channel)s)
   AND (%(entity)s::text IS NULL OR d.entity = %(entity)s)
@@ -331,7 +334,8 @@ def _notice(session: Session, row: tuple[Any, ...], key: str, *, is_repeat: bool
         transition=transition,
         after_silence=row[11] > 0,
         openings=openings,
-        is_acknowledgement=row[7],
+        is_acknowledgement=row[7] and row[12] is None,
+        action=None if row[12] is None else read_turn(session, row[12]),
     )
 
 
@@ -387,6 +391,6 @@ def _waiting_of(row: tuple[Any, ...]) -> Waiting:
         is_sealed=row[2],
         entity=row[3],
         episode=row[4],
-        status=ACKNOWLEDGEMENT if row[7] else row[5],
+        status=status_of(row[5], row[12], is_acknowledgement=row[7]),
         created_ns=row[6],
     )

@@ -1,4 +1,4 @@
-"""Channels and routes in PostgreSQL."""
+"""Channels, routes and targets in PostgreSQL."""
 
 from typing import Generic, Literal
 
@@ -39,7 +39,7 @@ class Objects(Generic[D]):
     """
 
     def __init__(
-        self, database: Database, table: Literal["channels", "routes"], kind: type[D]
+        self, database: Database, table: Literal["channels", "routes", "targets"], kind: type[D]
     ) -> None:
         self._database = database
         self._name = table

@@ -16,13 +16,18 @@ from nilometer_collector.store.composing import FLAPPING_NS
 from nilometer_collector.store.postgresql.episodes import read_decisions
 from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.routing import acknowledging, due_by_channel, names_of
+from nilometer_collector.store.routing import (
+    acknowledging,
+    due_by_channel,
+    names_of,
+    telling_actions,
+)
 
 _ADD = """
 INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, held_until_ns, due_ns,
-                        acknowledged)
+                        acknowledged, action_turn)
 VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0, %(until)s, %(due)s,
-        %(acknowledged)s)
+        %(acknowledged)s, %(action_turn)s)
 """
 # Deliveries of the openings of an episode that wait and have certainly not arrived.
 _HOLD = """
@@ -71,6 +76,13 @@ WHERE t.entity = %(entity)s AND t.episode = %(episode)s AND t.status = %(status)
   AND NOT d.acknowledged AND d.withheld_ns IS NULL
   AND (%(even_refused)s OR d.refused_ns IS NULL)
 ORDER BY d.channel
+"""
+_TOLD_AT = """
+SELECT d.channel, max(CASE WHEN d.delivered_ns IS NULL THEN GREATEST(d.held_until_ns, d.due_ns)
+                      ELSE 0 END)
+FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
+WHERE t.entity = %(entity)s AND t.episode = %(episode)s AND t.status = %(status)s
+  AND NOT d.acknowledged AND d.withheld_ns IS NULL GROUP BY d.channel
 """
 _SUBJECT = """
 SELECT COALESCE(n.owner, ''), t.alerter_payload, j.labels_text
@@ -178,6 +190,31 @@ class Queue:
                 _, transition = _count_and_last(session, asked)
                 add.run(transition, channel, acknowledged=True)
 
+    def tell_action(
+        self,
+        session: Session,
+        entity: str,
+        episode: int,
+        turn: int,
+        escalate_to: str,
+        now_ns: int,
+    ) -> int:
+        """Queue the messages about a turn of an action; return their number.
+
+        The channels that were or will be told of the episode get it, not before its opening. The
+        channel *escalate_to* gets it, too; it may be empty.
+        """
+        telling = telling_actions(self._channels.read_in(session), self._own)
+        asked = _openings(entity, episode, now_ns)
+        due = dict.fromkeys({escalate_to} & telling, 0)
+        for channel, due_ns in session.rows(_TOLD_AT, asked):
+            if channel in telling:
+                due.setdefault(channel, due_ns)
+        add, (_, transition) = _Addition(session, entity, now_ns), _count_and_last(session, asked)
+        for channel in sorted(due):
+            add.run(transition, channel, due_ns=due[channel], acknowledged=True, action_turn=turn)
+        return len(due)
+
 
 class _Addition:
     """Adds deliveries of one entity inside a transaction."""
@@ -194,6 +231,7 @@ class _Addition:
         held_until_ns: int = 0,
         due_ns: int = 0,
         acknowledged: bool = False,
+        action_turn: int | None = None,
     ) -> None:
         """Queue a transition for a channel."""
         self._session.execute(
@@ -206,6 +244,7 @@ class _Addition:
                 "until": held_until_ns,
                 "due": due_ns,
                 "acknowledged": acknowledged,
+                "action_turn": action_turn,
             },
         )
 

@@ -7,6 +7,7 @@ that a Citus cluster could distribute them by entity.
 
 import secrets
 
+from nilometer_collector.store.postgresql.action_tables import create_action_tables
 from nilometer_collector.store.postgresql.addition_tables import (
     create_addition_tables,
     sum_additions_once,
@@ -295,3 +296,4 @@ def create_receivers(session: Session) -> None:
 
 
 MIGRATIONS(sum_additions_once)
+MIGRATIONS(create_action_tables)

@@ -2,7 +2,9 @@
 
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.store.postgresql.acting import Actions
 from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
 from nilometer_collector.store.postgresql.database import Database
@@ -69,6 +71,7 @@ class PostgresqlStore:
         self.references = References(self._database)
         self.channels = Objects(self._database, "channels", ChannelDefinition)
         self.routes = Objects(self._database, "routes", RouteDefinition)
+        self.targets = Objects(self._database, "targets", TargetDefinition)
         queue = Queue(channel, self.channels, self.routes)
         turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
@@ -76,12 +79,23 @@ class PostgresqlStore:
         self.decisions = Decisions(self._database, turns, queue)
         self.watching = Watching(self._database, turns, self.decisions)
         self.deliveries = Deliveries(self._database)
+        self.actions = Actions(self._database, queue)
 
     @property
     def names_key(self) -> bytes:
         """Key of the pseudonyms of this installation, 32 random bytes."""
+        return self._key("names")
+
+    @property
+    def links_key(self) -> bytes:
+        """Key of the signed links of this installation, 32 random bytes."""
+        return self._key("links")
+
+    def _key(self, name: str) -> bytes:
         found = self._database.read(
-            lambda session: session.row("SELECT key FROM secrets WHERE name = 'names'")
+            lambda session: session.row(
+                "SELECT key FROM secrets WHERE name = %(name)s", {"name": name}
+            )
         )
         return bytes(found[0]) if found else b""
 

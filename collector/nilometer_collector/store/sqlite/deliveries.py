@@ -28,8 +28,10 @@ from nilometer_collector.store.delivery_records import (
     DeliveryCounts,
     DeliveryRecord,
     Notice,
+    status_of,
 )
 from nilometer_collector.store.rows import delivery_of
+from nilometer_collector.store.sqlite.acting import read_turn
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_episodes, read_transition
 from nilometer_collector.store.sqlite.queueing import RECENT_OPENINGS
@@ -39,7 +41,7 @@ _MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)
 _UNSETTLED = "d.delivered_ns IS NULL AND d.refused_ns IS NULL AND d.withheld_ns IS NULL"
 _WAITING = """
 SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
-       d.not_before_ns, d.attempts, d.transition, d.held_until_ns
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE d.channel = ?1 AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= ?2 AND d.due_ns <= ?2))
@@ -55,7 +57,7 @@ WHERE d.transition IN (SELECT id FROM transitions WHERE episode = ?2 AND status 
 """  # noqa: S608
 _STANDING = """
 SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
-       d.not_before_ns, d.attempts, d.transition, d.held_until_ns
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE d.id IN
   (SELECT max(o.id) FROM episodes n JOIN transitions s ON s.episode = n.id
@@ -66,7 +68,8 @@ ORDER BY d.id LIMIT ?3
 """
 _RECORDS = """
 SELECT d.id, d.channel, d.key, e.entity, t.episode, t.status, d.acknowledged, d.created_ns,
-       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure
+       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure,
+       d.action_turn
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE (?1 IS NULL OR d.channel = ?1) AND (?2 IS NULL OR e.entity = ?2)
 ORDER BY d.id DESC LIMIT ?3
@@ -250,7 +253,8 @@ class Deliveries:
             transition=transition,
             after_silence=row[11] > 0,
             openings=openings,
-            is_acknowledgement=bool(row[7]),
+            is_acknowledgement=bool(row[7]) and row[12] is None,
+            action=None if row[12] is None else read_turn(self._database, row[12]),
         )
 
     def _attempted(self, notice: Notice, now_ns: int, outcome: str, reason: str = "") -> None:
@@ -281,6 +285,6 @@ def _waiting_of(row: tuple[Any, ...]) -> Waiting:
         is_sealed=bool(row[2]),
         entity=row[3],
         episode=row[4],
-        status=ACKNOWLEDGEMENT if row[7] else row[5],
+        status=status_of(row[5], row[12], is_acknowledgement=bool(row[7])),
         created_ns=row[6],
     )

@@ -1,4 +1,4 @@
-"""Channels and routes in SQLite."""
+"""Channels, routes and targets in SQLite."""
 
 from typing import Generic, Literal
 
@@ -17,7 +17,7 @@ class Objects(Generic[D]):
     """
 
     def __init__(
-        self, database: Database, table: Literal["channels", "routes"], kind: type[D]
+        self, database: Database, table: Literal["channels", "routes", "targets"], kind: type[D]
     ) -> None:
         self._database = database
         self._table = table

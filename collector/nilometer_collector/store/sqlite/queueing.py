@@ -12,7 +12,12 @@ from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition, Subject
 from nilometer_collector.store import label_text
 from nilometer_collector.store.composing import FLAPPING_NS
-from nilometer_collector.store.routing import acknowledging, due_by_channel, names_of
+from nilometer_collector.store.routing import (
+    acknowledging,
+    due_by_channel,
+    names_of,
+    telling_actions,
+)
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_decisions
 from nilometer_collector.store.sqlite.objects import Objects
@@ -133,6 +138,34 @@ class Queue:
             for channel in sorted(asking.intersection(self._told(episode, even_refused=False))):
                 self._add_again(episode, channel, decision.made_ns, acknowledged=1)
 
+    def tell_action(self, episode: int, turn: int, escalate_to: str, now_ns: int) -> int:
+        """Queue the messages about a turn of an action; return their number.
+
+        The channels that were or will be told of the episode get it, not before its opening. The
+        channel *escalate_to* gets it, too; it may be empty.
+        """
+        telling = telling_actions(self._channels.all(), self._own)
+        opening = (episode, AlertStatus.ALERTING.value)
+        due = dict.fromkeys({escalate_to} & telling, 0)
+        for channel, due_ns in self._database.rows(
+            f"SELECT channel, max(CASE WHEN delivered_ns IS NULL THEN max(held_until_ns, due_ns) "  # noqa: S608
+            f"ELSE 0 END) FROM deliveries WHERE {_OPENINGS} AND acknowledged = 0 "
+            "AND withheld_ns IS NULL GROUP BY channel",
+            opening,
+        ):
+            if channel in telling:
+                due.setdefault(channel, due_ns)
+        for channel in sorted(due):
+            self._add(
+                self._last_opening(episode),
+                channel,
+                now_ns,
+                due_ns=due[channel],
+                acknowledged=1,
+                action_turn=turn,
+            )
+        return len(due)
+
     def _subject(self, transition: int) -> Subject:
         ((entity, owner, payload, labels),) = self._database.rows(_SUBJECT, (transition,))
         return Subject(
@@ -209,9 +242,11 @@ class Queue:
         held_until_ns: int = 0,
         due_ns: int = 0,
         acknowledged: int = 0,
+        action_turn: int | None = None,
     ) -> None:
+        key = uuid.uuid4().hex
         self._database.execute(
             "INSERT INTO deliveries (transition, channel, key, created_ns, attempts, held_until_ns, "
-            "due_ns, acknowledged) VALUES (?, ?, ?, ?, 0, ?, ?, ?)",
-            (transition, channel, uuid.uuid4().hex, now_ns, held_until_ns, due_ns, acknowledged),
+            "due_ns, acknowledged, action_turn) VALUES (?, ?, ?, ?, 0, ?, ?, ?, ?)",
+            (transition, channel, key, now_ns, held_until_ns, due_ns, acknowledged, action_turn),
         )

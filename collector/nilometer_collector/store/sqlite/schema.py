@@ -7,6 +7,7 @@ import secrets
 
 from sqlite_utils import Database, Migrations
 
+from nilometer_collector.store.sqlite.action_tables import create_action_tables
 from nilometer_collector.store.sqlite.alert_tables import (
     create_alerters,
     create_deliveries,
@@ -275,3 +276,6 @@ def create_history(db: Database) -> None:
 def create_receivers(db: Database) -> None:
     """Channels and routes that users define, and the attempts at each message."""
     create_receiver_tables(db)
+
+
+migrations()(create_action_tables)

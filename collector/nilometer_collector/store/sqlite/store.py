@@ -5,8 +5,10 @@ from pathlib import Path
 
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.shipments import SampleRow, Shipment, Shipped, logged, taken
+from nilometer_collector.store.sqlite.acting import Actions
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.decisions import Decisions
@@ -44,17 +46,27 @@ class SqliteStore:
         self.references = References(self._database)
         self.channels = Objects(self._database, "channels", ChannelDefinition)
         self.routes = Objects(self._database, "routes", RouteDefinition)
+        self.targets = Objects(self._database, "targets", TargetDefinition)
         queue = Queue(self._database, channel, self.channels, self.routes)
         self.alerts = Alerts(self._database, queue)
         self.history = History(self._database, self.entities, self.references, self.alerts)
         self.decisions = Decisions(self._database, self.alerts, queue, self.history)
         self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)
+        self.actions = Actions(self._database, queue)
 
     @property
     def names_key(self) -> bytes:
         """Key of the pseudonyms of this installation, 32 random bytes."""
-        found = self._database.row("SELECT key FROM secrets WHERE name = 'names'")
+        return self._key("names")
+
+    @property
+    def links_key(self) -> bytes:
+        """Key of the signed links of this installation, 32 random bytes."""
+        return self._key("links")
+
+    def _key(self, name: str) -> bytes:
+        found = self._database.row("SELECT key FROM secrets WHERE name = ?", (name,))
         return bytes(found[0]) if found else b""
 
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:

@@ -755,6 +755,38 @@ export interface RowProblem {
   detail: string;
 }
 
+/** A change of the state of a run. */
+export interface RunTurn {
+  state: "accepted" | "approved" | "awaiting_approval" | "cannot_tell" | "declined" | "did_not" | "dry_run" | "expired" | "failed" | "sending" | "sent" | "superseded" | "waiting" | "worked";
+  at: number;
+  author: string; // person or program that caused it; empty for the collector
+  reason: string;
+}
+
+/** A run of an action for an episode. */
+export interface Run {
+  run: number;
+  key: string; // idempotency key, the same for each attempt
+  entity: string;
+  episode: number;
+  action: string;
+  cure: "ask_human" | "fall_back" | "retrain" | "rollback";
+  target: string;
+  state: "accepted" | "approved" | "awaiting_approval" | "cannot_tell" | "declined" | "did_not" | "dry_run" | "expired" | "failed" | "sending" | "sent" | "superseded" | "waiting" | "worked";
+  by_hand: boolean; // whether a person started it
+  approvers: string[];
+  expires: number | null; // end of the request for approval; null if it awaits none
+  waits_for: string; // what a waiting run waits for; empty in other states
+  attempts: number;
+  last_failure: string;
+  turns: RunTurn[];
+}
+
+/** Runs of actions, newest first; at most 1,000. */
+export interface Runs {
+  runs: Run[];
+}
+
 /** The merged samples of one summary and window that match the filter. */
 export interface Sample {
   window_start: number;
@@ -862,6 +894,25 @@ export interface Summary {
   window: number; // length of the window that arrived last, in seconds
   labels: Record<string, string[]>; // every key with its values, sorted
   logged: LoggedType | null; // type of a summary that users log; null for others
+}
+
+/** A target as a user writes it.
+
+Attributes:
+    name: Name of the target, unique in the collector.
+    kind: Kind of the receiver, such as `github`.
+    settings: Settings of the kind, as texts.
+    secrets: Secrets of the kind, as texts. */
+export interface TargetDefinition {
+  name: string;
+  kind: "webhook" | "github" | "gitlab" | "jenkins" | "argo_workflows" | "argo_events" | "kserve" | "python";
+  settings: Record<string, string>;
+  secrets: Record<string, string>;
+}
+
+/** Targets by name. In place of each secret is its public part. */
+export interface Targets {
+  targets: TargetDefinition[];
 }
 
 /** An opening or a closing of an episode. */
@@ -1087,7 +1138,7 @@ export interface Reads {
   /** List the declared objects, with names in them that point nowhere. */
   "/api/v1/objects": {
     query: {
-      kind?: "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
+      kind?: "action" | "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
     };
@@ -1096,7 +1147,7 @@ export interface Reads {
   /** List who changed which declared objects, and when. */
   "/api/v1/changes": {
     query: {
-      kind?: "alerter" | "decision" | "entity" | "reference" | "watch" | undefined; // Kind of what changed.
+      kind?: "action" | "alerter" | "decision" | "entity" | "reference" | "watch" | undefined; // Kind of what changed.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
       before?: number | undefined; // Value of `next` from the page before.
@@ -1149,6 +1200,21 @@ export interface Reads {
       entity?: string | undefined; // Name of the monitored entity; by default all entities.
     };
     answer: Deliveries;
+  };
+  /** List the targets of actions, without their secrets. */
+  "/api/v1/targets": {
+    query: Record<string, never>;
+    answer: Targets;
+  };
+  /** List the runs of actions, with every change of their states. */
+  "/api/v1/actions/runs": {
+    query: {
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
+      episode?: number | undefined; // Only runs for this episode.
+      run?: number | undefined; // Only the run with this id.
+      open?: boolean | undefined; // Whether to list only runs that are not over, or only those that are.
+    };
+    answer: Runs;
   };
   /** List the status of the default alerter with its reasons. */
   "/api/v1/watch": {

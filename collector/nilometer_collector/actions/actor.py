@@ -1,0 +1,150 @@
+"""Makes and advances the runs of actions, and sends those that are due, on one thread.
+
+A run is stored as being sent before its target hears of it, and its outcome after that. After a crash
+in between, it is sent again with the same key. A failed attempt is retried after a full-jitter backoff
+of 1 to 60 s, for an hour.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+
+from nilometer.values.clock import Clock
+from nilometer_collector.actions.performance import NewestPerformance
+from nilometer_collector.actions.targets import Targets
+from nilometer_collector.alerting.action_runs import Run
+from nilometer_collector.alerting.actions import KIND
+from nilometer_collector.channels.posting import Answer, Outcome
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.store import EpisodeRecord, Reply, Store
+from nilometer_collector.store.acting import definition_from
+
+IDLE_SECONDS = 2.0  # interval of checks
+BACKOFF_SECONDS = (1.0, 60.0)  # smallest and largest bound of the jitter
+
+log = logging.getLogger("nilometer.collector")
+
+
+class Actor:
+    """Advances and sends runs. `step` may be called by tests instead of `start`.
+
+    Args:
+        store: Store of actions, runs and targets.
+        targets: Where actions may go.
+        clock: Clock for wall time.
+        wake: Function that is called when a message may have been queued.
+        backoff_seconds: Smallest and largest bound of the jitter.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        targets: Targets,
+        clock: Clock,
+        wake: Callable[[], None],
+        *,
+        backoff_seconds: tuple[float, float] = BACKOFF_SECONDS,
+    ) -> None:
+        self._store = store
+        self._targets = targets
+        self._clock = clock
+        self._wake_couriers = wake
+        self._backoff_seconds = backoff_seconds
+        self._random = random.Random()  # noqa: S311  jitter, not a secret
+        self._performance = NewestPerformance(store)
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-actions", daemon=True)
+
+    def start(self) -> None:
+        """Start to advance runs, beginning with those of earlier processes."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Check now, because something has changed. Any thread may call."""
+        self._wake.set()
+
+    def stop(self, timeout: float) -> None:
+        """End after the current attempt. May be called twice."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def step(self) -> None:
+        """Advance all runs, and send those that are due.
+
+        Raises:
+            StoreUnavailable: If the database fails; the next step goes on.
+        """
+        queued, actions = 0, self._store.actions
+        entities = actions.entities()
+        metrics = self._metrics() if entities else set()
+        for entity in entities:
+            known = self._performance.of(entity, metrics)
+            queued += actions.step(entity, known, self._clock.now_ns())
+        while not self._stopping.is_set():
+            run = actions.take(self._clock.now_ns())
+            if run is None:
+                break
+            queued += self._send(run)
+        if queued:
+            self._wake_couriers()
+
+    def _metrics(self) -> set[str]:
+        texts = self._store.history.objects(KIND).values()
+        return {definition_from(text).performance for text in texts} - {""}
+
+    def _send(self, run: Run) -> int:
+        now_ns = self._clock.now_ns()
+        answer = self._targets.send(self._store, run, self._episode(run), now_ns)
+        known = {
+            "action": run.action.name,
+            "entity": run.entity,
+            "run": run.id,
+            "target": run.action.target,
+        }
+        match answer.outcome:
+            case Outcome.DELIVERED:
+                log.info("action accepted by its target", extra=known)
+            case Outcome.REFUSED:
+                told = {**known, "reason": answer.reason}
+                log.error(
+                    "action refused by its target, will not retry: see the reason", extra=told
+                )
+            case Outcome.FAILED:
+                told = {**known, "reason": answer.reason}
+                log.warning("action not accepted, will retry: check the target", extra=told)
+        return self._store.actions.answered(run, self._reply(run, answer), self._clock.now_ns())
+
+    def _reply(self, run: Run, answer: Answer) -> Reply:
+        wait_seconds = 0.0
+        if answer.outcome is Outcome.FAILED:
+            least, most = self._backoff_seconds
+            bound = min(least * 2 ** min(run.attempts, 16), most)
+            wait_seconds = max(self._random.uniform(0.0, bound), answer.wait_seconds)
+        return Reply(
+            outcome=answer.outcome.value,
+            reason=answer.reason,
+            wait_seconds=wait_seconds,
+            may_have_arrived=answer.may_have_arrived,
+        )
+
+    def _episode(self, run: Run) -> EpisodeRecord | None:
+        found = self._store.alerts.episodes(run.entity)
+        return next((one for one in found if one.id == run.episode), None)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                self.step()
+            except StoreUnavailable as error:
+                log.warning(
+                    "store unavailable, actions will be checked again: check the database's disk",
+                    extra={"reason": str(error)},
+                )
+            except Exception:
+                log.exception("internal error in an action, will retry: report this error")
+            self._wake.wait(IDLE_SECONDS)

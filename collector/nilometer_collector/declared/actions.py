@@ -1,0 +1,53 @@
+"""Declared actions, by pattern of entities."""
+
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from nilometer_collector.alerting.actions import KIND, ActionDefinition, check_action
+from nilometer_collector.declared.kind import (
+    Misdeclared,
+    Plain,
+    StoredKind,
+    named_first,
+    without_defaults,
+)
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
+from nilometer_collector.query.missing_names import KnownNames
+from nilometer_collector.store import Key
+
+
+class ActionObjects(StoredKind[ActionDefinition]):
+    """Actions that are set off by episodes."""
+
+    name = KIND
+    plural = "actions"
+    definition = ActionDefinition
+    is_for_pattern = True
+
+    def key(self, definition: ActionDefinition) -> Key:
+        """Return the identity of the action."""
+        return self.key_named(definition.entity, definition.name)
+
+    def checked(self, definition: ActionDefinition) -> Plain:
+        """Return the action without defaults."""
+        check_action(definition)
+        check_characters("entity", definition.entity, MAX_NAME_CHARACTERS)
+        place = control_in(definition)
+        if place is not None:
+            raise Misdeclared(f"{place}: must not contain control characters", place)
+        return named_first(without_defaults(definition))
+
+    def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
+        """Return a sentence for each name in the action that points nowhere."""
+        action = msgspec.convert(plain, ActionDefinition)
+        found = []
+        if not any(fnmatchcase(name, action.entity) for name in known.entities):
+            found.append(f"entity = {action.entity!r}: matches no entity yet")
+        for key, name, names in (
+            ("target", action.target, known.targets),
+            ("escalate_to", action.escalate_to, known.channels),
+        ):
+            if name and names is not None and name not in names:
+                found.append(f"{key} = {name!r}: does not exist yet{known.hint(name, names)}")
+        return found

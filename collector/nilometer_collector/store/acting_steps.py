@@ -1,0 +1,251 @@
+"""The steps of runs, which both databases share. Each implements `RunTables` inside a transaction.
+
+Everything that decides is here or in `alerting.action_runs`. A turn of a run is stored in one
+transaction with the messages about it.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from nilometer.alert import AlertStatus
+from nilometer.alert.conditions import Overdue
+from nilometer_collector.access.rights import Forbidden
+from nilometer_collector.alerting.action_runs import (
+    DAY_NS,
+    EpisodeFacts,
+    Facts,
+    Run,
+    RunTurn,
+    accepted,
+    approve,
+    decide,
+    decline,
+    may_decide,
+    not_answered,
+    refused,
+    started,
+    waits_for,
+)
+from nilometer_collector.alerting.action_states import RunState
+from nilometer_collector.alerting.actions import ActionDefinition, ActionSubject, is_for
+from nilometer_collector.alerting.decisions import silence_of
+from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.store.acting import Reply, RunQuestion, RunTables, Verdict
+from nilometer_collector.store.records import EpisodeRecord
+from nilometer_collector.store.texts import storable
+
+FIRST_TURN = "the condition of the action is checked"
+
+
+class Steps:
+    """Advances runs inside one transaction.
+
+    Args:
+        tables: Rows of the transaction.
+        now_ns: Wall time.
+        performance: Newest value of each known metric.
+    """
+
+    def __init__(
+        self, tables: RunTables, now_ns: int, performance: Mapping[str, float] | None = None
+    ) -> None:
+        self._tables = tables
+        self._now_ns = now_ns
+        self._performance = performance or {}
+
+    def advance(self, entity: str) -> int:
+        """Make and advance the runs of *entity*; return the number of queued messages."""
+        self._tables.lock()
+        actions = self._tables.actions()
+        episodes = {one.id: one for one in self._tables.episodes(entity)}
+        for episode in sorted(episodes.values(), key=lambda one: one.id):
+            if episode.closed_ns is None:
+                self._make(episode, actions)
+        told = 0
+        for run in reversed(self._tables.runs(RunQuestion(entity=entity, is_over=False))):
+            told += self._advance(run, actions, episodes[run.episode])
+        return told
+
+    def take(self) -> Run | None:
+        """Return the next run to send, held by this collector."""
+        for entity, identity in self._tables.to_send(self._now_ns):
+            self._tables.lock()
+            run = self.read(identity)
+            episodes = {one.id: one for one in self._tables.episodes(entity)}
+            if run.state.is_over or not run.state.is_under_way:
+                continue
+            self._advance(run, self._tables.actions(), episodes[run.episode])
+            run = self.read(identity)
+            sending = {RunState.APPROVED, RunState.SENDING, RunState.SENT}
+            if run.state not in sending or not self._tables.hold(run):
+                continue
+            if run.state is RunState.APPROVED:
+                turn = RunTurn(
+                    state=RunState.SENDING, at_ns=self._now_ns, reason="it is sent to the target"
+                )
+                self._turn(run, turn)
+            return self.read(identity)
+        return None
+
+    def answered(self, run: Run, reply: Reply) -> int:
+        """Record an attempt, and its effect if this collector still has the run."""
+        self._tables.lock()
+        known = self.read(run.id)
+        is_ours = known.state in {RunState.SENDING, RunState.SENT} and self._tables.holds(known)
+        self._tables.attempted(known, reply, self._now_ns)
+        if not is_ours:
+            return 0
+        if reply.outcome == "delivered":
+            return self._turn(known, accepted(self._now_ns))
+        if reply.outcome == "refused":
+            return self._turn(known, refused(reply.reason, self._now_ns))
+        turn = not_answered(
+            known, reply.reason, self._now_ns, may_have_arrived=reply.may_have_arrived
+        )
+        return 0 if turn is None else self._turn(known, turn)
+
+    def judge(self, identity: int, verdict: Verdict) -> Run:
+        """Record the approval or the refusal of a run."""
+        self._tables.lock()
+        run = self.read(identity)
+        by_link = verdict.by_link and run.action.approve_by_link
+        if not by_link and not may_decide(run.action, verdict.author):
+            raise Forbidden(f"{verdict.author!r} may not approve the action {run.action.name!r}")
+        make = approve if verdict.is_approval else decline
+        self._turn(run, make(run, storable(verdict.author), verdict.reason, self._now_ns))
+        return self.read(identity)
+
+    def start(self, entity: str, episode: int, name: str, verdict: Verdict) -> Run:
+        """Start an action for an episode, because a person wants it."""
+        self._tables.lock()
+        found = next((one for one in self._tables.episodes(entity) if one.id == episode), None)
+        if found is None:
+            raise Unknown(f"{entity} has no open episode {episode}")
+        subject = subject_of(found)
+        fitting = [
+            one for one in self._tables.actions() if one.name == name and is_for(one, subject)
+        ]
+        if not fitting:
+            raise Unknown(f"there is no action {name!r} for episode {episode} of {entity}")
+        if len(fitting) > 1:
+            raise Conflict(f"{len(fitting)} actions are named {name!r} for {entity}: rename one")
+        action = fitting[0]
+        runs = self._tables.runs(RunQuestion(entity=entity, episode=episode))
+        number = 1 + max(
+            (one.number for one in runs if _key(one.action) == _key(action)), default=0
+        )
+        run = _new_run(found, action, number, self._now_ns)
+        facts = self._facts(run, [action], found)
+        turn = started(facts, storable(verdict.author), storable(verdict.reason), self._now_ns)
+        run = self._tables.add(replace(run, turns=()))
+        self._turn(run, turn)
+        return self.read(run.id)
+
+    def read(self, identity: int) -> Run:
+        """Return the run with this id.
+
+        Raises:
+            Unknown: If there is none.
+        """
+        found = self._tables.runs(RunQuestion(run=identity))
+        if not found:
+            raise Unknown(f"there is no run {identity}")
+        return found[0]
+
+    def _make(self, episode: EpisodeRecord, actions: Sequence[ActionDefinition]) -> None:
+        """Make a run of each action that is for *episode* and has none."""
+        if isinstance(episode.alerter.condition, Overdue):  # it is about the monitoring itself
+            return
+        subject = subject_of(episode)
+        fitting = [one for one in actions if is_for(one, subject)]
+        if not fitting:
+            return
+        asked = RunQuestion(entity=subject.entity, episode=episode.id)
+        known = {_key(one.action) for one in self._tables.runs(asked) if not one.number}
+        for action in fitting:
+            if _key(action) not in known:
+                self._tables.add(_new_run(episode, action, 0, self._now_ns))
+
+    def _advance(
+        self, run: Run, actions: Sequence[ActionDefinition], episode: EpisodeRecord
+    ) -> int:
+        facts = self._facts(run, actions, episode)
+        turn = decide(run, facts, self._now_ns)
+        if turn is not None:
+            was_waiting = run.state is RunState.WAITING
+            changed = replace(run, action=facts.action) if was_waiting and facts.action else run
+            return self._turn(changed, turn)
+        if run.state is RunState.WAITING and facts.action is not None:
+            self._tables.held_by(run, waits_for(facts.action, facts, self._now_ns))
+        return 0
+
+    def _turn(self, run: Run, turn: RunTurn) -> int:
+        after = replace(run, state=turn.state, turns=(*run.turns, turn))
+        identity = self._tables.turn(after, turn)
+        return self._tables.tell(after, identity, self._now_ns) if turn.state.is_told else 0
+
+    def _facts(
+        self, run: Run, actions: Sequence[ActionDefinition], episode: EpisodeRecord
+    ) -> Facts:
+        action = next((one for one in actions if _key(one) == _key(run.action)), None)
+        known = action or run.action
+        others = [
+            one.action.name
+            for one in self._tables.runs(RunQuestion(entity=run.entity, is_over=False))
+            if one.id != run.id and one.state.is_under_way
+        ]
+        newest_ns, starts = self._tables.started(known, run.entity, self._now_ns - DAY_NS)
+        subject = subject_of(episode)
+        return Facts(
+            episode=_episode_facts(
+                episode, self._tables.heard_ns(run.entity, subject.summaries), self._now_ns
+            ),
+            action=action,
+            others=others,
+            started_ns=newest_ns,
+            starts=starts,
+            performance=self._performance.get(known.performance),
+        )
+
+
+def subject_of(episode: EpisodeRecord) -> ActionSubject:
+    """Return where *episode* is, and what has moved in it."""
+    moved = dict.fromkeys(part.summary for part in episode.parts) or (episode.summary,)
+    return ActionSubject(
+        entity=episode.alerter.entity, labels=episode.labels, summaries=tuple(moved)
+    )
+
+
+def _key(action: ActionDefinition) -> tuple[str, str]:
+    return action.entity, action.name
+
+
+def _new_run(episode: EpisodeRecord, action: ActionDefinition, number: int, now_ns: int) -> Run:
+    return Run(
+        id=0,
+        key=uuid.uuid4().hex,
+        entity=episode.alerter.entity,
+        episode=episode.id,
+        number=number,
+        action=action,
+        state=RunState.WAITING,
+        turns=(RunTurn(state=RunState.WAITING, at_ns=now_ns, reason=FIRST_TURN),),
+    )
+
+
+def _episode_facts(episode: EpisodeRecord, heard_ns: int, now_ns: int) -> EpisodeFacts:
+    openings = [turn for turn in episode.history if turn.status == AlertStatus.ALERTING.value]
+    last = episode.history[-1]
+    is_closed = episode.closed_ns is not None
+    condition = episode.alerter.condition
+    effects = [part.bound for part in episode.parts] or [condition.excess(episode.worst)]
+    return EpisodeFacts(
+        severity=openings[-1].alerter.severity,
+        opened_ns=openings[0].recorded_ns,
+        closed_ns=last.recorded_ns if is_closed else None,
+        is_cleared=is_closed and last.status == AlertStatus.OK.value,
+        effect=max(effects),
+        is_silenced=silence_of(episode.decisions, now_ns) is not None,
+        heard_ns=heard_ns,
+    )
