@@ -129,7 +129,10 @@ class Collector:
         self._resources.callback(self._couriers.stop, self.settings.shutdown_seconds)
         self._actor.start()
         self._resources.callback(self._actor.stop, self.settings.shutdown_seconds)
-        rollups = RollUpWorker(store, _keep_ns(self.settings), self._clock, self.counters)
+        keep_predictions_ns = self.settings.retention_predictions_days * Level.DAY.length_ns
+        rollups = RollUpWorker(
+            store, _keep_ns(self.settings), self._clock, self.counters, keep_predictions_ns
+        )
         rollups.start()
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
         collecting = Collecting(store)

@@ -15,6 +15,7 @@ from nilometer_collector.store.sqlite.alert_tables import (
 )
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
 from nilometer_collector.store.sqlite.history_tables import create_history_tables
+from nilometer_collector.store.sqlite.prediction_tables import create_prediction_tables
 from nilometer_collector.store.sqlite.receiver_tables import create_receiver_tables
 from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
@@ -279,3 +280,9 @@ def create_receivers(db: Database) -> None:
 
 
 migrations()(create_action_tables)
+
+
+@migrations()
+def create_predictions(db: Database) -> None:
+    """Logged predictions, which ground truth joins."""
+    create_prediction_tables(db)
