@@ -1,0 +1,179 @@
+"""Joins ground truth with logged predictions inside a transaction, the same way in both databases."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nilometer.predictions import PredictionRecord
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
+from nilometer_collector.ground_truth.joining import compared, decide
+from nilometer_collector.ground_truth.truths import (
+    KnownTruth,
+    Outcome,
+    Place,
+    PredictionKey,
+    ToldTruth,
+)
+from nilometer_collector.store.join_tables import JoinTables, predictions_of
+from nilometer_collector.store.revising import revised
+from nilometer_collector.store.truth_records import MOST_WAITING, RevisedWindow
+
+FIRST_WAIT_NS = NANOSECONDS  # time until the first search for a late prediction
+LONGEST_WAIT_NS = 3600 * NANOSECONDS  # longest time between two searches
+
+
+def next_search_ns(arrived_ns: int, now_ns: int) -> int:
+    """Return when to look for the prediction of a waiting row again: after as long as it has waited."""
+    waited_ns = min(max(now_ns - arrived_ns, FIRST_WAIT_NS), LONGEST_WAIT_NS)
+    return now_ns + waited_ns
+
+
+@dataclass(slots=True)
+class Joined:
+    """What a join changes, for the store to save.
+
+    Attributes:
+        outcomes: Outcome of each row that arrived now.
+        settled: Number of rows by outcome that do not wait, now arrived or before.
+        labels: Labels to store, by prediction.
+        windows: Windows with a new sample.
+        waits: Rows that wait from now on, or for longer.
+        released: Places of rows that do not wait any more.
+    """
+
+    outcomes: list[Outcome]
+    settled: Counter[Outcome] = field(default_factory=Counter)
+    labels: dict[PredictionKey, KnownTruth] = field(default_factory=dict)
+    windows: list[RevisedWindow] = field(default_factory=list)
+    waits: dict[Place, ToldTruth] = field(default_factory=dict)
+    released: set[Place] = field(default_factory=set)
+
+
+def join(
+    tables: JoinTables,
+    definition: PerformanceDefinition,
+    arrived: Sequence[ToldTruth],
+    due: Sequence[ToldTruth],
+    now_ns: int,
+) -> Joined:
+    """Return what *arrived* and *due* rows change.
+
+    Args:
+        tables: Tables to read.
+        definition: What is judged.
+        arrived: Rows that arrived now.
+        due: Waiting rows whose predictions may be in the log.
+        now_ns: Wall time.
+    """
+    entity = definition.entity
+    held = {one.place: one for one in due} or tables.waiting(
+        entity, {one.place for one in arrived}
+    )
+    keyed = _keyed(tables, definition, [*held.values(), *arrived])
+    keys = {key for key, _ in keyed if isinstance(key, PredictionKey)}
+    known = tables.known(entity, keys)
+    news = {
+        key
+        for key, told in keyed
+        if isinstance(key, PredictionKey)
+        and (key not in known or known[key].value != told.truth.value)
+    }
+    found = predictions_of(tables, entity, news)
+    rows = [(at, key, told) for at, (key, told) in enumerate(keyed)]
+    certain = [(at, key, told) for at, key, told in rows if isinstance(key, PredictionKey)]
+    decided = decide([(key, told) for _, key, told in certain], known, found)
+    labels, windows = revised(tables, definition, decided)
+    outcomes: list[Outcome] = [Outcome.WAITING] * len(keyed)
+    for (at, _, _), outcome in zip(certain, decided.outcomes, strict=True):
+        outcomes[at] = outcome
+    for at, key, _ in rows:
+        if isinstance(key, Outcome):
+            outcomes[at] = key
+    joined = Joined(outcomes[len(held) :], labels=labels, windows=windows)
+    _settle(tables, definition, joined, outcomes, keyed, held, now_ns)
+    return joined
+
+
+def _keyed(
+    tables: JoinTables, definition: PerformanceDefinition, rows: Sequence[ToldTruth]
+) -> list[tuple[PredictionKey | Outcome, ToldTruth]]:
+    """Return each row with the identity of its prediction, or with its outcome without one."""
+    by_subject = [told for told in rows if not told.truth.prediction_id]
+    records: Mapping[str, list[PredictionRecord]] = {}
+    within_ns = int(definition.within_seconds * NANOSECONDS)
+    if by_subject:
+        times = [told.truth.time_ns for told in by_subject]
+        subjects = list({told.truth.subject for told in by_subject})
+        records = tables.of_subjects(
+            definition.entity, subjects, min(times) - within_ns, max(times) + 1
+        )
+    return [
+        (
+            PredictionKey(told.truth.prediction_id, told.truth.row)
+            if told.truth.prediction_id
+            else _nearest(records.get(told.truth.subject, []), told.truth.time_ns, within_ns),
+            told,
+        )
+        for told in rows
+    ]
+
+
+def _nearest(
+    records: Sequence[PredictionRecord], time_ns: int, within_ns: int
+) -> PredictionKey | Outcome:
+    """Return the newest of *records* before *time_ns*; `Outcome.AMBIGUOUS` if there are several."""
+    near = [one for one in records if time_ns - within_ns <= one.time_ns <= time_ns]
+    if not near:
+        return Outcome.WAITING
+    newest = [one for one in near if one.time_ns == near[-1].time_ns]
+    if len(newest) > 1:
+        return Outcome.AMBIGUOUS
+    one = newest[0]
+    if one.prediction_id:
+        return PredictionKey(one.prediction_id, one.row)
+    return PredictionKey(one.subject, one.row, one.time_ns)
+
+
+def _settle(
+    tables: JoinTables,
+    definition: PerformanceDefinition,
+    joined: Joined,
+    outcomes: list[Outcome],
+    keyed: Sequence[tuple[PredictionKey | Outcome, ToldTruth]],
+    held: Mapping[Place, ToldTruth],
+    now_ns: int,
+) -> None:
+    """Add to *joined* which rows wait, and count the others."""
+    room: int | None = None
+    wait_ns = int(definition.wait_seconds * NANOSECONDS)
+    for at, (_, told) in enumerate(keyed):
+        place, outcome = told.place, outcomes[at]
+        if at < len(held):
+            if outcome is not Outcome.WAITING:
+                joined.released.add(place)
+            elif now_ns - told.arrived_ns >= wait_ns:
+                joined.released.add(place)
+                outcome = Outcome.UNKNOWN
+            else:
+                joined.waits[place] = told
+                continue
+        elif outcome is Outcome.WAITING:
+            other = joined.waits.get(place)
+            if other is not None:
+                outcome = compared(
+                    told, other.truth.value, other.truth.known_ns, other.source
+                )
+                if outcome is Outcome.CORRECTED:
+                    joined.waits[place] = told._replace(arrived_ns=other.arrived_ns)
+            else:
+                if room is None:
+                    room = MOST_WAITING - tables.count_waiting(definition.entity)
+                if room > 0:
+                    room -= 1
+                    joined.waits[place] = told
+                else:
+                    outcome = Outcome.TOO_MANY_WAITING
+            joined.outcomes[at - len(held)] = outcome
+        if outcome is not Outcome.WAITING:
+            joined.settled[outcome] += 1
