@@ -42,6 +42,13 @@ from nilometer_collector.store.history_records import (
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.logged_types import LoggedType
 from nilometer_collector.store.opening import back_up_store, open_store, restore_store
+from nilometer_collector.store.prediction_records import (
+    Logged,
+    Predicted,
+    PredictionPage,
+    PredictionTotals,
+)
+from nilometer_collector.store.prediction_verbs import MOST_READ, MOST_SOUGHT, Predictions
 from nilometer_collector.store.protocol import (
     MOST_GROUPS,
     Pins,
@@ -63,7 +70,14 @@ from nilometer_collector.store.records import (
     Stretch,
     TransitionRecord,
 )
-from nilometer_collector.store.shipments import Arrival, RowContent, SampleRow, Shipment, Shipped
+from nilometer_collector.store.shipments import (
+    Arrival,
+    PredictionRows,
+    RowContent,
+    SampleRow,
+    Shipment,
+    Shipped,
+)
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
@@ -75,6 +89,8 @@ __all__ = [
     "MOST_DELIVERIES",
     "MOST_EPISODES",
     "MOST_GROUPS",
+    "MOST_READ",
+    "MOST_SOUGHT",
     "MOST_WAIT_SECONDS",
     "ROLLED_UP",
     "UNDECLARED",
@@ -101,12 +117,18 @@ __all__ = [
     "Key",
     "Level",
     "LevelRecord",
+    "Logged",
     "LoggedType",
     "NormalRecord",
     "Notice",
     "Origin",
     "PartRecord",
     "Pins",
+    "Predicted",
+    "PredictionPage",
+    "PredictionRows",
+    "PredictionTotals",
+    "Predictions",
     "ReferenceRecord",
     "References",
     "RemoveAlerter",

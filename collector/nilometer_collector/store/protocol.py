@@ -19,6 +19,7 @@ from nilometer_collector.store.declaring import Entities
 from nilometer_collector.store.delivering import Deliveries
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.named import Objects
+from nilometer_collector.store.prediction_verbs import Predictions
 from nilometer_collector.store.records import (
     EntityTotals,
     LevelRecord,
@@ -243,6 +244,11 @@ class Store(Protocol):
     @property
     def pins(self) -> Pins:
         """Spans that are kept beyond their retention."""
+        ...
+
+    @property
+    def predictions(self) -> Predictions:
+        """Logged predictions."""
         ...
 
     @property

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Self, TypeAlias
 
 from nilometer.alert import Evaluation
+from nilometer.predictions import PredictionRecord
 from nilometer.profile import SummarySample
 from nilometer.values.entity import is_logged
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.errors import Conflict
 from nilometer_collector.store.logged_types import Key, LoggedType, type_of
+from nilometer_collector.store.prediction_records import NOTHING_PREDICTED, Predicted
 from nilometer_collector.store.sequences import Sequences
 
 
@@ -56,7 +58,14 @@ class SampleRow:
         )
 
 
-RowContent: TypeAlias = SampleRow | Evaluation
+@dataclass(frozen=True, slots=True)
+class PredictionRows:
+    """Checked records of one batch of logged predictions."""
+
+    records: Sequence[PredictionRecord]
+
+
+RowContent: TypeAlias = SampleRow | Evaluation | PredictionRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +104,7 @@ class Shipped:
         notices: Number of queued deliveries.
         settled: Largest sequence that the sender no longer held in an earlier call; 0 without one.
         refused: Contradictions of rows to the types of their summaries, by sequence.
+        predicted: Effect on the logged predictions.
     """
 
     stored: int
@@ -102,6 +112,7 @@ class Shipped:
     notices: int
     settled: int = 0
     refused: Mapping[int, Conflict] = field(default_factory=dict)
+    predicted: Predicted = NOTHING_PREDICTED
 
 
 def taken(sequences: Sequences, arrivals: Iterable[Arrival]) -> list[Arrival]:

@@ -1,6 +1,7 @@
-"""The partitions of `samples`: one for each day of arrival, UTC."""
+"""Partitions of a table, one for each day of arrival, UTC; those of `samples` wait for roll-ups."""
 
 from datetime import UTC, datetime
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -9,9 +10,10 @@ from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 
 _LOCK = 0x6E696C70  # key of the advisory lock that the creation of a partition holds
+_SAMPLES: LiteralString = "samples"
 _PARTITIONS = """
 SELECT child.relname FROM pg_inherits JOIN pg_class child ON child.oid = inhrelid
-WHERE inhparent = 'samples'::regclass
+WHERE inhparent = %(table)s::regclass
 """
 _WAITING = """
 SELECT true FROM stale_parts WHERE level_ns = 300000000000 AND arrival_day <= %(day)s
@@ -52,7 +54,7 @@ class Partitions:
         Returns:
             Number of dropped rows.
         """
-        days = sorted(_day_of(name) for (name,) in session.rows(_PARTITIONS))
+        days = days_of(session, _SAMPLES)
         if not days or days[0] >= day:
             return 0
         oldest = {"day": days[0]}
@@ -60,7 +62,7 @@ class Partitions:
         session.execute("LOCK TABLE samples IN ACCESS EXCLUSIVE MODE")
         if session.row(_WAITING, oldest) is not None:
             return 0
-        session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(_name(days[0]))))
+        drop_partition(session, _SAMPLES, days[0])
         self.forget()
         counts = session.rows(_ARRIVED, oldest)
         return int(sum(rows for (rows,) in counts))
@@ -75,25 +77,57 @@ def _create(session: Session, day: int) -> int:
 
     Days are counted from 1970. Reads and writes of `samples` continue meanwhile.
     """
-    session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _LOCK})
+    lock_partitions(session)
     ((first,),) = session.rows("SELECT held_from_day FROM levels WHERE level_ns = 0")
     day = max(day, first)
-    if session.row("SELECT to_regclass(%(name)s)", {"name": _name(day)}) != (None,):
-        return day
-    table = sql.Identifier(_name(day))
-    session.execute(sql.SQL("CREATE TABLE {} (LIKE samples INCLUDING ALL)").format(table))
-    session.execute(
-        sql.SQL("ALTER TABLE samples ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
-            table, sql.Literal(day * DAY_NS), sql.Literal((day + 1) * DAY_NS)
-        )
-    )
+    create_partition(session, _SAMPLES, 1, day)
     return day
 
 
-def _name(day: int) -> str:
-    return f"samples_{datetime.fromtimestamp(day * 86_400, UTC):%Y%m%d}"
+def lock_partitions(session: Session) -> None:
+    """Wait for all others that create partitions, until the end of the transaction."""
+    session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _LOCK})
+
+
+def create_partition(session: Session, table: LiteralString, unit_ns: int, day: int) -> None:
+    """Create the partition of *table* for *day*, counted from 1970, if it does not exist.
+
+    Args:
+        session: Session in a transaction that has called `lock_partitions`.
+        table: Table that is partitioned by arrival.
+        unit_ns: Nanoseconds in a unit of the partition key: 1 for times, or `DAY_NS` for days.
+        day: Day of arrival.
+    """
+    name = _name(table, day)
+    if session.row("SELECT to_regclass(%(name)s)", {"name": name}) != (None,):
+        return
+    parent, child = sql.Identifier(table), sql.Identifier(name)
+    session.execute(sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING ALL)").format(child, parent))
+    session.execute(
+        sql.SQL("ALTER TABLE {} ATTACH PARTITION {} FOR VALUES FROM ({}) TO ({})").format(
+            parent,
+            child,
+            sql.Literal(day * DAY_NS // unit_ns),
+            sql.Literal((day + 1) * DAY_NS // unit_ns),
+        )
+    )
+
+
+def drop_partition(session: Session, table: LiteralString, day: int) -> None:
+    """Drop the partition of *table* for *day*."""
+    session.execute(sql.SQL("DROP TABLE {}").format(sql.Identifier(_name(table, day))))
+
+
+def days_of(session: Session, table: LiteralString) -> list[int]:
+    """Return the days of the partitions of *table*, oldest first."""
+    names = session.rows(_PARTITIONS, {"table": table})
+    return sorted(_day_of(name) for (name,) in names)
+
+
+def _name(table: str, day: int) -> str:
+    return f"{table}_{datetime.fromtimestamp(day * 86_400, UTC):%Y%m%d}"
 
 
 def _day_of(name: str) -> int:
-    parsed = datetime.strptime(name.removeprefix("samples_"), "%Y%m%d").replace(tzinfo=UTC)
+    parsed = datetime.strptime(name.rpartition("_")[2], "%Y%m%d").replace(tzinfo=UTC)
     return int(parsed.timestamp()) // 86_400

@@ -1,5 +1,6 @@
 """The store in a PostgreSQL database."""
 
+from nilometer.predictions import PredictionRecord
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.errors import StoreUnavailable
@@ -13,6 +14,7 @@ from nilometer_collector.store.postgresql.history import History
 from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.pins import Pins
+from nilometer_collector.store.postgresql.predictions import Predictions
 from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.references import References
 from nilometer_collector.store.postgresql.rollups import RollUps
@@ -21,7 +23,14 @@ from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.postgresql.watching import Watching
 from nilometer_collector.store.sequences import Sequences
-from nilometer_collector.store.shipments import SampleRow, Shipment, Shipped, logged, taken
+from nilometer_collector.store.shipments import (
+    PredictionRows,
+    SampleRow,
+    Shipment,
+    Shipped,
+    logged,
+    taken,
+)
 
 # The outbox's row is locked, so that two collectors store its shipments one after the other.
 _STREAM = """
@@ -65,6 +74,7 @@ class PostgresqlStore:
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database, self._partitions)
         self.pins = Pins(self._database)
+        self.predictions = Predictions(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
         self.channels = Objects(self._database, "channels", ChannelDefinition)
@@ -88,10 +98,13 @@ class PostgresqlStore:
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:
         """Store the new rows and their effects on alerts, in one transaction."""
         received_ns = self._partitions.ensure(now_ns)
+        if any(isinstance(arrival.content, PredictionRows) for arrival in shipment.arrivals):
+            self.predictions.ensure(received_ns)
         try:
             return self._database.write(lambda session: self._ship(session, shipment, received_ns))
         except StoreUnavailable:
             self._partitions.forget()
+            self.predictions.forget()
             raise
 
     def check_writable(self) -> None:
@@ -113,6 +126,7 @@ class PostgresqlStore:
         refused = self.entities.settle(session, logged(new))
         samples: list[tuple[int, SampleRow]] = []
         evaluations = []
+        predictions: list[PredictionRecord] = []
         newest: dict[str, int] = {}
         for arrival in new:
             row = arrival.content
@@ -122,12 +136,15 @@ class PostgresqlStore:
                 samples.append((arrival.sequence, row))
                 if row.logged is None:  # logged samples tell nothing about the agent's windows
                     newest[row.entity] = max(newest.get(row.entity, 0), row.window.end_ns)
+            elif isinstance(row, PredictionRows):
+                predictions += row.records
             else:
                 evaluations.append(row)
         sequences.settle(shipment.oldest_held)
         _save(session, stream, sequences, now_ns)
         if samples:
             self.samples.add(session, samples, stream, now_ns)
+        predicted = self.predictions.add(session, predictions, now_ns)
         notices = self.alerts.judge(session, evaluations, shipment.agent, now_ns)
         if newest:
             self.watching.hear(session, shipment.agent, newest, now_ns)
@@ -137,6 +154,7 @@ class PostgresqlStore:
             notices=notices,
             settled=settled,
             refused=refused,
+            predicted=predicted,
         )
 
 

@@ -3,10 +3,18 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from nilometer.predictions import PredictionRecord
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.sequences import Sequences
-from nilometer_collector.store.shipments import SampleRow, Shipment, Shipped, logged, taken
+from nilometer_collector.store.shipments import (
+    PredictionRows,
+    SampleRow,
+    Shipment,
+    Shipped,
+    logged,
+    taken,
+)
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.decisions import Decisions
@@ -15,6 +23,7 @@ from nilometer_collector.store.sqlite.entities import Entities
 from nilometer_collector.store.sqlite.history import History
 from nilometer_collector.store.sqlite.objects import Objects
 from nilometer_collector.store.sqlite.pins import Pins
+from nilometer_collector.store.sqlite.predictions import Predictions
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.references import References
 from nilometer_collector.store.sqlite.rollups import RollUps
@@ -40,6 +49,7 @@ class SqliteStore:
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database)
         self.pins = Pins(self._database)
+        self.predictions = Predictions(self._database)
         self.entities = Entities(self._database)
         self.references = References(self._database)
         self.channels = Objects(self._database, "channels", ChannelDefinition)
@@ -62,6 +72,7 @@ class SqliteStore:
         notices = 0
         newest: dict[str, int] = {}
         samples: list[tuple[int, SampleRow]] = []
+        predictions: list[PredictionRecord] = []
         with self._database.write():
             stream = self._stream(shipment, now_ns)
             sequences = self._sequences(stream)
@@ -77,11 +88,14 @@ class SqliteStore:
                     if content.logged is None:  # logged samples tell nothing about windows
                         end_ns = max(newest.get(content.entity, 0), content.window.end_ns)
                         newest[content.entity] = end_ns
+                elif isinstance(content, PredictionRows):
+                    predictions += content.records
                 else:
                     notices += self.alerts.judge(content, shipment.agent, now_ns)
             if samples:
                 received_ns = self.rollups.received_ns(now_ns)
                 self.rollups.mark(self.samples.add(samples, stream, received_ns), received_ns)
+            predicted = self.predictions.add(predictions, now_ns)
             for entity, end_ns in newest.items():
                 self.watching.hear(entity, shipment.agent, end_ns, now_ns)
             sequences.settle(shipment.oldest_held)
@@ -92,6 +106,7 @@ class SqliteStore:
             notices=notices,
             settled=settled,
             refused=refused,
+            predicted=predicted,
         )
 
     def check_writable(self) -> None:
