@@ -21,9 +21,7 @@ LONGEST_STEP = 86_400
 
 Task: TypeAlias = Literal["binary", "multiclass", "classes", "regression", "ranking"]
 Text: TypeAlias = Annotated[str, Meta(max_length=256, pattern=f"^{PRINTABLE}*$")]
-ClassName: TypeAlias = Annotated[
-    str, Meta(min_length=1, max_length=256, pattern=f"^{PRINTABLE}*$")
-]
+ClassName: TypeAlias = Annotated[str, Meta(min_length=1, max_length=256, pattern=f"^{PRINTABLE}*$")]
 Seconds: TypeAlias = Annotated[float, Meta(ge=0, le=3650 * 86_400)]
 
 
@@ -35,9 +33,7 @@ class PairValue(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     value: Annotated[float, Meta(ge=-1e12, le=1e12)]
 
 
-class PerformanceDefinition(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
-):
+class PerformanceDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How the predictions of an entity are judged. Fields that are left out get their defaults.
 
     Attributes:
@@ -75,7 +71,7 @@ class PerformanceDefinition(
     cutoffs: Annotated[
         list[Annotated[int, Meta(ge=1, le=MAX_CUTOFF)]],
         Meta(min_length=1, max_length=MAX_CUTOFFS),
-    ] = list(CUTOFFS)
+    ] = msgspec.field(default_factory=lambda: list(CUTOFFS))
     values: Annotated[list[PairValue], Meta(max_length=MAX_CLASSES * MAX_CLASSES)] = []
     value_unit: Annotated[str, Meta(max_length=64, pattern=f"^{PRINTABLE}*$")] = ""
     step_seconds: Annotated[int, Meta(ge=SHORTEST_STEP, le=LONGEST_STEP)] = 3600

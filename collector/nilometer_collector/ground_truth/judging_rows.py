@@ -86,18 +86,12 @@ def without(whole: Judged, part: Judged) -> Judged | None:
     return None
 
 
-def rows_of(
-    records: Sequence[PredictionRecord], values: Sequence[str]
-) -> list[JudgedRow]:
+def rows_of(records: Sequence[PredictionRecord], values: Sequence[str]) -> list[JudgedRow]:
     """Return rows of predictions and their values, both of length n."""
-    return [
-        JudgedRow(record.outputs, value) for record, value in zip(records, values, strict=True)
-    ]
+    return [JudgedRow(record.outputs, value) for record, value in zip(records, values, strict=True)]
 
 
-def _classes(
-    definition: PerformanceDefinition, rows: Sequence[JudgedRow]
-) -> list[Scalar] | None:
+def _classes(definition: PerformanceDefinition, rows: Sequence[JudgedRow]) -> list[Scalar] | None:
     """Return the predicted classes; None if the scores decide them."""
     if not definition.predicted:
         return None

@@ -69,6 +69,7 @@ class Truth(NamedTuple):
     value: str
     known_ns: int
 
+
 class KnownTruth(NamedTuple):
     """The stored label of a prediction.
 
@@ -166,7 +167,11 @@ def _number_text(value: object) -> str | Outcome:
 
 def _list_text(value: object) -> str | Outcome:
     try:
-        found = _NUMBERS.decode(value) if isinstance(value, str) else msgspec.convert(value, list[float])
+        found = (
+            _NUMBERS.decode(value)
+            if isinstance(value, str)
+            else msgspec.convert(value, list[float])
+        )
     except (msgspec.MsgspecError, ValueError):
         return Outcome.WRONG_TYPE
     if not 1 <= len(found) <= MAX_LIST or not all(0 <= one <= 1e9 for one in found):

@@ -78,6 +78,14 @@ from nilometer_collector.store.shipments import (
     Shipment,
     Shipped,
 )
+from nilometer_collector.store.truth_records import (
+    MOST_ROWS,
+    ChunkAnswer,
+    JudgedWindow,
+    SourceProgress,
+    TruthChunk,
+    TruthTotals,
+)
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
@@ -90,6 +98,7 @@ __all__ = [
     "MOST_EPISODES",
     "MOST_GROUPS",
     "MOST_READ",
+    "MOST_ROWS",
     "MOST_SOUGHT",
     "MOST_WAIT_SECONDS",
     "ROLLED_UP",
@@ -101,6 +110,7 @@ __all__ = [
     "ChangeQuestion",
     "ChangeRecord",
     "ChooseReference",
+    "ChunkAnswer",
     "Command",
     "DeclareEntity",
     "DeclaredEntity",
@@ -114,6 +124,7 @@ __all__ = [
     "EpisodeStep",
     "HeardRecord",
     "History",
+    "JudgedWindow",
     "Key",
     "Level",
     "LevelRecord",
@@ -146,10 +157,13 @@ __all__ = [
     "Shipment",
     "Shipped",
     "Size",
+    "SourceProgress",
     "StalePart",
     "Store",
     "Stretch",
     "TransitionRecord",
+    "TruthChunk",
+    "TruthTotals",
     "WatchRecord",
     "WatchStep",
     "WithdrawReference",

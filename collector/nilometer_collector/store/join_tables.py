@@ -69,9 +69,9 @@ def predictions_of(
             continue
         alike = [
             record
-            for record in tables.of_subjects(
-                entity, [key.name], key.time_ns, key.time_ns + 1
-            ).get(key.name, [])
+            for record in tables.of_subjects(entity, [key.name], key.time_ns, key.time_ns + 1).get(
+                key.name, []
+            )
             if record.row == key.row and not record.prediction_id
         ]
         if alike:

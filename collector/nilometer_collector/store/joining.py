@@ -67,9 +67,7 @@ def join(
         now_ns: Wall time.
     """
     entity = definition.entity
-    held = {one.place: one for one in due} or tables.waiting(
-        entity, {one.place for one in arrived}
-    )
+    held = {one.place: one for one in due} or tables.waiting(entity, {one.place for one in arrived})
     keyed = _keyed(tables, definition, [*held.values(), *arrived])
     keys = {key for key, _ in keyed if isinstance(key, PredictionKey)}
     known = tables.known(entity, keys)
@@ -139,41 +137,40 @@ def _settle(
     tables: JoinTables,
     definition: PerformanceDefinition,
     joined: Joined,
-    outcomes: list[Outcome],
+    outcomes: Sequence[Outcome],
     keyed: Sequence[tuple[PredictionKey | Outcome, ToldTruth]],
     held: Mapping[Place, ToldTruth],
     now_ns: int,
 ) -> None:
     """Add to *joined* which rows wait, and count the others."""
-    room: int | None = None
     wait_ns = int(definition.wait_seconds * NANOSECONDS)
-    for at, (_, told) in enumerate(keyed):
-        place, outcome = told.place, outcomes[at]
-        if at < len(held):
-            if outcome is not Outcome.WAITING:
-                joined.released.add(place)
-            elif now_ns - told.arrived_ns >= wait_ns:
-                joined.released.add(place)
-                outcome = Outcome.UNKNOWN
-            else:
-                joined.waits[place] = told
-                continue
-        elif outcome is Outcome.WAITING:
-            other = joined.waits.get(place)
-            if other is not None:
-                outcome = compared(
-                    told, other.truth.value, other.truth.known_ns, other.source
-                )
-                if outcome is Outcome.CORRECTED:
-                    joined.waits[place] = told._replace(arrived_ns=other.arrived_ns)
-            else:
-                if room is None:
-                    room = MOST_WAITING - tables.count_waiting(definition.entity)
-                if room > 0:
-                    room -= 1
-                    joined.waits[place] = told
-                else:
-                    outcome = Outcome.TOO_MANY_WAITING
-            joined.outcomes[at - len(held)] = outcome
+    for told, outcome in zip(held.values(), outcomes, strict=False):
+        if outcome is Outcome.WAITING and now_ns - told.arrived_ns < wait_ns:
+            joined.waits[told.place] = told
+            continue
+        joined.released.add(told.place)
+        joined.settled[Outcome.UNKNOWN if outcome is Outcome.WAITING else outcome] += 1
+    room = MOST_WAITING
+    if Outcome.WAITING in joined.outcomes:
+        room -= tables.count_waiting(definition.entity) + len(joined.outcomes)
+    for at, (_, told) in enumerate(keyed[len(held) :]):
+        outcome = joined.outcomes[at]
+        if outcome is Outcome.WAITING:
+            outcome = _waits(joined.waits, told, has_room=room >= 0)
+            joined.outcomes[at] = outcome
         if outcome is not Outcome.WAITING:
             joined.settled[outcome] += 1
+
+
+def _waits(waits: dict[Place, ToldTruth], told: ToldTruth, *, has_room: bool) -> Outcome:
+    """Add a row without a prediction to *waits*, or let it replace the row that waits there."""
+    other = waits.get(told.place)
+    if other is None:
+        if not has_room:
+            return Outcome.TOO_MANY_WAITING
+        waits[told.place] = told
+        return Outcome.WAITING
+    outcome = compared(told, other.truth.value, other.truth.known_ns, other.source)
+    if outcome is Outcome.CORRECTED:
+        waits[told.place] = told._replace(arrived_ns=other.arrived_ns)
+    return outcome

@@ -78,8 +78,6 @@ def window_of(row: Sequence[Any]) -> JudgedWindow:
 
 def progress_of(rows: Iterable[Sequence[Any]]) -> SourceProgress:
     """Return the progress of a source, whose chunks have number, position and counts, in order."""
-    counts: Counter[Outcome] = Counter()
-    number = position = 0
-    for number, position, text in rows:
-        counts += counts_of(text)
-    return SourceProgress(number, position, counts)
+    chunks = [(number, position, counts_of(text)) for number, position, text in rows]
+    number, position, _ = chunks[-1] if chunks else (0, 0, None)
+    return SourceProgress(number, position, sum((counts for *_, counts in chunks), Counter()))

@@ -32,9 +32,7 @@ class Truths(Protocol):
         """
         ...
 
-    def join_waiting(
-        self, definition: PerformanceDefinition, now_ns: int, limit: int
-    ) -> int:
+    def join_waiting(self, definition: PerformanceDefinition, now_ns: int, limit: int) -> int:
         """Look for the predictions of rows that wait and are due, at most *limit*.
 
         A row that has waited for `wait_seconds` is counted as unknown.

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 from nilometer.values.window import Window
 from nilometer_collector.store.levels import arrival_day
-from nilometer_collector.store.shipments import SampleRow
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.rollups import RollUps
 from nilometer_collector.store.sqlite.samples import Samples
@@ -45,8 +44,9 @@ class Revisions:
             "DELETE FROM samples WHERE stream = ? AND sequence = ? RETURNING length(payload)",
             (stream, before.id),
         )
-        row = one.before_row or _NOTHING_SEEN
-        self._database.execute(_SUBTRACT, (row.seen, row.numbers, row.categories, before.series))
+        row = one.before_row
+        counts = (0, 0, 0) if row is None else (row.seen, row.numbers, row.categories)
+        self._database.execute(_SUBTRACT, (*counts, before.series))
         window = Window(before.key.start_ns, before.key.end_ns)
         day = arrival_day(before.received_ns)
         self._rollups.withdraw(before.series, window, day, [size for (size,) in sizes], now_ns)

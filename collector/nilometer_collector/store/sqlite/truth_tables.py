@@ -10,14 +10,14 @@ def create_truth_tables(db: Database) -> None:
     prediction without an id has its subject as the name, and its time.
     """
     db.execute(
-        "CREATE TABLE truths (key INTEGER, name TEXT, row INTEGER, time_ns INTEGER, "
-        "value TEXT NOT NULL, known_ns INTEGER NOT NULL, source INTEGER NOT NULL, "
-        "window INTEGER NOT NULL, PRIMARY KEY (key, name, row, time_ns)) STRICT, WITHOUT ROWID"
+        "CREATE TABLE truths (hash INTEGER, name TEXT, row INTEGER, time_ns INTEGER, "
+        "truth TEXT NOT NULL, known_ns INTEGER NOT NULL, source INTEGER NOT NULL, "
+        "window INTEGER NOT NULL, PRIMARY KEY (hash, name, row, time_ns)) STRICT, WITHOUT ROWID"
     )
     db.execute("CREATE INDEX truths_window ON truths (window)")
     db.execute(
         "CREATE TABLE waiting_truths (entity TEXT, name TEXT, row INTEGER, subject TEXT, "
-        "time_ns INTEGER, value TEXT NOT NULL, known_ns INTEGER NOT NULL, source INTEGER NOT NULL, "
+        "time_ns INTEGER, truth TEXT NOT NULL, known_ns INTEGER NOT NULL, source INTEGER NOT NULL, "
         "arrived_ns INTEGER NOT NULL, due_ns INTEGER NOT NULL, "
         "PRIMARY KEY (entity, name, row, subject, time_ns)) STRICT, WITHOUT ROWID"
     )

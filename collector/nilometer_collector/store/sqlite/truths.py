@@ -45,10 +45,10 @@ MOST_REMOVED = 5000  # most labels that one step removes
 _WINDOW = (
     "id, start_ns, end_ns, labels, definition, labelled, lags, payload, crc, series, received_ns"
 )
-_TRUTH = "name, row, time_ns, value, known_ns, source, window"
-_WAITING = "name, row, subject, time_ns, value, known_ns, source, arrived_ns"
+_TRUTH = "name, row, time_ns, truth, known_ns, source, window"
+_WAITING = "name, row, subject, time_ns, truth, known_ns, source, arrived_ns"
 _KNOWN = f"""
-SELECT {_TRUTH} FROM json_each(?) AS asked CROSS JOIN truths WHERE key = asked.value
+SELECT {_TRUTH} FROM json_each(?) AS asked CROSS JOIN truths WHERE hash = asked.value
 """  # noqa: S608
 _HELD = f"""
 SELECT {_WAITING} FROM json_each(?2) AS asked CROSS JOIN waiting_truths
@@ -57,17 +57,17 @@ WHERE entity = ?1 AND name = json_extract(asked.value, '$[0]')
   AND time_ns = json_extract(asked.value, '$[3]')
 """  # noqa: S608
 _PUT_TRUTH = """
-INSERT INTO truths (key, name, row, time_ns, value, known_ns, source, window)
+INSERT INTO truths (hash, name, row, time_ns, truth, known_ns, source, window)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-ON CONFLICT (key, name, row, time_ns) DO UPDATE SET
-  value = excluded.value, known_ns = excluded.known_ns, source = excluded.source,
+ON CONFLICT (hash, name, row, time_ns) DO UPDATE SET
+  truth = excluded.truth, known_ns = excluded.known_ns, source = excluded.source,
   window = excluded.window
 """
 _PUT_WAITING = """
-INSERT INTO waiting_truths (entity, name, row, subject, time_ns, value, known_ns, source,
+INSERT INTO waiting_truths (entity, name, row, subject, time_ns, truth, known_ns, source,
                             arrived_ns, due_ns) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (entity, name, row, subject, time_ns) DO UPDATE SET
-  value = excluded.value, known_ns = excluded.known_ns, source = excluded.source,
+  truth = excluded.truth, known_ns = excluded.known_ns, source = excluded.source,
   due_ns = excluded.due_ns
 """
 _RELEASE = """
@@ -86,9 +86,7 @@ ON CONFLICT (entity, outcome) DO UPDATE SET rows = rows + excluded.rows
 class Truths:
     """Joins, reads and removes ground truth."""
 
-    def __init__(
-        self, database: Database, predictions: Predictions, revisions: Revisions
-    ) -> None:
+    def __init__(self, database: Database, predictions: Predictions, revisions: Revisions) -> None:
         self._database = database
         self._predictions = predictions
         self._revisions = revisions
@@ -104,7 +102,8 @@ class Truths:
         with self._database.write():
             key = (chunk.entity, chunk.source, chunk.number)
             before = self._database.row(
-                "SELECT counts FROM truth_chunks WHERE entity = ? AND source = ? AND number = ?", key
+                "SELECT counts FROM truth_chunks WHERE entity = ? AND source = ? AND number = ?",
+                key,
             )
             if before is not None:
                 return ChunkAnswer(counts_of(before[0]), is_repeated=True)
@@ -168,7 +167,8 @@ class Truths:
     def waiting_entities(self, now_ns: int) -> Sequence[str]:
         """List the entities with rows that wait and are due."""
         rows = self._database.rows(
-            "SELECT DISTINCT entity FROM waiting_truths WHERE due_ns <= ? ORDER BY entity", (now_ns,)
+            "SELECT DISTINCT entity FROM waiting_truths WHERE due_ns <= ? ORDER BY entity",
+            (now_ns,),
         )
         return [entity for (entity,) in rows]
 
@@ -177,7 +177,7 @@ class Truths:
         before_ns = now_ns - keep_ns
         with self._database.write():
             labels = self._database.rows(
-                "DELETE FROM truths WHERE (key, name, row, time_ns) IN (SELECT key, name, row, "
+                "DELETE FROM truths WHERE (hash, name, row, time_ns) IN (SELECT hash, name, row, "
                 "time_ns FROM truths WHERE window IN (SELECT id FROM judged_windows "
                 "WHERE end_ns < ?) LIMIT ?) RETURNING 1",
                 (before_ns, MOST_REMOVED),
@@ -251,25 +251,29 @@ class Truths:
 
     # What a join changes
 
-    def _save(
-        self, entity: str, joined: Joined, refused: Counter[Outcome], now_ns: int
-    ) -> None:
+    def _save(self, entity: str, joined: Joined, refused: Counter[Outcome], now_ns: int) -> None:
         database = self._database
         hashed = sorted(
             (key_of(entity, key.name), *key, *known) for key, known in joined.labels.items()
         )
-        database.execute_texts(_PUT_TRUTH, hashed)
-        database.execute_texts(_RELEASE, [(entity, *place) for place in joined.released])
-        database.execute_texts(
+        database.execute_all(_PUT_TRUTH, hashed)
+        database.execute_all(_RELEASE, [(entity, *place) for place in joined.released])
+        database.execute_all(
             _PUT_WAITING,
             [
-                (entity, *one.truth, one.source, one.arrived_ns, next_search_ns(one.arrived_ns, now_ns))
+                (
+                    entity,
+                    *one.truth,
+                    one.source,
+                    one.arrived_ns,
+                    next_search_ns(one.arrived_ns, now_ns),
+                )
                 for one in joined.waits.values()
             ],
         )
         self._put_windows(entity, joined.windows, now_ns)
         totals = joined.settled + refused
-        database.execute_texts(_TOTAL, [(entity, one.value, count) for one, count in totals.items()])
+        database.execute_all(_TOTAL, [(entity, one.value, count) for one, count in totals.items()])
 
     def _put_windows(self, entity: str, windows: Sequence[RevisedWindow], now_ns: int) -> None:
         if not windows:

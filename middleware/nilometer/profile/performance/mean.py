@@ -59,9 +59,7 @@ class Mean:
 
     def without(self, part: "Mean") -> "Mean":
         """Return the mean over the rows that are not in *part*, which are some of these rows."""
-        return Mean(
-            self.count - part.count, self.total - part.total, self.squares - part.squares
-        )
+        return Mean(self.count - part.count, self.total - part.total, self.squares - part.squares)
 
     @property
     def value(self) -> float | None:
