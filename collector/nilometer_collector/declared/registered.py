@@ -10,6 +10,7 @@ from nilometer.settings.mistakes import sentence
 from nilometer_collector.declared.alerters import AlerterObjects
 from nilometer_collector.declared.entities import EntityObjects
 from nilometer_collector.declared.kind import Kind, Misdeclared
+from nilometer_collector.declared.performance import PerformanceObjects
 from nilometer_collector.declared.references import ReferenceObjects
 from nilometer_collector.declared.watch_rules import WatchRuleObjects
 
@@ -21,6 +22,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ReferenceObjects(),
     AlerterObjects(),
     WatchRuleObjects(),
+    PerformanceObjects(),
 )
 
 
