@@ -15,6 +15,16 @@ class Counter(Enum):
     PARTS_ROLLED_UP = "parts_rolled_up"  # roll-ups that were made or made again
     SAMPLES_LEFT_OUT = "samples_left_out"  # samples in no roll-up: unreadable, or of another type
     ROWS_RETIRED = "rows_retired"  # samples and roll-ups that were removed for their age
+    PREDICTIONS_STORED = "predictions_stored"  # logged predictions that are new
+    PREDICTIONS_REPEATED = "predictions_repeated"  # stored before with the same content
+    PREDICTIONS_REFUSED = "predictions_refused"  # not allowed; others of their batch are stored
+    # Not stored: their id and row are stored with another content, which makes the id ambiguous.
+    PREDICTIONS_AMBIGUOUS = "predictions_ambiguous"
+    PREDICTIONS_RETIRED = "predictions_retired"  # removed for their age
+    PREDICTIONS_ERASED = "predictions_erased"  # erased by id or by subject
+    LABELS_USED = "labels_used"  # rows of ground truth that are joined, repeated, or wait
+    LABELS_REFUSED = "labels_refused"  # rows of ground truth that are not used
+    LABELS_RETIRED = "labels_retired"  # labels, windows and chunks that were removed for their age
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
     NOTIFICATIONS_REFUSED = "notifications_refused"  # refused by the receiver for their content
     NOTIFICATIONS_FAILED = "notifications_failed"  # failed attempts, which are retried

@@ -27,6 +27,7 @@ from nilometer_collector.declared.arriving import take_settings
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.judging.judging import Judging
+from nilometer_collector.matching.matching import Matching
 from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.rollups.collecting import Collecting
@@ -119,9 +120,15 @@ class Collector:
         self._start_watching(store)
         self._couriers.start()
         self._resources.callback(self._couriers.stop, self.settings.shutdown_seconds)
-        rollups = RollUpWorker(store, _keep_ns(self.settings), self._clock, self.counters)
+        keep_predictions_ns = self.settings.retention_predictions_days * Level.DAY.length_ns
+        rollups = RollUpWorker(
+            store, _keep_ns(self.settings), self._clock, self.counters, keep_predictions_ns
+        )
         rollups.start()
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
+        matching = Matching(store, self._clock, self.counters, 2 * keep_predictions_ns)
+        matching.start()
+        self._resources.callback(matching.stop, self.settings.shutdown_seconds)
         collecting = Collecting(store)
         collecting.start()
         self._resources.callback(collecting.stop, self.settings.shutdown_seconds)

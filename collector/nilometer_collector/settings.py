@@ -58,6 +58,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         retention_5m_days: Days for which 5-minute roll-ups are kept.
         retention_1h_days: Days for which 1-hour roll-ups are kept.
         retention_1d_days: Days for which 1-day roll-ups are kept.
+        retention_predictions_days: Days for which logged predictions are kept, counted from their
+            arrival. Ground truth that comes later joins nothing. See docs/predictions.md.
         grpc_address: ``host:port`` to which agents ship; loopback only, unless principals and TLS
             are set. Port 0 chooses a free port.
         grpc_certificate: Certificate file of the gRPC server with its chain, PEM; empty means no
@@ -120,6 +122,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     retention_5m_days: Days = 35
     retention_1h_days: Days = 400
     retention_1d_days: Days = 1826
+    retention_predictions_days: Days = 35
     grpc_address: str = "127.0.0.1:7501"
     grpc_certificate: str = ""
     grpc_key: str = ""

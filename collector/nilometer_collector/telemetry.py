@@ -125,6 +125,10 @@ class CollectorExports(Exports):
             series.set(STORE_SIZE, at_level, held.bytes)
             if held.level in ROLLED_UP:
                 series.set(STORE_STALE, at_level, held.stale)
+        logged = self._store.predictions.totals().values()
+        at_level = attributes_of({LEVEL: "predictions"})
+        series.set(STORE_ROWS, at_level, sum(one.rows for one in logged))
+        series.set(STORE_SIZE, at_level, sum(one.bytes for one in logged))
         self._counters.add(Counter.SERIES_OVERFLOWED, series.overflowed)
         counts = {counter.value: count for counter, count in self._counters.read().items()}
         add_counters(series, Exporter.COLLECTOR, counts)

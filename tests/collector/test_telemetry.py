@@ -72,8 +72,8 @@ def test_rows_and_bytes_of_each_level_are_gauges(store: Store) -> None:
         for point in family.points
     }
     assert told == {
-        **{("nilometer.store.rows", level): 0 for level in ("5m", "1h", "1d")},
-        **{("nilometer.store.size", level): 0 for level in ("5m", "1h", "1d")},
+        **{("nilometer.store.rows", level): 0 for level in ("5m", "1h", "1d", "predictions")},
+        **{("nilometer.store.size", level): 0 for level in ("5m", "1h", "1d", "predictions")},
         **{("nilometer.store.stale", level): 0 for level in ("1h", "1d")},
         ("nilometer.store.rows", "shipped"): 1,
         ("nilometer.store.size", "shipped"): 5,

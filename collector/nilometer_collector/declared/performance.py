@@ -1,7 +1,5 @@
 """Declared performance: how the predictions of an entity are judged, once there is ground truth."""
 
-import msgspec
-
 from nilometer.values.errors import ConfigError
 from nilometer_collector.declared.kind import (
     Misdeclared,
@@ -10,11 +8,10 @@ from nilometer_collector.declared.kind import (
     named_first,
     without_defaults,
 )
-from nilometer_collector.errors import Conflict
 from nilometer_collector.ground_truth.definition import KIND, PerformanceDefinition
 from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.query.missing_names import KnownNames
-from nilometer_collector.store import Key, Store
+from nilometer_collector.store import Key
 
 
 class PerformanceObjects(StoredKind[PerformanceDefinition]):
@@ -55,19 +52,3 @@ class PerformanceObjects(StoredKind[PerformanceDefinition]):
 def performance_key(entity: str) -> Key:
     """Return the identity of the performance of *entity*."""
     return Key(KIND, entity, entity)
-
-
-def performance_of(store: Store, entity: str) -> PerformanceDefinition:
-    """Return how the predictions of *entity* are judged.
-
-    Raises:
-        Conflict: If nobody has declared it.
-    """
-    text = store.history.objects(KIND).get(performance_key(entity))
-    if text is None:
-        raise Conflict(
-            f"entity {entity!r} has no `{KIND}` object, which says how predictions are judged: "
-            "declare it with `nilometer apply`",
-            "entity",
-        )
-    return msgspec.json.decode(text, type=PerformanceDefinition)

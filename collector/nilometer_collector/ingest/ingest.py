@@ -38,6 +38,7 @@ from nilometer_collector.declared.arriving import add_reference
 from nilometer_collector.errors import Busy, Refused, StoreUnavailable
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
+from nilometer_collector.limits.predictions import checked_predictions
 from nilometer_collector.limits.references import check_reference
 from nilometer_collector.limits.rows import (
     MAX_EVIDENCE_CHARACTERS,
@@ -45,7 +46,16 @@ from nilometer_collector.limits.rows import (
     check_evaluation,
     check_sample,
 )
-from nilometer_collector.store import Arrival, Origin, RowContent, SampleRow, Shipment, Store
+from nilometer_collector.store import (
+    Arrival,
+    Origin,
+    Predicted,
+    PredictionRows,
+    RowContent,
+    SampleRow,
+    Shipment,
+    Store,
+)
 
 MAX_ROWS = 16_384  # most rows in one call
 CHECKED_TOGETHER = 128  # rows whose t-digests are checked in one pass
@@ -120,7 +130,7 @@ class Ingest:
         for row, is_sound in _with_soundness(request.rows):
             try:
                 access.require(_entities_of(row))
-                content = _content(row, digest=not is_sound)
+                content = _content(row, reply, digest=not is_sound)
                 arrivals.append(Arrival(sequence=_sequence(row), content=content))
             except Forbidden as error:
                 reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
@@ -148,11 +158,26 @@ class Ingest:
         self._counters.add(Counter.ROWS_STORED, shipped.stored)
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
+        self._count_predictions(shipped.predicted, reply)
         if reply.rejected:
             _log_rejected(request.agent, reply)
         if shipped.notices:
             self._wake()
         return reply
+
+    def _count_predictions(self, predicted: Predicted, reply: ShipReply) -> None:
+        refused = sum(one.rows for one in reply.refused_predictions)
+        self._counters.add(Counter.PREDICTIONS_STORED, predicted.stored)
+        self._counters.add(Counter.PREDICTIONS_REPEATED, predicted.repeated)
+        self._counters.add(Counter.PREDICTIONS_AMBIGUOUS, predicted.conflicting)
+        self._counters.add(Counter.PREDICTIONS_REFUSED, refused)
+        if predicted.ambiguous:
+            entity, _ = predicted.ambiguous[0]
+            log.warning(
+                "prediction ids repeat with different predictions, ground truth joins none of them: "
+                "give each request an id of its own",
+                extra={"entity": entity, "ids": len(predicted.ambiguous)},
+            )
 
     def _is_duplicate(self, agent: str, instance: bytes) -> bool:
         """Whether two processes ship under this name; the rows of both are stored."""
@@ -249,12 +274,14 @@ def _is_used(content: RowContent) -> bool:
 
 
 def _entities_of(row: Row) -> tuple[str, ...]:
-    """Return the entity of a row; None if its content is unknown."""
+    """Return the entity of a row; nothing if its content is unknown."""
     match row.WhichOneof("content"):
         case "sample":
             return (row.sample.entity,)
         case "evaluation":
             return (row.evaluation.alerter.entity,)
+        case "predictions":
+            return (row.predictions.monitored_entity,)
         case _:
             return ()
 
@@ -291,8 +318,14 @@ def _sequence(row: Row) -> int:
     return row.sequence
 
 
-def _content(row: Row, *, digest: bool) -> RowContent:
-    """Return the checked content of a row; a sample is read without its t-digest if told so."""
+def _content(row: Row, reply: ShipReply, *, digest: bool) -> RowContent:
+    """Return the checked content of a row, and list refused predictions in *reply*.
+
+    Args:
+        row: Row to check.
+        reply: Reply to the sender.
+        digest: Whether to read the t-digest of a sample.
+    """
     if row.ByteSize() > MAX_ROW_BYTES:
         raise Refused(f"the row has {row.ByteSize()} bytes: must be at most {MAX_ROW_BYTES}")
     match row.WhichOneof("content"):
@@ -306,6 +339,12 @@ def _content(row: Row, *, digest: bool) -> RowContent:
             if len(evaluation.evidence) > MAX_EVIDENCE_CHARACTERS:
                 raise Refused(f"evidence is over {MAX_EVIDENCE_CHARACTERS} characters")
             return evaluation
+        case "predictions":
+            batch = row.predictions
+            records, refused = checked_predictions(batch.monitored_entity, batch.content)
+            for reason, rows in refused.items():
+                reply.refused_predictions.add(sequence=row.sequence, rows=rows, reason=reason)
+            return PredictionRows(records)
         case _:
             raise Refused("the row has no content of a type that this collector knows")
 

@@ -41,7 +41,7 @@ def check_sample(sample: SummarySample, *, digest: bool = True) -> None:
     """
     entity_name(sample.entity)
     check_summary(sample.summary)
-    _check_labels(sample.labels)
+    check_labels(sample.labels)
     _check_window(sample.window)
     _check_coverage(sample.coverage)
     check_content(sample, digest=digest)
@@ -56,14 +56,18 @@ def check_evaluation(evaluation: Evaluation) -> None:
     """
     check_alerter(evaluation.alerter)
     check_summary(evaluation.summary)
-    _check_labels(evaluation.labels)
+    check_labels(evaluation.labels)
     _check_window(evaluation.window)
     check_numbers("value", evaluation.value)
     check_text("reference_digest", evaluation.reference_digest, MAX_NAME_BYTES)
 
 
-def _check_labels(labels: Labels) -> None:
-    """Refuse too many labels, and values that are too long or have control characters."""
+def check_labels(labels: Labels) -> None:
+    """Refuse too many labels, and values that are too long or have control characters.
+
+    Raises:
+        Refused: If a limit is exceeded.
+    """
     if len(labels) > MAX_LABELS:
         raise Refused(f"has {len(labels)} labels, must have at most {MAX_LABELS}")
     for key, value in labels:

@@ -23,6 +23,7 @@ MOST_PARTS = 128  # most parts in one step
 IDLE_SECONDS = 5.0  # time between two checks for due parts
 RETIRE_SECONDS = 60.0  # time between two removals of old days
 PAUSE_SECONDS = 30.0  # time to wait after a failure
+KEEP_PREDICTIONS_NS = 35 * Level.DAY.length_ns
 REAL = SystemClock()  # the worker waits in real time, so it measures its work in real time
 
 log = logging.getLogger("nilometer.collector")
@@ -36,13 +37,20 @@ class RollUpWorker:
         keep_ns: Time in nanoseconds to keep each level, counted from the arrival.
         clock: Clock for the wall time.
         counters: Counters of rolled up parts and of samples left out.
+        keep_predictions_ns: Time in nanoseconds to keep logged predictions, counted from the arrival.
     """
 
     def __init__(
-        self, store: Store, keep_ns: Mapping[Level, int], clock: Clock, counters: Counters
+        self,
+        store: Store,
+        keep_ns: Mapping[Level, int],
+        clock: Clock,
+        counters: Counters,
+        keep_predictions_ns: int = KEEP_PREDICTIONS_NS,
     ) -> None:
         self._store = store
         self._keep_ns = keep_ns
+        self._keep_predictions_ns = keep_predictions_ns
         self._clock = clock
         self._counters = counters
         self._edges = ReferenceEdges(store.references)
@@ -74,9 +82,12 @@ class RollUpWorker:
 
     def retire(self) -> int:
         """Remove some expired rows; return their number."""
-        removed = self._store.rollups.retire(self._clock.now_ns(), self._keep_ns)
+        now_ns = self._clock.now_ns()
+        removed = self._store.rollups.retire(now_ns, self._keep_ns)
         self._counters.add(Counter.ROWS_RETIRED, removed)
-        return removed
+        predictions = self._store.predictions.retire(now_ns, self._keep_predictions_ns)
+        self._counters.add(Counter.PREDICTIONS_RETIRED, predictions)
+        return removed + predictions
 
     def _roll_up(self, level: Level) -> int:
         stored = self._store.rollups

@@ -19,10 +19,11 @@ from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.prediction_records import Logged, Predicted
 from nilometer_collector.store.texts import check_texts
 
-NO_KEY = 0  # key of a row without a prediction id, or without a subject
+NO_KEY = 0  # key of a row without a subject
 TABLE = "predictions"
 
 EntityOf: TypeAlias = Callable[[int], str]  # entity of a shape
+_Content: TypeAlias = tuple[int, int, int, bytes]  # row, time, shape and payload
 Counted: TypeAlias = dict[tuple[str, int], tuple[int, int, int]]  # by entity and day of arrival
 
 
@@ -56,7 +57,7 @@ class StoredRow(NamedTuple):
 
     Attributes:
         number: Number of the row in the store, ascending by arrival; 0 for a new row.
-        key: Hash of entity and prediction id; `NO_KEY` without an id.
+        key: Hash of entity and prediction id; without an id, of entity, subject and time.
         subject_key: Hash of entity and subject; `NO_KEY` without a subject.
         row: Index of the row in its request.
         time_ns: Event time, Unix nanoseconds.
@@ -123,7 +124,7 @@ def pack(
         packed.append(
             StoredRow(
                 number=0,
-                key=key_of(entity, prediction_id),
+                key=key_of(entity, prediction_id or f"\0{subject}\0{record.time_ns}"),
                 subject_key=key_of(entity, subject),
                 row=record.row,
                 time_ns=record.time_ns,
@@ -221,7 +222,7 @@ class _Prediction:
         was_ambiguous: Whether the stored rows have the mark.
     """
 
-    contents: dict[int, tuple[int, int, bytes]] = field(default_factory=dict)
+    contents: dict[int, _Content] = field(default_factory=dict)
     numbers: list[int] = field(default_factory=list)
     is_ambiguous: bool = False
     was_ambiguous: bool = False
@@ -233,7 +234,8 @@ def settle(
     """Decide which rows of a shipment are new.
 
     A row that is stored with the same content is a repetition, such as a resend of an agent whose
-    outbox was replaced. A row with another content makes its id ambiguous; it is not stored.
+    outbox was replaced. A row with another content makes its id ambiguous; it is not stored. Rows
+    without an id are only compared, because several predictions may be about one subject.
 
     Args:
         arriving: Rows of the shipment, in order.
@@ -241,8 +243,13 @@ def settle(
         entity_of: Function that returns the entity of a shape.
     """
     predictions: dict[tuple[str, str], _Prediction] = {}
+    without_id = set()
     for row in stored:
-        one = predictions.setdefault(_id_of(row, entity_of), _Prediction())
+        prediction = _id_of(row, entity_of)
+        if not prediction[1]:
+            without_id.add(_content_of(row))
+            continue
+        one = predictions.setdefault(prediction, _Prediction())
         one.contents[row.row] = _content_of(row)
         if row.ambiguous:
             one.is_ambiguous = one.was_ambiguous = True
@@ -251,11 +258,15 @@ def settle(
     new: list[tuple[StoredRow, _Prediction | None]] = []
     repeated = conflicting = 0
     for row in arriving:
-        if row.key == NO_KEY:
-            new.append((row, None))
+        prediction, content = _id_of(row, entity_of), _content_of(row)
+        if not prediction[1]:
+            if content in without_id:
+                repeated += 1
+            else:
+                without_id.add(content)
+                new.append((row, None))
             continue
-        one = predictions.setdefault(_id_of(row, entity_of), _Prediction())
-        content = _content_of(row)
+        one = predictions.setdefault(prediction, _Prediction())
         before = one.contents.setdefault(row.row, content)
         if before is content:
             new.append((row, one))
@@ -302,5 +313,5 @@ def _id_of(row: StoredRow, entity_of: EntityOf) -> tuple[str, str]:
     return entity_of(row.shape), _DECODE(row.payload).prediction_id
 
 
-def _content_of(row: StoredRow) -> tuple[int, int, bytes]:
-    return row.time_ns, row.shape, row.payload
+def _content_of(row: StoredRow) -> _Content:
+    return row.row, row.time_ns, row.shape, row.payload

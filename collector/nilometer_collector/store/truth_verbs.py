@@ -55,9 +55,13 @@ class Truths(Protocol):
         ...
 
     def retire(self, now_ns: int, keep_ns: int) -> int:
-        """Remove labels of windows that ended before, and chunks, a limited number at a time.
+        """Remove old labels, their windows, and chunks, a limited number at a time.
 
-        The samples of the windows stay. A label that was removed cannot be corrected.
+        The samples of the windows stay, but they are not revised any more.
+
+        Args:
+            now_ns: Wall time, Unix nanoseconds.
+            keep_ns: Time in nanoseconds to keep a window after its end, and a chunk.
 
         Returns:
             Number of removed rows.

@@ -211,7 +211,7 @@ STORE_ROWS = Metric(
     name="nilometer.store.rows",
     instrument=Instrument.GAUGE,
     unit="{row}",
-    about="Samples as shipped, and roll-ups of each level, that the collector's store holds.",
+    about="Samples as shipped, roll-ups of each level, and logged predictions in the collector's store.",
     attributes=(LEVEL,),
     exporter=Exporter.COLLECTOR,
 )
@@ -219,7 +219,7 @@ STORE_SIZE = Metric(
     name="nilometer.store.size",
     instrument=Instrument.GAUGE,
     unit="By",
-    about="Bytes of the encoded samples and roll-ups of each level, without indexes.",
+    about="Bytes of the encoded samples, roll-ups and predictions of each level, without indexes.",
     attributes=(LEVEL,),
     exporter=Exporter.COLLECTOR,
 )

@@ -9,14 +9,24 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Row(_message.Message):
-    __slots__ = ("sequence", "sample", "evaluation")
+    __slots__ = ("sequence", "sample", "evaluation", "predictions")
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
     SAMPLE_FIELD_NUMBER: _ClassVar[int]
     EVALUATION_FIELD_NUMBER: _ClassVar[int]
+    PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     sequence: int
     sample: _summary_pb2.SummarySample
     evaluation: _alert_pb2.Evaluation
-    def __init__(self, sequence: _Optional[int] = ..., sample: _Optional[_Union[_summary_pb2.SummarySample, _Mapping]] = ..., evaluation: _Optional[_Union[_alert_pb2.Evaluation, _Mapping]] = ...) -> None: ...
+    predictions: PredictionBatch
+    def __init__(self, sequence: _Optional[int] = ..., sample: _Optional[_Union[_summary_pb2.SummarySample, _Mapping]] = ..., evaluation: _Optional[_Union[_alert_pb2.Evaluation, _Mapping]] = ..., predictions: _Optional[_Union[PredictionBatch, _Mapping]] = ...) -> None: ...
+
+class PredictionBatch(_message.Message):
+    __slots__ = ("monitored_entity", "content")
+    MONITORED_ENTITY_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    monitored_entity: str
+    content: bytes
+    def __init__(self, monitored_entity: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class ShipRequest(_message.Message):
     __slots__ = ("agent", "epoch", "oldest_held", "rows", "instance")
@@ -33,7 +43,7 @@ class ShipRequest(_message.Message):
     def __init__(self, agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., oldest_held: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class ShipReply(_message.Message):
-    __slots__ = ("rejected", "duplicate")
+    __slots__ = ("rejected", "duplicate", "refused_predictions")
     class Rejected(_message.Message):
         __slots__ = ("sequence", "reason", "forbidden")
         SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -43,11 +53,22 @@ class ShipReply(_message.Message):
         reason: str
         forbidden: bool
         def __init__(self, sequence: _Optional[int] = ..., reason: _Optional[str] = ..., forbidden: bool = ...) -> None: ...
+    class RefusedPredictions(_message.Message):
+        __slots__ = ("sequence", "rows", "reason")
+        SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+        ROWS_FIELD_NUMBER: _ClassVar[int]
+        REASON_FIELD_NUMBER: _ClassVar[int]
+        sequence: int
+        rows: int
+        reason: str
+        def __init__(self, sequence: _Optional[int] = ..., rows: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
     REJECTED_FIELD_NUMBER: _ClassVar[int]
     DUPLICATE_FIELD_NUMBER: _ClassVar[int]
+    REFUSED_PREDICTIONS_FIELD_NUMBER: _ClassVar[int]
     rejected: _containers.RepeatedCompositeFieldContainer[ShipReply.Rejected]
     duplicate: bool
-    def __init__(self, rejected: _Optional[_Iterable[_Union[ShipReply.Rejected, _Mapping]]] = ..., duplicate: bool = ...) -> None: ...
+    refused_predictions: _containers.RepeatedCompositeFieldContainer[ShipReply.RefusedPredictions]
+    def __init__(self, rejected: _Optional[_Iterable[_Union[ShipReply.Rejected, _Mapping]]] = ..., duplicate: bool = ..., refused_predictions: _Optional[_Iterable[_Union[ShipReply.RefusedPredictions, _Mapping]]] = ...) -> None: ...
 
 class GetPlanRequest(_message.Message):
     __slots__ = ("entities", "version", "agent", "instance")

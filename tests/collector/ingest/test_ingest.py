@@ -32,7 +32,7 @@ from nilometer.values.privacy import LAXEST
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.samples import sample_from_bytes
-from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
+from nilometer.wire.services import GetPlanRequest, Row, ShipReply, ShipRequest
 from nilometer_collector.api.coverage import coverage_view
 from nilometer_collector.contents.bins import common_bins_of
 from nilometer_collector.contents.registered import SHOWN
@@ -222,7 +222,7 @@ def damage(data: st.DataObject, message: Any) -> None:
 def _checked(row: Row, *, digest: bool) -> RowContent | None:
     """Return the content of a row; None if the row is rejected."""
     try:
-        return ingest._content(row, digest=digest)
+        return ingest._content(row, ShipReply(), digest=digest)
     except (ValueError, ArithmeticError, NilometerError):
         return None
 

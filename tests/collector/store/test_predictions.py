@@ -6,7 +6,7 @@ from support.predicted import a_prediction, log_predictions
 from support.rolling import DAY_NS
 from support.stores import NewPlace, Place
 
-from nilometer.predictions import PredictionRecord
+from nilometer.predictions import PredictionRecord, Scalar
 from nilometer.values.labels import Labels
 from nilometer_collector.errors import Refused
 from nilometer_collector.store import Logged, Predicted, PredictionTotals, Store
@@ -37,7 +37,14 @@ def test_a_request_of_several_rows_is_found_with_all_rows(store: Store) -> None:
 
 
 def test_values_keep_their_types(store: Store) -> None:
-    outputs = {"i": 1, "f": 1.0, "t": True, "s": "é", "n": None, "big": (1 << 64) - 1}
+    outputs: dict[str, Scalar] = {
+        "i": 1,
+        "f": 1.0,
+        "t": True,
+        "s": "é",
+        "n": None,
+        "big": (1 << 64) - 1,
+    }
     log_predictions(store, [a_prediction("x", outputs=outputs)])
     (record,) = store.predictions.find(ENTITY, ["x"])["x"].rows
     assert repr(record.outputs) == repr(outputs)
@@ -89,6 +96,13 @@ def test_rows_are_found_by_subject_and_time(store: Store) -> None:
     log_predictions(store, rows[::-1])
     found = store.predictions.of_subjects(ENTITY, ["ann", "eve", "ann"], START_NS, START_NS + 3)
     assert found == {"ann": [rows[0], rows[2]]}
+
+
+def test_rows_without_an_id_are_stored_once_and_never_ambiguous(store: Store) -> None:
+    rows = [a_prediction("", subject="ann", outputs={"score": score}) for score in (0.1, 0.2, 0.1)]
+    assert log_predictions(store, rows, 1).predicted == Predicted(2, repeated=1)
+    assert log_predictions(store, rows, 2).predicted == Predicted(repeated=3)
+    assert store.predictions.of_subjects(ENTITY, ["ann"], 0, END_NS) == {"ann": rows[:2]}
 
 
 def test_ambiguous_rows_are_not_found_by_subject(store: Store) -> None:

@@ -251,6 +251,6 @@ def test_labels_and_chunks_are_removed_with_their_age(store: Store) -> None:
     log_predictions(store, scored(5))
     tell(store, [a_truth("id-1"), a_truth("id-2")])
     assert store.truths.retire(NOW_NS + DAY_NS, 2 * DAY_NS) == 0
-    assert store.truths.retire(NOW_NS + 4 * DAY_NS, 2 * DAY_NS) == 3
+    assert store.truths.retire(NOW_NS + 4 * DAY_NS, 2 * DAY_NS) == 4
     assert store.truths.progress(ENTITY, SOURCE).chunks == 0
     assert Counter(store.truths.totals(ENTITY).counts) == {Outcome.JOINED: 2}

@@ -11,13 +11,14 @@ from nilometer.values.entity import NAME
 from nilometer.values.time_zone import zone_named
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
-from nilometer_collector.api.operation import Call, Operation
+from nilometer_collector.api.operation import Call, Context, Operation
 from nilometer_collector.api.parameters import ENTITY, Text
-from nilometer_collector.declared.performance import performance_of
+from nilometer_collector.counters import Counter
 from nilometer_collector.ground_truth.definition import Task
 from nilometer_collector.ground_truth.reading import TruthRow, read_rows
-from nilometer_collector.ground_truth.truths import Outcome
-from nilometer_collector.store import MOST_ROWS, Store, TruthChunk
+from nilometer_collector.ground_truth.truths import REFUSED, Outcome
+from nilometer_collector.matching.definitions import performance_of
+from nilometer_collector.store import MOST_ROWS, TruthChunk
 
 MAX_BODY_BYTES = 8 << 20
 LAST = (1 << 53) - 1
@@ -75,7 +76,7 @@ async def post_ground_truth(call: Call) -> TruthAnswer:
     body = await read_json(call.request, TruthBody, MAX_BODY_BYTES)
     call.access.require((body.entity,))
     now_ns = call.context.clock.now_ns()
-    return await call.context.ask(lambda: _join(call.context.store, body, now_ns))
+    return await call.context.ask(lambda: _join(call.context, body, now_ns))
 
 
 async def read_ground_truth(call: Call) -> TruthStatus:
@@ -106,7 +107,8 @@ async def read_ground_truth(call: Call) -> TruthStatus:
     return await call.context.ask(read)
 
 
-def _join(store: Store, body: TruthBody, now_ns: int) -> TruthAnswer:
+def _join(context: Context, body: TruthBody, now_ns: int) -> TruthAnswer:
+    store = context.store
     definition = performance_of(store, body.entity)
     declared = store.entities.read(body.entity)
     zone = zone_named("" if declared is None else declared.declaration.time_zone)
@@ -124,6 +126,10 @@ def _join(store: Store, body: TruthBody, now_ns: int) -> TruthAnswer:
         definition,
         now_ns,
     )
+    if not answer.is_repeated:
+        unused = sum(answer.counts.get(outcome, 0) for outcome in REFUSED)
+        context.counters.add(Counter.LABELS_REFUSED, unused)
+        context.counters.add(Counter.LABELS_USED, sum(answer.counts.values()) - unused)
     return TruthAnswer(
         rows=sum(answer.counts.values()),
         repeated=answer.is_repeated,

@@ -9,10 +9,10 @@ from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY
 from nilometer_collector.api.resources.samples import END, LABEL, START
 from nilometer_collector.contents.performance import MetricView, metric_view
-from nilometer_collector.declared.performance import performance_of
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.lags import Lags, quantile, summed
 from nilometer_collector.ground_truth.maturity import Maturity, maturity_of
+from nilometer_collector.matching.definitions import performance_of
 from nilometer_collector.query.arrived_truth import ArrivedWindow, arrived_windows
 
 LAG_QUANTILES = (0.5, 0.9, 0.99)

@@ -8,7 +8,7 @@ def create_prediction_tables(session: Session) -> None:
 
     A shape is what many rows share: entity, label set and names of columns. Predictions are
     partitioned by the day of arrival, as samples are. The indexes hold hashes of ids and of subjects,
-    never the texts; 0 is a row without one.
+    never the texts; a row without a subject has 0 there.
     """
     session.execute("""
         CREATE TABLE prediction_shapes (
@@ -32,7 +32,7 @@ def create_prediction_tables(session: Session) -> None:
             crc bigint NOT NULL,
             payload bytea NOT NULL
         ) PARTITION BY RANGE (day)""")
-    session.execute("CREATE INDEX predictions_key ON predictions (key) WHERE key <> 0")
+    session.execute("CREATE INDEX predictions_key ON predictions (key)")
     session.execute("CREATE INDEX predictions_number ON predictions (number)")
     session.execute(
         "CREATE INDEX predictions_subject ON predictions (subject_key, time_ns) WHERE subject_key <> 0"

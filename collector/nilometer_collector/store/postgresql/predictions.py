@@ -48,12 +48,10 @@ _LOCK = """
 SELECT pg_advisory_xact_lock(1852405616, hashtext(entity))
 FROM (SELECT unnest(%(entities)s::text[]) AS entity) AS locked ORDER BY hashtext(entity)
 """
-_BY_KEY: LiteralString = (
-    f"SELECT {_COLUMNS} FROM predictions WHERE key = ANY(%(keys)s::bigint[]) AND key <> 0"  # noqa: S608
-)
+_BY_KEY: LiteralString = f"SELECT {_COLUMNS} FROM predictions WHERE key = ANY(%(keys)s::bigint[])"  # noqa: S608
 _BY_SUBJECT: LiteralString = (
-    f"SELECT {_COLUMNS} FROM predictions WHERE subject_key = ANY(%(keys)s::bigint[]) "  # noqa: S608
-    "AND subject_key <> 0 AND time_ns >= %(start)s AND time_ns < %(end)s"
+    f"SELECT {_COLUMNS} FROM predictions WHERE subject_key = ANY(%(keys)s::bigint[])"  # noqa: S608
+    " AND subject_key <> 0 AND time_ns >= %(start)s AND time_ns < %(end)s"
 )
 _PAGE: LiteralString = (
     f"SELECT {_COLUMNS} FROM predictions WHERE number > %(after)s AND entity = %(entity)s "  # noqa: S608

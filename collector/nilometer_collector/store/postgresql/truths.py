@@ -204,10 +204,17 @@ class Truths:
 
         def remove(session: Session) -> int:
             labels = session.execute(_REMOVE, asked)
+            windows = 0
+            if labels < MOST_REMOVED:
+                windows = session.execute(
+                    "DELETE FROM judged_windows w WHERE end_ns < %(before)s AND NOT EXISTS "
+                    "(SELECT FROM truths WHERE window_id = w.id)",
+                    asked,
+                )
             chunks = session.execute(
                 "DELETE FROM truth_chunks WHERE received_ns < %(before)s", asked
             )
-            return labels + chunks
+            return labels + windows + chunks
 
         return self._database.write(remove)
 

@@ -8,7 +8,7 @@ def create_prediction_tables(db: Database) -> None:
 
     A shape is what many rows share: entity, label set and names of columns. Rows are numbered by
     arrival, so that old rows are next to each other. The indexes hold hashes of ids and of subjects,
-    never the texts; 0 is a row without one.
+    never the texts; a row without a subject has 0 there.
     """
     db.table("prediction_shapes").create(
         {"id": int, "digest": bytes, "entity": str, "content": str},
@@ -31,7 +31,7 @@ def create_prediction_tables(db: Database) -> None:
     db.table("predictions").create(
         {"number": int, **columns}, pk="number", not_null=set(columns), strict=True
     )
-    db.execute("CREATE INDEX predictions_key ON predictions (key) WHERE key <> 0")
+    db.table("predictions").create_index(["key"])
     db.execute(
         "CREATE INDEX predictions_subject ON predictions (subject_key, time_ns) WHERE subject_key <> 0"
     )

@@ -36,7 +36,7 @@ _COLUMNS = "number, key, subject_key, row, time_ns, day, shape, ambiguous, crc, 
 # The join is written as a loop over the keys, because SQLite does not know how few they are.
 _BY_KEY = f"""
 WITH asked (hash) AS (SELECT value FROM json_each(?))
-SELECT {_COLUMNS} FROM asked CROSS JOIN predictions WHERE key = hash AND key <> 0
+SELECT {_COLUMNS} FROM asked CROSS JOIN predictions WHERE key = hash
 """  # noqa: S608
 _BY_SUBJECT = f"""
 WITH asked (hash) AS (SELECT value FROM json_each(?))

@@ -182,10 +182,15 @@ class Truths:
                 "WHERE end_ns < ?) LIMIT ?) RETURNING 1",
                 (before_ns, MOST_REMOVED),
             )
+            windows = []
+            if len(labels) < MOST_REMOVED:
+                windows = self._database.rows(
+                    "DELETE FROM judged_windows WHERE end_ns < ? RETURNING 1", (before_ns,)
+                )
             chunks = self._database.rows(
                 "DELETE FROM truth_chunks WHERE received_ns < ? RETURNING 1", (before_ns,)
             )
-        return len(labels) + len(chunks)
+        return len(labels) + len(windows) + len(chunks)
 
     # What a join reads
 

@@ -359,6 +359,11 @@ export interface Episodes {
   episodes: Episode[];
 }
 
+/** Result of an erasure. */
+export interface Erased {
+  erased: number; // number of erased rows
+}
+
 /** A series of estimates, oldest window first. */
 export interface ExpectedPerformance {
   entity: string;
@@ -578,6 +583,27 @@ export interface Point {
   other_distances?: Record<string, number | null>;
   other_count?: number; // number of values on the other side
   sample?: string;
+}
+
+/** One row of a logged prediction. */
+export interface Prediction {
+  prediction_id: string;
+  row: number;
+  time: number;
+  labels: Record<string, string>;
+  outputs: Record<string, number | number | string | boolean | null>;
+  inputs: Record<string, number | number | string | boolean | null>;
+  subject: string;
+}
+
+/** Logged predictions in the order of their arrival. */
+export interface Predictions {
+  entity: string;
+  rows: number; // number of stored rows of the entity
+  bytes: number; // their size, without indexes
+  ambiguous: number; // rows whose id was used for different predictions; nothing joins them
+  predictions: Prediction[];
+  next: number | null; // `after` of the next page; null at the end
 }
 
 /** RFC 9457 problem details. */
@@ -972,6 +998,17 @@ export interface Reads {
       comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks. Needs a reference.
     };
     answer: Samples;
+  };
+  /** List logged predictions of an entity, in the order of their arrival. */
+  "/api/v1/predictions": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      start?: number | undefined; // Unix time in seconds at which the events start; by default the oldest.
+      end?: number | undefined; // Unix time in seconds before which the events end; by default the newest.
+      after?: number | undefined; // Field `next` of the page before; without it, the first page.
+      limit?: number | undefined; // Largest number of predictions in the page.
+    };
+    answer: Predictions;
   };
   /** Compare the whole time of one summary with another time, segment or entity. */
   "/api/v1/difference": {
