@@ -48,7 +48,7 @@ class TruthAnswer(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts  # number of rows by outcome
 
 
-class SourceView(msgspec.Struct, frozen=True, kw_only=True):
+class TruthSourceView(msgspec.Struct, frozen=True, kw_only=True):
     """How far a source has been joined."""
 
     chunks: int  # number of its newest chunk; 0 without one
@@ -64,7 +64,7 @@ class TruthStatus(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts  # number of rows by outcome, without those that wait
     waiting: int  # number of rows that wait for their predictions
     oldest_waiting: float | None  # arrival of the oldest waiting row, Unix seconds
-    source: SourceView | None  # progress of the source in the question
+    source: TruthSourceView | None  # progress of the source in the question
 
 
 async def post_ground_truth(call: Call) -> TruthAnswer:
@@ -97,7 +97,7 @@ async def read_ground_truth(call: Call) -> TruthStatus:
             oldest_waiting=None if totals.oldest_ns is None else seconds(totals.oldest_ns),
             source=None
             if progress is None
-            else SourceView(
+            else TruthSourceView(
                 chunks=progress.chunks,
                 position=progress.position,
                 counts=_counts(progress.counts),
