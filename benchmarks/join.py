@@ -129,9 +129,10 @@ def main() -> int:
             place = Path(folder) / "state" / "collector.db"
             fine &= measure("sqlite", place, count, labels)
     if "postgresql" in stores:
-        with tempfile.TemporaryDirectory() as folder, running_server(
-            Path(folder), {**SETTINGS, **DURABLE}
-        ) as server:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            running_server(Path(folder), {**SETTINGS, **DURABLE}) as server,
+        ):
             fine &= measure("postgresql", Secret(server.create_database()), count, labels)
     return 0 if fine else 1
 

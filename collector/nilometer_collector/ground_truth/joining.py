@@ -47,10 +47,12 @@ class Decided:
     Attributes:
         outcomes: Outcome of each row.
         changes: Labels to count, by prediction.
+        confirmed: Labels that became known again later, by prediction.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
     changes: dict[PredictionKey, Changed] = field(default_factory=dict)
+    confirmed: dict[PredictionKey, KnownTruth] = field(default_factory=dict)
 
 
 def decide(
@@ -68,11 +70,19 @@ def decide(
     decided = Decided()
     for at, (key, told) in enumerate(rows):
         change = decided.changes.get(key)
-        current = known.get(key) if change is None else change.after
+        current = decided.confirmed.get(key, known.get(key)) if change is None else change.after
         prediction = found.get(key)
         outcome = _outcome(told, current, prediction)
         decided.outcomes.append(outcome)
-        if outcome not in {Outcome.JOINED, Outcome.CORRECTED}:
+        if outcome is Outcome.REPEATED and current is not None:
+            if told.truth.known_ns > current.known_ns:
+                later = current._replace(known_ns=told.truth.known_ns)
+                if change is None:
+                    decided.confirmed[key] = later
+                else:
+                    change.after = later
+            continue
+        if outcome is not Outcome.JOINED and outcome is not Outcome.CORRECTED:
             continue
         if not isinstance(prediction, PredictionRecord):
             raise TypeError(f"{outcome} without a prediction")

@@ -32,6 +32,8 @@ class Outcome(Enum):
     MALFORMED = "malformed"  # it has no id or subject, no usable time, or no value
     TOO_MANY_WAITING = "too_many_waiting"  # no more rows may wait for predictions
 
+    __hash__ = object.__hash__  # as fast as that of a plain object, because each row is counted
+
 
 REFUSED = tuple(Outcome)[4:]  # outcomes of rows that are not used
 

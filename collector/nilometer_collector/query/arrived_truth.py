@@ -58,31 +58,11 @@ def arrived_windows(
             judged.setdefault(key.start_ns, []).append(window)
     if not judged:
         return []
-    span = (min(judged), max(judged) + step_ns)
-    column = definition.score or definition.predicted or next(iter(definition.scores), "")
-    if definition.scores:
-        column = next(iter(definition.scores.values()))
-    output = summary_name(Role.OUTPUT, column)
-
-    def of(summary: str) -> Mapping[int, tuple[Content, float]]:
-        question = SamplesQuestion(
-            entity=entity,
-            summary=summary,
-            labels=labels,
-            start_ns=span[0],
-            end_ns=span[1],
-            step_ns=step_ns,
-        )
-        try:
-            found = query.samples(question).samples
-        except Unknown:
-            return {}
-        return {
-            one.sample.window.start_ns: (one.sample.content, one.sample.sample) for one in found
-        }
-
-    contents, outputs = of(SUMMARY), of(output) if column else {}
-    scores = of(output + SCORES_SUFFIX) if definition.task == "binary" else {}
+    reading = _Reading(query, definition, labels, min(judged), max(judged) + step_ns)
+    output = _output(definition)
+    contents = reading.of(SUMMARY)
+    outputs = reading.of(output) if output else {}
+    scores = reading.of(output + SCORES_SUFFIX) if definition.task == "binary" else {}
     windows = []
     for at in sorted(judged):
         content = contents[at][0] if at in contents else None
@@ -101,6 +81,42 @@ def arrived_windows(
             )
         )
     return windows
+
+
+def _output(definition: PerformanceDefinition) -> str:
+    """Return the summary of an output column that every prediction has; empty without one."""
+    columns = (definition.score, *definition.scores.values(), definition.predicted)
+    column = next(filter(None, columns), "")
+    return summary_name(Role.OUTPUT, column) if column else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """Reads contents of the windows of a definition."""
+
+    query: Query
+    definition: PerformanceDefinition
+    labels: LabelFilter
+    start_ns: int
+    end_ns: int
+
+    def of(self, summary: str) -> Mapping[int, tuple[Content, float]]:
+        """Return the content of each window by its start, and the share that was profiled."""
+        question = SamplesQuestion(
+            entity=self.definition.entity,
+            summary=summary,
+            labels=self.labels,
+            start_ns=self.start_ns,
+            end_ns=self.end_ns,
+            step_ns=self.definition.step_ns,
+        )
+        try:
+            found = self.query.samples(question).samples
+        except Unknown:
+            return {}
+        return {
+            one.sample.window.start_ns: (one.sample.content, one.sample.sample) for one in found
+        }
 
 
 def _distance(content: Content | None, scores: Content) -> float | None:

@@ -67,29 +67,24 @@ def join(
         now_ns: Wall time.
     """
     entity = definition.entity
-    held = {one.place: one for one in due} or tables.waiting(entity, {one.place for one in arrived})
+    waiting = 0 if due else tables.count_waiting(entity)
+    held: Mapping[Place, ToldTruth] = {one.place: one for one in due}
+    if waiting:
+        held = tables.waiting(entity, {one.place for one in arrived})
     keyed = _keyed(tables, definition, [*held.values(), *arrived])
-    keys = {key for key, _ in keyed if isinstance(key, PredictionKey)}
-    known = tables.known(entity, keys)
+    certain = [one for one in keyed if isinstance(one[0], PredictionKey)]
+    known = tables.known(entity, {key for key, _ in certain})
     news = {
-        key
-        for key, told in keyed
-        if isinstance(key, PredictionKey)
-        and (key not in known or known[key].value != told.truth.value)
+        key for key, told in certain if key not in known or known[key].value != told.truth.value
     }
-    found = predictions_of(tables, entity, news)
-    rows = [(at, key, told) for at, (key, told) in enumerate(keyed)]
-    certain = [(at, key, told) for at, key, told in rows if isinstance(key, PredictionKey)]
-    decided = decide([(key, told) for _, key, told in certain], known, found)
-    labels, windows = revised(tables, definition, decided)
-    outcomes: list[Outcome] = [Outcome.WAITING] * len(keyed)
-    for (at, _, _), outcome in zip(certain, decided.outcomes, strict=True):
-        outcomes[at] = outcome
-    for at, key, _ in rows:
-        if isinstance(key, Outcome):
-            outcomes[at] = key
+    decided = decide(certain, known, predictions_of(tables, entity, news))
+    changed, windows = revised(tables, definition, decided)
+    labels = {**decided.confirmed, **changed}
+    next_outcome = iter(decided.outcomes)
+    outcomes = [key if isinstance(key, Outcome) else next(next_outcome) for key, _ in keyed]
     joined = Joined(outcomes[len(held) :], labels=labels, windows=windows)
-    _settle(tables, definition, joined, outcomes, keyed, held, now_ns)
+    room = MOST_WAITING - waiting - len(arrived)
+    _settle(definition, joined, outcomes, keyed, held, room, now_ns)
     return joined
 
 
@@ -134,12 +129,12 @@ def _nearest(
 
 
 def _settle(
-    tables: JoinTables,
     definition: PerformanceDefinition,
     joined: Joined,
     outcomes: Sequence[Outcome],
     keyed: Sequence[tuple[PredictionKey | Outcome, ToldTruth]],
     held: Mapping[Place, ToldTruth],
+    room: int,
     now_ns: int,
 ) -> None:
     """Add to *joined* which rows wait, and count the others."""
@@ -150,9 +145,6 @@ def _settle(
             continue
         joined.released.add(told.place)
         joined.settled[Outcome.UNKNOWN if outcome is Outcome.WAITING else outcome] += 1
-    room = MOST_WAITING
-    if Outcome.WAITING in joined.outcomes:
-        room -= tables.count_waiting(definition.entity) + len(joined.outcomes)
     for at, (_, told) in enumerate(keyed[len(held) :]):
         outcome = joined.outcomes[at]
         if outcome is Outcome.WAITING:

@@ -1,6 +1,6 @@
 """Revises windows of judged predictions: adds labels to their contents, and takes labels out."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from nilometer.predictions import PredictionRecord
@@ -33,8 +33,9 @@ def revised(
 
     A change that its window cannot take becomes `Outcome.EXPIRED`.
     """
+    window_of = _windows_of(definition)
     places = {
-        key: window_of(definition, change.prediction)
+        key: window_of(change.prediction)
         for key, change in decided.changes.items()
         if change.after.window == NO_WINDOW
     }
@@ -60,11 +61,25 @@ def revised(
     return labels, revised
 
 
-def window_of(definition: PerformanceDefinition, prediction: PredictionRecord) -> WindowKey:
-    """Return the window in which *prediction* is judged."""
+def _windows_of(
+    definition: PerformanceDefinition,
+) -> Callable[[PredictionRecord], WindowKey]:
+    """Return a function from predictions to the windows in which they are judged."""
     step_ns = definition.step_ns
-    start_ns = prediction.time_ns - prediction.time_ns % step_ns
-    return WindowKey(start_ns, start_ns + step_ns, label_text.to_text(prediction.labels))
+    known: dict[tuple[int, int], WindowKey] = {}
+
+    def window_of(prediction: PredictionRecord) -> WindowKey:
+        labels = prediction.labels
+        start_ns = prediction.time_ns - prediction.time_ns % step_ns
+        # Predictions of a shape share one label set, which lives as long as they do.
+        place = (start_ns, id(labels))
+        found = known.get(place)
+        if found is None:
+            found = WindowKey(start_ns, start_ns + step_ns, label_text.to_text(labels))
+            known[place] = found
+        return found
+
+    return window_of
 
 
 class _Revision:

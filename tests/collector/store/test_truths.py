@@ -125,6 +125,16 @@ def test_a_source_with_two_labels_for_a_prediction_keeps_its_first(store: Store)
     assert packed(contents(store)) == packed(expected(scored(3), {"id-1": "1"}))
 
 
+def test_a_label_that_is_confirmed_later_is_not_replaced_by_one_from_between(store: Store) -> None:
+    log_predictions(store, scored(2))
+    told = [a_truth("id-1", "1", known_ns=1), a_truth("id-1", "1", known_ns=9)]
+    assert tell(store, told).counts == {Outcome.JOINED: 1, Outcome.REPEATED: 1}
+    assert tell(store, [a_truth("id-1", "1", known_ns=12)], 2).counts == {Outcome.REPEATED: 1}
+    between = a_truth("id-1", "0", known_ns=11)
+    assert tell(store, [between], source=OTHER).counts == {Outcome.OUTDATED: 1}
+    assert packed(contents(store)) == packed(expected(scored(2), {"id-1": "1"}))
+
+
 def test_an_early_label_waits_within_its_time(store: Store) -> None:
     tell(store, [a_truth("id-0", "1"), a_truth("id-1", "1"), a_truth("id-1", "1")])
     assert store.truths.totals(ENTITY).waiting == 2

@@ -38,6 +38,11 @@ def create_truth_tables(session: Session) -> None:
             PRIMARY KEY (entity, name, row, subject, time_ns)
         )""")
     session.execute("CREATE INDEX waiting_truths_due ON waiting_truths (entity, due_ns)")
+    _create_windows(session)
+    _create_chunks(session)
+
+
+def _create_windows(session: Session) -> None:
     session.execute("""
         CREATE TABLE judged_windows (
             id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -56,6 +61,9 @@ def create_truth_tables(session: Session) -> None:
             UNIQUE (entity, start_ns, end_ns, labels_digest)
         ) WITH (fillfactor = 70)""")
     session.execute("CREATE INDEX judged_windows_end ON judged_windows (end_ns)")
+
+
+def _create_chunks(session: Session) -> None:
     session.execute("""
         CREATE TABLE truth_chunks (
             entity text COLLATE "C" NOT NULL,

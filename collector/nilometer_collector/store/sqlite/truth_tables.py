@@ -22,6 +22,11 @@ def create_truth_tables(db: Database) -> None:
         "PRIMARY KEY (entity, name, row, subject, time_ns)) STRICT, WITHOUT ROWID"
     )
     db.execute("CREATE INDEX waiting_truths_due ON waiting_truths (entity, due_ns)")
+    _create_windows(db)
+    _create_chunks(db)
+
+
+def _create_windows(db: Database) -> None:
     db.table("judged_windows").create(
         {
             "id": int,
@@ -46,6 +51,9 @@ def create_truth_tables(db: Database) -> None:
     )
     db.table("judged_windows").create_index(["entity", "start_ns", "end_ns", "labels"], unique=True)
     db.table("judged_windows").create_index(["end_ns"])
+
+
+def _create_chunks(db: Database) -> None:
     db.table("truth_chunks").create(
         {
             "entity": str,
