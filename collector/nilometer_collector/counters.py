@@ -22,6 +22,9 @@ class Counter(Enum):
     PREDICTIONS_AMBIGUOUS = "predictions_ambiguous"
     PREDICTIONS_RETIRED = "predictions_retired"  # removed for their age
     PREDICTIONS_ERASED = "predictions_erased"  # erased by id or by subject
+    LABELS_USED = "labels_used"  # rows of ground truth that are joined, repeated, or wait
+    LABELS_REFUSED = "labels_refused"  # rows of ground truth that are not used
+    LABELS_RETIRED = "labels_retired"  # labels, windows and chunks that were removed for their age
     NOTIFICATIONS_DELIVERED = "notifications_delivered"
     NOTIFICATIONS_REFUSED = "notifications_refused"  # refused by the receiver for their content
     NOTIFICATIONS_FAILED = "notifications_failed"  # failed attempts, which are retried

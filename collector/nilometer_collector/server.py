@@ -29,6 +29,7 @@ from nilometer_collector.functions.functions import Functions
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
 from nilometer_collector.judging.judging import Judging
+from nilometer_collector.matching.matching import Matching
 from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.query.query import Query
 from nilometer_collector.rollups.collecting import Collecting
@@ -135,6 +136,9 @@ class Collector:
         )
         rollups.start()
         self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
+        matching = Matching(store, self._clock, self.counters, 2 * keep_predictions_ns)
+        matching.start()
+        self._resources.callback(matching.stop, self.settings.shutdown_seconds)
         collecting = Collecting(store)
         collecting.start()
         self._resources.callback(collecting.stop, self.settings.shutdown_seconds)

@@ -34,6 +34,7 @@ from faults import (
     test_products,
     test_soak,
     test_storm,
+    test_truths,
 )
 from faults.products import CASES
 from faults.zygote import Zygote
@@ -170,6 +171,22 @@ def migrations(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     return f"{seen}; PostgreSQL: {kills} kills"
 
 
+def labels(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    count = max(int(500 * scale), 1)
+    file = SqlitePlace(directory / "labels" / "collector.db")
+    seen = test_truths.kills(zygote, str(file.path), file.open, seed=seed, count=count)
+    folder = programs()
+    if folder is None:
+        return (
+            f"SQLite: {seen}; PostgreSQL: skipped, there is no server (initdb) or no setpriv here"
+        )
+    with running_server(folder) as server:
+        place = PostgresqlPlace(server, server.create_database())
+        more = test_truths.kills(zygote, place.url, place.open, seed=seed, count=count)
+        place.close()
+    return f"SQLite: {seen}; PostgreSQL: {more}"
+
+
 def chaos(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     seconds, count = 3600 * scale, int(3000 * scale)
     return test_storm.storm(zygote, directory, seed=seed, seconds=seconds, faults=count, kills=0)
@@ -215,6 +232,7 @@ FORMS: dict[str, Form] = {
         "kill -9 at each statement of the last two migrations: the next start finishes them",
         migrations,
     ),
+    "labels": Form("1,000 kill -9 of joins of ground truth: every label counted once", labels),
     "chaos": Form("1 h, 3,000 faults at least: 0 lost, 0 doubled, 0 invented", chaos),
 }
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from faults import oracle
+from faults import oracle, told_truths
 from faults.statements import at_each_statement
 from faults.zygote import shim
 from support import poison
@@ -41,7 +41,7 @@ from nilometer_agent.uplink.dial import Dial
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
-from nilometer_collector.store import open_store
+from nilometer_collector.store import Store, open_store
 from nilometer_collector.store.sequences import Sequences
 from nilometer_collector.store.sqlite import SqliteStore
 
@@ -167,6 +167,25 @@ def collector(
 def migration(store: str, step: int) -> None:
     """Open *store*, which migrates it, and be killed at the *step*-th statement."""
     log_to_stderr()
+    _die_at(store, step)
+    _opened(store).close()
+
+
+def ground_truth(store: str, step: int, seed: int, rows: int) -> None:
+    """Join the ground truth that *store* lacks, and be killed at the *step*-th statement."""
+    log_to_stderr()
+    if step:
+        _die_at(store, step)
+    told_truths.go_on(_opened(store), seed, rows)
+
+
+def _opened(store: str) -> Store:
+    place = Secret(store) if store.startswith("postgresql:") else Path(store)
+    return open_store(place, "")
+
+
+def _die_at(store: str, step: int) -> None:
+    """Let this process be killed at the *step*-th statement in a database like *store*."""
     met = 0
 
     def meet() -> None:
@@ -176,7 +195,6 @@ def migration(store: str, step: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     at_each_statement(store, meet)
-    open_store(Secret(store) if store.startswith("postgresql:") else Path(store), "").close()
 
 
 def worker(journal: str, socket: str, first: int, *, pace_seconds: float = 0.002) -> None:

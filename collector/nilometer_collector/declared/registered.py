@@ -11,6 +11,7 @@ from nilometer_collector.declared.actions import ActionObjects
 from nilometer_collector.declared.alerters import AlerterObjects
 from nilometer_collector.declared.entities import EntityObjects
 from nilometer_collector.declared.kind import Kind, Misdeclared
+from nilometer_collector.declared.performance import PerformanceObjects
 from nilometer_collector.declared.references import ReferenceObjects
 from nilometer_collector.declared.watch_rules import WatchRuleObjects
 
@@ -23,6 +24,7 @@ KINDS: tuple[Kind[Any], ...] = (
     AlerterObjects(),
     WatchRuleObjects(),
     ActionObjects(),
+    PerformanceObjects(),
 )
 
 

@@ -80,6 +80,14 @@ from nilometer_collector.store.shipments import (
     Shipment,
     Shipped,
 )
+from nilometer_collector.store.truth_records import (
+    MOST_ROWS,
+    ChunkAnswer,
+    JudgedWindow,
+    SourceProgress,
+    TruthChunk,
+    TruthTotals,
+)
 from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, WatchRecord, WatchStep
 
 __all__ = [
@@ -94,6 +102,7 @@ __all__ = [
     "MOST_EPISODES",
     "MOST_GROUPS",
     "MOST_READ",
+    "MOST_ROWS",
     "MOST_RUNS",
     "MOST_SOUGHT",
     "MOST_WAIT_SECONDS",
@@ -106,6 +115,7 @@ __all__ = [
     "ChangeQuestion",
     "ChangeRecord",
     "ChooseReference",
+    "ChunkAnswer",
     "Command",
     "DeclareEntity",
     "DeclaredEntity",
@@ -119,6 +129,7 @@ __all__ = [
     "EpisodeStep",
     "HeardRecord",
     "History",
+    "JudgedWindow",
     "Key",
     "Level",
     "LevelRecord",
@@ -153,10 +164,13 @@ __all__ = [
     "Shipment",
     "Shipped",
     "Size",
+    "SourceProgress",
     "StalePart",
     "Store",
     "Stretch",
     "TransitionRecord",
+    "TruthChunk",
+    "TruthTotals",
     "Verdict",
     "WatchRecord",
     "WatchStep",

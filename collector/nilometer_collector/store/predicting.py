@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -91,6 +92,7 @@ _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(_Payload).decode
 
 
+@lru_cache(maxsize=20_000)  # a join of ground truth asks for each id several times
 def key_of(entity: str, text: str) -> int:
     """Return a hash of *entity* and *text* as a signed 64-bit integer; `NO_KEY` for no text."""
     if not text:

@@ -34,6 +34,7 @@ from nilometer_collector.store.records import (
     Stretch,
 )
 from nilometer_collector.store.shipments import Shipment, Shipped
+from nilometer_collector.store.truth_verbs import Truths
 from nilometer_collector.store.watching import Watching
 
 ROLL_UP_LEASE_SECONDS = 30.0  # lease of one collector for rolling up; each step renews it
@@ -251,6 +252,11 @@ class Store(Protocol):
     @property
     def predictions(self) -> Predictions:
         """Logged predictions."""
+        ...
+
+    @property
+    def truths(self) -> Truths:
+        """Ground truth, and the windows of judged predictions."""
         ...
 
     @property

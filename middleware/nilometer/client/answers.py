@@ -128,3 +128,53 @@ class Reported(msgspec.Struct, frozen=True, kw_only=True):
 
     end: float  # end of the interval, Unix seconds
     statuses: list[str]  # status of the alerter after each report
+
+
+class TruthAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of some rows of ground truth."""
+
+    rows: int
+    repeated: bool  # whether the rows had been joined before, so that nothing changed now
+    counts: dict[str, int]  # number of rows by outcome, such as joined or waiting
+
+
+class TruthProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """How far a source of ground truth has been joined."""
+
+    chunks: int  # number of its newest chunk; 0 without one
+    position: int  # place in the source after that chunk
+    counts: dict[str, int]  # number of its rows by outcome
+
+
+class TruthStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of all ground truth of an entity."""
+
+    task: str
+    counts: dict[str, int]  # number of rows by outcome, without those that wait
+    waiting: int  # number of rows that wait for their predictions
+    oldest_waiting: float | None  # arrival of the oldest waiting row, Unix seconds
+    source: TruthProgress | None
+
+
+class MaturityWindow(msgspec.Struct, frozen=True, kw_only=True):
+    """The ground truth of one window."""
+
+    start: float
+    end: float
+    predictions: float | None  # all predictions; None if their number is not known
+    labelled: int  # predictions with ground truth
+    share: float | None  # share of the predictions with ground truth
+    age: float  # seconds since the end of the window
+    usual: float | None  # share that earlier windows had at this age
+    mature: bool  # whether enough ground truth has arrived to judge the window
+    why: str  # reason why the window is not mature
+    lags: dict[str, float]  # quantiles of seconds from a prediction to its ground truth
+    score_distance: float | None  # of scores with ground truth from all scores, 0 to 1
+
+
+class Maturity(msgspec.Struct, frozen=True, kw_only=True):
+    """How much ground truth of an entity has arrived, oldest window first."""
+
+    step: int  # length of the windows in seconds
+    lags: dict[str, float]  # quantiles over all windows
+    windows: list[MaturityWindow]

@@ -15,7 +15,16 @@ from nilometer.settings.credentials import Credentials
 from nilometer.values.clock import SystemClock
 
 if TYPE_CHECKING:
-    from nilometer.client.answers import EntityStatus, Episode, Logged, Reported, SummaryStatus
+    from nilometer.client.answers import (
+        EntityStatus,
+        Episode,
+        Logged,
+        Maturity,
+        Reported,
+        SummaryStatus,
+        TruthAnswer,
+        TruthStatus,
+    )
     from nilometer.client.samples import Samples
     from nilometer.client.series_table import SeriesTable
 
@@ -208,6 +217,73 @@ class AsyncEntity:
         from nilometer.client import conversations
 
         return await self._client.run(conversations.episodes(self.name, is_open=is_open))
+
+    async def ground_truth(
+        self,
+        rows: "Sequence[Mapping[str, Any]]",
+        *,
+        source: str | None = None,
+        chunk: int = 1,
+        position: int = 0,
+    ) -> "TruthAnswer":
+        """Join ground truth with the logged predictions of the entity (docs/ground-truth.md).
+
+        Args:
+            rows: At most 5,000 rows with ``value``, and with ``id``, or ``subject`` and ``time``.
+            source: Name of the file or sender, 32 hexadecimal digits. A chunk of one source and
+                number is joined once. None gives the rows a source of their own.
+            chunk: Number of these rows in the source, from 1.
+            position: Place in the source after these rows, which `ground_truth_status` returns.
+
+        Raises:
+            Problem: If the collector refuses the rows, such as without a declared performance.
+            RequestFailed: If the collector does not answer. The same call is safe to repeat.
+            ValueError: If a row cannot be written as JSON.
+        """
+        from nilometer.client import conversations
+
+        return await self._client.run(
+            conversations.ground_truth(self.name, rows, source, chunk, position)
+        )
+
+    async def ground_truth_status(self, source: str | None = None) -> "TruthStatus":
+        """Return what became of all ground truth of the entity.
+
+        Args:
+            source: Name of a source whose progress is returned, 32 hexadecimal digits.
+
+        Raises:
+            RequestFailed: If the collector does not answer, or refuses.
+        """
+        from nilometer.client import conversations
+
+        return await self._client.run(conversations.ground_truth_status(self.name, source))
+
+    async def maturity(
+        self,
+        *,
+        last: Duration | None = None,
+        start: Time | None = None,
+        end: Time | None = None,
+        labels: LabelValues | None = None,
+    ) -> "Maturity":
+        """Return how much ground truth has arrived, by window of performance.
+
+        Args:
+            last: Length of the time until now, such as ``7d``; instead of *start* and *end*.
+            start: Start of the time; None for the oldest window.
+            end: End of the time; None for the newest window.
+            labels: Labels that a label set must have; values of one key are alternatives.
+
+        Raises:
+            ConfigError: If an argument is not allowed.
+            RequestFailed: If the collector does not answer, or refuses.
+        """
+        from nilometer.client import conversations
+
+        span = span_parameters(_CLOCK, last=last, start=start, end=end, step=None, is_divided=False)
+        asked = [*selection((), labels, None, ()), *span]
+        return await self._client.run(conversations.maturity(self.name, asked))
 
     async def query(
         self,

@@ -11,11 +11,14 @@ from nilometer.client.answers import (
     Episode,
     EpisodeList,
     Logged,
+    Maturity,
     Reported,
     Series,
     SeriesPage,
     SummaryList,
     SummaryStatus,
+    TruthAnswer,
+    TruthStatus,
 )
 from nilometer.client.errors import NotUnderstood
 from nilometer.client.request import Conversation, Parameters, read, send
@@ -139,4 +142,32 @@ def log(rows: Sequence[Mapping[str, Any]], source: str | None) -> Conversation[L
     """Store *rows*, which are numbered from 1 for *source*, if there is one."""
     named = {} if source is None else {"source": source, "first": 1}
     answer = yield from send("/api/v1/samples", Logged, {**named, "samples": rows})
+    return answer
+
+
+def ground_truth(
+    entity: str,
+    rows: Sequence[Mapping[str, Any]],
+    source: str | None,
+    chunk: int,
+    position: int,
+) -> Conversation[TruthAnswer]:
+    """Join *rows* of ground truth with the logged predictions of *entity*."""
+    named = {} if source is None else {"source": source, "chunk": chunk, "position": position}
+    content = {"entity": entity, **named, "rows": rows}
+    answer = yield from send("/api/v1/ground-truth", TruthAnswer, content)
+    return answer
+
+
+def ground_truth_status(entity: str, source: str | None) -> Conversation[TruthStatus]:
+    """Return what became of the ground truth of *entity*, and the progress of *source*."""
+    named = [] if source is None else [("source", source)]
+    asked = [("entity", entity), *named]
+    answer = yield from read("/api/v1/ground-truth", TruthStatus, asked)
+    return answer
+
+
+def maturity(entity: str, asked: Parameters) -> Conversation[Maturity]:
+    """Return how much ground truth of *entity* has arrived."""
+    answer = yield from read("/api/v1/maturity", Maturity, [("entity", entity), *asked])
     return answer

@@ -12,6 +12,7 @@ import nilometer
 from nilometer.commands.config import add as add_config
 from nilometer.commands.decode import add as add_decode
 from nilometer.commands.export_import import add_export, add_import
+from nilometer.commands.ground_truth import add as add_ground_truth
 from nilometer.commands.log import add as add_log
 from nilometer.commands.profile import add as add_profile
 from nilometer.commands.query import add as add_query
@@ -36,6 +37,7 @@ EXTRAS = {
     "doctor": "agent",
     "export": "batch,client",
     "get": "collector",
+    "ground-truth": "client",
     "import": "batch",
     "log": "client",
     "profile": "batch",
@@ -63,6 +65,7 @@ def main(argv: list[str] | None = None) -> int:
     add_top(commands)
     add_query(commands)
     add_log(commands)
+    add_ground_truth(commands)
     add_export(commands)
     add_import(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):

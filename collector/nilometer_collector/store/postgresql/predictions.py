@@ -135,17 +135,34 @@ class Predictions:
 
     def find(self, entity: str, ids: Sequence[str]) -> dict[str, Logged]:
         """Return the predictions of *entity* with *ids*, by id; unknown ids are left out."""
+        return self._database.read(lambda session: self.find_in(session, entity, ids))
+
+    def find_in(self, session: Session, entity: str, ids: Sequence[str]) -> dict[str, Logged]:
+        """Return the same as `find`, in the transaction of *session*."""
         values = {"keys": sorted(key_of(entity, one) for one in ids)}
-        rows, shapes = self._read(_BY_KEY, values)
+        rows, shapes = self._read(session, _BY_KEY, values)
         return by_id(entity, ids, unpack(rows, shapes))
 
     def of_subjects(
         self, entity: str, subjects: Sequence[str], start_ns: int, end_ns: int
     ) -> dict[str, list[PredictionRecord]]:
         """Return the predictions about *subjects* by subject, oldest event first."""
+        return self._database.read(
+            lambda session: self.of_subjects_in(session, entity, subjects, start_ns, end_ns)
+        )
+
+    def of_subjects_in(
+        self,
+        session: Session,
+        entity: str,
+        subjects: Sequence[str],
+        start_ns: int,
+        end_ns: int,
+    ) -> dict[str, list[PredictionRecord]]:
+        """Return the same as `of_subjects`, in the transaction of *session*."""
         keys = sorted(key_of(entity, one) for one in subjects)
         values = {"keys": keys, "start": start_ns, "end": end_ns}
-        rows, shapes = self._read(_BY_SUBJECT, values)
+        rows, shapes = self._read(session, _BY_SUBJECT, values)
         return by_subject(entity, subjects, unpack(rows, shapes))
 
     def read(
@@ -159,7 +176,7 @@ class Predictions:
             "end": end_ns,
             "limit": limit,
         }
-        rows, shapes = self._read(_PAGE, values)
+        rows, shapes = self._database.read(lambda session: self._read(session, _PAGE, values))
         records = tuple(record for _, record in unpack(rows, shapes))
         return PredictionPage(records, rows[-1].number if len(rows) == limit else None)
 
@@ -227,21 +244,17 @@ class Predictions:
         return self._database.write(erase)
 
     def _read(
-        self, statement: LiteralString, values: Mapping[str, object]
+        self, session: Session, statement: LiteralString, values: Mapping[str, object]
     ) -> tuple[list[StoredRow], Mapping[int, Shape]]:
         """Return rows and their shapes, which are remembered, because a shape never changes."""
-
-        def read(session: Session) -> tuple[list[StoredRow], dict[int, Shape]]:
-            rows = _rows(session, statement, values)
-            shapes = self._shapes
-            needed = {row.shape for row in rows}
-            if not needed <= shapes.keys():
-                kept = shapes if len(shapes) < MOST_SHAPES else {}
-                shapes = {**kept, **_read_shapes(session, needed)}
-            return rows, shapes
-
-        rows, self._shapes = self._database.read(read)
-        return rows, self._shapes
+        rows = _rows(session, statement, values)
+        shapes = self._shapes
+        needed = {row.shape for row in rows}
+        if not needed <= shapes.keys():
+            kept = shapes if len(shapes) < MOST_SHAPES else {}
+            shapes = {**kept, **_read_shapes(session, needed)}
+            self._shapes = shapes
+        return rows, shapes
 
 
 def _rows(

@@ -62,8 +62,8 @@ class Samples:
 
     def add(
         self, session: Session, rows: Sequence[tuple[int, SampleRow]], stream: int, now_ns: int
-    ) -> None:
-        """Store *rows*, by ascending sequence, inside a transaction.
+    ) -> list[int]:
+        """Store *rows*, by ascending sequence, inside a transaction; return the series of each.
 
         No row of another shipment is locked, except while both create the same series.
         """
@@ -102,6 +102,7 @@ class Samples:
             sequences,
         )
         session.copy(_ADDITIONS, packed_rows(entities, additions))
+        return ids
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
         """List the series by name; *entity* and *summary* restrict the list."""

@@ -26,6 +26,7 @@ from nilometer_collector.store.postgresql.receiver_tables import create_receiver
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.state_columns import add_newest_evaluation
+from nilometer_collector.store.postgresql.truth_tables import create_truth_tables
 
 MIGRATIONS = Migrations()
 
@@ -304,3 +305,9 @@ MIGRATIONS(create_action_tables)
 def create_predictions(session: Session) -> None:
     """Logged predictions, which ground truth joins."""
     create_prediction_tables(session)
+
+
+@MIGRATIONS
+def create_truths(session: Session) -> None:
+    """Ground truth, and the windows of judged predictions."""
+    create_truth_tables(session)

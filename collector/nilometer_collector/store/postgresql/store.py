@@ -19,9 +19,11 @@ from nilometer_collector.store.postgresql.pins import Pins
 from nilometer_collector.store.postgresql.predictions import Predictions
 from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.references import References
+from nilometer_collector.store.postgresql.revisions import Revisions
 from nilometer_collector.store.postgresql.rollups import RollUps
 from nilometer_collector.store.postgresql.samples import Samples
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.truths import Truths
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.postgresql.watching import Watching
 from nilometer_collector.store.sequences import Sequences
@@ -77,6 +79,8 @@ class PostgresqlStore:
         self.rollups = RollUps(self._database, self._partitions)
         self.pins = Pins(self._database)
         self.predictions = Predictions(self._database)
+        revisions = Revisions(self.samples)
+        self.truths = Truths(self._database, self._partitions, self.predictions, revisions)
         self.entities = Entities(self._database)
         self.references = References(self._database)
         self.channels = Objects(self._database, "channels", ChannelDefinition)

@@ -106,6 +106,13 @@ class Database:
         with self._lock:
             self._connection.executemany(statement, values)
 
+    def execute_all(self, statement: str, values: Sequence[Sequence[object]]) -> None:
+        """Run one statement inside `write` for each of *values*."""
+        for row in values:
+            check_texts(row)
+        with self._lock:
+            self._connection.executemany(statement, values)
+
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query.
 

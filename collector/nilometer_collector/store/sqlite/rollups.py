@@ -79,6 +79,31 @@ class RollUps:
         self._count(Level.SHIPPED, len(added), sum([len(row[7]) for row in added]))
         self._database.execute(_ARRIVED, (day, len(added)))
 
+    def withdraw(
+        self, series: int, window: Window, day: int, sizes: Sequence[int], now_ns: int
+    ) -> None:
+        """Inside a transaction, let roll-ups lose the samples of *window* that arrived on *day*.
+
+        The window is at least as long as those of the finest roll-up, which so has no other samples.
+
+        Args:
+            series: Series of the samples.
+            window: Window of the samples.
+            day: Day of their arrival.
+            sizes: Size of each removed sample in bytes; empty if retention has removed them before.
+            now_ns: Wall time.
+        """
+        level = Level.FIVE_MINUTES
+        self._count(Level.SHIPPED, -len(sizes), -sum(sizes))
+        if not sizes:  # then reads take the roll-up, which still has the samples
+            key = (series, level.length_ns, window.start_ns, window.end_ns, day)
+            removed = self._database.rows(
+                f"DELETE FROM rollups WHERE {_KEY} RETURNING length(payload)",  # noqa: S608
+                key,
+            )
+            self._count(level, -len(removed), -sum(size for (size,) in removed))
+        self._mark(level, [(series, window.start_ns, window.end_ns, day)], now_ns)
+
     # Work of the roll-up worker
 
     def take(self, level: Level, now_ns: int, limit: int) -> list[StalePart]:

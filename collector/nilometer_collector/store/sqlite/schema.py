@@ -18,6 +18,7 @@ from nilometer_collector.store.sqlite.history_tables import create_history_table
 from nilometer_collector.store.sqlite.prediction_tables import create_prediction_tables
 from nilometer_collector.store.sqlite.receiver_tables import create_receiver_tables
 from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
+from nilometer_collector.store.sqlite.truth_tables import create_truth_tables
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
 
 migrations = Migrations("nilometer_collector")
@@ -286,3 +287,9 @@ migrations()(create_action_tables)
 def create_predictions(db: Database) -> None:
     """Logged predictions, which ground truth joins."""
     create_prediction_tables(db)
+
+
+@migrations()
+def create_truths(db: Database) -> None:
+    """Ground truth, and the windows of judged predictions."""
+    create_truth_tables(db)

@@ -28,8 +28,10 @@ from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.predictions import Predictions
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.references import References
+from nilometer_collector.store.sqlite.revisions import Revisions
 from nilometer_collector.store.sqlite.rollups import RollUps
 from nilometer_collector.store.sqlite.samples import Samples
+from nilometer_collector.store.sqlite.truths import Truths
 from nilometer_collector.store.sqlite.watching import Watching
 
 
@@ -52,6 +54,8 @@ class SqliteStore:
         self.rollups = RollUps(self._database)
         self.pins = Pins(self._database)
         self.predictions = Predictions(self._database)
+        revisions = Revisions(self._database, self.samples, self.rollups)
+        self.truths = Truths(self._database, self.predictions, revisions)
         self.entities = Entities(self._database)
         self.references = References(self._database)
         self.channels = Objects(self._database, "channels", ChannelDefinition)

@@ -504,6 +504,31 @@ export interface Maintenance {
   repeat: "" | "daily" | "weekly"; // at the same local time; empty for once
 }
 
+/** How much ground truth has arrived, oldest window first. */
+export interface Maturity {
+  entity: string;
+  step: number; // length of the windows in seconds
+  lags: Record<string, number>; // quantiles over all windows
+  value_unit: string;
+  windows: MaturityWindow[];
+}
+
+/** The ground truth of one window. */
+export interface MaturityWindow {
+  start: number;
+  end: number;
+  predictions: number | null; // all predictions; null if no profile of the output is stored
+  labelled: number; // predictions with ground truth
+  share: number | null; // share of the predictions with ground truth
+  age: number; // seconds since the end of the window
+  usual: number | null; // share that earlier windows had at this age; null with too few of them
+  mature: boolean; // whether enough ground truth has arrived to judge the window
+  why: string; // reason why the window is not mature; empty if it is
+  lags: Record<string, number>;
+  score_distance: number | null; // of labelled from all scores, 0 to 1; null if not known
+  value_per_row: Metric | null; // by the declared values; null without them
+}
+
 /** A metric with the interval that contains its true value with a probability of 95 %. */
 export interface Metric {
   value: number | null;
@@ -949,6 +974,30 @@ export interface Transition {
   evidence: string;
 }
 
+/** What became of a chunk. */
+export interface TruthAnswer {
+  rows: number;
+  repeated: boolean; // whether the chunk had been joined before, so that nothing changed now
+  counts: Record<string, number>; // number of rows by outcome
+}
+
+/** How far a source has been joined. */
+export interface TruthSource {
+  chunks: number; // number of its newest chunk; 0 without one
+  position: number; // place in the source after that chunk
+  counts: Record<string, number>; // number of its rows by outcome, when they arrived
+}
+
+/** What became of all ground truth of an entity. */
+export interface TruthStatus {
+  task: "binary" | "classes" | "multiclass" | "ranking" | "regression";
+  step: number; // length of the windows of performance, in seconds
+  counts: Record<string, number>; // number of rows by outcome, without those that wait
+  waiting: number; // number of rows that wait for their predictions
+  oldest_waiting: number | null; // arrival of the oldest waiting row, Unix seconds
+  source: TruthSource | null; // progress of the source in the question
+}
+
 /** A stored alerter that this collector cannot read and does not send to agents. */
 export interface UnreadAlerter {
   entity: string;
@@ -1095,6 +1144,24 @@ export interface Reads {
       reference_end?: number | undefined; // Unix seconds. The reference ends before this time.
     };
     answer: ExpectedPerformance;
+  };
+  /** Read what became of the ground truth of an entity. */
+  "/api/v1/ground-truth": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      source?: string | undefined; // Name of a source, 32 hexadecimal digits, whose progress is shown.
+    };
+    answer: TruthStatus;
+  };
+  /** Read how much ground truth has arrived, by window of performance. */
+  "/api/v1/maturity": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      start?: number | undefined; // Unix seconds. Windows must end after this time.
+      end?: number | undefined; // Unix seconds. Windows must start before this time.
+      label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
+    };
+    answer: Maturity;
   };
   /** Read many series of an entity: any quantile, histogram and rate of each window, and distances from a reference or another side. */
   "/api/v1/query": {

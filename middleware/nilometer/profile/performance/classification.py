@@ -95,6 +95,45 @@ class Classification(Judged):
         )
         return merged.bounded()
 
+    def without(self, part: Self) -> Self:
+        """Return the content of the rows that are not in *part*, which are some of these rows.
+
+        It has the same bits as a content that was made of the other rows only.
+
+        Raises:
+            ValueError: If the counts of *part* cannot be told apart: classes of one of the contents
+                were merged to `OVERFLOW_KEY`, the thresholds differ, or *part* has other rows.
+        """
+        if OVERFLOW_KEY in {*self.classes, *part.classes}:
+            raise ValueError("classes: some of them are merged, so that rows cannot be taken out")
+        if part.log_loss.count and part.thresholds != self.thresholds:
+            raise ValueError(f"thresholds: are {part.thresholds}, not {self.thresholds}")
+        confusion = dict(self.confusion)
+        for pair, count in part.confusion.items():
+            confusion[pair] = confusion.get(pair, 0) - count
+        log_loss = self.log_loss.without(part.log_loss)
+        thresholds = self.thresholds if log_loss.count else ()
+        scores = {name: ScoreCells.empty(thresholds) for name in self.scores}
+        if log_loss.count:
+            for name, cells in self.scores.items():
+                taken = part.scores.get(name) if part.log_loss.count else None
+                scores[name] = cells if taken is None else cells.minus(taken)
+        rest = replace(
+            self,
+            thresholds=thresholds,
+            confusion={pair: count for pair, count in confusion.items() if count},
+            correct=self.correct - part.correct,
+            scores=scores,
+            log_loss=log_loss,
+            brier=self.brier.without(part.brier),
+            unlabelled=self.unlabelled - part.unlabelled,
+            unscored=self.unscored - part.unscored,
+        )
+        counts = (*confusion.values(), rest.unlabelled, rest.unscored, log_loss.count)
+        if min(counts, default=0) < 0:
+            raise ValueError("rows: some of the rows to take out are not in the content")
+        return rest
+
     @property
     def count(self) -> int:
         """Number of rows with a true class."""

@@ -57,6 +57,10 @@ class Mean:
             sum(part.squares for part in known),
         )
 
+    def without(self, part: "Mean") -> "Mean":
+        """Return the mean over the rows that are not in *part*, which are some of these rows."""
+        return Mean(self.count - part.count, self.total - part.total, self.squares - part.squares)
+
     @property
     def value(self) -> float | None:
         """The mean, correctly rounded; None without rows."""

@@ -9,7 +9,7 @@ Source: Jarvelin and Kekalainen, "Cumulated gain-based evaluation of IR techniqu
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -107,6 +107,25 @@ class Ranking(Judged):
             reciprocal_ranks=Mean.merge_all(part.reciprocal_ranks for part in parts),
             without_relevant=sum(part.without_relevant for part in parts),
         )
+
+    def without(self, part: Self) -> Self:
+        """Return the content of the lists that are not in *part*, which are some of these lists.
+
+        Raises:
+            ValueError: If the contents have other ranks, or *part* has other lists.
+        """
+        if self.gains.keys() != part.gains.keys():
+            raise ValueError(f"cutoffs: are {[*part.gains]}, not {[*self.gains]}")
+        rest = replace(
+            self,
+            gains={rank: mean.without(part.gains[rank]) for rank, mean in self.gains.items()},
+            hits={rank: hits - part.hits[rank] for rank, hits in self.hits.items()},
+            reciprocal_ranks=self.reciprocal_ranks.without(part.reciprocal_ranks),
+            without_relevant=self.without_relevant - part.without_relevant,
+        )
+        if min(rest.count, rest.without_relevant, *rest.hits.values()) < 0:
+            raise ValueError("lists: some of the lists to take out are not in the content")
+        return rest
 
     @property
     def count(self) -> int:

@@ -68,6 +68,10 @@ class ScoreCells:
         """Return the cells of both, which have the same bins."""
         return type(self)(self.counts + other.counts, self.sums + other.sums)
 
+    def minus(self, part: Self) -> Self:
+        """Return the cells without those of *part*, which has the same bins."""
+        return type(self)(self.counts - part.counts, self.sums - part.sums)
+
     def calibration_error(self, thresholds: Sequence[float] = ()) -> tuple[Rate, float] | None:
         """Return the expected calibration error, and its mean for a perfectly calibrated model.
 

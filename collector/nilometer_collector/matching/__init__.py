@@ -1,0 +1,1 @@
+"""Joins ground truth that came before its predictions, and removes old labels."""

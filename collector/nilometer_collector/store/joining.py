@@ -1,0 +1,168 @@
+"""Joins ground truth with logged predictions inside a transaction, the same way in both databases."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nilometer.predictions import PredictionRecord
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
+from nilometer_collector.ground_truth.joining import compared, decide
+from nilometer_collector.ground_truth.truths import (
+    KnownTruth,
+    Outcome,
+    Place,
+    PredictionKey,
+    ToldTruth,
+)
+from nilometer_collector.store.join_tables import JoinTables, predictions_of
+from nilometer_collector.store.revising import revised
+from nilometer_collector.store.truth_records import MOST_WAITING, RevisedWindow
+
+FIRST_WAIT_NS = NANOSECONDS  # time until the first search for a late prediction
+LONGEST_WAIT_NS = 3600 * NANOSECONDS  # longest time between two searches
+
+
+def next_search_ns(arrived_ns: int, now_ns: int) -> int:
+    """Return when to look for the prediction of a waiting row again: after as long as it has waited."""
+    waited_ns = min(max(now_ns - arrived_ns, FIRST_WAIT_NS), LONGEST_WAIT_NS)
+    return now_ns + waited_ns
+
+
+@dataclass(slots=True)
+class Joined:
+    """What a join changes, for the store to save.
+
+    Attributes:
+        outcomes: Outcome of each row that arrived now.
+        settled: Number of rows by outcome that do not wait, now arrived or before.
+        labels: Labels to store, by prediction.
+        windows: Windows with a new sample.
+        waits: Rows that wait from now on, or for longer.
+        released: Places of rows that do not wait any more.
+    """
+
+    outcomes: list[Outcome]
+    settled: Counter[Outcome] = field(default_factory=Counter)
+    labels: dict[PredictionKey, KnownTruth] = field(default_factory=dict)
+    windows: list[RevisedWindow] = field(default_factory=list)
+    waits: dict[Place, ToldTruth] = field(default_factory=dict)
+    released: set[Place] = field(default_factory=set)
+
+
+def join(
+    tables: JoinTables,
+    definition: PerformanceDefinition,
+    arrived: Sequence[ToldTruth],
+    due: Sequence[ToldTruth],
+    now_ns: int,
+) -> Joined:
+    """Return what *arrived* and *due* rows change.
+
+    Args:
+        tables: Tables to read.
+        definition: What is judged.
+        arrived: Rows that arrived now.
+        due: Waiting rows whose predictions may be in the log.
+        now_ns: Wall time.
+    """
+    entity = definition.entity
+    waiting = 0 if due else tables.count_waiting(entity)
+    held: Mapping[Place, ToldTruth] = {one.place: one for one in due}
+    if waiting:
+        held = tables.waiting(entity, {one.place for one in arrived})
+    keyed = _keyed(tables, definition, [*held.values(), *arrived])
+    certain = [one for one in keyed if isinstance(one[0], PredictionKey)]
+    known = tables.known(entity, {key for key, _ in certain})
+    news = {
+        key for key, told in certain if key not in known or known[key].value != told.truth.value
+    }
+    decided = decide(certain, known, predictions_of(tables, entity, news))
+    changed, windows = revised(tables, definition, decided)
+    labels = {**decided.confirmed, **changed}
+    next_outcome = iter(decided.outcomes)
+    outcomes = [key if isinstance(key, Outcome) else next(next_outcome) for key, _ in keyed]
+    joined = Joined(outcomes[len(held) :], labels=labels, windows=windows)
+    room = MOST_WAITING - waiting - len(arrived)
+    _settle(definition, joined, outcomes, keyed, held, room, now_ns)
+    return joined
+
+
+def _keyed(
+    tables: JoinTables, definition: PerformanceDefinition, rows: Sequence[ToldTruth]
+) -> list[tuple[PredictionKey | Outcome, ToldTruth]]:
+    """Return each row with the identity of its prediction, or with its outcome without one."""
+    by_subject = [told for told in rows if not told.truth.prediction_id]
+    records: Mapping[str, list[PredictionRecord]] = {}
+    within_ns = int(definition.within_seconds * NANOSECONDS)
+    if by_subject:
+        times = [told.truth.time_ns for told in by_subject]
+        subjects = list({told.truth.subject for told in by_subject})
+        records = tables.of_subjects(
+            definition.entity, subjects, min(times) - within_ns, max(times) + 1
+        )
+    return [
+        (
+            PredictionKey(told.truth.prediction_id, told.truth.row)
+            if told.truth.prediction_id
+            else _nearest(records.get(told.truth.subject, []), told.truth.time_ns, within_ns),
+            told,
+        )
+        for told in rows
+    ]
+
+
+def _nearest(
+    records: Sequence[PredictionRecord], time_ns: int, within_ns: int
+) -> PredictionKey | Outcome:
+    """Return the newest of *records* before *time_ns*; `Outcome.AMBIGUOUS` if there are several."""
+    near = [one for one in records if time_ns - within_ns <= one.time_ns <= time_ns]
+    if not near:
+        return Outcome.WAITING
+    newest = [one for one in near if one.time_ns == near[-1].time_ns]
+    if len(newest) > 1:
+        return Outcome.AMBIGUOUS
+    one = newest[0]
+    if one.prediction_id:
+        return PredictionKey(one.prediction_id, one.row)
+    return PredictionKey(one.subject, one.row, one.time_ns)
+
+
+def _settle(
+    definition: PerformanceDefinition,
+    joined: Joined,
+    outcomes: Sequence[Outcome],
+    keyed: Sequence[tuple[PredictionKey | Outcome, ToldTruth]],
+    held: Mapping[Place, ToldTruth],
+    room: int,
+    now_ns: int,
+) -> None:
+    """Add to *joined* which rows wait, and count the others."""
+    wait_ns = int(definition.wait_seconds * NANOSECONDS)
+    for told, outcome in zip(held.values(), outcomes, strict=False):
+        if outcome is Outcome.WAITING and now_ns - told.arrived_ns < wait_ns:
+            joined.waits[told.place] = told
+            continue
+        joined.released.add(told.place)
+        joined.settled[Outcome.UNKNOWN if outcome is Outcome.WAITING else outcome] += 1
+    for at, (_, told) in enumerate(keyed[len(held) :]):
+        outcome = joined.outcomes[at]
+        if outcome is Outcome.WAITING:
+            outcome = _waits(joined.waits, told, has_room=room >= 0)
+            joined.outcomes[at] = outcome
+        if outcome is not Outcome.WAITING:
+            joined.settled[outcome] += 1
+
+
+def _waits(waits: dict[Place, ToldTruth], told: ToldTruth, *, has_room: bool) -> Outcome:
+    """Add a row without a prediction to *waits*, or let it replace the row that waits there."""
+    other = waits.get(told.place)
+    if other is None:
+        if not has_room:
+            return Outcome.TOO_MANY_WAITING
+        waits[told.place] = told
+        return Outcome.WAITING
+    outcome = compared(told, other.truth.value, other.truth.known_ns, other.source)
+    if outcome is Outcome.CORRECTED:
+        waits[told.place] = told._replace(arrived_ns=other.arrived_ns)
+    return outcome

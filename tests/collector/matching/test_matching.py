@@ -1,0 +1,70 @@
+"""Ground truth that comes before its predictions is joined later."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.predicted import log_predictions
+from support.rolling import DAY_NS
+from support.truths import BINARY, NOW_NS, a_truth, scored, tell
+
+from nilometer.testing import SteppedClock
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.counters import Counter, Counters
+from nilometer_collector.declared.applying import By, apply, change_one
+from nilometer_collector.declared.performance import PerformanceObjects, performance_key
+from nilometer_collector.declared.registered import document_of
+from nilometer_collector.ground_truth.truths import Outcome
+from nilometer_collector.matching.matching import Matching
+from nilometer_collector.store import Origin, Store, open_store
+from nilometer_collector.testing import ENTITY
+
+AUTHOR = By("test", Origin.API)
+DECLARED = {
+    "version": 1,
+    "performance": [{"entity": ENTITY, "task": "binary", "score": "score"}],
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """A store with a declared performance."""
+    found = open_store(tmp_path / "state" / "collector.db", "")
+    apply(found, document_of(DECLARED), AUTHOR, NOW_NS)
+    yield found
+    found.close()
+
+
+def test_a_waiting_label_is_joined_when_its_prediction_arrives(store: Store) -> None:
+    clock, counters = SteppedClock(), Counters()
+    clock.wall_ns = NOW_NS
+    matching = Matching(store, clock, counters, 10 * DAY_NS)
+    tell(store, [a_truth(f"id-{at}") for at in range(3)])
+    assert matching.step() == 0  # none is due
+    clock.wall_ns += 2 * NANOSECONDS
+    assert matching.step() == 3
+    assert store.truths.totals(ENTITY).waiting == 3
+    log_predictions(store, scored(2))
+    clock.wall_ns += 60 * NANOSECONDS
+    assert matching.step() == 3
+    totals = store.truths.totals(ENTITY)
+    assert (totals.counts, totals.waiting) == ({Outcome.JOINED: 2}, 1)
+    clock.wall_ns += 20 * DAY_NS
+    assert matching.step() == 1 + 2 + 1 + 1  # a label gives up; 2 labels, a window and a chunk go
+    assert store.truths.totals(ENTITY).counts[Outcome.UNKNOWN] == 1
+    assert counters.read()[Counter.LABELS_RETIRED] == 4
+
+
+def test_labels_wait_on_while_their_performance_is_not_declared(store: Store) -> None:
+    clock = SteppedClock()
+    clock.wall_ns = NOW_NS + 60 * NANOSECONDS
+    tell(store, [a_truth("id-0")], definition=BINARY)
+    log_predictions(store, scored(1))
+    kind = PerformanceObjects()
+    key = performance_key(ENTITY)
+    change_one(store, kind, key, None, kind.remove(key), AUTHOR, NOW_NS)
+    matching = Matching(store, clock, Counters(), 10 * DAY_NS)
+    assert matching.step() == 0
+    apply(store, document_of(DECLARED), AUTHOR, NOW_NS)
+    assert matching.step() == 1
+    assert store.truths.totals(ENTITY).counts == {Outcome.JOINED: 1}
