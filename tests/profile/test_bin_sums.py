@@ -130,3 +130,11 @@ def test_a_scaled_sum_keeps_its_means(rows: list[tuple[Cell, float]], factor: in
     scaled = sums.scaled(float(factor))
     assert scaled.counts == tuple(factor * count for count in sums.counts)
     np.testing.assert_allclose(means(scaled), means(sums), rtol=1e-12)
+
+
+def test_many_numbers_have_the_bins_of_a_search() -> None:
+    rng = np.random.default_rng(6)
+    numbers = rng.normal(0.0, 2.0, 9000)
+    numbers[::100] = rng.choice([*EDGES, math.nan, math.inf, -math.inf, -0.0], 90)
+    few = [CELLS.places(part) for part in np.array_split(numbers, 9)]
+    np.testing.assert_array_equal(CELLS.places(numbers), np.concatenate(few))

@@ -93,5 +93,6 @@ def test_sums_beyond_64_bits_are_left_out() -> None:
     feature = feature_of([(0.0, 1.0)], FeatureSpec(bounds=Bounds(edges=EDGES)))
     ((key, sums),) = feature.sums.items()
     assert isinstance(key, SumKey)
-    feature.sums = {key: sums.merge(BinSums.of_unmatched(sums.bins, 1, 80, is_public=False))}
+    nothing = BinSums.of(sums.bins, np.zeros(0, np.intp), Rounded.of(np.zeros(0), 80))
+    feature.sums = {key: sums.merge(nothing)}
     assert feature_from_bytes(feature_to_bytes(feature)).sums == {}

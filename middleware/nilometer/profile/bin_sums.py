@@ -25,6 +25,20 @@ MAX_VALUE_CHARACTERS = 256  # longest name of a value
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Summed:
+    """How the values of an output are rounded before they are summed.
+
+    Attributes:
+        bits: Binary exponent of the unit.
+        is_public: Whether each number is first replaced by the middle of its bin, because the
+            privacy level forbids sums of single numbers.
+    """
+
+    bits: int
+    is_public: bool = False
+
+
 class SumKey(NamedTuple):
     """Identifies the sums of a feature; only sums with equal keys merge.
 
@@ -36,6 +50,11 @@ class SumKey(NamedTuple):
 
     value: str
     bins: FeatureBins
+
+    @property
+    def output(self) -> str:
+        """Name of the output, without a class."""
+        return self.value.partition("=")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +88,10 @@ class Rounded:
         if rows is not None:
             units = units[rows]
         return cls(units, rows, _squares(units), bits, values.size - units.size, is_public)
+
+    def without_rows(self) -> Self:
+        """Return no values, in the same unit."""
+        return replace(self, units=self.units[:0], rows=None, squares=0, left_out=0)
 
 
 def _squares(units: Floats) -> int:
@@ -116,14 +139,17 @@ class BinSums:
         return 2.0**-self.bits
 
     @classmethod
-    def of(cls, bins: FeatureBins, places: NDArray[np.intp], values: Rounded) -> Self:
+    def of(
+        cls, bins: FeatureBins, places: NDArray[np.intp], values: Rounded, unmatched: int = 0
+    ) -> Self:
         """Return the sums of n rows.
 
         Args:
             bins: Bins of the feature.
-            places: Bin of the feature's cell in each row, shape (n,).
-            values: Values of the rows. Shape and unit are up to the caller, but at most 2^21 rows
-                at once, so that a float64 holds each sum exactly.
+            places: Bin of the feature's cell in each row, shape (n,); n is at most 2^21, so that a
+                float64 holds each sum exactly.
+            values: Values of the rows.
+            unmatched: Number of further rows without a value.
         """
         if values.rows is not None:
             places = places[values.rows]
@@ -136,14 +162,9 @@ class BinSums:
             tuple(map(int, sums.tolist())),
             values.squares,
             values.left_out,
-            is_public=values.is_public,
+            unmatched,
+            values.is_public,
         )
-
-    @classmethod
-    def of_unmatched(cls, bins: FeatureBins, cells: int, bits: int, *, is_public: bool) -> Self:
-        """Return the sums of *cells* whose rows have no value."""
-        nothing = (0,) * bins.size
-        return cls(bins, bits, nothing, nothing, unmatched=cells, is_public=is_public)
 
     def merge(self, other: Self) -> Self:
         """Return the sums of both, which must have the same bins."""

@@ -11,6 +11,10 @@ from nilometer.profile.feature import Cell
 from nilometer.profile.feature_bins import FeatureBins
 from nilometer.profile.recorder import as_numbers, scalar
 
+MANY = 2048  # numbers above which comparisons with all edges are faster than a search
+MOST_COMPARED = 128  # most edges that numbers are compared with
+AT_ONCE = 4096  # numbers that are compared at once; with 31 edges, the results take 127 kB
+
 Places = NDArray[np.intp]
 
 
@@ -48,9 +52,23 @@ class CellBins:
             return np.fromiter(map(self._place_of, cells), np.intp, len(cells))
         if not self._edges:
             return np.full(numbers.size, self.bins.unusable)
-        places = self._sorted_edges.searchsorted(numbers, "right")
+        places = self._between(numbers)
         if not np.isfinite(numbers).all():
             places[~np.isfinite(numbers)] = self.bins.unusable
+        return places
+
+    def _between(self, numbers: NDArray[np.float64]) -> Places:
+        """Return the number of edges that are not above each of *numbers*, shape (n,)."""
+        edges = self._sorted_edges
+        if numbers.size < MANY or edges.size > MOST_COMPARED:
+            return edges.searchsorted(numbers, "right")
+        places = np.empty(numbers.size, np.intp)
+        for start in range(0, numbers.size, AT_ONCE):
+            # Comparisons with all edges take a fifth of the time of a search, because they have no
+            # branches.
+            part = numbers[start : start + AT_ONCE]
+            is_above = part >= edges[:, np.newaxis]
+            places[start : start + AT_ONCE] = is_above.view(np.uint8).sum(axis=0, dtype=np.uint8)
         return places
 
     def _place_of(self, cell: Cell) -> int:

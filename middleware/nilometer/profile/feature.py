@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
-from nilometer.profile.bin_sums import BinSums, SumKey, merged_sums
+from nilometer.profile.bin_sums import BinSums, SumKey, Summed, merged_sums
 from nilometer.profile.category import CategoryProfile, Dictionary
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.coverage import Counts, added
@@ -39,6 +39,7 @@ class FeatureSpec:
         categories: Whether strings are counted by name; if not, only their number is kept.
         distinct_numbers: Whether to count distinct numbers as well. Only columns of identifiers
             need this, because a digest shows whether a column has few values.
+        summed: How an output is summed by bin of each input; None if it is not summed.
     """
 
     bounds: Bounds | None = None
@@ -51,6 +52,7 @@ class FeatureSpec:
     distinct: bool = True
     categories: bool = True
     distinct_numbers: bool = False
+    summed: Summed | None = None
 
 
 @dataclass(slots=True)

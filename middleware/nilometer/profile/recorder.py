@@ -23,6 +23,7 @@ from nilometer.sketch.hashing import hash_numbers
 from nilometer.values.steps import Steps, finished, parts_of
 
 RECORDER_BYTES = 4096  # fixed memory of one recorder, including its profile and sample
+SUMS_BYTES = 4096  # memory of the sums of one value by bin
 MISSING_BYTES = 2048  # memory of a recorder that has only seen missing cells
 MIXED_AT_ONCE = 128  # cells of a column with mixed types that one step records
 
@@ -68,7 +69,7 @@ class FeatureRecorder:
         """Approximate memory in addition to `RECORDER_BYTES`, in bytes."""
         numbers = self._numbers.held_bytes if self._numbers is not None else 0
         names = self._categories.held_bytes if self._categories is not None else 0
-        return numbers + names
+        return numbers + names + SUMS_BYTES * len(self._sums)
 
     def fold_in_steps(self) -> Steps[None]:
         """Move waiting cells into the sketches in steps, and free their memory."""
