@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from nilometer.profile.bin_sums import MAX_BITS
 from nilometer.profile.feature import FeatureSpec
 from nilometer.profile.reference import ReferenceColumn
 from nilometer.values.entity import Role, role_of
@@ -72,9 +73,11 @@ class SummedOutputs:
         ends = (edges[0], edges[-1], *(end for end in (low, high) if end is not None))
         width, largest = edges[-1] - edges[0], max(map(abs, ends))
         finest = MAGNITUDE_BITS - math.frexp(largest)[1]
-        if not 0 < width < math.inf:  # a constant
-            return min(finest, DEFAULT_BITS)
-        return min(finest, RESOLUTION_BITS + 1 - math.frexp(width)[1])
+        if 0 < width < math.inf:  # not a constant
+            wanted = RESOLUTION_BITS + 1 - math.frexp(width)[1]
+        else:
+            wanted = DEFAULT_BITS
+        return max(-MAX_BITS, min(finest, wanted, MAX_BITS))
 
 
 def _rank(column: ReferenceColumn, *, is_score: bool) -> int:
