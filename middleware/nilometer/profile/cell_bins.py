@@ -32,14 +32,14 @@ class CellBins:
     __slots__ = ("_edges", "_other", "_places", "_sorted_edges", "bins")
 
     def __init__(self, edges: Sequence[float], dictionary: Dictionary | None) -> None:
-        names = None if dictionary is None else dictionary.names
-        self.bins = FeatureBins.of(edges, names)
+        self.bins = FeatureBins.of(edges, dictionary)
         self._edges = [*edges]
         self._sorted_edges = np.asarray(edges, np.float64)
         self._places = dict.fromkeys(NULL_LIKE, self.bins.unusable)
         self._other = self.bins.unusable
-        if names is not None:
-            self._places |= {name: self.bins.numbers + at for at, name in enumerate(names)}
+        if dictionary is not None:
+            names = enumerate(dictionary.names)
+            self._places |= {name: self.bins.numbers + at for at, name in names}
             self._other = self.bins.missing - 1
 
     def places(self, cells: Sequence[Cell] | NDArray[np.generic]) -> Places:

@@ -11,10 +11,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import numpy as np
+from nilometer.profile.category import Dictionary
+from nilometer.sketch.binned import edges_id
 
 MAX_BINS = 256  # most bins of numbers and categories together
 _EXTRA = 3  # bins after those of numbers and categories
+
+
+def bins_id(edges: str, dictionary: str) -> int:
+    """Return the id of bins, from 1 to 2^32 - 1.
+
+    Args:
+        edges: Id of the edges, see `nilometer.sketch.binned.edges_id`; empty without edges.
+        dictionary: Id of the dictionary; empty without one.
+    """
+    digest = hashlib.blake2b(f"{edges}\0{dictionary}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest, "little") or 1
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,7 +34,7 @@ class FeatureBins:
     """The number and the identity of a feature's bins.
 
     Attributes:
-        id: Hash of edges and names, 32 bits; bins with different ids never add.
+        id: Hash of edges and names, see `bins_id`; bins with different ids never add.
         numbers: Number of bins of numbers: one more than there are edges; 0 without edges.
         categories: Number of bins of categories: one more than there are names; 0 without names.
     """
@@ -32,15 +44,12 @@ class FeatureBins:
     categories: int
 
     @classmethod
-    def of(cls, edges: Sequence[float], names: Sequence[str] | None) -> Self:
-        """Return the bins for ascending *edges* and for *names*; None if names are not counted."""
-        digest = hashlib.blake2b(np.asarray(edges, dtype="<f8").tobytes(), digest_size=4)
-        if names is not None:
-            digest.update("\0".join(("", *names)).encode("utf-8", "surrogatepass"))
+    def of(cls, edges: Sequence[float], dictionary: Dictionary | None) -> Self:
+        """Return the bins for ascending *edges* and for the names of *dictionary*."""
         return cls(
-            int.from_bytes(digest.digest(), "little"),
+            bins_id(edges_id(edges) if edges else "", dictionary.id if dictionary else ""),
             len(edges) + 1 if edges else 0,
-            0 if names is None else len(names) + 1,
+            len(dictionary.names) + 1 if dictionary else 0,
         )
 
     @property

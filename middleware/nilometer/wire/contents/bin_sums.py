@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 
 from nilometer.profile.bin_sums import MAX_BITS, MAX_VALUE_CHARACTERS, BinSums, SumKey
-from nilometer.profile.feature_bins import MAX_BINS, FeatureBins
+from nilometer.profile.feature_bins import MAX_BINS, FeatureBins, bins_id
 from nilometer.v1 import summary_pb2 as pb
 
 _MOST = (1 << 63) - 1  # largest sum or count on the wire
@@ -29,7 +29,7 @@ def put_sums(message: pb.Feature, sums: Mapping[SumKey, BinSums]) -> None:
         size = (found.squares.bit_length() + 7) // 8
         one = message.sums.add(
             value=key.value,
-            bins=bins.id,
+            bins=bins.id if bins.id != _own_id(message) else 0,
             numbers=bins.numbers,
             categories=bins.categories,
             bits=found.bits,
@@ -59,7 +59,7 @@ def sums_of(message: pb.Feature) -> dict[SumKey, BinSums]:
 
 
 def _sums_of(message: pb.Feature, one: pb.BinSums) -> BinSums:
-    bins = FeatureBins(one.bins, one.numbers, one.categories)
+    bins = FeatureBins(one.bins or _own_id(message), one.numbers, one.categories)
     if bins.numbers + bins.categories > MAX_BINS or abs(one.bits) > MAX_BITS:
         raise ValueError(f"sums by bin have at most {MAX_BINS} bins and {MAX_BITS} bits")
     if len(one.counts) > bins.size or len(one.sums) > bins.size:
@@ -81,6 +81,11 @@ def _sums_of(message: pb.Feature, one: pb.BinSums) -> BinSums:
         one.unmatched,
         one.is_public,
     )
+
+
+def _own_id(message: pb.Feature) -> int:
+    """Return the id of the bins in which *message* itself counts."""
+    return bins_id(message.numeric.binned.edges_id, message.dictionary.id)
 
 
 def _counts_of(message: pb.Feature, bins: FeatureBins) -> list[int]:
