@@ -2,6 +2,7 @@
 
 import math
 import random
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -34,7 +35,9 @@ values = st.floats(-1e5, 1e5) | st.sampled_from([math.nan, math.inf, -math.inf, 
 rows = st.lists(st.tuples(cells, values), max_size=40)
 
 
-def sums_of(rows: list[tuple[Cell, float]], bits: int = BITS, *, public: bool = False) -> BinSums:
+def sums_of(
+    rows: Sequence[tuple[Cell, float]], bits: int = BITS, *, public: bool = False
+) -> BinSums:
     predictions = np.array([value for _, value in rows], np.float64)
     rounded = Rounded.of(predictions, bits, is_public=public)
     return BinSums.of(CELLS.bins, CELLS.places([cell for cell, _ in rows]), rounded)

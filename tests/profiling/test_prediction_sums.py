@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support import strategies
 
+from nilometer.decode import Side
 from nilometer.profile import Bounds, FeatureProfile, FeatureSpec
 from nilometer.profile.bin_sums import BinSums, SumKey, Summed, means
 from nilometer.profile.category import Dictionary
 from nilometer.profile.cell_bins import CellBins
+from nilometer.profiling.found import Found, aligned
 from nilometer.profiling.observation import Observation, pack
 from nilometer.profiling.predicted import values_of
 from nilometer.profiling.profiling import Profiling
 from nilometer.values.labels import Labels
+from nilometer.values.steps import finished
 
 MINUTE = 60 * 10**9
 START = 1_700_000_040 * 10**9
@@ -234,3 +237,13 @@ def test_the_mean_of_a_bin_is_that_of_its_rows() -> None:
     sums = sums_of(profiled([request(*row) for row in rows])["input.amount"], AMOUNT)
     low = [out["score"] for inputs, out in rows if inputs["amount"] < 0.0]
     assert means(sums)[0] == pytest.approx(sum(low) / len(low), abs=2**-BITS)
+
+
+def test_columns_for_user_profilers_have_the_order_of_the_rows() -> None:
+    side = Side()
+    side.add_rows([{"a": at, "b": at} if at % 2 else {"a": at} for at in range(6)])
+    present = finished(side.present_in_steps())
+    found = {name: Found(name, side, cells) for name, cells in present.items()}
+    columns = aligned(found.items())
+    assert columns["a"] == [0, 1, 2, 3, 4, 5]
+    assert columns["b"] == [None, 1, None, 3, None, 5]

@@ -7,13 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nilometer.profile import Bounds, FeatureProfile, FeatureRecorder, FeatureSpec
+from nilometer.profile import (
+    Bounds,
+    Coverage,
+    FeatureProfile,
+    FeatureRecorder,
+    FeatureSpec,
+    SummarySample,
+)
 from nilometer.profile.bin_sums import BinSums, Rounded, SumKey
 from nilometer.profile.category import Dictionary
 from nilometer.profile.cell_bins import CellBins
 from nilometer.profile.feature import Cell
 from nilometer.v1 import summary_pb2 as pb
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer.wire.contents.feature import feature_from_bytes, feature_to_bytes, feature_to_wire
+from nilometer.wire.samples import merged_sample_from_bytes, sample_to_bytes
 
 EDGES = (-1.0, 0.0, 2.5)
 NAMES = Dictionary(("cash", "card"))
@@ -87,6 +97,24 @@ def test_sums_that_contradict_themselves_are_refused() -> None:
     twice.sums.append(twice.sums[0])
     with pytest.raises(ValueError, match="twice"):
         feature_from_bytes(twice.SerializeToString())
+
+
+def test_encoded_samples_merge_to_the_sums_of_all_rows() -> None:
+    """A window and a roll-up are merged from encoded samples, with their t-digests apart."""
+    spec = FeatureSpec(bounds=Bounds(edges=EDGES))
+    rows: list[tuple[Cell, float]] = [(float(at % 5), at / 7) for at in range(60)]
+    window = Window(0, 60 * 10**9)
+
+    def sample_of(some: list[tuple[Cell, float]]) -> SummarySample:
+        return SummarySample(
+            entity="m", summary="input.amount", labels=Labels(), window=window,
+            coverage=Coverage(), content=feature_of(some, spec),
+        )  # fmt: skip
+
+    parts = [sample_to_bytes(sample_of(rows[at::7])) for at in range(7)]
+    merged = merged_sample_from_bytes(parts, window, Labels()).content
+    assert isinstance(merged, FeatureProfile)
+    assert merged.sums == feature_of(rows, spec).sums
 
 
 def test_sums_beyond_64_bits_are_left_out() -> None:
