@@ -21,6 +21,7 @@ from nilometer_collector.access.server_files import ServerFiles
 from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.declared.arriving import take_settings
@@ -110,11 +111,15 @@ class Collector:
         now_ns = self._clock.now_ns()
         store.channels.replace_all(list(self.settings.channel_definitions), FILE, now_ns)
         store.routes.replace_all(list(self.settings.routes), FILE, now_ns)
+        causes = Causes(store, self._clock)
         receivers = Receivers(
-            own=own, allowed=self.settings.allowed, page_url=lambda: self.page_url
+            own=own,
+            allowed=self.settings.allowed,
+            page_url=lambda: self.page_url,
+            likely_cause=causes.likely,
         )
         self._couriers = Couriers(store, receivers, self._clock, self.counters)
-        self._serve_http(store, receivers)
+        self._serve_http(store, receivers, causes)
         self._serve_grpc(store)
         self._start_watching(store)
         self._couriers.start()
@@ -174,7 +179,7 @@ class Collector:
         server.start()
         self._grpc_address = server.address
 
-    def _serve_http(self, store: Store, receivers: Receivers) -> None:
+    def _serve_http(self, store: Store, receivers: Receivers, causes: Causes) -> None:
         listening = _bound(self._http_address)
         self._resources.callback(listening.close)
         self._http_address = Address(self._http_address.host, listening.getsockname()[1])
@@ -185,6 +190,7 @@ class Collector:
             self.counters,
             wake=self._wake,
             receivers=receivers,
+            causes=causes,
             public_url=self.settings.public_url,
             principals=self.settings.principals,
             secure=bool(self.settings.http_certificate),

@@ -24,6 +24,7 @@ from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.resources.registered import OPERATIONS
 from nilometer_collector.api.shield import Shield
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
@@ -75,6 +76,7 @@ def make_app(
     *,
     wake: Callable[[], None],
     receivers: Receivers,
+    causes: Causes,
     public_url: str = "",
     principals: Sequence[Principal] = (),
     secure: bool = False,
@@ -90,6 +92,7 @@ def make_app(
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
         receivers: Channels of notifications, and how to reach them.
+        causes: Likely causes of episodes.
         public_url: Public URL of the pages; requests for its host are accepted.
         principals: Principals that may use the API and the pages.
         secure: Whether the server uses TLS.
@@ -103,6 +106,7 @@ def make_app(
         counters=counters,
         wake=wake,
         receivers=receivers,
+        causes=causes,
         watch_rules=watch_rules,
     )
     app = Starlette(

@@ -21,6 +21,7 @@ from nilometer_collector.api.forms import AS_JSON, Form, chosen
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.sources import OwnSource
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import Busy
@@ -47,6 +48,7 @@ class Context:
         wake: Function that is called when a change may have queued a notification.
         watch_rules: Settings of the default alerter.
         receivers: Channels of notifications, and how to reach them.
+        causes: Likely causes of episodes.
         source: Source of names for rows whose sender sends no name.
     """
 
@@ -56,6 +58,7 @@ class Context:
     counters: Counters
     wake: Callable[[], None]
     receivers: Receivers
+    causes: Causes
     watch_rules: tuple[WatchRule, ...] = ()
     source: OwnSource = field(default_factory=OwnSource)
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))

@@ -154,7 +154,9 @@ def _movement(sides: FeatureSides, bins: _Bins) -> Movement:
     )
 
 
-def counted_in(told: Moved, column: ReferenceColumn, profile: FeatureProfile) -> tuple[float, float]:
+def counted_in(
+    told: Moved, column: ReferenceColumn, profile: FeatureProfile
+) -> tuple[float, float]:
     """Return the rows of *profile* in the share *told*, and all rows of its denominator.
 
     Args:

@@ -22,7 +22,7 @@ from nilometer.causes.scene import PredictionSums, Scene
 from nilometer.causes.shares import percent, quantile
 from nilometer.values.entity import Role, role_of
 
-LEAST_MIX = 1.0 / 3.0  # smallest explained part of a change that is told as mix
+LEAST_MIX = 0.25  # smallest explained part of a change that is told as mix
 MOST_MIX = 0.5  # largest part that inputs may explain of a change that is told as behaviour
 LEAST_MOVED = 0.1  # strength of an input from which it moved: that of a warning
 LEAST_ROWS = 5.0  # fewest rows of both sides of a bin whose mean is compared
@@ -141,7 +141,7 @@ def _of_splits(output: str, splits: Sequence[Split], inputs: frozenset[str]) -> 
     level = quantile(2)
     beyond = max(abs(lead.change) - level * lead.noise, 0.0)
     bent = max(one.bent for one in splits)
-    size = max(beyond, bent)
+    size = max(abs(lead.change) if beyond else 0.0, bent)
     doubt = f"Cannot tell whether the inputs or the model moved {output}"
     if not size:
         why = f"its mean changed by {lead.change:.3g}, which is within its noise"

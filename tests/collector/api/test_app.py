@@ -17,6 +17,7 @@ from nilometer_collector.counters import Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.testing import ENTITY, Running, receivers_of
 
 
@@ -126,6 +127,7 @@ def app_of(store: Store, **more: Any) -> InProcess:
             counters,
             wake=lambda: None,
             receivers=receivers_of(),
+            causes=Causes(store, clock),
             **more,
         )
     )
