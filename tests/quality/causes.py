@@ -11,6 +11,7 @@ import argparse
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -101,6 +102,7 @@ def profile(cells: Floats, column: ReferenceColumn) -> FeatureProfile:
     return recorder.profile()
 
 
+@cache
 def columns(seed: int) -> list[ReferenceColumn]:
     """Return the reference column of each feature."""
     drawn = latents(np.random.default_rng(seed), 20_000)

@@ -118,7 +118,7 @@ def _declared_words(record: ChangeRecord) -> str:
         verb = "created"
     elif change.after is None:
         verb = "removed"
-    return f"{record.author} {verb} {change.key.kind} {change.key.name!r}"
+    return f"{change.key.kind} {change.key.name!r} was {verb} by {record.author}"
 
 
 def _schema_words(name: str) -> str:

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from nilometer.causes.cause import Cause, CauseKind, Moment, Untold
 from nilometer.causes.movement import Movements
 from nilometer.causes.scene import Scene, Stage
-from nilometer.causes.times import relative
+from nilometer.causes.times import MINUTE_NS, relative
 
 AFTER_A_STAGE = 0.3  # weight of what moved behind something else that moved
+EARLIEST_NS = 24 * 60 * MINUTE_NS  # time before the onset in which a stage must have moved
 LEAST_SCORE = 0.1  # score of a stage whose effect is unknown: the smallest one of a warning
 
 
@@ -31,8 +32,8 @@ def stages(scene: Scene, movements: Movements) -> Iterator[Cause | Untold]:
         count = f"{len(others)} entities" if len(others) > 1 else "entity"
         yield Untold(
             CauseKind.STAGE,
-            f"{scene.entity} moved first: the {count} that it reads from did not drift before the "
-            "onset.",
+            f"{scene.entity} moved first: the {count} that it reads from did not begin to drift in the "
+            "day before.",
         )
         return
     known = {one.entity: one for one in scene.stages}
@@ -56,7 +57,8 @@ def stages(scene: Scene, movements: Movements) -> Iterator[Cause | Untold]:
 def _moved_before(scene: Scene, stage: Stage) -> bool:
     if stage.entity == scene.entity or stage.onset_ns is None:
         return False
-    return stage.onset_ns <= scene.onset_ns + scene.window_ns
+    latest = scene.onset_ns + 2 * scene.window_ns  # each onset is known to a window
+    return scene.onset_ns - EARLIEST_NS <= stage.onset_ns <= latest
 
 
 def _sources(stage: Stage, known: Mapping[str, Stage]) -> set[str]:

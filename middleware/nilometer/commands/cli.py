@@ -29,6 +29,7 @@ EXTRAS = {
     "backtest": "collector",
     "backup": "collector",
     "canary": "collector",
+    "causes": "collector",
     "changes": "collector",
     "config": "agent",
     "delete": "collector",

@@ -13,11 +13,11 @@ from support.problems import is_problem
 
 from nilometer.testing import SteppedClock
 from nilometer_collector.api import make_app
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
-from nilometer_collector.causes.causes import Causes
 from nilometer_collector.testing import ENTITY, Running, receivers_of
 
 

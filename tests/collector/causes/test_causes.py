@@ -21,11 +21,12 @@ from support.shipping import Agents
 
 from nilometer.causes import Answer, CauseKind
 from nilometer.values.labels import Labels
+from nilometer.values.window import Window
 from nilometer_collector.causes import reading
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.causes.spans import end_of, times_of
 from nilometer_collector.store import EntityDeclaration, Store, open_store
-from nilometer_collector.testing import ENTITY, an_alerter
+from nilometer_collector.testing import ENTITY, an_alerter, an_evaluation
 
 
 @pytest.fixture
@@ -116,11 +117,14 @@ def test_a_stage_that_moved_before_is_named_first_and_only_to_those_who_may_see_
     traffic = EpisodeTraffic(store)
     traffic.feature("input.amount", normals(traffic, 20, 0.4))
     store.entities.put(ENTITY, EntityDeclaration(reads_from=("features",)), 0)
-    agents = Agents(store)
-    agents.say("pod-1", 0.5, 0, alerter=an_alerter(entity="features"))
+    opening = replace(
+        an_evaluation(0.5, 0, alerter=an_alerter(entity="features")),
+        window=Window(ONSET_NS - HOUR_NS, ONSET_NS),
+    )
+    Agents(store).judge("pod-1", [opening])
     causes, episode = Causes(store, traffic.clock), an_episode("input.amount")
     (told,) = sentences(causes.of(episode), CauseKind.STAGE)
-    assert told.startswith(f"features, from which {ENTITY} reads, moved first, ")
+    assert told.startswith(f"features, from which {ENTITY} reads, moved first, 60 minutes before ")
     hidden = causes.of(episode, lambda entity: entity == ENTITY)
     assert not any("features" in str(one) for one in (*hidden.causes, *hidden.untold))
 

@@ -11,6 +11,8 @@ import { entityLink } from "../router";
 import { link } from "./link";
 import styles from "./Causes.module.css";
 
+const FEW = 12; // shares that are shown with their names
+
 const KINDS: Record<Cause["kind"], string> = {
   feature: "Feature",
   segment: "Segment",
@@ -56,7 +58,12 @@ function Picture({ cause }: { cause: Cause }) {
   if (cause.moments.length) return <Moments moments={cause.moments} />;
   if (!cause.shares.length) return null;
   if (cause.kind === "shift") return <Split parts={cause.shares} />;
-  if (cause.kind === "feature") return <Shares shares={cause.shares} />;
-  const rows = cause.shares.map(({ name, before, now }) => ({ value: name, current: now, reference: before }));
+  if (cause.shares.length > FEW && cause.kind === "feature") return <Shares shares={cause.shares} />;
+  const rows = cause.shares.map(({ name, before, now, marked }) => ({
+    value: name,
+    current: now,
+    reference: before,
+    marked,
+  }));
   return <Bars rows={rows} reference="before" />;
 }
