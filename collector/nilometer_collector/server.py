@@ -22,6 +22,7 @@ from nilometer_collector.actions import Actor, Targets
 from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.declared.arriving import SETTINGS_ORIGIN, take_settings
@@ -113,8 +114,12 @@ class Collector:
         store.channels.replace_all(list(self.settings.channel_definitions), SETTINGS_ORIGIN, now_ns)
         store.routes.replace_all(list(self.settings.routes), SETTINGS_ORIGIN, now_ns)
         store.targets.replace_all(list(self.settings.target_definitions), SETTINGS_ORIGIN, now_ns)
+        causes = Causes(store, self._clock)
         receivers = Receivers(
-            own=own, allowed=self.settings.allowed, page_url=lambda: self.page_url
+            own=own,
+            allowed=self.settings.allowed,
+            page_url=lambda: self.page_url,
+            likely_cause=causes.likely,
         )
         self._couriers = Couriers(store, receivers, self._clock, self.counters)
         targets = Targets(
@@ -123,7 +128,7 @@ class Collector:
             entry_points=self.settings.action_entry_points,
         )
         self._actor = Actor(store, targets, self._clock, self._couriers.wake)
-        self._serve_http(store, receivers, targets)
+        self._serve_http(store, receivers, targets, causes)
         self._serve_grpc(store)
         self._start_watching(store)
         self._couriers.start()
@@ -202,7 +207,9 @@ class Collector:
         server.start()
         self._grpc_address = server.address
 
-    def _serve_http(self, store: Store, receivers: Receivers, targets: Targets) -> None:
+    def _serve_http(
+        self, store: Store, receivers: Receivers, targets: Targets, causes: Causes
+    ) -> None:
         listening = _bound(self._http_address)
         self._resources.callback(listening.close)
         self._http_address = Address(self._http_address.host, listening.getsockname()[1])
@@ -214,6 +221,7 @@ class Collector:
             wake=self._wake,
             receivers=receivers,
             targets=targets,
+            causes=causes,
             public_url=self.settings.public_url,
             principals=self.settings.principals,
             secure=bool(self.settings.http_certificate),

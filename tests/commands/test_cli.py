@@ -108,7 +108,17 @@ def test_a_collector_that_is_away_is_exit_code_1(
 @pytest.mark.parametrize(
     "command",
     [
-        *("agent", "collector", "config", "demo", "profile", "alerters", "backtest", "canary"),
+        *(
+            "agent",
+            "collector",
+            "config",
+            "demo",
+            "profile",
+            "alerters",
+            "backtest",
+            "canary",
+            "causes",
+        ),
         *("apply", "get", "describe", "delete", "changes", "rollback", "channels"),
         "reference",
     ],

@@ -31,7 +31,7 @@ class Beside(Surroundings):
         """Return nothing."""
         return ""
 
-    def cause(self, episodes: Sequence[EpisodeRecord], since_ns: int) -> str:
+    def cause(self, episodes: Sequence[EpisodeRecord]) -> str:
         """Return a sentence."""
         return CAUSE
 

@@ -75,6 +75,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("POST", "/api/v1/canary"): Need.READ,  # it changes nothing
     ("GET", "/api/v1/comparators"): Need.READ,
     ("GET", "/api/v1/episodes"): Need.READ,
+    ("GET", "/api/v1/episodes/causes"): Need.READ,
     ("POST", "/api/v1/episodes/acknowledge"): Need.WRITE,
     ("POST", "/api/v1/episodes/silence"): Need.WRITE,
     ("POST", "/api/v1/episodes/unsilence"): Need.WRITE,

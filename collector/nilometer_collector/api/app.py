@@ -27,6 +27,7 @@ from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.resources.registered import OPERATIONS
 from nilometer_collector.api.shield import Shield
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
@@ -79,6 +80,7 @@ def make_app(
     wake: Callable[[], None],
     receivers: Receivers,
     targets: Targets,
+    causes: Causes,
     public_url: str = "",
     principals: Sequence[Principal] = (),
     secure: bool = False,
@@ -95,6 +97,7 @@ def make_app(
         wake: Function that is called when a change may have queued a notification.
         receivers: Channels of notifications, and how to reach them.
         targets: Where actions may go.
+        causes: Likely causes of episodes.
         public_url: Public URL of the pages; requests for its host are accepted.
         principals: Principals that may use them.
         secure: Whether the server uses TLS.
@@ -109,6 +112,7 @@ def make_app(
         wake=wake,
         receivers=receivers,
         targets=targets,
+        causes=causes,
         watch_rules=watch_rules,
     )
     door = Middleware(

@@ -22,6 +22,7 @@ from nilometer_collector.api.forms import AS_JSON, Form, chosen
 from nilometer_collector.api.parameters import Parameter
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.sources import OwnSource
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import Busy
@@ -49,6 +50,7 @@ class Context:
         watch_rules: Settings of the default alerter.
         receivers: Channels of notifications, and how to reach them.
         targets: Where actions may go.
+        causes: Likely causes of episodes.
         source: Source of names for rows whose sender sends no name.
     """
 
@@ -59,6 +61,7 @@ class Context:
     wake: Callable[[], None]
     receivers: Receivers
     targets: Targets
+    causes: Causes
     watch_rules: tuple[WatchRule, ...] = ()
     source: OwnSource = field(default_factory=OwnSource)
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))

@@ -145,7 +145,9 @@ class Courier:
         return answer
 
     def _send(self, channel: ChannelDefinition, notice: Notice) -> Answer:
-        surroundings = Surroundings(self._store, self._receivers.page_url())
+        surroundings = Surroundings(
+            self._store, self._receivers.page_url(), self._receivers.likely_cause
+        )
         sending = Sending(
             channel=channel,
             message=any_message_of(notice, surroundings),

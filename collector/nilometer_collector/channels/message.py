@@ -192,7 +192,7 @@ def message_of(notice: Notice, surroundings: Surroundings) -> Message:
         severity=severity,
         headline=_headline(told, stage, severity),
         health=surroundings.health(entities[0], lead.notice.transition.at_ns),
-        cause="" if is_over else surroundings.cause([one.episode for one in told], lead.since_ns),
+        cause="" if is_over else surroundings.cause([one.episode for one in told]),
         remedy="" if is_over else REMEDY,
         note=_note(lead.notice),
         link=lead.link,

@@ -7,6 +7,7 @@ from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.channels.kinds import SENDERS
 from nilometer_collector.channels.sending import Send
+from nilometer_collector.channels.surroundings import LikelyCause, no_cause
 from nilometer_collector.store import Store
 
 
@@ -18,12 +19,15 @@ class Receivers:
         own: Channel of the collector's settings; None without one.
         allowed: Addresses that receivers may have, besides public ones.
         page_url: Function that returns the URL of the pages, without a final slash.
+        likely_cause: Function that returns the likely cause of episodes of one entity, one sentence;
+            empty if it is unknown.
         senders: Function that sends to each kind of receiver.
     """
 
     own: ChannelDefinition | None
     allowed: Allowed
     page_url: Callable[[], str]
+    likely_cause: LikelyCause = no_cause
     senders: Mapping[str, Send] = field(default_factory=lambda: SENDERS)
 
     def all(self, store: Store) -> list[ChannelDefinition]:

@@ -1,7 +1,8 @@
 """What a message says beside the drift: the health of the service, and a likely cause."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from nilometer.profile import ServiceProfile
 from nilometer.values.clock import NANOSECONDS
@@ -12,6 +13,7 @@ from nilometer.wire.samples import merged_sample_from_bytes
 from nilometer_collector.access.links import ApprovalLink
 from nilometer_collector.alerting.action_runs import Run
 from nilometer_collector.channels.sparkline import sparkline
+from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import EpisodeRecord, Store
 
 HEALTH_SECONDS = 900  # span of the service's figures, up to the end of the window
@@ -20,16 +22,27 @@ MOST_SAMPLES = 500
 log = logging.getLogger("nilometer.collector")
 
 
+LikelyCause: TypeAlias = Callable[[Sequence[EpisodeRecord]], str]
+
+
+def no_cause(episodes: Sequence[EpisodeRecord]) -> str:
+    """Return that the cause of *episodes* is unknown."""
+    del episodes
+    return ""
+
+
 class Surroundings:
     """Reads what stands beside a drift from the store.
 
     Args:
-        store: Store of samples, declarations and episodes.
+        store: Store of samples.
         page_url: URL of the pages, without a final slash.
+        likely_cause: Function that returns the likely cause of episodes of one entity.
     """
 
-    def __init__(self, store: Store, page_url: str) -> None:
+    def __init__(self, store: Store, page_url: str, likely_cause: LikelyCause = no_cause) -> None:
         self._store = store
+        self._likely_cause = likely_cause
         self.page_url = page_url
 
     def approval_url(self, run: Run) -> str:
@@ -68,29 +81,16 @@ class Surroundings:
                 return sparkline(self._store, series, component, end_ns)
         return ""
 
-    def cause(self, episodes: Sequence[EpisodeRecord], since_ns: int) -> str:
+    def cause(self, episodes: Sequence[EpisodeRecord]) -> str:
         """Return one sentence on the likely cause of *episodes* of one entity; empty if unknown.
 
-        A drift that began earlier in an entity that this one reads from is the likeliest. Otherwise, a
-        drift of several summaries in one segment only points to this segment.
+        A message is sent without a cause if finding it fails.
         """
-        entity = episodes[0].alerter.entity
-        declared = self._store.entities.read(entity)
-        for source in () if declared is None else declared.declaration.reads_from:
-            for one in self._store.alerts.episodes(source, is_open=True):
-                began_ns = min((part.onset_ns for part in one.parts), default=one.since_ns)
-                if began_ns <= since_ns:
-                    return (
-                        f"Likely cause: {source}, from which {entity} reads, drifts since before: "
-                        f"{one.evidence}."
-                    )
-        moved = [(part.summary, part.labels) for one in episodes for part in one.parts] or [
-            (one.summary, one.labels) for one in episodes
-        ]
-        segments = {labels for _, labels in moved}
-        if len(moved) > 1 and len(segments) == 1 and len(next(iter(segments))):
-            return (
-                f"Likely cause: a change of {next(iter(segments))}: all {len(moved)} drifts are in "
-                "this segment only."
-            )
-        return ""
+        try:
+            found = self._likely_cause(episodes)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            log.exception("internal error in the causes of a message: report this error")
+            return ""
+        return f"Likely cause: {found}" if found else ""

@@ -50,6 +50,8 @@ export function summaryLink(entity: string, summary: string, options?: URLSearch
   return query ? `${path}?${query}` : path;
 }
 
+export const episodeLink = (entity: string, id: number): string => `${entityLink(entity)}/episode/${id}`;
+
 /** The fragment of the page's URL, as state that follows its changes. */
 export function useFragment(): string {
   const [fragment, setFragment] = useState(location.hash);

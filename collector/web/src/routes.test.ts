@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { entityLink, matchOf, summaryLink } from "./router";
+import { entityLink, episodeLink, matchOf, summaryLink } from "./router";
 import { ROUTES, titleOf } from "./routes";
 
 const shown = (fragment: string) => {
@@ -13,6 +13,14 @@ test("a link leads to the page that it names", () => {
     "entity/:entity/summary/:summary",
     ["fraud", "input.x y"],
     "input.x y · fraud · nilometer",
+  ]);
+});
+
+test("a link to an episode leads to its page", () => {
+  expect(shown(episodeLink("a/b", 7))).toEqual([
+    "entity/:entity/episode/:episode",
+    ["a/b", "7"],
+    "episode 7 · a/b · nilometer",
   ]);
 });
 

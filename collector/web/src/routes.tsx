@@ -3,6 +3,7 @@
 import type { JSX } from "preact";
 import { DeclaredPage } from "./pages/declared/DeclaredPage";
 import { EntityPage } from "./pages/entity/EntityPage";
+import { EpisodePage } from "./pages/episode/EpisodePage";
 import { Home } from "./pages/home/Home";
 import { SummaryPage } from "./pages/summary/SummaryPage";
 import type { Crumb } from "./parts/Crumbs";
@@ -27,6 +28,13 @@ export const ROUTES: readonly Route[] = [
         summary={summary}
         options={options}
       />
+    ),
+  },
+  {
+    path: "entity/:entity/episode/:episode",
+    crumbs: ([entity = "", episode = ""]) => [entityCrumb(entity), { name: `episode ${episode}` }],
+    page: ({ parameters: [entity = "", episode = ""] }) => (
+      <EpisodePage key={`${entity}\n${episode}`} entity={entity} id={Number(episode)} />
     ),
   },
   {

@@ -30,6 +30,7 @@ EXTRAS = {
     "backtest": "collector",
     "backup": "collector",
     "canary": "collector",
+    "causes": "collector",
     "changes": "collector",
     "config": "agent",
     "delete": "collector",

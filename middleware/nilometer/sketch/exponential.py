@@ -144,6 +144,21 @@ class ExponentialHistogram:
                 return self._middle(position)
         return self._middle(self.positive.offset + len(self.positive.counts) - 1)
 
+    def count_above(self, value: float) -> int:
+        """Return the number of observations in buckets whose geometric middle is above *value*.
+
+        So the quantile of any share ``q`` has at most ``1 - q`` of the observations above it.
+        """
+        above = sum(
+            count
+            for position, count in enumerate(self.positive.counts, self.positive.offset)
+            if self._middle(position) > value
+        )
+        if value >= 0.0:
+            return above
+        below = enumerate(self.negative.counts, self.negative.offset)
+        return above + self.zero_count + sum(n for at, n in below if -self._middle(at) > value)
+
     def _middle(self, index: int) -> float:
         return float(2.0 ** min((index + 0.5) * 2.0**-self.scale, 1023.99))
 

@@ -24,6 +24,7 @@ from nilometer_collector.access.needs import GRPC, HTTP, Need, http_need
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
 from nilometer_collector.api import make_app
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query
 from nilometer_collector.settings import CollectorSettings
@@ -331,6 +332,7 @@ def test_the_table_has_every_route_of_the_application(
         wake=lambda: None,
         receivers=receivers_of(),
         targets=targets_of(),
+        causes=Causes(store, clock),
         static=tmp_path,
     )
     routes = {

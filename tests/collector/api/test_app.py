@@ -13,6 +13,7 @@ from support.problems import is_problem
 
 from nilometer.testing import SteppedClock
 from nilometer_collector.api import make_app
+from nilometer_collector.causes.causes import Causes
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.query import Query
@@ -127,6 +128,7 @@ def app_of(store: Store, **more: Any) -> InProcess:
             wake=lambda: None,
             receivers=receivers_of(),
             targets=targets_of(),
+            causes=Causes(store, clock),
             **more,
         )
     )

@@ -88,6 +88,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/canary", "post"),
         ("/api/v1/comparators", "get"),
         ("/api/v1/episodes", "get"),
+        ("/api/v1/episodes/causes", "get"),
         ("/api/v1/episodes/acknowledge", "post"),
         ("/api/v1/episodes/silence", "post"),
         ("/api/v1/episodes/unsilence", "post"),

@@ -1,8 +1,9 @@
 """A message says what moved, how far, since when, what stands beside it and what can be done."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
-from support.shipping import Agents, a_sample_row, ship
+from support.shipping import a_sample_row, ship
 from support.told import CAUSE, HEALTH, a_message, a_notice, a_part, a_storm
 
 from nilometer.alert.calibrated.effects import Unit
@@ -10,12 +11,11 @@ from nilometer.values.labels import Labels
 from nilometer_collector.channels.message import REMEDY, Stage, message_of
 from nilometer_collector.channels.sparkline import bars_of
 from nilometer_collector.channels.surroundings import Surroundings
-from nilometer_collector.store import Arrival, EntityDeclaration, EntityKind, Store
+from nilometer_collector.store import Arrival, EpisodeRecord, Store
 from nilometer_collector.testing import (
     ENTITY,
     PAGES,
     START_NS,
-    an_alerter,
     feature_sample,
     minute,
     service_sample,
@@ -94,30 +94,16 @@ def test_the_health_of_the_service_is_read_up_to_the_window(store: Store) -> Non
     assert beside.health(ENTITY, minute(2000).end_ns) == beside.health("other", START_NS) == ""
 
 
-def test_the_cause_is_a_source_that_drifted_before_or_one_segment(store: Store) -> None:
-    agents = Agents(store)
-    beside = Surroundings(store, PAGES)
-    features = a_part("input.a", labels=Labels.of(version="v8"))
-    both = a_notice(parts=[features, a_part("input.b", labels=Labels.of(version="v8"))]).episode
-    assert beside.cause([both], START_NS) == (
-        "Likely cause: a change of version=v8: all 2 drifts are in this segment only."
-    )
-    everywhere = a_notice(parts=[features, a_part("input.b")]).episode
-    assert beside.cause([everywhere], START_NS) == ""
-    declared = EntityDeclaration(
-        kind=EntityKind.MODEL,
-        owner="",
-        time_zone="UTC",
-        description="",
-        attributes={},
-        reads_from=("features",),
-    )
-    store.entities.put(ENTITY, declared, START_NS)
-    assert beside.cause([everywhere], START_NS) == ""
-    agents.say("pod-1", 0.5, 1, alerter=an_alerter(entity="features"))
-    assert beside.cause([everywhere], START_NS) == ""  # it began after
-    told = beside.cause([everywhere], minute(5).start_ns)
-    assert told.startswith("Likely cause: features, from which fraud-scorer reads, drifts since")
+def test_the_likely_cause_is_told_and_a_failure_to_find_it_stops_no_message(store: Store) -> None:
+    episode = a_notice().episode
+    known = Surroundings(store, PAGES, lambda episodes: f"{len(episodes)} moved.")
+    assert known.cause([episode, episode]) == "Likely cause: 2 moved."
+    assert Surroundings(store, PAGES).cause([episode]) == ""
+
+    def fail(episodes: Sequence[EpisodeRecord]) -> str:
+        raise RuntimeError(len(episodes))
+
+    assert Surroundings(store, PAGES, fail).cause([episode]) == ""
 
 
 def test_a_row_shows_the_course_of_the_last_two_hours(store: Store) -> None:

@@ -7,6 +7,7 @@
 import type {
   Alerter,
   AlerterStatus,
+  Causes,
   Decision,
   DeclaredEntity,
   Difference,
@@ -148,6 +149,9 @@ export const episodes = async (
   signal?: AbortSignal,
   label?: string[],
 ): Promise<Episode[]> => (await get("/api/v1/episodes", { entity, label }, signal)).episodes;
+
+export const causes = (entity: string, episode: number, signal?: AbortSignal): Promise<Causes> =>
+  get("/api/v1/episodes/causes", { entity, episode }, signal);
 
 /** Record a decision about an episode, with a body as the HTTP API describes it. */
 export async function decide(

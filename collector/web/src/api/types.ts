@@ -142,6 +142,28 @@ export interface Category {
   ratio: number;
 }
 
+/** A likely cause. */
+export interface Cause {
+  kind: "change" | "feature" | "segment" | "shift" | "stage";
+  sentence: string;
+  score: number; // lower bound of the effect in standard deviations, times weights; it ranks causes
+  summary: string; // summary that it is about; may be empty
+  labels: Record<string, string>; // segment that it is about; empty for all traffic
+  entity: string; // entity that it is about, if it is another one; else empty
+  at: number | null; // time of the change; null if unknown
+  shares: Share[]; // bars of its picture; may be empty
+  moments: Moment[]; // points of its timeline, oldest first; may be empty
+}
+
+/** The likely causes of an episode. */
+export interface Causes {
+  entity: string;
+  episode: number;
+  onset: number; // estimated start of the drift
+  causes: Cause[]; // likeliest first
+  untold: Untold[];
+}
+
 /** A change of one object. */
 export interface Change {
   kind: string;
@@ -552,6 +574,13 @@ export interface Metric {
   rows: number; // rows on which the value rests, such as the positive rows of a recall
 }
 
+/** One point of a timeline. */
+export interface Moment {
+  at: number;
+  words: string;
+  marked: boolean; // whether the sentence names it
+}
+
 /** Moments of finite numbers or scores. */
 export interface Moments {
   mean: number | null;
@@ -929,6 +958,16 @@ export interface Service {
   websockets: WebSockets | null; // None without connections
 }
 
+/** One bar of a picture: a share before the episode and since its onset.
+
+Of the kind `shift`, it is a part of the change of the mean prediction, in the prediction's unit. */
+export interface Share {
+  name: string; // interval, category, segment or part
+  before: number;
+  now: number;
+  marked: boolean; // whether the sentence names it
+}
+
 /** A level: samples as agents shipped them, or roll-ups of a length. */
 export interface StoredLevel {
   level: "1d" | "1h" | "5m" | "shipped";
@@ -1020,6 +1059,12 @@ export interface UnreadAlerter {
   summary: string;
   kind: string;
   reason: string; // reason why it cannot be read
+}
+
+/** A kind of cause that the stored figures do not tell. */
+export interface Untold {
+  kind: "change" | "feature" | "segment" | "shift" | "stage";
+  sentence: string; // reason
 }
 
 /** A name in an object that points nowhere. */
@@ -1301,6 +1346,14 @@ export interface Reads {
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
     };
     answer: Episodes;
+  };
+  /** Return the likely causes of an episode, likeliest first, and what cannot be told. */
+  "/api/v1/episodes/causes": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      episode: number; // Id of the episode.
+    };
+    answer: Causes;
   };
   /** List the channels, without their secrets. */
   "/api/v1/channels": {

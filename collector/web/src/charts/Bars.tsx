@@ -4,7 +4,9 @@ import * as format from "../parts/format";
 import type { Pair } from "./categories";
 import styles from "./Bars.module.css";
 
-export function Bars({ rows, reference }: { rows: readonly Pair[]; reference: string | null }) {
+type Row = Pair & { marked?: boolean }; // a marked row is named in the text beside it
+
+export function Bars({ rows, reference }: { rows: readonly Row[]; reference: string | null }) {
   const most = Math.max(0.01, ...rows.flatMap((row) => [row.current ?? 0, row.reference ?? 0]));
   const share = (value: number | null): string => (value === null ? "not listed" : format.percent(value));
   return (
@@ -33,7 +35,7 @@ export function Bars({ rows, reference }: { rows: readonly Pair[]; reference: st
             </th>
             <td class={styles.bar}>
               <svg viewBox="0 0 100 12" preserveAspectRatio="none" height="16" aria-hidden="true">
-                <rect x="0" y="2" width={((row.current ?? 0) / most) * 100} height="8" class={styles.current} />
+                <rect x="0" y="2" width={((row.current ?? 0) / most) * 100} height="8" class={row.marked ? styles.marked : styles.current} />
                 {row.reference !== null && (
                   <path d={`M${(row.reference / most) * 100} 0v12`} class={styles.reference} />
                 )}

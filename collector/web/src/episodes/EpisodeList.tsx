@@ -7,7 +7,7 @@ import * as format from "../parts/format";
 import { Labels } from "../parts/Labels";
 import { StatusMark } from "../parts/StatusMark";
 import { Time } from "../parts/Time";
-import { entityLink } from "../router";
+import { entityLink, episodeLink } from "../router";
 import { Decide } from "./Decide";
 import { link } from "./link";
 import { timeline } from "./timeline";
@@ -19,7 +19,7 @@ export function EpisodeList({
   now,
 }: {
   episodes: readonly Episode[];
-  place: "home" | "entity" | "summary"; // page that shows the list, whose facts are not repeated
+  place: "home" | "entity" | "summary" | "episode"; // page that shows the list, whose facts are not repeated
   now: number;
 }) {
   return (
@@ -45,6 +45,11 @@ export function EpisodeList({
               <p class={styles.evidence}>{episode.evidence}</p>
               {episode.parts.length > 1 && <Parts parts={episode.parts} />}
               <Facts episode={episode} now={now} named={place !== "summary"} />
+              {place !== "episode" && (
+                <p class="small">
+                  <a href={episodeLink(episode.entity, episode.id)}>Likely causes</a>
+                </p>
+              )}
               {episode.decisions.length > 0 && <Timeline episode={episode} />}
               {place !== "home" && <Decide episode={episode} />}
             </div>

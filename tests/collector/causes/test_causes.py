@@ -1,0 +1,194 @@
+"""Causes of an episode as the collector finds them in its store."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.episode_traffic import (
+    BASE_NS,
+    HOUR_NS,
+    ONSET_NS,
+    OPENED_NS,
+    ROWS,
+    EpisodeTraffic,
+    an_episode,
+    normals,
+    reference_for,
+)
+from support.shipping import Agents
+
+from nilometer.causes import Answer, CauseKind
+from nilometer.values.labels import Labels
+from nilometer.values.window import Window
+from nilometer_collector.causes import reading
+from nilometer_collector.causes.causes import Causes
+from nilometer_collector.causes.spans import end_of, times_of
+from nilometer_collector.store import EntityDeclaration, Store, open_store
+from nilometer_collector.testing import ENTITY, an_alerter, an_evaluation
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    opened = open_store(tmp_path / "collector.db", "slack")
+    yield opened
+    opened.close()
+
+
+def sentences(answer: Answer, kind: CauseKind) -> list[str]:
+    """Return the sentences of the causes of one kind."""
+    return [one.sentence for one in answer.causes if one.kind is kind]
+
+
+def test_the_interval_that_gained_most_names_the_feature(store: Store) -> None:
+    rng = np.random.default_rng(1)
+    training = {"amount": rng.exponential(50.0, 5000), "age": rng.normal(0.0, 1.0, 5000)}
+    traffic = EpisodeTraffic(store, reference=reference_for(training))
+    assert traffic.reference is not None
+    store.references.put(traffic.reference, 0)
+    amounts = {}
+    for start in traffic.starts():
+        drawn = rng.exponential(50.0, ROWS)
+        amounts[start] = (
+            np.where(rng.random(ROWS) < 0.17, 0.0, drawn) if start >= ONSET_NS else drawn
+        )
+    traffic.feature("input.amount", amounts)
+    traffic.feature("input.age", normals(traffic, 2))
+    answer = Causes(store, traffic.clock).of(an_episode("input.amount"))
+    lead = answer.causes[0]
+    assert (lead.kind, lead.summary) == (CauseKind.FEATURE, "input.amount")
+    assert " of the values of input.amount are now below " in lead.sentence
+    assert next(share.name for share in lead.shares if share.marked).startswith("below ")
+    assert sum(share.now for share in lead.shares) == pytest.approx(1.0)
+
+
+def test_missing_cells_are_told_without_a_reference(store: Store) -> None:
+    traffic = EpisodeTraffic(store)
+    rng = np.random.default_rng(3)
+    cells = {
+        start: [
+            None if start >= ONSET_NS and at < 60 else float(rng.normal()) for at in range(ROWS)
+        ]
+        for start in traffic.starts()
+    }
+    traffic.feature("input.amount", cells)
+    (told,) = sentences(
+        Causes(store, traffic.clock).of(an_episode("input.amount")), CauseKind.FEATURE
+    )
+    assert told == "30 % of the cells of input.amount are now missing; before it was 0 %."
+
+
+def test_new_categories_are_named(store: Store) -> None:
+    rng = np.random.default_rng(4)
+    names = ["visa", "amex", "other"]
+    traffic = EpisodeTraffic(
+        store, reference=reference_for({"card": rng.choice(names, 3000).tolist()})
+    )
+    assert traffic.reference is not None
+    store.references.put(traffic.reference, 0)
+    cells = {
+        start: rng.choice([*names, "diners"] if start >= ONSET_NS else names, ROWS).tolist()
+        for start in traffic.starts()
+    }
+    traffic.feature("input.card", cells)
+    (told,) = sentences(
+        Causes(store, traffic.clock).of(an_episode("input.card")), CauseKind.FEATURE
+    )
+    assert " of the values of input.card are now names that were not there before, such as " in told
+    assert "'diners'" in told
+
+
+def test_the_segment_with_the_change_is_named(store: Store) -> None:
+    traffic = EpisodeTraffic(store)
+    for at in range(4):
+        shift = 1.0 if at == 2 else 0.0
+        labels = Labels.of(region=f"r{at}")
+        traffic.feature("input.amount", normals(traffic, 10 + at, shift), labels)
+    answer = Causes(store, traffic.clock).of(an_episode("input.amount"))
+    found = [one for one in answer.causes if one.kind is CauseKind.SEGMENT]
+    assert [one.labels for one in found] == [Labels.of(region="r2")]
+    assert found[0].sentence.startswith("In region=r2, ")
+
+
+def test_a_stage_that_moved_before_is_named_first_and_only_to_those_who_may_see_it(
+    store: Store,
+) -> None:
+    traffic = EpisodeTraffic(store)
+    traffic.feature("input.amount", normals(traffic, 20, 0.4))
+    store.entities.put(ENTITY, EntityDeclaration(reads_from=("features",)), 0)
+    opening = replace(
+        an_evaluation(0.5, 0, alerter=an_alerter(entity="features")),
+        window=Window(ONSET_NS - HOUR_NS, ONSET_NS),
+    )
+    Agents(store).judge("pod-1", [opening])
+    causes, episode = Causes(store, traffic.clock), an_episode("input.amount")
+    (told,) = sentences(causes.of(episode), CauseKind.STAGE)
+    assert told.startswith(f"features, from which {ENTITY} reads, moved first, 60 minutes before ")
+    hidden = causes.of(episode, lambda entity: entity == ENTITY)
+    assert not any("features" in str(one) for one in (*hidden.causes, *hidden.untold))
+
+
+def test_what_changed_around_the_onset_is_told_with_its_time(store: Store) -> None:
+    traffic = EpisodeTraffic(store)
+    traffic.feature("input.amount", normals(traffic, 30, 0.4))
+    early = ONSET_NS - 4 * BASE_NS
+    before = {start: 2 for start in traffic.starts() if start < early}
+    after = {start: 30 for start in traffic.starts() if start >= early}
+    traffic.requests(before, labels=Labels.of(version="v7"))
+    traffic.requests(after, labels=Labels.of(version="v8"))
+    told = sentences(Causes(store, traffic.clock).of(an_episode("input.amount")), CauseKind.CHANGE)
+    assert told == [
+        "Version=v8 appears, with 100 % of the requests, 20 minutes before the onset.",
+        "Version=v7 ends, which had 100 % of the requests, 20 minutes before the onset.",
+        "The share of failed requests rises from 1 % to 15 %, 20 minutes before the onset.",
+    ]
+
+
+def test_an_episode_without_data_tells_nothing_and_why(store: Store) -> None:
+    answer = Causes(store, EpisodeTraffic(store).clock).of(an_episode("input.amount"))
+    assert answer.causes == ()
+    assert {one.kind for one in answer.untold} == {
+        CauseKind.FEATURE, CauseKind.SEGMENT, CauseKind.STAGE, CauseKind.CHANGE,
+    }  # fmt: skip
+    assert all(len(one.sentence) > 20 for one in answer.untold)
+
+
+def test_the_samples_of_an_answer_are_bounded(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic = EpisodeTraffic(store)
+    for at in range(6):
+        traffic.feature(f"input.f{at}", normals(traffic, 40 + at, 0.5))
+    monkeypatch.setattr(reading, "MOST_SAMPLES", 100)
+    answer = Causes(store, traffic.clock).of(an_episode("input.f3"))
+    assert [one.summary for one in answer.causes] == ["input.f3"]
+    assert any("were not read, to bound the cost" in one.sentence for one in answer.untold)
+
+
+def test_an_answer_is_kept_until_the_episode_changes(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traffic = EpisodeTraffic(store)
+    traffic.feature("input.amount", normals(traffic, 50, 0.5))
+    causes, episode = Causes(store, traffic.clock), an_episode("input.amount")
+    first = causes.of(episode)
+    assert causes.of(episode) is first
+    assert causes.of(replace(episode, closed_ns=OPENED_NS + HOUR_NS)) is not first
+    assert causes.likely([episode]) == first.causes[0].sentence
+
+
+def test_comparable_times_are_days_of_the_same_kind_without_other_episodes() -> None:
+    episode = an_episode("input.amount")
+    end_ns = end_of(episode, OPENED_NS)
+    times = times_of(episode, end_ns, [])
+    noon = [(ONSET_NS - one.start_ns) // (24 * HOUR_NS) for one in times.days]
+    assert noon[:4] == [7, 1, 2, 3]
+    assert not {4, 5, 11, 12}.intersection(noon)  # weekends, seen from a Thursday
+    yesterday = ONSET_NS - 24 * HOUR_NS
+    others = [(yesterday, yesterday + BASE_NS)]
+    noon = [
+        (ONSET_NS - one.start_ns) // (24 * HOUR_NS)
+        for one in times_of(episode, end_ns, others).days
+    ]
+    assert noon[:3] == [7, 2, 3]
