@@ -82,6 +82,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/deliveries"): Need.READ,
     ("GET", "/api/v1/watch"): Need.READ,
     ("GET", "/api/v1/storage"): Need.READ,
+    ("GET", "/api/v1/pipeline"): Need.READ,
 }
 
 

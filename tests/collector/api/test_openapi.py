@@ -57,6 +57,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/query", "get"),
         ("/api/v1/newest", "get"),
         ("/api/v1/storage", "get"),
+        ("/api/v1/pipeline", "get"),
         ("/api/v1/references", "get"),
         ("/api/v1/references", "post"),
         ("/api/v1/references/comparison", "get"),

@@ -17,6 +17,7 @@ from nilometer_collector.api.resources import (
     expected_performance,
     log,
     newest,
+    pipeline,
     probes,
     reference_comparison,
     references,
@@ -53,6 +54,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *routes.OPERATIONS,
     *deliveries.OPERATIONS,
     *watch.OPERATIONS,
+    *pipeline.OPERATIONS,
     *storage.OPERATIONS,
     *probes.OPERATIONS,
 )

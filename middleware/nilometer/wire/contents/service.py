@@ -81,7 +81,7 @@ def service_from_wire(message: pb.Service) -> ServiceProfile:
         _websockets_from_wire(message.websockets)
         if message.HasField("websockets")
         else NO_WEBSOCKETS,
-        _callers_from_wire(message.callers) if message.HasField("callers") else NO_CALLERS,
+        callers_from_wire(message.callers) if message.HasField("callers") else NO_CALLERS,
     )
 
 
@@ -128,7 +128,7 @@ def _callers_to_wire(callers: Callers) -> pb.Callers | None:
     )
 
 
-def _callers_from_wire(message: pb.Callers) -> Callers:
+def callers_from_wire(message: pb.Callers) -> Callers:
     """Return the callers in a message.
 
     Raises:

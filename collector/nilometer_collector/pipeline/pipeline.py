@@ -1,0 +1,189 @@
+"""Takes the picture of a whole pipeline from the store, and keeps it for some seconds."""
+
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from nilometer.values.clock import Clock
+from nilometer_collector.pipeline.calls import Seen, calls_in
+from nilometer_collector.pipeline.flows import Flows, columns_of, flows_of
+from nilometer_collector.pipeline.graph import Flow
+from nilometer_collector.pipeline.handover import Ends, handover
+from nilometer_collector.pipeline.reading import SPAN_NS, Reading
+from nilometer_collector.pipeline.records import Alarm, Compared, Edge, Node, Picture
+from nilometer_collector.query.query import Query
+from nilometer_collector.query.records import EntityRecord
+from nilometer_collector.store import Level, SeriesRecord, Store
+
+KEPT_SECONDS = 5.0  # age up to which a picture is returned again
+LEARNED_SECONDS = 60.0  # age up to which observed calls are not read again
+MOST_NODES = 1000  # entities of one picture
+MOST_COLUMNS = 64  # compared columns of one edge
+
+
+@dataclass(slots=True)
+class _Kept:
+    """A comparison, and the newest windows of both ends at that time."""
+
+    newest: tuple[int, int]
+    compared: Compared
+
+
+class Pipeline:
+    """The picture of the pipeline. Thread-safe; one thread at a time takes it.
+
+    Args:
+        store: Store to read.
+        query: Query for the health of entities.
+        clock: Clock for wall time and monotonic time.
+    """
+
+    def __init__(self, store: Store, query: Query, clock: Clock) -> None:
+        self._store = store
+        self._query = query
+        self._clock = clock
+        self._reading = Reading(store)
+        self._lock = threading.Lock()
+        self._picture: Picture | None = None
+        self._taken = 0.0  # monotonic time of the picture
+        self._seen: dict[str, list[Seen]] = {}
+        self._learned = 0.0  # monotonic time at which the calls were read
+        self._compared: dict[Flow, _Kept] = {}
+
+    def picture(self) -> Picture:
+        """Return the pipeline as it was at most `KEPT_SECONDS` ago."""
+        with self._lock:
+            now = self._clock.monotonic()
+            if self._picture is None or now - self._taken > KEPT_SECONDS:
+                self._picture = self._take()
+                self._taken = now
+            return self._picture
+
+    def _take(self) -> Picture:
+        page = self._query.entities(limit=MOST_NODES)
+        records = {one.name: one for one in page.entities}
+        series: dict[str, list[SeriesRecord]] = {name: [] for name in records}
+        for one in self._store.samples.series():
+            if one.entity in series:
+                series[one.entity].append(one)
+        flows = self._flows(records, series)
+        nodes = self._nodes(records, series)
+        chosen = flows.declared | flows.calls.keys()
+        edges = tuple(
+            Edge(
+                flow=flow,
+                declared=flow in flows.declared,
+                call=flows.calls.get(flow),
+                compared=self._compare(flow, series),
+            )
+            for flow in sorted(chosen, key=lambda one: (one.reader, one.source))
+        )
+        self._compared = {flow: self._compared[flow] for flow in chosen}
+        return Picture(
+            nodes=nodes,
+            edges=edges,
+            nodes_left_out=len(self._query.names()) - len(records) if page.last else 0,
+            edges_left_out=flows.left_out,
+            taken_ns=self._clock.now_ns(),
+        )
+
+    def _flows(
+        self, records: Mapping[str, EntityRecord], series: Mapping[str, Sequence[SeriesRecord]]
+    ) -> Flows:
+        declared = {
+            Flow(source, name)
+            for name, one in records.items()
+            for source in one.declaration.reads_from
+            if source in records
+        }
+        now = self._clock.monotonic()
+        if not self._seen or now - self._learned > LEARNED_SECONDS:
+            self._seen = {name: self._reading.seen(found) for name, found in series.items()}
+            self._learned = now
+        known = {name: found for name, found in self._seen.items() if name in records}
+        summaries = {name: {one.summary for one in found} for name, found in series.items()}
+        return flows_of(declared, calls_in(known), summaries)
+
+    def _nodes(
+        self, records: Mapping[str, EntityRecord], series: Mapping[str, Sequence[SeriesRecord]]
+    ) -> dict[str, Node]:
+        reports, alarms = self._query.watched(), self._alarms()
+        found = {}
+        for name, one in records.items():
+            report = reports.get(name)
+            found[name] = Node(
+                name=name,
+                kind=one.declaration.kind,
+                health=one.health,
+                watched=None if report is None else report.status,
+                sentence="" if report is None else report.sentence,
+                alarm=alarms.get(name),
+                service=self._reading.service(series[name], records.keys()),
+                last_ns=one.last_end_ns,
+            )
+        return found
+
+    def _alarms(self) -> dict[str, Alarm]:
+        """Return the open episodes of each entity that has any."""
+        found: dict[str, list[tuple[int, str]]] = {}
+        for one in self._store.alerts.episodes(is_open=True):
+            onset_ns = min((part.onset_ns for part in one.parts), default=one.since_ns)
+            found.setdefault(one.alerter.entity, []).append((onset_ns, one.evidence))
+        return {
+            entity: Alarm(episodes=len(each), onset_ns=min(each)[0], evidence=min(each)[1])
+            for entity, each in found.items()
+        }
+
+    def _compare(self, flow: Flow, series: Mapping[str, Sequence[SeriesRecord]]) -> Compared:
+        """Return the comparison of both ends; it is made again only after new data."""
+        ours, theirs = series[flow.source], series[flow.reader]
+        newest = _last_ns(ours), _last_ns(theirs)
+        kept = self._compared.get(flow)
+        if kept is None or kept.newest != newest:
+            kept = self._compared[flow] = _Kept(newest, self._compared_at(flow, ours, theirs))
+        return kept.compared
+
+    def _compared_at(
+        self, flow: Flow, ours: Sequence[SeriesRecord], theirs: Sequence[SeriesRecord]
+    ) -> Compared:
+        if flow.source == flow.reader:
+            return Compared(why="the entity reads from itself")
+        columns = columns_of({one.summary for one in ours}, {one.summary for one in theirs})
+        columns = columns[:MOST_COLUMNS]
+        if not columns:
+            return Compared(
+                why=f"no output of {flow.source} has the name of an input of {flow.reader}"
+            )
+        end_ns = min(
+            _last_ns([one for one in ours if one.summary in {each.sent for each in columns}]),
+            _last_ns([one for one in theirs if one.summary in {each.received for each in columns}]),
+        )
+        start_ns = max(end_ns - SPAN_NS, 0)
+        start_ns -= start_ns % Level.FIVE_MINUTES.length_ns  # roll-ups begin at the same time
+        findings, filled = [], 0
+        for column in columns:
+            sent = self._reading.feature(_of(ours, column.sent), start_ns, end_ns)
+            received = self._reading.feature(_of(theirs, column.received), start_ns, end_ns)
+            if sent is None or received is None:
+                continue
+            filled += 1
+            ends = Ends(
+                source=flow.source, reader=flow.reader, sent=column.sent, received=column.received
+            )
+            found = handover(ends, sent, received)
+            findings += [] if found is None else [found]
+        return Compared(
+            columns=filled,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            findings=tuple(findings),
+            why="" if filled else "there are no values of both entities in the same windows",
+        )
+
+
+def _of(series: Collection[SeriesRecord], summary: str) -> list[SeriesRecord]:
+    return [one for one in series if one.summary == summary]
+
+
+def _last_ns(series: Collection[SeriesRecord]) -> int:
+    return max((one.last_end_ns for one in series), default=0)
