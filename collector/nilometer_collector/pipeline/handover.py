@@ -96,7 +96,7 @@ def _missing(ends: Ends, sent: FeatureProfile, received: FeatureProfile) -> str:
     shares = [
         (one.missing + one.null_like + one.non_finite) / one.cells for one in (sent, received)
     ]
-    if not _counts(*shares, (sent.cells, received.cells)):
+    if not _counts(shares[0], shares[1], (sent.cells, received.cells)):
         return ""
     return (
         f"{_percent(shares[1])} of {ends.received} is missing where {ends.reader} receives it, and "

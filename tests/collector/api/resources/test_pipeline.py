@@ -1,10 +1,10 @@
 """The pipeline shows every entity, its edges, what differs on them, and who moved first."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from support.problems import ALERTER
 
 from nilometer.profile import ServiceProfile, SummarySample
@@ -43,7 +43,7 @@ def requests(
     return replace(sample, entity=entity, content=content)
 
 
-def column(entity: str, summary: str, cells: Sequence[float]) -> SummarySample:
+def column(entity: str, summary: str, cells: NDArray[np.float64]) -> SummarySample:
     return feature_sample(list(cells), entity=entity, summary=summary)
 
 
