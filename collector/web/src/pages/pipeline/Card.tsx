@@ -1,14 +1,37 @@
-import type { PipelineNode } from "../../api";
+import type { Health, PipelineNode } from "../../api";
 import * as format from "../../parts/format";
 import { StatusMark } from "../../parts/StatusMark";
 import { entityLink } from "../../router";
 import styles from "./Card.module.css";
 
-/** One entity: the health of its data, and of its service in the last minutes with data. */
-export function Card({ node, isFirst }: { node: PipelineNode; isFirst: boolean }) {
-  const tone = node.open_episodes ? styles.alarmed : node.health === "NO_DATA" ? styles.silent : "";
+const TONES: Record<Health, string | undefined> = {
+  OK: "",
+  ALERTING: styles.alarmed,
+  LEARNING: styles.learning,
+  NO_DATA: styles.silent,
+  PAUSED: styles.silent,
+  NOT_WATCHED: styles.silent,
+};
+
+/** One entity: the health of its data, and of its service in the last minutes with data; or its name. */
+export function Card({ node, isFirst, isDense }: { node: PipelineNode; isFirst: boolean; isDense: boolean }) {
+  const tone = node.open_episodes ? styles.alarmed : TONES[node.health];
+  const link = {
+    href: entityLink(node.name),
+    title: [node.name, node.evidence || node.sentence].filter(Boolean).join(": "),
+  };
+  if (isDense) {
+    return (
+      <a class={`${styles.card} ${styles.dense} ${isFirst ? styles.strong : ""} ${tone}`} {...link}>
+        <span class={styles.name}>{node.name}</span>
+        <span class={styles.mark}>
+          <StatusMark status={node.health} />
+        </span>
+      </a>
+    );
+  }
   return (
-    <a class={`${styles.card} ${tone}`} href={entityLink(node.name)} title={node.evidence || node.sentence || node.name}>
+    <a class={`${styles.card} ${tone}`} {...link}>
       <span class={styles.head}>
         <strong class={styles.name}>{node.name}</strong>
         {isFirst && <span class={styles.first}>moved first</span>}
@@ -31,6 +54,8 @@ function data(node: PipelineNode): string {
 
 function figures(node: PipelineNode): string {
   if (node.requests_per_second === null) return "no requests";
-  const errors = node.error_ratio ? `${format.percent(node.error_ratio)} failed` : "none failed";
-  return `${format.number(node.requests_per_second, 3)}/s · ${errors} · p99 ${format.latency(node.latency_p99_seconds)}`;
+  const rate = `${format.number(node.requests_per_second, 2)}/s`;
+  const latency = `p99 ${format.latency(node.latency_p99_seconds)}`;
+  const failed = node.error_ratio ? ` · ${format.percent(node.error_ratio)} failed` : "";
+  return `${rate} · ${latency}${failed}`;
 }

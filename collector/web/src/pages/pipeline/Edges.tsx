@@ -18,7 +18,7 @@ export function Edges({ edges, options, now }: { edges: readonly PipelineEdge[];
   // An edge that differs is first.
   const rows = [...edges].sort((a, b) => Number(b.findings.length > 0) - Number(a.findings.length > 0));
   return (
-    <ListTable>
+    <ListTable class={styles.columns}>
       <caption class="hidden">Edges of the pipeline, and what differs on them</caption>
       <thead>
         <tr>

@@ -2,20 +2,23 @@ import { useMemo } from "preact/hooks";
 import type { Pipeline, PipelineEdge } from "../../api";
 import { Card } from "./Card";
 import { edgeLink, edgeName, FAULTS, isChosen } from "./edge";
-import { layoutOf, NODE } from "./layout";
+import { DENSE, layoutOf, ROOMY } from "./layout";
 import styles from "./Graph.module.css";
 
-const MARGIN = 12;
+const MARGIN = 4;
+const MOST_ROOMY = 24; // nodes that show their figures; of more, only the names are shown
 const TONES = { calm: styles.calm, alarmed: styles.alarmed };
 
 /** The graph in layers. Tab goes from node to node and from edge to edge, as both are links. */
 export function Graph({ pipeline, options }: { pipeline: Pipeline; options: URLSearchParams }) {
   const shape = pipeline.edges.map((edge) => `${edge.source}\n${edge.reader}`).join("\n");
   // A new layout only for new edges; the rest of an edge changes every ten seconds.
-  const layout = useMemo(
-    () => layoutOf(pipeline.edges.map(({ source, reader }) => ({ source, reader }))),
-    [shape],
-  );
+  const layout = useMemo(() => {
+    const flows = pipeline.edges.map(({ source, reader }) => ({ source, reader }));
+    const linked = new Set(flows.flatMap(({ source, reader }) => [source, reader]));
+    const size = linked.size > MOST_ROOMY ? DENSE : ROOMY;
+    return { ...layoutOf(flows, size), size };
+  }, [shape]);
   const edges = new Map(pipeline.edges.map((edge) => [edgeName(edge), edge]));
   const nodes = new Map(pipeline.nodes.map((node) => [node.name, node]));
   const first = new Set(pipeline.first_movers.map(({ entity }) => entity));
@@ -46,8 +49,8 @@ export function Graph({ pipeline, options }: { pipeline: Pipeline; options: URLS
           const node = nodes.get(name);
           return (
             node && (
-              <foreignObject key={name} x={x} y={y} width={NODE.width} height={NODE.height}>
-                <Card node={node} isFirst={first.has(name)} />
+              <foreignObject key={name} x={x} y={y} width={layout.size.width} height={layout.size.height}>
+                <Card node={node} isFirst={first.has(name)} isDense={layout.size === DENSE} />
               </foreignObject>
             )
           );
@@ -67,11 +70,11 @@ function Line({ edge, path, x, y, isChosen }: { edge: PipelineEdge; path: string
     <a href={edgeLink(edge)} class={looks.join(" ")} aria-label={label}>
       <title>{finding?.sentence ?? label}</title>
       <path d={path} class={styles.target} />
-      <path d={path} class={styles.line} markerEnd={`url(#arrow-${tone})`} />
+      <path d={path} class={styles.line} marker-end={`url(#arrow-${tone})`} />
       {word && (
         <g class={styles.word}>
-          <rect x={x - 40} y={y - 9} width={80} height={18} />
-          <text x={x} y={y + 4}>{word}</text>
+          <rect x={x - 39} y={y - 22} width={78} height={18} />
+          <text x={x} y={y - 9}>{word}</text>
         </g>
       )}
     </a>

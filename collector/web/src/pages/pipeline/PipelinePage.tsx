@@ -50,7 +50,7 @@ function Picture({ pipeline, options }: { pipeline: api.Pipeline; options: URLSe
           <ul class={styles.alone}>
             {alone.map((node) => (
               <li key={node.name}>
-                <Card node={node} isFirst={first.has(node.name)} />
+                <Card node={node} isFirst={first.has(node.name)} isDense={false} />
               </li>
             ))}
           </ul>

@@ -1,12 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { ascending, layoutOf, NODE, type Flow } from "./layout";
+import { ascending, DENSE, layoutOf, ROOMY, type Flow } from "./layout";
 
 const flows = (...pairs: string[]): Flow[] =>
   pairs.map((pair) => ({ source: pair.split(">")[0]!, reader: pair.split(">")[1]! }));
 
 const columns = (given: Flow[]): string[][] => {
   const found = new Map<number, string[]>();
-  for (const { name, x } of layoutOf(given).nodes) found.set(x, [...(found.get(x) ?? []), name]);
+  for (const { name, x } of layoutOf(given, DENSE).nodes) found.set(x, [...(found.get(x) ?? []), name]);
   return [...found].sort(([a], [b]) => a - b).map(([, names]) => names);
 };
 
@@ -16,7 +16,7 @@ test("a reader is right of all its sources, and a source close to its reader", (
 
 test("the order of the edges does not change the layout", () => {
   const given = flows("a>b", "b>c", "a>c", "d>c", "c>a");
-  const places = (each: Flow[]): unknown => layoutOf(each).nodes;
+  const places = (each: Flow[]): unknown => layoutOf(each, DENSE).nodes;
   expect(places([...given].reverse())).toEqual(places(given));
 });
 
@@ -28,13 +28,13 @@ describe.each([
   ["an edge over three layers", flows("a>b", "b>c", "c>d", "a>d")],
   ["sixty", Array.from({ length: 120 }, (_, at) => `e${(at * 7) % 60}>e${(at * 13 + 5) % 60}`).flatMap((pair) => flows(pair))],
 ])("%s", (_, given) => {
-  const { nodes, lines, width, height } = layoutOf(given);
+  const { nodes, lines, width, height } = layoutOf(given, ROOMY);
 
   test("no nodes overlap, and all are inside", () => {
     for (const [at, one] of nodes.entries()) {
-      expect(one.x >= 0 && one.y >= 0 && one.x + NODE.width <= width && one.y + NODE.height <= height + 1e-6).toBe(true);
+      expect(one.x >= 0 && one.y >= 0 && one.x + ROOMY.width <= width && one.y + ROOMY.height <= height + 1e-6).toBe(true);
       for (const other of nodes.slice(at + 1)) {
-        const apart = Math.abs(one.x - other.x) >= NODE.width || Math.abs(one.y - other.y) >= NODE.height;
+        const apart = Math.abs(one.x - other.x) >= ROOMY.width || Math.abs(one.y - other.y) >= ROOMY.height;
         expect(apart, `${one.name} and ${other.name}`).toBe(true);
       }
     }
@@ -46,14 +46,14 @@ describe.each([
     for (const { flow, path } of lines) {
       const start = Number(/^M([\d.]+)/.exec(path)![1]);
       const { x } = at.get(flow.source)!;
-      expect([x, x + NODE.width]).toContain(start);
+      expect([x, x + ROOMY.width]).toContain(start);
       expect(path).not.toContain("NaN");
     }
   });
 });
 
 test("edges that need not cross do not cross", () => {
-  const y = new Map(layoutOf(flows("a>z", "b>y", "c>x")).nodes.map((node) => [node.name, node.y]));
+  const y = new Map(layoutOf(flows("a>z", "b>y", "c>x"), ROOMY).nodes.map((node) => [node.name, node.y]));
   expect(y.get("a")).toBe(y.get("z"));
   expect(y.get("b")).toBe(y.get("y"));
 });

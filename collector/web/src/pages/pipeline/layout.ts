@@ -6,8 +6,16 @@
  * of a layer are the closest ones to the wished ones that keep the order and the gaps.
  */
 
-export const NODE = { width: 224, height: 84 };
-const GAP = { x: 84, y: 22 };
+export interface Size {
+  width: number; // of a node
+  height: number;
+  across: number; // gap between layers
+  below: number; // gap between nodes of a layer
+}
+
+/** The sizes of a small graph, and of one whose nodes show their names only. */
+export const ROOMY: Size = { width: 236, height: 84, across: 88, below: 22 };
+export const DENSE: Size = { width: 176, height: 36, across: 72, below: 12 };
 const BEND_HEIGHT = 14; // room for an edge that passes a layer
 const SWEEPS = 12;
 const PORTS = { ahead: 0.5, back: 0.78 }; // height at which an edge meets a node
@@ -39,13 +47,16 @@ export interface Layout<F extends Flow> {
 interface Item {
   name: string | null; // null for the bend of a long edge
   layer: number;
+  height: number;
+  left: number;
+  right: number;
   y: number; // centre
   before: Item[]; // neighbours in the layer on the left
   after: Item[];
 }
 
 /** The layout of the nodes that have an edge; the order of *flows* does not change it. */
-export function layoutOf<F extends Flow>(flows: readonly F[]): Layout<F> {
+export function layoutOf<F extends Flow>(flows: readonly F[], size: Size): Layout<F> {
   const names = [...new Set(flows.flatMap(({ source, reader }) => [source, reader]))].sort();
   const between = flows.filter(({ source, reader }) => source !== reader);
   const back = backward(names, between);
@@ -55,8 +66,10 @@ export function layoutOf<F extends Flow>(flows: readonly F[]): Layout<F> {
   const layerOf = layersOf(names, between.map(ends));
   const items = new Map<string, Item>();
   const layers: Item[][] = [];
+  const leftOf = (layer: number): number => layer * (size.width + size.across);
   const add = (name: string | null, layer: number): Item => {
-    const item: Item = { name, layer, y: 0, before: [], after: [] };
+    const height = name === null ? BEND_HEIGHT : size.height;
+    const item: Item = { name, layer, height, left: leftOf(layer), right: leftOf(layer) + size.width, y: 0, before: [], after: [] };
     (layers[layer] ??= []).push(item);
     return item;
   };
@@ -74,26 +87,24 @@ export function layoutOf<F extends Flow>(flows: readonly F[]): Layout<F> {
     chains.set(flow, chain);
   }
   order(layers);
-  place(layers);
+  place(layers, size.below);
   const all = layers.flat();
-  const top = Math.min(...all.map((item) => item.y - heightOf(item) / 2));
+  const top = Math.min(...all.map((item) => item.y - item.height / 2));
   for (const item of all) item.y = Math.round(item.y - top);
-  const bottom = Math.max(...all.map((item) => item.y + heightOf(item) / 2), 0);
+  const bottom = Math.max(...all.map((item) => item.y + item.height / 2), 0);
   const lines = flows.map((flow) => lineOf(flow, chains.get(flow), items.get(flow.source)!, isBack(flow)));
   return {
-    width: layers.length ? layers.length * (NODE.width + GAP.x) - GAP.x : 0,
+    width: layers.length ? leftOf(layers.length) - size.across : 0,
     height: bottom,
     nodes: names.map((name) => {
-      const { layer, y } = items.get(name)!;
-      return { name, x: leftOf(layer), y: y - NODE.height / 2 };
+      const { left, y } = items.get(name)!;
+      return { name, x: left, y: y - size.height / 2 };
     }),
     lines,
   };
 }
 
 const key = (source: string, reader: string): string => `${source}\n${reader}`;
-const leftOf = (layer: number): number => layer * (NODE.width + GAP.x);
-const heightOf = (item: Item): number => (item.name === null ? BEND_HEIGHT : NODE.height);
 
 function grouped(pairs: readonly (readonly [string, string])[]): Map<string, string[]> {
   const found = new Map<string, string[]>();
@@ -193,14 +204,14 @@ export function crossings(layers: readonly (readonly Item[])[]): number {
 }
 
 /** Place each layer near its neighbours, in its order and with its gaps. */
-function place(layers: Item[][]): void {
+function place(layers: Item[][], below: number): void {
   for (let sweep = 0; sweep <= SWEEPS; sweep += 1) {
     const isForward = sweep % 2 === 0;
     for (const layer of isForward ? layers : [...layers].reverse()) {
       const offsets: number[] = [];
       layer.forEach((item, at) => {
         const above = layer[at - 1];
-        const gap = above ? (heightOf(above) + heightOf(item)) / 2 + GAP.y : 0;
+        const gap = above ? (above.height + item.height) / 2 + below : 0;
         offsets.push((offsets.at(-1) ?? 0) + gap);
       });
       const wishes = layer.map((item, at) => {
@@ -232,16 +243,15 @@ export function ascending(wishes: readonly number[]): number[] {
 
 function lineOf<F extends Flow>(flow: F, chain: readonly Item[] | undefined, source: Item, isBack: boolean): Line<F> {
   if (!chain) {
-    const right = leftOf(source.layer) + NODE.width;
-    const { y } = source;
-    const path = `M${right} ${y - 12}c38-10 38 34 0 24`;
-    return { flow, path, middle: [right + 28, y] };
+    const { right } = source;
+    const y = source.y - source.height / 2 + 6;
+    return { flow, path: `M${right} ${y}c36-14 36 36 0 22`, middle: [right + 28, y + 11] };
   }
-  const port = (isBack ? PORTS.back - 0.5 : PORTS.ahead - 0.5) * NODE.height;
+  const port = isBack ? PORTS.back - 0.5 : PORTS.ahead - 0.5;
   const stops = chain.flatMap((item, at) => {
-    const y = item.y + (item.name === null ? 0 : Math.round(port));
-    const left: [number, number] = [leftOf(item.layer), y];
-    const right: [number, number] = [leftOf(item.layer) + NODE.width, y];
+    const y = item.y + (item.name === null ? 0 : Math.round(port * item.height));
+    const left: [number, number] = [item.left, y];
+    const right: [number, number] = [item.right, y];
     if (at === 0) return [right];
     return at === chain.length - 1 ? [left] : [left, right];
   });
