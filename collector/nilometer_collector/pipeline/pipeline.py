@@ -15,7 +15,7 @@ from nilometer_collector.query.query import Query
 from nilometer_collector.query.records import EntityRecord
 from nilometer_collector.store import Level, SeriesRecord, Store
 
-KEPT_SECONDS = 5.0  # age up to which a picture is returned again
+KEPT_SECONDS = 2.0  # age up to which a picture is returned again
 LEARNED_SECONDS = 60.0  # age up to which observed calls are not read again
 MOST_NODES = 1000  # entities of one picture
 MOST_COLUMNS = 64  # compared columns of one edge
@@ -128,7 +128,9 @@ class Pipeline:
         found: dict[str, list[tuple[int, str]]] = {}
         for one in self._store.alerts.episodes(is_open=True):
             onset_ns = min((part.onset_ns for part in one.parts), default=one.since_ns)
-            found.setdefault(one.alerter.entity, []).append((onset_ns, one.evidence))
+            is_named = not one.summary or one.summary in one.evidence
+            evidence = one.evidence if is_named else f"{one.summary}: {one.evidence}"
+            found.setdefault(one.alerter.entity, []).append((onset_ns, evidence))
         return {
             entity: Alarm(episodes=len(each), onset_ns=min(each)[0], evidence=min(each)[1])
             for entity, each in found.items()

@@ -39,7 +39,7 @@ class Alarm:
     Attributes:
         episodes: Number of open episodes.
         onset_ns: Start of the earliest drift or breach.
-        evidence: Evidence of the episode that began first.
+        evidence: Summary and evidence of the episode that began first.
     """
 
     episodes: int

@@ -189,13 +189,14 @@ def _sentence(mover: FirstMover, evidence: str) -> str:
     """Return who moved first, since when, and who followed."""
     since = datetime.fromtimestamp(mover.onset_ns // NANOSECONDS, UTC).strftime("%Y-%m-%d %H:%M")
     said = f"{mover.entity} moved first, since {since} UTC"
-    if mover.followers:
-        named = list(mover.followers[:MOST_FOLLOWERS])
-        more = len(mover.followers) - len(named)
-        named += [f"{more} more"] if more else []
-        text = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
-        said += f"; {text} downstream of it followed"
-    return f"{said}: {evidence}" if evidence else f"{said}."
+    said += f": {evidence.removesuffix('.')}." if evidence else "."
+    if not mover.followers:
+        return said
+    named = list(mover.followers[:MOST_FOLLOWERS])
+    more = len(mover.followers) - len(named)
+    named += [f"{more} more"] if more else []
+    text = named[0] if len(named) == 1 else f"{', '.join(named[:-1])} and {named[-1]}"
+    return f"{said} Downstream of it, {text} followed."
 
 
 OPERATIONS = (

@@ -166,8 +166,9 @@ def test_the_first_mover_is_named_with_those_that_followed(
     (mover,) = answer["first_movers"]
     assert mover["entity"] == "sensor"
     assert mover["followers"] == ["comfort", "advice"]
-    assert mover["sentence"].startswith(
-        "sensor moved first, since 2023-11-14 22:16 UTC; comfort and advice downstream of it followed: "
+    assert mover["sentence"] == (
+        "sensor moved first, since 2023-11-14 22:16 UTC: input.amount: PSI from training is 0.5 "
+        "(threshold 0.2). Downstream of it, comfort and advice followed."
     )
     nodes = {one["name"]: one for one in answer["nodes"]}
     assert nodes["comfort"]["open_episodes"] == 1
