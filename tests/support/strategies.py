@@ -38,7 +38,7 @@ from nilometer.profile import (
     Streams,
     WebSockets,
 )
-from nilometer.profile.callers import NO_CALLERS, Called, Callers
+from nilometer.profile.callers import NO_CALLERS, Callers
 from nilometer.profile.summary import SummarySample
 from nilometer.profile.websockets import NO_WEBSOCKETS
 from nilometer.sketch.hashing import hash_strings
@@ -211,8 +211,7 @@ callers = st.builds(
     lambda named, called: Callers.of(named, called) if named or called else NO_CALLERS,
     st.dictionaries(st.sampled_from(["gateway", "features", "no space"]), st.integers(1, 1000)),
     st.lists(
-        st.builds(
-            Called,
+        st.tuples(
             st.integers(1, 2**64 - 1).map(lambda low: f"00-{low:032x}-00f067aa0ba902b7-01"),
             st.integers(0, 2**62),
             _ticks,

@@ -10,7 +10,7 @@ Source: Cohen and Kaplan, "Summarizing data using bottom-k sketches", PODC 2007.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,18 +25,9 @@ _LOW = slice(19, 35)  # place of the low half of the trace id in a W3C tracepare
 _LOW_BYTES = 8
 
 
-class Called(NamedTuple):
-    """One request with a trace.
-
-    Attributes:
-        trace_parent: W3C ``traceparent`` header, unchanged.
-        start_ns: Arrival of the request, in Unix nanoseconds.
-        latency: Seconds from arrival to the end of the response.
-    """
-
-    trace_parent: str
-    start_ns: int
-    latency: float
+# One request with a trace: its W3C ``traceparent`` header, its arrival in Unix nanoseconds, and its
+# latency in seconds. It is a plain tuple, because one is made for every such request.
+Called: TypeAlias = tuple[str, int, float]
 
 
 class Trace(NamedTuple):
@@ -138,7 +129,8 @@ NO_CALLERS = Callers()
 
 
 def _trace(hashed: int, called: Called) -> Trace:
-    return Trace(hashed, called.start_ns // 1000, round(called.latency * 1e6))
+    _, start_ns, latency = called
+    return Trace(hashed, start_ns // 1000, round(latency * 1e6))
 
 
 def _hashed(called: Sequence[Called]) -> tuple[Sequence[Called], NDArray[np.uint64]]:
@@ -156,7 +148,7 @@ def _hashed(called: Sequence[Called]) -> tuple[Sequence[Called], NDArray[np.uint
 def _packed(called: Sequence[Called]) -> bytes:
     """Return the low halves of the trace ids; fewer bytes if an id is malformed."""
     try:
-        return bytes.fromhex("".join([one.trace_parent[_LOW] for one in called]))
+        return bytes.fromhex("".join([header[_LOW] for header, _, _ in called]))
     except ValueError:
         return b""
 

@@ -187,12 +187,14 @@ class Gathered:
 
     def _name_callers(self, rows: Sequence[Observation]) -> None:
         """Keep what requests say about their callers; most say nothing."""
-        self.parents.update([row.parent_entity for row in rows if row.parent_entity])
-        self.called += [
-            Called(row.trace_parent, row.arrival_ns, row.latency)
-            for row in rows
-            if row.trace_parent
-        ]
+        telling = [row for row in rows if row.trace_parent or row.parent_entity]
+        if telling:
+            self.parents.update([row.parent_entity for row in telling if row.parent_entity])
+            self.called += [
+                (row.trace_parent, row.arrival_ns, row.latency)
+                for row in telling
+                if row.trace_parent
+            ]
 
     def service(self) -> Steps[ServiceProfile]:
         """Build the service profile of the requests, in steps."""

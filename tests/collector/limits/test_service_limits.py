@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 
 from nilometer.profile import ServiceProfile
-from nilometer.profile.callers import Called, Callers, Trace
+from nilometer.profile.callers import Callers, Trace
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.service import check_service
 
-LATEST = Called("00-" + "1" * 32 + "-00f067aa0ba902b7-01", 1 << 62, 1e9)  # as an agent accepts it
+LATEST = ("00-" + "1" * 32 + "-00f067aa0ba902b7-01", 1 << 62, 1e9)  # as an agent accepts it
 
 
 def test_callers_of_an_agent_are_accepted() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import pytest
 
-from nilometer.profile.callers import Called, Callers
+from nilometer.profile.callers import Callers
 from nilometer.values.window import Window
 from nilometer_collector.pipeline.calls import Call, Evidence, Seen, calls_in
 
@@ -20,7 +20,7 @@ def seen(requests: Iterable[Served], minute: int = 0, **named: int) -> Seen:
     """Return the requests of one entity in one minute."""
     start = START + minute * MINUTE
     called = [
-        Called(
+        (
             f"00-{trace:032x}-00f067aa0ba902b7-01",
             start + round(at * MILLISECOND),
             duration / 1000,

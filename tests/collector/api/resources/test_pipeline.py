@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from support.problems import ALERTER
 
 from nilometer.profile import ServiceProfile, SummarySample
-from nilometer.profile.callers import Called, Callers
+from nilometer.profile.callers import Callers
 from nilometer.testing import SteppedClock
 from nilometer_collector.pipeline.pipeline import KEPT_SECONDS, LEARNED_SECONDS
 from nilometer_collector.testing import (
@@ -30,7 +30,7 @@ def requests(
     """Return 40 requests in minute *number*, in traces that every entity shares."""
     window = minute(number)
     called = [
-        Called(
+        (
             f"00-{trace:032x}-00f067aa0ba902b7-01",
             window.start_ns + (trace * 997 + after_ms) * 1_000_000,
             latency,
