@@ -29,6 +29,7 @@ from nilometer_collector.store import (
 MAX_DESCRIPTION_CHARACTERS = 4000
 MAX_ATTRIBUTES = 64
 MAX_EDGES = 64  # most entities that one entity reads from
+MAX_COLUMNS = 64  # most columns of one edge whose names differ
 MAX_VERSION = 999_999_999
 
 EntityWord: TypeAlias = Literal["model", "data", "pipeline", "endpoint"]
@@ -44,6 +45,11 @@ AttributeKey: TypeAlias = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
 Name: TypeAlias = Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
 Attributes: TypeAlias = Annotated[dict[AttributeKey, ShortText], Meta(max_length=MAX_ATTRIBUTES)]
 Edges: TypeAlias = Annotated[list[Name], Meta(max_length=MAX_EDGES)]
+SummaryName: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)
+]
+Renamed: TypeAlias = Annotated[dict[SummaryName, SummaryName], Meta(max_length=MAX_COLUMNS)]
+Columns: TypeAlias = Annotated[dict[Name, Renamed], Meta(max_length=MAX_EDGES)]
 Version: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_VERSION)]
 
 
@@ -56,6 +62,7 @@ class _Entity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     description: Lines = ""
     attributes: Attributes = {}
     reads_from: Edges = []
+    columns: Columns = {}
 
 
 class EntityDefinition(_Entity, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,8 +81,8 @@ def declaration_of(definition: EntityDefinition | EntityObject) -> EntityDeclara
     """Return the declaration in *definition*.
 
     Raises:
-        Misdeclared: If the time zone does not exist, a text has control characters, or an edge
-            occurs twice.
+        Misdeclared: If the time zone does not exist, a text has control characters, an edge occurs
+            twice, or columns belong to no edge.
     """
     zones = zone_names()
     if definition.time_zone not in zones:
@@ -89,6 +96,9 @@ def declaration_of(definition: EntityDefinition | EntityObject) -> EntityDeclara
         raise Misdeclared(f"{place}: must not contain control characters", place)
     if len(set(definition.reads_from)) < len(definition.reads_from):
         raise Misdeclared("reads_from: names an entity twice", "reads_from")
+    for source in definition.columns:
+        if source not in definition.reads_from:
+            raise Misdeclared(f"columns: {source!r} is not in reads_from", "columns")
     return EntityDeclaration(
         kind=EntityKind(definition.kind),
         owner=definition.owner,
@@ -96,6 +106,7 @@ def declaration_of(definition: EntityDefinition | EntityObject) -> EntityDeclara
         description=definition.description,
         attributes=definition.attributes,
         reads_from=tuple(definition.reads_from),
+        columns=definition.columns,
     )
 
 
@@ -109,6 +120,7 @@ def entity_object(name: str, declaration: EntityDeclaration) -> EntityObject:
         description=declaration.description,
         attributes=dict(declaration.attributes),
         reads_from=list(declaration.reads_from),
+        columns={source: dict(names) for source, names in declaration.columns.items()},
     )
 
 

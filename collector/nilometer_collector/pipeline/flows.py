@@ -64,11 +64,22 @@ def flows_of(
     return Flows(frozenset(declared), found, max(len(learned) - room, 0))
 
 
-def columns_of(sent: Collection[str], received: Collection[str]) -> list[Column]:
-    """Return the outputs of a source that are, by their names, inputs of its reader."""
+def columns_of(
+    sent: Collection[str], received: Collection[str], declared: Mapping[str, str] | None = None
+) -> list[Column]:
+    """Return the columns of an edge: declared ones, and outputs with the names of inputs.
+
+    Args:
+        sent: Summaries of the source.
+        received: Summaries of the reader.
+        declared: Summary of the source by that of the reader, where their names differ.
+    """
+    renamed = declared or {}
+    found = [Column(ours, own) for own, ours in sorted(renamed.items()) if ours in sent]
+    received = {*received} - renamed.keys()
     outputs = {one.removeprefix(_SENT) for one in sent if one.startswith(_SENT)}
     inputs = {one.removeprefix(_RECEIVED) for one in received if one.startswith(_RECEIVED)}
-    return [Column(_SENT + name, _RECEIVED + name) for name in sorted(outputs & inputs)]
+    return found + [Column(_SENT + name, _RECEIVED + name) for name in sorted(outputs & inputs)]
 
 
 def _busier(one: Call | None, other: Call) -> Call:

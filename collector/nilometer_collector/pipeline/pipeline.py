@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nilometer.values.clock import Clock
 from nilometer_collector.pipeline.calls import Seen, calls_in
-from nilometer_collector.pipeline.flows import Flows, columns_of, flows_of
+from nilometer_collector.pipeline.flows import Column, Flows, columns_of, flows_of
 from nilometer_collector.pipeline.graph import Flow
 from nilometer_collector.pipeline.handover import Ends, handover
 from nilometer_collector.pipeline.reading import SPAN_NS, Reading
@@ -23,9 +23,9 @@ MOST_COLUMNS = 64  # compared columns of one edge
 
 @dataclass(slots=True)
 class _Kept:
-    """A comparison, and the newest windows of both ends at that time."""
+    """A comparison, and what it was made from: the newest windows of both ends, and the columns."""
 
-    newest: tuple[int, int]
+    state: tuple[int, int, tuple[Column, ...]]
     compared: Compared
 
 
@@ -74,7 +74,9 @@ class Pipeline:
                 flow=flow,
                 declared=flow in flows.declared,
                 call=flows.calls.get(flow),
-                compared=self._compare(flow, series),
+                compared=self._compare(
+                    flow, series, records[flow.reader].declaration.columns.get(flow.source, {})
+                ),
             )
             for flow in sorted(chosen, key=lambda one: (one.reader, one.source))
         )
@@ -136,22 +138,33 @@ class Pipeline:
             for entity, each in found.items()
         }
 
-    def _compare(self, flow: Flow, series: Mapping[str, Sequence[SeriesRecord]]) -> Compared:
+    def _compare(
+        self,
+        flow: Flow,
+        series: Mapping[str, Sequence[SeriesRecord]],
+        renamed: Mapping[str, str],
+    ) -> Compared:
         """Return the comparison of both ends; it is made again only after new data."""
         ours, theirs = series[flow.source], series[flow.reader]
-        newest = _last_ns(ours), _last_ns(theirs)
+        columns = columns_of(
+            {one.summary for one in ours}, {one.summary for one in theirs}, renamed
+        )[:MOST_COLUMNS]
+        state = _last_ns(ours), _last_ns(theirs), tuple(columns)
         kept = self._compared.get(flow)
-        if kept is None or kept.newest != newest:
-            kept = self._compared[flow] = _Kept(newest, self._compared_at(flow, ours, theirs))
+        if kept is None or kept.state != state:
+            compared = self._compared_at(flow, columns, ours, theirs)
+            kept = self._compared[flow] = _Kept(state, compared)
         return kept.compared
 
     def _compared_at(
-        self, flow: Flow, ours: Sequence[SeriesRecord], theirs: Sequence[SeriesRecord]
+        self,
+        flow: Flow,
+        columns: Sequence[Column],
+        ours: Sequence[SeriesRecord],
+        theirs: Sequence[SeriesRecord],
     ) -> Compared:
         if flow.source == flow.reader:
             return Compared(why="the entity reads from itself")
-        columns = columns_of({one.summary for one in ours}, {one.summary for one in theirs})
-        columns = columns[:MOST_COLUMNS]
         if not columns:
             return Compared(
                 why=f"no output of {flow.source} has the name of an input of {flow.reader}"

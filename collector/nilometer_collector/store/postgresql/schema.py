@@ -20,6 +20,7 @@ from nilometer_collector.store.postgresql.alert_tables import (
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
+from nilometer_collector.store.postgresql.pipeline_tables import add_columns_of_edges
 from nilometer_collector.store.postgresql.receiver_tables import create_receiver_tables
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
 from nilometer_collector.store.postgresql.session import Session
@@ -295,3 +296,4 @@ def create_receivers(session: Session) -> None:
 
 
 MIGRATIONS(sum_additions_once)
+MIGRATIONS(add_columns_of_edges)

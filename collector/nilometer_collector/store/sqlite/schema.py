@@ -14,6 +14,7 @@ from nilometer_collector.store.sqlite.alert_tables import (
 )
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
 from nilometer_collector.store.sqlite.history_tables import create_history_tables
+from nilometer_collector.store.sqlite.pipeline_tables import add_columns_of_edges
 from nilometer_collector.store.sqlite.receiver_tables import create_receiver_tables
 from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
 from nilometer_collector.store.sqlite.watching_tables import add_lags, create_watching_tables
@@ -275,3 +276,6 @@ def create_history(db: Database) -> None:
 def create_receivers(db: Database) -> None:
     """Channels and routes that users define, and the attempts at each message."""
     create_receiver_tables(db)
+
+
+migrations()(add_columns_of_edges)

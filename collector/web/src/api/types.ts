@@ -249,6 +249,7 @@ export interface DeclaredEntity {
   version: number;
   time_zone: string; // IANA name of the time zone
   attributes: Record<string, string>;
+  columns: Record<string, Record<string, string>>; // by source: its summary by the entity's own summary
   updated: number | null; // last change of the declaration; null without one
   store: string; // name of the collector's store, which its backups keep
 }
@@ -706,6 +707,7 @@ export interface PutEntity {
   version: number;
   time_zone: string;
   attributes: Record<string, string>;
+  columns: Record<string, Record<string, string>>;
   updated: number | null;
   store: string;
   warnings: string[]; // entities in `reads_from` that do not exist yet, with similar known names

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from support.problems import ALERTER
+from support.problems import ALERTER, is_problem
 
 from nilometer.profile import ServiceProfile, SummarySample
 from nilometer.profile.callers import Callers
@@ -95,6 +95,22 @@ def test_a_declared_edge_names_the_unit_that_changed_on_it(served: Running) -> N
         "input.temperature is 1.8 times as large, plus 32 where comfort receives it, compared with "
         "output.temperature of sensor, as if Celsius became Fahrenheit."
     )
+
+
+def test_columns_with_other_names_are_declared_on_the_edge(served: Running) -> None:
+    declare(served, "sensor")
+    columns = {"sensor": {"input.t": "output.celsius"}}
+    body = {"reads_from": ["sensor"], "columns": columns}
+    put = served.http.put("/api/v1/entity", params={"entity": "comfort"}, json=body)
+    assert put.raise_for_status().json()["columns"] == columns
+    served.sender().ship(
+        column("sensor", "output.celsius", CELSIUS), column("comfort", "input.t", CELSIUS * 100)
+    )
+    (finding,) = edges(served.get("pipeline"))[EDGE]["findings"]
+    assert (finding["sent"], finding["received"]) == ("output.celsius", "input.t")
+    body["reads_from"] = []
+    refused = served.http.put("/api/v1/entity", params={"entity": "comfort"}, json=body)
+    assert is_problem(refused, 422).field == "columns"
 
 
 def test_windows_that_only_one_side_has_are_not_compared(served: Running) -> None:
