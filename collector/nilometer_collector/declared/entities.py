@@ -81,8 +81,8 @@ def declaration_of(definition: EntityDefinition | EntityObject) -> EntityDeclara
     """Return the declaration in *definition*.
 
     Raises:
-        Misdeclared: If the time zone does not exist, a text has control characters, an edge occurs
-            twice, or columns belong to no edge.
+        Misdeclared: If the time zone does not exist, a text has control characters, or an edge
+            occurs twice.
     """
     zones = zone_names()
     if definition.time_zone not in zones:
@@ -96,9 +96,6 @@ def declaration_of(definition: EntityDefinition | EntityObject) -> EntityDeclara
         raise Misdeclared(f"{place}: must not contain control characters", place)
     if len(set(definition.reads_from)) < len(definition.reads_from):
         raise Misdeclared("reads_from: names an entity twice", "reads_from")
-    for source in definition.columns:
-        if source not in definition.reads_from:
-            raise Misdeclared(f"columns: {source!r} is not in reads_from", "columns")
     return EntityDeclaration(
         kind=EntityKind(definition.kind),
         owner=definition.owner,
