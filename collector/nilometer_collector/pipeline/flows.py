@@ -7,7 +7,7 @@ from nilometer.values.entity import Role
 from nilometer_collector.pipeline.calls import Call
 from nilometer_collector.pipeline.graph import Flow
 
-MOST_EDGES = 500  # edges of one pipeline; learned ones with the smallest shares are left out
+MOST_EDGES = 500  # edges of one pipeline; learned ones with the smallest shares are left out first
 
 _SENT, _RECEIVED = f"{Role.OUTPUT.value}.", f"{Role.INPUT.value}."
 
@@ -25,7 +25,7 @@ class Flows(NamedTuple):
     Attributes:
         declared: Edges that users declared.
         calls: Observed call on each edge, declared or not.
-        left_out: Number of learned edges over the limit.
+        left_out: Number of edges over the limit.
     """
 
     declared: frozenset[Flow]
@@ -46,22 +46,25 @@ def flows_of(
         calls: Observed calls.
         summaries: Names of the summaries of each entity.
     """
+    kept = frozenset(sorted(declared)[:MOST_EDGES])
     found: dict[Flow, Call] = {}
     learned: list[tuple[Flow, Call]] = []
     for call in calls:
         onward, back = Flow(call.caller, call.callee), Flow(call.callee, call.caller)
         known = [one for one in (onward, back) if one in declared]
         if known:
-            found[known[0]] = _busier(found.get(known[0]), call)
+            if known[0] in kept:
+                found[known[0]] = _busier(found.get(known[0]), call)
             continue
         ours, theirs = summaries.get(call.caller, ()), summaries.get(call.callee, ())
         reads_response = columns_of(theirs, ours) and not columns_of(ours, theirs)
         learned.append((back if reads_response else onward, call))
     learned.sort(key=lambda item: (-item[1].share, item[0]))
-    room = max(MOST_EDGES - len(declared), 0)
+    room = MOST_EDGES - len(kept)
     for flow, call in learned[:room]:
         found[flow] = _busier(found.get(flow), call)
-    return Flows(frozenset(declared), found, max(len(learned) - room, 0))
+    left_out = len(declared) - len(kept) + max(len(learned) - room, 0)
+    return Flows(kept, found, left_out)
 
 
 def columns_of(

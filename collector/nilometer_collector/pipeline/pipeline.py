@@ -3,14 +3,15 @@
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias, cast
 
 from nilometer.values.clock import Clock
-from nilometer_collector.pipeline.calls import Seen, calls_in
+from nilometer_collector.pipeline.calls import Call, calls_in
 from nilometer_collector.pipeline.flows import Column, Flows, columns_of, flows_of
 from nilometer_collector.pipeline.graph import Flow
 from nilometer_collector.pipeline.handover import Ends, handover
 from nilometer_collector.pipeline.reading import SPAN_NS, Reading
-from nilometer_collector.pipeline.records import Alarm, Compared, Edge, Node, Picture
+from nilometer_collector.pipeline.records import Alarm, Compared, Edge, Node, Picture, Service
 from nilometer_collector.query.query import Query
 from nilometer_collector.query.records import EntityRecord
 from nilometer_collector.store import Level, SeriesRecord, Store
@@ -20,12 +21,14 @@ LEARNED_SECONDS = 60.0  # age up to which observed calls are not read again
 MOST_NODES = 1000  # entities of one picture
 MOST_COLUMNS = 64  # compared columns of one edge
 
+_Arrived: TypeAlias = tuple[int, int]  # end of the newest window, and time of the last arrival
+
 
 @dataclass(slots=True)
 class _Kept:
-    """A comparison, and what it was made from: the newest windows of both ends, and the columns."""
+    """A comparison, and what it was made from: the samples of both ends, and the columns."""
 
-    state: tuple[int, int, tuple[Column, ...]]
+    state: tuple[_Arrived, _Arrived, tuple[Column, ...]]
     compared: Compared
 
 
@@ -46,18 +49,27 @@ class Pipeline:
         self._lock = threading.Lock()
         self._picture: Picture | None = None
         self._taken = 0.0  # monotonic time of the picture
-        self._seen: dict[str, list[Seen]] = {}
+        self._calls: list[Call] | None = None
         self._learned = 0.0  # monotonic time at which the calls were read
         self._compared: dict[Flow, _Kept] = {}
+        self._services: dict[str, tuple[_Arrived, Service | None]] = {}
 
     def picture(self) -> Picture:
-        """Return the pipeline as it was at most `KEPT_SECONDS` ago."""
-        with self._lock:
+        """Return the pipeline as it was at most `KEPT_SECONDS` ago.
+
+        While another thread takes the next picture, the last one is returned.
+        """
+        last = self._picture
+        if not self._lock.acquire(blocking=last is None):
+            return cast("Picture", last)
+        try:
             now = self._clock.monotonic()
             if self._picture is None or now - self._taken > KEPT_SECONDS:
                 self._picture = self._take()
                 self._taken = now
             return self._picture
+        finally:
+            self._lock.release()
 
     def _take(self) -> Picture:
         page = self._query.entities(limit=MOST_NODES)
@@ -99,20 +111,25 @@ class Pipeline:
             if source in records
         }
         now = self._clock.monotonic()
-        if not self._seen or now - self._learned > LEARNED_SECONDS:
-            self._seen = {name: self._reading.seen(found) for name, found in series.items()}
-            self._learned = now
-        known = {name: found for name, found in self._seen.items() if name in records}
+        if self._calls is None or now - self._learned > LEARNED_SECONDS:
+            seen = {name: self._reading.seen(found) for name, found in series.items()}
+            self._calls, self._learned = calls_in(seen), now
+        calls = [one for one in self._calls if one.caller in records and one.callee in records]
         summaries = {name: {one.summary for one in found} for name, found in series.items()}
-        return flows_of(declared, calls_in(known), summaries)
+        return flows_of(declared, calls, summaries)
 
     def _nodes(
         self, records: Mapping[str, EntityRecord], series: Mapping[str, Sequence[SeriesRecord]]
     ) -> dict[str, Node]:
-        reports, alarms = self._query.watched(), self._alarms()
+        reports, alarms, kept = self._query.watched(), self._alarms(), self._services
+        self._services = {}
         found = {}
         for name, one in records.items():
             report = reports.get(name)
+            arrived, service = _arrived(series[name]), kept.get(name)
+            if service is None or service[0] != arrived:
+                service = arrived, self._reading.service(series[name], records.keys())
+            self._services[name] = service
             found[name] = Node(
                 name=name,
                 kind=one.declaration.kind,
@@ -120,7 +137,7 @@ class Pipeline:
                 watched=None if report is None else report.status,
                 sentence="" if report is None else report.sentence,
                 alarm=alarms.get(name),
-                service=self._reading.service(series[name], records.keys()),
+                service=service[1],
                 last_ns=one.last_end_ns,
             )
         return found
@@ -149,7 +166,7 @@ class Pipeline:
         columns = columns_of(
             {one.summary for one in ours}, {one.summary for one in theirs}, renamed
         )[:MOST_COLUMNS]
-        state = _last_ns(ours), _last_ns(theirs), tuple(columns)
+        state = _arrived(ours), _arrived(theirs), tuple(columns)
         kept = self._compared.get(flow)
         if kept is None or kept.state != state:
             compared = self._compared_at(flow, columns, ours, theirs)
@@ -198,6 +215,11 @@ class Pipeline:
 
 def _of(series: Collection[SeriesRecord], summary: str) -> list[SeriesRecord]:
     return [one for one in series if one.summary == summary]
+
+
+def _arrived(series: Collection[SeriesRecord]) -> _Arrived:
+    """Return what changes with every new sample."""
+    return _last_ns(series), max((one.last_received_ns for one in series), default=0)
 
 
 def _last_ns(series: Collection[SeriesRecord]) -> int:

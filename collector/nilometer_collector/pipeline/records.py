@@ -114,7 +114,7 @@ class Picture:
         nodes: Entities by name, in the order of the names.
         edges: Edges in the order of reader and source.
         nodes_left_out: Number of entities over the limit.
-        edges_left_out: Number of learned edges over the limit.
+        edges_left_out: Number of edges over the limit.
         taken_ns: Time of the picture.
     """
 

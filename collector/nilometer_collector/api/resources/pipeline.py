@@ -90,7 +90,7 @@ class PipelineView(msgspec.Struct, frozen=True, kw_only=True):
     first_movers: list[PipelineMover]  # earliest onset first
     cycles: list[list[str]]  # groups of entities that read from each other, from learned edges
     nodes_left_out: int  # entities over the limit; 0 if the caller may not read all
-    edges_left_out: int  # learned edges over the limit; 0 as above
+    edges_left_out: int  # edges over the limit; 0 as above
     taken: float
 
 

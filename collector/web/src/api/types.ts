@@ -624,7 +624,7 @@ export interface Pipeline {
   first_movers: PipelineMover[]; // earliest onset first
   cycles: string[][]; // groups of entities that read from each other, from learned edges
   nodes_left_out: number; // entities over the limit; 0 if the caller may not read all
-  edges_left_out: number; // learned edges over the limit; 0 as above
+  edges_left_out: number; // edges over the limit; 0 as above
   taken: number;
 }
 

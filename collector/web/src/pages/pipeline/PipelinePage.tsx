@@ -123,7 +123,7 @@ function Notes({ pipeline }: { pipeline: api.Pipeline }) {
     ),
     unknown && `${format.count(unknown)} requests name a caller that does not exist.`,
     pipeline.nodes_left_out && `${format.count(pipeline.nodes_left_out)} more entities are not shown.`,
-    pipeline.edges_left_out && `${format.count(pipeline.edges_left_out)} learned edges with smaller shares are not shown.`,
+    pipeline.edges_left_out && `${format.count(pipeline.edges_left_out)} more edges are not shown.`,
   ].filter(Boolean);
   if (!notes.length) return null;
   return (
