@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -43,6 +44,7 @@ from nilometer.profile import (
     Streams,
     WebSockets,
 )
+from nilometer.profile.callers import NO_CALLERS, Callers
 from nilometer.profile.summary import SummarySample
 from nilometer.profile.websockets import NO_WEBSOCKETS
 from nilometer.sketch.hashing import hash_strings
@@ -211,12 +213,26 @@ websockets = st.builds(
     st.tuples(st.integers(0, 2**40), st.integers(0, 2**40)),
 )
 
+callers = st.builds(
+    lambda named, called: Callers.of(named, called) if named or called else NO_CALLERS,
+    st.dictionaries(st.sampled_from(["gateway", "features", "no space"]), st.integers(1, 1000)),
+    st.lists(
+        st.tuples(
+            st.integers(1, 2**64 - 1).map(lambda low: f"00-{low:032x}-00f067aa0ba902b7-01"),
+            st.integers(0, 2**62),
+            _ticks,
+        ),
+        max_size=40,
+    ),
+)
+
 
 def service_of(
     observed: list[tuple[str, str, float, int, int]],
     streams: Streams | None = None,
     in_flight_max: int = 0,
     sockets: WebSockets = NO_WEBSOCKETS,
+    callers: Callers = NO_CALLERS,
 ) -> ServiceProfile:
     """Return the profile of (outcome, status, latency, request bytes, response bytes)."""
     outcomes: dict[str, int] = {}
@@ -225,7 +241,7 @@ def service_of(
         outcomes[outcome] = outcomes.get(outcome, 0) + 1
         if status:
             statuses[status] = statuses.get(status, 0) + 1
-    return ServiceProfile.of(
+    served = ServiceProfile.of(
         outcomes=outcomes,
         statuses=statuses,
         latencies=[latency for _, _, latency, _, _ in observed],
@@ -235,6 +251,7 @@ def service_of(
         streams=streams,
         websockets=sockets,
     )
+    return replace(served, callers=callers)
 
 
 def feature_of(column: Sequence[object], spec: FeatureSpec | None = None) -> FeatureProfile:
@@ -283,7 +300,9 @@ samples = st.builds(
     window=windows,
     coverage=coverages,
     content=st.builds(feature_of, columns, specs)
-    | st.builds(service_of, requests, streams_of_requests, st.integers(0, 2**20), websockets),
+    | st.builds(
+        service_of, requests, streams_of_requests, st.integers(0, 2**20), websockets, callers
+    ),
     sample=st.sampled_from([1.0, 0.5, 0.1]),
 )
 _finite_threshold = st.floats(-1e9, 1e9)

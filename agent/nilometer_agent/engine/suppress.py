@@ -19,7 +19,6 @@ from nilometer.profile import (
     Coverage,
     FeatureProfile,
     ScoreProfile,
-    ServiceProfile,
     SummarySample,
 )
 from nilometer.values.entity import SERVICE
@@ -209,7 +208,5 @@ def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:
             return dataclasses.replace(sample, content=content)
         case ScoreProfile() as scores:
             return dataclasses.replace(sample, content=scores.coarsened(fewest))
-        case ServiceProfile():
-            return sample
-        case other:  # a content type from outside implements its own suppression
+        case other:  # such as a content type from outside, which implements its own suppression
             return dataclasses.replace(sample, content=other.suppressed(fewest))

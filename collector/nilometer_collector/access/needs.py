@@ -99,6 +99,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("POST", "/approve"): Need.LINK,
     ("GET", "/api/v1/watch"): Need.READ,
     ("GET", "/api/v1/storage"): Need.READ,
+    ("GET", "/api/v1/pipeline"): Need.READ,
 }
 
 

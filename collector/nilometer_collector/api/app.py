@@ -30,6 +30,7 @@ from nilometer_collector.api.shield import Shield
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
+from nilometer_collector.pipeline import Pipeline
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
@@ -107,6 +108,7 @@ def make_app(
     context = Context(
         store=store,
         query=query,
+        pipeline=Pipeline(store, query, clock),
         clock=clock,
         counters=counters,
         wake=wake,

@@ -26,6 +26,7 @@ from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import Busy
+from nilometer_collector.pipeline import Pipeline
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
 
@@ -44,6 +45,7 @@ class Context:
     Attributes:
         store: Store of alerters, references and episodes.
         query: Query over the samples of the store.
+        pipeline: Picture of all entities and their edges.
         clock: Clock for wall time.
         counters: Counters that /readyz shows.
         wake: Function that is called when a change may have queued a notification.
@@ -56,6 +58,7 @@ class Context:
 
     store: Store
     query: Query
+    pipeline: Pipeline
     clock: Clock
     counters: Counters
     wake: Callable[[], None]

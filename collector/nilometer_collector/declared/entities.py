@@ -29,6 +29,7 @@ from nilometer_collector.store import (
 MAX_DESCRIPTION_CHARACTERS = 4000
 MAX_ATTRIBUTES = 64
 MAX_EDGES = 64  # most entities that one entity reads from
+MAX_COLUMNS = 64  # most columns of one edge whose names differ
 MAX_VERSION = 999_999_999
 
 EntityWord: TypeAlias = Literal["model", "data", "pipeline", "endpoint"]
@@ -44,6 +45,11 @@ AttributeKey: TypeAlias = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]
 Name: TypeAlias = Annotated[str, Meta(pattern=f"^{NAME.pattern}$")]
 Attributes: TypeAlias = Annotated[dict[AttributeKey, ShortText], Meta(max_length=MAX_ATTRIBUTES)]
 Edges: TypeAlias = Annotated[list[Name], Meta(max_length=MAX_EDGES)]
+SummaryName: TypeAlias = Annotated[
+    str, Meta(min_length=1, max_length=MAX_NAME_CHARACTERS, pattern=NO_CONTROL)
+]
+Renamed: TypeAlias = Annotated[dict[SummaryName, SummaryName], Meta(max_length=MAX_COLUMNS)]
+Columns: TypeAlias = Annotated[dict[Name, Renamed], Meta(max_length=MAX_EDGES)]
 Version: TypeAlias = Annotated[int, Meta(ge=0, le=MAX_VERSION)]
 
 
@@ -56,6 +62,7 @@ class _Entity(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     description: Lines = ""
     attributes: Attributes = {}
     reads_from: Edges = []
+    columns: Columns = {}
 
 
 class EntityDefinition(_Entity, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -96,6 +103,7 @@ def declaration_of(definition: EntityDefinition | EntityObject) -> EntityDeclara
         description=definition.description,
         attributes=definition.attributes,
         reads_from=tuple(definition.reads_from),
+        columns=definition.columns,
     )
 
 
@@ -109,6 +117,7 @@ def entity_object(name: str, declaration: EntityDeclaration) -> EntityObject:
         description=declaration.description,
         attributes=dict(declaration.attributes),
         reads_from=list(declaration.reads_from),
+        columns={source: dict(names) for source, names in declaration.columns.items()},
     )
 
 

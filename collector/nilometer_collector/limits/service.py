@@ -1,7 +1,10 @@
 """Checks of a profile of requests before it is stored."""
 
 from nilometer.profile import ServiceProfile
+from nilometer.profile.callers import MOST_NAMES, MOST_TRACES, Callers
 from nilometer.profile.magnitudes import LIMIT
+from nilometer.values.entity import NAME
+from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import (
     check_counts,
     check_histogram,
@@ -9,6 +12,7 @@ from nilometer_collector.limits.bounds import (
     check_numbers,
 )
 
+LAST_MICRO = 1 << 53  # latest end of a request, later than any that an agent accepts
 MAX_STATUSES = 600
 MAX_CLOSE_CODES = 1100  # an application may use a thousand private codes
 
@@ -38,6 +42,7 @@ def check_service(service: ServiceProfile) -> None:
             *(sockets.bytes_received, sockets.bytes_sent),
         ),
     )
+    _check_callers(service.callers)
     for histogram in (
         sockets.duration,
         service.latency,
@@ -50,3 +55,16 @@ def check_service(service: ServiceProfile) -> None:
         streams.per_token,
     ):
         check_histogram(histogram, LIMIT)
+
+
+def _check_callers(callers: Callers) -> None:
+    """Refuse callers that no agent makes, because names become nodes and hashes are compared."""
+    check_kinds("callers", callers.named, MOST_NAMES)
+    if not all(map(NAME.fullmatch, callers.named)):
+        raise Refused("callers: a name must be that of an entity")
+    check_counts("callers", (callers.others, callers.traced))
+    hashes = [trace.hash for trace in callers.traces]
+    if len(hashes) > MOST_TRACES or sorted({*hashes}) != hashes:
+        raise Refused(f"callers: must have at most {MOST_TRACES} traces with ascending hashes")
+    if any(trace.end_us > LAST_MICRO for trace in callers.traces):
+        raise Refused(f"callers: a trace must end before microsecond {LAST_MICRO}")

@@ -27,6 +27,8 @@ class EntityDeclaration:
         description: Text for people; it may have several lines.
         attributes: Values of a user's own keys.
         reads_from: Names of the entities that it reads from, each once.
+        columns: Summary that a source sends as each of this entity's own summaries, by source, where
+            their names differ.
     """
 
     kind: EntityKind = EntityKind.MODEL
@@ -35,6 +37,7 @@ class EntityDeclaration:
     description: str = ""
     attributes: Mapping[str, str] = field(default_factory=dict)
     reads_from: tuple[str, ...] = ()
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 UNDECLARED = EntityDeclaration()

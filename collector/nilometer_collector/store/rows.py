@@ -233,12 +233,13 @@ def declared_entity_of(row: Sequence[Any]) -> DeclaredEntity:
         description=row[4],
         attributes=msgspec.json.decode(row[5], type=dict[str, str]),
         reads_from=tuple(msgspec.json.decode(row[6], type=list[str])),
+        columns=msgspec.json.decode(row[7], type=dict[str, dict[str, str]]),
     )
-    return DeclaredEntity(name=row[0], declaration=declaration, version=row[7], updated_ns=row[8])
+    return DeclaredEntity(name=row[0], declaration=declaration, version=row[8], updated_ns=row[9])
 
 
-def declaration_columns(declaration: EntityDeclaration) -> tuple[str, str, str, str, str, str]:
-    """Return kind, owner, time zone, description, attributes and edges as columns."""
+def declaration_columns(declaration: EntityDeclaration) -> tuple[str, ...]:
+    """Return kind, owner, time zone, description, attributes, edges and their columns as columns."""
     return (
         declaration.kind.value,
         declaration.owner,
@@ -246,6 +247,7 @@ def declaration_columns(declaration: EntityDeclaration) -> tuple[str, str, str, 
         declaration.description,
         msgspec.json.encode(dict(sorted(declaration.attributes.items()))).decode(),
         msgspec.json.encode(declaration.reads_from).decode(),
+        msgspec.json.encode(declaration.columns, order="sorted").decode(),
     )
 
 

@@ -5,6 +5,7 @@ import { DeclaredPage } from "./pages/declared/DeclaredPage";
 import { EntityPage } from "./pages/entity/EntityPage";
 import { EpisodePage } from "./pages/episode/EpisodePage";
 import { Home } from "./pages/home/Home";
+import { PipelinePage } from "./pages/pipeline/PipelinePage";
 import { SummaryPage } from "./pages/summary/SummaryPage";
 import type { Crumb } from "./parts/Crumbs";
 import { entityLink, type Match, type Pattern } from "./router";
@@ -43,6 +44,11 @@ export const ROUTES: readonly Route[] = [
     page: ({ parameters: [entity = ""] }) => <EntityPage key={entity} name={entity} />,
   },
   { path: "declared", crumbs: () => [{ name: "Declared" }], page: () => <DeclaredPage /> },
+  {
+    path: "pipeline",
+    crumbs: () => [{ name: "Pipeline" }],
+    page: ({ options }) => <PipelinePage options={options} />,
+  },
   { path: "", crumbs: () => [], page: () => <Home /> },
 ];
 

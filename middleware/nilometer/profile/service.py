@@ -1,12 +1,13 @@
 """The profile of requests: outcomes, status codes, latency, sizes, streams and WebSockets."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.profile.callers import NO_CALLERS, Callers
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.coverage import Counts, added
 from nilometer.profile.magnitudes import EMPTY, magnitudes, total
@@ -98,6 +99,7 @@ class ServiceProfile:
         in_flight_max: Largest number of concurrent requests in one process.
         streams: Responses in several chunks.
         websockets: WebSocket connections, which do not count as requests.
+        callers: Entities that sent the requests, as far as known.
     """
 
     kind: ClassVar[str] = "service"
@@ -113,6 +115,7 @@ class ServiceProfile:
     in_flight_max: int = 0
     streams: Streams = Streams()
     websockets: WebSockets = NO_WEBSOCKETS
+    callers: Callers = NO_CALLERS
 
     @classmethod
     def of(
@@ -218,6 +221,7 @@ class ServiceProfile:
                 total(one.per_token_sum for one in streams),
             ),
             WebSockets.merge_all(part.websockets for part in parts),
+            Callers.merge_all(part.callers for part in parts),
         )
 
     def scaled(self, factor: float) -> Self:
@@ -226,9 +230,8 @@ class ServiceProfile:
         return self
 
     def suppressed(self, fewest: int) -> Self:
-        """Return itself, because it has no names."""
-        del fewest
-        return self
+        """Return the profile without names of callers with fewer than *fewest* requests."""
+        return replace(self, callers=self.callers.coarsened(fewest)) if self.callers else self
 
 
 def _error_ratio(service: ServiceProfile) -> float | None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from nilometer.decode import Side
 from nilometer.profile import ServiceProfile, Streams, WebSockets
+from nilometer.profile.callers import NO_CALLERS, Called, Callers
 from nilometer.profile.feature import Cell
 from nilometer.profile.magnitudes import magnitudes
 from nilometer.profile.recorder import count_types
@@ -59,6 +60,8 @@ class Gathered:
     first_reasonings: list[float] = field(default_factory=list)
     per_tokens: list[float] = field(default_factory=list)
     connections: list[Observation] = field(default_factory=list)
+    parents: Counter[str] = field(default_factory=Counter)
+    called: list[Called] = field(default_factory=list)
     handed_over: dict[str, list[Cell]] = field(default_factory=dict)
     unnamed: Counter[str] = field(default_factory=Counter)
     unread_times: int = 0
@@ -160,6 +163,7 @@ class Gathered:
         self.request_sizes.append(observation.request_size)
         self.response_sizes.append(observation.response_size)
         self.in_flight_max = max(self.in_flight_max, observation.in_flight)
+        self._name_callers((observation,))
         end = facts.stream_end(observation)
         if end:
             self.stream_ends[end] += 1
@@ -182,6 +186,18 @@ class Gathered:
         self.request_sizes += [row.request_size for row in rows]
         self.response_sizes += [row.response_size for row in rows]
         self.in_flight_max = max(self.in_flight_max, *[row.in_flight for row in rows])
+        self._name_callers(rows)
+
+    def _name_callers(self, rows: Sequence[Observation]) -> None:
+        """Keep what requests say about their callers; most say nothing."""
+        telling = [row for row in rows if row.trace_parent or row.parent_entity]
+        if telling:
+            self.parents.update([row.parent_entity for row in telling if row.parent_entity])
+            self.called += [
+                (row.trace_parent, row.arrival_ns, row.latency)
+                for row in telling
+                if row.trace_parent
+            ]
 
     def service(self) -> Steps[ServiceProfile]:
         """Build the service profile of the requests, in steps."""
@@ -203,6 +219,9 @@ class Gathered:
             in_flight_max=self.in_flight_max,
             streams=self._streams() if self.stream_ends else Streams(),
             websockets=websockets_of(self.connections),
+            callers=Callers.of(self.parents, self.called)
+            if self.parents or self.called
+            else NO_CALLERS,
         )
 
     def _streams(self) -> Streams:

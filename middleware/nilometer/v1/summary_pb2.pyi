@@ -228,7 +228,7 @@ class Scores(_message.Message):
     def __init__(self, thresholds: _Optional[_Iterable[float]] = ..., classes: _Optional[_Iterable[_Union[Scores.Class, _Mapping]]] = ..., score: _Optional[_Union[Moments, _Mapping]] = ..., margin: _Optional[_Union[Moments, _Mapping]] = ..., entropy: _Optional[_Union[Moments, _Mapping]] = ..., outside: _Optional[int] = ..., not_a_number: _Optional[int] = ...) -> None: ...
 
 class Service(_message.Message):
-    __slots__ = ("outcomes", "statuses", "latency", "latency_sum_seconds", "request_bytes", "request_bytes_sum", "response_bytes", "response_bytes_sum", "in_flight_max", "first_byte", "first_byte_sum_seconds", "chunk_gap", "chunk_gap_sum_seconds", "stream_ends", "chunks", "first_token", "first_token_sum_seconds", "first_reasoning", "first_reasoning_sum_seconds", "per_token", "per_token_sum_seconds", "websockets")
+    __slots__ = ("outcomes", "statuses", "latency", "latency_sum_seconds", "request_bytes", "request_bytes_sum", "response_bytes", "response_bytes_sum", "in_flight_max", "first_byte", "first_byte_sum_seconds", "chunk_gap", "chunk_gap_sum_seconds", "stream_ends", "chunks", "first_token", "first_token_sum_seconds", "first_reasoning", "first_reasoning_sum_seconds", "per_token", "per_token_sum_seconds", "websockets", "callers")
     class OutcomesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -272,6 +272,7 @@ class Service(_message.Message):
     PER_TOKEN_FIELD_NUMBER: _ClassVar[int]
     PER_TOKEN_SUM_SECONDS_FIELD_NUMBER: _ClassVar[int]
     WEBSOCKETS_FIELD_NUMBER: _ClassVar[int]
+    CALLERS_FIELD_NUMBER: _ClassVar[int]
     outcomes: _containers.ScalarMap[str, int]
     statuses: _containers.ScalarMap[int, int]
     latency: ExponentialHistogram
@@ -294,7 +295,31 @@ class Service(_message.Message):
     per_token: ExponentialHistogram
     per_token_sum_seconds: float
     websockets: WebSockets
-    def __init__(self, outcomes: _Optional[_Mapping[str, int]] = ..., statuses: _Optional[_Mapping[int, int]] = ..., latency: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., latency_sum_seconds: _Optional[float] = ..., request_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., request_bytes_sum: _Optional[int] = ..., response_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., response_bytes_sum: _Optional[int] = ..., in_flight_max: _Optional[int] = ..., first_byte: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_byte_sum_seconds: _Optional[float] = ..., chunk_gap: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., chunk_gap_sum_seconds: _Optional[float] = ..., stream_ends: _Optional[_Mapping[str, int]] = ..., chunks: _Optional[int] = ..., first_token: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_token_sum_seconds: _Optional[float] = ..., first_reasoning: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_reasoning_sum_seconds: _Optional[float] = ..., per_token: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., per_token_sum_seconds: _Optional[float] = ..., websockets: _Optional[_Union[WebSockets, _Mapping]] = ...) -> None: ...
+    callers: Callers
+    def __init__(self, outcomes: _Optional[_Mapping[str, int]] = ..., statuses: _Optional[_Mapping[int, int]] = ..., latency: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., latency_sum_seconds: _Optional[float] = ..., request_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., request_bytes_sum: _Optional[int] = ..., response_bytes: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., response_bytes_sum: _Optional[int] = ..., in_flight_max: _Optional[int] = ..., first_byte: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_byte_sum_seconds: _Optional[float] = ..., chunk_gap: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., chunk_gap_sum_seconds: _Optional[float] = ..., stream_ends: _Optional[_Mapping[str, int]] = ..., chunks: _Optional[int] = ..., first_token: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_token_sum_seconds: _Optional[float] = ..., first_reasoning: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., first_reasoning_sum_seconds: _Optional[float] = ..., per_token: _Optional[_Union[ExponentialHistogram, _Mapping]] = ..., per_token_sum_seconds: _Optional[float] = ..., websockets: _Optional[_Union[WebSockets, _Mapping]] = ..., callers: _Optional[_Union[Callers, _Mapping]] = ...) -> None: ...
+
+class Callers(_message.Message):
+    __slots__ = ("named", "others", "traced", "trace_hashes", "trace_starts_unix_micro", "trace_durations_micro")
+    class NamedEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: int
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[int] = ...) -> None: ...
+    NAMED_FIELD_NUMBER: _ClassVar[int]
+    OTHERS_FIELD_NUMBER: _ClassVar[int]
+    TRACED_FIELD_NUMBER: _ClassVar[int]
+    TRACE_HASHES_FIELD_NUMBER: _ClassVar[int]
+    TRACE_STARTS_UNIX_MICRO_FIELD_NUMBER: _ClassVar[int]
+    TRACE_DURATIONS_MICRO_FIELD_NUMBER: _ClassVar[int]
+    named: _containers.ScalarMap[str, int]
+    others: int
+    traced: int
+    trace_hashes: _containers.RepeatedScalarFieldContainer[int]
+    trace_starts_unix_micro: _containers.RepeatedScalarFieldContainer[int]
+    trace_durations_micro: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, named: _Optional[_Mapping[str, int]] = ..., others: _Optional[int] = ..., traced: _Optional[int] = ..., trace_hashes: _Optional[_Iterable[int]] = ..., trace_starts_unix_micro: _Optional[_Iterable[int]] = ..., trace_durations_micro: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class WebSockets(_message.Message):
     __slots__ = ("ends", "close_codes", "duration", "duration_sum_seconds", "messages_received", "messages_sent", "bytes_received", "bytes_sent")

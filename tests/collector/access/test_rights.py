@@ -66,6 +66,7 @@ NEEDS = {
 UNNAMED = (
     "/api/v1/comparators",
     "/api/v1/entities",
+    "/api/v1/pipeline",
     "/api/v1/rollback",
     "/api/v1/storage",
 )

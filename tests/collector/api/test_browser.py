@@ -94,6 +94,24 @@ def test_the_pages_show_what_was_shipped(served: Running, page: Page) -> None:
     page.get_by_text(ENTITY).first.wait_for(timeout=10_000)
 
 
+def test_the_pipeline_leads_from_an_edge_to_its_row_and_from_a_node_to_its_entity(
+    served: Running, page: Page
+) -> None:
+    for name, sources in (("sensor", []), ("comfort", ["sensor"]), ("alone", [])):
+        served.http.put(
+            "/api/v1/entity", params={"entity": name}, json={"reads_from": sources}
+        ).raise_for_status()
+    page.goto(f"{served.collector.http_url}/#/pipeline")
+    graph = page.get_by_role("group", name="Graph of the pipeline")
+    graph.get_by_role("link", name="sensor to comfort, declared").press("Enter")
+    assert page.url.endswith("#/pipeline?source=sensor&reader=comfort")
+    page.get_by_role("cell", name="not compared").wait_for(timeout=10_000)
+    assert page.get_by_role("heading", name="Without edges").is_visible()
+    graph.get_by_role("link", name="comfort No data").press("Enter")
+    page.get_by_role("heading", name="comfort").wait_for(timeout=10_000)
+    assert page.url.endswith("#/entity/comfort")
+
+
 def test_a_table_asks_once_for_the_windows_of_all_its_summaries(
     served: Running, page: Page
 ) -> None:

@@ -70,6 +70,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/actions/approve", "post"),
         ("/api/v1/actions/decline", "post"),
         ("/api/v1/actions/run", "post"),
+        ("/api/v1/pipeline", "get"),
         ("/api/v1/references", "get"),
         ("/api/v1/references", "post"),
         ("/api/v1/references/comparison", "get"),

@@ -18,6 +18,7 @@ async def test_a_slow_question_is_refused_while_others_wait() -> None:
     context = Context(
         store=UNUSED,
         query=UNUSED,
+        pipeline=UNUSED,
         clock=SteppedClock(),
         counters=UNUSED,
         wake=UNUSED,

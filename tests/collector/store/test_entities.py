@@ -15,6 +15,7 @@ SAID = EntityDeclaration(
     description="Joins payments\nwith accounts — nightly",
     attributes={"tier": "1", "repository": "git/π"},
     reads_from=("payments", "accounts"),
+    columns={"payments": {"input.amount": "output.eur"}},
 )
 
 

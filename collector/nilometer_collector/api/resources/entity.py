@@ -41,6 +41,7 @@ class DeclaredEntityView(EntityView, frozen=True, kw_only=True):
 
     time_zone: str  # IANA name of the time zone
     attributes: dict[str, str]
+    columns: dict[str, dict[str, str]]  # by source: its summary by the entity's own summary
     updated: float | None  # last change of the declaration; null without one
     store: str  # name of the collector's store, which its backups keep
 
@@ -122,6 +123,7 @@ def _view(entity: EntityRecord, store: Store) -> DeclaredEntityView:
         **msgspec.structs.asdict(entity_view(entity)),
         time_zone=said.time_zone,
         attributes=dict(said.attributes),
+        columns={source: dict(names) for source, names in said.columns.items()},
         updated=None if entity.updated_ns is None else seconds(entity.updated_ns),
         store=store_name(store.names_key),
     )

@@ -22,6 +22,7 @@ from nilometer_collector.api.resources import (
     log,
     maturity,
     newest,
+    pipeline,
     predictions,
     probes,
     reference_comparison,
@@ -67,6 +68,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *targets.OPERATIONS,
     *actions.OPERATIONS,
     *watch.OPERATIONS,
+    *pipeline.OPERATIONS,
     *storage.OPERATIONS,
     *probes.OPERATIONS,
 )

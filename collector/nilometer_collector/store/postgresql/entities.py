@@ -28,17 +28,18 @@ from nilometer_collector.store.rows import declaration_columns, declared_entity_
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer entities', 0))"
 _VERSIONS = "SELECT name, version, deleted FROM entities WHERE name = ANY(%(names)s::text[])"
 _SELECT = """
-SELECT name, kind, owner, time_zone, description, attributes, reads_from, version, updated_ns
+SELECT name, kind, owner, time_zone, description, attributes, reads_from, columns, version,
+       updated_ns
 FROM entities WHERE NOT deleted AND (%(name)s::text IS NULL OR name = %(name)s) ORDER BY name
 """
 _PUT = """
-INSERT INTO entities (name, kind, owner, time_zone, description, attributes, reads_from, version,
-                      updated_ns, deleted)
+INSERT INTO entities (name, kind, owner, time_zone, description, attributes, reads_from, columns,
+                      version, updated_ns, deleted)
 VALUES (%(name)s, %(kind)s, %(owner)s, %(time_zone)s, %(description)s, %(attributes)s,
-        %(reads_from)s, %(version)s, %(now)s, %(deleted)s)
+        %(reads_from)s, %(columns)s, %(version)s, %(now)s, %(deleted)s)
 ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
   time_zone = excluded.time_zone, description = excluded.description,
-  attributes = excluded.attributes, reads_from = excluded.reads_from,
+  attributes = excluded.attributes, reads_from = excluded.reads_from, columns = excluded.columns,
   version = excluded.version, updated_ns = excluded.updated_ns, deleted = excluded.deleted
 """
 
@@ -225,7 +226,9 @@ def _save(
     *,
     is_deleted: bool,
 ) -> None:
-    kind, owner, time_zone, description, attributes, reads_from = declaration_columns(declaration)
+    kind, owner, time_zone, description, attributes, reads_from, columns = declaration_columns(
+        declaration
+    )
     session.execute(
         _PUT,
         {
@@ -236,6 +239,7 @@ def _save(
             "description": description,
             "attributes": attributes,
             "reads_from": reads_from,
+            "columns": columns,
             "version": version,
             "now": now_ns,
             "deleted": is_deleted,

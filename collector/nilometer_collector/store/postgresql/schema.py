@@ -21,6 +21,7 @@ from nilometer_collector.store.postgresql.alert_tables import (
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
+from nilometer_collector.store.postgresql.pipeline_tables import add_columns_of_edges
 from nilometer_collector.store.postgresql.prediction_tables import create_prediction_tables
 from nilometer_collector.store.postgresql.receiver_tables import create_receiver_tables
 from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
@@ -311,3 +312,6 @@ def create_predictions(session: Session) -> None:
 def create_truths(session: Session) -> None:
     """Ground truth, and the windows of judged predictions."""
     create_truth_tables(session)
+
+
+MIGRATIONS(add_columns_of_edges)

@@ -22,13 +22,13 @@ from nilometer_collector.store.logged_types import (
 from nilometer_collector.store.rows import declaration_columns, declared_entity_of
 from nilometer_collector.store.sqlite.database import Database
 
-_COLUMNS = "name, kind, owner, time_zone, description, attributes, reads_from, version, updated_ns"
+_COLUMNS = "name, kind, owner, time_zone, description, attributes, reads_from, columns, version, updated_ns"
 _PUT = """
-INSERT INTO entities (name, kind, owner, time_zone, description, attributes, reads_from, version,
-                      updated_ns, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO entities (name, kind, owner, time_zone, description, attributes, reads_from, columns,
+                      version, updated_ns, deleted) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
   time_zone = excluded.time_zone, description = excluded.description,
-  attributes = excluded.attributes, reads_from = excluded.reads_from,
+  attributes = excluded.attributes, reads_from = excluded.reads_from, columns = excluded.columns,
   version = excluded.version, updated_ns = excluded.updated_ns, deleted = excluded.deleted
 """
 _PUT_TYPE = """

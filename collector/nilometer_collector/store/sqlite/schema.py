@@ -15,6 +15,7 @@ from nilometer_collector.store.sqlite.alert_tables import (
 )
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
 from nilometer_collector.store.sqlite.history_tables import create_history_tables
+from nilometer_collector.store.sqlite.pipeline_tables import add_columns_of_edges
 from nilometer_collector.store.sqlite.prediction_tables import create_prediction_tables
 from nilometer_collector.store.sqlite.receiver_tables import create_receiver_tables
 from nilometer_collector.store.sqlite.state_columns import add_newest_evaluation
@@ -293,3 +294,6 @@ def create_predictions(db: Database) -> None:
 def create_truths(db: Database) -> None:
     """Ground truth, and the windows of judged predictions."""
     create_truth_tables(db)
+
+
+migrations()(add_columns_of_edges)

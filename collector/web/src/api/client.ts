@@ -14,6 +14,7 @@ import type {
   DeclaredObject,
   Entity,
   Episode,
+  Pipeline,
   Problem,
   Reads,
   Revision,
@@ -170,6 +171,9 @@ export async function decide(
 /** Whether the collector refused because the response would be too large. */
 export const tooMuch = (error: unknown): boolean =>
   error instanceof ApiProblem && error.status === 422;
+
+/** All entities and edges, as they were a few seconds ago. */
+export const pipeline = (signal?: AbortSignal): Promise<Pipeline> => get("/api/v1/pipeline", {}, signal);
 
 export const storage = async (signal?: AbortSignal): Promise<StoredLevel[]> =>
   (await get("/api/v1/storage", {}, signal)).levels;

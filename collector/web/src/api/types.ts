@@ -285,6 +285,7 @@ export interface DeclaredEntity {
   version: number;
   time_zone: string; // IANA name of the time zone
   attributes: Record<string, string>;
+  columns: Record<string, Record<string, string>>; // by source: its summary by the entity's own summary
   updated: number | null; // last change of the declaration; null without one
   store: string; // name of the collector's store, which its backups keep
 }
@@ -633,6 +634,74 @@ export interface Performance {
   errors?: Record<string, number | null>;
 }
 
+/** Observed requests between the two entities of an edge. */
+export interface PipelineCall {
+  caller: string;
+  evidence: "header" | "traces";
+  requests: number; // requests that name the caller, or sampled traces that show it
+  share: number; // share of the called entity's requests, 0 to 1; an estimate for traces
+  last_seen: number; // end of the newest window with such a request
+}
+
+/** An edge: one entity reads from another. */
+export interface PipelineEdge {
+  source: string;
+  reader: string;
+  declared: boolean; // whether a user declared it; else it is learned
+  call: PipelineCall | null; // null if no request was observed
+  columns: number; // columns that were compared
+  compared_from: number | null; // start of the compared windows; null if nothing was compared
+  compared_to: number | null;
+  findings: PipelineFinding[];
+  why: string; // reason why nothing was compared; else empty
+}
+
+/** A difference between what one entity sent and what the other received. */
+export interface PipelineFinding {
+  fault: "default" | "distribution" | "missing" | "rounded" | "type" | "unit";
+  sent: string; // summary of the source
+  received: string; // summary of the reader
+  sentence: string;
+}
+
+/** An alarmed entity without an alarm upstream. */
+export interface PipelineMover {
+  entity: string;
+  onset: number;
+  followers: string[]; // alarmed entities downstream of it, by onset
+  sentence: string;
+}
+
+/** An entity of the pipeline, with the health of its service and of its data. */
+export interface PipelineNode {
+  name: string;
+  kind: "data" | "endpoint" | "model" | "pipeline";
+  health: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED"; // as in the list of entities
+  watched: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED" | null; // status of the default alerter; null before its first status
+  sentence: string; // reason of that status in words; may be empty
+  open_episodes: number;
+  onset: number | null; // start of the earliest open drift or breach; null without one
+  evidence: string; // evidence of that episode; empty without one
+  requests: number; // in the newest 15 minutes with data, as the figures below
+  requests_per_second: number | null; // null without requests
+  error_ratio: number | null;
+  latency_p99_seconds: number | null;
+  profiled_ratio: number | null; // share of predictions that are in the profiles; null without any
+  unknown_callers: number; // requests whose parent header names an entity that does not exist
+  last_seen: number | null; // end of the newest window; null without data
+}
+
+/** The pipeline as it was a few seconds ago. */
+export interface Pipeline {
+  nodes: PipelineNode[];
+  edges: PipelineEdge[];
+  first_movers: PipelineMover[]; // earliest onset first
+  cycles: string[][]; // groups of entities that read from each other, from learned edges
+  nodes_left_out: number; // entities over the limit; 0 if the caller may not read all
+  edges_left_out: number; // edges over the limit; 0 as above
+  taken: number;
+}
+
 /** One window of a series. Fields that the request did not ask for are absent. */
 export interface Point {
   window_start: number;
@@ -733,6 +802,7 @@ export interface PutEntity {
   version: number;
   time_zone: string;
   attributes: Record<string, string>;
+  columns: Record<string, Record<string, string>>;
   updated: number | null;
   store: string;
   warnings: string[]; // entities in `reads_from` that do not exist yet, with similar known names
@@ -1394,6 +1464,11 @@ export interface Reads {
       entity?: string | undefined; // Name of the monitored entity; by default all entities.
     };
     answer: Watches;
+  };
+  /** Read the graph of all entities with their health, their edges, and who moved first. */
+  "/api/v1/pipeline": {
+    query: Record<string, never>;
+    answer: Pipeline;
   };
   /** Read how many samples and roll-ups the store holds, and their size. */
   "/api/v1/storage": {

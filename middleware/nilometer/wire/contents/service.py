@@ -1,5 +1,6 @@
 """Converts requests to protobuf and back."""
 
+from nilometer.profile.callers import NO_CALLERS, Callers, Trace
 from nilometer.profile.magnitudes import EMPTY, LIMIT
 from nilometer.profile.service import ServiceProfile, Streams
 from nilometer.profile.websockets import NO_WEBSOCKETS, WebSockets
@@ -35,6 +36,7 @@ def service_to_wire(service: ServiceProfile) -> pb.Service:
         per_token=_times(streams.per_token),
         per_token_sum_seconds=streams.per_token_sum,
         websockets=_websockets_to_wire(service.websockets),
+        callers=_callers_to_wire(service.callers),
     )
 
 
@@ -79,6 +81,7 @@ def service_from_wire(message: pb.Service) -> ServiceProfile:
         _websockets_from_wire(message.websockets)
         if message.HasField("websockets")
         else NO_WEBSOCKETS,
+        callers_from_wire(message.callers) if message.HasField("callers") else NO_CALLERS,
     )
 
 
@@ -108,6 +111,39 @@ def _websockets_from_wire(message: pb.WebSockets) -> WebSockets:
         message.messages_sent,
         message.bytes_received,
         message.bytes_sent,
+    )
+
+
+def _callers_to_wire(callers: Callers) -> pb.Callers | None:
+    """Return callers as a message; None without any, so that most profiles have no such message."""
+    if not callers:
+        return None
+    return pb.Callers(
+        named=callers.named,
+        others=callers.others,
+        traced=callers.traced,
+        trace_hashes=[trace.hash for trace in callers.traces],
+        trace_starts_unix_micro=[trace.start_us for trace in callers.traces],
+        trace_durations_micro=[trace.duration_us for trace in callers.traces],
+    )
+
+
+def callers_from_wire(message: pb.Callers) -> Callers:
+    """Return the callers in a message.
+
+    Raises:
+        ValueError: If its traces have different numbers of fields.
+    """
+    columns = (
+        message.trace_hashes,
+        message.trace_starts_unix_micro,
+        message.trace_durations_micro,
+    )
+    return Callers(
+        dict(message.named),
+        message.others,
+        message.traced,
+        tuple(Trace(*row) for row in zip(*columns, strict=True)),
     )
 
 

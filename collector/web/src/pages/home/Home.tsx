@@ -47,6 +47,9 @@ export function Home() {
                 </section>
               )}
               <p>
+                <a href="#/pipeline">Pipeline of all entities</a>
+              </p>
+              <p>
                 <a href="#/declared">Declared objects and their changes</a>
               </p>
               {levels.length > 0 && (
