@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
-from nilometer.alert.calibrated.effects import Effect
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import PartEvent
 from nilometer.alert.calibrated.judge import EntityState, Verdict
@@ -21,10 +20,11 @@ from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.kept_windows import KeptWindows
 from nilometer_collector.watch.late import CHECK_NS, check, span_of
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory, saved_episodes
-from nilometer_collector.watch.normals import accepted_parts, anew, lapses, spans_after
-from nilometer_collector.watch.notes import Notes
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory
+from nilometer_collector.watch.normals import accepted_parts, anew, lapses
+from nilometer_collector.watch.notes import Measured, Notes
 from nilometer_collector.watch.packing import packed, packed_window
+from nilometer_collector.watch.performance.watch import PerformanceWatch
 from nilometer_collector.watch.reading import (
     BaseWindow,
     Reader,
@@ -35,8 +35,9 @@ from nilometer_collector.watch.reading import (
 from nilometer_collector.watch.reporting import Hearing
 from nilometer_collector.watch.sources import WatchedStore
 from nilometer_collector.watch.state import Changes, StoredState
-from nilometer_collector.watch.tolerances import tolerance_of
+from nilometer_collector.watch.tolerances import tolerance_of, usual_of
 from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS
+from nilometer_collector.watch.verdicts import with_verdict
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
 GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
@@ -75,6 +76,7 @@ class EntityWatch:
         self._fitter = fitter
         self._state = StoredState(entity, rule, store)
         self._kept = KeptWindows(entity, store)
+        self._performance = PerformanceWatch(self._state, store, edges)
         self._past_ns = 0
 
     @property
@@ -99,6 +101,11 @@ class EntityWatch:
         Yields:
             The number of notifications queued by each step, after the step is stored.
         """
+        yield from self._advance(until_ns, now_ns, past_ns)
+        yield from self._performance.advance(now_ns)
+
+    def _advance(self, until_ns: int, now_ns: int, past_ns: int) -> Iterator[int]:
+        """Judge the base windows of all summaries except performance; see `advance`."""
         self._past_ns = past_ns // BASE_NS * BASE_NS
         memory = self._state.memory or self._first()
         if memory is None:
@@ -183,11 +190,14 @@ class EntityWatch:
                 memory.state, accepted, memory.end_ns, PartChange.NEW_NORMAL
             )
             memory = self._noted(memory, state, verdict, notes, memory.end_ns, changes)
+            memory = self._performance.close(memory, accepted, notes, changes)
         fit = self._fitter.fit(self._entity, memory, book, self.rule, now_ns)
         changes.baselines, before = packed(fit.book), self._state.judge
+        late_before = self._state.performance_judges
         self._state.use(changes.baselines)
         state, verdict = self._state.judge.carried(memory.state, before, fit.reset, memory.end_ns)
         memory = self._noted(memory, state, verdict, notes, memory.end_ns, changes)
+        memory = self._performance.carried(memory, late_before, (), notes, changes)
         slots = frozenset(self._state.book.slots.values())
         memory = replace(
             memory,
@@ -285,29 +295,18 @@ class EntityWatch:
         changes: Changes,
     ) -> Memory:
         """Record the changes of episodes, and return *memory* with the new state."""
-        if verdict.parts:
-            measure = partial(self._measured, end_ns=end_ns, changes=changes)
-            digest = self._state.digest
-            episodes, new = notes.take(verdict, state.episodes, end_ns, measure, digest)
-            state = replace(state, episodes=episodes)
-            changes.episodes += new
-            oldest_ns, slots = memory.learning_ns, self._state.book.slots
-            spans = spans_after(memory.episode_spans, slots, verdict, end_ns, oldest_ns)
-            memory = replace(memory, episode_spans=spans)
-        return replace(
-            memory,
-            models=state.models,
-            episodes=saved_episodes(state.episodes.open.values()),
-            next_episode=state.episodes.next_id,
-            open_parts=tuple(notes.open_parts.values()),
+        measure = partial(self._measured, end_ns=end_ns, changes=changes)
+        memory = with_verdict(
+            self._state, memory, state.episodes, verdict, notes, measure, end_ns, changes
         )
+        return replace(memory, models=state.models)
 
-    def _measured(
-        self, event: PartEvent, *, end_ns: int, changes: Changes
-    ) -> tuple[Effect | None, float]:
+    def _measured(self, event: PartEvent, *, end_ns: int, changes: Changes) -> Measured:
         """Return the effect of a part that opens, since its onset, and its tolerance."""
-        watched = self._state.book.of(event.key)
+        watched, component = self._state.book.of(event.key), event.stream.component
         history = self._kept.history(watched, event.onset_ns, end_ns, changes.windows)
         effect = self._state.judge.effect(event.key, event.stream, history)
         start_ns = end_ns - watched.length * BASE_NS
-        return effect, tolerance_of(watched, event.stream.component, self.rule, start_ns)
+        tolerance = tolerance_of(watched, component, self.rule, start_ns)
+        usual = usual_of(watched, component) if watched.counted.expected is not None else None
+        return Measured(effect, tolerance, usual)

@@ -48,6 +48,7 @@ class StoredState:
         memory: State between windows; None before the first window.
         book: Subjects with their baselines.
         judge: Judge with these baselines.
+        performance_judges: Judge of each summary of performance, with these baselines.
         digest: Digest of the baselines; empty without any.
     """
 
@@ -59,6 +60,7 @@ class StoredState:
         self.memory: Memory | None = None
         self.book = Book()
         self.judge = Judge(())
+        self.performance_judges: Mapping[str, Judge] = {}
         self.digest = ""
         record = store.watching.load(entity)
         if record is not None:
@@ -71,6 +73,10 @@ class StoredState:
         """Judge with the packed *baselines* from now on; `save` stores them."""
         self.book = unpacked(baselines, Book)
         self.judge = judge_of(self.book, self.rule)
+        judged = {one.key.summary for one in self.book.performance}
+        self.performance_judges = {
+            summary: judge_of(self.book, self.rule, summary) for summary in sorted(judged)
+        }
         self.digest = hashlib.blake2b(baselines, digest_size=8).hexdigest()
 
     def report(self, hearing: Hearing) -> bytes:
