@@ -4,6 +4,7 @@ import type { JSX } from "preact";
 import { DeclaredPage } from "./pages/declared/DeclaredPage";
 import { EntityPage } from "./pages/entity/EntityPage";
 import { Home } from "./pages/home/Home";
+import { PerformancePage } from "./pages/performance/PerformancePage";
 import { SummaryPage } from "./pages/summary/SummaryPage";
 import type { Crumb } from "./parts/Crumbs";
 import { entityLink, type Match, type Pattern } from "./router";
@@ -27,6 +28,13 @@ export const ROUTES: readonly Route[] = [
         summary={summary}
         options={options}
       />
+    ),
+  },
+  {
+    path: "entity/:entity/performance",
+    crumbs: ([entity = ""]) => [entityCrumb(entity), { name: "Performance" }],
+    page: ({ parameters: [entity = ""], options }) => (
+      <PerformancePage key={entity} entity={entity} options={options} />
     ),
   },
   {
