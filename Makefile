@@ -162,6 +162,7 @@ quality: $(VENV)/.installed-bench ## Accuracy of the sketches, alarms, random ex
 	PYTHONPATH=tests $(BIN)/python -m quality.comparators
 	PYTHONPATH=tests $(BIN)/python -m quality.performance
 	PYTHONPATH=tests $(BIN)/python -m quality.causes
+	PYTHONPATH=tests $(BIN)/python -m quality.concept_drift
 	NILOMETER_LONG=1 $(BIN)/python -m pytest tests/quality tests/collector/api/test_contract.py -rA
 
 faults: $(VENV)/.installed-test ## Kills, power loss, bad disks and wires for hours; a table with seeds

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
-from nilometer.alert.calibrated.tolerance import Tolerance
+from nilometer.alert.calibrated.tolerance import DEFAULT, Tolerance
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
 from nilometer_collector.alerting.holidays import HOLIDAY, MOST_HOLIDAYS, Holidays, holidays_of
@@ -89,13 +89,16 @@ class WatchRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """The budget in base windows."""
         return self.budget_days * WINDOWS_OF_DAY
 
-    def tolerance(self, summary: str) -> Tolerance:
+    def tolerance(self, summary: str, usual: Tolerance = DEFAULT) -> Tolerance:
         """Return the tolerance of *summary*.
 
         Chi-square grows with the square of a distance. So a changed tolerance scales the tolerance
         of the shape by its square.
+
+        Args:
+            summary: Name of the summary.
+            usual: Tolerance that applies where the rule sets none.
         """
-        usual = Tolerance()
         smooth = _first(self.tolerances, summary, usual.smooth)
         return Tolerance(
             smooth=smooth,

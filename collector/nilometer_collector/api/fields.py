@@ -16,6 +16,7 @@ Why: TypeAlias = Literal[
     "learning",
     "coarse",
     "no_window_yet",
+    "immature",
     "no_earlier_window",
     "no_traffic",
     "no_agent",

@@ -4,15 +4,16 @@ It runs once a day until the baselines are frozen, and when references have chan
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import learn, merged, window_length
-from nilometer.alert.calibrated.columns import Total
+from nilometer.alert.calibrated.columns import Floats, Total
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import Subject
 from nilometer.alert.calibrated.judge import BASE_SECONDS, Judge
@@ -23,7 +24,7 @@ from nilometer.alert.calibrated.slots import Calendar
 from nilometer.alert.reason import Reason
 from nilometer.profile import Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
-from nilometer.values.entity import SCHEMA
+from nilometer.values.entity import SCHEMA, SCORES_SUFFIX
 from nilometer.wire.references import with_digest
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
@@ -35,6 +36,7 @@ from nilometer_collector.watch.columns import (
     learned_column,
     learned_reference,
 )
+from nilometer_collector.watch.labelled.estimating import estimated_column
 from nilometer_collector.watch.memory import (
     BASE_NS,
     DAY_NS,
@@ -43,6 +45,7 @@ from nilometer_collector.watch.memory import (
     SummaryColumn,
     Watched,
 )
+from nilometer_collector.watch.normals import Spans
 from nilometer_collector.watch.packing import compact_window, packed_window
 from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
 from nilometer_collector.watch.sources import WatchedStore
@@ -116,12 +119,14 @@ class Fitter:
                 continue
             own = by_summary.get(one.key.summary, ())
             shortest = max(max((each.last_window_ns for each in own), default=0) // BASE_NS, 1)
-            after = _fitted(one, kept, memory, rule, shortest)
+            length = partial(window_length, shortest=shortest)
+            after = fitted(one, kept, memory.end_ns, memory.episode_spans, rule, length)
             watched.append(after)
-            if moved or _must_reset(one, after, rule):
+            if moved or must_reset(one, after, rule):
                 reset.add(one.key)
+        late = tuple(one.anew(one.since_ns) if moved else one for one in book.performance)
         return Fit(
-            book=replace(book, watched=tuple(watched), time_zone=rule.time_zone),
+            book=replace(book, watched=tuple(watched), performance=late, time_zone=rule.time_zone),
             reset=frozenset(reset),
             windows=[(end, packed_window(kept[end])) for end in sorted(changed)],
         )
@@ -149,6 +154,12 @@ class Fitter:
                 columns[summary] = known[summary]
                 continue
             if span[1] - min(one.first_start_ns for one in series) < DAY_NS:
+                continue
+            if summary.endswith(SCORES_SUFFIX):
+                every, edges_of = self._store.samples.series(entity), self._edges.of(entity)
+                estimated = estimated_column(self._store.samples, edges_of, summary, every, span)
+                if estimated is not None:
+                    columns[summary] = estimated
                 continue
             reader = Reader(self._store.samples, self._edges.of(entity), Level.FIVE_MINUTES)
             found = learned_column(summary, list(reader.contents(series, *span)))
@@ -195,24 +206,36 @@ class Fitter:
         return changed
 
 
-def judge_of(book: Book, rule: WatchRule) -> Judge:
-    """Return the judge of all subjects of *book* that have a baseline."""
-    ready = [one for one in book.watched if one.reason is None]
+def judge_of(book: Book, rule: WatchRule, performance: str | None = None) -> Judge:
+    """Return the judge of the subjects of *book* that have a baseline.
+
+    All summaries share one budget, whichever judge they have.
+
+    Args:
+        book: Subjects of the entity.
+        rule: Settings for the entity.
+        performance: Summary of performance, which has a judge of its own. None is the judge of all
+            other summaries.
+    """
+    ready = [one for one in book.every if one.reason is None]
     summaries = {one.key.summary for one in ready}
     segments = {
         summary: sum(one.key.summary == summary and not is_pooled(one.key) for one in ready)
         for summary in summaries
     }
+    own = book.watched
+    if performance is not None:
+        own = tuple(one for one in book.performance if one.key.summary == performance)
     subjects = []
-    for one in ready:
-        if one.baseline is None:
+    for one in own:
+        if one.baseline is None or one.reason is not None:
             continue
         several = segments[one.key.summary]
         label_share = 1.0 if not several else 0.5 if is_pooled(one.key) else 0.5 / several
         judged = Judged(
             column=one.counted.column,
             baseline=one.baseline,
-            tolerance=rule.tolerance(one.key.summary),
+            tolerance=rule.tolerance(one.key.summary, one.counted.tolerance),
             factor=one.phase.factor,
         )
         share = label_share / len(summaries)
@@ -253,27 +276,35 @@ def _renamed(
     return replace(book, watched=tuple(watched), next_slot=slot), frozenset(fresh)
 
 
-def _fitted(
+def fitted(
     one: Watched,
     kept: Kept,
-    memory: Memory,
+    until_ns: int,
+    spans: Spans,
     rule: WatchRule,
-    shortest: int,
+    length_of: Callable[[Floats], int],
 ) -> Watched:
-    """Return *one* with a baseline from the windows in *kept*."""
+    """Return *one* with a baseline from the windows in *kept*.
+
+    Args:
+        one: Subject.
+        kept: Counts of base windows, by their ends and slots.
+        until_ns: End of the newest window that was judged.
+        spans: Drifts, which baselines do not learn from.
+        rule: Settings for the entity.
+        length_of: Function that returns the length of the subject's windows, in base windows, from
+            the rows of each base window.
+    """
     column = one.counted.column
     ends = sorted(end for end, row in kept.items() if one.slot in row)
     if not ends:
         return one
     first = (ends[0] - BASE_NS) // DAY_NS * DAY_NS
-    counts = np.zeros(((memory.end_ns - first) // BASE_NS, column.width))
+    counts = np.zeros(((until_ns - first) // BASE_NS, column.width))
     for end in ends:
         counts[(end - first) // BASE_NS - 1] = kept[end][one.slot]
-    totals = counts[:, -len(Total) :]
-    rows = np.maximum(
-        totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES], totals[:, Total.CELLS]
-    )
-    length = window_length(rows, shortest)
+    rows = _rows_of(counts)
+    length = length_of(rows)
     longer = merged(counts, length)
     starts = first + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
     calendar = Calendar(
@@ -283,16 +314,16 @@ def _fitted(
     longer_rows = merged(rows[:, None], length)[:, 0]
     begun = starts >= one.since_ns
     teach = begun & (longer_rows >= LEAST_ROWS_TO_LEARN)
-    for slot, start_ns, end_ns in memory.episode_spans:
+    for slot, start_ns, end_ns in spans:
         if slot == one.slot:
-            until = end_ns or memory.end_ns
+            until = end_ns or until_ns
             teach &= (starts + length * BASE_NS <= start_ns) | (starts >= until)
     found = progress(slots, begun & (longer_rows > 0), teach)
     after = replace(
         one,
         phase=found.phase,
-        next_ns=memory.end_ns + found.days_left * DAY_NS if found.days_left else 0,
-        frozen_ns=0 if found.freeze_left is None else memory.end_ns + found.freeze_left * DAY_NS,
+        next_ns=until_ns + found.days_left * DAY_NS if found.days_left else 0,
+        frozen_ns=0 if found.freeze_left is None else until_ns + found.freeze_left * DAY_NS,
         quiet_ns=round(found.quiet_days * DAY_NS),
         length=length,
     )
@@ -306,13 +337,21 @@ def _fitted(
     return replace(after, baseline=baseline, reason=None, frozen=found.frozen)
 
 
-def _must_reset(before: Watched, after: Watched, rule: WatchRule) -> bool:
+def _rows_of(counts: Floats) -> Floats:
+    """Return the number of rows of each window."""
+    totals = counts[:, -len(Total) :]
+    values = totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES]
+    return np.asarray(np.maximum(values, totals[:, Total.CELLS]))
+
+
+def must_reset(before: Watched, after: Watched, rule: WatchRule) -> bool:
     """Return whether the new baseline differs so much that the evidence must start again."""
     if before.baseline is None or after.baseline is None or before.length != after.length:
         return True
     calendar = Calendar(window_seconds=after.length * BASE_SECONDS, zone=rule.zone)
     slots = calendar.slots(WEEK_STARTS)
-    return has_moved(before.baseline, after.baseline, slots, rule.tolerance(after.key.summary))
+    tolerance = rule.tolerance(after.key.summary, after.counted.tolerance)
+    return has_moved(before.baseline, after.baseline, slots, tolerance)
 
 
 def _rows(columns: Mapping[str, ReferenceColumn]) -> int:

@@ -10,8 +10,11 @@ from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState
 from nilometer.alert.calibrated.life_cycle import Phase
 from nilometer.alert.calibrated.parts import ModelState
 from nilometer.alert.calibrated.slots import NS_PER_SECOND
+from nilometer.alert.calibrated.tolerance import DEFAULT, Tolerance
 from nilometer.alert.reason import Reason
 from nilometer_collector.store import PartRecord
+from nilometer_collector.watch.expected_errors import ExpectedErrors
+from nilometer_collector.watch.maturity import PerformanceMemory
 from nilometer_collector.watch.usual import (
     HOUR_NS,
     KEPT_HOURS,
@@ -33,11 +36,16 @@ class SummaryColumn:
     Attributes:
         column: Bins and rates.
         names: Categories that were learned, most frequent first. They are counted from the names
-            that samples keep. Empty if agents count on a dictionary, or for numbers.
+            that samples keep. Empty if agents count on a dictionary, or for numbers. For
+            performance, they are the true classes whose errors are counted.
+        tolerance: Tolerance that applies unless a person has set another.
+        expected: How wrong predictions are expected from scores; None for other summaries.
     """
 
     column: Column
     names: tuple[str, ...] = ()
+    tolerance: Tolerance = DEFAULT
+    expected: ExpectedErrors | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,12 +98,14 @@ class Book:
 
     Attributes:
         watched: The subjects, by name.
+        performance: The subjects whose predictions are judged by their ground truth, by name.
         next_slot: Slot of the next new column.
         time_zone: Name of the time zone of the baselines. Older collectors have not stored it, and
             used UTC by default.
     """
 
     watched: tuple[Watched, ...] = ()
+    performance: tuple[Watched, ...] = ()
     next_slot: int = 0
     time_zone: str = "UTC"
 
@@ -106,11 +116,16 @@ class Book:
     @property
     def slots(self) -> dict[PartKey, int]:
         """Slot of each subject."""
-        return {one.key: one.slot for one in self.watched}
+        return {one.key: one.slot for one in self.every}
 
     def of(self, key: PartKey) -> Watched:
         """Return the subject *key*, which must exist."""
-        return next(one for one in self.watched if one.key == key)
+        return next(one for one in self.every if one.key == key)
+
+    @property
+    def every(self) -> tuple[Watched, ...]:
+        """All subjects."""
+        return (*self.watched, *self.performance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +193,8 @@ class Memory:
         days: Days since 1970 that had data, ascending; the last `LEARNED_DAYS`.
         late: Rows that arrived after their window was judged.
         pauses: Longest pause at usual hours between windows with data, of each of the last days.
+        performance: How far each summary of performance is judged. Labels arrive late, so it is
+            behind `end_ns`.
     """
 
     begun_ns: int
@@ -195,6 +212,7 @@ class Memory:
     days: tuple[int, ...] = ()
     late: Late = Late()
     pauses: Pauses = ()
+    performance: Mapping[str, PerformanceMemory] = field(default_factory=dict)
 
     def with_data(
         self, slots: Iterable[int], *, is_live: bool, is_holiday: IsHoliday = no_holiday
@@ -235,6 +253,11 @@ class Memory:
     @property
     def state(self) -> EntityState:
         """The state in the form that the judge takes."""
+        return EntityState(models=self.models, episodes=self.entity_episodes)
+
+    @property
+    def entity_episodes(self) -> EntityEpisodes:
+        """The open episodes in the form that judges take."""
         episodes = {
             one.id: Episode(
                 id=one.id,
@@ -245,8 +268,7 @@ class Memory:
             )
             for one in self.episodes
         }
-        known = EntityEpisodes(open=episodes, next_id=self.next_episode)
-        return EntityState(models=self.models, episodes=known)
+        return EntityEpisodes(open=episodes, next_id=self.next_episode)
 
 
 def saved_episodes(episodes: Iterable[Episode]) -> tuple[SavedEpisode, ...]:

@@ -8,7 +8,7 @@ from nilometer.alert.calibrated.judge import Verdict
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.store import NormalRecord
-from nilometer_collector.watch.memory import Book, OpenPart
+from nilometer_collector.watch.memory import Book, OpenPart, Watched
 
 Spans = tuple[tuple[int, int, int], ...]
 
@@ -34,8 +34,11 @@ def _key_of(normal: NormalRecord) -> PartKey:
 def anew(book: Book, open_parts: Sequence[OpenPart], accepted: Mapping[PartKey, Decision]) -> Book:
     """Return *book*; the *accepted* parts lose their baseline and learn again from the onset."""
     onsets = {PartKey(p.record.summary, p.record.labels): p.record.onset_ns for p in open_parts}
-    watched = (one.anew(onsets[one.key]) if one.key in accepted else one for one in book.watched)
-    return replace(book, watched=tuple(watched))
+
+    def learning(watched: Sequence[Watched]) -> tuple[Watched, ...]:
+        return tuple(o.anew(onsets[o.key]) if o.key in accepted else o for o in watched)
+
+    return replace(book, watched=learning(book.watched), performance=learning(book.performance))
 
 
 def spans_after(

@@ -1,7 +1,7 @@
 """Converts the verdicts of the judge into changes of stored episodes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from nilometer.alert import Alerter, AlertStatus, Severity
 from nilometer.alert.calibrated.effects import Effect, Unit
@@ -29,7 +29,29 @@ _STATUS_AFTER = {
     PartChange.NEW_NORMAL: AlertStatus.LEARNING,
 }
 
-Measure = Callable[[PartEvent], tuple[Effect | None, float]]  # effect and its tolerance
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a part that opens has moved.
+
+    Attributes:
+        effect: Effect since its onset; None if no window was judged.
+        tolerance: Tolerance in the unit of the effect.
+        usual: Usual share that the part moved from, for performance; else None.
+    """
+
+    effect: Effect | None
+    tolerance: float
+    usual: float | None = None
+
+
+Measure = Callable[[PartEvent], Measured]
+
+
+def unmeasured(event: PartEvent) -> Measured:
+    """Return no effect, for verdicts in which no part opens."""
+    del event
+    return Measured(None, 0.0)
 
 
 class Notes:
@@ -81,9 +103,9 @@ class Notes:
         sizes = {}
         for event in verdict.parts:
             if event.change is PartChange.OPENED:
-                effect, tolerance = measure(event)
-                opened[event.key] = _record(event, effect, tolerance, end_ns)
-                sizes[event.key] = 0.0 if effect is None else effect.size
+                found = measure(event)
+                opened[event.key] = _record(event, found, end_ns)
+                sizes[event.key] = 0.0 if found.effect is None else found.effect.size
             elif event.key in self.open_parts:
                 part = self.open_parts.pop(event.key)
                 record = replace(part.record, closed_ns=end_ns, ended=ENDS[event.change].value)
@@ -95,13 +117,13 @@ class Notes:
         new = {key: one.id for one in verdict.told.opened for key in one.open_parts}
         for number in {one.number for one, _ in closed.values()} | set(joined.values()):
             ended_now = [one for one in closed.values() if one[0].number == number]
-            found = next((one for one in verdict.told.closed if one.id == number), None)
-            episode = found or episodes.open.get(number)
+            over = next((one for one in verdict.told.closed if one.id == number), None)
+            episode = over or episodes.open.get(number)
             if episode is None:
                 continue
             parts = [one.record for one, _ in ended_now]
             parts += [opened[key] for key, into in joined.items() if into == number]
-            change = self._closing(ended_now[-1], digest, end_ns) if found else None
+            change = self._closing(ended_now[-1], digest, end_ns) if over else None
             self._keep(number, [opened[key] for key, into in joined.items() if into == number])
             steps.append(self._step(number, episode, parts, change, ended_now))
         for one in verdict.told.opened:
@@ -180,8 +202,8 @@ class Notes:
         )
 
 
-def _record(event: PartEvent, effect: Effect | None, tolerance: float, end_ns: int) -> PartRecord:
-    key, stream = event.key, event.stream
+def _record(event: PartEvent, found: Measured, end_ns: int) -> PartRecord:
+    key, stream, effect = event.key, event.stream, found.effect
     severity = Severity.WARNING if effect is None else effect.severity
     return PartRecord(
         summary=key.summary,
@@ -193,7 +215,7 @@ def _record(event: PartEvent, effect: Effect | None, tolerance: float, end_ns: i
         closed_ns=None,
         effect=0.0 if effect is None else effect.value,
         bound=0.0 if effect is None else effect.bound,
-        tolerance=tolerance,
+        tolerance=found.tolerance,
         unit=Unit.of(stream.component).value,
         severity=severity.value,
         evidence=drift_sentence(
@@ -202,7 +224,8 @@ def _record(event: PartEvent, effect: Effect | None, tolerance: float, end_ns: i
             stream.component,
             stream.sign,
             effect,
-            tolerance,
+            found.tolerance,
             event.onset_ns,
+            found.usual,
         ),
     )

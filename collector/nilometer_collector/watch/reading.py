@@ -16,6 +16,7 @@ from nilometer.profile import (
     Content,
     DictionaryCounts,
     FeatureProfile,
+    ScoreProfile,
     ServiceProfile,
     SummarySample,
 )
@@ -115,6 +116,14 @@ class Reader:
             counts = {key: _added(vectors) for key, vectors in parts.items()}
             yield BaseWindow(window_end_ns, counts, has_data=True)
 
+    def samples(
+        self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
+    ) -> Iterator[tuple[int, list[SummarySample]]]:
+        """Read the samples that end in ``(start_ns, end_ns]``, by the end of their base window."""
+        for window_end_ns, payloads in self._windows(series, start_ns, end_ns):
+            found = (self._sample(payload, digest=True) for payload in payloads)
+            yield window_end_ns, [sample for sample in found if sample is not None]
+
     def next_data_ns(self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int) -> int:
         """Return a late time in [*start_ns*, *end_ns*] such that no sample ends before it.
 
@@ -148,6 +157,8 @@ class Reader:
             for end, payloads in sorted(windows.items()):
                 yield end, sorted(payloads)
             start_ns = until
+            if not windows:  # long gaps are crossed quickly
+                step *= 2
 
     def _counted(
         self, payload: bytes, columns: Mapping[str, SummaryColumn]
@@ -157,6 +168,9 @@ class Reader:
         if sample is None or counted is None:
             return None
         column, content = counted.column, sample.content
+        if isinstance(content, ScoreProfile):
+            expected, requests = counted.expected, sample.coverage.profiled
+            return None if expected is None else (sample, expected.vector(content, requests))
         if isinstance(content, ServiceProfile):
             return sample, column.vector(service_feature(content, column.edges))
         if not isinstance(content, FeatureProfile):

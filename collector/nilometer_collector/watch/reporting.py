@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 
 from nilometer.alert import AlertStatus
-from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.judge import BASE_SECONDS
-from nilometer.alert.calibrated.life_cycle import COARSE_FACTOR, Phase
+from nilometer.alert.calibrated.life_cycle import Phase
 from nilometer.alert.reason import Reason
 from nilometer.values.times import time_text
 from nilometer_collector.alerting.watch_report import SummaryReport, WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.watch.labelled.status import performance_status
 from nilometer_collector.watch.late import CONSIDERABLE
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Memory, Watched
+from nilometer_collector.watch.stages import Stage, Status, open_or_left_out, stage_status
 from nilometer_collector.watch.usual import (
     HOUR_NS,
     LAST_DAYS,
@@ -21,13 +22,6 @@ from nilometer_collector.watch.usual import (
 )
 
 SILENT_WINDOWS = 2  # base windows without traffic or agent until the status is NO_DATA
-
-_LEFT_OUT = {
-    Reason.UNSTABLE_BASELINE: "more than 10 % of the windows were incidents, so there is no normal "
-    "to compare with; the next fit tries again",
-    Reason.TOO_FEW: "the windows have too few rows to learn what is normal",
-    Reason.NOTHING_TO_JUDGE: "it has no values that can be compared",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +68,9 @@ def report_of(book: Book, memory: Memory | None, rule: WatchRule, hearing: Heari
             budget_days=rule.budget_days,
         )
     first = _furthest(book, memory)
-    summaries = tuple(_summary_report(one, memory) for one in book.watched)
+    summaries = tuple(
+        _summary_report(one, _summary_status(one, memory)) for one in book.watched
+    ) + tuple(_summary_report(one, performance_status(one, memory)) for one in book.performance)
     status, reason, sentence = _status(memory, rule, first, hearing)
     return WatchReport(
         status=status,
@@ -93,54 +89,19 @@ def report_of(book: Book, memory: Memory | None, rule: WatchRule, hearing: Heari
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Stage:
-    """How far a baseline has learned. The times mean the same as in `Watched`."""
-
-    phase: Phase
-    frozen: bool
-    next_ns: int
-    frozen_ns: int
-
-    @classmethod
-    def of(cls, one: Watched) -> "_Stage":
-        return cls(one.phase, one.frozen, one.next_ns, one.frozen_ns)
-
-    @property
-    def sentence(self) -> str:
-        """Sentence about what the alerter does now, and when that changes."""
-        if self.phase is Phase.LEARNING:
-            return f"the baseline is learned {_until(self.next_ns)}; nothing is judged yet"
-        if self.phase is Phase.COARSE:
-            return (
-                f"tolerances are {COARSE_FACTOR:g} times as wide {_until(self.next_ns)}, "
-                "because no whole week is known yet"
-            )
-        if self.frozen:
-            known = f" since {time_text(self.frozen_ns)}" if self.frozen_ns else ""
-            return f"the baseline is frozen{known}"
-        return f"the baseline is learned again each day {_until(self.frozen_ns)}"
-
-
-def _until(at_ns: int) -> str:
-    return f"until about {time_text(at_ns)}" if at_ns else "until there was more traffic"
-
-
-def _furthest(book: Book, memory: Memory) -> _Stage:
+def _furthest(book: Book, memory: Memory) -> Stage:
     """Return the stage of the baseline that has learned the most."""
     order = list(Phase)
-    stages = [_Stage.of(one) for one in book.watched]
+    stages = [Stage.of(one) for one in book.watched]
     first_fit_ns = memory.begun_ns + DAY_NS
     return max(
         stages,
         key=lambda one: (order.index(one.phase), one.frozen, -one.next_ns, -one.frozen_ns),
-        default=_Stage(Phase.LEARNING, frozen=False, next_ns=first_fit_ns, frozen_ns=0),
+        default=Stage(Phase.LEARNING, frozen=False, next_ns=first_fit_ns, frozen_ns=0),
     )
 
 
-def _status(
-    memory: Memory, rule: WatchRule, stage: _Stage, hearing: Hearing
-) -> tuple[AlertStatus, Reason, str]:
+def _status(memory: Memory, rule: WatchRule, stage: Stage, hearing: Hearing) -> Status:
     """Return the status of an entity with its reason; hard rules take precedence."""
     silent_ns = hearing.silent_ns
     at_ns = max(memory.end_ns, memory.data_ns) + silent_ns
@@ -194,8 +155,8 @@ def _is_young_and_busy(memory: Memory, at_ns: int) -> bool:
     return at_ns - memory.begun_ns < LAST_DAYS * DAY_NS and yesterday in memory.hours
 
 
-def _summary_report(one: Watched, memory: Memory) -> SummaryReport:
-    status, reason, sentence = _summary_status(one, memory)
+def _summary_report(one: Watched, found: Status) -> SummaryReport:
+    status, reason, sentence = found
     return SummaryReport(
         summary=one.key.summary,
         labels=one.key.labels.as_dict(),
@@ -207,19 +168,12 @@ def _summary_report(one: Watched, memory: Memory) -> SummaryReport:
     )
 
 
-def _summary_status(one: Watched, memory: Memory) -> tuple[AlertStatus, Reason, str]:
-    for part in memory.open_parts:
-        if PartKey(part.record.summary, part.record.labels) == one.key:
-            return AlertStatus.ALERTING, Reason.DRIFT, part.record.evidence
-    if one.reason is not None and one.reason is not Reason.LEARNING:
-        return AlertStatus.NOT_WATCHED, one.reason, _LEFT_OUT[one.reason]
+def _summary_status(one: Watched, memory: Memory) -> Status:
+    found = open_or_left_out(one, memory)
+    if found is not None:
+        return found
     newest = memory.newest.get(one.slot, 0)
     if newest and memory.data_ns - newest >= one.patience_ns:
         why = f"no data since {time_text(newest)}, while the entity has requests"
         return AlertStatus.NO_DATA, Reason.VERSION_GONE, why
-    stage = _Stage.of(one)
-    if one.phase is Phase.LEARNING:
-        return AlertStatus.LEARNING, Reason.LEARNING, stage.sentence
-    if one.phase is Phase.COARSE:
-        return AlertStatus.LEARNING, Reason.COARSE, stage.sentence
-    return AlertStatus.OK, Reason.WATCHED, f"within its tolerance; {stage.sentence}"
+    return stage_status(one)

@@ -17,7 +17,8 @@ def tolerance_of(watched: Watched, component: str, rule: WatchRule, start_ns: in
         rule: Settings of the entity.
         start_ns: Start of the judged window, Unix nanoseconds.
     """
-    asked, baseline = rule.tolerance(watched.key.summary), watched.baseline
+    asked = rule.tolerance(watched.key.summary, watched.counted.tolerance)
+    baseline = watched.baseline
     widest = asked.rate
     if baseline is None:
         return widest
@@ -35,3 +36,12 @@ def tolerance_of(watched: Watched, component: str, rule: WatchRule, start_ns: in
     if rule.is_holiday(start_ns):
         factor = on_holidays(factor, knows_holidays=baseline.knows_holidays)
     return widest * factor
+
+
+def usual_of(watched: Watched, component: str) -> float | None:
+    """Return the usual value of a share, averaged over all hours; None for other components."""
+    baseline = watched.baseline
+    if baseline is None or baseline.rates is None:
+        return None
+    names = [watched.counted.column.rates[place].name for place in baseline.judged]
+    return float(baseline.rates.mean[names.index(component)]) if component in names else None

@@ -7,6 +7,7 @@ from nilometer.alert.calibrated.parts import PartChange
 from nilometer.values.times import time_text
 from nilometer_collector.alerting.decisions import Decision, normal_sentence
 from nilometer_collector.store import PartRecord
+from nilometer_collector.watch.expected_errors import ESTIMATED
 
 MOST_NAMED = 5  # most further summaries that a sentence names
 
@@ -21,6 +22,7 @@ _ENDS = {
     PartChange.CLOSED_WITHOUT_DATA: "{summary}{where} has no more data",
     PartChange.REPLACED: "{summary}{where} is compared with a new baseline",
 }
+BLIND = "; this is an estimate from scores, which does not see concept drift"
 LEARNS_ANEW = "it is learned again from {since} on"
 
 
@@ -32,13 +34,33 @@ def drift_sentence(
     effect: Effect | None,
     tolerance: float,
     onset_ns: int,
+    usual: float | None = None,
 ) -> str:
-    """Return a sentence on what moved, how far, its noise, and since when."""
+    """Return a sentence on what moved, how far, its noise, and since when.
+
+    Args:
+        summary: Name of the summary.
+        labels: Label set; empty for all traffic.
+        component: Component that moved.
+        direction: 1 for a rise, -1 for a fall.
+        effect: Effect since the onset; None if no window was judged.
+        tolerance: Tolerance in the unit of the effect.
+        onset_ns: Estimated start of the drift, Unix nanoseconds.
+        usual: Usual share, for performance; None for other summaries.
+    """
     what = f"the {component} of {summary}{_where(labels)}"
     since = f"since {time_text(onset_ns)}"
     if effect is None:
         return f"{what} is {_SIDES[direction]} normal {since}"
     unit = effect.unit
+    if usual is not None:
+        now = usual + direction * effect.value
+        return (
+            f"{what} is {percent(now)} (usual {percent(usual)}, \u00b1 {percent(effect.noise)}) "
+            f"{since}: at least {points(effect.bound)} {_SIDES[direction]} usual, tolerance "
+            f"{points(tolerance)}, {effect.windows} windows with {effect.rows:.0f} rows"
+            f"{BLIND if component == ESTIMATED else ''}"
+        )
     return (
         f"{what} is {amount(effect.value, unit)} {_SIDES[direction]} normal {since}: at least "
         f"{amount(effect.bound, unit)}, noise {amount(effect.noise, unit)}, tolerance "
@@ -67,6 +89,16 @@ def closing_sentence(part: PartRecord, change: PartChange, decision: Decision | 
     if decision is not None:
         return normal_sentence(decision, LEARNS_ANEW.format(since=time_text(part.onset_ns)))
     return _ENDS[change].format(summary=part.summary, where=_where(str(part.labels)))
+
+
+def percent(share: float) -> str:
+    """Return *share* as percent with one decimal."""
+    return f"{100 * share:.1f} %"
+
+
+def points(share: float) -> str:
+    """Return a difference of shares in percentage points with one decimal."""
+    return f"{100 * share:.1f} points"
 
 
 def amount(value: float, unit: Unit) -> str:

@@ -44,6 +44,8 @@ function decodeSafely(part: string): string {
 
 export const entityLink = (entity: string): string => `#/entity/${encodeURIComponent(entity)}`;
 
+export const performanceLink = (entity: string): string => `${entityLink(entity)}/performance`;
+
 export function summaryLink(entity: string, summary: string, options?: URLSearchParams): string {
   const path = `${entityLink(entity)}/summary/${encodeURIComponent(summary)}`;
   const query = options?.toString();

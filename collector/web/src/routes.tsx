@@ -6,6 +6,7 @@ import { EntityPage } from "./pages/entity/EntityPage";
 import { EpisodePage } from "./pages/episode/EpisodePage";
 import { Home } from "./pages/home/Home";
 import { PipelinePage } from "./pages/pipeline/PipelinePage";
+import { PerformancePage } from "./pages/performance/PerformancePage";
 import { SummaryPage } from "./pages/summary/SummaryPage";
 import type { Crumb } from "./parts/Crumbs";
 import { entityLink, type Match, type Pattern } from "./router";
@@ -36,6 +37,13 @@ export const ROUTES: readonly Route[] = [
     crumbs: ([entity = "", episode = ""]) => [entityCrumb(entity), { name: `episode ${episode}` }],
     page: ({ parameters: [entity = "", episode = ""] }) => (
       <EpisodePage key={`${entity}\n${episode}`} entity={entity} id={Number(episode)} />
+      ),
+    },
+    {
+    path: "entity/:entity/performance",
+    crumbs: ([entity = ""]) => [entityCrumb(entity), { name: "Performance" }],
+    page: ({ parameters: [entity = ""], options }) => (
+      <PerformancePage key={entity} entity={entity} options={options} />
     ),
   },
   {

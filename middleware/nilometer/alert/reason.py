@@ -18,6 +18,7 @@ class Reason(Enum):
     LEARNING = "learning"
     COARSE = "coarse"
     NO_WINDOW_YET = "no_window_yet"
+    IMMATURE = "immature"  # too few of the usual labels have arrived
     NO_EARLIER_WINDOW = "no_earlier_window"  # nothing to compare with yet
     # NO_DATA
     NO_TRAFFIC = "no_traffic"

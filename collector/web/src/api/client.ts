@@ -14,6 +14,7 @@ import type {
   DeclaredObject,
   Entity,
   Episode,
+  ExpectedPerformance,
   Pipeline,
   Problem,
   Reads,
@@ -116,6 +117,11 @@ export const summaries = async (entity: string, signal?: AbortSignal): Promise<S
 
 export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promise<Samples> =>
   get("/api/v1/samples", question, signal);
+
+export const expectedPerformance = (
+  question: Query<"/api/v1/expected-performance">,
+  signal?: AbortSignal,
+): Promise<ExpectedPerformance> => get("/api/v1/expected-performance", question, signal);
 
 export const difference = (
   question: Query<"/api/v1/difference">,

@@ -12,7 +12,7 @@ export interface AlerterStatus {
   summary: string; // the alerter's pattern if it has judged no window
   labels: Record<string, string>;
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   judged: number | null; // end of the newest window that it judged, or could not judge
   value: number | null; // newest measured value
@@ -1149,7 +1149,7 @@ export interface Warning {
 export interface Watch {
   entity: string;
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   next_phase: number | null; // expected start of the next phase; null if unknown or the last one
@@ -1166,7 +1166,7 @@ export interface WatchedSummary {
   summary: string;
   labels: Record<string, string>; // empty for all traffic
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   window_seconds: number; // length of the windows over which it is judged
@@ -1372,7 +1372,7 @@ export interface Reads {
   /** List the declared objects, with names in them that point nowhere. */
   "/api/v1/objects": {
     query: {
-      kind?: "action" | "alerter" | "entity" | "reference" | "watch" | undefined; // Kind of the objects.
+      kind?: "action" | "alerter" | "entity" | "performance" | "reference" | "watch" | undefined; // Kind of the objects.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
     };
@@ -1381,7 +1381,7 @@ export interface Reads {
   /** List who changed which declared objects, and when. */
   "/api/v1/changes": {
     query: {
-      kind?: "action" | "alerter" | "decision" | "entity" | "reference" | "watch" | undefined; // Kind of what changed.
+      kind?: "action" | "alerter" | "decision" | "entity" | "performance" | "reference" | "watch" | undefined; // Kind of what changed.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
       before?: number | undefined; // Value of `next` from the page before.

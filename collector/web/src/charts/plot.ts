@@ -3,7 +3,7 @@
 import uPlot from "uplot";
 import * as format from "../parts/format";
 import { paintMarks, paintWindows, paletteOf } from "./paint";
-import type { Line, Properties } from "./timeline";
+import type { Properties } from "./timeline";
 
 const MOST_POINTS = 70; // a line with more positions is drawn without points
 
@@ -52,7 +52,7 @@ export function optionsOf(
         range: (_, low, high) => rangeOf([low, high], live.current.properties),
       },
     },
-    series: [{}, ...lines.map((line) => seriesOf(line, live.current.index.length, tone(line.tone)))],
+    series: [{}, ...lines.map((_, i) => seriesOf(live, i, tone))],
     ...(band
       ? { bands: [{ series: [band[0] + 1, band[1] + 1] as [number, number], fill: tone("flow-wash") }] }
       : {}),
@@ -86,14 +86,30 @@ function windowAt(u: uPlot, { index }: Live): number | null {
   return u.cursor.idx == null ? null : (index[u.cursor.idx] ?? null);
 }
 
-function seriesOf(line: Line, positions: number, colour: string): uPlot.Series {
+function seriesOf(
+  live: { current: Live },
+  at: number,
+  tone: (name: string) => string,
+): uPlot.Series {
+  const line = live.current.properties.lines[at]!;
+  const colour = tone(line.tone);
+  const points: uPlot.Series.Points = line.hollow
+    ? { show: true, size: 7, width: 1.5, fill: tone("sheet"), stroke: colour, filter: (u) => hollowOf(u, live.current, at) }
+    : { show: !line.bound && live.current.index.length <= MOST_POINTS, size: 4.5, fill: colour };
   return {
     label: line.name,
     stroke: colour,
     width: line.bound ? 0.75 : 1.75,
     ...(line.dash ? { dash: line.dash } : {}),
-    points: { show: !line.bound && positions <= MOST_POINTS, size: 4.5, fill: colour },
+    points,
   };
+}
+
+/** The positions in the plot of the hollow points of a line. */
+function hollowOf(u: uPlot, { properties, index }: Live, at: number): number[] {
+  const hollow = properties.lines[at]?.hollow ?? [];
+  const values = u.data[at + 1] ?? [];
+  return index.flatMap((i, place) => (i !== null && hollow[i] && values[place] != null ? [place] : []));
 }
 
 /** The range of the y axis: all values and marks with a margin, and zero if requested. */

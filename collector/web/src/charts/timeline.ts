@@ -6,6 +6,7 @@ export interface Line {
   tone: string; // the name of a custom property of the style sheet
   dash?: number[];
   bound?: boolean; // an edge of the band: drawn thin
+  hollow?: readonly boolean[]; // windows whose points are drawn as circles; others get no point
 }
 
 export interface Mark {

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nilometer.alert.calibrated.columns import Column, Floats, Total
+from nilometer.alert.calibrated.columns import Column, Floats
 from nilometer.alert.calibrated.components import LEAST_SHAPE_DEGREES, Components, Layout
 from nilometer.alert.calibrated.dispersion import Mask, long_run_ratio, tail_ratio, uneven
 from nilometer.alert.calibrated.incidents import FARTHEST, MAD_TO_SD
@@ -135,10 +135,8 @@ def _learn_rates(
     learned: list[tuple[int, ...]] = []
     normals: list[Normal] = []
     shares: list[Floats] = []
-    for total in Total:
-        places = tuple(i for i, rate in enumerate(column.rates) if rate.of is total)
-        if not places:
-            continue
+    for total in dict.fromkeys(rate.of for rate in column.rates):
+        places = tuple(i for i, rate in enumerate(column.rates) if rate.of == total)
         rows = found.totals[:, places[0]]
         known = teach & (rows >= 1)
         if not known.any():
@@ -153,7 +151,7 @@ def _learn_rates(
         learned.append(places)
         normals.append(fitted.normal)
         shares.append(share)
-    # Rates are ordered by their denominators, so these positions ascend.
+    # Rates of one denominator are adjacent, so these positions ascend.
     return tuple(_flat(learned)), normals, np.concatenate([np.zeros(0), *shares])
 
 
@@ -195,7 +193,7 @@ def merged(counts: Floats, length: int) -> Floats:
     return np.asarray(counts[:whole].reshape(whole // length, length, counts.shape[1]).sum(axis=1))
 
 
-def window_length(rows: Floats, shortest: int = 1) -> int:
+def window_length(rows: Floats, shortest: int = 1, lengths: Sequence[int] = LENGTHS) -> int:
     """Return the length of the windows over which a column is judged, in base windows.
 
     The length depends on rows, not on windows, so quiet nights do not make it longer.
@@ -203,16 +201,17 @@ def window_length(rows: Floats, shortest: int = 1) -> int:
     Args:
         rows: Number of rows of each base window, shape (W,); the first one begins at midnight.
         shortest: Length of the windows that agents send, in base windows, at least 1.
+        lengths: Possible lengths, ascending divisors of a day.
 
     Returns:
-        The smallest of `LENGTHS` that is at least *shortest* and puts nine tenths of the rows in
-        windows with 30 rows or more. The largest of `LENGTHS` if none does.
+        The smallest of *lengths* that is at least *shortest* and puts nine tenths of the rows in
+        windows with 30 rows or more. The largest of *lengths* if none does.
     """
     total = float(rows.sum())
-    for length in LENGTHS:
+    for length in lengths:
         if length < shortest:
             continue
         longer = merged(rows[:, None], length)[:, 0]
         if total and float(longer[longer < LEAST_ROWS].sum()) <= MOST_ROWS_APART * total:
             return length
-    return LENGTHS[-1]
+    return lengths[-1]

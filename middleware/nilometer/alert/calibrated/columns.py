@@ -35,13 +35,16 @@ class Rate:
 
     Attributes:
         name: Name of the share in the evidence, such as ``missing`` or ``= card``.
-        of: Denominator of the share.
+        of: Denominator of the share: a `Total`, or -1, -2, ... for the last, the second to last, ...
+            of the column's own totals.
         reference: The share in the reference, 0 to 1.
+        rises_only: Whether only a rise is judged, because a fall is an improvement.
     """
 
     name: str
-    of: Total
+    of: int
     reference: float
+    rises_only: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,18 +52,19 @@ class Column:
     """The judged counts of one summary.
 
     The vector of a column has `width` items, in this order: the count of each bin, the count of
-    each rate, and the totals.
+    each rate, the column's own totals, and those of `Total`.
 
     Attributes:
         summary: Name of the summary, such as ``input.amount``.
         shares: Share of the reference in each bin, shape (k,), all above 0, with sum 1; empty if
             the column has no numbers.
-        rates: The rates.
+        rates: The rates; rates of one denominator are adjacent.
         rows: Number of numbers or categories in the reference, which limits how exact a share is.
         edges: Bin edges of the reference's numbers; empty for categories.
         held: Whether the reference has numbers in each bin of *edges*, shape (len(edges) + 1,).
         dictionary: Id of the reference's dictionary; empty for numbers.
         expected: Type of most cells of the reference; empty if unknown.
+        own_totals: Number of further denominators, such as the rows of each true class.
     """
 
     summary: str
@@ -71,6 +75,7 @@ class Column:
     held: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     dictionary: str = ""
     expected: str = ""
+    own_totals: int = 0
 
     @property
     def bins(self) -> int:
@@ -80,7 +85,7 @@ class Column:
     @property
     def width(self) -> int:
         """Length of a vector."""
-        return self.bins + len(self.rates) + len(Total)
+        return self.bins + len(self.rates) + self.own_totals + len(Total)
 
     @cached_property
     def _between(self) -> NDArray[np.intp]:

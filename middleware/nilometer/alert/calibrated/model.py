@@ -313,13 +313,15 @@ class _RateScores:
         self._shares = learned * (1 - learned)  # variance of one row in the learned windows
         every = _every_slot(calendar)
         mean = np.clip(self._normal.mu(every), 0.0, 1.0)
-        self._below = np.flatnonzero((mean > self._tolerance(mean, every)).any(axis=0))
-        names = [judged[i].column.rates for i in dict.fromkeys(owners)]
-        labels = [
-            rates[place].name
-            for one, rates in zip(each, names, strict=True)
-            for place in one.judged
+        rates = [
+            judged[i].column.rates[place]
+            for i in dict.fromkeys(owners)
+            for place in judged[i].baseline.judged
         ]
+        labels = [rate.name for rate in rates]
+        may_fall = np.array([not rate.rises_only for rate in rates])
+        falls = (mean > self._tolerance(mean, every)).any(axis=0)
+        self._below = np.flatnonzero(falls & may_fall)
         self.components = len(owners)
         self.streams = [Stream(owner, name, 1) for owner, name in zip(owners, labels, strict=True)]
         self.streams += [Stream(owners[i], labels[i], -1) for i in self._below.tolist()]

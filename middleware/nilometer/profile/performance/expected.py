@@ -85,7 +85,7 @@ class ExpectedPerformance:
         calibration = Calibration.of(
             known[:, 1].sum(axis=0).astype(np.float64), rows, (bounds[:-1] + bounds[1:]) / 2.0
         )
-        counts = _by_predicted(scores, positive, edges)
+        counts = by_predicted(scores, positive, edges)
         shares = calibration.shares
         return cls(positive, np.stack([counts * (1.0 - shares), counts * shares], 1), calibration)
 
@@ -133,7 +133,7 @@ def _require_classes(reference: Classification, scores: ScoreProfile) -> None:
             raise ValueError("scores of over two classes: store the column of the positive class")
 
 
-def _by_predicted(scores: ScoreProfile, positive: str, edges: Floats) -> Floats:
+def by_predicted(scores: ScoreProfile, positive: str, edges: Floats) -> Floats:
     """Return rows by whether *positive* is predicted, in the bins of *edges*, shape (2, bins).
 
     A row of two probabilities is stored by the larger one. That of the other class is mirrored: its

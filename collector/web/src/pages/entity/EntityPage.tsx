@@ -10,6 +10,8 @@ import * as format from "../../parts/format";
 import { usePolled } from "../../parts/polled";
 import { StatusMark } from "../../parts/StatusMark";
 import { Time } from "../../parts/Time";
+import { performanceLink } from "../../router";
+import { performanceOf } from "../performance/load";
 import styles from "./EntityPage.module.css";
 import { Warnings } from "../declared/Warnings";
 import { Summaries } from "./Summaries";
@@ -42,7 +44,7 @@ export function EntityPage({ name }: { name: string }) {
           const now = Date.now() / 1000;
           return (
             <>
-              <Head entity={entity} now={now} />
+              <Head entity={entity} now={now} judged={performanceOf(summaries).length > 0} />
               <Declared entity={entity} />
               <Warnings objects={objects} />
               {watch && <Watching watch={watch} now={now} />}
@@ -66,7 +68,7 @@ export function EntityPage({ name }: { name: string }) {
   );
 }
 
-function Head({ entity, now }: { entity: api.Entity; now: number }) {
+function Head({ entity, now, judged }: { entity: api.Entity; now: number; judged: boolean }) {
   return (
     <FactList head>
       <Fact name="health">
@@ -82,6 +84,11 @@ function Head({ entity, now }: { entity: api.Entity; now: number }) {
       <Fact name={entity.references.length > 1 ? "references" : "reference"}>
         {entity.references.join(", ") || "none"}
       </Fact>
+      {judged && (
+        <Fact name="performance">
+          <a href={performanceLink(entity.name)}>over time</a>
+        </Fact>
+      )}
     </FactList>
   );
 }

@@ -1,0 +1,1 @@
+"""Predictions with their labels, which arrive late: their columns, windows and status."""

@@ -1,0 +1,1 @@
+"""The default alerter's judgement of predictions by their ground truth, which arrives late."""
