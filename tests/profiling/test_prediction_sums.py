@@ -228,8 +228,20 @@ def test_probabilities_of_a_row_become_one_value_or_classes() -> None:
     (two,) = values_of("output.p", [[0.25, 0.75], [0.5, 0.5]], spec).values()
     assert two.numbers.tolist() == [0.75, 0.5]
     three = values_of("output.p", np.array([[0.1, 0.7, 0.2], [0.8, 0.1, 0.1]]), spec)
+    ragged = values_of("output.p", [[0.1, 0.7, 0.2], [0.8], "0.5", [0.2, None, 0.1]], spec)
+    np.testing.assert_array_equal(ragged["output.p=1"].numbers, [1.0, np.nan, np.nan, np.nan])
     assert three["output.p=1"].numbers.tolist() == [1.0, 0.0]
     assert len(three) == 3
+
+
+@given(
+    st.lists(st.sampled_from([0.5, 1, True, None, "0.5", "a", [0.25, 0.75], 10**400]), min_size=1)
+)
+def test_the_value_of_a_cell_does_not_depend_on_other_cells(cells: list[Any]) -> None:
+    spec = FeatureSpec(score=(), summed=Summed(BITS))
+    (whole,) = values_of("output.p", cells, spec).values()
+    apart = [values_of("output.p", [cell], spec)["output.p"].numbers[0] for cell in cells]
+    np.testing.assert_array_equal(whole.numbers, apart)
 
 
 def test_the_mean_of_a_bin_is_that_of_its_rows() -> None:
