@@ -5,6 +5,7 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -177,6 +178,16 @@ def test_rows_that_do_not_match_are_counted() -> None:
     sums = sums_of(profiled(batch)["input.amount"], AMOUNT)
     assert by_bin(sums) == {1: (1, 256)}
     assert (sums.unmatched, sums.left_out) == (2, 0)
+
+
+def test_values_that_the_application_logs_have_no_rows() -> None:
+    """As many logged values as rows must not be taken for the values of these rows."""
+    logged = msgspec.msgpack.encode({"input.amount": [1.0, 15.0]})
+    rows: list[Row] = [({"other": 1.0}, {"score": 0.5}), ({"other": 2.0}, {"score": 1.0})]
+    first, second = (request(*row) for row in rows)
+    found = profiled([msgspec.structs.replace(first, values=logged), second])
+    sums = sums_of(found["input.amount"], AMOUNT)
+    assert (sums.rows, sums.unmatched) == (0, 2)
 
 
 def test_predictions_that_are_no_numbers_are_left_out() -> None:
