@@ -78,6 +78,12 @@ def test_every_cell_has_one_bin() -> None:
     assert bins.size == 4 + 3 + 3
 
 
+@given(st.lists(st.sampled_from(["cash", "card", "other", "n/a", "N/A", ""]), max_size=9))
+def test_strings_have_the_bins_of_each_string(texts: list[str]) -> None:
+    mixed: list[Cell] = [*texts, None]
+    assert CELLS.places(texts).tolist() == CELLS.places(mixed).tolist()[:-1]
+
+
 @given(st.lists(st.floats(), max_size=30))
 def test_an_array_has_the_bins_of_its_cells(numbers: list[float]) -> None:
     mixed: list[Cell] = [*numbers, None]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nilometer.profile import Bounds, Dictionary, FeatureProfile, FeatureSpec, ReferenceColumn
-from nilometer.profile.bin_sums import MAX_UNITS
+from nilometer.profile.bin_sums import MAX_BITS, MAX_UNITS
 from nilometer.profile.summed_outputs import SummedOutputs
 
 
@@ -43,7 +43,8 @@ def test_a_unit_is_fine_for_the_spread_and_holds_the_largest_value(
     assert largest * 2.0**bits <= MAX_UNITS
     width = high - low
     # Either the unit is fine enough, or the largest value allows no finer one.
-    assert width * 2.0**bits >= 2**10 or largest * 2.0**bits >= 2**28 or width == 0.0
+    is_fine = width == 0.0 or width * 2.0**bits >= 2**10
+    assert is_fine or largest * 2.0**bits >= 2**28 or bits == MAX_BITS
 
 
 @pytest.mark.parametrize(

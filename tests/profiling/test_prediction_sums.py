@@ -5,6 +5,7 @@ import json
 import random
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -179,6 +180,16 @@ def test_rows_that_do_not_match_are_counted() -> None:
     assert (sums.unmatched, sums.left_out) == (2, 0)
 
 
+def test_values_that_the_application_logs_have_no_rows() -> None:
+    """As many logged values as rows must not be taken for the values of these rows."""
+    logged = msgspec.msgpack.encode({"input.amount": [1.0, 15.0]})
+    rows: list[Row] = [({"other": 1.0}, {"score": 0.5}), ({"other": 2.0}, {"score": 1.0})]
+    first, second = (request(*row) for row in rows)
+    found = profiled([msgspec.structs.replace(first, values=logged), second])
+    sums = sums_of(found["input.amount"], AMOUNT)
+    assert (sums.rows, sums.unmatched) == (0, 2)
+
+
 def test_predictions_that_are_no_numbers_are_left_out() -> None:
     rows = [({"amount": 1.0}, {"score": score}) for score in (0.5, None, "a", 1e300)]
     sums = sums_of(profiled([request(*row) for row in rows])["input.amount"], AMOUNT)
@@ -228,8 +239,20 @@ def test_probabilities_of_a_row_become_one_value_or_classes() -> None:
     (two,) = values_of("output.p", [[0.25, 0.75], [0.5, 0.5]], spec).values()
     assert two.numbers.tolist() == [0.75, 0.5]
     three = values_of("output.p", np.array([[0.1, 0.7, 0.2], [0.8, 0.1, 0.1]]), spec)
+    ragged = values_of("output.p", [[0.1, 0.7, 0.2], [0.8], "0.5", [0.2, None, 0.1]], spec)
+    np.testing.assert_array_equal(ragged["output.p=1"].numbers, [1.0, np.nan, np.nan, np.nan])
     assert three["output.p=1"].numbers.tolist() == [1.0, 0.0]
     assert len(three) == 3
+
+
+@given(
+    st.lists(st.sampled_from([0.5, 1, True, None, "0.5", "a", [0.25, 0.75], 10**400]), min_size=1)
+)
+def test_the_value_of_a_cell_does_not_depend_on_other_cells(cells: list[Any]) -> None:
+    spec = FeatureSpec(score=(), summed=Summed(BITS))
+    (whole,) = values_of("output.p", cells, spec).values()
+    apart = [values_of("output.p", [cell], spec)["output.p"].numbers[0] for cell in cells]
+    np.testing.assert_array_equal(whole.numbers, apart)
 
 
 def test_the_mean_of_a_bin_is_that_of_its_rows() -> None:

@@ -192,7 +192,11 @@ def _without_sums(sample: SummarySample, outputs: Collection[str]) -> SummarySam
     content = sample.content
     if not isinstance(content, FeatureProfile) or not content.sums:
         return sample
-    kept = {key: sums for key, sums in content.sums.items() if key.output not in outputs}
+    kept = {
+        key: sums
+        for key, sums in content.sums.items()
+        if not any(key.is_of(output) for output in outputs)
+    }
     return dataclasses.replace(sample, content=dataclasses.replace(content, sums=kept))
 
 

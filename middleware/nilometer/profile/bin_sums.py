@@ -51,10 +51,9 @@ class SumKey(NamedTuple):
     value: str
     bins: FeatureBins
 
-    @property
-    def output(self) -> str:
-        """Name of the output, without a class."""
-        return self.value.partition("=")[0]
+    def is_of(self, output: str) -> bool:
+        """Return whether the value is *output* or one of its classes."""
+        return self.value == output or self.value.startswith(f"{output}=")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,9 @@ class CellBins:
         Numbers as an array, shape (n,), are the fastest form.
         """
         numbers = as_numbers(cells)
+        if numbers is None and set(map(type, cells)) == {str}:
+            found = map(self._places.get, cells, repeat(self._other))
+            return np.fromiter(found, np.intp, len(cells))
         if numbers is None:
             return np.fromiter(map(self._place_of, cells), np.intp, len(cells))
         if not self._edges:

@@ -53,7 +53,7 @@ class SummedOutputs:
             ranked = sorted(
                 (_rank(column, is_score=name in self.scores), name)
                 for name, column in columns.items()
-                if role_of(name) is Role.OUTPUT and (column.edges or column.dictionary)
+                if role_of(name) is Role.OUTPUT and _is_summable(column)
             )
             if ranked:
                 return frozenset({ranked[0][1]})
@@ -78,6 +78,11 @@ class SummedOutputs:
         else:
             wanted = DEFAULT_BITS
         return max(-MAX_BITS, min(finest, wanted, MAX_BITS))
+
+
+def _is_summable(column: ReferenceColumn) -> bool:
+    dictionary = column.dictionary
+    return bool(column.edges) or (dictionary is not None and bool(dictionary.names))
 
 
 def _rank(column: ReferenceColumn, *, is_score: bool) -> int:

@@ -210,9 +210,11 @@ class Deltas:
             numbers = as_numbers(cells)  # converted once for both
             counted = cells if numbers is None else numbers
             yield from self._record(recorder, counted)
-            if not column.is_whole:
+            if column.side is None or column.rows_without:
+                counted = ()  # it is not known which rows the cells belong to
+            elif not column.is_whole:
                 counted = column.aligned()
-            self._sum(recorder, summary, () if column.rows_without else counted, predictions)
+            self._sum(recorder, summary, counted, predictions)
         recorder.observe_missing(column.missing)
         yield
         score = self._spec_of(summary).score

@@ -16,7 +16,7 @@ from nilometer.decode.columns import Column
 from nilometer.profile import Bounds, Dictionary, FeatureRecorder, FeatureSpec
 from nilometer.profile.bin_sums import BinSums, Rounded
 from nilometer.profile.cell_bins import CellBins, Places
-from nilometer.profile.recorder import as_numbers
+from nilometer.profile.recorder import as_numbers, scalar
 from nilometer.profile.score import score_edges
 from nilometer.profiling.found import Found
 from nilometer.profiling.gathered import Gathered
@@ -145,18 +145,17 @@ def values_of(summary: str, cells: Column, spec: FeatureSpec) -> dict[str, _Valu
         spec: Spec of the output, which is summed.
     """
     summed = spec.summed
-    numbers = as_numbers(cells)
     if summed is None:
         return {}
-    if numbers is None and spec.dictionary is not None:
+    if spec.dictionary is not None and spec.bounds is None:
         return _of_classes(summary, cells, spec.dictionary)
+    numbers = as_numbers(cells)
     if numbers is None:
-        table = _table(cells)
-        if table.ndim == 2 and table.shape[1] > 2:
-            top = np.where(np.isfinite(table).all(axis=1), table.argmax(axis=1), -1)
-            most = min(MOST_CLASSES, table.shape[1])
-            return {f"{summary}={at}": _indicator(top, at) for at in range(most)}
-        numbers = table[:, -1] if table.ndim == 2 else table
+        numbers, predicted_classes = _numbers_and_classes(cells)
+        if (predicted_classes >= 0).any():
+            return {
+                f"{summary}={at}": _indicator(predicted_classes, at) for at in range(MOST_CLASSES)
+            }
     if summed.is_public:
         public = _public(numbers, spec)
         if public is None:
@@ -185,19 +184,36 @@ def _indicator(classes: Rows, chosen: int) -> _Value:
     return _Value(np.where(classes < 0, np.nan, is_chosen), 0)
 
 
-def _table(cells: Column) -> Floats:
-    """Return *cells* as numbers, shape (n,) or (n, k); NaN for cells that are not numbers."""
-    try:
-        table = np.asarray(cells, dtype=np.float64)  # None becomes NaN
-    except (ValueError, TypeError, OverflowError):
-        return np.array([_number(cell) for cell in cells], np.float64)
-    return table if table.ndim <= 2 and table.size else np.full(len(cells), np.nan)
+def _numbers_and_classes(cells: Column) -> tuple[Floats, Rows]:
+    """Return the number of each of n cells, or the class of its largest probability.
+
+    Each cell is read by itself, so that the other cells do not matter.
+
+    Returns:
+        Numbers, shape (n,), NaN for a cell without one. Classes, shape (n,), -1 for a cell that
+        does not have more than two probabilities.
+    """
+    numbers, classes = np.full(len(cells), np.nan), np.full(len(cells), -1)
+    for at, cell in enumerate(cells):
+        if not isinstance(cell, list | tuple | np.ndarray):
+            numbers[at] = _number(cell)
+            continue
+        row = [_number(one) for one in cell]
+        if len(row) > 2 and np.isfinite(row).all():
+            classes[at] = int(np.argmax(row))
+        elif 0 < len(row) <= 2:
+            numbers[at] = row[-1]
+    return numbers, classes
 
 
 def _number(cell: object) -> float:
-    if type(cell) is float:
-        return cell
-    return float(cell) if type(cell) is int and abs(cell) < 1 << 64 else np.nan
+    plain = scalar(cell)
+    if isinstance(plain, bool) or not isinstance(plain, int | float):
+        return np.nan
+    try:
+        return float(plain)
+    except OverflowError:  # an integer too large for float64
+        return np.nan
 
 
 def _public(numbers: Floats, spec: FeatureSpec) -> Floats | None:
