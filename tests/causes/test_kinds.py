@@ -31,7 +31,8 @@ SCENE = Scene(entity="model", onset_ns=ONSET_NS, window_ns=WINDOW_NS)
 
 def told(answer: Answer, kind: CauseKind) -> list[str]:
     """Return the sentences of one kind, of causes and of what cannot be told."""
-    return [one.sentence for one in (*answer.causes, *answer.untold) if one.kind is kind]
+    causes = [one.sentence for one in answer.causes if one.kind is kind]
+    return causes + [one.sentence for one in answer.untold if one.kind is kind]
 
 
 def stage(entity: str, *sources: str, onset: int | None = None) -> Stage:

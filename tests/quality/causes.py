@@ -258,9 +258,9 @@ def _sums(
         summary=NAMES[at],
         output="output.score",
         before=np.bincount(old, minlength=size).astype(np.float64),
-        before_sums=np.bincount(old, before, size),
+        before_sums=np.bincount(old, before, size).astype(np.float64),
         now=np.bincount(new, minlength=size).astype(np.float64),
-        now_sums=np.bincount(new, predicted, size),
+        now_sums=np.bincount(new, predicted, size).astype(np.float64),
         deviation=float(before.std()),
     )
 
@@ -321,8 +321,8 @@ def _rows(episodes: int) -> Iterator[str]:
         told = [shift_named(known, cause, 50_000 + seed) for seed in range(episodes)]
         shifts += [one == name for one in told]
         unsure = np.mean([one == "cannot tell" for one in told])
-        right = np.mean([one == name for one in told])
-        yield f"{f'{name} told, {cause}':<40}{right:>7.1%}{'':>7}  cannot tell {unsure:.1%}"
+        share = np.mean([one == name for one in told])
+        yield f"{f'{name} told, {cause}':<40}{share:>7.1%}{'':>7}  cannot tell {unsure:.1%}"
     yield f"{'mix or behaviour told, all':<40}{np.mean(shifts):>7.1%}{'95 %':>7}"
 
 

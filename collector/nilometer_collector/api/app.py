@@ -68,6 +68,13 @@ class PagesRoute(Route):
         return super().matches(scope)
 
 
+_ON_ERRORS = {
+    HTTPException: on_http_error,
+    Exception: on_bug,
+    **dict.fromkeys(EXPECTED, on_error),
+}
+
+
 def make_app(
     store: Store,
     query: Query,
@@ -121,11 +128,7 @@ def make_app(
                 public_url=public_url,
             ),
         ],
-        exception_handlers={
-            HTTPException: on_http_error,
-            Exception: on_bug,
-            **dict.fromkeys(EXPECTED, on_error),
-        },
+        exception_handlers=_ON_ERRORS,
     )
     app.router.redirect_slashes = False  # paths of the API do not end with a slash
     return app

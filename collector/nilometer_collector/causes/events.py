@@ -134,8 +134,9 @@ def _schema_words(name: str) -> str:
 
 def _failed(sample: SummarySample) -> tuple[float, float]:
     content = sample.content
-    known = isinstance(content, ServiceProfile)
-    return (float(content.failures), float(content.count)) if known else (0.0, 0.0)
+    if not isinstance(content, ServiceProfile):
+        return 0.0, 0.0
+    return float(content.failures), float(content.count)
 
 
 def _lost(sample: SummarySample, what: str) -> tuple[float, float]:

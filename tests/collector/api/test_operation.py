@@ -22,6 +22,7 @@ async def test_a_slow_question_is_refused_while_others_wait() -> None:
         counters=UNUSED,
         wake=UNUSED,
         receivers=UNUSED,
+        causes=UNUSED,
     )
     over = threading.Event()
     async with anyio.create_task_group() as group:

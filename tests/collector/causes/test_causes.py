@@ -12,6 +12,7 @@ from support.episode_traffic import (
     ONSET_NS,
     OPENED_NS,
     ROWS,
+    Cells,
     EpisodeTraffic,
     an_episode,
     normals,
@@ -43,11 +44,14 @@ def sentences(answer: Answer, kind: CauseKind) -> list[str]:
 
 def test_the_interval_that_gained_most_names_the_feature(store: Store) -> None:
     rng = np.random.default_rng(1)
-    training = {"amount": rng.exponential(50.0, 5000), "age": rng.normal(0.0, 1.0, 5000)}
+    training: dict[str, Cells] = {
+        "amount": rng.exponential(50.0, 5000),
+        "age": rng.normal(0.0, 1.0, 5000),
+    }
     traffic = EpisodeTraffic(store, reference=reference_for(training))
     assert traffic.reference is not None
     store.references.put(traffic.reference, 0)
-    amounts = {}
+    amounts: dict[int, Cells] = {}
     for start in traffic.starts():
         drawn = rng.exponential(50.0, ROWS)
         amounts[start] = (
@@ -66,7 +70,7 @@ def test_the_interval_that_gained_most_names_the_feature(store: Store) -> None:
 def test_missing_cells_are_told_without_a_reference(store: Store) -> None:
     traffic = EpisodeTraffic(store)
     rng = np.random.default_rng(3)
-    cells = {
+    cells: dict[int, Cells] = {
         start: [
             None if start >= ONSET_NS and at < 60 else float(rng.normal()) for at in range(ROWS)
         ]
@@ -87,7 +91,7 @@ def test_new_categories_are_named(store: Store) -> None:
     )
     assert traffic.reference is not None
     store.references.put(traffic.reference, 0)
-    cells = {
+    cells: dict[int, Cells] = {
         start: rng.choice([*names, "diners"] if start >= ONSET_NS else names, ROWS).tolist()
         for start in traffic.starts()
     }
