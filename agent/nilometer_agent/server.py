@@ -136,6 +136,7 @@ class Agent:
             settings.names_key.encode(),
             {entity: Schema.declared(fields) for entity, fields in settings.schemas.items()},
             disclosure=settings.disclosure,
+            summed=settings.summed,
             agent=settings.agent_name,
             instance=self._instance,
             clock=self.clock,

@@ -9,12 +9,13 @@ from msgspec import Meta, field
 from nilometer.handoff.settings import MAX_SOCKET_PATH, SOCKET_NAME, Uid, default_directory
 from nilometer.profile.derived.vectors import DEFAULT_REDUCTIONS, REDUCTIONS
 from nilometer.profile.schema import Schema
+from nilometer.profile.summed_outputs import MOST_OUTPUTS, SummedOutputs, Wish
 from nilometer.profiling.budget import MAX_HELD_BYTES
 from nilometer.profiling.segments import Segments
 from nilometer.settings.credentials import Credentials
 from nilometer.settings.loopback import host_of
 from nilometer.settings.settings import Settings
-from nilometer.values.entity import entity_name
+from nilometer.values.entity import Role, entity_name, role_of
 from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import not_one_of
 from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
@@ -85,6 +86,11 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             counted; coverage says how many were sampled out.
         scores: Outputs that are probabilities, with their decision thresholds, such as
             ``{"output.score" = [0.5]}``. The agent also finds them by a reference.
+        prediction_sums: Whether the agent sums the prediction by bin of each input, so that the
+            collector can name causes: ``auto`` if the collector asks for it, ``on`` or ``off``. See
+            docs/references.md.
+        summed_outputs: Outputs that are summed, at most 4, such as ``["output.score"]``. Each adds up
+            to 130 bytes for each input and window. Empty chooses one output of the reference.
         profilers: Python modules that register profilers, such as ``my_package.profilers``.
         profiler_seconds: Longest time that a profiler may take for a batch before it is disabled.
         reductions: Statistics computed of each tensor and image: mean, std, min, max, range, l1,
@@ -151,6 +157,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     scores: dict[str, tuple[Annotated[float, Meta(gt=0, lt=1)], ...]] = field(default_factory=dict)
+    prediction_sums: Wish = "auto"
+    summed_outputs: Annotated[tuple[str, ...], Meta(max_length=MOST_OUTPUTS)] = ()
     profilers: tuple[str, ...] = ()
     profiler_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.0
     reductions: tuple[str, ...] = DEFAULT_REDUCTIONS
@@ -182,6 +190,9 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
                 raise ConfigError(not_one_of("reductions", word, REDUCTIONS))
         for fields in self.schemas.values():
             Schema.declared(fields)
+        for output in self.summed_outputs:
+            if role_of(output) is not Role.OUTPUT:
+                raise ConfigError(f"summed_outputs = {output!r}: must start with output.")
         if len(str(self.socket_path).encode()) > MAX_SOCKET_PATH:
             raise ConfigError(
                 f"socket = {str(self.socket_path)!r}: must be at most {MAX_SOCKET_PATH} bytes"
@@ -212,6 +223,15 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     def disclosure(self) -> Disclosure:
         """The rules for the disclosure of single values."""
         return Disclosure(Privacy(self.privacy), self.suppress_below)
+
+    @property
+    def summed(self) -> SummedOutputs:
+        """The outputs that are summed by bin of each input."""
+        return SummedOutputs(
+            wish=self.prediction_sums,
+            declared=self.summed_outputs,
+            scores=frozenset(self.scores),
+        )
 
     @property
     def home(self) -> Path:

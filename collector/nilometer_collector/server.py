@@ -165,7 +165,14 @@ class Collector:
         if told.grpc_certificate:
             files = ServerFiles(told.grpc_certificate, told.grpc_key, told.grpc_client_ca)
             credentials = files.credentials()
-        ingest = Ingest(store, self._clock, self.counters, self._wake, told.disclosure)
+        ingest = Ingest(
+            store,
+            self._clock,
+            self.counters,
+            self._wake,
+            told.disclosure,
+            prediction_sums=told.prediction_sums,
+        )
         server = CollectorServer(
             self._grpc_address,
             credentials,

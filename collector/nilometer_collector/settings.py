@@ -87,6 +87,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             agent may be stricter, but not less strict. See docs/privacy.md.
         suppress_below: Smallest number of observations behind a number or a pseudonym that agents
             report; 0 leaves this to each agent.
+        prediction_sums: Whether the collector asks its agents for sums of the prediction by bin of
+            each input, with which it names causes. They take up to 130 bytes for each input and
+            window. See docs/references.md.
         peers_by_address: Whether clients can be distinguished by their addresses. If so, one
             address gets at most a quarter of the HTTP connections and of the gRPC calls. Leave it
             off if clients connect through one gateway.
@@ -135,6 +138,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     public_url: str = ""
     privacy: PrivacyName = "open"
     suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
+    prediction_sums: bool = True
     peers_by_address: bool = False
     shutdown_seconds: Seconds = 5.0
     metrics_address: str = ""

@@ -26,11 +26,15 @@ from nilometer.profile import (
     Content,
     Coverage,
     Dictionary,
+    FeatureRecorder,
     FeatureSpec,
     Reference,
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profile.bin_sums import BinSums, Rounded
+from nilometer.profile.cell_bins import CellBins
+from nilometer.profile.feature import Cell
 from nilometer.profile.logged.amounts import Aggregation, Head, Stamp
 from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
 from nilometer.profile.logged.line import Line
@@ -78,6 +82,20 @@ def sample(summary: str, content: Content) -> SummarySample:
 def numbers() -> SummarySample:
     cells = [*NUMBERS, None, float("nan"), float("inf"), float("-inf"), 10**400]
     return sample("input.amount", feature_of(cells, FeatureSpec(bounds=BOUNDS)))
+
+
+def summed() -> SummarySample:
+    spec = FeatureSpec(bounds=BOUNDS, dictionary=Dictionary(("cash", "card")))
+    cells: list[Cell] = [*NUMBERS, None, float("nan"), "cash", "cheque"]
+    bins = CellBins(EDGES, spec.dictionary)
+    recorder = FeatureRecorder(spec)
+    recorder.observe(cells)
+    predictions = Rounded.of(
+        np.array([0.5, 0.25, 0.75, 1.0, 1.0, 0.0, 3.0, 0.5, 0.5, -1.5, np.nan]), 10
+    )
+    sums = BinSums.of(bins.bins, bins.places(cells), predictions, 2)
+    recorder.observe_sums("output.score", sums)
+    return sample("input.amount", recorder.profile())
 
 
 def categories() -> SummarySample:
@@ -199,6 +217,7 @@ def golden_bytes() -> dict[str, bytes]:
         "sides": sample_to_bytes(sides()),
         "logged": samples_to_bytes(logged()),
         "performance": samples_to_bytes(performance()),
+        "summed": sample_to_bytes(summed()),
         "samples": samples_to_bytes([numbers(), service()]),
         "reference_dictionary": references.reference_to_bytes(reference()),
         "alerter_fixed": alerts.alerter_to_bytes(FIXED),

@@ -9,7 +9,8 @@ import pytest
 
 from nilometer.alert import AgainstReference, Fixed, Range, Severity, ThresholdSide, Verdict
 from nilometer.compare import KS
-from nilometer.profile import FeatureProfile, ServiceProfile, SummarySample, pseudonym
+from nilometer.profile import Dictionary, FeatureProfile, ServiceProfile, SummarySample, pseudonym
+from nilometer.profile.feature_bins import FeatureBins
 from nilometer.profile.logged.amounts import Aggregation, Stamp
 from nilometer.profile.logged.confusion_matrix import ConfusionMatrix
 from nilometer.profile.logged.line import Line
@@ -48,6 +49,7 @@ DIGESTS = {
     "samples": "38915b7d5ac3e29d",
     "service": "50db2a9d007c2cc0",
     "sides": "6b5f891cd7cfc6a7",
+    "summed": "2aece10dcfdb2349",
 }
 
 
@@ -123,6 +125,19 @@ def test_old_numbers_are_read() -> None:
     assert (feature.numbers.binned.edges, feature.numbers.binned.counts) == (EDGES, (1, 0, 5, 1))
     assert feature.distinct is not None
     assert round(feature.distinct.estimate) == 6
+
+
+def test_sums_by_bin_are_read() -> None:
+    feature = sample("summed").content
+    assert isinstance(feature, FeatureProfile)
+    ((key, sums),) = feature.sums.items()
+    # Below -1, from -1, from 0, from 10; cash, card, other; missing, not usable, pooled.
+    bins = FeatureBins.of(EDGES, Dictionary(("cash", "card")))
+    assert (key.value, key.bins, sums.bits) == ("output.score", bins, 10)
+    assert sums.counts == (1, 0, 5, 1, 1, 0, 0, 1, 1, 0)
+    assert sums.sums == (512, 0, 3072, 3072, -1536, 0, 0, 512, 512, 0)
+    assert (sums.squares, sums.left_out, sums.unmatched) == (15335424, 1, 2)
+    assert not sums.is_public
 
 
 def test_old_categories_are_read() -> None:

@@ -172,12 +172,16 @@ def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -
     known = [references.with_digest(reference_of(columns))]
     plan = alerts.plan_to_wire(known, alerters)
     assert alerts.plan_to_wire(known, alerters).version == plan.version
-    back_references, back_alerters, unread, disclosure, judges = alerts.plan_from_wire(plan)
-    assert judges
-    assert not unread
-    assert back_alerters == alerters
-    assert disclosure == LAXEST
-    assert [reference.digest for reference in back_references] == [known[0].digest]
+    back = alerts.plan_from_wire(plan)
+    assert back.collector_judges
+    assert not back.unread
+    assert not back.prediction_sums
+    assert back.alerters == alerters
+    assert back.disclosure == LAXEST
+    assert [reference.digest for reference in back.references] == [known[0].digest]
+    asking = alerts.plan_to_wire(known, alerters, prediction_sums=True)
+    assert alerts.plan_from_wire(asking).prediction_sums
+    assert asking.version != plan.version
     assert alerts.plan_to_wire(known, alerters[1:]).version != plan.version or not alerters
 
 

@@ -109,6 +109,7 @@ class Suppression:
                 )
             if not named:
                 hidden += merged.content.cells
+        found = _without_sums_of(found, _withheld(found))
         service = _service(key, parts.get(SERVICE, []), lost_cells)
         if hidden or lost_cells:
             service = service or empty_service(key)
@@ -169,6 +170,35 @@ def _service(
     if service is None or service.coverage.seen != seen(samples):
         raise ValueError("samples of service do not merge")
     return service
+
+
+def _withheld(samples: Collection[SummarySample]) -> frozenset[str]:
+    """Return the summaries whose sample leaves out some numbers, because they were too few."""
+    return frozenset(
+        sample.summary
+        for sample in samples
+        if isinstance(sample.content, FeatureProfile) and sample.content.suppressed_numbers
+    )
+
+
+def _without_sums_of(samples: list[SummarySample], outputs: Collection[str]) -> list[SummarySample]:
+    """Return *samples* without sums by bin of *outputs*.
+
+    Such an output and its sums by bin would differ by the few numbers that the output leaves out.
+    """
+    return [_without_sums(sample, outputs) for sample in samples] if outputs else samples
+
+
+def _without_sums(sample: SummarySample, outputs: Collection[str]) -> SummarySample:
+    content = sample.content
+    if not isinstance(content, FeatureProfile) or not content.sums:
+        return sample
+    kept = {
+        key: sums
+        for key, sums in content.sums.items()
+        if not any(key.is_of(output) for output in outputs)
+    }
+    return dataclasses.replace(sample, content=dataclasses.replace(content, sums=kept))
 
 
 def coarsened(sample: SummarySample, plan: ActivePlan) -> SummarySample:

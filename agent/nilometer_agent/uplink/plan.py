@@ -1,5 +1,6 @@
 """The plan: references and alerters, fetched from the collector and kept on disk."""
 
+import dataclasses
 import logging
 import threading
 from collections.abc import Iterable, Mapping
@@ -9,8 +10,10 @@ import grpc
 
 from nilometer.alert import Alerter
 from nilometer.profile import FeatureSpec, Reference
+from nilometer.profile.bin_sums import Summed
 from nilometer.profile.reference import LEARNED
 from nilometer.profile.schema import Schema
+from nilometer.profile.summed_outputs import SummedOutputs
 from nilometer.sketch.binned import edges_id
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import NilometerError
@@ -41,6 +44,7 @@ class ActivePlan:
         disclosure: Rules for the disclosure of single values.
         collector_judges: Whether the collector judges merged windows, so that it needs evaluations
             only of the time in which the agent was cut off.
+        summed: Outputs that are summed by bin of each input; None sums none.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class ActivePlan:
         disclosure: Disclosure = BY_DEFAULT,
         *,
         collector_judges: bool = False,
+        summed: SummedOutputs | None = None,
     ) -> None:
         self.names_key = names_key
         self.disclosure = disclosure
@@ -63,6 +68,8 @@ class ActivePlan:
         for alerter in alerters:
             self._alerters.setdefault(alerter.entity, []).append(alerter)
         self._declared = declared or {}
+        self._summed = summed
+        self._outputs: dict[str, frozenset[str]] = {}  # outputs that are summed, by entity
         self._summaries: dict[str, frozenset[str]] = {}
         self._specs: dict[tuple[str, str], FeatureSpec] = {}
 
@@ -115,14 +122,33 @@ class ActivePlan:
         key = (entity, summary)
         spec = self._specs.get(key)
         if spec is None:
-            spec = self._specs[key] = self._make_spec(entity, summary, readable)
+            spec = self._with_sums(entity, summary, self._make_spec(entity, summary, readable))
+            self._specs[key] = spec
         return spec
+
+    def _with_sums(self, entity: str, summary: str, spec: FeatureSpec) -> FeatureSpec:
+        """Return *spec* with how the output is summed by bin of each input, if it is."""
+        summed = self._summed
+        if summed is None:
+            return spec
+        outputs = self._outputs.get(entity)
+        if outputs is None:
+            columns = (reference.columns for reference in self._newest(entity))
+            outputs = self._outputs[entity] = summed.of(columns)
+        if summary not in outputs:
+            return spec
+        bits = summed.bits_of(summary, spec)
+        return dataclasses.replace(spec, summed=Summed(bits, self.disclosure.coarsens))
+
+    def _newest(self, entity: str) -> list[Reference]:
+        """Return the references of *entity*, the newest first."""
+        found = self.references(entity).values()
+        return sorted(found, key=lambda reference: reference.created_ns, reverse=True)
 
     def _make_spec(self, entity: str, summary: str, readable: tuple[str, ...]) -> FeatureSpec:
         patterns = self.disclosure.patterns(readable)
         shown = any(fnmatchcase(summary, pattern) for pattern in patterns)
-        newest = sorted(self.references(entity).values(), key=lambda r: r.created_ns, reverse=True)
-        for reference in newest:
+        for reference in self._newest(entity):
             spec = reference.spec(summary, readable=shown, key=self.names_key)
             if spec is not None:
                 return spec
@@ -138,6 +164,7 @@ class PlanKeeper:
         names_key: Key of pseudonyms; empty uses the collector's key.
         declared: Schemas by entity that take precedence over those of references.
         disclosure: Disclosure rules of the agent's settings; a plan may tighten them.
+        summed: Outputs that are summed by bin of each input, by the agent's settings.
         agent: Stable name of this agent. *instance*: 16 random bytes that name this process. With
             both, the collector detects two processes with one name, even if they ship nothing.
         clock: Clock for monotonic time.
@@ -151,6 +178,7 @@ class PlanKeeper:
         declared: Mapping[str, Schema] | None = None,
         *,
         disclosure: Disclosure = BY_DEFAULT,
+        summed: SummedOutputs = SummedOutputs(),  # noqa: B008  immutable
         agent: str = "",
         instance: bytes = b"",
         clock: Clock | None = None,
@@ -166,7 +194,15 @@ class PlanKeeper:
         self.entities: set[str] = set()
         self._names_key = names_key
         self._disclosure = disclosure
-        self.active = ActivePlan([], [], names_key, self._declared, disclosure)
+        self._summed = summed
+        self.active = ActivePlan(
+            [],
+            [],
+            names_key,
+            self._declared,
+            disclosure,
+            summed=summed if summed.is_on(asked=False) else None,
+        )
         self.wanted = threading.Event()  # set when an entity was seen for the first time
         stored = buffer.plan()
         if stored is not None:
@@ -249,6 +285,7 @@ class PlanKeeper:
             self._declared,
             disclosure,
             collector_judges=content.collector_judges,
+            summed=self._summed if self._summed.is_on(asked=content.prediction_sums) else None,
         )
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in content.references}

@@ -2,6 +2,7 @@
 
 from nilometer.kinds import ContentView
 from nilometer.profile import FeatureProfile
+from nilometer.profile.bin_sums import BinSums, means
 from nilometer.values.window import Window
 from nilometer_collector.contents.bins import Bins
 from nilometer_collector.contents.view import HistogramView, Shown, finite, ratio
@@ -16,6 +17,22 @@ class CategoryView(ContentView, frozen=True, kw_only=True):
     value: str
     count: int
     ratio: float
+
+
+class BinSumsView(ContentView, frozen=True, kw_only=True):
+    """The mean of a prediction in each bin of a feature.
+
+    The bins are those of numbers, of categories, of missing and of unusable cells, and one for rows
+    whose bin was too small to be disclosed.
+    """
+
+    value: str  # an output, or an output=class for the share of a class
+    numbers: int  # bins of numbers, one more than the reference has edges
+    categories: int  # bins of categories, one for each name and one for all others
+    counts: list[int]  # rows with a prediction in each bin
+    means: list[float | None]  # mean prediction in each bin; null without rows
+    left_out: int  # rows whose prediction is missing, not finite or too large
+    unmatched: int  # rows without a prediction of their own
 
 
 class FeatureView(ContentView, frozen=True, kw_only=True):
@@ -42,6 +59,7 @@ class FeatureView(ContentView, frozen=True, kw_only=True):
     histogram: HistogramView | None  # with the reference's edges, if it has edges
     distinct: float | None
     top: list[CategoryView]  # at most 20
+    sums: list[BinSumsView]  # of predictions, for inputs; empty if they are not kept
 
 
 def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
@@ -82,6 +100,19 @@ def feature_view(feature: FeatureProfile, bins: Bins | None) -> FeatureView:
             CategoryView(value=value, count=count, ratio=min(ratio(count, present) or 0.0, 1.0))
             for value, count in feature.categories.top(TOP_CATEGORIES)
         ],
+        sums=[_sums_view(key.value, sums) for key, sums in feature.sums.items()],
+    )
+
+
+def _sums_view(value: str, sums: BinSums) -> BinSumsView:
+    return BinSumsView(
+        value=value,
+        numbers=sums.bins.numbers,
+        categories=sums.bins.categories,
+        counts=list(sums.counts),
+        means=[finite(mean) for mean in means(sums).tolist()],
+        left_out=sums.left_out,
+        unmatched=sums.unmatched,
     )
 
 

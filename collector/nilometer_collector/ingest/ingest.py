@@ -67,6 +67,7 @@ class Ingest:
         counters: Counters of stored, repeated and rejected rows.
         wake: Function that is called after a notification was queued.
         disclosure: Least strict privacy settings for agents; sent in every plan.
+        prediction_sums: Whether to ask agents for sums of predictions by bin of each input.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class Ingest:
         counters: Counters,
         wake: Callable[[], None],
         disclosure: Disclosure = LAXEST,
+        *,
+        prediction_sums: bool = False,
     ) -> None:
         self._duplicates = DuplicateAgents(clock)
         self._duplicates_lock = threading.Lock()
@@ -84,6 +87,7 @@ class Ingest:
         self._counters = counters
         self._wake = wake
         self._disclosure = disclosure
+        self._prediction_sums = prediction_sums
 
     @property
     def methods(self) -> Mapping[str, Method[Any]]:
@@ -189,7 +193,13 @@ class Ingest:
             names_key = self._store.names_key
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        plan = plan_to_wire(references, alerters, names_key, self._disclosure)
+        plan = plan_to_wire(
+            references,
+            alerters,
+            names_key,
+            self._disclosure,
+            prediction_sums=self._prediction_sums,
+        )
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()

@@ -1,8 +1,11 @@
 """Checks of a feature before it is stored."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from nilometer.profile import DictionaryCounts, FeatureProfile
+from nilometer.profile.bin_sums import MAX_VALUE_CHARACTERS, BinSums, SumKey
 from nilometer.profile.category import DICTIONARY_NAMES
 from nilometer.sketch.distinct import DEFAULT_PRECISION
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
@@ -10,6 +13,7 @@ from nilometer.sketch.tdigest import DEFAULT_COMPRESSION
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import (
     MAX_NAME_BYTES,
+    check_characters,
     check_counts,
     check_histogram,
     check_kinds,
@@ -17,6 +21,7 @@ from nilometer_collector.limits.bounds import (
 )
 
 MAX_CATEGORY_BYTES = 256
+MAX_SUMS = 64  # most sums of a feature: of 4 outputs with 3 classes, for some versions of the bins
 
 
 def check_feature(feature: FeatureProfile) -> None:
@@ -54,8 +59,18 @@ def check_without_digest(feature: FeatureProfile) -> None:
     if feature.categories.dictionary is not None:
         _check_dictionary_counts(feature.categories.dictionary)
     _check_frequent(feature.categories.frequent)
+    if feature.sums:
+        _check_sums(feature.sums)
     if feature.distinct is not None and feature.distinct.precision != DEFAULT_PRECISION:
         raise Refused(f"a distinct count must have precision {DEFAULT_PRECISION}")
+
+
+def _check_sums(sums: Mapping[SumKey, BinSums]) -> None:
+    if len(sums) > MAX_SUMS:
+        raise Refused(f"a feature must have at most {MAX_SUMS} sums by bin")
+    for key, found in sums.items():
+        check_characters("the value of sums by bin", key.value, MAX_VALUE_CHARACTERS)
+        check_counts("sums by bin", (*found.counts, found.left_out, found.unmatched))
 
 
 def _check_frequent(categories: Frequent) -> None:

@@ -15,6 +15,8 @@ from nilometer.batch.history import History, HistoryCounts, HistoryOptions, Numb
 from nilometer.batch.read import table_parts
 from nilometer.batch.row_upload import epoch_of_file, ship_rows
 from nilometer.profile import FeatureProfile, FeatureSpec, Reference, SummarySample
+from nilometer.profile.bin_sums import Summed
+from nilometer.profile.summed_outputs import SummedOutputs
 from nilometer.values.privacy import BY_DEFAULT, Disclosure
 from nilometer.values.senders import TABLES
 from nilometer.wire.alerts import plan_from_wire
@@ -32,11 +34,14 @@ class CountingRules:
         references: References of the entity, newest first.
         names_key: Key of the pseudonyms.
         disclosure: Rules for the disclosure of single values.
+        outputs: Outputs that are summed by bin of each input. There are none if the level of privacy
+            groups values, because the sums of a table cannot be checked against its outputs.
     """
 
     references: tuple[Reference, ...]
     names_key: bytes
     disclosure: Disclosure
+    outputs: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, calls: CollectorCalls, entity: str) -> "CountingRules":
@@ -50,15 +55,19 @@ class CountingRules:
         message = calls.call(calls.stub.GetPlan, request, "request for the plan")
         plan = plan_from_wire(message)
         newest = sorted(plan.references, key=lambda one: one.created_ns, reverse=True)
-        return cls(tuple(newest), message.names_key, BY_DEFAULT.tightened(plan.disclosure))
+        disclosure = BY_DEFAULT.tightened(plan.disclosure)
+        outputs: frozenset[str] = frozenset()
+        if plan.prediction_sums and not disclosure.coarsens:
+            outputs = SummedOutputs().of(reference.columns for reference in newest)
+        return cls(tuple(newest), message.names_key, disclosure, outputs)
 
     def spec(self, summary: str) -> FeatureSpec:
         """Return how *summary* is counted, from the newest reference that contains it."""
-        for reference in self.references:
-            found = reference.spec(summary, key=self.names_key)
-            if found is not None:
-                return found
-        return FeatureSpec(key=self.names_key)
+        found = (one.spec(summary, key=self.names_key) for one in self.references)
+        spec = next((one for one in found if one is not None), FeatureSpec(key=self.names_key))
+        if summary not in self.outputs:
+            return spec
+        return dataclasses.replace(spec, summed=Summed(SummedOutputs().bits_of(summary, spec)))
 
     def disclosed(self, sample: SummarySample) -> SummarySample:
         """Return *sample* without what the level of privacy does not disclose."""

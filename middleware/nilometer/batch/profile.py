@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nilometer.batch.arrow import is_list, is_long_text, record
 from nilometer.batch.read import table_of
+from nilometer.batch.table_sums import table_sums
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.derived import Derivation
 from nilometer.profile.derived.text import is_prompt
@@ -51,6 +52,8 @@ def profile_of(
         record(recorder, table.column(column))
         profiles[summary] = recorder.profile()
         columns |= derived_columns(summary, table.column(column), specs(summary))
+    for summary, sums in table_sums(table, summary_of, specs).items():
+        profiles[summary].sums = sums
     columns |= user_columns(table, profilers)
     for summary, cells in columns.items():
         recorder = FeatureRecorder(specs(summary))

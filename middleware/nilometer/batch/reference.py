@@ -1,6 +1,7 @@
 """Builds references from tables: profiles with exact bin edges and dictionaries."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -8,8 +9,10 @@ import numpy as np
 from nilometer.batch.arrow import is_list, is_text, numbers_of, record
 from nilometer.batch.profile import derived_columns, summary_of, user_columns
 from nilometer.batch.read import require_pyarrow
+from nilometer.batch.table_sums import table_sums
 from nilometer.compare.bins import categorical_reference_column
 from nilometer.profile import FeatureSpec, Reference, ReferenceColumn
+from nilometer.profile.bin_sums import Summed
 from nilometer.profile.category import (
     DICTIONARY_HASHES,
     DICTIONARY_NAMES,
@@ -22,6 +25,7 @@ from nilometer.profile.numeric import Bounds
 from nilometer.profile.profiler import Profiler
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.reference import INPUT_BINS, OUTPUT_BINS
+from nilometer.profile.summed_outputs import SummedOutputs
 from nilometer.sketch.binned import quantile_edges
 from nilometer.sketch.hashing import hash_strings
 from nilometer.values.entity import Role, entity_name, role_of
@@ -63,17 +67,32 @@ def reference_of(
         derived |= derived_columns(summary, table.column(column), spec)
     for summary, cells in derived.items():
         columns[summary] = _frozen(summary, pyarrow.table({summary: pyarrow.array(cells)}))
-    return with_digest(
-        Reference(
-            entity=entity,
-            name=name,
-            rows=table.num_rows,
-            created_ns=created_ns,
-            source=source,
-            columns=columns,
-            digest="",
-        )
+    reference = Reference(
+        entity=entity,
+        name=name,
+        rows=table.num_rows,
+        created_ns=created_ns,
+        source=source,
+        columns=columns,
+        digest="",
     )
+    for summary, sums in table_sums(table, summary_of, _summing(reference)).items():
+        columns[summary].feature.sums = sums
+    return with_digest(reference)
+
+
+def _summing(reference: Reference) -> Callable[[str], FeatureSpec]:
+    """Return a function that gives the spec of a summary, with how its output is summed."""
+    rules = SummedOutputs()
+    outputs = rules.of([reference.columns])
+
+    def spec_of(summary: str) -> FeatureSpec:
+        spec = reference.spec(summary) or FeatureSpec()
+        if summary not in outputs:
+            return spec
+        return dataclasses.replace(spec, summed=Summed(rules.bits_of(summary, spec)))
+
+    return spec_of
 
 
 def _frozen(name: str, table: "pyarrow.Table") -> ReferenceColumn:

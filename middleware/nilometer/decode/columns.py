@@ -289,6 +289,11 @@ class Present:
         self._blocks.append(blocks)
         self.count += rows
 
+    @property
+    def is_in_order(self) -> bool:
+        """Whether `cells` are in the order of `Side.column`: groups of names do not interleave."""
+        return len(self._groups) <= 1 and len(self._blocks) <= 1
+
     def cells(self, name: str) -> Column:
         """Return all cells of the column called *name*: rows first, then blocks."""
         parts = [block.columns[name] for blocks in self._blocks for block in blocks]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
+from nilometer.profile.bin_sums import BinSums, SumKey, Summed, merged_sums
 from nilometer.profile.category import CategoryProfile, Dictionary
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.coverage import Counts, added
@@ -38,6 +39,7 @@ class FeatureSpec:
         categories: Whether strings are counted by name; if not, only their number is kept.
         distinct_numbers: Whether to count distinct numbers as well. Only columns of identifiers
             need this, because a digest shows whether a column has few values.
+        summed: How an output is summed by bin of each input; None if it is not summed.
     """
 
     bounds: Bounds | None = None
@@ -50,6 +52,7 @@ class FeatureSpec:
     distinct: bool = True
     categories: bool = True
     distinct_numbers: bool = False
+    summed: Summed | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +71,7 @@ class FeatureProfile:
         distinct: Distinct strings (and numbers, if requested); None if not counted.
         suppressed_numbers: Number of finite numbers that are counted in `types` but are in no
             sketch, because they were too few to be disclosed.
+        sums: Sums of predictions by bin, for an input of a model; empty if they are not kept.
     """
 
     kind: ClassVar[str] = "feature"
@@ -80,6 +84,7 @@ class FeatureProfile:
     categories: CategoryProfile = field(default_factory=CategoryProfile)
     distinct: Distinct | None = None
     suppressed_numbers: int = 0
+    sums: dict[SumKey, BinSums] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -132,6 +137,7 @@ class FeatureProfile:
             numbers=NumericProfile.merge_all(part.numbers for part in parts),
             categories=CategoryProfile.merge_all(part.categories for part in parts),
             suppressed_numbers=sum(part.suppressed_numbers for part in parts),
+            sums=merged_sums(part.sums for part in parts),
         )
         expected = {part.expected for part in parts if part.cells}
         merged.expected = expected.pop() if len(expected) == 1 else ""
@@ -157,14 +163,19 @@ class FeatureProfile:
 
         Numbers are replaced as in `NumericProfile.coarsened`. Distinct values are not counted,
         because the hash of a single value sets a register of that sketch, and the hash has no key.
+        Sums by bin are coarsened as in `BinSums.coarsened`. They are left out if some numbers are
+        left out, because their counts would show the bins of these numbers.
         """
         numbers = self.numbers.coarsened(fewest)
         withheld = self.numbers.count - numbers.count
+        sums = {} if withheld else self.sums
+        coarse = {key: found.coarsened(fewest) for key, found in sums.items()}
         return dataclasses.replace(
             self,
             numbers=numbers,
             distinct=None,
             suppressed_numbers=self.suppressed_numbers + withheld,
+            sums={key: found for key, found in coarse.items() if found is not None},
         )
 
     def masked(self, published: Collection[str], key: bytes) -> Self:
@@ -182,6 +193,7 @@ class FeatureProfile:
             categories=self.categories.scaled(factor),
             distinct=self.distinct,
             suppressed_numbers=round(self.suppressed_numbers * factor),
+            sums={key: sums.scaled(factor) for key, sums in self.sums.items()},
         )
 
     def describe(self) -> str:

@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.profile.bin_sums import BinSums, SumKey
 from nilometer.profile.category import CategoryRecorder
 from nilometer.profile.feature import BOOLEAN, NUMBER, STRING, Cell, FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import NumericRecorder
@@ -22,6 +23,7 @@ from nilometer.sketch.hashing import hash_numbers
 from nilometer.values.steps import Steps, finished, parts_of
 
 RECORDER_BYTES = 4096  # fixed memory of one recorder, including its profile and sample
+SUMS_BYTES = 4096  # memory of the sums of one value by bin
 MISSING_BYTES = 2048  # memory of a recorder that has only seen missing cells
 MIXED_AT_ONCE = 128  # cells of a column with mixed types that one step records
 
@@ -33,7 +35,7 @@ class FeatureRecorder:
         spec: Settings of the profile; None uses the defaults.
     """
 
-    __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_types")
+    __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_sums", "_types")
 
     def __init__(self, spec: FeatureSpec | None = None) -> None:
         self._spec = spec or FeatureSpec()
@@ -42,6 +44,7 @@ class FeatureRecorder:
         self._numbers: NumericRecorder | None = None
         self._categories: CategoryRecorder | None = None
         self._distinct: Distinct | None = None
+        self._sums: dict[SumKey, BinSums] = {}
 
     def profile(self) -> FeatureProfile:
         """Return the profile of all cells so far; the recorder must not be used afterwards."""
@@ -58,6 +61,7 @@ class FeatureRecorder:
             profile.categories = yield from self._categories.profile()
             profile.null_like = self._categories.null_like
         profile.distinct = self._distinct
+        profile.sums = self._sums
         return profile
 
     @property
@@ -65,7 +69,7 @@ class FeatureRecorder:
         """Approximate memory in addition to `RECORDER_BYTES`, in bytes."""
         numbers = self._numbers.held_bytes if self._numbers is not None else 0
         names = self._categories.held_bytes if self._categories is not None else 0
-        return numbers + names
+        return numbers + names + SUMS_BYTES * len(self._sums)
 
     def fold_in_steps(self) -> Steps[None]:
         """Move waiting cells into the sketches in steps, and free their memory."""
@@ -83,24 +87,16 @@ class FeatureRecorder:
 
     def observe_in_steps(self, cells: Sequence[Cell] | NDArray[np.generic]) -> Steps[None]:
         """Like `observe`, but in steps."""
+        numbers = as_numbers(cells)
+        if numbers is not None:
+            yield from self._observe_numbers(numbers)
+            return
         if isinstance(cells, np.ndarray):
-            if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
-                yield from self._observe_numbers(cells.astype(np.float64, copy=False))
-                return
             if cells.ndim > 1:
                 self.observe_others("list", len(cells))
                 return
             cells = list(cells)
-        kinds = set(map(type, cells))
-        if kinds <= _PLAIN_NUMBERS:
-            try:
-                numbers = np.array(cells, dtype=np.float64)
-            except OverflowError:  # an integer too large for float64
-                pass
-            else:
-                yield from self._observe_numbers(numbers)
-                return
-        elif kinds == {str}:
+        if set(map(type, cells)) == {str}:
             for part in parts_of(cells):  # type: ignore[arg-type]  # all are strings
                 yield from self._observe_categories(Counter(part), STRING)
                 yield
@@ -153,6 +149,12 @@ class FeatureRecorder:
         """Add a number of missing *cells*."""
         self._missing += cells
 
+    def observe_sums(self, value: str, sums: BinSums) -> None:
+        """Add the *sums* of *value* by bin, for rows whose cells are observed separately."""
+        key = SumKey(value, sums.bins)
+        held = self._sums.get(key)
+        self._sums[key] = sums if held is None else held.merge(sums)
+
     def observe_others(self, kind: str, cells: int) -> None:
         """Add a number of *cells* of a type without a distribution, such as ``list``."""
         if cells:
@@ -166,7 +168,7 @@ class FeatureRecorder:
         for at, cell in enumerate(cells, 1):
             if not at % MIXED_AT_ONCE:
                 yield
-            match _scalar(cell):
+            match scalar(cell):
                 case None:
                     self._missing += 1
                 case bool() as truth:
@@ -205,6 +207,25 @@ class FeatureRecorder:
         return self._distinct
 
 
+def as_numbers(cells: Sequence[Cell] | NDArray[np.generic]) -> NDArray[np.float64] | None:
+    """Return n *cells* as an array, shape (n,), if all are plain numbers; otherwise None.
+
+    An integer beyond float64 is not a plain number.
+    """
+    if isinstance(cells, np.ndarray):
+        if cells.ndim == 1 and cells.dtype.kind in "fiu" and cells.dtype.itemsize <= 8:
+            return cells.astype(np.float64, copy=False)
+        return None
+    if len(cells) and type(cells[0]) not in _PLAIN_NUMBERS:
+        return None  # the usual case of strings, decided by one cell
+    if set(map(type, cells)) <= _PLAIN_NUMBERS:
+        try:
+            return np.array(cells, dtype=np.float64)
+        except OverflowError:  # an integer too large for float64
+            return None
+    return None
+
+
 def count_types(cells: Sequence[Cell] | NDArray[np.generic]) -> Counter[str]:
     """Count the cells of a column by profile type; None counts as ``missing``."""
     if isinstance(cells, np.ndarray):
@@ -215,7 +236,7 @@ def count_types(cells: Sequence[Cell] | NDArray[np.generic]) -> Counter[str]:
 
 
 def _type(cell: Cell) -> str:
-    match _scalar(cell):
+    match scalar(cell):
         case None:
             return "missing"
         case bool():
@@ -231,7 +252,7 @@ def _type(cell: Cell) -> str:
 _PLAIN_NUMBERS = {float, int}
 
 
-def _scalar(cell: Cell) -> Cell:
+def scalar(cell: Cell) -> Cell:
     """Convert numpy scalars, decimals and enumerations to plain Python; missing becomes None."""
     if isinstance(cell, np.generic):
         if cell.dtype.kind in "mM":
@@ -242,7 +263,7 @@ def _scalar(cell: Cell) -> Cell:
     if isinstance(cell, Decimal):
         return math.nan if cell.is_nan() else float(cell)  # float() of a signalling NaN would raise
     if isinstance(cell, Enum):
-        return _scalar(cell.value)
+        return scalar(cell.value)
     if isinstance(cell, UUID):
         return str(cell)
     if type(cell).__name__ in _MISSING_TYPES:

@@ -10,11 +10,12 @@ from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
 from nilometer.profile.profile import spec_for
-from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder, count_types
+from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder, as_numbers, count_types
 from nilometer.profiling.admission import Names
 from nilometer.profiling.budget import Budget, recorders_bytes
 from nilometer.profiling.found import Found, aligned
 from nilometer.profiling.gathered import Gathered, side_of
+from nilometer.profiling.predicted import Predicted, PredictionSums
 from nilometer.profiling.scores import observe_scores
 from nilometer.profiling.user_profilers import Runner
 from nilometer.values.entity import SCORES_SUFFIX, Role, summary_name
@@ -54,6 +55,7 @@ class Deltas:
         self.given = 0
         self._entity = entity
         self._spec_of = partial(spec_for, spec_of)
+        self._sums = PredictionSums(self._spec_of)
         self._user_profilers = user_profilers
         self._budget = budget
         self._grown = 0  # memory of recorders besides their fixed part, in bytes
@@ -100,11 +102,12 @@ class Deltas:
         found, absent = yield from self._columns(group, part)
         fits = self._charge(profile, found, absent)
         if fits:
+            predictions = self._sums.predicted(found, part)
             for summary, column in absent.items():
-                self._miss(profile, summary, column.missing)
+                self._miss(profile, summary, column, predictions)
             yield
             for summary, column in found.items():
-                yield from self._observe(profile, key[0], summary, column)
+                yield from self._observe(profile, key[0], summary, column, predictions)
             if self._user_profilers is not None and found:
                 batch = aligned([*found.items(), *absent.items()])
                 yield
@@ -177,19 +180,39 @@ class Deltas:
         fresh = recorders_bytes(more, less, profile.labels)
         return self._budget.take(fresh)
 
-    def _miss(self, profile: Profile, summary: str, rows: int) -> None:
-        """Count *rows* missing cells of a known column, without creating cells."""
-        profile.feature(summary, self._spec_of).observe_missing(rows)
+    def _miss(
+        self, profile: Profile, summary: str, column: Found, predictions: Predicted | None
+    ) -> None:
+        """Count the missing cells of a known column, without creating cells."""
+        rows = column.missing
+        recorder = profile.feature(summary, self._spec_of)
+        recorder.observe_missing(rows)
+        if predictions is not None:
+            is_whole = rows == predictions.rows
+            self._sum(recorder, summary, None if is_whole else (), predictions)
         score = self._spec_of(summary).score
         if score is not None:
             observe_scores(profile.score(f"{summary}{SCORES_SUFFIX}", score), [None] * rows)
 
     def _observe(
-        self, profile: Profile, window: Window, summary: str, column: Found
+        self,
+        profile: Profile,
+        window: Window,
+        summary: str,
+        column: Found,
+        predictions: Predicted | None,
     ) -> Steps[None]:
         cells = column.present.cells(column.name)
         recorder = profile.feature(summary, self._spec_of)
-        yield from self._record(recorder, cells)
+        if predictions is None:
+            yield from self._record(recorder, cells)
+        else:
+            numbers = as_numbers(cells)  # converted once for both
+            counted = cells if numbers is None else numbers
+            yield from self._record(recorder, counted)
+            if not column.is_whole:
+                counted = column.aligned()
+            self._sum(recorder, summary, () if column.rows_without else counted, predictions)
         recorder.observe_missing(column.missing)
         yield
         score = self._spec_of(summary).score
@@ -202,6 +225,18 @@ class Deltas:
         """Observe *cells*, and charge the additional memory of the recorder."""
         before = recorder.held_bytes
         yield from recorder.observe_in_steps(cells)
+        self._charge_growth(recorder.held_bytes - before)
+
+    def _sum(
+        self,
+        recorder: FeatureRecorder,
+        summary: str,
+        cells: Column | None,
+        predictions: Predicted,
+    ) -> None:
+        """Add sums of *predictions*, and charge the additional memory of the recorder."""
+        before = recorder.held_bytes
+        self._sums.add(recorder, summary, cells, predictions)
         self._charge_growth(recorder.held_bytes - before)
 
     def _charge_growth(self, size: int) -> None:

@@ -42,11 +42,18 @@ class Found:
         """Number of missing cells."""
         return max(0, self.rows - self.rows_without - self.present.count)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether each row has a present cell, and `present` has them in the order of the rows."""
+        return self.side is None or (
+            self.present.count == self.side.rows and self.present.is_in_order
+        )
+
     def aligned(self) -> Column:
-        """Return one cell per row; None for a row without the column."""
+        """Return one cell per row, in the order of the rows; None for a row without the column."""
         if not self.present.count:
             return [None] * self.rows
-        if self.side is None or self.present.count == self.side.rows:
+        if self.side is None or self.is_whole:
             return self.present.cells(self.name)
         return self.side.column(self.name)
 

@@ -18,6 +18,7 @@ from nilometer.profile.magnitudes import magnitudes
 from nilometer.profile.recorder import count_types
 from nilometer.profiling.admission import Names
 from nilometer.profiling.layout import Kind
+from nilometer.profiling.matched_rows import MatchedRows
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.sides import Decoded
 from nilometer.profiling.stream_facts import StreamFacts
@@ -38,6 +39,7 @@ class Gathered:
 
     inputs: Side = field(default_factory=Side)
     outputs: Side = field(default_factory=Side)
+    matched: MatchedRows = field(default_factory=MatchedRows)
     outcomes: Counter[str] = field(default_factory=Counter)
     statuses: Counter[str] = field(default_factory=Counter)
     undecodable: Counter[str] = field(default_factory=Counter)
@@ -71,6 +73,7 @@ class Gathered:
     def add(self, sides: Sides) -> None:
         """Add the columns of one request, or of several."""
         inputs, outputs = sides
+        self.matched.add(self.inputs, self.outputs, inputs, outputs)
         self.inputs.extend(inputs)
         self.outputs.extend(outputs)
 

@@ -62,7 +62,7 @@ class GetPlanRequest(_message.Message):
     def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., agent: _Optional[str] = ..., instance: _Optional[bytes] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below", "forbidden_entities", "judges")
+    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below", "forbidden_entities", "judges", "prediction_sums")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
@@ -73,6 +73,7 @@ class Plan(_message.Message):
     SUPPRESS_BELOW_FIELD_NUMBER: _ClassVar[int]
     FORBIDDEN_ENTITIES_FIELD_NUMBER: _ClassVar[int]
     JUDGES_FIELD_NUMBER: _ClassVar[int]
+    PREDICTION_SUMS_FIELD_NUMBER: _ClassVar[int]
     version: str
     unchanged: bool
     references: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Reference]
@@ -83,7 +84,8 @@ class Plan(_message.Message):
     suppress_below: int
     forbidden_entities: _containers.RepeatedScalarFieldContainer[str]
     judges: bool
-    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ..., judges: bool = ...) -> None: ...
+    prediction_sums: bool
+    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ..., judges: bool = ..., prediction_sums: bool = ...) -> None: ...
 
 class PutReferenceReply(_message.Message):
     __slots__ = ("digest",)

@@ -134,7 +134,7 @@ class Distinct(_message.Message):
     def __init__(self, precision: _Optional[int] = ..., registers: _Optional[bytes] = ..., sparse: _Optional[_Iterable[int]] = ..., packed: _Optional[bytes] = ...) -> None: ...
 
 class Feature(_message.Message):
-    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct", "null_like", "expected", "dictionary", "suppressed")
+    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct", "null_like", "expected", "dictionary", "suppressed", "sums")
     class TypesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -154,6 +154,7 @@ class Feature(_message.Message):
     EXPECTED_FIELD_NUMBER: _ClassVar[int]
     DICTIONARY_FIELD_NUMBER: _ClassVar[int]
     SUPPRESSED_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
     missing: int
     nan: int
     positive_infinity: int
@@ -166,7 +167,34 @@ class Feature(_message.Message):
     expected: str
     dictionary: DictionaryCounts
     suppressed: int
-    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ..., null_like: _Optional[int] = ..., expected: _Optional[str] = ..., dictionary: _Optional[_Union[DictionaryCounts, _Mapping]] = ..., suppressed: _Optional[int] = ...) -> None: ...
+    sums: _containers.RepeatedCompositeFieldContainer[BinSums]
+    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ..., null_like: _Optional[int] = ..., expected: _Optional[str] = ..., dictionary: _Optional[_Union[DictionaryCounts, _Mapping]] = ..., suppressed: _Optional[int] = ..., sums: _Optional[_Iterable[_Union[BinSums, _Mapping]]] = ...) -> None: ...
+
+class BinSums(_message.Message):
+    __slots__ = ("value", "bins", "numbers", "categories", "bits", "counts", "sums", "squares", "left_out", "unmatched", "is_public")
+    VALUE_FIELD_NUMBER: _ClassVar[int]
+    BINS_FIELD_NUMBER: _ClassVar[int]
+    NUMBERS_FIELD_NUMBER: _ClassVar[int]
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    SQUARES_FIELD_NUMBER: _ClassVar[int]
+    LEFT_OUT_FIELD_NUMBER: _ClassVar[int]
+    UNMATCHED_FIELD_NUMBER: _ClassVar[int]
+    IS_PUBLIC_FIELD_NUMBER: _ClassVar[int]
+    value: str
+    bins: int
+    numbers: int
+    categories: int
+    bits: int
+    counts: _containers.RepeatedScalarFieldContainer[int]
+    sums: _containers.RepeatedScalarFieldContainer[int]
+    squares: bytes
+    left_out: int
+    unmatched: int
+    is_public: bool
+    def __init__(self, value: _Optional[str] = ..., bins: _Optional[int] = ..., numbers: _Optional[int] = ..., categories: _Optional[int] = ..., bits: _Optional[int] = ..., counts: _Optional[_Iterable[int]] = ..., sums: _Optional[_Iterable[int]] = ..., squares: _Optional[bytes] = ..., left_out: _Optional[int] = ..., unmatched: _Optional[int] = ..., is_public: bool = ...) -> None: ...
 
 class Scores(_message.Message):
     __slots__ = ("thresholds", "classes", "score", "margin", "entropy", "outside", "not_a_number")

@@ -236,6 +236,8 @@ def plan_to_wire(
     alerters: list[Alerter],
     names_key: bytes = b"",
     disclosure: Disclosure = LAXEST,
+    *,
+    prediction_sums: bool = False,
 ) -> collector_pb2.Plan:
     """Return a plan of a collector that judges, with its hash.
 
@@ -244,6 +246,7 @@ def plan_to_wire(
         alerters: Alerters of the requested entities.
         names_key: Key of pseudonyms.
         disclosure: Largest disclosure that the collector allows.
+        prediction_sums: Whether the collector asks for sums of predictions by bin of each input.
     """
     plan = collector_pb2.Plan(
         references=[reference_to_wire(reference) for reference in references],
@@ -253,6 +256,7 @@ def plan_to_wire(
         privacy=disclosure.privacy.value if disclosure.privacy is not Privacy.OPEN else "",
         suppress_below=disclosure.suppress_below,
         judges=True,
+        prediction_sums=prediction_sums,
     )
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()
@@ -268,6 +272,7 @@ class PlanContent(NamedTuple):
         unread: Reasons why the other alerters cannot be read, by entity and name.
         disclosure: Largest disclosure that the collector allows its agents.
         collector_judges: Whether the collector judges the merged windows; an older one does not.
+        prediction_sums: Whether the collector asks for sums of predictions by bin of each input.
     """
 
     references: list[Reference]
@@ -275,6 +280,7 @@ class PlanContent(NamedTuple):
     unread: dict[tuple[str, str], str]
     disclosure: Disclosure
     collector_judges: bool = False
+    prediction_sums: bool = False
 
 
 def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
@@ -290,6 +296,7 @@ def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
         {},
         Disclosure(privacy, min(message.suppress_below, MAX_SUPPRESS_BELOW)),
         message.judges,
+        message.prediction_sums,
     )
     for alerter in message.alerters:
         try:

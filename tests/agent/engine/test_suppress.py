@@ -11,14 +11,18 @@ import pytest
 from support.strategies import feature_of
 
 from nilometer.profile import (
+    Bounds,
     Coverage,
     FeatureProfile,
+    FeatureRecorder,
     FeatureSpec,
     ScoreProfile,
     ServiceProfile,
     SummarySample,
     pseudonym,
 )
+from nilometer.profile.bin_sums import BinSums, Rounded
+from nilometer.profile.cell_bins import CellBins
 from nilometer.profile.schema import Schema
 from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock
@@ -207,6 +211,34 @@ def test_parts_of_one_place_are_merged_before_they_are_counted(rig: Rig) -> None
     assert told.categories.frequent.counts == {pseudonym("secret", b"key"): 120}
     assert (half.sample, half.content.count) == (0.5, 25)
     assert not suppression.cells  # the caller keeps what it stored
+
+
+def with_sums(summary: str, cells: Sequence[float], predictions: Sequence[float]) -> SummarySample:
+    """An input with the sums of the predictions of its rows."""
+    bins = CellBins((0.0, 1.0), None)
+    values = Rounded.of(np.asarray(predictions), 10, is_public=True)
+    recorder = FeatureRecorder(FeatureSpec(bounds=Bounds(edges=(0.0, 1.0))))
+    recorder.observe(np.asarray(cells))
+    recorder.observe_sums("output.p", BinSums.of(bins.bins, bins.places(cells), values))
+    return dataclasses.replace(sample(summary, []), content=recorder.profile())
+
+
+def test_a_bin_of_few_rows_is_pooled_before_it_is_stored(rig: Rig) -> None:
+    cells = [*np.linspace(-2.0, -1.0, 30), 0.4, 0.5, 0.6, *np.linspace(1.0, 2.0, 40)]
+    amount = with_sums("input.amount", cells, [0.5] * 73)
+    output = sample("output.p", [0.5] * 73)
+    ((_, told, _),), _ = Suppression(rig.plans).filtered([(KEY, [amount, output], True)])
+    (sums,) = feature(told, "input.amount").sums.values()
+    assert sums.counts == (0, 0, 40, 0, 0, 33)
+
+
+def test_sums_show_nothing_of_numbers_that_the_output_leaves_out(rig: Rig) -> None:
+    """The sums and the output itself would differ by a few numbers."""
+    amount = with_sums("input.amount", [-1.0] * 30 + [2.0] * 40, [0.5] * 67 + [0.1, 0.2, 0.3])
+    output = sample("output.p", [0.5] * 67 + [0.1, 0.2, 0.3])
+    ((_, told, _),), _ = Suppression(rig.plans).filtered([(KEY, [amount, output], True)])
+    assert feature(told, "output.p").suppressed_numbers == 3
+    assert not feature(told, "input.amount").sums
 
 
 def told_in(suppression: Suppression, *summaries: str, cells: int = 1) -> set[str]:

@@ -3,9 +3,11 @@ from pathlib import Path
 import pytest
 from support.outside import MOST, OUTSIDE
 
+from nilometer.profile.bin_sums import Summed
 from nilometer.profile.schema import Schema
+from nilometer.profile.summed_outputs import SummedOutputs, Wish
 from nilometer.testing import SteppedClock, registered
-from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy
+from nilometer.values.privacy import BY_DEFAULT, MAX_SUPPRESS_BELOW, Disclosure, Privacy
 from nilometer.wire.alerts import plan_to_wire
 from nilometer.wire.references import with_digest
 from nilometer.wire.services import GetPlanRequest, Plan
@@ -150,6 +152,47 @@ def test_summaries_of_references_and_of_the_declared_schema_are_declared(tmp_pat
     assert plans.active.declared(ENTITY) == {"input.country", "input.amount"}
     assert plans.active.declared("another") == frozenset()
     buffer.close()
+
+
+def summed_by(
+    directory: Path, wish: Wish, *, asked: bool, disclosure: Disclosure = BY_DEFAULT
+) -> dict[str, Summed | None]:
+    """How an agent with that wish sums each output, after a plan that asks for sums or does not."""
+    columns = {
+        "input.amount": [1.0, 2.0, 3.0],
+        "output.bonus": [10.0, 20.0, 30.0],
+        "output.score": [0.25, 0.5, 0.75],
+    }
+    plan = plan_to_wire([with_digest(a_reference(columns))], [], prediction_sums=asked)
+    buffer = Buffer(directory / "agent.db")
+    plans = PlanKeeper(
+        buffer, OnePlan(plan), disclosure=disclosure, summed=SummedOutputs(wish=wish)
+    )
+    plans.see(ENTITY)
+    assert plans.refresh()
+    buffer.close()
+    return {name: plans.active.spec(ENTITY, name, ()).summed for name in columns}
+
+
+def test_predictions_are_summed_where_it_is_wanted(tmp_path: Path) -> None:
+    cases: list[tuple[Wish, bool]] = [("auto", True), ("auto", False), ("on", False), ("off", True)]
+    found = {
+        (wish, asked): [name for name, how in summed_by(tmp_path, wish, asked=asked).items() if how]
+        for wish, asked in cases
+    }
+    assert found == {
+        ("auto", True): ["output.score"],
+        ("auto", False): [],
+        ("on", False): ["output.score"],
+        ("off", True): [],
+    }
+
+
+def test_a_strict_agent_sums_published_values_only(tmp_path: Path) -> None:
+    summed = summed_by(tmp_path, "on", asked=True, disclosure=Disclosure(Privacy.STRICT))
+    how = summed["output.score"]
+    assert how is not None
+    assert how.is_public
 
 
 class Away(OnePlan):

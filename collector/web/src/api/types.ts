@@ -88,6 +88,20 @@ export interface Backtest {
   alerters: Replay[];
 }
 
+/** The mean of a prediction in each bin of a feature.
+
+The bins are those of numbers, of categories, of missing and of unusable cells, and one for rows
+whose bin was too small to be disclosed. */
+export interface BinSums {
+  value: string; // an output, or an output=class for the share of a class
+  numbers: number; // bins of numbers, one more than the reference has edges
+  categories: number; // bins of categories, one for each name and one for all others
+  counts: number[]; // rows with a prediction in each bin
+  means: (number | null)[]; // mean prediction in each bin; null without rows
+  left_out: number; // rows whose prediction is missing, not finite or too large
+  unmatched: number; // rows without a prediction of their own
+}
+
 /** The verdict on one summary. */
 export interface CanarySummary {
   summary: string;
@@ -430,6 +444,7 @@ export interface Feature {
   histogram: Histogram | null; // with the reference's edges, if it has edges
   distinct: number | null;
   top: Category[]; // at most 20
+  sums: BinSums[]; // of predictions, for inputs; empty if they are not kept
 }
 
 /** A field that a change sets, changes or removes. */

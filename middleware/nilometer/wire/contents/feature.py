@@ -9,6 +9,7 @@ from nilometer.sketch.binned import BinnedCounts
 from nilometer.sketch.exponential import MAX_BUCKETS
 from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
+from nilometer.wire.contents.bin_sums import put_sums, sums_of
 from nilometer.wire.contents.codec import Codec, DigestCodec, EdgesOf, no_edges
 from nilometer.wire.parse import parsed
 from nilometer.wire.sketches.digests import are_sound_digests, merged_digests_from_wire
@@ -48,6 +49,8 @@ def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -
             )
     if feature.distinct is not None:
         message.distinct.CopyFrom(distinct_to_wire(feature.distinct))
+    if feature.sums:
+        put_sums(message, feature.sums)
     return message
 
 
@@ -85,6 +88,8 @@ def feature_from_wire(
         feature.categories.dictionary = counts
     if message.HasField("distinct"):
         feature.distinct = distinct_from_wire(message.distinct)
+    if message.sums:
+        feature.sums = sums_of(message)
     return feature
 
 
