@@ -103,12 +103,12 @@ def schema_events(reader: Reader, around: Window) -> Iterator[Event]:
 def declared_events(store: Store, entity: str, onset_ns: int) -> Iterator[Event]:
     """Yield the changes of declared objects of *entity* around the onset.
 
-    They have no figure, so their strength is the least.
+    They have no figure, so their strength is below that of any other cause that a message tells.
     """
     question = ChangeQuestion(entity=entity)
     for one in store.history.changes(question, MOST_CHANGES):
         if abs(one.made_ns - onset_ns) <= AROUND_NS:
-            yield Event(words=_declared_words(one), at_ns=one.made_ns, strength=LEAST_SCORE)
+            yield Event(words=_declared_words(one), at_ns=one.made_ns, strength=LEAST_SCORE / 2)
 
 
 def _declared_words(record: ChangeRecord) -> str:

@@ -27,6 +27,13 @@ from nilometer_collector.causes import reading
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.causes.spans import end_of, times_of
 from nilometer_collector.store import EntityDeclaration, Store, open_store
+from nilometer_collector.store.history_records import (
+    Change,
+    DeclareEntity,
+    Key,
+    Origin,
+    Revision,
+)
 from nilometer_collector.testing import ENTITY, an_alerter, an_evaluation
 
 
@@ -164,6 +171,9 @@ def test_the_samples_of_an_answer_are_bounded(
     traffic = EpisodeTraffic(store)
     for at in range(6):
         traffic.feature(f"input.f{at}", normals(traffic, 40 + at, 0.5))
+    monkeypatch.setattr(reading, "MOST_SAMPLES", 10)
+    nothing = Causes(store, traffic.clock).of(an_episode("input.f3"))
+    assert [one.kind for one in nothing.causes] == []
     monkeypatch.setattr(reading, "MOST_SAMPLES", 100)
     answer = Causes(store, traffic.clock).of(an_episode("input.f3"))
     assert [one.summary for one in answer.causes] == ["input.f3"]
@@ -196,3 +206,23 @@ def test_comparable_times_are_days_of_the_same_kind_without_other_episodes() -> 
         for one in times_of(episode, end_ns, others).days
     ]
     assert noon[:3] == [7, 2, 3]
+
+
+def test_an_episode_about_the_monitoring_has_no_cause(store: Store) -> None:
+    answer = Causes(store, EpisodeTraffic(store).clock).of(an_episode("nilometer.agents"))
+    assert answer.causes == ()
+    assert "about the monitoring itself" in answer.untold[0].sentence
+
+
+def test_a_small_effect_is_no_cause_in_a_message(store: Store) -> None:
+    traffic = EpisodeTraffic(store)
+    traffic.feature("input.amount", normals(traffic, 60))
+    declare = DeclareEntity(ENTITY, EntityDeclaration())
+    change = Change(key=Key("entity", ENTITY, ENTITY), before=None, after="{}")
+    made = Revision(author="ann", origin=Origin.API, commands=[declare], changes=[change])
+    store.history.commit(made, ONSET_NS)
+    causes, episode = Causes(store, traffic.clock), an_episode("input.amount")
+    assert sentences(causes.of(episode), CauseKind.CHANGE) == [
+        f"Entity {ENTITY!r} was created by ann, at the onset."
+    ]
+    assert causes.likely([episode]) == ""
