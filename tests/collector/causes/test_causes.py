@@ -21,6 +21,9 @@ from support.episode_traffic import (
 from support.shipping import Agents
 
 from nilometer.causes import Answer, CauseKind
+from nilometer.profile import Content, FeatureRecorder
+from nilometer.profile.bin_sums import BinSums, Rounded, SumKey
+from nilometer.profile.feature_bins import FeatureBins
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.causes import reading
@@ -226,3 +229,33 @@ def test_a_small_effect_is_no_cause_in_a_message(store: Store) -> None:
         f"Entity {ENTITY!r} was created by ann, at the onset."
     ]
     assert causes.likely([episode]) == ""
+
+
+@pytest.mark.parametrize("is_mix", [True, False])
+def test_stored_sums_tell_mix_from_behaviour(store: Store, *, is_mix: bool) -> None:
+    rng = np.random.default_rng(70)
+    traffic = EpisodeTraffic(store, reference=reference_for({"amount": rng.normal(0, 1, 5000)}))
+    assert traffic.reference is not None
+    store.references.put(traffic.reference, 0)
+    column = traffic.reference.columns["input.amount"]
+    bins = FeatureBins.of(column.edges, column.dictionary)
+    contents: dict[int, Content] = {}
+    for start, cells in normals(traffic, 71, 0.8 if is_mix else 0.0).items():
+        amounts = np.asarray(cells, np.float64)
+        recorder = FeatureRecorder(traffic.reference.spec("input.amount"))
+        recorder.observe(amounts)
+        profile = recorder.profile()
+        predicted = 0.1 * amounts + (0.08 if not is_mix and start >= ONSET_NS else 0.0)
+        places = np.searchsorted(np.array(column.edges), amounts, "right")
+        sums = BinSums.of(bins, places, Rounded.of(predicted, bits=14))
+        profile.sums = {SumKey("output.score", bins): sums}
+        contents[start] = profile
+    traffic.ship("input.amount", contents)
+    (told,) = sentences(
+        Causes(store, traffic.clock).of(an_episode("output.score")), CauseKind.SHIFT
+    )
+    assert told.startswith(
+        "output.score moved because input.amount moved: "
+        if is_mix
+        else "output.score moved with the same inputs: "
+    )
