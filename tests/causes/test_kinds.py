@@ -9,7 +9,7 @@ from nilometer.causes import (
     Answer,
     CauseKind,
     Event,
-    PredictionSums,
+    FeatureSides,
     Scene,
     Segment,
     SegmentRate,
@@ -21,6 +21,9 @@ from nilometer.causes.intervals import interval
 from nilometer.causes.shares import Counted, percent
 from nilometer.causes.shift import importances, split
 from nilometer.causes.times import duration, relative
+from nilometer.profile import FeatureProfile, ReferenceColumn
+from nilometer.profile.bin_sums import BinSums, SumKey
+from nilometer.profile.feature_bins import FeatureBins
 from nilometer.values.labels import Labels
 
 MINUTE_NS = 60 * 10**9
@@ -31,7 +34,8 @@ SCENE = Scene(entity="model", onset_ns=ONSET_NS, window_ns=WINDOW_NS)
 
 def told(answer: Answer, kind: CauseKind) -> list[str]:
     """Return the sentences of one kind, of causes and of what cannot be told."""
-    return [one.sentence for one in (*answer.causes, *answer.untold) if one.kind is kind]
+    causes = [one.sentence for one in answer.causes if one.kind is kind]
+    return causes + [one.sentence for one in answer.untold if one.kind is kind]
 
 
 def stage(entity: str, *sources: str, onset: int | None = None) -> Stage:
@@ -139,39 +143,56 @@ def test_changes_rank_by_their_distance_from_the_onset() -> None:
     ]
 
 
-def sums(now: tuple[float, float], means: tuple[float, float]) -> PredictionSums:
-    """Return sums over two bins with 5,000 rows each and means 0 and 1 before."""
-    rows = np.array(now)
-    return PredictionSums(
+def sums(rows: tuple[int, int], means: tuple[float, float]) -> BinSums:
+    """Return sums over two bins, with a variance of .04 within each."""
+    bins = FeatureBins.of((0.0,), None)
+    totals = [count * mean for count, mean in zip(rows, means, strict=True)]
+    squares = sum(n * (0.04 + mean**2) for n, mean in zip(rows, means, strict=True))
+    return BinSums(
+        bins,
+        bits=20,
+        counts=(*rows, 0, 0, 0),
+        sums=(*(round(total * 2**20) for total in totals), 0, 0, 0),
+        squares=round(squares * 2**40),
+    )
+
+
+BEFORE = sums((5000, 5000), (0.0, 1.0))
+
+
+def summed(now: BinSums) -> FeatureSides:
+    """Return a feature that did not move, with sums of a prediction."""
+    key = SumKey("output.y", BEFORE.bins)
+    cells = FeatureProfile(types={"number": 100}, missing=0)
+    return FeatureSides(
         summary="input.x",
-        output="output.y",
-        before=np.array([5000.0, 5000.0]),
-        before_sums=np.array([0.0, 5000.0]),
-        now=rows,
-        now_sums=rows * np.array(means),
-        deviation=0.6,
+        column=ReferenceColumn(feature=cells),
+        before=[replace(cells, sums={key: BEFORE})],
+        now=replace(cells, sums={key: now}),
     )
 
 
 def test_the_change_of_a_mean_splits_into_mix_and_within() -> None:
-    mixed, bent = split(sums((1000, 3000), (0.0, 1.0))), split(sums((2000, 2000), (0.2, 1.2)))
+    mixed = split("input.x", BEFORE, sums((1000, 3000), (0.0, 1.0)))
+    bent = split("input.x", BEFORE, sums((2000, 2000), (0.2, 1.2)))
     assert mixed is not None
     assert bent is not None
-    assert (mixed.mix, mixed.within) == pytest.approx((0.25, 0.0))
-    assert (bent.mix, bent.within) == pytest.approx((0.0, 0.2))
-    assert importances([sums((1, 1), (0, 1))]) == pytest.approx({"input.x": 0.5 / 0.6})
+    assert (mixed.mix, mixed.within) == pytest.approx((0.25, 0.0), abs=1e-6)
+    assert (bent.mix, bent.within) == pytest.approx((0.0, 0.2), abs=1e-6)
+    assert mixed.bent == 0.0
+    assert bent.bent > 0.15
+    assert mixed.capacity > 0.25
+    effect = 0.25 / (0.25 + 0.04)
+    assert importances([summed(BEFORE)]) == pytest.approx({"input.x": effect**0.5}, rel=1e-3)
 
 
 def test_behaviour_is_told_and_noise_is_not() -> None:
-    bent = told(causes_of(replace(SCENE, sums=[sums((2000, 2000), (0.2, 1.2))])), CauseKind.SHIFT)
+    def told_of(now: BinSums) -> list[str]:
+        return told(causes_of(replace(SCENE, features=[summed(now)])), CauseKind.SHIFT)
+
+    bent = told_of(sums((2000, 2000), (0.2, 1.2)))
     assert bent[0].startswith("output.y moved with the same inputs: ")
-    same = told(causes_of(replace(SCENE, sums=[sums((2000, 2000), (0.0, 1.0))])), CauseKind.SHIFT)
-    assert same == [
-        (
-            "Cannot tell whether the inputs or the model moved output.y: its mean changed by 0, which is "
-            "within its noise."
-        )
-    ]
+    assert told_of(sums((2000, 2000), (0.0, 1.0)))[0].endswith("which is within its noise.")
 
 
 def test_a_break_is_found_where_the_share_changes_and_noise_has_no_strength() -> None:

@@ -24,7 +24,6 @@ from nilometer.alert.calibrated.parts import PartChange
 from nilometer.causes import (
     CauseKind,
     FeatureSides,
-    PredictionSums,
     Scene,
     Segment,
     SegmentRate,
@@ -33,7 +32,10 @@ from nilometer.causes import (
 )
 from nilometer.compare.bins import exact_reference_column
 from nilometer.profile import FeatureProfile, FeatureRecorder, FeatureSpec, ReferenceColumn
+from nilometer.profile.bin_sums import BinSums, Rounded, SumKey
+from nilometer.profile.feature_bins import FeatureBins
 from nilometer.profile.reference import INPUT_BINS
+from nilometer.profile.summed_outputs import SCORE_BITS
 
 Floats = NDArray[np.float64]
 Drift = Callable[[Floats, np.random.Generator], Floats]
@@ -217,10 +219,11 @@ def shift_named(known: list[ReferenceColumn], cause: str, seed: int) -> str:
         if abs(predicted.mean() - before.mean()) > 4.0 * noise:
             break
     days = np.split(past, DAYS)
-    sums = [
-        _sums(known[at], at, past[:, at], before, now[:, at], predicted) for at in range(FEATURES)
-    ]
-    scene = replace(_scene(), features=features_of(known, days, now), sums=sums)
+    features = features_of(known, days, now)
+    for at, sides in enumerate(features):
+        sides.before[0].sums = _sums(known[at], at, past[:, at], before)
+        sides.now.sums = _sums(known[at], at, now[:, at], predicted)
+    scene = replace(_scene(), features=features)
     told = [one.sentence for one in causes_of(scene).causes if one.kind is CauseKind.SHIFT]
     if not told:
         return "cannot tell"
@@ -249,20 +252,12 @@ def _shifted(cause: str, rng: np.random.Generator) -> tuple[Floats, Floats, Floa
 
 
 def _sums(
-    column: ReferenceColumn, at: int, past: Floats, before: Floats, now: Floats, predicted: Floats
-) -> PredictionSums:
-    edges, size = np.array(column.edges), len(column.edges) + 1
-    old = np.searchsorted(edges, values(past, at), "right")
-    new = np.searchsorted(edges, values(now, at), "right")
-    return PredictionSums(
-        summary=NAMES[at],
-        output="output.score",
-        before=np.bincount(old, minlength=size).astype(np.float64),
-        before_sums=np.bincount(old, before, size),
-        now=np.bincount(new, minlength=size).astype(np.float64),
-        now_sums=np.bincount(new, predicted, size),
-        deviation=float(before.std()),
-    )
+    column: ReferenceColumn, at: int, latent: Floats, predicted: Floats
+) -> dict[SumKey, BinSums]:
+    bins = FeatureBins.of(column.edges, None)
+    places = np.searchsorted(np.array(column.edges), values(latent, at), "right")
+    sums = BinSums.of(bins, places, Rounded.of(predicted, SCORE_BITS))
+    return {SumKey("output.score", bins): sums}
 
 
 def onset_errors(seed: int, *, size: float = 0.25, features: int = 24) -> NDArray[np.int64]:
@@ -321,8 +316,8 @@ def _rows(episodes: int) -> Iterator[str]:
         told = [shift_named(known, cause, 50_000 + seed) for seed in range(episodes)]
         shifts += [one == name for one in told]
         unsure = np.mean([one == "cannot tell" for one in told])
-        right = np.mean([one == name for one in told])
-        yield f"{f'{name} told, {cause}':<40}{right:>7.1%}{'':>7}  cannot tell {unsure:.1%}"
+        share = np.mean([one == name for one in told])
+        yield f"{f'{name} told, {cause}':<40}{share:>7.1%}{'':>7}  cannot tell {unsure:.1%}"
     yield f"{'mix or behaviour told, all':<40}{np.mean(shifts):>7.1%}{'95 %':>7}"
 
 

@@ -149,3 +149,10 @@ def test_quantiles_run_from_the_negative_over_zero_to_the_positive() -> None:
 
 def test_an_empty_histogram_has_no_quantile() -> None:
     assert ExponentialHistogram().quantile(0.5) is None
+
+
+def test_observations_above_a_value_are_counted_by_bucket() -> None:
+    histogram = ExponentialHistogram.of(np.array([-4.0, -1.0, 0.0, 1.0, 4.0, 16.0]), scale=0)
+    assert [histogram.count_above(value) for value in (-5.0, -2.0, -0.1, 0.0, 2.0, 100.0)] == [
+        6, 5, 4, 3, 2, 0,
+    ]  # fmt: skip

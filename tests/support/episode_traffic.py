@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from support.shipping import a_sample_row, ship
 from support.told import a_notice, a_part
 
@@ -30,6 +32,7 @@ ONSET_NS = THURSDAY_NS + 12 * HOUR_NS
 OPENED_NS = ONSET_NS + 3 * BASE_NS
 ROWS = 200  # requests of each window
 ALL = Labels()
+Cells: TypeAlias = Sequence[object] | NDArray[np.float64]
 
 
 @dataclass
@@ -61,7 +64,7 @@ class EpisodeTraffic:
     def feature(
         self,
         summary: str,
-        cells: Mapping[int, Sequence[object]],
+        cells: Mapping[int, Cells],
         labels: Labels = ALL,
     ) -> None:
         """Ship a feature whose cells are known by start of the window."""
@@ -69,7 +72,7 @@ class EpisodeTraffic:
         spec = None if self.reference is None else self.reference.spec(summary, readable=True)
         for start, some in cells.items():
             recorder = FeatureRecorder(spec)
-            recorder.observe(np.asarray(some) if isinstance(some, np.ndarray) else list(some))
+            recorder.observe(some)
             contents[start] = recorder.profile()
         self.ship(summary, contents, labels)
 
@@ -105,7 +108,7 @@ class EpisodeTraffic:
         ship(self.store, arrivals, agent=f"{self.entity} {summary} {labels}", now_ns=OPENED_NS)
 
 
-def normals(traffic: EpisodeTraffic, seed: int, shift: float = 0.0) -> dict[int, np.ndarray]:
+def normals(traffic: EpisodeTraffic, seed: int, shift: float = 0.0) -> dict[int, Cells]:
     """Return normal numbers of each window, which move by *shift* at the onset."""
     rng = np.random.default_rng(seed)
     return {
@@ -114,7 +117,7 @@ def normals(traffic: EpisodeTraffic, seed: int, shift: float = 0.0) -> dict[int,
     }
 
 
-def reference_for(columns: Mapping[str, Sequence[object]], entity: str = ENTITY) -> Reference:
+def reference_for(columns: Mapping[str, Cells], entity: str = ENTITY) -> Reference:
     """Return a reference of *columns*, by name without a role."""
     import pyarrow as pa
 

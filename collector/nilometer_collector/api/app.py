@@ -72,6 +72,13 @@ class PagesRoute(Route):
         return super().matches(scope)
 
 
+_ON_ERRORS = {
+    HTTPException: on_http_error,
+    Exception: on_bug,
+    **dict.fromkeys(EXPECTED, on_error),
+}
+
+
 def make_app(
     store: Store,
     query: Query,
@@ -123,11 +130,7 @@ def make_app(
     app = Starlette(
         routes=[*_routes(OPERATIONS, context), *_documents(static)],
         middleware=[Middleware(Shield, public_host=urlsplit(public_url).hostname or ""), door],
-        exception_handlers={
-            HTTPException: on_http_error,
-            Exception: on_bug,
-            **dict.fromkeys(EXPECTED, on_error),
-        },
+        exception_handlers=_ON_ERRORS,
     )
     app.router.redirect_slashes = False  # paths of the API do not end with a slash
     return app

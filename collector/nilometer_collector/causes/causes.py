@@ -4,7 +4,8 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from nilometer.causes import Answer, Scene, Stage, causes_of
+from nilometer.causes import Answer, CauseKind, Scene, Stage, Untold, causes_of
+from nilometer.causes.stages import LEAST_SCORE
 from nilometer.values.clock import Clock
 from nilometer_collector.causes.events import (
     declared_events,
@@ -17,6 +18,7 @@ from nilometer_collector.causes.reading import Reader
 from nilometer_collector.causes.segments import rates
 from nilometer_collector.causes.spans import WINDOW_NS, end_of, onset_of, times_of
 from nilometer_collector.causes.stages import stages_before
+from nilometer_collector.channels.message import OWN_SUMMARIES
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import EpisodeRecord, Store
 
@@ -25,6 +27,14 @@ MOST_LEADS = 3  # drifting features whose segments are compared
 MOST_SOURCES = 8  # entities that are read from directly whose requests are read
 
 Key = tuple[object, ...]
+_ABOUT_MONITORING = Answer(
+    untold=(
+        Untold(
+            CauseKind.FEATURE,
+            "Cannot tell a cause: the episode is about the monitoring itself, not about data.",
+        ),
+    )
+)
 
 
 def everyone(entity: str) -> bool:
@@ -55,6 +65,8 @@ class Causes:
             episode: The episode.
             may: Function that returns whether the caller may see another entity of the pipeline.
         """
+        if episode.summary.startswith(OWN_SUMMARIES):
+            return _ABOUT_MONITORING
         end_ns = end_of(episode, self._clock.now_ns())
         stages = stages_before(
             self._store,
@@ -78,9 +90,13 @@ class Causes:
         return answer
 
     def likely(self, episodes: Sequence[EpisodeRecord]) -> str:
-        """Return the likeliest cause of *episodes* of one entity, one sentence; empty if unknown."""
+        """Return the likeliest cause of *episodes* of one entity, one sentence; empty if unknown.
+
+        A cause with a smaller effect than a warning needs is not told.
+        """
         found = [one for episode in episodes[:MOST_LEADS] for one in self.of(episode).causes]
-        return max(found, key=lambda one: one.score).sentence if found else ""
+        best = max(found, key=lambda one: one.score, default=None)
+        return best.sentence if best is not None and best.score >= LEAST_SCORE else ""
 
     def _scene(self, episode: EpisodeRecord, end_ns: int, stages: Sequence[Stage]) -> Scene:
         """Read what is known of *episode*, whose windows end at *end_ns*."""

@@ -103,12 +103,12 @@ def schema_events(reader: Reader, around: Window) -> Iterator[Event]:
 def declared_events(store: Store, entity: str, onset_ns: int) -> Iterator[Event]:
     """Yield the changes of declared objects of *entity* around the onset.
 
-    They have no figure, so their strength is the least.
+    They have no figure, so their strength is below that of any other cause that a message tells.
     """
     question = ChangeQuestion(entity=entity)
     for one in store.history.changes(question, MOST_CHANGES):
         if abs(one.made_ns - onset_ns) <= AROUND_NS:
-            yield Event(words=_declared_words(one), at_ns=one.made_ns, strength=LEAST_SCORE)
+            yield Event(words=_declared_words(one), at_ns=one.made_ns, strength=LEAST_SCORE / 2)
 
 
 def _declared_words(record: ChangeRecord) -> str:
@@ -134,8 +134,9 @@ def _schema_words(name: str) -> str:
 
 def _failed(sample: SummarySample) -> tuple[float, float]:
     content = sample.content
-    known = isinstance(content, ServiceProfile)
-    return (float(content.failures), float(content.count)) if known else (0.0, 0.0)
+    if not isinstance(content, ServiceProfile):
+        return 0.0, 0.0
+    return float(content.failures), float(content.count)
 
 
 def _lost(sample: SummarySample, what: str) -> tuple[float, float]:

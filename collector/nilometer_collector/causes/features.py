@@ -46,12 +46,10 @@ def compared(store: Store, reader: Reader, episode: EpisodeRecord, times: Times)
     )
     chosen = features[:MOST_FEATURES]
     before = _with_data(reader, episode.labels, times)
-    while len(chosen) > 1:
-        series = _series(reader, chosen, episode.labels)
-        if reader.size(series, [times.now, *before]) <= reader.left:
-            break
-        chosen = chosen[: len(chosen) // 2]
     series = _series(reader, chosen, episode.labels)
+    while chosen and reader.size(series, [times.now, *before]) > reader.left:
+        chosen = chosen[: len(chosen) // 2]
+        series = _series(reader, chosen, episode.labels)
     now = reader.merged(series, times.now, _summary)
     past = [reader.merged(series, window, _summary) for window in before]
     columns = _columns(store, episode)

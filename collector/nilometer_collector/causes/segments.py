@@ -41,8 +41,9 @@ def rates(
 
 
 def _moved(told: Moved, column: ReferenceColumn, content: Content) -> Counts:
-    known = isinstance(content, FeatureProfile)
-    return counted_in(told, column, content) if known else (0.0, 0.0)
+    if not isinstance(content, FeatureProfile):
+        return 0.0, 0.0
+    return counted_in(told, column, content)
 
 
 def _failures(content: Content) -> Counts:

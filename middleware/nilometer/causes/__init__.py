@@ -9,7 +9,6 @@ from nilometer.causes.ranking import causes_of
 from nilometer.causes.scene import (
     Event,
     FeatureSides,
-    PredictionSums,
     Scene,
     Segment,
     SegmentRate,
@@ -23,7 +22,6 @@ __all__ = [
     "Event",
     "FeatureSides",
     "Moment",
-    "PredictionSums",
     "Scene",
     "Segment",
     "SegmentRate",

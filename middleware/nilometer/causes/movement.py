@@ -127,15 +127,19 @@ def movements_of(features: Sequence[FeatureSides]) -> Movements:
     """
     every = {one.summary: _common(one) for one in features}
     wanders = [
-        one for bins in every.values() if bins is not None and (one := _wander(bins)) is not None
+        wander
+        for bins in every.values()
+        if bins is not None and (wander := _wander(bins)) is not None
     ]
     usual = max(float(np.median(wanders)), 0.0) if wanders else None
     found: dict[str, Movement | None] = {}
     for one in features:
         bins = every[one.summary]
         cells = min(sum(past.cells for past in one.before), one.now.cells)
-        is_known = bins is not None and cells >= LEAST_ROWS
-        found[one.summary] = _movement(one, replace(bins, wander=usual)) if is_known else None
+        if bins is None or cells < LEAST_ROWS:
+            found[one.summary] = None
+        else:
+            found[one.summary] = _movement(one, replace(bins, wander=usual))
     return found
 
 

@@ -29,8 +29,8 @@ def causes_of(scene: Scene) -> Answer:
 
     Importances that nobody declared are taken from the sums of the predictions.
     """
-    if not scene.importances and scene.sums:
-        scene = replace(scene, importances=importances(scene.sums))
+    if not scene.importances:
+        scene = replace(scene, importances=importances(scene.features))
     movements = movements_of(scene.features)
     found = [one for kind in KINDS for one in kind(scene, movements)]
     causes = [one for one in found if isinstance(one, Cause)]

@@ -68,29 +68,6 @@ class SegmentRate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PredictionSums:
-    """The sum of a prediction by bin of one feature, on both sides.
-
-    Attributes:
-        summary: Name of the feature's summary.
-        output: Name of the prediction's summary.
-        before: Rows in each bin before, shape (k,).
-        before_sums: Sum of the prediction over these rows, shape (k,).
-        now: Rows in each bin since the onset, shape (k,).
-        now_sums: Sum of the prediction over these rows, shape (k,).
-        deviation: Standard deviation of the prediction before.
-    """
-
-    summary: str
-    output: str
-    before: Floats
-    before_sums: Floats
-    now: Floats
-    now_sums: Floats
-    deviation: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """An entity of the pipeline.
 
@@ -135,7 +112,6 @@ class Scene:
         features: Features that were compared.
         left_out: Number of features that were not read, to bound the cost.
         rates: Shares by segment.
-        sums: Sums of predictions by bin.
         drifts: Summary and label set of everything that drifts in the episode.
         importances: Importance of each feature by summary, at least 0, in any unit. Features without
             one have the mean importance.
@@ -149,7 +125,6 @@ class Scene:
     features: Sequence[FeatureSides] = ()
     left_out: int = 0
     rates: Sequence[SegmentRate] = ()
-    sums: Sequence[PredictionSums] = ()
     drifts: Sequence[tuple[str, Labels]] = ()
     importances: Mapping[str, float] = field(default_factory=dict)
     stages: Sequence[Stage] = ()

@@ -18,8 +18,10 @@ import numpy as np
 
 from nilometer.causes.cause import Cause, CauseKind, Share, Untold
 from nilometer.causes.movement import Movements
-from nilometer.causes.scene import PredictionSums, Scene
+from nilometer.causes.scene import FeatureSides, Scene
 from nilometer.causes.shares import percent, quantile
+from nilometer.compare.components import Components, components, main_effect
+from nilometer.profile.bin_sums import BinSums, SumKey, merged_sums, variance_within
 from nilometer.values.entity import Role, role_of
 
 LEAST_MIX = 0.25  # smallest explained part of a change that is told as mix
@@ -33,20 +35,22 @@ class Split:
     """The change of a mean prediction, split by one feature. All figures have the prediction's unit.
 
     Attributes:
-        sums: Sums that were split.
+        summary: Name of the feature's summary.
         mix: Change that follows from the new shares of the bins.
         within: Change inside the bins.
-        mix_noise: Standard deviation of `mix` without a change.
+        mix_noise: Standard error of `mix`.
         noise: Standard deviation of the whole change without a change.
+        deviation: Standard deviation of the prediction before.
         bent: Lower bound of the root mean square change of the bin means.
         capacity: Upper bound of what the new shares can explain, with whatever bin means.
     """
 
-    sums: PredictionSums
+    summary: str
     mix: float
     within: float
     mix_noise: float
     noise: float
+    deviation: float
     bent: float
     capacity: float
 
@@ -56,42 +60,50 @@ class Split:
         return self.mix + self.within
 
 
-def split(sums: PredictionSums) -> Split | None:
+def sums_of(features: Sequence[FeatureSides]) -> dict[SumKey, dict[str, tuple[BinSums, BinSums]]]:
+    """Return the sums of predictions before and since the onset, by value and summary."""
+    found: dict[SumKey, dict[str, tuple[BinSums, BinSums]]] = {}
+    for one in features:
+        past = merged_sums(side.sums for side in one.before)
+        for key, now in one.now.sums.items():
+            if key in past:
+                found.setdefault(key, {})[one.summary] = past[key], now
+    return found
+
+
+def split(summary: str, before: BinSums, now: BinSums) -> Split | None:
     """Return the split of the change of a mean prediction; None if a side has no rows."""
-    rows, count = float(sums.before.sum()), float(sums.now.sum())
-    if not rows or not count:
+    parts = components(before, now)
+    if parts is None:
         return None
-    shares, current = sums.before / rows, sums.now / count
-    mean = float(sums.before_sums.sum()) / rows
-    held = sums.before > 0
-    usual = np.full(len(shares), mean)
-    np.divide(sums.before_sums, sums.before, out=usual, where=held)
-    mix = float(((current - shares) * usual).sum())
-    change = float(sums.now_sums.sum()) / count - mean
-    both = 1.0 / rows + 1.0 / count
-    explained = float((shares * (usual - mean) ** 2).sum())
-    squares = float(((current - shares)[held] ** 2 / shares[held]).sum()) / both
-    _, most = _bounds(squares, int(held.sum()) - 1)
+    both = 1.0 / before.rows + 1.0 / now.rows
+    held = parts.reference_shares > 0
+    shares, means = parts.reference_shares[held], parts.reference_means[held]
+    mean = float(shares @ means)
+    deviation = sqrt(variance_within(before) + float(shares @ (means - mean) ** 2))
+    gap = parts.current_shares[held] - shares
+    _, most = _bounds(float((gap * gap / shares).sum()) / both, int(held.sum()) - 1)
     return Split(
-        sums,
-        mix=mix,
-        within=change - mix,
-        mix_noise=sqrt(explained * both),
-        noise=sums.deviation * sqrt(both),
-        bent=sums.deviation * sqrt(both) * _bent(sums),
-        capacity=sums.deviation * sqrt(most * both),
+        summary=summary,
+        mix=float(parts.mix.sum()),
+        within=float(parts.within.sum()),
+        mix_noise=parts.mix_error,
+        noise=deviation * sqrt(both),
+        deviation=deviation,
+        bent=deviation * sqrt(both) * _bent(before, now, parts, deviation),
+        capacity=deviation * sqrt(most * both),
     )
 
 
-def _bent(sums: PredictionSums) -> float:
+def _bent(before: BinSums, now: BinSums, parts: Components, deviation: float) -> float:
     """Return the lower bound of the change of the bin means, in standard deviations of the mean."""
-    full = np.minimum(sums.before, sums.now) >= LEAST_ROWS
-    if not full.any() or not sums.deviation:
+    past, current = np.asarray(before.counts, float), np.asarray(now.counts, float)
+    full = np.minimum(past, current) >= LEAST_ROWS
+    if not full.any() or not deviation:
         return 0.0
-    before, now = sums.before[full], sums.now[full]
-    gap = sums.now_sums[full] / now - sums.before_sums[full] / before
-    squares = float((gap * gap / (1.0 / before + 1.0 / now)).sum()) / sums.deviation**2
-    least, _ = _bounds(squares, int(full.sum()))
+    gap = parts.current_means[full] - parts.reference_means[full]
+    noise = deviation**2 * (1.0 / past[full] + 1.0 / current[full])
+    least, _ = _bounds(float((gap * gap / noise).sum()), int(full.sum()))
     return sqrt(least)
 
 
@@ -102,37 +114,35 @@ def _bounds(squares: float, degrees: int) -> tuple[float, float]:
     return max(squares - degrees - noise, 0.0), max(squares - degrees + noise, 0.0)
 
 
-def importances(sums: Sequence[PredictionSums]) -> dict[str, float]:
-    """Return the deviation of the mean prediction over the bins of each feature, by summary.
+def importances(features: Sequence[FeatureSides]) -> dict[str, float]:
+    """Return the importance of each feature with sums: the square root of its main effect before.
 
-    It is in standard deviations of the prediction; of several outputs, the largest counts.
+    It is the deviation of the mean prediction over the bins, in deviations of the prediction. Of
+    several predictions, the largest counts.
     """
     found: dict[str, float] = {}
-    for one in sums:
-        held = one.before > 0
-        if not held.any() or not one.deviation:
-            continue
-        means = one.before_sums[held] / one.before[held]
-        shares = one.before[held] / one.before.sum()
-        variance = float((shares * (means - (shares * means).sum()) ** 2).sum())
-        found[one.summary] = max(found.get(one.summary, 0.0), sqrt(variance) / one.deviation)
+    for by_summary in sums_of(features).values():
+        for summary, (before, _) in by_summary.items():
+            found[summary] = max(found.get(summary, 0.0), sqrt(main_effect(before)))
     return found
 
 
 def shift(scene: Scene, movements: Movements) -> Iterator[Cause | Untold]:
-    """Yield whether each output moved by mix or by behaviour; one answer for each output."""
+    """Yield whether each output moved by mix or by behaviour; one answer for each summed output."""
     known = {name: one.strength for name, one in movements.items() if one is not None}
     compared = [name for name in known if role_of(name) is Role.INPUT]
     inputs = [name for name in compared if known[name] >= LEAST_MOVED]
     outputs = {name for name in known if role_of(name) is Role.OUTPUT and known[name] > 0.0}
-    by_output: dict[str, list[Split]] = {}
-    for one in scene.sums:
-        found = split(one)
-        if found is not None:
-            by_output.setdefault(one.output, []).append(found)
-    for output, splits in sorted(by_output.items()):
-        yield _of_splits(output, splits, frozenset(inputs))
-    for output in sorted(outputs - by_output.keys()):
+    by_value: dict[str, list[Split]] = {}
+    for key, by_summary in sums_of(scene.features).items():
+        for summary, (before, now) in by_summary.items():
+            found = split(summary, before, now)
+            if found is not None:
+                by_value.setdefault(key.value, []).append(found)
+    for value, splits in sorted(by_value.items()):
+        yield _of_splits(value, splits, frozenset(inputs))
+    summed = {value.partition("=")[0] for value in by_value}
+    for output in sorted(outputs - summed):
         yield _without_sums(scene, output, inputs, compared, known[output])
 
 
@@ -146,13 +156,13 @@ def _of_splits(output: str, splits: Sequence[Split], inputs: frozenset[str]) -> 
     if not size:
         why = f"its mean changed by {lead.change:.3g}, which is within its noise"
         return Untold(CauseKind.SHIFT, f"{doubt}: {why}.")
-    strength = size / max(lead.sums.deviation, 1e-12)
-    moved = [one for one in splits if one.sums.summary in inputs]
+    strength = size / max(lead.deviation, 1e-12)
+    moved = [one for one in splits if one.summary in inputs]
     best = max(moved or splits, key=lambda one: one.mix / (lead.change or 1.0))
     part = best.mix / (lead.change or 1.0)
     if moved and beyond and part >= LEAST_MIX and abs(best.mix) > level * best.mix_noise:
         sentence = (
-            f"{output} moved because {best.sums.summary} moved: the new shares of its values explain "
+            f"{output} moved because {best.summary} moved: the new shares of its values explain "
             f"{percent(min(part, 1.0))} of the change of the mean by {lead.change:.3g} (mix shift)."
         )
         return _cause(output, sentence, strength, best)
@@ -168,7 +178,7 @@ def _of_splits(output: str, splits: Sequence[Split], inputs: frozenset[str]) -> 
         )
         return _cause(output, sentence, strength, best)
     why = (
-        f"the new shares of {best.sums.summary} explain {percent(max(part, 0.0))} of the change of its "
+        f"the new shares of {best.summary} explain {percent(max(part, 0.0))} of the change of its "
         "mean, and inputs that are correlated may hide the rest"
     )
     return Untold(CauseKind.SHIFT, f"{doubt}: {why}.")
@@ -182,7 +192,7 @@ def _cause(output: str, sentence: str, strength: float, best: Split) -> Cause:
         score=strength,
         summary=output,
         shares=(
-            Share(f"explained by {best.sums.summary}", 0.0, best.mix, is_mix),
+            Share(f"explained by {best.summary}", 0.0, best.mix, is_mix),
             Share("with the same inputs", 0.0, best.within, not is_mix),
         ),
     )

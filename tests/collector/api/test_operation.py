@@ -24,6 +24,7 @@ async def test_a_slow_question_is_refused_while_others_wait() -> None:
         wake=UNUSED,
         receivers=UNUSED,
         targets=UNUSED,
+        causes=UNUSED,
     )
     over = threading.Event()
     async with anyio.create_task_group() as group:

@@ -12,6 +12,7 @@ from support.episode_traffic import (
     ONSET_NS,
     OPENED_NS,
     ROWS,
+    Cells,
     EpisodeTraffic,
     an_episode,
     normals,
@@ -20,12 +21,22 @@ from support.episode_traffic import (
 from support.shipping import Agents
 
 from nilometer.causes import Answer, CauseKind
+from nilometer.profile import Content, FeatureRecorder
+from nilometer.profile.bin_sums import BinSums, Rounded, SumKey
+from nilometer.profile.feature_bins import FeatureBins
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.causes import reading
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.causes.spans import end_of, times_of
 from nilometer_collector.store import EntityDeclaration, Store, open_store
+from nilometer_collector.store.history_records import (
+    Change,
+    DeclareEntity,
+    Key,
+    Origin,
+    Revision,
+)
 from nilometer_collector.testing import ENTITY, an_alerter, an_evaluation
 
 
@@ -43,11 +54,14 @@ def sentences(answer: Answer, kind: CauseKind) -> list[str]:
 
 def test_the_interval_that_gained_most_names_the_feature(store: Store) -> None:
     rng = np.random.default_rng(1)
-    training = {"amount": rng.exponential(50.0, 5000), "age": rng.normal(0.0, 1.0, 5000)}
+    training: dict[str, Cells] = {
+        "amount": rng.exponential(50.0, 5000),
+        "age": rng.normal(0.0, 1.0, 5000),
+    }
     traffic = EpisodeTraffic(store, reference=reference_for(training))
     assert traffic.reference is not None
     store.references.put(traffic.reference, 0)
-    amounts = {}
+    amounts: dict[int, Cells] = {}
     for start in traffic.starts():
         drawn = rng.exponential(50.0, ROWS)
         amounts[start] = (
@@ -66,7 +80,7 @@ def test_the_interval_that_gained_most_names_the_feature(store: Store) -> None:
 def test_missing_cells_are_told_without_a_reference(store: Store) -> None:
     traffic = EpisodeTraffic(store)
     rng = np.random.default_rng(3)
-    cells = {
+    cells: dict[int, Cells] = {
         start: [
             None if start >= ONSET_NS and at < 60 else float(rng.normal()) for at in range(ROWS)
         ]
@@ -87,7 +101,7 @@ def test_new_categories_are_named(store: Store) -> None:
     )
     assert traffic.reference is not None
     store.references.put(traffic.reference, 0)
-    cells = {
+    cells: dict[int, Cells] = {
         start: rng.choice([*names, "diners"] if start >= ONSET_NS else names, ROWS).tolist()
         for start in traffic.starts()
     }
@@ -160,6 +174,9 @@ def test_the_samples_of_an_answer_are_bounded(
     traffic = EpisodeTraffic(store)
     for at in range(6):
         traffic.feature(f"input.f{at}", normals(traffic, 40 + at, 0.5))
+    monkeypatch.setattr(reading, "MOST_SAMPLES", 10)
+    nothing = Causes(store, traffic.clock).of(an_episode("input.f3"))
+    assert [one.kind for one in nothing.causes] == []
     monkeypatch.setattr(reading, "MOST_SAMPLES", 100)
     answer = Causes(store, traffic.clock).of(an_episode("input.f3"))
     assert [one.summary for one in answer.causes] == ["input.f3"]
@@ -192,3 +209,53 @@ def test_comparable_times_are_days_of_the_same_kind_without_other_episodes() -> 
         for one in times_of(episode, end_ns, others).days
     ]
     assert noon[:3] == [7, 2, 3]
+
+
+def test_an_episode_about_the_monitoring_has_no_cause(store: Store) -> None:
+    answer = Causes(store, EpisodeTraffic(store).clock).of(an_episode("nilometer.agents"))
+    assert answer.causes == ()
+    assert "about the monitoring itself" in answer.untold[0].sentence
+
+
+def test_a_small_effect_is_no_cause_in_a_message(store: Store) -> None:
+    traffic = EpisodeTraffic(store)
+    traffic.feature("input.amount", normals(traffic, 60))
+    declare = DeclareEntity(ENTITY, EntityDeclaration())
+    change = Change(key=Key("entity", ENTITY, ENTITY), before=None, after="{}")
+    made = Revision(author="ann", origin=Origin.API, commands=[declare], changes=[change])
+    store.history.commit(made, ONSET_NS)
+    causes, episode = Causes(store, traffic.clock), an_episode("input.amount")
+    assert sentences(causes.of(episode), CauseKind.CHANGE) == [
+        f"Entity {ENTITY!r} was created by ann, at the onset."
+    ]
+    assert causes.likely([episode]) == ""
+
+
+@pytest.mark.parametrize("is_mix", [True, False])
+def test_stored_sums_tell_mix_from_behaviour(store: Store, *, is_mix: bool) -> None:
+    rng = np.random.default_rng(70)
+    traffic = EpisodeTraffic(store, reference=reference_for({"amount": rng.normal(0, 1, 5000)}))
+    assert traffic.reference is not None
+    store.references.put(traffic.reference, 0)
+    column = traffic.reference.columns["input.amount"]
+    bins = FeatureBins.of(column.edges, column.dictionary)
+    contents: dict[int, Content] = {}
+    for start, cells in normals(traffic, 71, 0.8 if is_mix else 0.0).items():
+        amounts = np.asarray(cells, np.float64)
+        recorder = FeatureRecorder(traffic.reference.spec("input.amount"))
+        recorder.observe(amounts)
+        profile = recorder.profile()
+        predicted = 0.1 * amounts + (0.08 if not is_mix and start >= ONSET_NS else 0.0)
+        places = np.searchsorted(np.array(column.edges), amounts, "right")
+        sums = BinSums.of(bins, places, Rounded.of(predicted, bits=14))
+        profile.sums = {SumKey("output.score", bins): sums}
+        contents[start] = profile
+    traffic.ship("input.amount", contents)
+    (told,) = sentences(
+        Causes(store, traffic.clock).of(an_episode("output.score")), CauseKind.SHIFT
+    )
+    assert told.startswith(
+        "output.score moved because input.amount moved: "
+        if is_mix
+        else "output.score moved with the same inputs: "
+    )
