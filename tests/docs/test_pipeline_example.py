@@ -2,26 +2,18 @@
 
 import time
 from pathlib import Path
-from typing import Any
 
-from support.linked_services import EXAMPLE, STAGES, linked_services
+from support.linked_services import EXAMPLE, linked_services
 
-from nilometer.testing import eventually
 from nilometer_collector.commands.declared_files import read_files
 
 
 def test_an_upstream_unit_change_is_named_as_the_first_mover(tmp_path: Path) -> None:
-    found: dict[str, Any] = {}
     with linked_services(tmp_path) as linked:
         document = read_files([EXAMPLE / "apply"]).document
         linked.collector.http.post("/api/v1/apply", json=document).raise_for_status()
         linked.replay(time.time_ns() / 1e9)
-
-        def all_are_alarmed() -> bool:
-            found.update(linked.collector.get("pipeline"))
-            return sum(node["open_episodes"] > 0 for node in found["nodes"]) == len(STAGES)
-
-        eventually(all_are_alarmed)
+        found = linked.alarmed()
     (mover,) = found["first_movers"]
     assert mover["entity"] == "sensor"
     assert mover["followers"] == ["advice", "comfort"]  # all moved in the same window

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from nilometer.testing import eventually
 from nilometer_agent.server import Agent
@@ -40,6 +41,18 @@ class Linked:
         sent = send(self.url, end, **how)
         eventually(lambda: self.agent.counters.snapshot()["observations"] == len(STAGES) * sent)
         self.agent.stop()  # it closes and ships all windows
+
+    def alarmed(self, timeout: float = 60.0) -> dict[str, Any]:
+        """Wait until every service is alarmed, and return the pipeline."""
+
+        def pipeline() -> dict[str, Any] | None:
+            found: dict[str, Any] = self.collector.get("pipeline")
+            alarmed = [node for node in found["nodes"] if node["open_episodes"]]
+            return found if len(alarmed) == len(STAGES) else None
+
+        found = eventually(pipeline, timeout=timeout)
+        assert found is not None
+        return found
 
 
 @contextmanager
