@@ -1,4 +1,4 @@
-"""Sends some minutes of readings to the sensor; in the last two minutes, its firmware is new."""
+"""Sends some minutes of readings to the sensor; in the last ones, its firmware is new."""
 
 import random
 import sys
@@ -7,26 +7,36 @@ from datetime import UTC, datetime
 
 import httpx
 
-MINUTES = 5
-BROKEN = 2  # minutes with the new firmware
-READINGS = 20  # a minute
+READINGS = 20  # a window
 
 
-def replay(url: str, end: float) -> int:
-    """Send the readings of the minutes before *end*, Unix seconds, to *url*; return their number."""
+def replay(
+    url: str, end: float, *, windows: int = 5, broken: int = 2, window_seconds: int = 60
+) -> int:
+    """Send readings to the sensor at *url*, and return their number.
+
+    Args:
+        url: URL of the sensor.
+        end: Unix seconds before which the last window ends.
+        windows: Number of windows.
+        broken: Number of the last windows in which the firmware is new.
+        window_seconds: Length of a window, in seconds.
+    """
     draw = random.Random(1)
-    first = end // 60 * 60 - MINUTES * 60
+    first = end // window_seconds * window_seconds - windows * window_seconds
     with httpx.Client(timeout=30, trust_env=False) as client:
-        for number in range(MINUTES * READINGS):
-            minute, at = divmod(number, READINGS)
-            event_time = datetime.fromtimestamp(first + minute * 60 + at, UTC).isoformat()
-            firmware = "2" if minute >= MINUTES - BROKEN else "1"
+        for number in range(windows * READINGS):
+            window, reading = divmod(number, READINGS)
+            at = first + (window + reading / READINGS) * window_seconds
             client.post(
                 url,
                 json={"millivolts": draw.gauss(210, 20)},
-                headers={"x-event-time": event_time, "x-firmware": firmware},
+                headers={
+                    "x-event-time": datetime.fromtimestamp(at, UTC).isoformat(),
+                    "x-firmware": "2" if window >= windows - broken else "1",
+                },
             ).raise_for_status()
-    return MINUTES * READINGS
+    return windows * READINGS
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from nilometer.profile import ServiceProfile
 from nilometer.profile.callers import EVERY_HASH, MOST_NAMES, MOST_TRACES, Called, Callers
 
 MILLISECOND = 1_000_000
@@ -71,3 +72,11 @@ def test_a_merge_gives_the_same_for_every_order() -> None:
 def test_privacy_removes_rare_names_and_single_traces() -> None:
     found = Callers.of({"gateway": 20, "shy": 3}, [called(1)]).coarsened(10)
     assert found == Callers({"gateway": 20}, others=3, traced=1)
+
+
+def test_a_suppressed_service_keeps_its_requests_and_loses_rare_callers() -> None:
+    service = ServiceProfile(outcomes={"ok": 23}, callers=Callers.of({"shy": 3}, [called(1)]))
+    found = service.suppressed(10)
+    assert found.outcomes == {"ok": 23}
+    assert found.callers == Callers(others=3, traced=1)
+    assert ServiceProfile().suppressed(10) == ServiceProfile()

@@ -32,6 +32,7 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.profile.callers import Callers, Trace
 from nilometer.profile.bin_sums import BinSums, Rounded
 from nilometer.profile.cell_bins import CellBins
 from nilometer.profile.feature import Cell
@@ -113,6 +114,14 @@ def service() -> SummarySample:
         response_sizes=[2, 4, 8],
     )
     return sample("service", profile)
+
+
+def callers() -> SummarySample:
+    traces = tuple(Trace(1 << at, 1_700_000_040_000_000 + at, 250_000) for at in (1, 40, 63))
+    known = Callers({"gateway": 2}, others=1, traced=3, traces=traces)
+    content = service().content
+    assert isinstance(content, ServiceProfile)
+    return sample("service", dataclasses.replace(content, callers=known))
 
 
 def sides() -> SummarySample:
@@ -214,6 +223,7 @@ def golden_bytes() -> dict[str, bytes]:
         "numbers_counted": sample_to_bytes(numbers()),
         "categories_known": sample_to_bytes(categories()),
         "service": sample_to_bytes(service()),
+        "callers": sample_to_bytes(callers()),
         "sides": sample_to_bytes(sides()),
         "logged": samples_to_bytes(logged()),
         "performance": samples_to_bytes(performance()),

@@ -37,6 +37,7 @@ DIGESTS = {
     "alerter_fixed": "0a20fb1cbf046a08",
     "alerter_range": "221dd89405f65234",
     "alerter_reference": "d0ca41f5b1853ad6",
+    "callers": "b852f864c6315461",
     "categories": "7f529c4730717d11",
     "categories_known": "3dfaa9c7d1e7d330",
     "evaluation": "066609ad07c46c6f",
@@ -156,6 +157,18 @@ def test_old_categories_are_read() -> None:
     assert feature.numbers.moments.count == feature.numbers.digest.count == 0
     assert feature.distinct is not None
     assert round(feature.distinct.estimate) == 4
+
+
+def test_an_old_service_tells_who_called_it() -> None:
+    service = sample("callers").content
+    assert isinstance(service, ServiceProfile)
+    callers = service.callers
+    assert (callers.named, callers.others, callers.traced) == ({"gateway": 2}, 1, 3)
+    assert [trace.hash for trace in callers.traces] == [1 << 1, 1 << 40, 1 << 63]
+    assert callers.traces[0] == (2, 1_700_000_040_000_001, 250_000)
+    older = sample("service").content
+    assert isinstance(older, ServiceProfile)
+    assert not older.callers
 
 
 def test_old_requests_are_read() -> None:

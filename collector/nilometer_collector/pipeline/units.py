@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nilometer.sketch.tdigest import TDigest
 
 LEVELS = np.linspace(0.05, 0.95, 19)  # quantiles that are compared; the tails are noisy
-TIGHT = 0.03  # largest deviation from the formula, as a share of the interquartile range
-SAME = 0.02  # a factor this close to 1 is no conversion
+TIGHT = 0.015  # largest deviation of a rank from the formula without noise, 0 to 1
+NOISE = 1.5  # deviation of a rank by noise, times sqrt(1/n + 1/m); exceeded in 2 % of samples
+SAME = 0.02  # a factor this close to 1 is none, nor is a shift of this share of the middle half
 KNOWN_WITHIN = 0.03  # relative difference from a known factor
 
 # Factor, shift and meaning of known conversions. The inverse of each is known, too.
@@ -54,13 +56,21 @@ def conversion(sent: TDigest, received: TDigest) -> Conversion | None:
         return None
     through_zero = float((x @ y) / (x @ x))
     slope, shift = (float(one) for one in np.polyfit(x, y, 1))
-    if np.abs(y - through_zero * x).max() <= TIGHT * spread:
+    allowed = max(TIGHT, NOISE * (1 / sent.count + 1 / received.count) ** 0.5)
+    if _deviation(received, through_zero * x, spread) <= allowed:
         slope, shift = through_zero, 0.0
-    elif np.abs(y - slope * x - shift).max() > TIGHT * spread:
+    elif _deviation(received, slope * x + shift, spread) > allowed:
         return None
-    if abs(slope - 1) <= SAME and abs(shift) <= TIGHT * spread:
+    if abs(slope - 1) <= SAME and abs(shift) <= SAME * spread:
         return None
     return Conversion(_formula(slope, shift), _meaning(slope, shift, spread))
+
+
+def _deviation(received: TDigest, expected: NDArray[np.float64], spread: float) -> float:
+    """Return how far the ranks of the *expected* quantiles are from their levels at most, 0 to 1."""
+    near = 1e-3 * spread  # so that a value that is frequent has all its ranks
+    below, above = received.rank(expected - near), received.rank(expected + near)
+    return float(np.maximum(below - LEVELS, LEVELS - above).max())
 
 
 def _formula(slope: float, shift: float) -> str:
