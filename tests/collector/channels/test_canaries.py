@@ -67,7 +67,7 @@ def drive(served: Running, webhook: Webhook, new: Iterator[str]) -> list[str]:
     for kind, (settings, secrets) in KINDS.items():
         canary = next(new)
         body: dict[str, object] = {
-            "name": kind,
+            "name": f"a-{kind}",
             "kind": kind,
             "settings": filled(settings, at, canary),
             "secrets": filled(secrets, at, canary),
@@ -85,7 +85,7 @@ def drive(served: Running, webhook: Webhook, new: Iterator[str]) -> list[str]:
     served.sender().ship(an_evaluation(0.5, 1))
     eventually(lambda: all(one["attempts"] for one in served.get("deliveries")["deliveries"]), 60)
     for kind in KINDS:
-        asked("POST", "/api/v1/channels/test", params={"name": kind})
+        asked("POST", "/api/v1/channels/test", params={"name": f"a-{kind}"})
     for path in READ:
         asked("GET", path)
     return answers
@@ -99,7 +99,7 @@ def test_no_secret_of_a_channel_is_found_in_what_a_collector_writes(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     new = canaries()
-    own = f"{webhook.url}/{next(new)}"
+    own = f"http://127.0.0.1:1/{next(new)}"  # nobody listens
     heartbeat = f"{webhook.url}/{next(new)}"
     with running(
         database, webhook_allow=["127.0.0.0/8"], slack_webhook_url=own, heartbeat_url=heartbeat
