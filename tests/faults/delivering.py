@@ -108,8 +108,12 @@ def _at_each_request(steps: _Steps) -> None:
         steps.meet()
         return result
 
-    posting._send = sent
-    Courier._record = recorded  # type: ignore[method-assign]
+    patches: tuple[tuple[object, str, object], ...] = (
+        (posting, "_send", sent),
+        (Courier, "_record", recorded),
+    )
+    for owner, name, patch in patches:
+        setattr(owner, name, patch)
 
 
 def _couriers(store: Store, clock: SteppedClock) -> list[Courier]:
