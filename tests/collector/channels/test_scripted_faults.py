@@ -179,6 +179,7 @@ def test_each_fault_of_a_receiver_has_its_outcome(fault: str) -> None:
     with scripted() as receiver:
         receiver.faults = [fault]
         to = Destination(Secret(receiver.url), Allowed.of("webhook_allow", ["127.0.0.0/8"]))
+        answer = post(to, {"text": "x"}, "key")
         while not receiver.keys:  # a slow machine may end the attempt before the request
             answer = post(to, {"text": "x"}, "key")
     assert (answer.outcome, answer.may_have_arrived, answer.wait_seconds) == EXPECTED[fault]
