@@ -120,7 +120,7 @@ def test_a_collector_that_is_away_is_exit_code_1(
             "causes",
         ),
         *("apply", "get", "describe", "delete", "changes", "rollback", "channels"),
-        "reference",
+        *("reference", "episodes"),
     ],
 )
 def test_every_command_has_help_that_says_what_it_touches(command: str) -> None:

@@ -34,7 +34,8 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     Args:
         store: Path or URL of the store.
         agent: Name of the agent that ships, and of its entity.
-        directory: Directory for ``NAME.acknowledged``, ``NAME.place`` and ``NAME.steps``.
+        directory: Directory for ``NAME.acknowledged``, ``NAME.place``, ``NAME.steps``, and for
+            ``NAME.holder``, under which PostgreSQL knows this collector.
         step: Number of the step; 0 for none, and then ``NAME.steps`` is how many there were.
         last: Last sequence to ship; each is a change of state.
     """
@@ -45,6 +46,7 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     at_each_statement(store, steps.meet)
     _at_each_request(steps)
     opened = open_store(Secret(store) if store.startswith("postgresql:") else Path(store), "")
+    files.with_suffix(".holder").write_text(getattr(opened.deliveries, "_holder", ""))
     steps.begin()
     clock = SteppedClock(time.time_ns())
     couriers = _couriers(opened, clock)
@@ -106,8 +108,12 @@ def _at_each_request(steps: _Steps) -> None:
         steps.meet()
         return result
 
-    posting._send = sent  # type: ignore[assignment]
-    Courier._record = recorded  # type: ignore[method-assign,assignment]
+    patches: tuple[tuple[object, str, object], ...] = (
+        (posting, "_send", sent),
+        (Courier, "_record", recorded),
+    )
+    for owner, name, patch in patches:
+        setattr(owner, name, patch)
 
 
 def _couriers(store: Store, clock: SteppedClock) -> list[Courier]:

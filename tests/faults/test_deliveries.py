@@ -24,7 +24,7 @@ from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.testing import START_NS, Webhook, listening_webhook
 
 CHANNELS = ("pager", "team")
-HALF_OPEN = "UPDATE deliveries SET held_until = clock_timestamp() WHERE held_until IS NOT NULL"
+END_LEASE = "UPDATE deliveries SET held_until = clock_timestamp() WHERE holder = '{}'"
 
 
 @dataclass
@@ -89,8 +89,9 @@ class Killing:
         self.kills += 1
         self.lost_replies += found["is_sent"]
         self.places.add(found["step"])
-        # As if the lease of the killed collector had ended; the others have ended their attempts.
-        self.place.change(sqlite="SELECT 1", postgresql=HALF_OPEN)
+        # As if the lease of the killed collector had ended. Those of the others go on.
+        holder = (self.directory / f"{agent}.holder").read_text()
+        self.place.change(sqlite="SELECT 1", postgresql=END_LEASE.format(holder))
 
     def steps(self, agent: str) -> int:
         """Return how many steps a round has without a kill."""

@@ -75,12 +75,12 @@ def _section(text: str) -> Block:
     return {"type": "section", "text": _markdown(text)}
 
 
-def _markdown(text: str) -> dict[str, str | bool]:
+def _markdown(text: str) -> Block:
     # Verbatim text turns no address or name into a link or a mention.
     return {"type": "mrkdwn", "text": shortened(text, MAX_SECTION_CHARACTERS), "verbatim": True}
 
 
-def _plain(text: str) -> dict[str, str | bool]:
+def _plain(text: str) -> Block:
     return {"type": "plain_text", "text": text, "emoji": False}
 
 
