@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.engine_rig import Rig
 
-from nilometer.predictions import PredictionRecord, batch_from_bytes
+from nilometer.predictions import PredictionRecord, Scalar, batch_from_bytes
 from nilometer.profiling.observation import pack
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
@@ -87,7 +87,9 @@ def test_nothing_is_logged_without_the_setting(tmp_path: Path) -> None:
 
 
 def test_each_row_has_its_outputs_and_the_labels_of_its_sample(tmp_path: Path) -> None:
-    rows = {"predictions": [{"score": 0.25, "class": "spam"}, {"score": 0.5, "class": "ham"}]}
+    rows: dict[str, list[dict[str, Scalar]]] = {
+        "predictions": [{"score": 0.25, "class": "spam"}, {"score": 0.5, "class": "ham"}]
+    }
     two = {"instances": [{"amount": 1}, {"amount": 2}]}
     rig = given(tmp_path, predicted(1, two, rows))
     assert rig.acknowledged == [1]
