@@ -167,6 +167,18 @@ def test_vectors_long_texts_and_redacted_values_stay_in_the_pod(tmp_path: Path) 
     assert record.outputs == {"score": 0.5, "text": None, "name": None, "is_fraud": True}
 
 
+def test_subjects_are_texts_and_one_with_a_control_character_is_not_allowed(tmp_path: Path) -> None:
+    subjects: list[object] = [17.0, True, None, 1e300, "a\nb"]
+    rows = {"instances": [{"customer": subject} for subject in subjects]}
+    answer = {"predictions": [{"score": at / 8} for at in range(len(subjects))]}
+    rig = given(
+        tmp_path, predicted(1, rows, answer), prediction_log_subjects={"*": "input.customer"}
+    )
+    found = {one.row: one.subject for one in logged(rig.buffer)}
+    assert found == {0: "17", 1: "true", 2: "", 3: "1e+300"}
+    assert rig.counters.reasons(Counter.PREDICTIONS_LEFT_OUT) == {"not_allowed": 1}
+
+
 def test_strict_privacy_refuses_the_log_unless_it_is_allowed(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="prediction_log_in_strict"):
         AgentSettings(prediction_log=("*",), privacy="strict")
