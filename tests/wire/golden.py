@@ -32,8 +32,8 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
-from nilometer.profile.callers import Callers, Trace
 from nilometer.profile.bin_sums import BinSums, Rounded
+from nilometer.profile.callers import Callers, Trace
 from nilometer.profile.cell_bins import CellBins
 from nilometer.profile.feature import Cell
 from nilometer.profile.logged.amounts import Aggregation, Head, Stamp
