@@ -10,6 +10,7 @@ from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import History, PartEvent
 from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
 from nilometer.alert.calibrated.parts import PartChange
+from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord
 from nilometer_collector.watch.labelled.columns import ERROR_RATE
@@ -39,6 +40,7 @@ from nilometer_collector.watch.usual import HOUR_NS
 from nilometer_collector.watch.verdicts import with_verdict
 from nilometer_collector.watch.words import percent
 
+PAUSE_NS = 60 * NANOSECONDS  # time between two looks for labels
 COMPARE_NS = 6 * HOUR_NS  # time between two comparisons of labelled predictions with all
 STEP_WINDOWS = 36  # windows that are stored in one transaction
 
@@ -56,6 +58,7 @@ class PerformanceWatch:
         self._stored = stored
         self._store = store
         self._edges = edges
+        self._looked_ns = -PAUSE_NS  # wall time at which it last looked for labels
         self._known: dict[str, bool] = {}  # whether each summary holds performance
 
     def advance(self, now_ns: int) -> Iterator[int]:
@@ -67,8 +70,9 @@ class PerformanceWatch:
         Yields:
             The number of notifications queued by each step, after the step is stored.
         """
-        if self._stored.memory is None:
+        if self._stored.memory is None or 0 <= now_ns - self._looked_ns < PAUSE_NS:
             return
+        self._looked_ns = now_ns
         entity = self._stored.entity
         series = self._store.samples.series(entity)
         for summary in performance_summaries(self._store.samples, series, self._known):
