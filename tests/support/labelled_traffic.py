@@ -27,7 +27,7 @@ class LabelledTraffic(Traffic):
     def predict(self, window: Window, rows: int) -> None:
         """Send *rows* predictions of *window*, which arrive a minute after its end."""
         recorder = FeatureRecorder()
-        recorder.observe_numbers(np.arange(rows) % 2.0)
+        recorder.observe_numbers(np.array([float(n % 2) for n in range(rows)]))
         self._put("pod-1", LABEL, window, recorder.profile())
 
     def score(self, window: Window, scores: NDArray[np.float64]) -> None:

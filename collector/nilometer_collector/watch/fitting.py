@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import learn, merged, window_length
 from nilometer.alert.calibrated.columns import Floats, Total
-from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.episodes import JOIN_WINDOWS, PartKey
 from nilometer.alert.calibrated.group import Subject
 from nilometer.alert.calibrated.judge import BASE_SECONDS, Judge
 from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
@@ -248,7 +248,15 @@ def judge_of(book: Book, rule: WatchRule, performance: str | None = None) -> Jud
                 patience=-(-one.patience_ns // (one.length * BASE_NS)),
             )
         )
-    return Judge(subjects, zone=rule.zone, holidays=rule.holiday_dates, budget=rule.budget)
+    # Label sets with long windows notice one change in different windows.
+    longest = max((subject.length for subject in subjects), default=1)
+    return Judge(
+        subjects,
+        zone=rule.zone,
+        holidays=rule.holiday_dates,
+        budget=rule.budget,
+        join_windows=JOIN_WINDOWS if performance is None else max(JOIN_WINDOWS, 2 * longest),
+    )
 
 
 def _renamed(

@@ -38,11 +38,13 @@ class Measured:
         effect: Effect since its onset; None if no window was judged.
         tolerance: Tolerance in the unit of the effect.
         usual: Usual share that the part moved from, for performance; else None.
+        also: Further figure that its sentence ends with; may be empty.
     """
 
     effect: Effect | None
     tolerance: float
     usual: float | None = None
+    also: str = ""
 
 
 Measure = Callable[[PartEvent], Measured]
@@ -227,5 +229,6 @@ def _record(event: PartEvent, found: Measured, end_ns: int) -> PartRecord:
             found.tolerance,
             event.onset_ns,
             found.usual,
-        ),
+        )
+        + found.also,
     )

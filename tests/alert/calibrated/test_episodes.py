@@ -20,7 +20,7 @@ class Entity:
         closed: tuple[PartKey, ...] = (),
     ) -> EpisodeChanges:
         self.episodes, told = self.episodes.after(
-            opened=opened or {}, closed=closed, end_ns=window * BASE, base_ns=BASE
+            opened=opened or {}, closed=closed, end_ns=window * BASE, join_ns=JOIN_WINDOWS * BASE
         )
         return told
 

@@ -38,15 +38,17 @@ def quality(share: float = USUAL) -> Job:
     return lambda traffic, window, rng: traffic.log(window, rows_with_errors(ROWS, share, rng))
 
 
-def risk(spread: float = 0.45, known: float = 1.0) -> Job:
-    """Return a job that logs calibrated scores, *spread* or a bit less away from one half.
+def risk(spread: float = 0.45, known: float = 1.0, flipped: float = 0.0) -> Job:
+    """Return a job that logs scores, *spread* or a bit less away from one half.
 
-    Only a share of *known* low scores has a label.
+    Only a share of *known* low scores has a label. Scores are calibrated, but for a share of
+    *flipped* labels.
     """
 
     def job(traffic: LabelledTraffic, window: Window, rng: np.random.Generator) -> None:
         scores = 0.5 + spread * rng.choice([-1, 1], ROWS) * rng.uniform(0.8, 1, ROWS)
-        truth = (rng.random(ROWS) < scores).astype(int).tolist()
+        true = (rng.random(ROWS) < scores) ^ (rng.random(ROWS) < flipped)
+        truth = true.astype(int).tolist()
         has = (scores > 0.5) | (rng.random(ROWS) < known)
         labels = [one if is_known else None for one, is_known in zip(truth, has, strict=True)]
         traffic.score(window, scores)
@@ -159,6 +161,20 @@ def test_an_episode_says_how_often_the_model_is_wrong_and_how_often_it_usually_i
     assert report_of(traffic).reason is Reason.DRIFT
     run(traffic, 8, quality())
     assert traffic.statuses == [["ALERTING", "OK"]]
+
+
+def test_scored_classes_also_say_their_error_rate(going_on: GoingOn) -> None:
+    traffic = going_on()
+    run(traffic, 3, risk(flipped=0.4))
+    evidence = [
+        part.evidence
+        for one in traffic.store.alerts.episodes()
+        for part in one.parts
+        if part.summary == RISK
+    ]
+    assert len(evidence) == 1
+    assert re.search(r"error rate (of logged.risk )?is [34]\d\.\d % \(usual \d\.\d %", evidence[0])
+    assert not traffic.store.watching.open_parts() & {(ENTITY, f"{LABEL}.scores")}
 
 
 def test_a_model_that_gets_better_is_no_alarm(going_on: GoingOn) -> None:

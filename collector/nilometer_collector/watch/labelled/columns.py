@@ -1,6 +1,6 @@
 """Performance as a column, so that errors are judged like the shares and numbers of features.
 
-A classifier has shares: its error rate, the error rate of each true class, the Brier score, and the
+A classifier has shares: its error rate, the error rate of each rare class, the Brier score, and the
 logarithmic loss as a share of the loss of a guess. Only a rise of them is judged. A regression has
 the distribution of its errors: a change of its position is a bias, and a change of its scale
 changes the absolute error.
@@ -22,11 +22,12 @@ from nilometer.profile.reference import INPUT_BINS
 from nilometer.values.labels import OVERFLOW_KEY
 from nilometer_collector.watch.memory import SummaryColumn
 
+RARE = 0.25  # classes with a larger share of the rows show in the error rate of all rows
 MOST_CLASSES = 8  # classes with an error rate of their own; more would share the budget too thinly
 LEAST_OF_CLASS = 30  # fewest learned rows of such a class
 ERROR_RATE = "error rate"
 BRIER = "Brier score"
-LOG_LOSS = "log-loss relative to a guess"
+LOG_LOSS = "relative log-loss"  # divided by that of a guess
 TOLERANCE = Tolerance(rate=0.03, rate_deviations=0.0)
 
 Judged: TypeAlias = Classification | Regression  # the kinds of performance that are judged
@@ -104,7 +105,8 @@ def _classes(rows: Classification) -> tuple[str, ...]:
     _, total = _by_true_class(rows)
     if len(total) > MOST_CLASSES:
         return ()
-    return tuple(sorted(name for name, count in total.items() if count >= LEAST_OF_CLASS))
+    most = RARE * rows.count
+    return tuple(sorted(name for name, count in total.items() if LEAST_OF_CLASS <= count < most))
 
 
 def _by_true_class(rows: Classification) -> tuple[dict[str, int], dict[str, int]]:

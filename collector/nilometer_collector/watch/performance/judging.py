@@ -126,17 +126,16 @@ def _is_later_mature(
 def recorded(
     reader: PerformanceReader, memory: PerformanceMemory, now_ns: int
 ) -> PerformanceMemory:
-    """Return the state with the shares of all hours that have reached an age of `AGES_NS`.
+    """Return the state with the shares of the hours that have an age of `AGES_NS` now.
 
-    They are recorded once an hour, for hours that end after the state began.
+    They are recorded once an hour.
     """
     if now_ns - memory.recorded_ns < RECORD_NS:
         return memory
     pooled = PartKey(reader.summary)
     for place, age_ns in enumerate(AGES_NS):
-        end_ns = (now_ns - age_ns) // HOUR_NS * HOUR_NS
-        before_ns = (memory.recorded_ns - age_ns) // HOUR_NS * HOUR_NS
-        if end_ns <= max(before_ns, memory.begun_ns):
+        end_ns = (now_ns - age_ns) // BASE_NS * BASE_NS
+        if end_ns - HOUR_NS < memory.begun_ns:
             continue
         share = reader.window(end_ns - HOUR_NS, end_ns).share(pooled)
         if share is not None:

@@ -5,12 +5,15 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 
+from nilometer.alert.calibrated.columns import Total
 from nilometer.alert.calibrated.episodes import PartKey
-from nilometer.alert.calibrated.group import PartEvent
+from nilometer.alert.calibrated.group import History, PartEvent
 from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
 from nilometer.alert.calibrated.parts import PartChange
+from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord
+from nilometer_collector.watch.labelled.columns import ERROR_RATE
 from nilometer_collector.watch.labelled.selection import selection_of
 from nilometer_collector.watch.labelled.windows import (
     PerformanceReader,
@@ -18,7 +21,7 @@ from nilometer_collector.watch.labelled.windows import (
     scored_rows,
 )
 from nilometer_collector.watch.maturity import PerformanceMemory
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory
+from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory, Watched
 from nilometer_collector.watch.notes import Measure, Measured, Notes, unmeasured
 from nilometer_collector.watch.packing import packed
 from nilometer_collector.watch.performance.fitting import fit, length_of, must_fit
@@ -35,7 +38,9 @@ from nilometer_collector.watch.state import Changes, StoredState
 from nilometer_collector.watch.tolerances import tolerance_of, usual_of
 from nilometer_collector.watch.usual import HOUR_NS
 from nilometer_collector.watch.verdicts import with_verdict
+from nilometer_collector.watch.words import percent
 
+PAUSE_NS = 60 * NANOSECONDS  # time between two looks for labels
 COMPARE_NS = 6 * HOUR_NS  # time between two comparisons of labelled predictions with all
 STEP_WINDOWS = 36  # windows that are stored in one transaction
 
@@ -53,6 +58,7 @@ class PerformanceWatch:
         self._stored = stored
         self._store = store
         self._edges = edges
+        self._looked_ns = -PAUSE_NS  # wall time at which it last looked for labels
         self._known: dict[str, bool] = {}  # whether each summary holds performance
 
     def advance(self, now_ns: int) -> Iterator[int]:
@@ -64,8 +70,9 @@ class PerformanceWatch:
         Yields:
             The number of notifications queued by each step, after the step is stored.
         """
-        if self._stored.memory is None:
+        if self._stored.memory is None or 0 <= now_ns - self._looked_ns < PAUSE_NS:
             return
+        self._looked_ns = now_ns
         entity = self._stored.entity
         series = self._store.samples.series(entity)
         for summary in performance_summaries(self._store.samples, series, self._known):
@@ -192,7 +199,19 @@ class PerformanceWatch:
         effect = judge.effect(event.key, event.stream, found)
         start_ns = end_ns - watched.length * BASE_NS
         tolerance = tolerance_of(watched, component, self._stored.rule, start_ns)
-        return Measured(effect, tolerance, usual_of(watched, component))
+        also = "" if component == ERROR_RATE else _error_rate(watched, found)
+        return Measured(effect, tolerance, usual_of(watched, component), also)
+
+
+def _error_rate(watched: Watched, found: History) -> str:
+    """Return the error rate of a classifier in words; empty for other performance."""
+    column, usual = watched.counted.column, usual_of(watched, ERROR_RATE)
+    rows = float(found.counts[:, Total.CELLS - len(Total)].sum())
+    if usual is None or not rows:
+        return ""
+    place = column.bins + [rate.name for rate in column.rates].index(ERROR_RATE)
+    now = float(found.counts[:, place].sum()) / rows
+    return f"; the error rate is {percent(now)} (usual {percent(usual)})"
 
 
 def _compared(reader: PerformanceReader, memory: Memory) -> Memory:

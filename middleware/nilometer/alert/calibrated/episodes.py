@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from nilometer.values.labels import Labels
 
 NO_LABELS = Labels()
-JOIN_WINDOWS = 12  # base windows after the opening in which new parts join the episode
+JOIN_WINDOWS = 12  # base windows after the opening in which new parts usually join the episode
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -100,7 +100,7 @@ class EntityEpisodes:
         opened: Mapping[PartKey, float],
         closed: Iterable[PartKey],
         end_ns: int,
-        base_ns: int,
+        join_ns: int,
     ) -> "tuple[EntityEpisodes, EpisodeChanges]":
         """Return the episodes after a window, and their changes.
 
@@ -108,7 +108,7 @@ class EntityEpisodes:
             opened: Parts that opened in the window, each with the size of its effect.
             closed: Parts that closed in the window.
             end_ns: End of the window, Unix nanoseconds.
-            base_ns: Length of a base window, in nanoseconds.
+            join_ns: Time after the opening of an episode in which new parts join it, in nanoseconds.
         """
         episodes = dict(self.open)
         ended = []
@@ -122,7 +122,7 @@ class EntityEpisodes:
                         ended.append(episodes.pop(number))
         if not opened:
             return replace(self, open=episodes), EpisodeChanges(closed=tuple(ended))
-        target = _joinable(episodes.values(), end_ns - JOIN_WINDOWS * base_ns)
+        target = _joinable(episodes.values(), end_ns - join_ns)
         parts = {**(target.parts if target else {}), **opened}
         keys = frozenset(opened)
         if target is not None:

@@ -13,7 +13,13 @@ import numpy as np
 from nilometer.alert.calibrated.baseline import merged
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.effects import Effect
-from nilometer.alert.calibrated.episodes import NO_CHANGES, EntityEpisodes, EpisodeChanges, PartKey
+from nilometer.alert.calibrated.episodes import (
+    JOIN_WINDOWS,
+    NO_CHANGES,
+    EntityEpisodes,
+    EpisodeChanges,
+    PartKey,
+)
 from nilometer.alert.calibrated.evidence import BUDGET
 from nilometer.alert.calibrated.group import Group, History, PartEvent, Subject
 from nilometer.alert.calibrated.model import Stream
@@ -61,6 +67,7 @@ class Judge:
         zone: Time zone of the entity.
         holidays: Local dates that are holidays, a separate kind of day.
         budget: Mean number of base windows between false alarms of the entity.
+        join_windows: Base windows after the opening of an episode in which new parts join it.
 
     Attributes:
         groups: Subjects of each window length, in base windows.
@@ -74,7 +81,9 @@ class Judge:
         zone: tzinfo = UTC,
         holidays: Container[date] = frozenset(),
         budget: float = BUDGET,
+        join_windows: int = JOIN_WINDOWS,
     ) -> None:
+        self._join_windows = join_windows
         self._base_ns = base_seconds * NS_PER_SECOND
         by_length: dict[int, list[Subject]] = {}
         for subject in subjects:
@@ -242,7 +251,7 @@ class Judge:
             opened={event.key: 0.0 for event in events if event.change is PartChange.OPENED},
             closed=[event.key for event in events if event.change is not PartChange.OPENED],
             end_ns=end_ns,
-            base_ns=self._base_ns,
+            join_ns=self._join_windows * self._base_ns,
         )
         return EntityState(models=models, episodes=episodes), Verdict(told, tuple(events))
 
