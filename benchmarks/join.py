@@ -18,7 +18,7 @@ from nilometer.predictions import PredictionRecord
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.access.secret import Secret
-from nilometer_collector.demo.postgresql import SETTINGS, running_server
+from nilometer_collector.demo.postgresql import SETTINGS, programs, running_server
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.truths import Outcome, Truth
 from nilometer_collector.store import (
@@ -128,11 +128,15 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "state" / "collector.db"
             fine &= measure("sqlite", place, count, labels)
-    if "postgresql" in stores:
-        with (
-            tempfile.TemporaryDirectory() as folder,
-            running_server(Path(folder), {**SETTINGS, **DURABLE}) as server,
-        ):
+    folder = programs()
+    if "postgresql" in stores and folder is None:
+        print("postgresql: not measured, because its programs or setpriv are not installed")
+        return 1
+    if "postgresql" in stores and folder is not None:
+        with running_server(folder) as server:
+            server.stop()
+            server.settings = SETTINGS | DURABLE
+            server.start()
             fine &= measure("postgresql", Secret(server.create_database()), count, labels)
     return 0 if fine else 1
 

@@ -72,7 +72,7 @@ def join(
     if waiting:
         held = tables.waiting(entity, {one.place for one in arrived})
     keyed = _keyed(tables, definition, [*held.values(), *arrived])
-    certain = [one for one in keyed if isinstance(one[0], PredictionKey)]
+    certain = [(key, told) for key, told in keyed if isinstance(key, PredictionKey)]
     known = tables.known(entity, {key for key, _ in certain})
     news = {
         key for key, told in certain if key not in known or known[key].value != told.truth.value

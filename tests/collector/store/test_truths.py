@@ -22,6 +22,7 @@ from support.truths import (
     tell,
 )
 
+from nilometer.profile.performance import Classification, Regression
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.ground_truth.definition import SUMMARY
@@ -108,9 +109,11 @@ def test_the_digest_of_a_corrected_window_is_made_anew_from_the_log(store: Store
     wanted = expected(records, {**values, "id-3": "99.5"}, REGRESSION)
     # The log is read by identity, so the digest is that of rows in this order.
     (found,), (content,) = contents(store).values(), wanted.values()
+    assert isinstance(found, Regression)
+    assert isinstance(content, Regression)
     assert found.count == 40
-    assert (found.absolute, found.sums) == (content.absolute, content.sums)  # type: ignore[attr-defined]
-    assert found.residuals.numbers.histogram == content.residuals.numbers.histogram  # type: ignore[attr-defined]
+    assert (found.absolute, found.sums) == (content.absolute, content.sums)
+    assert found.residuals.numbers.histogram == content.residuals.numbers.histogram
 
 
 def test_a_source_with_two_labels_for_a_prediction_keeps_its_first(store: Store) -> None:
@@ -168,7 +171,8 @@ def test_a_label_by_subject_joins_the_nearest_prediction_before_it(store: Store)
         Outcome.CORRECTED: 1
     }
     (content,) = contents(store).values()
-    assert content.confusion == {("1", "1"): 1, ("1", "0"): 1}  # type: ignore[attr-defined]
+    assert isinstance(content, Classification)
+    assert content.confusion == {("1", "1"): 1, ("1", "0"): 1}
 
 
 def test_an_ambiguous_id_joins_nothing(store: Store) -> None:
