@@ -90,15 +90,17 @@ def chunks(count: int, labels: int) -> Iterator[TruthChunk]:
         )
 
 
-def joined(store: Store, count: int, labels: int) -> tuple[float, Counter[Outcome]]:
-    """Return the labels per second, and their number by outcome."""
+def joined(store: Store, count: int, labels: int) -> tuple[float, float, Counter[Outcome]]:
+    """Return the labels per second, per second of this process' CPU, and by outcome."""
     outcomes: Counter[Outcome] = Counter()
-    taken = 0.0
+    taken = used = 0.0
     for chunk in chunks(count, labels):
-        started = time.perf_counter()
+        started, began = time.perf_counter(), time.process_time()
         outcomes += Counter(store.truths.join(chunk, DEFINITION, START_NS + DAY_NS).counts)
         taken += time.perf_counter() - started
-    return sum(outcomes.values()) / taken, outcomes
+        used += time.process_time() - began
+    rows = sum(outcomes.values())
+    return rows / taken, rows / used, outcomes
 
 
 def measure(name: str, place: Path | Secret, count: int, labels: int) -> bool:
@@ -106,12 +108,12 @@ def measure(name: str, place: Path | Secret, count: int, labels: int) -> bool:
         started = time.perf_counter()
         fill(store, count)
         filled = count / (time.perf_counter() - started)
-        found, outcomes = joined(store, count, labels)
+        found, of_core, outcomes = joined(store, count, labels)
         windows = store.truths.windows(ENTITY, 0, 1 << 62, 10_000)
     counted = sum(one.labelled for one in windows)
     met = found >= LEAST[name] and counted == outcomes[Outcome.JOINED] == sum(outcomes.values())
     print(
-        f"{name:<11} {found:>8.0f} labels/s: {counted} of {sum(outcomes.values())} labels joined with "
+        f"{name:<11} {found:>8.0f} labels/s, {of_core:.0f} a core second of the collector: {counted} of {sum(outcomes.values())} labels joined with "
         f"{count} predictions, which were logged at {filled:.0f} a second: "
         f"{'met' if met else 'MISSED'}",
         flush=True,

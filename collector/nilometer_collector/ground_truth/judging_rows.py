@@ -1,8 +1,9 @@
 """Judges predictions: logged rows with their ground truth -> the content of performance."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 
 from nilometer.predictions import Scalar
@@ -20,7 +21,7 @@ from nilometer_collector.ground_truth.truths import number_of, relevances_of
 Judged: TypeAlias = Classification | Regression | Ranking
 
 
-class JudgedRow(NamedTuple):
+class JudgedRow(msgspec.Struct, frozen=True, gc=False):
     """The output columns of one prediction, and the canonical text of its ground truth."""
 
     outputs: Mapping[str, Scalar]

@@ -167,7 +167,7 @@ def test_a_label_by_subject_joins_the_nearest_prediction_before_it(store: Store)
     counts = tell(store, truths).counts
     assert counts == {Outcome.WAITING: 2, Outcome.JOINED: 2, Outcome.AMBIGUOUS: 1}
     assert tell(store, truths[1:3], 2).counts == {Outcome.REPEATED: 2}
-    assert tell(store, [truths[2]._replace(value="0")], source=OTHER).counts == {
+    assert tell(store, [replace(truths[2], value="0")], source=OTHER).counts == {
         Outcome.CORRECTED: 1
     }
     (content,) = contents(store).values()

@@ -14,7 +14,6 @@ from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.predictions import Predictions
 from nilometer_collector.store.postgresql.revisions import Revisions
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.predicting import key_of
 from nilometer_collector.store.truth_records import (
     ChunkAnswer,
     JudgedWindow,
@@ -26,10 +25,12 @@ from nilometer_collector.store.truth_records import (
 from nilometer_collector.store.truth_rows import (
     counts_of,
     counts_text,
+    label_row,
     lags_text,
     progress_of,
     source_number,
     waiting_of,
+    waiting_row,
     window_of,
 )
 
@@ -249,16 +250,13 @@ class Truths:
 def _put_labels(session: Session, entity: str, joined: Joined) -> None:
     if not joined.labels:
         return
-    ordered = sorted((key_of(entity, key.name), *key, *one) for key, one in joined.labels.items())
+    ordered = sorted(label_row(entity, key, one) for key, one in joined.labels.items())
     names = ("keys", "names", "rows", "times", "values", "known", "sources", "windows")
     session.execute(_PUT_TRUTHS, dict(zip(names, _columns(ordered), strict=True)))
 
 
 def _put_waiting(session: Session, entity: str, waits: Sequence[ToldTruth], now_ns: int) -> None:
-    rows = [
-        (*one.truth, one.source, one.arrived_ns, next_search_ns(one.arrived_ns, now_ns))
-        for one in waits
-    ]
+    rows = [waiting_row(one, next_search_ns(one.arrived_ns, now_ns)) for one in waits]
     names = (
         *("names", "rows", "subjects", "times", "values", "known", "sources", "arrived", "due"),
     )
