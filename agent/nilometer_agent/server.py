@@ -29,7 +29,9 @@ from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.measure.entities import Entities
 from nilometer_agent.measure.export import AgentExports
 from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.outbox.outlets import PredictionOutlet
 from nilometer_agent.outbox.policy import WhenFull
+from nilometer_agent.outbox.sealing import seal_of
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.sources.optional import events_of, otlp_of, proxies_of
 from nilometer_agent.sources.source import Sources
@@ -38,6 +40,7 @@ from nilometer_agent.sources.workers.grpc_socket import GrpcSocket, check_free
 from nilometer_agent.sources.workers.registry import Workers
 from nilometer_agent.sources.workers.service import WorkerService
 from nilometer_agent.uplink.dial import Dial
+from nilometer_agent.uplink.messages import OF_PREDICTIONS
 from nilometer_agent.uplink.plan import PlanKeeper
 from nilometer_agent.uplink.ship import Shipper
 
@@ -48,6 +51,7 @@ LOCK_WAIT_SECONDS = 0.02  # pause after each attempt
 # Unless a source needs longer, an agent stops within 5 s plus its last commit, even if a part hangs.
 STOP_ENGINE_SECONDS = 30.0  # longest wait for the last commit
 STOP_SHIP_SECONDS = 2.5  # longest time to ship the last rows
+STOP_LOG_SECONDS = 1.0  # longest time to ship the last logged predictions
 STOP_EXPORT_SECONDS = 1.5  # longest time to export the last points
 
 P = ParamSpec("P")
@@ -98,6 +102,9 @@ class Agent:
             ends.callback(self.exports.stop, STOP_EXPORT_SECONDS)
             self.shipper = self._shipper()
             ends.callback(self.shipper.stop, STOP_SHIP_SECONDS)
+            self.log_shipper = self._log_shipper()
+            if self.log_shipper is not None:
+                ends.callback(self.log_shipper.stop, STOP_LOG_SECONDS)
             self._in_work = InWork(settings.home / FILE, self.buffer.worker_sequences())
             ends.callback(self._in_work.close)
             self.engine = self._engine()
@@ -119,13 +126,15 @@ class Agent:
 
     def _buffer(self) -> Buffer:
         settings = self.settings
+        log_bytes = settings.prediction_log_max_bytes if settings.prediction_log else 0
         return Buffer(
             settings.home / "agent.db",
             self.clock,
             self.counters,
-            max_bytes=settings.max_outbox_bytes,
+            max_bytes=settings.max_outbox_bytes + log_bytes,
             max_memory_bytes=settings.max_memory_bytes,
             when_full=WhenFull(settings.when_full),
+            seal=seal_of(settings.prediction_log_key_file),
         )
 
     def _plan_keeper(self) -> PlanKeeper:
@@ -159,6 +168,20 @@ class Agent:
             self._dial,
             self.counters,
             self.clock,
+        )
+
+    def _log_shipper(self) -> Shipper | None:
+        """Return the shipper of logged predictions; None if none are logged or wait."""
+        if not self.settings.prediction_log and not self.buffer.has_predictions:
+            return None
+        return Shipper(
+            self.settings.agent_name,
+            self._instance,
+            PredictionOutlet(self.buffer, self.counters),
+            self._dial,
+            self.counters,
+            self.clock,
+            tally=OF_PREDICTIONS,
         )
 
     def _engine(self) -> Engine:
@@ -202,6 +225,8 @@ class Agent:
         self.buffer.forget_workers(WORKERS_KEPT)
         self.exports.start()
         self.shipper.start()
+        if self.log_shipper is not None:
+            self.log_shipper.start()
         self.engine.start()
         self._planner.start()
         self.sources.start()

@@ -14,7 +14,7 @@ from nilometer.profiling.segments import Segments
 from nilometer.settings.credentials import Credentials
 from nilometer.settings.loopback import host_of
 from nilometer.settings.settings import Settings
-from nilometer.values.entity import entity_name
+from nilometer.values.entity import Role, entity_name, role_of
 from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import not_one_of
 from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
@@ -85,6 +85,20 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             counted; coverage says how many were sampled out.
         scores: Outputs that are probabilities, with their decision thresholds, such as
             ``{"output.score" = [0.5]}``. The agent also finds them by a reference.
+        prediction_log: Entities whose predictions are logged at the collector for ground truth, such as
+            ``["scorer"]`` or ``["fraud-*"]``; none by default, because the log moves single outputs
+            off the pod. See docs/predictions.md.
+        prediction_log_inputs: Inputs that the log contains besides the outputs, such as
+            ``["input.amount"]``; none by default.
+        prediction_log_subjects: Field by entity or pattern whose value is the subject of a
+            prediction, such as ``{scorer = "input.customer"}``. Ground truth without a prediction id
+            joins by it, and all predictions about a subject can be erased.
+        prediction_log_in_strict: Whether predictions are logged at the privacy level ``strict``, too.
+        prediction_log_key_file: File with the key that encrypts logged predictions on the agent's disk:
+            32 random bytes, plain or as base64. Empty stores them unencrypted. Needs the extra
+            ``encryption``.
+        prediction_log_max_bytes: Largest size of the predictions that wait for the collector, in
+            addition to ``max_outbox_bytes``. Beyond it, the oldest predictions are dropped and counted.
         profilers: Python modules that register profilers, such as ``my_package.profilers``.
         profiler_seconds: Longest time that a profiler may take for a batch before it is disabled.
         reductions: Statistics computed of each tensor and image: mean, std, min, max, range, l1,
@@ -151,6 +165,12 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     max_label_sets: Annotated[int, Meta(ge=1, le=100_000)] = 2000
     sample: Annotated[float, Meta(gt=0, le=1)] = 1.0
     scores: dict[str, tuple[Annotated[float, Meta(gt=0, lt=1)], ...]] = field(default_factory=dict)
+    prediction_log: tuple[Annotated[str, Meta(min_length=1)], ...] = ()
+    prediction_log_inputs: tuple[str, ...] = ()
+    prediction_log_subjects: dict[str, str] = field(default_factory=dict)
+    prediction_log_in_strict: bool = False
+    prediction_log_key_file: str = ""
+    prediction_log_max_bytes: Annotated[int, Meta(ge=1 << 20)] = 64 << 20
     profilers: tuple[str, ...] = ()
     profiler_seconds: Annotated[float, Meta(gt=0, le=60)] = 1.0
     reductions: tuple[str, ...] = DEFAULT_REDUCTIONS
@@ -176,6 +196,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         if self.events_entity:
             entity_name(self.events_entity)
         self._check_credentials()
+        self._check_prediction_log()
         check_all(self.proxy)
         for word in self.reductions:
             if word not in REDUCTIONS:
@@ -186,6 +207,23 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             raise ConfigError(
                 f"socket = {str(self.socket_path)!r}: must be at most {MAX_SOCKET_PATH} bytes"
             )
+
+    def _check_prediction_log(self) -> None:
+        if self.prediction_log and self.privacy == "strict" and not self.prediction_log_in_strict:
+            raise ConfigError(
+                'prediction_log: moves single outputs off the pod, which privacy = "strict" forbids: set '
+                "prediction_log_in_strict = true to allow it, or leave prediction_log empty"
+            )
+        for name in self.prediction_log_inputs:
+            if role_of(name) is not Role.INPUT:
+                raise ConfigError(
+                    f"prediction_log_inputs = {name!r}: must start with input., such as input.amount"
+                )
+        for name in self.prediction_log_subjects.values():
+            if role_of(name) not in {Role.INPUT, Role.OUTPUT}:
+                raise ConfigError(
+                    f"prediction_log_subjects = {name!r}: must start with input. or output."
+                )
 
     def _check_credentials(self) -> None:
         if self.tls_certificate and not self.tls_ca:

@@ -15,7 +15,7 @@ from nilometer_agent.engine.engine import Arrival, Engine
 from nilometer_agent.engine.in_work import InWork
 from nilometer_agent.measure.counters import Counters
 from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.rows import Delta, WindowKey
+from nilometer_agent.outbox.rows import NOT_LOGGED, Delta, LoggedRows, WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
 
@@ -37,11 +37,12 @@ class FailingBuffer(Buffer):
         self,
         deltas: Sequence[Delta],
         sequences: Mapping[bytes, int],
+        predictions: LoggedRows = NOT_LOGGED,
     ) -> None:
         if self.failures:
             self.failures -= 1
             raise sqlite3.OperationalError("database or disk is full")
-        super().commit_deltas(deltas, sequences)
+        super().commit_deltas(deltas, sequences, predictions)
 
 
 class Rig:

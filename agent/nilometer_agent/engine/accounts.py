@@ -1,5 +1,6 @@
 """Counts of observations in samples, and samples that record lost observations."""
 
+import logging
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -10,6 +11,8 @@ from nilometer_agent.outbox.rows import WindowKey
 
 # A window, its samples that are not committed yet, and whether the agent decoded them.
 Taken: TypeAlias = tuple[WindowKey, list[SummarySample], bool]
+
+log = logging.getLogger("nilometer.agent")
 
 
 def seen(samples: Iterable[SummarySample]) -> int:
@@ -36,3 +39,14 @@ def empty_service(key: WindowKey) -> SummarySample:
         coverage=Coverage(),
         content=ServiceProfile(),
     )
+
+
+def taken(profile: Profile) -> Taken:
+    """Return the samples of a profile; after an error, a sample that counts them as lost."""
+    key = WindowKey(profile.entity, profile.labels, profile.window)
+    try:
+        return key, profile.samples(), True
+    except Exception:
+        told = {"entity": key.entity}
+        log.exception("profile failed, its observations are lost: report this error", extra=told)
+        return lost(key, profile.coverage.seen)

@@ -5,18 +5,21 @@ lost. Its acknowledgement is sent once that profile is stored. No other code sen
 """
 
 import logging
+from collections import Counter as Counts
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from nilometer.predictions import PredictionRecord
 from nilometer.profile import Coverage, SummarySample
 from nilometer.values.entity import SERVICE
 from nilometer.wire.samples import samples_to_bytes
 from nilometer_agent.engine.accounts import Taken, lost, seen
+from nilometer_agent.engine.predictions import rows_of
 from nilometer_agent.engine.receive import Acknowledge, Receiver
 from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.rows import Delta, WindowKey
+from nilometer_agent.outbox.rows import Delta, LoggedRows, WindowKey
 
 log = logging.getLogger("nilometer.agent")
 
@@ -30,6 +33,7 @@ class _Held:
     Attributes:
         received: Partial profiles as they were received.
         taken: Partial profiles after suppression, as they are stored.
+        predictions: Records of logged predictions.
         sequences: Newest sequence by worker.
         waiting: For each connection, the function that acknowledges and the newest sequence.
         batches: Number of batches in the commit.
@@ -39,6 +43,7 @@ class _Held:
 
     received: list[Taken] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
+    predictions: list[PredictionRecord] = field(default_factory=list)
     sequences: dict[bytes, int] = field(default_factory=dict)
     waiting: dict[int, tuple[Acknowledge, int]] = field(default_factory=dict)
     batches: int = 0
@@ -57,6 +62,7 @@ class Committer:
         open_windows: Time of the newest data by window; a commit sets it for its windows.
         on_committed: Function that gets all committed samples: those that the agent decoded, and
             those that workers made.
+        log_bytes: Limit of the outbox of logged predictions.
     """
 
     def __init__(
@@ -67,7 +73,9 @@ class Committer:
         counters: Counters,
         open_windows: dict[WindowKey, float],
         on_committed: OnCommitted,
+        log_bytes: int = 0,
     ) -> None:
+        self._log_bytes = log_bytes
         self._open_windows = open_windows
         self._buffer = buffer
         self._receiver = receiver
@@ -122,6 +130,7 @@ class Committer:
         self._finish()
         held = self._held
         self._receiver.take_into(held.received)
+        self._receiver.logged.take_into(held.predictions)
         filtered, cells = self._suppression.filtered(held.received)
         # One statement, so that samples are never filtered twice, even if a later statement raises.
         held.taken[len(held.taken) :], held.received, self._suppression.cells = filtered, [], cells
@@ -129,6 +138,7 @@ class Committer:
         self._count_over_limit()
         self._count_entities()
         self._count_forgotten()
+        self._count_left_out()
         if not held.taken and not held.sequences:
             return
         deltas = self._deltas(held)
@@ -136,8 +146,9 @@ class Committer:
         held.coverages = [one.coverage for one in samples if one.summary == SERVICE]
         held.stored_at = now
         store, fresh = self._buffer.commit_deltas, _Held()
+        logged = LoggedRows(rows_of(held.predictions), self._log_bytes)
         # One statement, so that samples are never stored twice, even if a later statement raises.
-        _, self._stored, self._held = store(deltas, held.sequences), held, fresh
+        _, self._stored, self._held = store(deltas, held.sequences, logged), held, fresh
         self._finish()
 
     def _finish(self) -> None:
@@ -206,6 +217,11 @@ class Committer:
         forgotten = self._suppression.cells.forgotten
         self._counters.add(Counter.NAMES_FORGOTTEN, forgotten - self._forgotten)
         self._forgotten = forgotten
+
+    def _count_left_out(self) -> None:
+        left_out, self._receiver.logged.left_out = self._receiver.logged.left_out, Counts()
+        if left_out:
+            self._counters.add_all({}, {Counter.PREDICTIONS_LEFT_OUT: left_out})
 
     def _count_disarmed(self) -> None:
         disarmed = self._receiver.disarmed

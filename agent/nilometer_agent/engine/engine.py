@@ -196,6 +196,7 @@ class Engine:
             counters,
             self._closer.open,
             on_committed,
+            settings.prediction_log_max_bytes,
         )
         self._item: Arrival | _Flush | None = None  # the item in work, until it is finished
         self._receipt: Receipt | None = None  # the batch in work, until it is accounted for

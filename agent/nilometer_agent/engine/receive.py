@@ -28,9 +28,11 @@ from nilometer.values.request_rules import rules_of
 from nilometer.values.templates import names_in
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch, Cost
-from nilometer_agent.engine.accounts import Taken, lost, seen
+from nilometer_agent.engine.accounts import Taken, seen
+from nilometer_agent.engine.accounts import taken as taken_of
 from nilometer_agent.engine.divide import Divider
 from nilometer_agent.engine.made_elsewhere import samples_made_elsewhere
+from nilometer_agent.engine.predictions import LoggedPredictions
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -105,6 +107,7 @@ class Receiver:
         on_cost: Callback with the capture cost of a worker.
 
     Attributes:
+        logged: Records of predictions for the next commit.
         watermarks: Newest event time by entity, in Unix nanoseconds.
     """
 
@@ -130,6 +133,7 @@ class Receiver:
         )
         self._profilings: dict[tuple[str, Labels], Profiling] = {}
         self._budget = Budget(settings.max_working_bytes)
+        self.logged = LoggedPredictions(settings, plans, self._budget)
         self._names: dict[str, Names] = {}  # by entity
         self._forgotten_over_limit = 0  # columns over the limit, of forgotten entities
         self._leaving: list[Profile] = []
@@ -161,7 +165,7 @@ class Receiver:
         for profiling in self._profilings.values():
             profiling.take_into(self._leaving, self._clock.now_ns())
         while self._leaving:
-            made = [_taken(self._leaving[-1])]
+            made = [taken_of(self._leaving[-1])]
             taken[len(taken) :], _ = made, self._leaving.pop()
         by_window: dict[WindowKey, list[SummarySample]] = {}
         for kept in self._worker_profiles.values():
@@ -197,6 +201,8 @@ class Receiver:
         self._plans.see(entity)
         profiling = self._profiling(entity, OVERFLOW if is_over else Labels.of(batch.labels))
         profiling.included = rules_of(tuple(batch.include))
+        profiling.log = self.logged.of(entity)
+        self.logged.note_batch(entity, batch.count, in_process=bool(batch.partials))
         profiling.event_times = EventTimes.of(
             batch.event_time_field, batch.event_time_unit, batch.event_time_zone
         )
@@ -387,14 +393,3 @@ def _observe_apart(profiling: Profiling, packed: bytes) -> int:
     if unread is not None:
         raise unread
     return len(parts)
-
-
-def _taken(profile: Profile) -> Taken:
-    """Return the samples of a profile; after an error, a sample that counts them as lost."""
-    key = WindowKey(profile.entity, profile.labels, profile.window)
-    try:
-        return key, profile.samples(), True
-    except Exception:
-        told = {"entity": key.entity}
-        log.exception("profile failed, its observations are lost: report this error", extra=told)
-        return lost(key, profile.coverage.seen)

@@ -61,6 +61,17 @@ LAWS = (
         unless=("rows_corrupt", "recoveries"),
     ),
     Law(
+        "agent to collector, predictions",
+        ("predictions_logged", "predictions_found"),
+        (
+            "predictions_acknowledged",
+            "predictions_rejected",
+            "predictions_dropped",
+            "predictions_in_outbox",
+        ),
+        unless=("rows_corrupt", "recoveries", "memory_spells"),
+    ),
+    Law(
         "loggers' events to agent",
         ("events",),
         (

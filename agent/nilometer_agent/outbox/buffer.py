@@ -12,6 +12,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,7 +24,17 @@ from nilometer_agent.outbox.disk_space import is_scarce
 from nilometer_agent.outbox.failover import Failover
 from nilometer_agent.outbox.ledger import Ledger
 from nilometer_agent.outbox.policy import Drops, WhenFull
-from nilometer_agent.outbox.rows import Closing, Delta, Lost, OutboxRow, Partial, WindowKey
+from nilometer_agent.outbox.rows import (
+    NOT_LOGGED,
+    Closing,
+    Delta,
+    LoggedRows,
+    Lost,
+    OutboxRow,
+    Partial,
+    WindowKey,
+)
+from nilometer_agent.outbox.sealing import NoSeal, Seal
 from nilometer_agent.outbox.sparse_log import SparseLog
 
 T = TypeVar("T")
@@ -41,6 +52,10 @@ class Buffer:
         max_bytes: Largest size of the file; half of the free disk space if that is less.
         max_memory_bytes: Largest size of the outbox in memory, while the disk cannot be used.
         when_full: Policy for a full outbox.
+        seal: Encryption of logged predictions.
+
+    Attributes:
+        seal: Encryption of logged predictions.
 
     Raises:
         sqlite3.Error: From any method that writes, if neither disk nor memory has room; nothing is
@@ -56,12 +71,14 @@ class Buffer:
         max_bytes: int = 256 << 20,
         max_memory_bytes: int = 16 << 20,
         when_full: WhenFull = WhenFull.DROP_OLDEST,
+        seal: Seal | None = None,
     ) -> None:
         self.path = path
+        self.seal = seal or NoSeal()
         self._clock = clock or SystemClock()
         self._when_full = when_full
         self._lock = threading.RLock()
-        counters = counters or Counters()
+        self._counters = counters = counters or Counters()
         sparse_log = SparseLog()
         self._disk = Disk(path, max_bytes, counters, sparse_log)
         self._drops = Drops(counters, sparse_log)
@@ -73,6 +90,7 @@ class Buffer:
             Counter.OBSERVATIONS_FOUND, found.queue.observations + found.partials.observations
         )
         counters.add(Counter.ROWS_FOUND, found.queue.rows)
+        counters.add(Counter.PREDICTIONS_FOUND, found.logged.predictions)
         self._disk.ballast.restore()
 
     @property
@@ -116,6 +134,11 @@ class Buffer:
         with self._lock:
             return self._ledger.marks.plan
 
+    @property
+    def has_predictions(self) -> bool:
+        """Whether logged predictions wait for the collector."""
+        return self._ledger.logged.batches > 0
+
     def queued(self) -> int:
         """Number of rows that the collector has not acknowledged."""
         return self._ledger.queue.rows
@@ -136,6 +159,8 @@ class Buffer:
                 "rows_in_quarantine": quarantined,
                 "observations_in_outbox": ledger.queue.observations,
                 "observations_in_partials": ledger.partials.observations,
+                "predictions_in_outbox": ledger.logged.predictions,
+                "prediction_log_bytes": ledger.logged.bytes,
                 "buffer_bytes": used,
                 "buffer_bytes_cap": ledger.database.most_bytes,
                 "buffer_durable": int(self.durable),
@@ -144,10 +169,30 @@ class Buffer:
 
     # Methods for the engine
 
-    def commit_deltas(self, deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
-        """Store partial profiles and the sequences of their batches, all or nothing."""
+    def commit_deltas(
+        self,
+        deltas: Sequence[Delta],
+        sequences: Mapping[bytes, int],
+        predictions: LoggedRows = NOT_LOGGED,
+    ) -> None:
+        """Store partial profiles, the sequences of their batches, and predictions, all or nothing."""
+        dropped = 0
+        now_ns = self._clock.now_ns() if predictions.rows else 0
+        seal = self.seal.seal
+        sealed = LoggedRows(
+            [replace(row, payload=seal(row.payload)) for row in predictions.rows],
+            predictions.most_bytes,
+        )
+
+        def store(ledger: Ledger) -> None:
+            nonlocal dropped
+            dropped = ledger.commit_deltas(deltas, sequences, sealed, now_ns)
+
         with self._lock:
-            self._failover.store(lambda ledger: ledger.commit_deltas(deltas, sequences))
+            self._failover.store(store)
+            logged = sum(row.observations for row in predictions.rows)
+            self._counters.add(Counter.PREDICTIONS_LOGGED, logged)
+            self._drops.count_predictions(dropped)
 
     def forget_workers(self, keep: int) -> None:
         """Forget all workers except *keep* of them, those with the newest commits."""
@@ -258,6 +303,26 @@ class Buffer:
             # Dropping the oldest rows for room makes no sense here, because these are the oldest.
             self._failover.write(forget, dropping=False)
             return self._drops.dropped_of(rows)
+
+    def oldest_predictions(self, most: int, most_bytes: int) -> tuple[list[OutboxRow], list[int]]:
+        """Return the oldest batches of predictions, and the ids of corrupt ones, like `oldest`."""
+        return self._write(lambda ledger: ledger.logged.oldest(most, most_bytes))
+
+    def forget_predictions(
+        self, rows: Iterable[OutboxRow], corrupt: Sequence[int] = ()
+    ) -> set[int]:
+        """Delete batches of predictions, and *corrupt* ids.
+
+        Returns:
+            Ids of *rows* that were dropped for space since they were read. They are already counted
+            as dropped.
+        """
+        places = [(row.id, (row.epoch, row.sequence)) for row in rows]
+        with self._lock:
+            deleted = self._failover.write(
+                lambda ledger: ledger.logged.forget(places, corrupt), dropping=False
+            )
+            return {identity for identity, _ in places} - deleted
 
     def keep_plan(self, payload: bytes) -> None:
         """Store *payload* as the newest plan of the collector."""

@@ -151,6 +151,8 @@ class Failover:
         if fault is Fault.FULL:
             if not self._disk.ballast.release():
                 if self._when_full is WhenFull.REFUSE:
+                    if self._drops.predictions(ledger):
+                        return False
                     raise error
                 if attempt >= FULL_ATTEMPTS or (dropping and not self.drop()):
                     self._to_memory(ledger, doubtful)

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from nilometer_agent.outbox.database import Database
+from nilometer_agent.outbox.logged import LoggedQueue
 from nilometer_agent.outbox.marks import Marks
 from nilometer_agent.outbox.partials import Partials
 from nilometer_agent.outbox.queued import Queue
-from nilometer_agent.outbox.rows import Closing, Delta, Row
+from nilometer_agent.outbox.rows import NOT_LOGGED, Closing, Delta, LoggedRows, Row
 from nilometer_agent.outbox.schema import TABLES
+
+LOGGED_SHARE = 0.5  # largest share of the database that logged predictions may use
 
 
 class Ledger:
@@ -32,6 +35,7 @@ class Ledger:
         marks: Progress of workers and windows.
         partials: Partial profiles of open windows.
         queue: Rows that wait for the collector.
+        logged: Logged predictions that wait for the collector.
         commits_found: Number of transactions that the file contained when it was opened.
     """
 
@@ -41,6 +45,7 @@ class Ledger:
         self.marks = Marks(self.database)
         self.partials = Partials(self.database)
         self.queue = Queue(self.database)
+        self.logged = LoggedQueue(self.database)
         try:
             self._load()
             self.commits_found = self.database.commits
@@ -57,6 +62,7 @@ class Ledger:
         self.marks.load()
         self.partials.load()
         self.queue.load()
+        self.logged.load()
 
     def close(self) -> None:
         """Close the file. No other method may be called afterwards. May be called twice."""
@@ -73,13 +79,27 @@ class Ledger:
         if self.database.fold_log():
             self.queue.released = newest
 
-    def commit_deltas(self, deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
-        """Store partial profiles and the sequences of their batches."""
+    def commit_deltas(
+        self,
+        deltas: Sequence[Delta],
+        sequences: Mapping[bytes, int],
+        predictions: LoggedRows = NOT_LOGGED,
+        now_ns: int = 0,
+    ) -> int:
+        """Store partial profiles, the sequences of their batches, and their logged predictions.
+
+        Returns:
+            Number of predictions that were dropped, because their outbox is full.
+        """
+        most_bytes = min(predictions.most_bytes, int(self.database.most_bytes * LOGGED_SHARE))
         with self.database.transaction():
             ids = self.partials.put(deltas)
             workers = self.marks.put_workers(sequences)
+            change = self.logged.put(predictions.rows, most_bytes, now_ns)
         self.marks.workers = workers
         self.partials.keep(deltas, ids)
+        self.logged.count(change)
+        return change.dropped
 
     def close_windows(self, closings: Sequence[Closing], now_ns: int) -> None:
         """Replace the partial profiles of each window by its rows of the outbox."""
@@ -110,7 +130,7 @@ class Ledger:
         Rows of the outbox keep their epoch and sequence, so that the collector counts them once.
         *without*: ids of partial profiles in this ledger that the other ledger has too.
         """
-        known = self.queue.places()
+        known, logged = self.queue.places(), self.logged.places()
         added = 0
         with self.database.transaction():
             self.database.delete("partials", without)
@@ -118,6 +138,8 @@ class Ledger:
                 match table:
                     case "outbox":
                         added += self.queue.take_in(columns, known)
+                    case "predictions":
+                        added += self.logged.take_in(columns, logged)
                     case "partials":
                         self.partials.take_in(columns)
                         added += 1

@@ -35,11 +35,13 @@ class Drops:
         self._dropped: set[tuple[bytes, int]] = set()
 
     def oldest(self, ledger: Ledger) -> bool:
-        """Drop some of the oldest rows; return whether there were any.
+        """Drop some of the oldest rows; return whether there were any. Predictions go first.
 
         Raises:
             sqlite3.Error: If the ledger cannot drop rows; nothing is dropped then.
         """
+        if self.predictions(ledger):
+            return True
         queue = ledger.queue
         gone, places = queue.drop_oldest(max(int(queue.rows * DROP_RATIO), DROP_ROWS))
         self._dropped |= places & self._on_their_way
@@ -50,6 +52,26 @@ class Drops:
                 rows=gone.rows,
             )
         return gone.rows > 0
+
+    def predictions(self, ledger: Ledger) -> bool:
+        """Drop some of the oldest logged predictions; return whether there were any.
+
+        Raises:
+            sqlite3.Error: If the ledger cannot drop rows; nothing is dropped then.
+        """
+        gone = ledger.logged.drop_oldest() if ledger.logged.batches else 0
+        self.count_predictions(gone)
+        return gone > 0
+
+    def count_predictions(self, dropped: int) -> None:
+        """Count logged predictions that were dropped for space."""
+        if dropped:
+            self._counters.add(Counter.PREDICTIONS_DROPPED, dropped)
+            self._log.error(
+                "prediction log full, dropping the oldest predictions: raise prediction_log_max_bytes "
+                "or free disk space",
+                predictions=dropped,
+            )
 
     def count(self, gone: Lost) -> None:
         """Count rows that were dropped for space."""

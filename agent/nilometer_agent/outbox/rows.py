@@ -58,11 +58,22 @@ class Partial(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A new row for the collector. *kind* is ``sample`` or ``evaluation``."""
+    """A new row for the collector. *kind* is ``sample``, ``evaluation`` or ``predictions``."""
 
     kind: str
     payload: bytes
     observations: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRows:
+    """Batches of logged predictions of one commit, and the limit of their outbox in bytes."""
+
+    rows: Sequence[NewRow] = ()
+    most_bytes: int = 0
+
+
+NOT_LOGGED = LoggedRows()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class OutboxRow:
         epoch: Epoch of the ledger that created the row; with *sequence* it identifies the row.
         sequence: Number of the row, ascending in an epoch and never used twice.
         version: Version of the payload's format.
-        kind: ``sample`` or ``evaluation``.
+        kind: ``sample``, ``evaluation`` or ``predictions``: the name of its field in a message.
         created_ns: Time at which the window was closed, Unix nanoseconds.
         observations: Number of observations that this row accounts for.
         payload: Encoded message, as it is sent.

@@ -21,7 +21,9 @@ TABLES: Mapping[str, tuple[str, ...]] = {
     "closed": ("entity", "labels", "end_ns"),
     "partials": ("entity", "labels", "start_ns", "end_ns", "observations", "payload"),
     "outbox": ("epoch", "sequence", "version", "kind", "created_ns", "observations", "payload"),
+    "predictions": ("epoch", "sequence", "version", "created_ns", "rows", "payload"),
 }
+_FIRST = ("meta", "workers", "closed", "partials", "outbox")  # tables of the first schema
 
 PUT = {
     table: f"INSERT OR REPLACE INTO {table} (id, crc, {', '.join(columns)}) "
@@ -44,18 +46,26 @@ migrations = Migrations("nilometer_agent")
 @migrations()
 def create_checksummed_tables(database: sqlite_utils.Database) -> None:
     """Create the tables of the first schema."""
-    for table, columns in TABLES.items():
-        names = ", ".join(columns)
-        database.execute(
-            f"CREATE TABLE {table} (id INTEGER PRIMARY KEY AUTOINCREMENT, crc, {names})"
-        )
+    for table in _FIRST:
+        _create(database, table)
     database.execute(
         "CREATE TABLE quarantine (id INTEGER PRIMARY KEY AUTOINCREMENT, epoch, sequence, kind, "
         "reason, payload)"
     )
 
 
-_KNOWN = frozenset({"create_checksummed_tables"})
+@migrations()
+def create_predictions(database: sqlite_utils.Database) -> None:
+    """Create the table of logged predictions."""
+    _create(database, "predictions")
+
+
+def _create(database: sqlite_utils.Database, table: str) -> None:
+    names = ", ".join(TABLES[table])
+    database.execute(f"CREATE TABLE {table} (id INTEGER PRIMARY KEY AUTOINCREMENT, crc, {names})")
+
+
+_KNOWN = frozenset({"create_checksummed_tables", "create_predictions"})
 
 
 def newer_migrations(connection: sqlite3.Connection) -> list[str]:

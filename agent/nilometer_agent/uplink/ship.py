@@ -23,17 +23,23 @@ from nilometer.values.clock import Clock
 from nilometer.values.errors import BatchRejected, CollectorUnavailable, ShipError
 from nilometer.wire.services import Row, ShipRequest
 from nilometer_agent.measure.counters import Counter, Counters
-from nilometer_agent.outbox.buffer import Buffer
-from nilometer_agent.outbox.rows import PAYLOAD_VERSION, OutboxRow
+from nilometer_agent.outbox.outlets import Outlet
+from nilometer_agent.outbox.rows import OutboxRow
 from nilometer_agent.uplink.backoff import Backoff
 from nilometer_agent.uplink.dial import Reach
+from nilometer_agent.uplink.messages import (
+    MAX_REASON_CHARACTERS,
+    OF_ROWS,
+    Tally,
+    refused_predictions,
+    to_wire,
+)
 
 MAX_ROWS = 500
 MAX_BYTES = 1 << 20  # size of the payloads in one call
 DEADLINE_SECONDS = 10.0
 IDLE_SECONDS = 1.0
 SUSPECT_FAILURES = 3  # failures of one batch before its rows are sent one by one
-MAX_REASON_CHARACTERS = 200
 MAX_FORBIDDEN = 1000  # entities that are remembered as forbidden, so that each is logged once
 
 log = logging.getLogger("nilometer.agent")
@@ -91,26 +97,29 @@ class Shipper:
     Args:
         agent: Stable name of this agent.
         instance: 16 random bytes that name this process.
-        buffer: Outbox with the rows.
+        outlet: Outbox with the rows.
         collector: Connection to the collector; None if no collector is set.
         counters: Counters of the agent.
         clock: Monotonic time.
         backoff: Source of the waits between attempts; None makes a new one.
+        tally: Counters of the rows that leave the outbox.
     """
 
     def __init__(
         self,
         agent: str,
         instance: bytes,
-        buffer: Buffer,
+        outlet: Outlet,
         collector: Collector | None,
         counters: Counters,
         clock: Clock,
         backoff: Backoff | None = None,
+        tally: Tally = OF_ROWS,
     ) -> None:
         self._agent = agent
         self._instance = instance
-        self._buffer = buffer
+        self._outlet = outlet
+        self._tally = tally
         self._collector = collector
         self._counters = counters
         self._clock = clock
@@ -158,13 +167,13 @@ class Shipper:
             CollectorUnavailable: If the collector cannot be reached; the rows are kept for a retry.
             BatchRejected: If the collector refuses this agent or the batch; the rows are kept.
         """
-        rows, corrupt = self._buffer.oldest(self._most, MAX_BYTES)
+        rows, corrupt = self._outlet.oldest(self._most, MAX_BYTES)
         if corrupt:
             self._counters.add(Counter.ROWS_CORRUPT, len(corrupt))
-            self._buffer.acknowledge([], {}, corrupt)
+            self._outlet.acknowledge([], {}, corrupt)
         if not rows:
             return len(corrupt)
-        messages, rejected = _to_wire(rows)
+        messages, rejected = to_wire(rows)
         if messages:
             try:
                 rejected |= self._send(rows, messages, deadline_seconds)
@@ -184,15 +193,10 @@ class Shipper:
             self._most = min(self._most * 2, MAX_ROWS)
 
     def _forget(self, rows: list[OutboxRow], rejected: Mapping[int, str]) -> None:
-        dropped = self._buffer.acknowledge(rows, rejected)
+        dropped = self._outlet.acknowledge(rows, rejected)
         rows = [row for row in rows if row.id not in dropped]
         rejected = {row.id: rejected[row.id] for row in rows if row.id in rejected}
-        bad = sum(row.observations for row in rows if row.id in rejected)
-        good = sum(row.observations for row in rows) - bad
-        self._counters.add(Counter.ROWS_REJECTED, len(rejected))
-        self._counters.add(Counter.ROWS_ACKNOWLEDGED, len(rows) - len(rejected))
-        self._counters.add(Counter.OBSERVATIONS_REJECTED, bad)
-        self._counters.add(Counter.OBSERVATIONS_ACKNOWLEDGED, good)
+        self._tally.add(self._counters, rows, rejected)
         for row in rows:
             if row.id in rejected and rejected[row.id] not in self._forbidden:
                 log.error(
@@ -229,6 +233,7 @@ class Shipper:
                 extra={"agent": self._agent},
             )
         self.duplicate = reply.duplicate
+        self._counters.add(Counter.PREDICTIONS_REFUSED, refused_predictions(reply))
         self._log_forbidden(bad.reason for bad in reply.rejected if bad.forbidden)
         ids = {row.sequence: row.id for row in rows}
         return {ids[bad.sequence]: bad.reason for bad in reply.rejected if bad.sequence in ids}
@@ -277,9 +282,9 @@ class Shipper:
         self._most = max(len(rows) // 2, 1)
         if len(rows) > 1:
             return self.ship_once(deadline)
-        both, _ = self._buffer.oldest(2, MAX_BYTES)
+        both, _ = self._outlet.oldest(2, MAX_BYTES)
         others = [row for row in both if row.id != rows[0].id]
-        messages, _ = _to_wire(others)
+        messages, _ = to_wire(others)
         if not messages:
             raise _Refused(error.state, str(error))
         try:
@@ -297,7 +302,7 @@ class Shipper:
             wait = IDLE_SECONDS
             failed = False
             try:
-                self._buffer.make_room()
+                self._outlet.make_room()
                 sent = self.ship_once() if self._collector is not None else 0
             except ShipError as error:
                 failed, wait = True, self._after_failure(error)
@@ -373,21 +378,3 @@ def _asked_seconds(error: Any) -> float:
         except ValueError:
             return 0.0
     return 0.0
-
-
-def _to_wire(rows: list[OutboxRow]) -> tuple[list[Row], dict[int, str]]:
-    """Return messages for the readable rows, and reasons by id for the unreadable ones."""
-    messages, rejected = [], {}
-    for row in rows:
-        message = Row(sequence=row.sequence)
-        content = message.sample if row.kind == "sample" else message.evaluation
-        if row.version > PAYLOAD_VERSION:
-            rejected[row.id] = f"unreadable: payload of version {row.version}"
-            continue
-        try:
-            content.ParseFromString(row.payload)
-        except Exception as error:  # protobuf's own error has no public base class
-            rejected[row.id] = f"unreadable: {error}"[:MAX_REASON_CHARACTERS]
-            continue
-        messages.append(message)
-    return messages, rejected

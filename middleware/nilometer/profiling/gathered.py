@@ -133,7 +133,7 @@ class Gathered:
             Sides that the names belong to.
         """
         roles: set[Role] = set()
-        for name, cells, is_vetted in _handed_over(values):
+        for name, cells, is_vetted in handed_over(values):
             role, field_name = side_of(name)
             roles.add(role)
             if field_name in names.known[role] or not names.meet(role, {field_name: is_vetted}):
@@ -232,7 +232,7 @@ def websockets_of(connections: Sequence[Observation]) -> WebSockets:
     )
 
 
-def _handed_over(values: bytes) -> Iterator[tuple[str, list[Cell], bool]]:
+def handed_over(values: bytes) -> Iterator[tuple[str, list[Cell], bool]]:
     """Yield names and cells of MessagePack *values*, and whether a name may be a position."""
     try:
         found = msgspec.msgpack.decode(values)

@@ -31,6 +31,7 @@ from nilometer.profiling.gathered import Gathered, Sides
 from nilometer.profiling.layout import Layout, Part, by_kind, by_route, usable_share, whole
 from nilometer.profiling.observation import MOST_NS, Observation, raw_arrays, readable, unpack
 from nilometer.profiling.places import NO_GROUP, Places
+from nilometer.profiling.prediction_log import PredictionLog
 from nilometer.profiling.predictions import Predictions
 from nilometer.profiling.segments import MAX_LABEL_SETS, Segments, WindowLabels
 from nilometer.profiling.sides import Decoded, decode_sides, known_of
@@ -48,8 +49,7 @@ from nilometer.values.window import Window
 MAX_WAITING = 4096  # observations profiled together, because numpy is only efficient for thousands
 FEWEST_ALIKE = 16  # fewest observations of one kind that are decoded in one pass
 
-# Function that receives predictions or WebSocket connections before they are profiled. Its
-# arguments are the labels of their place, the observations, and the facts of each stream.
+# Function with predictions or WebSocket connections: labels of their place, observations, stream facts.
 OnServed: TypeAlias = Callable[[Labels, Sequence[Observation], StreamFacts], None]
 
 _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
@@ -84,6 +84,7 @@ class Profiling:
         labels: Labels of the server.
         included: Rules that include requests as predictions.
         budget: Memory budget to which the data is charged.
+        log: Log that receives every prediction; None for none. With it, requests are decoded singly.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Profiling:
         self._places = Places(entity, labels)
         self.labels = self._places.fixed
         self.included = RequestRules()
+        self.log: PredictionLog | None = None
         self.window_ns = window_ns
         self.event_times = event_times
         self.segments = segments or Segments()
@@ -136,8 +138,7 @@ class Profiling:
         dropped, and the others are kept.
 
         Raises:
-            msgspec.DecodeError: If the bytes are not a batch, or no observation is readable. In
-                this case nothing is observed.
+            msgspec.DecodeError: If nothing is readable; nothing is observed then.
         """
         return finished(self.observe_packed_in_steps(packed))
 
@@ -182,8 +183,9 @@ class Profiling:
     def _observe_each(self, observations: Sequence[Observation]) -> Steps[None]:
         self._deltas.given += len(observations)
         for observation in observations:
-            rest = self._gather(observation)
-            if rest is not None:
+            if observation.websocket is not None:
+                self._count_connection(observation)
+            elif (rest := self._gather(observation)) is not None:
                 yield from rest
             yield
             if self._waiting.is_enough:
@@ -229,8 +231,7 @@ class Profiling:
         """Count missing observations as dropped, after an error interrupted any call.
 
         Args:
-            expected: Number of observations to account for: `given` before the failed call, plus
-                the observations passed to that call.
+            expected: `given` before the failed call, plus the observations passed to that call.
             reason: Reason of the drop.
             event_ns: Event time of the drop, in Unix nanoseconds.
         """
@@ -267,7 +268,7 @@ class Profiling:
     @property
     def _reads_at_once(self) -> bool:
         """Whether a batch may be decoded in one pass, because no setting needs single requests."""
-        return not (self.event_times.field or self.segments.rules or self.sample < 1.0)
+        return not (self.event_times.field or self.segments.rules or self.log or self.sample < 1.0)
 
     def _observe_parts(self, parts: Sequence[Part]) -> Steps[bool]:
         """Decode each kind in one pass; if that is impossible, change nothing and return False."""
@@ -313,9 +314,6 @@ class Profiling:
 
     def _gather(self, observation: Observation) -> Steps[None] | None:
         """Decode one observation; return the remaining work if it must be done in steps."""
-        if observation.websocket is not None:
-            self._count_connection(observation)
-            return None
         inputs, outputs = Side(), Side()
         large = len(observation.values) > MAX_VALUES_BYTES
         held = not (observation.left_out or large)
@@ -344,6 +342,8 @@ class Profiling:
         part.unread_times += not is_read
         if self._on_served is not None:
             self._on_served(place.labels, (observation,), facts)
+        if self.log is not None:
+            self.log.observe(observation, decoded, (event_ns, labels), (inputs, outputs))
         if large:
             part.cover(_TOO_LARGE, frozenset())
             return None

@@ -32,6 +32,7 @@ class Decoded(NamedTuple):
         said: Model and version, as far as the path and the bodies name them.
         is_taken: Whether a decoder accepted the body of the request.
         stream: Facts from the stream of the response.
+        prediction_id: Prediction id in the request, else in the response; may be empty.
     """
 
     undecodable: str = ""
@@ -40,6 +41,7 @@ class Decoded(NamedTuple):
     said: Said = NOTHING_SAID
     is_taken: bool = False
     stream: StreamFacts = NO_FACTS
+    prediction_id: str = ""
 
 
 def known_of(names: Names, spec_of: SpecOf) -> tuple[Known, Known]:
@@ -103,6 +105,7 @@ def decode_sides(
         said_by(observation.path, request, response),
         request is not None,
         NO_FACTS if response is None else StreamFacts.of(observation, response),
+        (request and request.prediction_id) or (response and response.prediction_id) or "",
     )
 
 

@@ -13,7 +13,7 @@ from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import pack
 from nilometer.wire.frames import Batch
-from nilometer_agent.outbox.rows import Delta
+from nilometer_agent.outbox.rows import Delta, LoggedRows
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
 
@@ -28,12 +28,14 @@ def test_open_windows_close_early_if_they_fill_the_outbox(
     agent = Agent(settings)
     commit = agent.buffer.commit_deltas
 
-    def with_room_for_one(deltas: Sequence[Delta], sequences: Mapping[bytes, int]) -> None:
+    def with_room_for_one(
+        deltas: Sequence[Delta], sequences: Mapping[bytes, int], predictions: LoggedRows
+    ) -> None:
         if agent.buffer.open_windows() and deltas:
             error = sqlite3.OperationalError("database or disk is full")
             error.sqlite_errorcode = sqlite3.SQLITE_FULL
             raise error
-        commit(deltas, sequences)
+        commit(deltas, sequences, predictions)
 
     monkeypatch.setattr(agent.buffer, "commit_deltas", with_room_for_one)
     agent.start()

@@ -11,6 +11,7 @@ from nilometer_agent.measure.laws import LAWS, broken
 
 FIGURES = {counter.value for counter in Counter} | {
     *("rows_in_outbox", "observations_in_outbox", "observations_in_partials", "events_waiting"),
+    "predictions_in_outbox",
 }
 
 
