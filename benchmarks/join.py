@@ -113,8 +113,8 @@ def measure(name: str, place: Path | Secret, count: int, labels: int) -> bool:
     counted = sum(one.labelled for one in windows)
     met = found >= LEAST[name] and counted == outcomes[Outcome.JOINED] == sum(outcomes.values())
     print(
-        f"{name:<11} {found:>8.0f} labels/s, {of_core:.0f} a core second of the collector: {counted} of {sum(outcomes.values())} labels joined with "
-        f"{count} predictions, which were logged at {filled:.0f} a second: "
+        f"{name:<11} {found:>8.0f} labels/s, {of_core:.0f} a core second of the collector: "
+        f"{counted} of {sum(outcomes.values())} labels joined with {count} predictions, which were logged at {filled:.0f} a second: "
         f"{'met' if met else 'MISSED'}",
         flush=True,
     )
@@ -130,12 +130,12 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as folder:
             place = Path(folder) / "state" / "collector.db"
             fine &= measure("sqlite", place, count, labels)
-    folder = programs()
-    if "postgresql" in stores and folder is None:
+    found = programs()
+    if "postgresql" in stores and found is None:
         print("postgresql: not measured, because its programs or setpriv are not installed")
         return 1
-    if "postgresql" in stores and folder is not None:
-        with running_server(folder) as server:
+    if "postgresql" in stores and found is not None:
+        with running_server(found) as server:
             server.stop()
             server.settings = SETTINGS | DURABLE
             server.start()

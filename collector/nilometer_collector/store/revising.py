@@ -6,9 +6,10 @@ from dataclasses import replace
 from nilometer.predictions import PredictionRecord
 from nilometer.profile import Coverage, SummarySample
 from nilometer.profile.performance import Classification, Ranking, Regression
+from nilometer.values.entity import PERFORMANCE
 from nilometer.values.window import Window
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
-from nilometer_collector.ground_truth.definition import SUMMARY, PerformanceDefinition
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.joining import NO_WINDOW, Changed, Decided
 from nilometer_collector.ground_truth.judging_rows import (
     Judged,
@@ -134,7 +135,7 @@ class _Revision:
         lags = [(one.after.known_ns or one.arrived_ns) - one.prediction.time_ns for one in new]
         sample = SummarySample(
             entity=self._definition.entity,
-            summary=SUMMARY,
+            summary=PERFORMANCE,
             labels=label_text.from_text(key.labels),
             window=Window(key.start_ns, key.end_ns),
             coverage=Coverage(profiled=content.cells),

@@ -24,11 +24,12 @@ from support.truths import (
 
 from nilometer.profile.performance import Classification, Regression
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import PERFORMANCE
 from nilometer.values.labels import Labels
-from nilometer_collector.ground_truth.definition import SUMMARY
 from nilometer_collector.ground_truth.truths import Outcome
 from nilometer_collector.store import Level, Store
 from nilometer_collector.testing import ENTITY, START_NS
+from nilometer_collector.watch.reading import watched_series
 
 OTHER = b"t" * 16
 
@@ -46,8 +47,9 @@ def test_labels_are_counted_in_the_windows_of_their_predictions(store: Store) ->
     assert packed(contents(store)) == packed(expected(records, values))
     windows = store.truths.windows(ENTITY, 0, 1 << 62, 10)
     assert [one.labelled for one in windows] == [44, 60, 46]
-    (series,) = store.samples.series(ENTITY, SUMMARY)
+    (series,) = store.samples.series(ENTITY, PERFORMANCE)
     assert (series.seen, series.samples, series.categories) == (150, 3, 150)
+    assert watched_series(store.samples, ENTITY) == []  # late labels are not late traffic
 
 
 def test_a_chunk_is_joined_once(store: Store) -> None:
@@ -84,7 +86,7 @@ def test_any_order_of_predictions_labels_repetitions_and_corrections_gives_one_r
     totals = store.truths.totals(ENTITY)
     assert (sum(totals.counts.values()), totals.waiting) == (300, 0)
     assert totals.counts[Outcome.JOINED] == 120
-    (series,) = store.samples.series(ENTITY, SUMMARY)
+    (series,) = store.samples.series(ENTITY, PERFORMANCE)
     assert (series.seen, series.samples) == (120, 3)
 
 
