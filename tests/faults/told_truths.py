@@ -2,6 +2,7 @@
 
 import random
 
+from msgspec.structs import replace
 from support.predicted import log_predictions
 from support.truths import BINARY, NOW_NS, SOURCE, a_truth, scored, tell
 
@@ -25,7 +26,7 @@ def told(seed: int, count: int) -> tuple[list[PredictionRecord], list[Truth]]:
         a_truth(record.prediction_id, str(at % 2), known_ns=1) for at, record in enumerate(records)
     ]
     more = [
-        one._replace(value="1", known_ns=at + 2) for at, one in enumerate(truths) if at % 5 == 0
+        replace(one, value="1", known_ns=at + 2) for at, one in enumerate(truths) if at % 5 == 0
     ]
     truths += [*more, *drawn.sample(truths, count // 4)]
     drawn.shuffle(records)

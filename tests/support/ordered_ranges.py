@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: what JSON Schema cannot say about alerters, incidents, zones and samples."""
+"""Hooks of schemathesis: what JSON Schema cannot say about objects and samples."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
 from nilometer_collector.api.problems import ApiError
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
 
 
 @schemathesis.hook
@@ -19,8 +20,8 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     """Leave out bodies that are refused although the schema allows them.
 
     This is an alerter whose limits or times contradict each other, an incident that ends before it
-    starts, a time zone that does not exist, a sample that contradicts itself, and an action whose
-    fields do not fit together.
+    starts, a time zone that does not exist, a sample or a performance that contradicts itself, and an
+    action whose fields do not fit together.
     """
     del context
     body = case.body
@@ -33,6 +34,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     incidents, rules = _mappings(body, "incidents"), _mappings(body, "watch")
     return (
         all(map(_is_consistent, alerters))
+        and all(map(_can_be_judged, _mappings(body, "performance")))
         and all(_is_ordered(one, "start", "end", strictly=True) for one in incidents)
         and all(one.get("time_zone", "UTC") == "UTC" for one in rules)
         and all(map(_fits_together, _mappings(body, "actions")))
@@ -66,6 +68,17 @@ def _fits_together(body: Mapping[str, Any]) -> bool:
     """Whether *body* is no action, or one whose fields fit together."""
     try:
         check_action(decoded(msgspec.json.encode(body), ActionDefinition))
+    except ConfigError:
+        return False
+    except (ApiError, TypeError, ValueError):
+        return True
+    return True
+
+
+def _can_be_judged(body: Mapping[str, Any]) -> bool:
+    """Whether *body* is no performance, or one whose fields agree with each other."""
+    try:
+        decoded(msgspec.json.encode(body), PerformanceDefinition).check()
     except ConfigError:
         return False
     except (ApiError, TypeError, ValueError):

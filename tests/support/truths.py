@@ -7,8 +7,9 @@ from support.predicted import a_prediction
 from nilometer.predictions import PredictionRecord
 from nilometer.profile.content import Content
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import PERFORMANCE
 from nilometer.wire.samples import sample_from_bytes
-from nilometer_collector.ground_truth.definition import SUMMARY, PerformanceDefinition
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.judging_rows import Judged, JudgedRow, judged
 from nilometer_collector.ground_truth.truths import Outcome, Truth
 from nilometer_collector.store import ChunkAnswer, Level, Store, TruthChunk
@@ -70,7 +71,7 @@ def tell(
 def contents(store: Store, level: Level = Level.SHIPPED) -> dict[tuple[int, str], Content]:
     """Return the stored contents of performance by start of the window and labels."""
     found: dict[tuple[int, str], Content] = {}
-    for series in store.samples.series(ENTITY, SUMMARY):
+    for series in store.samples.series(ENTITY, PERFORMANCE):
         for stretch in store.samples.read([series], 0, 1 << 62, 10_000, level):
             for record in stretch.records():
                 sample = sample_from_bytes(record.payload)
@@ -107,7 +108,7 @@ def packed(contents_of: Mapping[tuple[int, str], Content]) -> dict[tuple[int, st
         key: sample_to_bytes(
             SummarySample(
                 entity=ENTITY,
-                summary=SUMMARY,
+                summary=PERFORMANCE,
                 labels=Labels(),
                 window=Window(0, 1),
                 coverage=Coverage(),

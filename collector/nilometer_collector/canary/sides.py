@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from nilometer.values.entity import SCHEMA, is_logged
+from nilometer.values.entity import PERFORMANCE, SCHEMA, is_logged
 from nilometer.values.labels import LabelFilter
 from nilometer_collector.canary.records import Question
 from nilometer_collector.errors import Unknown
@@ -44,11 +44,15 @@ def label_sets(series: Sequence[SeriesRecord]) -> list[str]:
 
 
 def _series(stored: Samples, entity: str, pattern: str) -> list[SeriesRecord]:
-    """Return the series to compare, without those that users log."""
+    """Return the series to compare, without performance and those that users log."""
     known = stored.series(entity)
     if not known:
         raise Unknown(f"entity {entity!r} has no data")
-    judged = (one for one in known if one.summary != SCHEMA and not is_logged(one.summary))
+    judged = (
+        one
+        for one in known
+        if one.summary not in {SCHEMA, PERFORMANCE} and not is_logged(one.summary)
+    )
     return [one for one in judged if fnmatchcase(one.summary, pattern)]
 
 

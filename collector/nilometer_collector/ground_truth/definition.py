@@ -15,7 +15,6 @@ from nilometer.values.errors import ConfigError
 from nilometer_collector.limits.bounds import PRINTABLE
 
 KIND = "performance"  # kind of the declared objects that hold a definition
-SUMMARY = "performance"  # summary of the judged predictions of an entity
 SHORTEST_STEP = 300  # seconds; a roll-up of 5 minutes then holds one window
 LONGEST_STEP = 86_400
 

@@ -8,6 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import msgspec
+from msgspec.structs import replace
+
 from nilometer.predictions import PredictionRecord
 from nilometer_collector.ground_truth.truths import (
     KnownTruth,
@@ -21,8 +24,7 @@ NO_WINDOW = 0  # window of a label that is not counted yet
 Found: TypeAlias = PredictionRecord | Outcome  # a prediction, or why none can be joined
 
 
-@dataclass(slots=True)
-class Changed:
+class Changed(msgspec.Struct, gc=False):
     """A prediction whose label changes.
 
     Attributes:
@@ -76,7 +78,7 @@ def decide(
         decided.outcomes.append(outcome)
         if outcome is Outcome.REPEATED and current is not None:
             if told.truth.known_ns > current.known_ns:
-                later = current._replace(known_ns=told.truth.known_ns)
+                later = replace(current, known_ns=told.truth.known_ns)
                 if change is None:
                     decided.confirmed[key] = later
                 else:

@@ -1,11 +1,12 @@
 """Judges predictions: logged rows with their ground truth -> the content of performance."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 
-from nilometer.predictions import PredictionRecord, Scalar
+from nilometer.predictions import Scalar
 from nilometer.profile.performance import (
     Classification,
     Ranking,
@@ -20,7 +21,7 @@ from nilometer_collector.ground_truth.truths import number_of, relevances_of
 Judged: TypeAlias = Classification | Regression | Ranking
 
 
-class JudgedRow(NamedTuple):
+class JudgedRow(msgspec.Struct, frozen=True, gc=False):
     """The output columns of one prediction, and the canonical text of its ground truth."""
 
     outputs: Mapping[str, Scalar]
@@ -66,7 +67,9 @@ def judged(definition: PerformanceDefinition, rows: Sequence[JudgedRow]) -> Judg
 
 def merged(parts: Sequence[Judged]) -> Judged:
     """Return the performance of all rows of *parts*, which are of one task."""
-    return type(parts[0]).merge_all(parts)
+    kind: Any = type(parts[0])  # each kind merges only contents of its own kind
+    whole: Judged = kind.merge_all(parts)
+    return whole
 
 
 def without(whole: Judged, part: Judged) -> Judged | None:
@@ -84,11 +87,6 @@ def without(whole: Judged, part: Judged) -> Judged | None:
     except ValueError:
         return None
     return None
-
-
-def rows_of(records: Sequence[PredictionRecord], values: Sequence[str]) -> list[JudgedRow]:
-    """Return rows of predictions and their values, both of length n."""
-    return [JudgedRow(record.outputs, value) for record, value in zip(records, values, strict=True)]
 
 
 def _classes(definition: PerformanceDefinition, rows: Sequence[JudgedRow]) -> list[Scalar] | None:

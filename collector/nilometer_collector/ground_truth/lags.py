@@ -1,33 +1,29 @@
 """How long ground truth takes: counts of lags on a logarithmic scale, which add up."""
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
 
 from nilometer.values.clock import NANOSECONDS
 
 PER_OCTAVE = 4  # bins of a doubling; a quantile is within 19 % of the lag
 LAST_BIN = 160  # of 35,000 years
 
-Lags = Mapping[int, int]  # number of labels by bin
+Lags: TypeAlias = Mapping[int, int]  # number of labels by bin
 
 
-def bin_of(lag_ns: int) -> int:
-    """Return the bin of a lag; a negative lag counts as 0."""
-    seconds = max(lag_ns, 0) / NANOSECONDS
-    return min(math.ceil(PER_OCTAVE * math.log2(1.0 + seconds)), LAST_BIN)
+def lags_of(nanoseconds: Sequence[int]) -> dict[int, int]:
+    """Return the counts of lags, in nanoseconds; a negative lag counts as 0."""
+    seconds = np.maximum(np.array(nanoseconds, dtype=np.float64), 0.0) / NANOSECONDS
+    bins = np.minimum(np.ceil(PER_OCTAVE * np.log2(1.0 + seconds)), LAST_BIN).astype(np.int64)
+    places, counts = np.unique(bins, return_counts=True)
+    return dict(zip(places.tolist(), counts.tolist(), strict=True))
 
 
 def seconds_of(place: int) -> float:
     """Return the upper end of a bin, in seconds."""
     return float(2.0 ** (place / PER_OCTAVE) - 1.0)
-
-
-def added(lags: Lags, more: Iterable[int]) -> dict[int, int]:
-    """Return *lags* with the bins *more* added."""
-    found = dict(lags)
-    for place in more:
-        found[place] = found.get(place, 0) + 1
-    return found
 
 
 def summed(parts: Iterable[Lags]) -> dict[int, int]:

@@ -8,10 +8,10 @@ import numpy as np
 from nilometer.profile import Content, ScoreProfile
 from nilometer.profile.performance import Classification
 from nilometer.profile.score import UNION_EDGES, score_edges
-from nilometer.values.entity import SCORES_SUFFIX, Role, summary_name
+from nilometer.values.entity import PERFORMANCE, SCORES_SUFFIX, Role, summary_name
 from nilometer.values.labels import LabelFilter
 from nilometer_collector.errors import Unknown
-from nilometer_collector.ground_truth.definition import SUMMARY, PerformanceDefinition
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.lags import summed
 from nilometer_collector.ground_truth.maturity import Arrived
 from nilometer_collector.query.query import Query
@@ -60,7 +60,7 @@ def arrived_windows(
         return []
     reading = _Reading(query, definition, labels, min(judged), max(judged) + step_ns)
     output = _output(definition)
-    contents = reading.of(SUMMARY)
+    contents = reading.of(PERFORMANCE)
     outputs = reading.of(output) if output else {}
     scores = reading.of(output + SCORES_SUFFIX) if definition.task == "binary" else {}
     windows = []

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
 from nilometer.predictions import PredictionRecord
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
@@ -72,7 +74,7 @@ def join(
     if waiting:
         held = tables.waiting(entity, {one.place for one in arrived})
     keyed = _keyed(tables, definition, [*held.values(), *arrived])
-    certain = [one for one in keyed if isinstance(one[0], PredictionKey)]
+    certain = [(key, told) for key, told in keyed if isinstance(key, PredictionKey)]
     known = tables.known(entity, {key for key, _ in certain})
     news = {
         key for key, told in certain if key not in known or known[key].value != told.truth.value
@@ -164,5 +166,5 @@ def _waits(waits: dict[Place, ToldTruth], told: ToldTruth, *, has_room: bool) ->
         return Outcome.WAITING
     outcome = compared(told, other.truth.value, other.truth.known_ns, other.source)
     if outcome is Outcome.CORRECTED:
-        waits[told.place] = told._replace(arrived_ns=other.arrived_ns)
+        waits[told.place] = replace(told, arrived_ns=other.arrived_ns)
     return outcome

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from nilometer.predictions import PredictionRecord, Scalar
+from nilometer.predictions import NO_VALUES, PredictionRecord, Scalar
 from nilometer.values.labels import Labels
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.prediction_records import Logged, Predicted
@@ -149,6 +149,7 @@ def unpack(
             continue
         content = _DECODE(row.payload)
         shape = shapes[row.shape]
+        names = shape.inputs
         yield (
             row,
             PredictionRecord(
@@ -159,7 +160,7 @@ def unpack(
                 labels=shape.labels,
                 outputs=dict(zip(shape.outputs, content.outputs, strict=True)),
                 subject=content.subject,
-                inputs=dict(zip(shape.inputs, content.inputs, strict=True)),
+                inputs=dict(zip(names, content.inputs, strict=True)) if names else NO_VALUES,
             ),
         )
 

@@ -6,9 +6,10 @@ from dataclasses import replace
 from nilometer.predictions import PredictionRecord
 from nilometer.profile import Coverage, SummarySample
 from nilometer.profile.performance import Classification, Ranking, Regression
+from nilometer.values.entity import PERFORMANCE
 from nilometer.values.window import Window
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
-from nilometer_collector.ground_truth.definition import SUMMARY, PerformanceDefinition
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.joining import NO_WINDOW, Changed, Decided
 from nilometer_collector.ground_truth.judging_rows import (
     Judged,
@@ -17,7 +18,7 @@ from nilometer_collector.ground_truth.judging_rows import (
     merged,
     without,
 )
-from nilometer_collector.ground_truth.lags import added, bin_of
+from nilometer_collector.ground_truth.lags import lags_of, summed
 from nilometer_collector.ground_truth.truths import KnownTruth, Outcome, PredictionKey
 from nilometer_collector.store import label_text
 from nilometer_collector.store.join_tables import JoinTables, predictions_of
@@ -43,7 +44,8 @@ def revised(
     by_window: dict[int, dict[PredictionKey, Changed]] = {}
     for key, change in decided.changes.items():
         if change.after.window == NO_WINDOW:
-            change.after = change.after._replace(window=ids[places[key]])
+            told = change.after
+            change.after = KnownTruth(told.value, told.known_ns, told.source, ids[places[key]])
         by_window.setdefault(change.after.window, {})[key] = change
     stored = tables.judged_windows(by_window.keys())
     labels: dict[PredictionKey, KnownTruth] = {}
@@ -130,12 +132,10 @@ class _Revision:
         """Return the window with *content*."""
         window, key = self._window, self._window.key
         new = [one for one in self.taken.values() if one.before is None]
-        lags = (
-            bin_of((one.after.known_ns or one.arrived_ns) - one.prediction.time_ns) for one in new
-        )
+        lags = [(one.after.known_ns or one.arrived_ns) - one.prediction.time_ns for one in new]
         sample = SummarySample(
             entity=self._definition.entity,
-            summary=SUMMARY,
+            summary=PERFORMANCE,
             labels=label_text.from_text(key.labels),
             window=Window(key.start_ns, key.end_ns),
             coverage=Coverage(profiled=content.cells),
@@ -146,7 +146,7 @@ class _Revision:
             window,
             definition=self._definition.digest,
             labelled=window.labelled + len(new),
-            lags=added(window.lags, lags),
+            lags=summed([window.lags, lags_of(lags)]),
             payload=payload,
         )
         before = self._before

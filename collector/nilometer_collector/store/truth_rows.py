@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -16,7 +16,11 @@ from nilometer_collector.ground_truth.truths import (
     Truth,
 )
 from nilometer_collector.store.checksum import intact
+from nilometer_collector.store.predicting import key_of
 from nilometer_collector.store.truth_records import JudgedWindow, SourceProgress, WindowKey
+
+LabelRow: TypeAlias = tuple[int, str, int, int, str, int, int, int]
+WaitingRow: TypeAlias = tuple[str, int, str, int, str, int, int, int, int]
 
 JOINED = "nilometer-ground-truth"  # sender of the samples of judged predictions
 _COUNTS = msgspec.json.Decoder(dict[str, int])
@@ -47,6 +51,23 @@ def counts_of(text: str) -> Counter[Outcome]:
 def lags_text(lags: Lags) -> str:
     """Return counts by lag as JSON."""
     return msgspec.json.encode(lags).decode()
+
+
+def label_row(entity: str, key: PredictionKey, known: KnownTruth) -> LabelRow:
+    """Return the columns of a label: hash, name, row, time, value, known, source and window."""
+    return (
+        *(key_of(entity, key.name), key.name, key.row, key.time_ns),
+        *(known.value, known.known_ns, known.source, known.window),
+    )
+
+
+def waiting_row(told: ToldTruth, due_ns: int) -> WaitingRow:
+    """Return the columns of a row that waits: those of `waiting_of`, and when to look again."""
+    truth = told.truth
+    return (
+        *(truth.prediction_id, truth.row, truth.subject, truth.time_ns, truth.value),
+        *(truth.known_ns, told.source, told.arrived_ns, due_ns),
+    )
 
 
 def known_of(rows: Iterable[Sequence[Any]]) -> dict[PredictionKey, KnownTruth]:

@@ -20,7 +20,7 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
-from nilometer.values.entity import is_logged
+from nilometer.values.entity import PERFORMANCE, is_logged
 from nilometer.values.errors import NilometerError
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
@@ -256,11 +256,16 @@ def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
 
 
 def watched_series(samples: Samples, entity: str) -> list[SeriesRecord]:
-    """Return the series of *entity* that alerters judge: all except logged ones.
+    """Return the series of *entity* that alerters judge: all except logged ones and performance.
 
-    Users log whenever they measure, so a window without samples means nothing.
+    Users log whenever they measure, and ground truth comes whenever it is known. So a window without
+    samples means nothing.
     """
-    return [one for one in samples.series(entity) if not is_logged(one.summary)]
+    return [
+        one
+        for one in samples.series(entity)
+        if one.summary != PERFORMANCE and not is_logged(one.summary)
+    ]
 
 
 def is_pooled(key: PartKey) -> bool:

@@ -8,12 +8,13 @@ from nilometer.predictions.batch import (
     batches_of,
 )
 from nilometer.predictions.checks import MAX_BATCH_ROWS, MAX_ID_CHARACTERS, fault_in, faults_in
-from nilometer.predictions.record import NO_LABELS, PredictionRecord, Scalar
+from nilometer.predictions.record import NO_LABELS, NO_VALUES, PredictionRecord, Scalar
 
 __all__ = [
     "MAX_BATCH_ROWS",
     "MAX_ID_CHARACTERS",
     "NO_LABELS",
+    "NO_VALUES",
     "BatchUnreadable",
     "PredictionBatch",
     "PredictionRecord",

@@ -11,6 +11,7 @@ _OTHER = re.compile(r"[^A-Za-z0-9._/-]+")
 SCHEMA = "schema"  # the summary of schema changes, present if a schema is known
 LOGGED = "logged."  # prefix of the summaries whose samples users log
 SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
+PERFORMANCE = "performance"  # summary of the predictions that a collector judged
 SERVICE = "service"  # summary of the requests; exists for every served entity
 
 

@@ -22,12 +22,14 @@ from support.truths import (
     tell,
 )
 
+from nilometer.profile.performance import Classification, Regression
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import PERFORMANCE
 from nilometer.values.labels import Labels
-from nilometer_collector.ground_truth.definition import SUMMARY
 from nilometer_collector.ground_truth.truths import Outcome
 from nilometer_collector.store import Level, Store
 from nilometer_collector.testing import ENTITY, START_NS
+from nilometer_collector.watch.reading import watched_series
 
 OTHER = b"t" * 16
 
@@ -45,8 +47,9 @@ def test_labels_are_counted_in_the_windows_of_their_predictions(store: Store) ->
     assert packed(contents(store)) == packed(expected(records, values))
     windows = store.truths.windows(ENTITY, 0, 1 << 62, 10)
     assert [one.labelled for one in windows] == [44, 60, 46]
-    (series,) = store.samples.series(ENTITY, SUMMARY)
+    (series,) = store.samples.series(ENTITY, PERFORMANCE)
     assert (series.seen, series.samples, series.categories) == (150, 3, 150)
+    assert watched_series(store.samples, ENTITY) == []  # late labels are not late traffic
 
 
 def test_a_chunk_is_joined_once(store: Store) -> None:
@@ -83,7 +86,7 @@ def test_any_order_of_predictions_labels_repetitions_and_corrections_gives_one_r
     totals = store.truths.totals(ENTITY)
     assert (sum(totals.counts.values()), totals.waiting) == (300, 0)
     assert totals.counts[Outcome.JOINED] == 120
-    (series,) = store.samples.series(ENTITY, SUMMARY)
+    (series,) = store.samples.series(ENTITY, PERFORMANCE)
     assert (series.seen, series.samples) == (120, 3)
 
 
@@ -108,9 +111,11 @@ def test_the_digest_of_a_corrected_window_is_made_anew_from_the_log(store: Store
     wanted = expected(records, {**values, "id-3": "99.5"}, REGRESSION)
     # The log is read by identity, so the digest is that of rows in this order.
     (found,), (content,) = contents(store).values(), wanted.values()
+    assert isinstance(found, Regression)
+    assert isinstance(content, Regression)
     assert found.count == 40
-    assert (found.absolute, found.sums) == (content.absolute, content.sums)  # type: ignore[attr-defined]
-    assert found.residuals.numbers.histogram == content.residuals.numbers.histogram  # type: ignore[attr-defined]
+    assert (found.absolute, found.sums) == (content.absolute, content.sums)
+    assert found.residuals.numbers.histogram == content.residuals.numbers.histogram
 
 
 def test_a_source_with_two_labels_for_a_prediction_keeps_its_first(store: Store) -> None:
@@ -164,11 +169,12 @@ def test_a_label_by_subject_joins_the_nearest_prediction_before_it(store: Store)
     counts = tell(store, truths).counts
     assert counts == {Outcome.WAITING: 2, Outcome.JOINED: 2, Outcome.AMBIGUOUS: 1}
     assert tell(store, truths[1:3], 2).counts == {Outcome.REPEATED: 2}
-    assert tell(store, [truths[2]._replace(value="0")], source=OTHER).counts == {
+    assert tell(store, [replace(truths[2], value="0")], source=OTHER).counts == {
         Outcome.CORRECTED: 1
     }
     (content,) = contents(store).values()
-    assert content.confusion == {("1", "1"): 1, ("1", "0"): 1}  # type: ignore[attr-defined]
+    assert isinstance(content, Classification)
+    assert content.confusion == {("1", "1"): 1, ("1", "0"): 1}
 
 
 def test_an_ambiguous_id_joins_nothing(store: Store) -> None:

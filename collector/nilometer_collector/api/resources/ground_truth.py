@@ -1,8 +1,9 @@
 """Takes ground truth, and shows what became of it."""
 
+import re
 import secrets
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
@@ -12,7 +13,7 @@ from nilometer.values.time_zone import zone_named
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Context, Operation
-from nilometer_collector.api.parameters import ENTITY, Text
+from nilometer_collector.api.parameters import ENTITY, Parameter, Schema
 from nilometer_collector.counters import Counter
 from nilometer_collector.ground_truth.definition import Task
 from nilometer_collector.ground_truth.reading import TruthRow, read_rows
@@ -23,9 +24,24 @@ from nilometer_collector.store import MOST_ROWS, TruthChunk
 MAX_BODY_BYTES = 8 << 20
 LAST = (1 << 53) - 1
 SOURCE_HEX = "^[0-9a-f]{32}$"
-SOURCE = Text("source", "Name of a source, 32 hexadecimal digits, whose progress is shown.")
+_SOURCE = re.compile("[0-9a-f]{32}")
 
 Counts = dict[str, int]
+
+
+class SourceName(Parameter[bytes | None]):
+    """The name of a source, read as 16 bytes, or None."""
+
+    schema: ClassVar[Schema] = {"type": "string", "pattern": SOURCE_HEX}
+
+    def read(self, texts: Sequence[str]) -> bytes | None:
+        """Return the bytes of the name."""
+        if texts and not _SOURCE.fullmatch(texts[0]):
+            raise self.refused("must be 32 hexadecimal digits")
+        return bytes.fromhex(texts[0]) if texts else None
+
+
+SOURCE = SourceName("source", "Name of a source whose progress is shown.")
 
 
 class TruthBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -82,13 +98,12 @@ async def post_ground_truth(call: Call) -> TruthAnswer:
 async def read_ground_truth(call: Call) -> TruthStatus:
     """Return what became of all ground truth of an entity."""
     entity, source = call.parameters.value(ENTITY), call.parameters.value(SOURCE)
-    named = None if source is None else _source_of(source)
     store = call.context.store
 
     def read() -> TruthStatus:
         definition = performance_of(store, entity)
         totals = store.truths.totals(entity)
-        progress = None if named is None else store.truths.progress(entity, named)
+        progress = None if source is None else store.truths.progress(entity, source)
         return TruthStatus(
             task=definition.task,
             step=definition.step_seconds,
@@ -140,16 +155,6 @@ def _join(context: Context, body: TruthBody, now_ns: int) -> TruthAnswer:
 def _counts(counts: Mapping[Outcome, int]) -> Counts:
     """Return counts by the name of the outcome, in the order of the outcomes."""
     return {one.value: counts[one] for one in Outcome if counts.get(one)}
-
-
-def _source_of(text: str) -> bytes:
-    try:
-        found = bytes.fromhex(text)
-    except ValueError:
-        found = b""
-    if len(found) != 16:
-        raise SOURCE.refused("must be 32 hexadecimal digits")
-    return found
 
 
 OPERATIONS = (

@@ -4,7 +4,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from nilometer.values.entity import is_logged
+from nilometer.values.entity import PERFORMANCE, is_logged
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, RequiredText
@@ -71,6 +71,8 @@ def _type_view(logged: LoggedType) -> LoggedTypeView:
 def _role_of(summary: SummaryRecord) -> SummaryRole:
     if summary.role is not None:
         return summary.role.value
+    if summary.name == PERFORMANCE:
+        return "ground_truth"
     return "logged" if is_logged(summary.name) else "service"
 
 

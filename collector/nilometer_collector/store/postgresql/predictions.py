@@ -265,7 +265,7 @@ class Predictions:
 def _rows(
     session: Session, statement: LiteralString, values: Mapping[str, object]
 ) -> list[StoredRow]:
-    return [StoredRow(*row) for row in session.rows(statement, values)]
+    return [*map(StoredRow._make, session.rows(statement, values))]
 
 
 def _copy(session: Session, rows: Sequence[StoredRow], entity_of: Callable[[int], str]) -> None:

@@ -1,7 +1,7 @@
 """Ground truth in PostgreSQL."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
@@ -14,7 +14,6 @@ from nilometer_collector.store.postgresql.partitions import Partitions
 from nilometer_collector.store.postgresql.predictions import Predictions
 from nilometer_collector.store.postgresql.revisions import Revisions
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.predicting import key_of
 from nilometer_collector.store.truth_records import (
     ChunkAnswer,
     JudgedWindow,
@@ -26,10 +25,12 @@ from nilometer_collector.store.truth_records import (
 from nilometer_collector.store.truth_rows import (
     counts_of,
     counts_text,
+    label_row,
     lags_text,
     progress_of,
     source_number,
     waiting_of,
+    waiting_row,
     window_of,
 )
 
@@ -231,9 +232,9 @@ class Truths:
     ) -> None:
         _put_labels(session, entity, joined)
         if joined.released:
-            names, rows, subjects, times = _columns(joined.released, 4)
-            told = {"names": names, "rows": rows, "subjects": subjects, "times": times}
-            session.execute(_RELEASE, {"entity": entity, **told})
+            names, rows, subjects, times = _columns(joined.released)
+            places = {"names": names, "rows": rows, "subjects": subjects, "times": times}
+            session.execute(_RELEASE, {"entity": entity, **places})
         if joined.waits:
             _put_waiting(session, entity, list(joined.waits.values()), now_ns)
         if joined.windows:
@@ -242,27 +243,24 @@ class Truths:
         for outcome, rows_of in sorted(
             (joined.settled + refused).items(), key=lambda one: one[0].value
         ):
-            told = {"entity": entity, "outcome": outcome.value, "rows": rows_of}
-            session.execute(_TOTAL, told)
+            total = {"entity": entity, "outcome": outcome.value, "rows": rows_of}
+            session.execute(_TOTAL, total)
 
 
 def _put_labels(session: Session, entity: str, joined: Joined) -> None:
     if not joined.labels:
         return
-    ordered = sorted((key_of(entity, key.name), *key, *one) for key, one in joined.labels.items())
+    ordered = sorted(label_row(entity, key, one) for key, one in joined.labels.items())
     names = ("keys", "names", "rows", "times", "values", "known", "sources", "windows")
-    session.execute(_PUT_TRUTHS, dict(zip(names, _columns(ordered, 8), strict=True)))
+    session.execute(_PUT_TRUTHS, dict(zip(names, _columns(ordered), strict=True)))
 
 
 def _put_waiting(session: Session, entity: str, waits: Sequence[ToldTruth], now_ns: int) -> None:
-    rows = [
-        (*one.truth, one.source, one.arrived_ns, next_search_ns(one.arrived_ns, now_ns))
-        for one in waits
-    ]
+    rows = [waiting_row(one, next_search_ns(one.arrived_ns, now_ns)) for one in waits]
     names = (
         *("names", "rows", "subjects", "times", "values", "known", "sources", "arrived", "due"),
     )
-    columns = dict(zip(names, _columns(rows, len(names)), strict=True))
+    columns = dict(zip(names, _columns(rows), strict=True))
     session.execute(_PUT_WAITING, {"entity": entity, **columns})
 
 
@@ -285,6 +283,6 @@ def _put_windows(
     )
 
 
-def _columns(rows: "Sequence[Sequence[object]] | set[object]", width: int) -> list[list[object]]:
-    """Return *rows* of *width* values as columns."""
-    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
+def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
+    """Return *rows*, of which there is at least one, as columns."""
+    return [list(column) for column in zip(*rows, strict=True)]

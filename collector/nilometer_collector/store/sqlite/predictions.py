@@ -162,7 +162,7 @@ class Predictions:
             self._database.execute(_COUNT, (entity, day, *figures))
 
     def _rows(self, statement: str, values: Sequence[object]) -> list[StoredRow]:
-        return [StoredRow(*row) for row in self._database.rows(statement, values)]
+        return [*map(StoredRow._make, self._database.rows(statement, values))]
 
     def _ids(self, shapes: Iterable[Shape]) -> dict[Shape, int]:
         """Return the id of each of *shapes*, new ones too, inside a transaction."""

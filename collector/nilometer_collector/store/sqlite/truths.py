@@ -33,10 +33,12 @@ from nilometer_collector.store.truth_rows import (
     counts_of,
     counts_text,
     known_of,
+    label_row,
     lags_text,
     progress_of,
     source_number,
     waiting_of,
+    waiting_row,
     window_of,
 )
 
@@ -258,21 +260,13 @@ class Truths:
 
     def _save(self, entity: str, joined: Joined, refused: Counter[Outcome], now_ns: int) -> None:
         database = self._database
-        hashed = sorted(
-            (key_of(entity, key.name), *key, *known) for key, known in joined.labels.items()
-        )
+        hashed = sorted(label_row(entity, key, one) for key, one in joined.labels.items())
         database.execute_all(_PUT_TRUTH, hashed)
         database.execute_all(_RELEASE, [(entity, *place) for place in joined.released])
         database.execute_all(
             _PUT_WAITING,
             [
-                (
-                    entity,
-                    *one.truth,
-                    one.source,
-                    one.arrived_ns,
-                    next_search_ns(one.arrived_ns, now_ns),
-                )
+                (entity, *waiting_row(one, next_search_ns(one.arrived_ns, now_ns)))
                 for one in joined.waits.values()
             ],
         )

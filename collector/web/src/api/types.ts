@@ -1279,7 +1279,7 @@ export interface Reads {
   "/api/v1/ground-truth": {
     query: {
       entity: string; // Name of the monitored entity.
-      source?: string | undefined; // Name of a source, 32 hexadecimal digits, whose progress is shown.
+      source?: string | undefined; // Name of a source whose progress is shown.
     };
     answer: TruthStatus;
   };

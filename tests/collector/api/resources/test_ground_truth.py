@@ -9,7 +9,6 @@ from support.predicted import a_prediction, log_predictions
 
 from nilometer.testing import SteppedClock
 from nilometer.values.clock import NANOSECONDS
-from nilometer.values.labels import Labels
 from nilometer_collector.store import open_store
 from nilometer_collector.testing import (
     ENTITY,
@@ -125,10 +124,7 @@ def test_maturity_compares_what_arrived_with_all_predictions(served: Running) ->
     prices = [{"predicted": "1", "truth": "1", "value": 2.0}]
     declare(served, values=prices, value_unit="EUR").raise_for_status()
     served.sender().ship(
-        *(
-            feature_sample([0.5] * 60, summary="output.score", window=minute(at), labels=Labels())
-            for at in (0, 1)
-        )
+        *(feature_sample([0.5] * 60, summary="output.score", window=minute(at)) for at in (0, 1))
     )
     rows = [{"id": f"id-{at}", "value": 1, "known": START + at + 8} for at in range(0, COUNT, 2)]
     put(served, rows)
