@@ -67,3 +67,22 @@ def test_the_profiler_of_the_page_runs(tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert finished.stdout == "{'polite': [False, True]}\n"
+
+
+def test_the_loop_of_the_flights_is_closed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loop = runpy.run_path(str(ROOT / "examples" / "flights" / "loop.py"))
+    states = loop["close_the_loop"](tmp_path)
+    order = ["waiting", "awaiting_approval", "approved", "sending", "accepted", "worked"]
+    assert states == order
+    printed = capsys.readouterr().out
+    assert "retrained 1 time\n" in printed
+    page = (ROOT / "docs" / "actions.md").read_text()
+    (shown,) = re.findall(r"```text\n(window 0.*?)```", page, re.DOTALL)
+    seconds = re.compile(r"\d+ seconds|\d+ minutes?")
+    assert _lines(seconds.sub("N", shown)) <= _lines(seconds.sub("N", printed))
+
+
+def _lines(text: str) -> set[str]:
+    return {line for line in text.splitlines() if not line.startswith("states: ")}

@@ -349,6 +349,7 @@ export interface Episode {
   history: Transition[];
   parts: Part[]; // parts of an episode of the default alerter; else empty
   decisions: Decision[]; // decisions of people, oldest first
+  runs: Run[]; // runs of actions, oldest first
   acknowledged_by: string | null; // author of the current acknowledgement
   silenced_until: number | null; // end of the current silence
   unread?: string;

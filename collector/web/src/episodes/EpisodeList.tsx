@@ -8,6 +8,7 @@ import { Labels } from "../parts/Labels";
 import { StatusMark } from "../parts/StatusMark";
 import { Time } from "../parts/Time";
 import { entityLink } from "../router";
+import { Approve } from "./Approve";
 import { Decide } from "./Decide";
 import { link } from "./link";
 import { timeline } from "./timeline";
@@ -45,7 +46,10 @@ export function EpisodeList({
               <p class={styles.evidence}>{episode.evidence}</p>
               {episode.parts.length > 1 && <Parts parts={episode.parts} />}
               <Facts episode={episode} now={now} named={place !== "summary"} />
-              {episode.decisions.length > 0 && <Timeline episode={episode} />}
+              {episode.decisions.length + episode.runs.length > 0 && <Timeline episode={episode} />}
+              {episode.runs
+                .filter((run) => run.state === "awaiting_approval")
+                .map((run) => <Approve key={run.run} run={run} />)}
               {place !== "home" && <Decide episode={episode} />}
             </div>
             <div class={styles.gauge}>
@@ -74,7 +78,7 @@ function Parts({ parts }: { parts: readonly Part[] }) {
   );
 }
 
-/** What happened to the episode, with the decisions of people. */
+/** What happened to the episode, with the decisions of people and the actions. */
 function Timeline({ episode }: { episode: Episode }) {
   return (
     <ol class={styles.parts} aria-label="History">
