@@ -112,16 +112,14 @@ def test_a_run_that_was_being_sent_is_sent_again_with_its_key(
 def test_several_collectors_send_a_run_once(new_place: NewPlace) -> None:
     place = new_place()
     first = place.open()
-    if isinstance(place, SqlitePlace):  # one collector has the file
-        stores = [first, first]
-    else:
-        stores = [first, place.open()]
+    is_alone = isinstance(place, SqlitePlace)  # one collector has the file
+    stores = [first, first if is_alone else place.open()]
     declare(first, an_action())
     Agents(first).say("pod-1", 0.5, 1)
     for store in stores:
         step(store)
     taken = [store.actions.take(after(1)) for store in stores]
-    if len(set(map(id, stores))) == 2:
+    if not is_alone:
         assert [run is not None for run in taken] == [True, False]
     run = taken[0]
     assert run is not None
