@@ -13,7 +13,6 @@ from nilometer_collector.alerting.action_runs import (
     EpisodeFacts,
     Facts,
     Run,
-    RunState,
     RunTurn,
     accepted,
     approve,
@@ -24,6 +23,7 @@ from nilometer_collector.alerting.action_runs import (
     started,
     waits_for,
 )
+from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import (
     ActionDefinition,
     ActionSubject,

@@ -248,6 +248,18 @@ def test_an_outcome_is_escalated_to_another_channel(agents: Agents, store: Store
     assert told(store, 63) == ["cannot_tell"]
 
 
+def test_after_an_outage_only_the_last_state_of_a_run_is_told(agents: Agents, store: Store) -> None:
+    declare(store, an_action(approvers=["alice"]))
+    agents.say("pod-1", 0.5, 1)
+    step(store)
+    (run,) = store.actions.runs()
+    store.actions.judge(run.id, verdict(is_approval=False), after(1))
+    notice = store.deliveries.take("slack", after(2))
+    assert notice is not None
+    store.deliveries.failed(notice, after(2), "no route")
+    assert told(store, 3) == ["ALERTING", "declined"]
+
+
 def test_a_message_about_an_action_waits_with_its_opening(agents: Agents, store: Store) -> None:
     declare(store, an_action())
     agents.say("pod-1", 0.5, 1)

@@ -272,7 +272,7 @@ export interface Delivery {
   channel: string;
   entity: string;
   episode: number;
-  status: string; // status of the episode that it tells, or ACKNOWLEDGED
+  status: string; // status of the episode that it tells, or ACKNOWLEDGED, or ACTION
   key: string; // idempotency key of the message; notifications of one message share it
   queued: number;
   outcome: "delivered" | "refused" | "waiting" | "withheld";
