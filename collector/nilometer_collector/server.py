@@ -18,7 +18,8 @@ from nilometer_collector.access.addresses import Address, parse_address
 from nilometer_collector.access.descriptors import shares
 from nilometer_collector.access.rights import Gate
 from nilometer_collector.access.server_files import ServerFiles
-from nilometer_collector.actions import Actor, Targets
+from nilometer_collector.actions.actor import Actor
+from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer

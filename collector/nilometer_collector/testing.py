@@ -41,7 +41,7 @@ from nilometer.wire.services import (
     collector_stub,
 )
 from nilometer_collector.access.destinations import Allowed
-from nilometer_collector.actions import Targets
+from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.channels import Receivers
 from nilometer_collector.server import Collector

@@ -225,7 +225,7 @@ def _after_waiting(facts: Facts, now_ns: int) -> RunTurn | None:
 def waits_for(action: ActionDefinition, facts: Facts, now_ns: int) -> str:
     """Return the part of the condition that does not hold, or what holds the action; else empty."""
     episode = facts.episode
-    lasted = (now_ns - episode.opened_ns) / NANOSECONDS
+    lasted = max(now_ns - episode.opened_ns, 0) / NANOSECONDS  # clocks of collectors may differ
     if is_below(episode.severity, action.severity):
         return f"the severity is {episode.severity.value}, not {action.severity}"
     if lasted < action.lasts_seconds:
@@ -257,16 +257,16 @@ def _held(action: ActionDefinition, facts: Facts, now_ns: int) -> str:
 
 
 def _begun(action: ActionDefinition, now_ns: int, author: str, reason: str) -> RunTurn:
-    state, after = RunState.APPROVED, "it needs no approval"
+    state, after = RunState.APPROVED, "; it needs no approval"
     if action.mode == "dry_run":
         asked = ", after approval" if action.needs_approval else ""
         told = f", target {action.target!r}" if action.target else ""
-        state, after = RunState.DRY_RUN, f"it would {CURES[action.cure]}{told}{asked}"
+        state, after = RunState.DRY_RUN, f"; it would {CURES[action.cure]}{told}{asked}"
     elif action.needs_approval and not may_decide(action, author):
-        state, after = RunState.AWAITING_APPROVAL, "it needs approval"
+        state, after = RunState.AWAITING_APPROVAL, ""
     elif action.needs_approval:
-        after = "an approver started it"
-    return RunTurn(state=state, at_ns=now_ns, author=author, reason=f"{reason}; {after}")
+        after = ""
+    return RunTurn(state=state, at_ns=now_ns, author=author, reason=f"{reason}{after}")
 
 
 def _superseded(run: Run, facts: Facts, now_ns: int) -> RunTurn | None:

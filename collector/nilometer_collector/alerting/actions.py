@@ -62,7 +62,8 @@ class ActionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         lasts_seconds: Least time since the episode was opened.
         effect: Least certain effect. For the default alerter, the lower bound of a part's distance
             from normal, in its unit; for others, the distance of the worst value beyond the limit.
-        performance: Metric of the entity's newest performance, such as ``accuracy``; empty for none.
+        performance: Metric of the entity's newest performance, such as ``accuracy_ratio``;
+            empty for none.
         performance_below: Value that this metric must be below.
         approvers: Names of principals, or of persons that a trusted proxy names, who may approve it.
             Without any, it needs no approval.

@@ -17,7 +17,7 @@ from starlette.types import Scope
 from nilometer.values.clock import Clock
 from nilometer_collector.access.links import APPROVE_PATH
 from nilometer_collector.access.principals import Principal
-from nilometer_collector.actions import Targets
+from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.approval import Approval
 from nilometer_collector.api.authentication import Authentication

@@ -43,7 +43,8 @@ _DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 # With `no-referrer`, a browser would post the form with `Origin: null`.
 HEADERS = {
     "cache-control": "no-store",
-    "content-security-policy": f"{SHIELDED['content-security-policy']}; style-src 'sha256-{_DIGEST}'",
+    "content-security-policy": f"{SHIELDED['content-security-policy']}; img-src data:; "
+    f"style-src 'sha256-{_DIGEST}'",
     "referrer-policy": "same-origin",
     "x-robots-tag": "noindex",
 }
@@ -93,7 +94,8 @@ class Approval:
                 return _needs_name(run, author, 403 if is_post else 200)
             author, by_link = author or BY_LINK, True
         if not is_post:
-            return _page(200, _title(run), _facts(run) + _form_of(link, author))
+            evidence = await self._context.ask(lambda: self._evidence(run))
+            return _page(200, _title(run), evidence + _facts(run) + _form_of(link, author))
         return await self._judge(
             run,
             given,
@@ -124,6 +126,13 @@ class Approval:
         context.wake()
         word = "Approved" if verdict.is_approval else "Declined"
         return _page(200, f"{word}: {made.action.name}", _facts(made))
+
+    def _evidence(self, run: Run) -> str:
+        """Return what has moved as HTML; empty if the episode is not among the newest."""
+        for episode in self._context.store.alerts.episodes(run.entity):
+            if episode.id == run.episode:
+                return f"<p>{escape(episode.evidence)}.</p>"
+        return ""
 
     async def _run_of(self, link: ApprovalLink) -> Run | None:
         """Return the run of *link*; None if there is none, or this collector did not sign it."""

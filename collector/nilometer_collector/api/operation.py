@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from nilometer.values.clock import Clock
 from nilometer_collector.access.rights import Access
-from nilometer_collector.actions import Targets
+from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.caching import UNCACHED, cached

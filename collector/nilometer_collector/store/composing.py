@@ -26,6 +26,7 @@ class Waiting:
         key: Idempotency key of the last message that told this notification.
         is_sealed: Whether this message may have arrived, so that it must be sent again as it was.
         status: What it tells: the status of its transition, ``ACKNOWLEDGED`` or ``ACTION``.
+        run: Run of an action that it tells about; None if it is about the episode itself.
     """
 
     id: int
@@ -35,6 +36,7 @@ class Waiting:
     episode: int
     status: str
     created_ns: int
+    run: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,12 +102,16 @@ def _outdated(waiting: Sequence[Waiting], failed_ns: int) -> Sequence[int]:
 
     A closing replaces all before it, and an opening replaces the opening just before it. An
     acknowledgement replaces nothing, because a receiver ignores it if it does not know the incident.
-    A message about an action replaces nothing, and nothing replaces it.
+    A message about a run of an action replaces those before it about the same run.
     """
     found = []
     later: dict[int, str] = {}
+    told_runs: set[int] = set()
     for one in reversed(waiting):
-        if one.status == ACTION:
+        if one.run is not None:
+            if one.run in told_runs and one.created_ns <= failed_ns:
+                found.append(one.id)
+            told_runs.add(one.run)
             continue
         following = later.get(one.episode, ACKNOWLEDGEMENT)
         is_told_by_it = following == one.status or following != AlertStatus.ALERTING.value

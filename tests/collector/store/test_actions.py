@@ -3,7 +3,7 @@
 import pytest
 from support.acting import SECOND_NS, an_action, declare, states, step
 from support.shipping import Agents
-from support.stores import Place
+from support.stores import NewPlace, Place, SqlitePlace
 
 from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.alerting.action_states import RunState
@@ -107,6 +107,25 @@ def test_a_run_that_was_being_sent_is_sent_again_with_its_key(
     (run,) = again.actions.runs()
     assert (run.attempts, run.last_failure) == (2, "reset")
     assert [turn.state.value for turn in run.turns].count("sending") == 1
+
+
+def test_several_collectors_send_a_run_once(new_place: NewPlace) -> None:
+    place = new_place()
+    first = place.open()
+    is_alone = isinstance(place, SqlitePlace)  # one collector has the file
+    stores = [first, first if is_alone else place.open()]
+    declare(first, an_action())
+    Agents(first).say("pod-1", 0.5, 1)
+    for store in stores:
+        step(store)
+    taken = [store.actions.take(after(1)) for store in stores]
+    if not is_alone:
+        assert [run is not None for run in taken] == [True, False]
+    run = taken[0]
+    assert run is not None
+    late = [store.actions.answered(run, DELIVERED, after(2)) for store in reversed(stores)]
+    assert states(first) == ["accepted"]
+    assert sorted(late) == [0, 1]
 
 
 def test_an_episode_starts_an_action_once(agents: Agents, store: Store) -> None:
@@ -227,6 +246,18 @@ def test_an_outcome_is_escalated_to_another_channel(agents: Agents, store: Store
     assert told(store, 2) == []
     assert step(store, 62) == 1
     assert told(store, 63) == ["cannot_tell"]
+
+
+def test_after_an_outage_only_the_last_state_of_a_run_is_told(agents: Agents, store: Store) -> None:
+    declare(store, an_action(approvers=["alice"]))
+    agents.say("pod-1", 0.5, 1)
+    step(store)
+    (run,) = store.actions.runs()
+    store.actions.judge(run.id, verdict(is_approval=False), after(1))
+    notice = store.deliveries.take("slack", after(2))
+    assert notice is not None
+    store.deliveries.failed(notice, after(2), "no route")
+    assert told(store, 3) == ["ALERTING", "declined"]
 
 
 def test_a_message_about_an_action_waits_with_its_opening(agents: Agents, store: Store) -> None:

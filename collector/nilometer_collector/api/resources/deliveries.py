@@ -29,7 +29,7 @@ class DeliveryView(msgspec.Struct, frozen=True, kw_only=True):
     channel: str
     entity: str
     episode: int
-    status: str  # status of the episode that it tells, or ACKNOWLEDGED
+    status: str  # status of the episode that it tells, or ACKNOWLEDGED, or ACTION
     key: str  # idempotency key of the message; notifications of one message share it
     queued: float
     outcome: Outcome

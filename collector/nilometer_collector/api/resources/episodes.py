@@ -12,9 +12,16 @@ from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
+from nilometer_collector.api.resources.actions import RunView, run_view
 from nilometer_collector.api.resources.decisions import DecisionView, decision_view
 from nilometer_collector.api.resources.samples import LABEL
-from nilometer_collector.store import MOST_EPISODES, EpisodeRecord, PartRecord, TransitionRecord
+from nilometer_collector.store import (
+    MOST_EPISODES,
+    EpisodeRecord,
+    PartRecord,
+    RunQuestion,
+    TransitionRecord,
+)
 
 Ended: TypeAlias = Literal["recovered", "no_data", "replaced", "new_normal"]
 
@@ -73,6 +80,7 @@ class EpisodeView(msgspec.Struct, frozen=True, kw_only=True):
     history: list[TransitionView]
     parts: list[PartView]  # parts of an episode of the default alerter; else empty
     decisions: list[DecisionView]  # decisions of people, oldest first
+    runs: list[RunView]  # runs of actions, oldest first
     acknowledged_by: str | None  # author of the current acknowledgement
     silenced_until: float | None  # end of the current silence
     unread: str | msgspec.UnsetType = (
@@ -169,6 +177,7 @@ def _view_of_opening(episode: EpisodeRecord, now_ns: int) -> EpisodeView:
         history=[_transition_view(transition) for transition in episode.history],
         parts=[_part_view(part) for part in episode.parts],
         decisions=[decision_view(decision) for decision in episode.decisions],
+        runs=[],
         acknowledged_by=None if acknowledged is None else acknowledged.author,
         silenced_until=None
         if silence is None or silence.until_ns is None
@@ -198,7 +207,23 @@ def _views(call: Call) -> list[EpisodeView]:
         alerter = episode.alerter
         return statuses.get((alerter.entity, alerter.name, episode.summary, episode.labels))
 
-    return [episode_view(one, now_ns, status_of(one)) for one in found]
+    runs = _runs_by_episode(call)
+    return [
+        msgspec.structs.replace(
+            episode_view(one, now_ns, status_of(one)),
+            runs=runs.get((one.alerter.entity, one.id), []),
+        )
+        for one in found
+    ]
+
+
+def _runs_by_episode(call: Call) -> dict[tuple[str, int], list[RunView]]:
+    """Return the newest runs of actions, oldest first, by entity and episode."""
+    found: dict[tuple[str, int], list[RunView]] = {}
+    question = RunQuestion(entity=call.parameters.value(ANY_ENTITY))
+    for run in reversed(call.context.store.actions.runs(question)):
+        found.setdefault((run.entity, run.episode), []).append(run_view(run))
+    return found
 
 
 def _visible(call: Call) -> list[EpisodeRecord]:

@@ -50,7 +50,8 @@ _WAITING = """
 SELECT d.id, d.key, d.sealed, d.entity, t.episode, t.status, d.created_ns, d.acknowledged,
        (d.holder IS NOT NULL AND d.holder <> %(holder)s AND d.held_until > clock_timestamp())
        OR COALESCE(d.not_before > clock_timestamp(), false),
-       d.attempts, d.transition, d.held_until_ns, d.action_turn
+       d.attempts, d.transition, d.held_until_ns, d.action_turn,
+       (SELECT a.run FROM action_turns a WHERE a.id = d.action_turn)
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.channel = %(channel)s AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= %(now)s AND d.due_ns <= %(now)s))
@@ -96,7 +97,8 @@ WHERE key = %(key)s AND holder = %(holder)s AND id = ANY(%(ids)s::bigint[])
 """
 _STANDING = """
 SELECT d.id, d.key, d.sealed, d.entity, t.episode, t.status, d.created_ns, d.acknowledged, false,
-       d.attempts, d.transition, d.held_until_ns, d.action_turn
+       d.attempts, d.transition, d.held_until_ns, d.action_turn,
+       (SELECT a.run FROM action_turns a WHERE a.id = d.action_turn)
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE d.id IN
   (SELECT max(o.id) FROM episodes n JOIN transitions s ON s.entity = n.entity AND s.episode = n.id
@@ -393,4 +395,5 @@ def _waiting_of(row: tuple[Any, ...]) -> Waiting:
         episode=row[4],
         status=status_of(row[5], row[12], is_acknowledgement=row[7]),
         created_ns=row[6],
+        run=row[13],
     )

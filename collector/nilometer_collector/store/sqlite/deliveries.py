@@ -41,7 +41,8 @@ _MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)
 _UNSETTLED = "d.delivered_ns IS NULL AND d.refused_ns IS NULL AND d.withheld_ns IS NULL"
 _WAITING = """
 SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
-       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn,
+       (SELECT a.run FROM action_turns a WHERE a.id = d.action_turn)
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE d.channel = ?1 AND d.delivered_ns IS NULL AND d.refused_ns IS NULL
   AND d.withheld_ns IS NULL AND (d.sealed OR (d.held_until_ns <= ?2 AND d.due_ns <= ?2))
@@ -57,7 +58,8 @@ WHERE d.transition IN (SELECT id FROM transitions WHERE episode = ?2 AND status 
 """  # noqa: S608
 _STANDING = """
 SELECT d.id, d.key, d.sealed, e.entity, t.episode, t.status, d.created_ns, d.acknowledged,
-       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn
+       d.not_before_ns, d.attempts, d.transition, d.held_until_ns, d.action_turn,
+       (SELECT a.run FROM action_turns a WHERE a.id = d.action_turn)
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE d.id IN
   (SELECT max(o.id) FROM episodes n JOIN transitions s ON s.episode = n.id
@@ -287,4 +289,5 @@ def _waiting_of(row: tuple[Any, ...]) -> Waiting:
         episode=row[4],
         status=status_of(row[5], row[12], is_acknowledgement=bool(row[7])),
         created_ns=row[6],
+        run=row[13],
     )

@@ -19,6 +19,7 @@ import type {
   Problem,
   Reads,
   Revision,
+  Run,
   Samples,
   StoredLevel,
   Summary,
@@ -172,6 +173,20 @@ export async function decide(
     headers: { accept: "application/json", "content-type": "application/json" },
     body: JSON.stringify(body),
   })) as Decision;
+}
+
+/** Approve or decline a run of an action that awaits approval. */
+export async function judge(
+  verb: "approve" | "decline",
+  about: { entity: string; run: number },
+  reason: string,
+): Promise<Run> {
+  const query = new URLSearchParams({ entity: about.entity, run: String(about.run) });
+  return (await ask(`api/v1/actions/${verb}?${query.toString()}`, {
+    method: "POST",
+    headers: { accept: "application/json", "content-type": "application/json" },
+    body: JSON.stringify({ reason }),
+  })) as Run;
 }
 
 /** Whether the collector refused because the response would be too large. */

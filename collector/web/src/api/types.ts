@@ -309,7 +309,7 @@ export interface Delivery {
   channel: string;
   entity: string;
   episode: number;
-  status: string; // status of the episode that it tells, or ACKNOWLEDGED
+  status: string; // status of the episode that it tells, or ACKNOWLEDGED, or ACTION
   key: string; // idempotency key of the message; notifications of one message share it
   queued: number;
   outcome: "delivered" | "refused" | "waiting" | "withheld";
@@ -386,6 +386,7 @@ export interface Episode {
   history: Transition[];
   parts: Part[]; // parts of an episode of the default alerter; else empty
   decisions: Decision[]; // decisions of people, oldest first
+  runs: Run[]; // runs of actions, oldest first
   acknowledged_by: string | null; // author of the current acknowledgement
   silenced_until: number | null; // end of the current silence
   unread?: string;

@@ -8,6 +8,7 @@ import { Labels } from "../parts/Labels";
 import { StatusMark } from "../parts/StatusMark";
 import { Time } from "../parts/Time";
 import { entityLink, episodeLink } from "../router";
+import { Approve } from "./Approve";
 import { Decide } from "./Decide";
 import { link } from "./link";
 import { timeline } from "./timeline";
@@ -50,7 +51,10 @@ export function EpisodeList({
                   <a href={episodeLink(episode.entity, episode.id)}>Likely causes</a>
                 </p>
               )}
-              {episode.decisions.length > 0 && <Timeline episode={episode} />}
+              {episode.decisions.length + episode.runs.length > 0 && <Timeline episode={episode} />}
+              {episode.runs
+                .filter((run) => run.state === "awaiting_approval")
+                .map((run) => <Approve key={run.run} run={run} />)}
               {place !== "home" && <Decide episode={episode} />}
             </div>
             <div class={styles.gauge}>
@@ -79,7 +83,7 @@ function Parts({ parts }: { parts: readonly Part[] }) {
   );
 }
 
-/** What happened to the episode, with the decisions of people. */
+/** What happened to the episode, with the decisions of people and the actions. */
 function Timeline({ episode }: { episode: Episode }) {
   return (
     <ol class={styles.parts} aria-label="History">
