@@ -4,11 +4,8 @@ A channel has settings, which everybody with access may read, and secrets, which
 logged. Both are texts. Its kind lists the names that it knows, and checks their values.
 """
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from email.errors import HeaderParseError
-from email.headerregistry import Address as MailAddress
 from pathlib import Path
 from typing import Annotated, ClassVar, Self, TypeAlias, TypeVar
 
@@ -17,28 +14,37 @@ from msgspec import Meta
 
 from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import did_you_mean
-from nilometer_collector.access.addresses import parse_address
-from nilometer_collector.access.destinations import Allowed, known_refusal
+from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.access.secret import shown_url
+from nilometer_collector.alerting.receiver_fields import (
+    NOT_SHOWN,
+    SECRET_URL,
+    Field,
+    check_mail_address,
+    check_mail_addresses,
+    check_nothing,
+    check_password,
+    check_plain_text,
+    check_plain_url,
+    check_server,
+    check_signing_key,
+    check_token,
+    one_of,
+    service_url,
+)
 from nilometer_collector.alerting.template import TemplateError
 from nilometer_collector.alerting.template_samples import check_template
-from nilometer_collector.limits.bounds import has_control
-from nilometer_collector.limits.urls import check_url
 
 MOST_CHANNELS = 64
 MOST_ROUTES = 256
 MOST_TEXT = 2048  # longest setting or secret, except a template
-MOST_RECIPIENTS = 50
 JSON = "application/json"
-NOT_SHOWN = "(set, not shown)"
 # Receivers of single events take about 120 a minute.
 EVENTS_BURST = 60
 EVENTS_PACE_SECONDS = 1.0
 FILE_SUFFIX = "_file"  # a secret of a settings file may name a file instead
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
-_TOKEN = re.compile(r"[!-~]{1,512}")  # one header value without spaces
-LEAST_SIGNING_KEY = 16  # characters
 
 ObjectName: TypeAlias = Annotated[str, Meta(pattern=_NAME)]
 
@@ -107,30 +113,6 @@ def with_secret_files(channel: D) -> D:
                 f"{channel.word} {channel.name!r}: {name} = {value[:256]!r}: cannot be read: {error}"
             ) from error
     return msgspec.structs.replace(channel, secrets=secrets)
-
-
-Check: TypeAlias = Callable[[str, str, Allowed], None]  # key, value, allowed; raises ConfigError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
-    """A setting or secret of a kind.
-
-    Attributes:
-        about: Meaning, one phrase.
-        check: Function that refuses a wrong value.
-        is_secret: Whether its value is never shown.
-        is_required: Whether a channel must have it.
-        is_address: Whether it decides where messages and secrets go.
-        default: Value of a setting that is left out.
-    """
-
-    about: str
-    check: Check
-    is_secret: bool = False
-    is_required: bool = False
-    is_address: bool = False
-    default: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,97 +228,6 @@ def with_stored_secrets(channel: D, stored: D | None) -> D:
     return msgspec.structs.replace(channel, secrets=secrets)
 
 
-def _url(key: str, value: str, allowed: Allowed) -> None:
-    check_url(key, value, allowed)
-
-
-def _plain_url(key: str, value: str, allowed: Allowed) -> None:
-    check_url(key, value, allowed, plain=True)
-
-
-def check_token(key: str, value: str, allowed: Allowed) -> None:
-    """Refuse a secret that is not one word of ASCII, or that repeats the text for a hidden one."""
-    del allowed
-    if not _TOKEN.fullmatch(value) or value == NOT_SHOWN:
-        raise ConfigError(f"{key}: must be 1 to 512 ASCII characters without spaces")
-
-
-def check_signing_key(key: str, value: str, allowed: Allowed) -> None:
-    """Refuse a signing key that is too short, or not one word."""
-    check_token(key, value, allowed)
-    if len(value) < LEAST_SIGNING_KEY:
-        raise ConfigError(f"{key}: must be at least {LEAST_SIGNING_KEY} characters")
-
-
-def _password(key: str, value: str, allowed: Allowed) -> None:
-    del allowed
-    if not value or has_control(value) or value == NOT_SHOWN:
-        raise ConfigError(f"{key}: must be a text without control characters")
-
-
-def _any(key: str, value: str, allowed: Allowed) -> None:
-    del key, value, allowed
-
-
-def _one_of(*words: str) -> Check:
-    def check(key: str, value: str, allowed: Allowed) -> None:
-        del allowed
-        if value not in words:
-            raise ConfigError(f"{key} = {value[:64]!r}: must be one of {', '.join(words)}")
-
-    return check
-
-
-def _server(key: str, value: str, allowed: Allowed) -> None:
-    address = parse_address(key, value)
-    if not address.port:
-        raise ConfigError(f"{key} = {value[:128]!r}: must have a port of 1 to 65535")
-    if refusal := known_refusal(address.host, allowed):
-        raise ConfigError(f"{key} = {value[:128]!r}: {refusal}")
-
-
-def check_plain_text(key: str, value: str, allowed: Allowed) -> None:
-    """Refuse an empty text, and one with control characters."""
-    del allowed
-    if not value or has_control(value):
-        raise ConfigError(f"{key}: must be a text without control characters")
-
-
-def _mail_addresses(key: str, value: str, allowed: Allowed) -> None:
-    del allowed
-    found = mail_addresses(value)
-    if not 1 <= len(found) <= MOST_RECIPIENTS:
-        raise ConfigError(f"{key}: must have 1 to {MOST_RECIPIENTS} addresses")
-    for one in found:
-        try:
-            MailAddress(addr_spec=one)
-        except (ValueError, IndexError, HeaderParseError) as error:
-            raise ConfigError(f"{key}: {one[:64]!r} is not a mail address") from error
-        if "@" not in one or has_control(one) or not one.isascii():
-            raise ConfigError(f"{key}: {one[:64]!r} is not a mail address in ASCII")
-
-
-def _mail_address(key: str, value: str, allowed: Allowed) -> None:
-    _mail_addresses(key, value, allowed)
-    if len(mail_addresses(value)) > 1:
-        raise ConfigError(f"{key}: must be one address")
-
-
-def mail_addresses(value: str) -> list[str]:
-    """Return the addresses of a list that is separated by commas."""
-    return [one.strip() for one in value.split(",") if one.strip()]
-
-
-SECRET_URL = Field(
-    about="the URL to post to", check=_url, is_secret=True, is_required=True, is_address=True
-)
-
-
-def service_url(url: str) -> Field:
-    """Return the setting for the URL of a service, whose default is *url*."""
-    return Field(about="the URL of the service", check=_url, is_address=True, default=url)
-
-
 KINDS: Mapping[str, Kind] = {
     "slack": Kind(fields={"url": SECRET_URL}, tells_actions=True),
     "teams": Kind(fields={"url": SECRET_URL}, tells_actions=True),
@@ -349,10 +240,10 @@ KINDS: Mapping[str, Kind] = {
                 check=check_signing_key,
                 is_secret=True,
             ),
-            "template": Field(about="the body, as a template", check=_any),
+            "template": Field(about="the body, as a template", check=check_nothing),
             "content_type": Field(
                 about="the media type of the template's result",
-                check=_one_of(JSON, "text/plain"),
+                check=one_of(JSON, "text/plain"),
                 default=JSON,
             ),
         },
@@ -387,7 +278,10 @@ KINDS: Mapping[str, Kind] = {
     "alertmanager": Kind(
         fields={
             "url": Field(
-                about="the URL of Alertmanager", check=_plain_url, is_required=True, is_address=True
+                about="the URL of Alertmanager",
+                check=check_plain_url,
+                is_required=True,
+                is_address=True,
             ),
         },
         repeat_seconds=60.0,
@@ -397,21 +291,27 @@ KINDS: Mapping[str, Kind] = {
         fields={
             "server": Field(
                 about="host:port of the mail server",
-                check=_server,
+                check=check_server,
                 is_required=True,
                 is_address=True,
             ),
             "tls": Field(
                 about="how the connection is encrypted",
-                check=_one_of("starttls", "tls"),
+                check=one_of("starttls", "tls"),
                 default="starttls",
             ),
-            "from": Field(about="the address of the sender", check=_mail_address, is_required=True),
+            "from": Field(
+                about="the address of the sender", check=check_mail_address, is_required=True
+            ),
             "to": Field(
-                about="the addresses of the recipients", check=_mail_addresses, is_required=True
+                about="the addresses of the recipients",
+                check=check_mail_addresses,
+                is_required=True,
             ),
             "username": Field(about="the user at the mail server", check=check_plain_text),
-            "password": Field(about="the password of this user", check=_password, is_secret=True),
+            "password": Field(
+                about="the password of this user", check=check_password, is_secret=True
+            ),
         },
     ),
 }

@@ -10,17 +10,16 @@ from typing import ClassVar
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed
-from nilometer_collector.alerting.receivers import (
+from nilometer_collector.alerting.receiver_fields import (
     SECRET_URL,
-    ChannelDefinition,
     Check,
     Field,
-    Kind,
     check_plain_text,
     check_signing_key,
     check_token,
     service_url,
 )
+from nilometer_collector.alerting.receivers import ChannelDefinition, Kind
 
 MOST_TARGETS = 64
 PYTHON = "python"  # kind of a target that is a function in the collector's environment

@@ -51,7 +51,7 @@ def any_message_of(notice: Notice, surroundings: Surroundings) -> Message:
         severity=told.severity,
         headline=f"ACTION {WORDS[turn.state]}: {run.entity} / {run.action.name}",
         health=surroundings.health(run.entity, notice.transition.at_ns) if asks else "",
-        cause=surroundings.cause([told.episode], told.since_ns) if asks else "",
+        cause=surroundings.cause([told.episode]) if asks else "",
         remedy=_remedy(run) if asks else "",
         link=surroundings.approval_url(run) if asks else told.link,
         link_text="Approve or decline" if asks else "Open the page",

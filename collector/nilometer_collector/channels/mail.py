@@ -25,7 +25,7 @@ from email.utils import format_datetime
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.access.destinations import Allowed, IPAddress, addresses_of
-from nilometer_collector.alerting.receivers import mail_addresses
+from nilometer_collector.alerting.receiver_fields import mail_addresses
 from nilometer_collector.channels.message import Message
 from nilometer_collector.channels.pinned import AddressRefused
 from nilometer_collector.channels.plain import printable, shortened

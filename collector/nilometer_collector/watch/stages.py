@@ -7,8 +7,8 @@ from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.life_cycle import COARSE_FACTOR, Phase
 from nilometer.alert.reason import Reason
+from nilometer.values.times import time_text
 from nilometer_collector.watch.memory import Memory, Watched
-from nilometer_collector.watch.words import time_text
 
 Status: TypeAlias = tuple[AlertStatus, Reason, str]
 

@@ -11,9 +11,9 @@ from nilometer.settings.settings import checked
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.alerting.receiver_fields import NOT_SHOWN
 from nilometer_collector.alerting.receivers import (
     KINDS,
-    NOT_SHOWN,
     ChannelDefinition,
     check_channel,
     with_stored_secrets,
