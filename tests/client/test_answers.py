@@ -10,7 +10,13 @@ from nilometer_collector.api.points import MomentsView, PointView, SeriesPage, S
 from nilometer_collector.api.resources.entities import Entities, EntityView
 from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
+from nilometer_collector.api.resources.ground_truth import (
+    TruthAnswer,
+    TruthSourceView,
+    TruthStatus,
+)
 from nilometer_collector.api.resources.log import LogView
+from nilometer_collector.api.resources.maturity import MaturityView, MaturityWindow
 from nilometer_collector.api.resources.summaries import Summaries, SummaryView
 
 PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
@@ -26,6 +32,11 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.Series, SeriesView),
     (answers.SeriesPage, SeriesPage),
     (answers.Logged, LogView),
+    (answers.TruthAnswer, TruthAnswer),
+    (answers.TruthProgress, TruthSourceView),
+    (answers.TruthStatus, TruthStatus),
+    (answers.MaturityWindow, MaturityWindow),
+    (answers.Maturity, MaturityView),
 ]
 
 
