@@ -17,6 +17,7 @@ from nilometer_collector.api.resources.ground_truth import (
 )
 from nilometer_collector.api.resources.log import LogView
 from nilometer_collector.api.resources.maturity import MaturityView, MaturityWindow
+from nilometer_collector.api.resources.predictions import PredictionsView, PredictionView
 from nilometer_collector.api.resources.summaries import Summaries, SummaryView
 
 PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
@@ -32,6 +33,8 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.Series, SeriesView),
     (answers.SeriesPage, SeriesPage),
     (answers.Logged, LogView),
+    (answers.LoggedPrediction, PredictionView),
+    (answers.PredictionPage, PredictionsView),
     (answers.TruthAnswer, TruthAnswer),
     (answers.TruthProgress, TruthSourceView),
     (answers.TruthStatus, TruthStatus),

@@ -21,6 +21,25 @@ class EntityStatus(msgspec.Struct, frozen=True, kw_only=True):
     references: list[str]
 
 
+class LoggedPrediction(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of a logged prediction."""
+
+    prediction_id: str
+    row: int
+    time: float  # event time, Unix seconds
+    labels: dict[str, str]
+    outputs: dict[str, int | float | str | bool | None]
+    inputs: dict[str, int | float | str | bool | None]
+    subject: str
+
+
+class PredictionPage(msgspec.Struct, frozen=True, kw_only=True):
+    """Some logged predictions of an entity, in the order of their arrival."""
+
+    predictions: list[LoggedPrediction]
+    next: int | None
+
+
 class EntityStore(msgspec.Struct, frozen=True, kw_only=True):
     """The store that has the data of an entity."""
 

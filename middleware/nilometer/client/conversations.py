@@ -11,6 +11,7 @@ from nilometer.client.answers import (
     EpisodeList,
     Logged,
     Maturity,
+    PredictionPage,
     Series,
     SeriesPage,
     SummaryList,
@@ -88,6 +89,16 @@ def series_page(
     place = [] if after is None else [("after", after)]
     parameters = [("entity", entity), *asked, ("limit", str(at_once)), *place]
     answer = yield from read("/api/v1/query", SeriesPage, parameters)
+    return answer
+
+
+def prediction_page(
+    entity: str, asked: Parameters, at_once: int, after: int | None
+) -> Conversation[PredictionPage]:
+    """Return the page of logged predictions that begins after *after*, at most *at_once*."""
+    place = [] if after is None else [("after", str(after))]
+    parameters = [("entity", entity), *asked, ("limit", str(at_once)), *place]
+    answer = yield from read("/api/v1/predictions", PredictionPage, parameters)
     return answer
 
 

@@ -33,6 +33,11 @@ def add_export(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--start", metavar="TIME", help="start of the time; default the oldest")
     parser.add_argument("--end", metavar="TIME", help="end of the time; default the newest")
     parser.add_argument(
+        "--predictions",
+        action="store_true",
+        help="write the logged predictions instead: one row for each predicted row",
+    )
+    parser.add_argument(
         "--step", default=STEP, metavar="DURATION", help=f"length of the windows; default {STEP}"
     )
     add_collector_options(parser)
@@ -69,12 +74,17 @@ def add_import(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run_export(arguments: argparse.Namespace) -> int:
     """Write the file, and print the number of its rows."""
     from nilometer.batch.export import export
+    from nilometer.batch.export_predictions import export_predictions
     from nilometer.client.spans import Span, step_of
     from nilometer.values.clock import SystemClock
 
     span = Span.of(SystemClock(), arguments.last, arguments.start, arguments.end)
     step = step_of(arguments.step)
     with client_of(arguments) as client:
+        if arguments.predictions:
+            rows = export_predictions(client, arguments.entity, span, arguments.file.absolute())
+            print(f"{arguments.file}: {rows} predictions")
+            return 0
         made = export(
             client, arguments.entity, arguments.summaries, span, step, arguments.file.absolute()
         )

@@ -16,6 +16,7 @@ from nilometer.values.entity import Role, role_of
 from nilometer.values.labels import Labels
 from nilometer.values.redacted import REDACTED
 
+MOST_INTEGER = 1 << 64
 _TRACE_DIGITS = 32  # length of a W3C trace id
 
 Columns = dict[str, list[Scalar]]
@@ -158,9 +159,11 @@ def _scalar(cell: object) -> Scalar:
 
 
 def _text_of(cell: Scalar) -> str:
-    """Return *cell* as a subject; empty for a missing one."""
-    if cell is None:
-        return ""
+    """Return *cell* as a subject; empty for a missing one, and for an integer over 64 bits."""
+    if cell is None or (isinstance(cell, int) and abs(cell) >= MOST_INTEGER):
+        return ""  # Python refuses to print integers of thousands of digits
+    if isinstance(cell, bool):
+        return "true" if cell else "false"
     if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2.0**53:
         cell = int(cell)
     return str(cell)

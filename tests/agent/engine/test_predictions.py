@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.engine_rig import Rig
 
-from nilometer.predictions import PredictionRecord, batch_from_bytes
+from nilometer.predictions import PredictionRecord, Scalar, batch_from_bytes
 from nilometer.profiling.observation import pack
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
@@ -87,7 +87,9 @@ def test_nothing_is_logged_without_the_setting(tmp_path: Path) -> None:
 
 
 def test_each_row_has_its_outputs_and_the_labels_of_its_sample(tmp_path: Path) -> None:
-    rows = {"predictions": [{"score": 0.25, "class": "spam"}, {"score": 0.5, "class": "ham"}]}
+    rows: dict[str, list[dict[str, Scalar]]] = {
+        "predictions": [{"score": 0.25, "class": "spam"}, {"score": 0.5, "class": "ham"}]
+    }
     two = {"instances": [{"amount": 1}, {"amount": 2}]}
     rig = given(tmp_path, predicted(1, two, rows))
     assert rig.acknowledged == [1]
@@ -163,6 +165,18 @@ def test_vectors_long_texts_and_redacted_values_stay_in_the_pod(tmp_path: Path) 
     rig = given(tmp_path, predicted(1, None, answer))
     (record,) = logged(rig.buffer)
     assert record.outputs == {"score": 0.5, "text": None, "name": None, "is_fraud": True}
+
+
+def test_subjects_are_texts_and_one_with_a_control_character_is_not_allowed(tmp_path: Path) -> None:
+    subjects: list[object] = [17.0, True, None, 1e300, "a\nb"]
+    rows = {"instances": [{"customer": subject} for subject in subjects]}
+    answer = {"predictions": [{"score": at / 8} for at in range(len(subjects))]}
+    rig = given(
+        tmp_path, predicted(1, rows, answer), prediction_log_subjects={"*": "input.customer"}
+    )
+    found = {one.row: one.subject for one in logged(rig.buffer)}
+    assert found == {0: "17", 1: "true", 2: "", 3: "1e+300"}
+    assert rig.counters.reasons(Counter.PREDICTIONS_LEFT_OUT) == {"not_allowed": 1}
 
 
 def test_strict_privacy_refuses_the_log_unless_it_is_allowed(tmp_path: Path) -> None:

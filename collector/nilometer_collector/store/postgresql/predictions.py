@@ -48,9 +48,14 @@ _LOCK = """
 SELECT pg_advisory_xact_lock(1852405616, hashtext(entity))
 FROM (SELECT unnest(%(entities)s::text[]) AS entity) AS locked ORDER BY hashtext(entity)
 """
-_BY_KEY: LiteralString = f"SELECT {_COLUMNS} FROM predictions WHERE key = ANY(%(keys)s::bigint[])"  # noqa: S608
+# The keys come from a subquery: the planner would examine each of thousands of constants for each
+# partition, and then might prefer to read whole partitions.
+_BY_KEY: LiteralString = (
+    f"SELECT {_COLUMNS} FROM predictions WHERE key = ANY((SELECT %(keys)s::bigint[])::bigint[])"  # noqa: S608
+)
 _BY_SUBJECT: LiteralString = (
-    f"SELECT {_COLUMNS} FROM predictions WHERE subject_key = ANY(%(keys)s::bigint[])"  # noqa: S608
+    f"SELECT {_COLUMNS} FROM predictions "  # noqa: S608
+    "WHERE subject_key = ANY((SELECT %(keys)s::bigint[])::bigint[])"
     " AND subject_key <> 0 AND time_ns >= %(start)s AND time_ns < %(end)s"
 )
 _PAGE: LiteralString = (

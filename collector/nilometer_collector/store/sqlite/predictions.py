@@ -80,7 +80,7 @@ class Predictions:
         rows = pack(records, shapes, arrival_day(now_ns))
         names = {id_: shape.entity for shape, id_ in shapes.items()}
         keys = {row.key for row in rows}
-        stored = self._rows(_BY_KEY, (json.dumps([*keys]),))
+        stored = self._rows(_BY_KEY, (json.dumps(sorted(keys)),))
         entity_of = self._entities({row.shape for row in stored} - names.keys(), names)
         settled = settle(rows, stored, entity_of)
         self._database.execute_many(_ADD, (row[1:] for row in settled.new))
@@ -204,5 +204,5 @@ class Predictions:
 
 
 def _keys(entity: str, texts: Iterable[str]) -> str:
-    """Return the distinct keys of ids or subjects, as JSON."""
-    return json.dumps([*{key_of(entity, one) for one in texts}])
+    """Return the distinct keys of ids or subjects as JSON, in the order of the index."""
+    return json.dumps(sorted({key_of(entity, one) for one in texts}))
