@@ -11,7 +11,14 @@ from nilometer_collector.api.resources.alerter_reports import ReportsView
 from nilometer_collector.api.resources.entities import Entities, EntityView
 from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
+from nilometer_collector.api.resources.ground_truth import (
+    TruthAnswer,
+    TruthSourceView,
+    TruthStatus,
+)
 from nilometer_collector.api.resources.log import LogView
+from nilometer_collector.api.resources.maturity import MaturityView, MaturityWindow
+from nilometer_collector.api.resources.predictions import PredictionsView, PredictionView
 from nilometer_collector.api.resources.summaries import Summaries, SummaryView
 
 PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
@@ -28,6 +35,13 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.SeriesPage, SeriesPage),
     (answers.Logged, LogView),
     (answers.Reported, ReportsView),
+    (answers.LoggedPrediction, PredictionView),
+    (answers.PredictionPage, PredictionsView),
+    (answers.TruthAnswer, TruthAnswer),
+    (answers.TruthProgress, TruthSourceView),
+    (answers.TruthStatus, TruthStatus),
+    (answers.MaturityWindow, MaturityWindow),
+    (answers.Maturity, MaturityView),
 ]
 
 

@@ -65,6 +65,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,
     ("GET", "/api/v1/alerters/statuses"): Need.READ,
+    ("POST", "/api/v1/alerters/reports"): Need.WRITE,
     ("POST", "/api/v1/apply"): Need.WRITE,
     ("POST", "/api/v1/rollback"): Need.WRITE,
     ("GET", "/api/v1/objects"): Need.READ,

@@ -37,6 +37,7 @@ class Kind(ABC, Generic[D]):
         definition: Structure of a definition.
         names_itself: Field of a definition that holds the object's name.
         is_for_pattern: Whether objects belong to a pattern of entities, not to one entity.
+        is_for_all: Whether objects belong to no entity, because they concern all of them.
     """
 
     name: ClassVar[str]
@@ -44,6 +45,7 @@ class Kind(ABC, Generic[D]):
     definition: type[D]
     names_itself: ClassVar[str] = "name"
     is_for_pattern: ClassVar[bool] = False
+    is_for_all: ClassVar[bool] = False
 
     @abstractmethod
     def key(self, definition: D) -> Key:

@@ -13,6 +13,7 @@ from nilometer_collector.declared.entities import EntityObjects
 from nilometer_collector.declared.kind import Kind, Misdeclared
 from nilometer_collector.declared.performance import PerformanceObjects
 from nilometer_collector.declared.references import ReferenceObjects
+from nilometer_collector.declared.routes import RouteObjects
 from nilometer_collector.declared.watch_rules import WatchRuleObjects
 
 FORMAT = 1  # version of the format of documents
@@ -23,6 +24,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ReferenceObjects(),
     AlerterObjects(),
     WatchRuleObjects(),
+    RouteObjects(),
     ActionObjects(),
     PerformanceObjects(),
 )

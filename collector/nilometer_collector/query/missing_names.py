@@ -83,8 +83,11 @@ class KnownNames:
 
     @property
     def channels(self) -> list[str] | None:
-        """Names of the stored channels, ascending; None for those who may not name them."""
-        return [one.name for one in self._store.channels.all()] if self.may_name("*") else None
+        """Names of all channels, ascending; None for those who may not name them."""
+        if not self.may_name("*"):
+            return None
+        found = {one.name for one in self._store.channels.all()} | {self._store.own_channel}
+        return sorted(found - {""})
 
     def hint(self, name: str, known: Sequence[str]) -> str:
         """Return ``; did you mean 'x'?``; empty if no name is similar, or after `MOST_COMPARISONS`."""

@@ -36,9 +36,11 @@ from nilometer_collector.store.history_records import (
     RemoveAlerter,
     RemoveEntity,
     RemoveObject,
+    RemoveRoute,
     Revision,
     SetAlerter,
     SetObject,
+    SetRoute,
     WithdrawReference,
 )
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
@@ -150,6 +152,7 @@ __all__ = [
     "RemoveAlerter",
     "RemoveEntity",
     "RemoveObject",
+    "RemoveRoute",
     "Reply",
     "Revision",
     "RollUp",
@@ -161,6 +164,7 @@ __all__ = [
     "SeriesRecord",
     "SetAlerter",
     "SetObject",
+    "SetRoute",
     "Shipment",
     "Shipped",
     "Size",

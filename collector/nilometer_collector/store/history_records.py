@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from nilometer.alert import Alerter
 from nilometer.profile import Reference
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.entity_records import EntityDeclaration
 
 DECISION = "decision"  # kind of a decision about an episode, which is recorded and cannot be undone
@@ -103,6 +104,21 @@ class WithdrawReference:
 
 
 @dataclass(frozen=True, slots=True)
+class SetRoute:
+    """Create or replace a route. `origin` says which group of routes it belongs to."""
+
+    route: RouteDefinition
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRoute:
+    """Delete the route of this name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetObject:
     """Store an object of a kind that has no table of its own.
 
@@ -129,6 +145,8 @@ Command: TypeAlias = (
     | AddReference
     | ChooseReference
     | WithdrawReference
+    | SetRoute
+    | RemoveRoute
     | SetObject
     | RemoveObject
 )

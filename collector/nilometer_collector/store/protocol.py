@@ -315,6 +315,11 @@ class Store(Protocol):
         ...
 
     @property
+    def own_channel(self) -> str:
+        """Name of the channel that this collector has by its settings; empty for none."""
+        ...
+
+    @property
     def names_key(self) -> bytes:
         """Key for pseudonyms of this installation, 32 random bytes."""
         ...

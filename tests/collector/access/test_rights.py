@@ -209,6 +209,11 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         ("POST", "/api/v1/samples"): {
             "samples": [{**row, "content": {"type": "number", "value": 1}}]
         },
+        ("POST", "/api/v1/alerters/reports"): {
+            "entity": entity,
+            "name": "nobody's",
+            "reports": [{"status": "OK", "evidence": "fine"}],
+        },
         ("POST", "/api/v1/ground-truth"): {"entity": entity, "rows": []},
         ("POST", "/api/v1/apply"): {
             "version": 1,

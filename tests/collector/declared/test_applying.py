@@ -272,6 +272,26 @@ def test_a_rollback_of_a_part_leaves_other_objects(
     is_problem(served.http.post("/api/v1/rollback", json={"revision": 0, "kind": "x"}), 422)
 
 
+def test_a_route_is_declared_changed_over_http_and_rolled_back(served: Running) -> None:
+    night = {"name": "night", "channels": ["pager"], "hours": "22:00-06:00"}
+    document = {"version": 1, "routes": [night]}
+    answer = apply_over(served, document).raise_for_status().json()
+    assert names(answer) == [("route", "night", "created")]
+    assert [one["sentence"] for one in answer["warnings"]] == [
+        "channels: 'pager' does not exist yet"
+    ]
+    assert apply_over(served, document).raise_for_status().json()["changes"] == []
+    day = {**night, "hours": "06:00-22:00"}
+    assert served.http.put("/api/v1/routes", json=day).raise_for_status().json()["warnings"]
+    (newest, _) = served.get("changes")["revisions"]
+    assert [one["field"] for one in newest["changes"][0]["fields"]] == ["hours"]
+    back = served.http.post("/api/v1/rollback", json={"revision": 1}).raise_for_status().json()
+    assert names(back) == [("route", "night", "changed")]
+    assert served.get("routes")["routes"][0]["hours"] == "22:00-06:00"
+    served.http.delete("/api/v1/routes", params={"name": "night"}).raise_for_status()
+    assert not served.get("objects", kind="route")["objects"]
+
+
 def test_a_reference_without_a_version_is_not_sent_and_comes_back(served: Running) -> None:
     reference = a_reference({"input.amount": [1.0]})
     put_reference(reference, served.collector.grpc_target)

@@ -250,7 +250,9 @@ def _reads(call: Call) -> Access:
 
 def _require(access: Access, key: Key) -> None:
     kind: Kind[Any] = kind_named(key.kind)
-    if kind.is_for_pattern:
+    if kind.is_for_all:
+        access.require_all()
+    elif kind.is_for_pattern:
         access.require_pattern(key.entity)
     else:
         access.require([key.entity])

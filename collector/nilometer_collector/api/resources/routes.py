@@ -2,14 +2,18 @@
 
 import msgspec
 
-from nilometer_collector.alerting.receivers import MOST_ROUTES
 from nilometer_collector.alerting.routes import RouteDefinition, check_route
+from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
-from nilometer_collector.declared.alerters import API_ORIGIN
+from nilometer_collector.declared.applying import By, change_one
+from nilometer_collector.declared.routes import RouteObjects, route_key
 from nilometer_collector.errors import Unknown
+from nilometer_collector.query.missing_names import KnownNames
+from nilometer_collector.store import Origin
 
+OBJECTS = RouteObjects()
 NAME = RequiredText("name", "Name of the route.")
 
 
@@ -44,15 +48,15 @@ async def put_route(call: Call) -> PutRoute:
     """
     call.access.require_all()
     context = call.context
+    by = By(author_of(call), Origin.API)
     route = await read_json(call.request, RouteDefinition)
     refuse_controls(route)
     check_route(route)
 
     def put() -> PutRoute:
-        context.store.routes.put(route, API_ORIGIN, context.clock.now_ns(), MOST_ROUTES)
-        known = {one.name for one in context.receivers.all(context.store)}
-        missing = [name for name in route.channels if name not in known]
-        warnings = [f"channels: {name!r} does not exist yet" for name in missing]
+        key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()
+        change_one(context.store, OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
+        warnings = OBJECTS.warnings(plain, KnownNames(context.store))
         return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
 
     return await context.ask(put)
@@ -65,8 +69,11 @@ async def delete_route(call: Call) -> None:
         Unknown: If there is no route of this name.
     """
     call.access.require_all()
-    name, context = call.parameters.value(NAME), call.context
-    if not await context.ask(lambda: context.store.routes.delete(name, context.clock.now_ns())):
+    name, context, by = call.parameters.value(NAME), call.context, By(author_of(call), Origin.API)
+    key, now_ns = route_key(name), context.clock.now_ns()
+    if not await context.ask(
+        lambda: change_one(context.store, OBJECTS, key, None, OBJECTS.remove(key), by, now_ns)
+    ):
         raise Unknown(f"there is no route {name!r}")
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from nilometer_collector.alerting.receivers import MOST_ROUTES
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.changing import MOST_CHANGES, check_unmoved
 from nilometer_collector.store.history_records import (
     EVERY_CHANGE,
@@ -15,14 +17,17 @@ from nilometer_collector.store.history_records import (
     RemoveAlerter,
     RemoveEntity,
     RemoveObject,
+    RemoveRoute,
     Revision,
     SetAlerter,
     SetObject,
+    SetRoute,
     WithdrawReference,
 )
 from nilometer_collector.store.postgresql.alerts import Alerts
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.entities import Entities
+from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.references import References
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.rows import change_of
@@ -72,15 +77,22 @@ class History:
         entities: Declared entities.
         references: Versions of references.
         alerts: Alerters.
+        routes: Routes from episodes to channels.
     """
 
     def __init__(
-        self, database: Database, entities: Entities, references: References, alerts: Alerts
+        self,
+        database: Database,
+        entities: Entities,
+        references: References,
+        alerts: Alerts,
+        routes: Objects[RouteDefinition],
     ) -> None:
         self._database = database
         self._entities = entities
         self._references = references
         self._alerts = alerts
+        self._routes = routes
 
     @property
     def newest(self) -> int:
@@ -144,6 +156,20 @@ class History:
                 self._references.choose(session, command.entity, command.name, command.digest)
             case WithdrawReference():
                 self._references.withdraw(session, command.entity, command.name)
+            case _:
+                self._make_object(session, command, now_ns)
+
+    def _make_object(
+        self,
+        session: Session,
+        command: SetRoute | RemoveRoute | SetObject | RemoveObject,
+        now_ns: int,
+    ) -> None:
+        match command:
+            case SetRoute():
+                self._routes.store(session, command.route, command.origin, now_ns, MOST_ROUTES)
+            case RemoveRoute():
+                self._routes.remove(session, command.name, now_ns)
             case SetObject():
                 session.execute(_PUT, {**command.key._asdict(), "content": command.content})
             case RemoveObject():

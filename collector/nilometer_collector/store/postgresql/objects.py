@@ -48,15 +48,7 @@ class Objects(Generic[D]):
 
     def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
         """Create or replace the object of this name."""
-
-        def put(session: Session) -> None:
-            session.rows(_LOCK)
-            ((others,),) = session.rows(_OTHERS.format(self._table), {"name": definition.name})
-            if others >= most:
-                raise Refused(f"there are {others} {self._name} already, at most {most} may exist")
-            self._save(session, definition, origin, now_ns)
-
-        self._database.write(put)
+        self._database.write(lambda session: self.store(session, definition, origin, now_ns, most))
 
     def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
         """Make *definitions* the only objects of *origin*; delete its others."""
@@ -66,7 +58,7 @@ class Objects(Generic[D]):
             session.rows(_LOCK)
             for (name,) in session.rows(_NAMES.format(self._table), {"origin": origin}):
                 if name not in wanted:
-                    self._delete(session, name, now_ns)
+                    self.remove(session, name, now_ns)
             for one in definitions:
                 self._save(session, one, origin, now_ns)
 
@@ -74,7 +66,7 @@ class Objects(Generic[D]):
 
     def delete(self, name: str, now_ns: int) -> bool:
         """Delete an object; return False if it does not exist."""
-        return self._database.write(lambda session: self._delete(session, name, now_ns))
+        return self._database.write(lambda session: self.remove(session, name, now_ns))
 
     def read(self, name: str) -> D | None:
         """Return the object of this name; None if it does not exist."""
@@ -90,7 +82,20 @@ class Objects(Generic[D]):
         rows = session.rows(_READ.format(self._table), {"name": name})
         return [definition_of(payload, self._kind) for (payload,) in rows]
 
-    def _delete(self, session: Session, name: str, now_ns: int) -> bool:
+    def store(self, session: Session, definition: D, origin: str, now_ns: int, most: int) -> None:
+        """Create or replace the object of this name, in a transaction.
+
+        Raises:
+            Refused: If there would be more than *most* objects.
+        """
+        session.rows(_LOCK)
+        ((others,),) = session.rows(_OTHERS.format(self._table), {"name": definition.name})
+        if others >= most:
+            raise Refused(f"there are {others} {self._name} already, at most {most} may exist")
+        self._save(session, definition, origin, now_ns)
+
+    def remove(self, session: Session, name: str, now_ns: int) -> bool:
+        """Delete an object, in a transaction; return False if it does not exist."""
         if not session.execute(_DELETE.format(self._table), {"name": name}):
             return False
         if self._name == "channels":

@@ -75,6 +75,7 @@ class PostgresqlStore:
     def __init__(self, url: str, channel: str = "") -> None:
         self._database = Database(Address(url))
         self._partitions = Partitions(self._database)
+        self.own_channel = channel
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database, self._partitions)
         self.pins = Pins(self._database)
@@ -89,7 +90,9 @@ class PostgresqlStore:
         queue = Queue(channel, self.channels, self.routes)
         turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
-        self.history = History(self._database, self.entities, self.references, self.alerts)
+        self.history = History(
+            self._database, self.entities, self.references, self.alerts, self.routes
+        )
         self.decisions = Decisions(self._database, turns, queue)
         self.watching = Watching(self._database, turns, self.decisions)
         self.deliveries = Deliveries(self._database)

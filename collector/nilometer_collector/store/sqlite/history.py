@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from nilometer_collector.alerting.receivers import MOST_ROUTES
+from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.changing import MOST_CHANGES, check_unmoved
 from nilometer_collector.store.history_records import (
     EVERY_CHANGE,
@@ -15,15 +17,18 @@ from nilometer_collector.store.history_records import (
     RemoveAlerter,
     RemoveEntity,
     RemoveObject,
+    RemoveRoute,
     Revision,
     SetAlerter,
     SetObject,
+    SetRoute,
     WithdrawReference,
 )
 from nilometer_collector.store.rows import change_of
 from nilometer_collector.store.sqlite.alerts import Alerts
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.entities import Entities
+from nilometer_collector.store.sqlite.objects import Objects
 from nilometer_collector.store.sqlite.references import References
 from nilometer_collector.store.texts import storable
 
@@ -45,15 +50,22 @@ class History:
         entities: Declared entities.
         references: Versions of references.
         alerts: Alerters.
+        routes: Routes from episodes to channels.
     """
 
     def __init__(
-        self, database: Database, entities: Entities, references: References, alerts: Alerts
+        self,
+        database: Database,
+        entities: Entities,
+        references: References,
+        alerts: Alerts,
+        routes: Objects[RouteDefinition],
     ) -> None:
         self._database = database
         self._entities = entities
         self._references = references
         self._alerts = alerts
+        self._routes = routes
 
     @property
     def newest(self) -> int:
@@ -105,6 +117,17 @@ class History:
                 self._references.choose(command.entity, command.name, command.digest)
             case WithdrawReference():
                 self._references.withdraw(command.entity, command.name)
+            case _:
+                self._make_object(command, now_ns)
+
+    def _make_object(
+        self, command: SetRoute | RemoveRoute | SetObject | RemoveObject, now_ns: int
+    ) -> None:
+        match command:
+            case SetRoute():
+                self._routes.put(command.route, command.origin, now_ns, MOST_ROUTES)
+            case RemoveRoute():
+                self._routes.delete(command.name, now_ns)
             case SetObject():
                 self._database.execute(
                     "INSERT OR REPLACE INTO objects (kind, entity, name, content) "

@@ -50,6 +50,7 @@ class SqliteStore:
 
     def __init__(self, path: Path, channel: str = "") -> None:
         self._database = Database(path)
+        self.own_channel = channel
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database)
         self.pins = Pins(self._database)
@@ -63,7 +64,9 @@ class SqliteStore:
         self.targets = Objects(self._database, "targets", TargetDefinition)
         queue = Queue(self._database, channel, self.channels, self.routes)
         self.alerts = Alerts(self._database, queue)
-        self.history = History(self._database, self.entities, self.references, self.alerts)
+        self.history = History(
+            self._database, self.entities, self.references, self.alerts, self.routes
+        )
         self.decisions = Decisions(self._database, self.alerts, queue, self.history)
         self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)

@@ -1,0 +1,64 @@
+"""Declared routes: which channels are told about which episodes."""
+
+import msgspec
+
+from nilometer_collector.alerting.routes import RouteDefinition, check_route
+from nilometer_collector.declared.alerters import API_ORIGIN
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
+from nilometer_collector.limits.bounds import control_in
+from nilometer_collector.query.missing_names import KnownNames
+from nilometer_collector.store import Command, Key, RemoveRoute, SetRoute, Store
+
+
+class RouteObjects(Kind[RouteDefinition]):
+    """Routes from episodes to channels. They belong to no entity."""
+
+    name = "route"
+    plural = "routes"
+    definition = RouteDefinition
+    is_for_all = True
+
+    def key(self, definition: RouteDefinition) -> Key:
+        """Return the identity of the route."""
+        return route_key(definition.name)
+
+    def key_named(self, entity: str, name: str) -> Key:
+        """Return the identity; a route needs only its name."""
+        del entity
+        return route_key(name)
+
+    def checked(self, definition: RouteDefinition) -> Plain:
+        """Return the route as JSON values, without defaults."""
+        place = control_in(definition)
+        if place is not None:
+            raise Misdeclared(f"{place}: must not contain control characters", place)
+        check_route(definition)
+        return without_defaults(definition)
+
+    def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
+        """Return all routes; those of one entity are none."""
+        found = store.routes.all() if entity in {None, ""} else []
+        return {route_key(one.name): without_defaults(one) for one in found}
+
+    def put(self, definition: RouteDefinition) -> Command:
+        """Return the command that creates or replaces the route."""
+        return SetRoute(definition, API_ORIGIN)
+
+    def remove(self, key: Key) -> Command:
+        """Return the command that deletes the route."""
+        return RemoveRoute(key.name)
+
+    def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
+        """Return a sentence for each channel that does not exist."""
+        route = msgspec.convert(plain, RouteDefinition)
+        channels = known.channels
+        return [
+            f"channels: {name!r} does not exist yet{known.hint(name, channels)}"
+            for name in route.channels
+            if channels is not None and name not in channels
+        ]
+
+
+def route_key(name: str) -> Key:
+    """Return the identity of a route."""
+    return Key(RouteObjects.name, "", name)
