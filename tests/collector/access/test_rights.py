@@ -198,6 +198,10 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["summary"] = "logged.nothing"
     if method == "DELETE" and path.endswith("objects"):
         parameters |= {"kind": "alerter", "name": "nobody's"}
+    if method == "DELETE" and path.endswith("predictions"):
+        parameters["id"] = "nobodys"
+    if method == "DELETE" and path.endswith("subject"):
+        parameters["subject"] = "nobody"
     if path.endswith("rollback"):
         parameters = {"dry_run": "true"}
     if path.startswith(FOR_ALL):
