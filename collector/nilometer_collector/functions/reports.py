@@ -11,7 +11,7 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
-from nilometer_collector.errors import Refused
+from nilometer_collector.errors import Conflict, Refused
 from nilometer_collector.limits.bounds import has_control
 
 _VERDICTS = {
@@ -33,8 +33,8 @@ def evaluations_of(alerter: Alerter, reports: Sequence[Report], window: Window) 
     """Return the evaluations of *alerter* that *reports* mean.
 
     Raises:
-        Refused: If a report is not one of this alerter, a text has control characters, or two are
-            about the same summary and labels.
+        Conflict: If a report is about a summary that the alerter does not watch.
+        Refused: If a text has control characters, or two reports are about the same summary and labels.
     """
     found = [_evaluation(alerter, report, window) for report in reports]
     if len({(one.summary, one.labels) for one in found}) < len(found):
@@ -74,9 +74,9 @@ def failed(
 def _evaluation(alerter: Alerter, report: Report, window: Window) -> Evaluation:
     summary = report.summary or alerter.summary
     if not report.summary and set("*?[") & set(summary):
-        raise Refused(f"summary: must be given, because the alerter is about {summary!r}")
+        raise Conflict(f"summary: must be given, because the alerter is about {summary!r}")
     if not alerter.watches(summary):
-        raise Refused(f"summary = {summary!r}: the alerter is about {alerter.summary!r}")
+        raise Conflict(f"summary = {summary!r}: the alerter is about {alerter.summary!r}")
     if has_control(summary) or has_control(report.evidence):
         raise Refused("a report has control characters: remove them")
     if not math.isfinite(report.value):

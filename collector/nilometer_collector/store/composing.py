@@ -18,6 +18,9 @@ FLAPPING_OPENINGS = 5  # openings within `FLAPPING_NS` from which an episode is 
 FLAPPING_NS = 3600 * NANOSECONDS
 
 
+_OF_OPEN = frozenset({AlertStatus.ALERTING.value, ACKNOWLEDGEMENT, ACTION})  # while it is open
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
     """A notification that waits to be sent.
@@ -132,8 +135,9 @@ def halves(notice: Notice) -> Sequence[Notice]:
 def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
     """Return all in a storm; else the first, with those of its entity that tell the same change.
 
-    One that has to wait for an earlier notification of its episode is left out. A message about an
-    action tells nothing else, because it may ask for approval.
+    One that has to wait for an earlier notification of its episode is left out. No opening comes
+    before an earlier closing, which may be that of the same series: its reader would believe that
+    nothing is open. A message about an action tells nothing else, because it may ask for approval.
     """
     if left[0].status == ACTION:
         return left[:1]
@@ -146,6 +150,8 @@ def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
             continue
         if one.status == left[0].status and one.episode not in waiting:
             chosen.append(one)
+        elif left[0].status == AlertStatus.ALERTING.value and one.status not in _OF_OPEN:
+            break
         else:
             waiting.add(one.episode)
     return chosen

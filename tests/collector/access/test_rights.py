@@ -183,6 +183,15 @@ def test_a_principal_cannot_ship_or_read_the_key_as_another_agent(
         assert call(guarded, method, content(method, agent=agent), name) is Code.PERMISSION_DENIED
 
 
+DELETED: dict[str, dict[str, str]] = {
+    "/api/v1/alerters": {"name": "nobody's"},
+    "/api/v1/summaries": {"summary": "logged.nothing"},
+    "/api/v1/objects": {"kind": "alerter", "name": "nobody's"},
+    "/api/v1/predictions": {"id": "nobodys"},
+    "/api/v1/predictions/subject": {"subject": "nobody"},
+}  # what a request to delete something needs, beside the entity
+
+
 def ask(served: Running, method: str, path: str, name: str, entity: str) -> httpx.Response:
     parameters = {"entity": entity}
     if path.endswith(("samples", "query", "newest", "difference")):
@@ -192,16 +201,8 @@ def ask(served: Running, method: str, path: str, name: str, entity: str) -> http
         parameters["episode"] = "1"
     if path.endswith(("approve", "decline")):
         parameters["run"] = "1"
-    if method == "DELETE" and path.endswith("alerters"):
-        parameters["name"] = "nobody's"
-    if method == "DELETE" and path.endswith("summaries"):
-        parameters["summary"] = "logged.nothing"
-    if method == "DELETE" and path.endswith("objects"):
-        parameters |= {"kind": "alerter", "name": "nobody's"}
-    if method == "DELETE" and path.endswith("predictions"):
-        parameters["id"] = "nobodys"
-    if method == "DELETE" and path.endswith("subject"):
-        parameters["subject"] = "nobody"
+    if method == "DELETE":
+        parameters |= DELETED.get(path, {})
     if path.endswith("rollback"):
         parameters = {"dry_run": "true"}
     if path.startswith(FOR_ALL):

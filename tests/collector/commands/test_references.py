@@ -50,8 +50,8 @@ def test_make_prints_the_columns_and_warns_of_small_ones(command: Command, fille
     digest = filled.get("references")["references"][0]["digest"]
     assert (code, err) == (0, "")
     assert first == (
-        f"reference week of {ENTITY}, version {digest}: 30 rows, windows 2023-11-14 22:14 to "
-        "2023-11-14 22:15, version=1"
+        f"reference week of {ENTITY}, version {digest}: 30 rows, windows 2023-11-14 22:14 UTC to "
+        "2023-11-14 22:15 UTC, version=1"
     )
     assert column == "  input.amount: 30 values"
     assert warning.startswith("warning: input.amount has 30 values, too few for psi (50), ")
@@ -74,9 +74,9 @@ def test_a_proposal_becomes_current_when_it_is_approved(command: Command, filled
     _, out, _ = command("list", "--entity", ENTITY)
     one, other = out.splitlines()
     assert one.endswith(
-        ": 30 rows, windows 2023-11-14 22:14 to 2023-11-14 22:15, version=1, current"
+        ": 30 rows, windows 2023-11-14 22:14 UTC to 2023-11-14 22:15 UTC, version=1, current"
     )
-    assert other.endswith(": 630 rows, windows 2023-11-14 22:14 to 2023-11-14 22:16")
+    assert other.endswith(": 630 rows, windows 2023-11-14 22:14 UTC to 2023-11-14 22:16 UTC")
     digest = other.partition(" version ")[2].partition(",")[0]
     code, out, _ = command("approve", "week", digest, "--entity", ENTITY)
     assert (code, out.splitlines()[-1]) == (0, "revision 2: 1 changed")

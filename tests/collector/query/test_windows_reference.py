@@ -107,7 +107,7 @@ def test_all_windows_agents_and_labels_are_merged_on_quantile_edges(store: Store
     whole = np.concatenate([amounts(500, number) for number in range(4)])
     shares = np.histogram(whole, [-np.inf, *column.edges, np.inf])[0] / whole.size
     assert np.abs(np.cumsum(shares) - np.arange(1, 33) / 32).max() < 0.01
-    assert made.reference.source == "windows 2023-11-14 22:14 to 2023-11-14 22:18"
+    assert made.reference.source == "windows 2023-11-14 22:14 UTC to 2023-11-14 22:18 UTC"
 
 
 def test_it_compares_as_a_reference_of_the_rows_does(store: Store) -> None:
@@ -142,7 +142,7 @@ def test_labels_and_time_select_the_windows(store: Store) -> None:
         )
         ship_all(store, sample)
     of_version = windows_reference(store, version="1").reference
-    assert of_version.source.endswith("22:18, version=1")
+    assert of_version.source.endswith("22:18 UTC, version=1")
     assert of_version.columns[AMOUNT].feature.numbers.moments.mean == 2.0
     later = windows_reference(store, AMOUNT, start_ns=minute(2).start_ns).reference
     assert later.columns[AMOUNT].feature.numbers.moments.mean == 2.5

@@ -13,7 +13,7 @@ from nilometer.values.window import Window
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
-from nilometer_collector.errors import Refused, Unknown
+from nilometer_collector.errors import Conflict, Refused, Unknown
 from nilometer_collector.functions.functions import SENDER
 from nilometer_collector.functions.reports import evaluations_of, interval_of
 
@@ -42,8 +42,8 @@ async def put_reports(call: Call) -> ReportsView:
     Raises:
         Forbidden: If the caller may not change alerters of this entity.
         Unknown: If there is no alerter of this entity and name.
-        Refused: If the alerter is of another kind, the interval is in the future, or a report is not
-            allowed.
+        Conflict: If the alerter is of another kind, or about other summaries.
+        Refused: If the interval is in the future, or a report is not allowed.
     """
     context = call.context
     asked = await read_json(call.request, ReportsDefinition)
@@ -59,7 +59,7 @@ async def put_reports(call: Call) -> ReportsView:
             raise Unknown(f"{asked.entity} has no alerter {asked.name!r}")
         condition = alerter.condition
         if not isinstance(condition, Reported):
-            raise Refused(
+            raise Conflict(
                 f"alerter {asked.name!r} is of kind {condition.kind}, not {Reported.kind}"
             )
         window = interval_of(condition, now_ns)
@@ -98,6 +98,6 @@ OPERATIONS = (
         handler=put_reports,
         answer=ReportsView,
         body=ReportsDefinition,
-        errors=(400, 404, 413, 415, 422),
+        errors=(400, 404, 409, 413, 415, 422),
     ),
 )

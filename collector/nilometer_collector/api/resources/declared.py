@@ -37,6 +37,10 @@ MOST_LISTED = 10_000  # most changes in one answer
 LISTED = 200  # changes in one answer by default
 
 Action: TypeAlias = Literal["created", "changed", "removed"]
+KindWord: TypeAlias = Annotated[
+    str,
+    Meta(pattern=f"^({'|'.join(word for kind in KINDS for word in (kind.name, kind.plural))})$"),
+]
 OriginWord: TypeAlias = Literal["apply", "api", "settings", "upload", "rollback"]
 
 
@@ -114,7 +118,7 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The revision to go back to, and the part of all objects that goes back."""
 
     revision: Annotated[int, Meta(ge=0, le=LAST_ID)]  # 0 for the time before the first
-    kind: str | None = None  # kind of the objects; null for all kinds
+    kind: KindWord | None = None  # kind of the objects; null for all kinds
     entity: str | None = None  # pattern of their entities; null for all objects
     name: str | None = None  # pattern of their names; null for all names
 
