@@ -93,6 +93,19 @@ def test_missing_cells_are_told_without_a_reference(store: Store) -> None:
     assert told == "30 % of the cells of input.amount are now missing; before it was 0 %."
 
 
+def test_days_without_data_are_not_compared(store: Store) -> None:
+    """The hours directly before the onset are compared, if the entity was off on every earlier day."""
+    traffic = EpisodeTraffic(store)
+    early = ONSET_NS - 21 * 24 * HOUR_NS  # so that all earlier days lie after the first sample
+    drawn = normals(traffic, 5, 0.6)
+    kept = {at: cells for at, cells in drawn.items() if at > ONSET_NS - 3 * HOUR_NS}
+    traffic.feature("input.amount", {early: drawn[min(drawn)]} | kept)
+    (told,) = sentences(
+        Causes(store, traffic.clock).of(an_episode("input.amount")), CauseKind.FEATURE
+    )
+    assert " of the values of input.amount are now " in told
+
+
 def test_new_categories_are_named(store: Store) -> None:
     rng = np.random.default_rng(4)
     names = ["visa", "amex", "other"]
