@@ -156,6 +156,20 @@ def test_a_stage_that_moved_before_is_named_first_and_only_to_those_who_may_see_
     assert not any("features" in str(one) for one in (*hidden.causes, *hidden.untold))
 
 
+def test_an_old_episode_of_a_stage_does_not_hide_its_newest_one(store: Store) -> None:
+    store.entities.put(ENTITY, EntityDeclaration(reads_from=("features",)), 0)
+    agents = Agents(store)
+    for name, onset_ns in (("old", ONSET_NS - 72 * HOUR_NS), ("new", ONSET_NS - HOUR_NS)):
+        alerter = replace(an_alerter(entity="features"), name=name)
+        opening = replace(
+            an_evaluation(0.5, 0, alerter=alerter), window=Window(onset_ns - HOUR_NS, onset_ns)
+        )
+        agents.judge("pod-1", [opening])
+    answer = Causes(store, EpisodeTraffic(store).clock).of(an_episode("input.amount"))
+    (told,) = sentences(answer, CauseKind.STAGE)
+    assert told.startswith(f"features, from which {ENTITY} reads, moved first, 2 hours before ")
+
+
 def test_what_changed_around_the_onset_is_told_with_its_time(store: Store) -> None:
     traffic = EpisodeTraffic(store)
     traffic.feature("input.amount", normals(traffic, 30, 0.4))
