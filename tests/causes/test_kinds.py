@@ -65,10 +65,31 @@ def test_a_stage_behind_an_unmoved_one_still_moved_first() -> None:
 
 
 def test_stages_that_moved_later_or_long_before_are_no_causes() -> None:
-    for onset in (3, -300):
+    for onset in (13, -300):
         assert stages_told(stage("b", onset=onset)) == [
-            "model moved first: the entity that it reads from did not begin to drift in the day before."
+            (
+                "model moved first: the entity before it did not begin to drift in the day before, "
+                "as far as is known."
+            )
         ]
+    silent = stages_told(stage("b", "a"), stage("a"))
+    assert silent[0].startswith(
+        "model moved first: none of the 2 entities before it began to drift"
+    )
+
+
+def test_a_stage_whose_drift_was_seen_a_little_later_still_moved_first() -> None:
+    assert stages_told(stage("b", onset=4)) == [
+        (
+            "b, from which model reads, moved first, although its drift was only seen 20 minutes "
+            "after the onset: x moved."
+        )
+    ]
+
+
+def test_in_a_cycle_of_stages_the_earliest_onset_decides() -> None:
+    (told_of_a,) = stages_told(stage("b", "a", onset=-1), stage("a", "b", "model", onset=-2))
+    assert told_of_a.startswith("a, from which model reads, moved first, 10 minutes before")
 
 
 def test_two_first_movers_are_both_named_and_which_one_is_not_told() -> None:
@@ -86,7 +107,10 @@ def test_two_first_movers_are_both_named_and_which_one_is_not_told() -> None:
 def test_without_declared_edges_the_stage_cannot_be_told() -> None:
     sentences = told(causes_of(replace(SCENE, stages=[stage("model", onset=0)])), CauseKind.STAGE)
     assert sentences == [
-        "Cannot tell which stage moved first: nobody has declared what model reads from."
+        (
+            "Cannot tell which stage moved first: nobody has declared what model reads from, "
+            "or you may not see it."
+        )
     ]
 
 

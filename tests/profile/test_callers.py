@@ -42,7 +42,16 @@ def test_a_trace_keeps_time_and_duration_of_its_first_request() -> None:
 
 
 @pytest.mark.parametrize(
-    "header", ["", "00", "00-short", "00-" + "x" * 32 + "-00f067aa0ba902b7-01", " " * 55, "é" * 55]
+    "header",
+    [
+        "",
+        "00",
+        "00-short",
+        "00-" + "x" * 32 + "-00f067aa0ba902b7-01",
+        f"00-{0:032}-00f067aa0ba902b7-01",
+        " " * 55,
+        "é" * 55,
+    ],
 )
 def test_a_malformed_trace_is_left_out_and_spoils_no_other(header: str) -> None:
     found = Callers.of({}, [called(2), (header, START, 0.25), called(3)])

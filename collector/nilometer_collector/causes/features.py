@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from nilometer.causes import FeatureSides
 from nilometer.compare import reference_column
@@ -77,14 +78,15 @@ def _series(reader: Reader, names: Sequence[str], labels: Labels) -> list[Series
 
 
 def _with_data(reader: Reader, labels: Labels, times: Times) -> list[Window]:
-    """Return the comparable days that may have data, at most `DAYS`; else the hours directly before."""
+    """Return the comparable days that have data, at most `DAYS`; else the hours directly before."""
     wanted = set(labels.pairs)
-    first = min(
-        (one.first_start_ns for one in reader.series if wanted.issubset(one.labels.pairs)),
-        default=times.now.start_ns,
-    )
-    days = [one for one in times.days if one.start_ns >= first][:DAYS]
-    return days or [one for one in times.directly if one.end_ns > first]
+    series = [
+        one
+        for one in reader.series
+        if _is_feature(one.summary) and wanted.issubset(one.labels.pairs)
+    ]
+    days = list(islice((one for one in times.days if reader.has_samples(series, one)), DAYS))
+    return days or [one for one in times.directly if reader.has_samples(series, one)]
 
 
 def _sides(

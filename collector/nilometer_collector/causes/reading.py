@@ -56,6 +56,18 @@ class Reader:
                 ).samples
         return total
 
+    def has_samples(self, series: Sequence[SeriesRecord], window: Window) -> bool:
+        """Return whether any of *series* has a sample in *window*."""
+        held = [
+            one
+            for one in series
+            if one.first_start_ns < window.end_ns and one.last_end_ns > window.start_ns
+        ]
+        return bool(held) and any(
+            self._store.samples.size(held, span.start_ns, span.end_ns, 1, span.level).samples
+            for span in spans_of(window.start_ns, window.end_ns, _UP_TO_HOURS)
+        )
+
     def merged(
         self, series: Sequence[SeriesRecord], window: Window, key_of: KeyOf[K]
     ) -> dict[K, SummarySample]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from nilometer.alert import Severity
 from nilometer.alert.calibrated.effects import Unit
 from nilometer.causes import Stage
+from nilometer.causes.stages import is_related
 from nilometer_collector.causes.spans import LONGEST_NS, onset_of
 from nilometer_collector.store import EpisodeRecord, PartRecord, Store
 
@@ -46,12 +47,17 @@ def stages_before(
 def _stage(
     name: str, sources: Sequence[str], episodes: Sequence[EpisodeRecord], onset_ns: int
 ) -> Stage:
-    """Return a stage with its episode that was open at the onset and began first."""
+    """Return a stage with its first episode that may be the cause of the *onset_ns* of another."""
     earliest = onset_ns - LONGEST_NS
-    open_then = [one for one in episodes if one.closed_ns is None or one.closed_ns >= earliest]
-    if not open_then:
+    related = [
+        one
+        for one in episodes
+        if is_related(onset_of(one), onset_ns)
+        and (one.closed_ns is None or one.closed_ns >= earliest)
+    ]
+    if not related:
         return Stage(entity=name, reads_from=sources)
-    first = min(open_then, key=lambda one: (onset_of(one), one.id))
+    first = min(related, key=lambda one: (onset_of(one), one.id))
     parts = [_strength(part) for part in first.parts]
     return Stage(
         entity=name,

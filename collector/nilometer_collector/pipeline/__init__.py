@@ -1,6 +1,5 @@
-"""The graph of the pipeline: its edges, the health of its entities, and who moved first."""
+"""The picture of the pipeline: its edges, and the health of its entities."""
 
-from nilometer_collector.pipeline.graph import FirstMover, Graph, first_movers
 from nilometer_collector.pipeline.pipeline import Pipeline
 
-__all__ = ["FirstMover", "Graph", "Pipeline", "first_movers"]
+__all__ = ["Pipeline"]

@@ -3,9 +3,9 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
+from nilometer.causes.graph import Flow
 from nilometer.values.entity import Role
 from nilometer_collector.pipeline.calls import Call
-from nilometer_collector.pipeline.graph import Flow
 
 MOST_EDGES = 500  # edges of one pipeline; learned ones with the smallest shares are left out first
 

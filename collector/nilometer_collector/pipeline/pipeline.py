@@ -5,10 +5,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
+from nilometer.causes.graph import Flow
 from nilometer.values.clock import Clock
 from nilometer_collector.pipeline.calls import Call, calls_in
 from nilometer_collector.pipeline.flows import Column, Flows, columns_of, flows_of
-from nilometer_collector.pipeline.graph import Flow
 from nilometer_collector.pipeline.handover import Ends, handover
 from nilometer_collector.pipeline.reading import SPAN_NS, Reading
 from nilometer_collector.pipeline.records import Alarm, Compared, Edge, Node, Picture, Service

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nilometer.alert import AlertStatus
+from nilometer.causes.graph import Flow
 from nilometer.profile import Coverage
 from nilometer_collector.pipeline.calls import Call
-from nilometer_collector.pipeline.graph import Flow
 from nilometer_collector.pipeline.handover import Finding
 from nilometer_collector.store import EntityKind
 

@@ -77,9 +77,11 @@ class Callers:
         refused = sum(named.values()) - sum(valid.values())
         kept, hashes = _hashed(called)
         smallest, first = np.unique(hashes, return_index=True)
+        if smallest.size and not smallest[0]:  # no valid trace id is 0; unrelated requests share it
+            smallest, first = smallest[1:], first[1:]
         chosen = zip(smallest[:MOST_TRACES].tolist(), first[:MOST_TRACES].tolist(), strict=True)
         traces = tuple(_trace(hashed, kept[at]) for hashed, at in chosen)
-        return cls._bounded(valid, refused, len(kept), traces)
+        return cls._bounded(valid, refused, int(np.count_nonzero(hashes)), traces)
 
     @classmethod
     def _bounded(

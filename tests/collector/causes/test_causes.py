@@ -93,6 +93,19 @@ def test_missing_cells_are_told_without_a_reference(store: Store) -> None:
     assert told == "30 % of the cells of input.amount are now missing; before it was 0 %."
 
 
+def test_days_without_data_are_not_compared(store: Store) -> None:
+    """The hours directly before the onset are compared, if the entity was off on every earlier day."""
+    traffic = EpisodeTraffic(store)
+    early = ONSET_NS - 21 * 24 * HOUR_NS  # so that all earlier days lie after the first sample
+    drawn = normals(traffic, 5, 0.6)
+    kept = {at: cells for at, cells in drawn.items() if at > ONSET_NS - 3 * HOUR_NS}
+    traffic.feature("input.amount", {early: drawn[min(drawn)]} | kept)
+    (told,) = sentences(
+        Causes(store, traffic.clock).of(an_episode("input.amount")), CauseKind.FEATURE
+    )
+    assert " of the values of input.amount are now " in told
+
+
 def test_new_categories_are_named(store: Store) -> None:
     rng = np.random.default_rng(4)
     names = ["visa", "amex", "other"]
@@ -141,6 +154,20 @@ def test_a_stage_that_moved_before_is_named_first_and_only_to_those_who_may_see_
     assert told.startswith(f"features, from which {ENTITY} reads, moved first, 60 minutes before ")
     hidden = causes.of(episode, lambda entity: entity == ENTITY)
     assert not any("features" in str(one) for one in (*hidden.causes, *hidden.untold))
+
+
+def test_an_old_episode_of_a_stage_does_not_hide_its_newest_one(store: Store) -> None:
+    store.entities.put(ENTITY, EntityDeclaration(reads_from=("features",)), 0)
+    agents = Agents(store)
+    for name, onset_ns in (("old", ONSET_NS - 72 * HOUR_NS), ("new", ONSET_NS - HOUR_NS)):
+        alerter = replace(an_alerter(entity="features"), name=name)
+        opening = replace(
+            an_evaluation(0.5, 0, alerter=alerter), window=Window(onset_ns - HOUR_NS, onset_ns)
+        )
+        agents.judge("pod-1", [opening])
+    answer = Causes(store, EpisodeTraffic(store).clock).of(an_episode("input.amount"))
+    (told,) = sentences(answer, CauseKind.STAGE)
+    assert told.startswith(f"features, from which {ENTITY} reads, moved first, 2 hours before ")
 
 
 def test_what_changed_around_the_onset_is_told_with_its_time(store: Store) -> None:

@@ -1,8 +1,8 @@
 """Edges come from declarations and calls; there are never too many."""
 
+from nilometer.causes.graph import Flow
 from nilometer_collector.pipeline.calls import Call, Evidence
 from nilometer_collector.pipeline.flows import MOST_EDGES, Column, columns_of, flows_of
-from nilometer_collector.pipeline.graph import Flow
 
 
 def call(caller: str, callee: str, share: float = 1.0) -> Call:

@@ -6,12 +6,12 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from nilometer.causes.graph import FirstMover, Graph, first_movers
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.access.rights import Access
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.resources.entities import Kind
-from nilometer_collector.pipeline import FirstMover, Graph, first_movers
 from nilometer_collector.pipeline import calls as observed
 from nilometer_collector.pipeline.records import Compared, Edge, Node, Picture
 

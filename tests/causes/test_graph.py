@@ -2,8 +2,7 @@
 
 import pytest
 
-from nilometer_collector.pipeline import Graph, first_movers
-from nilometer_collector.pipeline.graph import LATER_NS
+from nilometer.causes.graph import LATER_NS, Graph, first_movers
 
 MINUTE = 60 * 1_000_000_000
 CHAIN = Graph.of([("sensor", "comfort"), ("comfort", "advice")])

@@ -8,11 +8,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from nilometer.values.clock import NANOSECONDS
+from nilometer.causes.times import MINUTE_NS
 
-LATER_NS = (
-    3600 * NANOSECONDS
-)  # an upstream alarm this much later than its reader's is not its cause
+LATER_NS = 60 * MINUTE_NS  # an upstream alarm this much later than its reader's is not its cause
 
 
 class Flow(NamedTuple):
