@@ -350,3 +350,14 @@ def test_a_damaged_window_is_made_anew_with_all_labels(place: Place) -> None:
     place.change(sqlite=damage, postgresql=damage)
     tell(store, told[10:], 2)
     assert packed(contents(store)) == packed(expected(records, values))
+
+
+def test_a_chunk_without_a_source_is_not_remembered(place: Place) -> None:
+    store = place.open()
+    log_predictions(store, scored(2))
+    told = [a_truth("id-1")]
+    assert tell(store, told, source=None).counts == {Outcome.JOINED: 1}
+    assert tell(store, told, source=None).counts == {Outcome.REPEATED: 1}
+    assert tell(store, [a_truth("id-1", "0")], source=None).counts == {Outcome.CORRECTED: 1}
+    count = "SELECT count(*) FROM truth_chunks"
+    assert place.change(sqlite=count, postgresql=count) == [(0,)]

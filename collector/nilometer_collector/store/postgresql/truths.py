@@ -134,7 +134,8 @@ class Truths:
             counts = Counter(joined.outcomes) + refused
             self._save(session, chunk.entity, joined, refused, received_ns)
             told = {"position": chunk.position, "counts": counts_text(counts), "now": now_ns}
-            session.execute(_ADD_CHUNK, {**key, **told})
+            if chunk.source is not None:
+                session.execute(_ADD_CHUNK, {**key, **told})
             return ChunkAnswer(counts, is_repeated=False)
 
         try:

@@ -113,11 +113,12 @@ class Truths:
             refused = Counter(chunk.refused)
             counts = Counter(joined.outcomes) + refused
             self._save(chunk.entity, joined, refused, now_ns)
-            self._database.execute(
-                "INSERT INTO truth_chunks (entity, source, number, position, counts, received_ns) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, chunk.position, counts_text(counts), now_ns),
-            )
+            if chunk.source is not None:
+                self._database.execute(
+                    "INSERT INTO truth_chunks (entity, source, number, position, counts, "
+                    "received_ns) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*key, chunk.position, counts_text(counts), now_ns),
+                )
         return ChunkAnswer(counts, is_repeated=False)
 
     def join_waiting(self, definition: PerformanceDefinition, now_ns: int, limit: int) -> int:
