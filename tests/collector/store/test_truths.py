@@ -337,6 +337,7 @@ def test_labels_of_another_task_do_not_stop_a_join(store: Store) -> None:
     totals = store.truths.totals(ENTITY)
     assert (totals.counts[Outcome.WRONG_TYPE], totals.waiting) == (1, 0)
     (content,) = contents(store).values()
+    assert isinstance(content, Regression)
     assert (content.count, content.unlabelled) == (2, 1)
 
 
