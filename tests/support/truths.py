@@ -52,7 +52,7 @@ def tell(
     number: int = 1,
     *,
     definition: PerformanceDefinition = BINARY,
-    source: bytes = SOURCE,
+    source: bytes | None = SOURCE,
     now_ns: int = NOW_NS,
     refused: Mapping[Outcome, int] | None = None,
 ) -> ChunkAnswer:

@@ -3,6 +3,9 @@
 A window is judged too early if few of its predictions have ground truth yet, because those that have
 it first often differ from the others. So a window is mature from a share on that is declared, but
 not before the share that earlier windows had at the same age.
+
+This is what the API shows of joined ground truth. The default alerter judges logged performance, too,
+of which no single labels are known; its rule is in `nilometer_collector.watch.maturity`.
 """
 
 import math

@@ -140,13 +140,19 @@ def value_text(definition: PerformanceDefinition, value: object) -> str | Outcom
 
 
 def number_of(text: str) -> float:
-    """Return the number in a canonical text."""
-    return float(text)
+    """Return the number in a canonical text; NaN if it is of another task."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def relevances_of(text: str) -> list[float]:
-    """Return the list in a canonical text."""
-    return _NUMBERS.decode(text)
+    """Return the list in a canonical text; an empty one if it is of another task."""
+    try:
+        return _NUMBERS.decode(text)
+    except msgspec.MsgspecError:
+        return []
 
 
 def _class_text(definition: PerformanceDefinition, value: object) -> str | Outcome:

@@ -23,7 +23,7 @@ class Matching:
     Args:
         store: Store of predictions and ground truth.
         clock: Clock for wall time.
-        counters: Counter of internal errors.
+        counters: Counters of removed labels.
         keep_ns: Time in nanoseconds to keep labels after the end of their windows.
     """
 
@@ -52,9 +52,16 @@ class Matching:
         for entity in self._store.truths.waiting_entities(now_ns):
             try:
                 definition = performance_of(self._store, entity)
+                done += self._store.truths.join_waiting(definition, now_ns, MOST_ROWS)
             except Conflict:  # its definition was removed: the rows wait for another one
                 continue
-            done += self._store.truths.join_waiting(definition, now_ns, MOST_ROWS)
+            except StoreUnavailable:
+                raise
+            except Exception:  # the other entities go on
+                log.exception(
+                    "internal error in a join of ground truth, will retry: report this error",
+                    extra={"entity": entity},
+                )
         removed = self._store.truths.retire(now_ns, self._keep_ns)
         self._counters.add(Counter.LABELS_RETIRED, removed)
         return done + removed
@@ -73,8 +80,6 @@ class Matching:
                 )
                 wait = PAUSE_SECONDS
             except Exception:
-                log.exception(
-                    "internal error in a join of ground truth, will retry: report this error"
-                )
+                log.exception("internal error in ground truth, will retry: report this error")
                 wait = PAUSE_SECONDS
             self._stopping.wait(wait)

@@ -16,6 +16,7 @@ from nilometer_collector.ground_truth.truths import (
     Place,
     PredictionKey,
     ToldTruth,
+    value_text,
 )
 from nilometer_collector.store.join_tables import JoinTables, predictions_of
 from nilometer_collector.store.revising import revised
@@ -73,7 +74,10 @@ def join(
     held: Mapping[Place, ToldTruth] = {one.place: one for one in due}
     if waiting:
         held = tables.waiting(entity, {one.place for one in arrived})
-    keyed = _keyed(tables, definition, [*held.values(), *arrived])
+    keyed = [
+        *_still_usable(definition, _keyed(tables, definition, [*held.values()])),
+        *_keyed(tables, definition, arrived),
+    ]
     certain = [(key, told) for key, told in keyed if isinstance(key, PredictionKey)]
     known = tables.known(entity, {key for key, _ in certain})
     news = {
@@ -112,6 +116,20 @@ def _keyed(
         )
         for told in rows
     ]
+
+
+def _still_usable(
+    definition: PerformanceDefinition, keyed: Sequence[tuple[PredictionKey | Outcome, ToldTruth]]
+) -> list[tuple[PredictionKey | Outcome, ToldTruth]]:
+    """Return rows that have waited, read again, because the definition may be a new one."""
+    found: list[tuple[PredictionKey | Outcome, ToldTruth]] = []
+    for key, told in keyed:
+        value = value_text(definition, told.truth.value)
+        if isinstance(value, Outcome):
+            found.append((value, told))
+        else:
+            found.append((key, replace(told, truth=replace(told.truth, value=value))))
+    return found
 
 
 def _nearest(

@@ -8,6 +8,7 @@ columns of a row, its labels and its entity are stored once for all rows that sh
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
@@ -310,6 +311,15 @@ def is_of(row: StoredRow, *, prediction_ids: Collection[str] = (), subject: str 
     except msgspec.MsgspecError:
         return True
     return content.prediction_id in prediction_ids or bool(subject and content.subject == subject)
+
+
+def names_of_labels(rows: Iterable[StoredRow], subject: str) -> set[str]:
+    """Return the names by which labels of *rows*, which are about *subject*, are stored."""
+    names = {subject}
+    for row in rows:
+        with suppress(msgspec.MsgspecError):
+            names.add(_DECODE(row.payload).prediction_id)
+    return names
 
 
 def _id_of(row: StoredRow, entity_of: EntityOf) -> tuple[str, str]:

@@ -62,11 +62,17 @@ class Predictions(Protocol):
         ...
 
     def erase(self, entity: str, ids: Sequence[str]) -> int:
-        """Erase the predictions with *ids*; return the number of erased rows."""
+        """Erase the predictions with *ids*; return the number of erased rows.
+
+        Their labels go, too, stored or waiting. Counts that include them stay.
+        """
         ...
 
     def erase_subject(self, entity: str, subject: str) -> int:
-        """Erase all predictions about *subject*; return the number of erased rows."""
+        """Erase all predictions about *subject*; return the number of erased rows.
+
+        Their labels go, too. A label that waits is erased if it names the subject.
+        """
         ...
 
     def retire(self, now_ns: int, keep_ns: int) -> int:

@@ -109,9 +109,11 @@ class _Revision:
         Counts are added and taken out. A digest cannot be taken out, and another definition judges
         rows differently. Then the content is made anew from the log, if the log has all its rows.
         """
-        before = self._before
-        if before is None:
+        if not self._window.labelled:
             return self._judged(self.taken.values())
+        before = self._before
+        if before is None:  # it is damaged
+            return self._made_anew(None)
         kept = before.content
         if self._window.definition == self._definition.digest and isinstance(
             kept, Classification | Regression | Ranking
@@ -160,11 +162,16 @@ class _Revision:
     def _made_anew(self, kept: Judged | None) -> Judged | None:
         """Return the content of all labels of the window, made from the log.
 
+        A window lacks labels after an erasure, or when they are old. It is not made anew from the rest.
+
         Args:
             kept: Content that can take new labels, if the log lacks rows; None without one.
         """
         changed = {key: change.after for key, change in self.taken.items()}
         labels = {**self._tables.labels_of(self._window.id), **changed}
+        new = sum(one.before is None for one in self.taken.values())
+        if len(labels) < self._window.labelled + new:
+            return self._with_new_labels(kept)
         keys = sorted(labels)
         parts = []
         for at in range(0, len(keys), MOST_SOUGHT):

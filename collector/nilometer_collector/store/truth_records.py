@@ -17,15 +17,16 @@ class TruthChunk:
     """Some rows of ground truth of one entity, which are joined in one transaction.
 
     Attributes:
-        source: Name of the file or sender, 16 bytes.
-        number: Number of the chunk within its source, from 1. A chunk is joined once.
+        source: Name of the file or sender, 16 bytes; None for rows of a sender without a name. A
+            chunk without a name is not remembered.
+        number: Number of the chunk within its source, from 1. A chunk with a name is joined once.
         position: Place in the source after the chunk, which the source understands; 0 without one.
         rows: At most `MOST_ROWS` rows.
         refused: Number of further rows that could not be read, by outcome.
     """
 
     entity: str
-    source: bytes
+    source: bytes | None
     number: int
     position: int
     rows: Sequence[Truth]

@@ -1,6 +1,7 @@
 """What both databases store of ground truth, as columns."""
 
 import hashlib
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
@@ -32,9 +33,10 @@ def epoch_of(entity: str) -> bytes:
     return hashlib.sha256(entity.encode()).digest()[:16]
 
 
-def source_number(source: bytes) -> int:
-    """Return the number of a source in rows of ground truth."""
-    return int.from_bytes(source[:8], "big", signed=True)
+def source_number(source: bytes | None) -> int:
+    """Return the number of a source in rows of ground truth; a random one without a name."""
+    named = secrets.token_bytes(8) if source is None else source[:8]
+    return int.from_bytes(named, "big", signed=True)
 
 
 def counts_text(counts: Mapping[Outcome, int]) -> str:

@@ -61,7 +61,8 @@ class Truths(Protocol):
 
         Args:
             now_ns: Wall time, Unix nanoseconds.
-            keep_ns: Time in nanoseconds to keep a window after its end, and a chunk.
+            keep_ns: Time in nanoseconds to keep a chunk, and a window after its end and after its last
+                label. If that is as long as predictions are kept, no label is counted twice.
 
         Returns:
             Number of removed rows.

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from support.outside import MOST, OUTSIDE, Most
+from support.predicted import log_predictions
 from support.shipping import a_sample_row, ship
+from support.truths import a_truth, scored, tell
 
 from nilometer.alert import (
     Alerter,
@@ -18,10 +20,12 @@ from nilometer.alert import (
     Reason,
 )
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
+from nilometer.alert.conditions.fixed import ThresholdSide
 from nilometer.profile import SummarySample
 from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.entity import PERFORMANCE
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.judging import judging, others
 from nilometer_collector.judging.judging import Judging
@@ -298,6 +302,27 @@ def test_a_judgement_waits_for_the_delay(pods: Pods) -> None:
     pods.judge()
     assert pods.history == []
     assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)
+
+
+@pytest.mark.parametrize(("labels", "history"), [(40, [["ALERTING"]]), (20, [])])
+def test_joined_performance_is_judged_after_the_delay(
+    pods: Pods, labels: int, history: list[list[str]]
+) -> None:
+    low = Fixed(statistic="accuracy_ratio", side=ThresholdSide.BELOW, threshold=0.9)
+    delayed = an_alerter(
+        condition=low, summary=PERFORMANCE, minimum_count=30, delay_seconds=4 * 3600
+    )
+    put(pods, delayed)
+    log_predictions(pods.store, scored(60))
+    pods.minutes([0.0, 0.0])
+    pods.judge(3 * 3600)
+    told = [a_truth(f"id-{at}", str(at % 2)) for at in range(labels)]
+    tell(pods.store, told, now_ns=pods.clock.now_ns())
+    assert pods.history == []
+    for number in (600, 601, 602):
+        pods.send("pod-1", number, [0.0])
+        pods.judge(2 * 3600)
+    assert pods.history == history
 
 
 def test_a_breach_must_last(pods: Pods) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from support.predicted import log_predictions
 from support.rolling import DAY_NS
 from support.truths import BINARY, NOW_NS, a_truth, scored, tell
@@ -14,6 +15,7 @@ from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By, apply, change_one
 from nilometer_collector.declared.performance import PerformanceObjects, performance_key
 from nilometer_collector.declared.registered import document_of
+from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.truths import Outcome
 from nilometer_collector.matching.matching import Matching
 from nilometer_collector.store import Origin, Store, open_store
@@ -68,3 +70,26 @@ def test_labels_wait_on_while_their_performance_is_not_declared(store: Store) ->
     apply(store, document_of(DECLARED), AUTHOR, NOW_NS)
     assert matching.step() == 1
     assert store.truths.totals(ENTITY).counts == {Outcome.JOINED: 1}
+
+
+def test_an_entity_whose_join_fails_does_not_stop_the_others(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, other = SteppedClock(), f"a-{ENTITY}"  # the failing entity comes first
+    clock.wall_ns = NOW_NS + 60 * NANOSECONDS
+    declared = [{"entity": name, "task": "binary", "score": "score"} for name in (ENTITY, other)]
+    apply(store, document_of({"version": 1, "performance": declared}), AUTHOR, NOW_NS)
+    tell(store, [a_truth("id-0")])
+    tell(store, [a_truth("id-0")], definition=replace(BINARY, entity=other))
+    log_predictions(store, scored(1))
+    joined = store.truths.join_waiting
+
+    def fails_for_other(definition: PerformanceDefinition, now_ns: int, limit: int) -> int:
+        if definition.entity == other:
+            raise ValueError("a defect")
+        return joined(definition, now_ns, limit)
+
+    monkeypatch.setattr(store.truths, "join_waiting", fails_for_other)
+    assert Matching(store, clock, Counters(), 10 * DAY_NS).step() == 1
+    assert store.truths.totals(ENTITY).counts == {Outcome.JOINED: 1}
+    assert "internal error in a join" in caplog.text

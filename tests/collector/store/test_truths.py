@@ -270,3 +270,95 @@ def test_labels_and_chunks_are_removed_with_their_age(store: Store) -> None:
     assert store.truths.retire(NOW_NS + 4 * DAY_NS, 2 * DAY_NS) == 4
     assert store.truths.progress(ENTITY, SOURCE).chunks == 0
     assert Counter(store.truths.totals(ENTITY).counts) == {Outcome.JOINED: 2}
+
+
+def test_labels_of_old_events_are_kept_after_their_arrival(store: Store) -> None:
+    log_predictions(store, scored(2))
+    late_ns = NOW_NS + 90 * DAY_NS
+    tell(store, [a_truth("id-1")], now_ns=late_ns)
+    assert store.truths.retire(late_ns + DAY_NS, 2 * DAY_NS) == 0
+    counts = tell(store, [a_truth("id-1")], source=OTHER, now_ns=late_ns + DAY_NS).counts
+    assert counts == {Outcome.REPEATED: 1}
+    assert packed(contents(store)) == packed(expected(scored(2), {"id-1": "1"}))
+
+
+@pytest.mark.parametrize("by_id", [True, False])
+def test_labels_are_erased_with_their_predictions(place: Place, *, by_id: bool) -> None:
+    store = place.open()
+    records = [
+        a_prediction(name, time_ns=START_NS + at, subject=subject, outputs={"score": 0.5})
+        for at, (name, subject) in enumerate(
+            (("x", "ann"), ("y", "bob"), ("", "ann"), ("", "bob"), ("z", "bob"))
+        )
+    ]
+    log_predictions(store, records)
+    told = [
+        *(a_truth(name, "1.0") for name in ("x", "y", "early")),
+        *(a_truth("", "2.0", subject=who, time_ns=START_NS + 3) for who in ("ann", "bob")),
+        a_truth("", "2.0", subject="ann", time_ns=START_NS - 5),
+    ]
+    counts = tell(store, told, definition=REGRESSION).counts
+    assert counts == {Outcome.JOINED: 4, Outcome.WAITING: 2}
+    before = packed(contents(store))
+    if by_id:
+        assert store.predictions.erase(ENTITY, ["x", "early"]) == 1
+        names = {"y", "ann", "bob"}
+    else:
+        assert store.predictions.erase_subject(ENTITY, "ann") == 2
+        names = {"y", "bob"}
+    assert store.truths.totals(ENTITY).waiting == 1
+    assert packed(contents(store)) == before
+    # The erased predictions stay in the counts, so the window is not made anew without them.
+    counts = tell(
+        store,
+        [a_truth("y", "3.0"), a_truth("z", "4.0"), a_truth("x", "5.0")],
+        definition=REGRESSION,
+        source=OTHER,
+    ).counts
+    assert counts == {Outcome.EXPIRED: 1, Outcome.JOINED: 1, Outcome.WAITING: 1}
+    (content,) = contents(store).values()
+    assert isinstance(content, Regression)
+    assert content.count == 5
+    names_of = "SELECT name FROM truths"
+    stored = place.change(sqlite=names_of, postgresql=names_of)
+    assert {name for (name,) in stored} == names | {"z"}
+
+
+def test_labels_of_another_task_do_not_stop_a_join(store: Store) -> None:
+    log_predictions(store, scored(3))
+    tell(store, [a_truth("id-1", "fraud"), a_truth("id-9", "fraud"), a_truth("id-8", "7")])
+    counts = tell(store, [a_truth("id-2", "0.5")], 2, definition=REGRESSION).counts
+    assert counts == {Outcome.JOINED: 1}
+    (content,) = contents(store).values()
+    assert isinstance(content, Regression)
+    assert (content.count, content.unlabelled) == (1, 1)
+    log_predictions(store, [a_prediction(name, time_ns=START_NS) for name in ("id-9", "id-8")], 2)
+    assert store.truths.join_waiting(REGRESSION, NOW_NS + HOUR_NS, 10) == 2
+    totals = store.truths.totals(ENTITY)
+    assert (totals.counts[Outcome.WRONG_TYPE], totals.waiting) == (1, 0)
+    (content,) = contents(store).values()
+    assert isinstance(content, Regression)
+    assert (content.count, content.unlabelled) == (2, 1)
+
+
+def test_a_damaged_window_is_made_anew_with_all_labels(place: Place) -> None:
+    records, values = scored(20), values_of(20)
+    store = place.open()
+    log_predictions(store, records)
+    told = [a_truth(name, value) for name, value in values.items()]
+    tell(store, told[:10])
+    damage = "UPDATE judged_windows SET crc = crc + 1"
+    place.change(sqlite=damage, postgresql=damage)
+    tell(store, told[10:], 2)
+    assert packed(contents(store)) == packed(expected(records, values))
+
+
+def test_a_chunk_without_a_source_is_not_remembered(place: Place) -> None:
+    store = place.open()
+    log_predictions(store, scored(2))
+    told = [a_truth("id-1")]
+    assert tell(store, told, source=None).counts == {Outcome.JOINED: 1}
+    assert tell(store, told, source=None).counts == {Outcome.REPEATED: 1}
+    assert tell(store, [a_truth("id-1", "0")], source=None).counts == {Outcome.CORRECTED: 1}
+    count = "SELECT count(*) FROM truth_chunks"
+    assert place.change(sqlite=count, postgresql=count) == [(0,)]

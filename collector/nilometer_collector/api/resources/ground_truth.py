@@ -1,7 +1,6 @@
 """Takes ground truth, and shows what became of it."""
 
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Annotated, ClassVar
 
@@ -128,11 +127,10 @@ def _join(context: Context, body: TruthBody, now_ns: int) -> TruthAnswer:
     declared = store.entities.read(body.entity)
     zone = zone_named("" if declared is None else declared.declaration.time_zone)
     rows, refused = read_rows(body.rows, definition, zone)
-    source = secrets.token_bytes(16) if body.source is UNSET else bytes.fromhex(body.source)
     answer = store.truths.join(
         TruthChunk(
             entity=body.entity,
-            source=source,
+            source=None if body.source is UNSET else bytes.fromhex(body.source),
             number=body.chunk,
             position=body.position,
             rows=rows,

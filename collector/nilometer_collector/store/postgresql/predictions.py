@@ -23,6 +23,7 @@ from nilometer_collector.store.predicting import (
     counted,
     is_of,
     key_of,
+    names_of_labels,
     pack,
     settle,
     shapes_in,
@@ -80,6 +81,18 @@ ON CONFLICT (entity, day) DO UPDATE SET rows = prediction_days.rows + excluded.r
 _REMOVE = """
 DELETE FROM predictions WHERE number = ANY(%(numbers)s::bigint[])
 RETURNING shape, day, octet_length(payload), ambiguous
+"""
+# Joins and erasures of one entity run one after the other. So no other join changes what a join reads,
+# two joins never wait for each other's rows, and none stores a label of an erased prediction.
+LOCK_LABELS = "SELECT pg_advisory_xact_lock(1953659508, hashtext(%(entity)s))"
+_FORGET = """
+DELETE FROM truths WHERE hash = ANY(%(hashes)s::bigint[]) AND name = ANY(%(names)s::text[])
+"""
+_FORGET_IDS = """
+DELETE FROM waiting_truths WHERE entity = %(entity)s AND name = ANY(%(names)s::text[])
+"""
+_FORGET_SUBJECT = """
+DELETE FROM waiting_truths WHERE entity = %(entity)s AND name = '' AND subject = %(subject)s
 """
 _ADD_SHAPE = """
 INSERT INTO prediction_shapes (digest, entity, content)
@@ -186,15 +199,34 @@ class Predictions:
         return PredictionPage(records, rows[-1].number if len(rows) == limit else None)
 
     def erase(self, entity: str, ids: Sequence[str]) -> int:
-        """Erase the predictions with *ids*; return the number of erased rows."""
+        """Erase the predictions with *ids* and their labels; return the number of predicted rows."""
         asked = frozenset(ids)
         values = {"keys": sorted(key_of(entity, one) for one in asked)}
-        return self._erase(entity, _BY_KEY, values, lambda row: is_of(row, prediction_ids=asked))
+
+        def erase(session: Session) -> int:
+            _lock_for_erasure(session, entity)
+            rows = _rows(session, _BY_KEY, values)
+            _forget(session, entity, asked)
+            session.execute(_FORGET_IDS, {"entity": entity, "names": sorted(asked - {""})})
+            return _remove(
+                session, entity, [row for row in rows if is_of(row, prediction_ids=asked)]
+            )
+
+        return self._database.write(erase)
 
     def erase_subject(self, entity: str, subject: str) -> int:
-        """Erase all predictions about *subject*; return the number of erased rows."""
+        """Erase all predictions about *subject* and their labels; return the number of their rows."""
         values = {"keys": [key_of(entity, subject)], "start": 0, "end": (1 << 63) - 1}
-        return self._erase(entity, _BY_SUBJECT, values, lambda row: is_of(row, subject=subject))
+
+        def erase(session: Session) -> int:
+            _lock_for_erasure(session, entity)
+            rows = _rows(session, _BY_SUBJECT, values)
+            meant = [row for row in rows if is_of(row, subject=subject)]
+            _forget(session, entity, names_of_labels(meant, subject))
+            session.execute(_FORGET_SUBJECT, {"entity": entity, "subject": subject})
+            return _remove(session, entity, meant)
+
+        return self._database.write(erase)
 
     def retire(self, now_ns: int, keep_ns: int) -> int:
         """Remove predictions by the day of their arrival, a limited number at a time."""
@@ -225,29 +257,6 @@ class Predictions:
         )
         return {entity: PredictionTotals(*figures) for entity, *figures in rows}
 
-    def _erase(
-        self,
-        entity: str,
-        statement: LiteralString,
-        values: Mapping[str, object],
-        is_meant: Callable[[StoredRow], bool],
-    ) -> int:
-        def erase(session: Session) -> int:
-            session.rows(_LOCK, {"entities": [entity]})
-            found = _rows(session, statement, values)
-            numbers = [row.number for row in found if is_meant(row)]
-            if not numbers:
-                return 0
-            removed = session.rows(_REMOVE, {"numbers": numbers})
-            sums = counted(removed, lambda _: entity)
-            _count(
-                session,
-                {key: (-rows, -size, -marked) for key, (rows, size, marked) in sums.items()},
-            )
-            return len(removed)
-
-        return self._database.write(erase)
-
     def _read(
         self, session: Session, statement: LiteralString, values: Mapping[str, object]
     ) -> tuple[list[StoredRow], Mapping[int, Shape]]:
@@ -260,6 +269,26 @@ class Predictions:
             shapes = {**kept, **_read_shapes(session, needed)}
             self._shapes = shapes
         return rows, shapes
+
+
+def _lock_for_erasure(session: Session, entity: str) -> None:
+    session.rows(LOCK_LABELS, {"entity": entity})
+    session.rows(_LOCK, {"entities": [entity]})
+
+
+def _forget(session: Session, entity: str, names: Iterable[str]) -> None:
+    """Remove the labels of predictions by their names."""
+    known = sorted(set(names) - {""})
+    session.execute(_FORGET, {"hashes": [key_of(entity, one) for one in known], "names": known})
+
+
+def _remove(session: Session, entity: str, rows: Sequence[StoredRow]) -> int:
+    if not rows:
+        return 0
+    removed = session.rows(_REMOVE, {"numbers": [row.number for row in rows]})
+    sums = counted(removed, lambda _: entity)
+    _count(session, {key: (-count, -size, -marked) for key, (count, size, marked) in sums.items()})
+    return len(removed)
 
 
 def _rows(

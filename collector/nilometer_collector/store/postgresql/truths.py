@@ -11,7 +11,7 @@ from nilometer_collector.store.joining import Joined, join, next_search_ns
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.join_tables import WAITING, WINDOW, SessionTables
 from nilometer_collector.store.postgresql.partitions import Partitions
-from nilometer_collector.store.postgresql.predictions import Predictions
+from nilometer_collector.store.postgresql.predictions import LOCK_LABELS, Predictions
 from nilometer_collector.store.postgresql.revisions import Revisions
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.truth_records import (
@@ -36,9 +36,6 @@ from nilometer_collector.store.truth_rows import (
 
 MOST_REMOVED = 5000  # most labels that one step removes
 
-# Joins of one entity run one after the other. So no other join changes what this one reads, and two
-# joins never wait for each other's rows.
-_LOCK = "SELECT pg_advisory_xact_lock(1953659508, hashtext(%(entity)s))"
 _CHUNK = """
 SELECT counts FROM truth_chunks
 WHERE entity = %(entity)s AND source = %(source)s AND number = %(number)s
@@ -99,7 +96,7 @@ ON CONFLICT (entity, outcome) DO UPDATE SET rows = truth_totals.rows + excluded.
 _REMOVE = """
 DELETE FROM truths WHERE ctid = ANY(ARRAY(
   SELECT t.ctid FROM truths t JOIN judged_windows w ON w.id = t.window_id
-  WHERE w.end_ns < %(before)s LIMIT %(limit)s))
+  WHERE w.end_ns < %(before)s AND w.received_ns < %(before)s LIMIT %(limit)s))
 """
 
 
@@ -126,7 +123,7 @@ class Truths:
 
         def work(session: Session) -> ChunkAnswer:
             key = {"entity": chunk.entity, "source": chunk.source, "number": chunk.number}
-            session.rows(_LOCK, key)
+            session.rows(LOCK_LABELS, key)
             before = session.row(_CHUNK, key)
             if before is not None:
                 return ChunkAnswer(counts_of(before[0]), is_repeated=True)
@@ -137,7 +134,8 @@ class Truths:
             counts = Counter(joined.outcomes) + refused
             self._save(session, chunk.entity, joined, refused, received_ns)
             told = {"position": chunk.position, "counts": counts_text(counts), "now": now_ns}
-            session.execute(_ADD_CHUNK, {**key, **told})
+            if chunk.source is not None:
+                session.execute(_ADD_CHUNK, {**key, **told})
             return ChunkAnswer(counts, is_repeated=False)
 
         try:
@@ -152,7 +150,7 @@ class Truths:
         asked = {"entity": definition.entity, "now": now_ns, "limit": limit}
 
         def work(session: Session) -> int:
-            session.rows(_LOCK, asked)
+            session.rows(LOCK_LABELS, asked)
             due = [waiting_of(row) for row in session.rows(_DUE, asked)]
             if due:
                 joined = join(self._tables(session), definition, (), due, now_ns)
@@ -200,7 +198,7 @@ class Truths:
         return [entity for (entity,) in rows]
 
     def retire(self, now_ns: int, keep_ns: int) -> int:
-        """Remove labels of windows that ended before, and chunks, a limited number at a time."""
+        """Remove labels of old windows, and chunks, a limited number at a time."""
         asked = {"before": now_ns - keep_ns, "limit": MOST_REMOVED}
 
         def remove(session: Session) -> int:
@@ -208,8 +206,8 @@ class Truths:
             windows = 0
             if labels < MOST_REMOVED:
                 windows = session.execute(
-                    "DELETE FROM judged_windows w WHERE end_ns < %(before)s AND NOT EXISTS "
-                    "(SELECT FROM truths WHERE window_id = w.id)",
+                    "DELETE FROM judged_windows w WHERE end_ns < %(before)s "
+                    "AND received_ns < %(before)s AND NOT EXISTS (SELECT FROM truths WHERE window_id = w.id)",
                     asked,
                 )
             chunks = session.execute(

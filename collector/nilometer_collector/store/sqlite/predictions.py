@@ -14,6 +14,7 @@ from nilometer_collector.store.predicting import (
     counted,
     is_of,
     key_of,
+    names_of_labels,
     pack,
     settle,
     shapes_in,
@@ -61,6 +62,9 @@ _REMOVE = """
 DELETE FROM predictions WHERE number IN (SELECT value FROM json_each(?))
 RETURNING shape, day, length(payload), ambiguous
 """
+_FORGET = "DELETE FROM truths WHERE hash = ? AND name = ?"
+_FORGET_ID = "DELETE FROM waiting_truths WHERE entity = ? AND name = ?"
+_FORGET_SUBJECT = "DELETE FROM waiting_truths WHERE entity = ? AND name = '' AND subject = ?"
 # Rows of one day are next to each other, unless the clock has gone back.
 _OLDEST = "SELECT number, day FROM predictions ORDER BY number LIMIT ?"
 
@@ -114,16 +118,22 @@ class Predictions:
         return PredictionPage(records, rows[-1].number if len(rows) == limit else None)
 
     def erase(self, entity: str, ids: Sequence[str]) -> int:
-        """Erase the predictions with *ids*; return the number of erased rows."""
-        keys = _keys(entity, ids)
+        """Erase the predictions with *ids* and their labels; return the number of predicted rows."""
         asked = frozenset(ids)
-        return self._erase(_BY_KEY, (keys,), lambda row: is_of(row, prediction_ids=asked))
+        with self._database.write():
+            rows = self._rows(_BY_KEY, (_keys(entity, ids),))
+            self._forget(entity, asked)
+            self._database.execute_all(_FORGET_ID, [(entity, one) for one in asked if one])
+            return self._remove([one.number for one in rows if is_of(one, prediction_ids=asked)])
 
     def erase_subject(self, entity: str, subject: str) -> int:
-        """Erase all predictions about *subject*; return the number of erased rows."""
-        keys = _keys(entity, (subject,))
-        values = (keys, 0, (1 << 63) - 1)
-        return self._erase(_BY_SUBJECT, values, lambda row: is_of(row, subject=subject))
+        """Erase all predictions about *subject* and their labels; return the number of their rows."""
+        with self._database.write():
+            rows = self._rows(_BY_SUBJECT, (_keys(entity, (subject,)), 0, (1 << 63) - 1))
+            meant = [row for row in rows if is_of(row, subject=subject)]
+            self._forget(entity, names_of_labels(meant, subject))
+            self._database.execute(_FORGET_SUBJECT, (entity, subject))
+            return self._remove([row.number for row in meant])
 
     def retire(self, now_ns: int, keep_ns: int) -> int:
         """Remove predictions by the day of their arrival, a limited number at a time."""
@@ -140,12 +150,9 @@ class Predictions:
         )
         return {entity: PredictionTotals(*figures) for entity, *figures in rows}
 
-    def _erase(
-        self, statement: str, values: Sequence[object], is_meant: Callable[[StoredRow], bool]
-    ) -> int:
-        with self._database.write():
-            rows = self._rows(statement, values)
-            return self._remove([row.number for row in rows if is_meant(row)])
+    def _forget(self, entity: str, names: Iterable[str]) -> None:
+        """Remove the labels of predictions by their names."""
+        self._database.execute_all(_FORGET, [(key_of(entity, one), one) for one in names if one])
 
     def _remove(self, numbers: Sequence[int]) -> int:
         if not numbers:

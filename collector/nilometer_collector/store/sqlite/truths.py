@@ -113,11 +113,12 @@ class Truths:
             refused = Counter(chunk.refused)
             counts = Counter(joined.outcomes) + refused
             self._save(chunk.entity, joined, refused, now_ns)
-            self._database.execute(
-                "INSERT INTO truth_chunks (entity, source, number, position, counts, received_ns) "
-                "VALUES (?, ?, ?, ?, ?, ?)",
-                (*key, chunk.position, counts_text(counts), now_ns),
-            )
+            if chunk.source is not None:
+                self._database.execute(
+                    "INSERT INTO truth_chunks (entity, source, number, position, counts, "
+                    "received_ns) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*key, chunk.position, counts_text(counts), now_ns),
+                )
         return ChunkAnswer(counts, is_repeated=False)
 
     def join_waiting(self, definition: PerformanceDefinition, now_ns: int, limit: int) -> int:
@@ -175,19 +176,20 @@ class Truths:
         return [entity for (entity,) in rows]
 
     def retire(self, now_ns: int, keep_ns: int) -> int:
-        """Remove labels of windows that ended before, and chunks, a limited number at a time."""
+        """Remove labels of old windows, and chunks, a limited number at a time."""
         before_ns = now_ns - keep_ns
         with self._database.write():
             labels = self._database.rows(
                 "DELETE FROM truths WHERE (hash, name, row, time_ns) IN (SELECT hash, name, row, "
                 "time_ns FROM truths WHERE window IN (SELECT id FROM judged_windows "
-                "WHERE end_ns < ?) LIMIT ?) RETURNING 1",
+                "WHERE end_ns < ?1 AND received_ns < ?1) LIMIT ?2) RETURNING 1",
                 (before_ns, MOST_REMOVED),
             )
             windows = []
             if len(labels) < MOST_REMOVED:
                 windows = self._database.rows(
-                    "DELETE FROM judged_windows WHERE end_ns < ? RETURNING 1", (before_ns,)
+                    "DELETE FROM judged_windows WHERE end_ns < ?1 AND received_ns < ?1 RETURNING 1",
+                    (before_ns,),
                 )
             chunks = self._database.rows(
                 "DELETE FROM truth_chunks WHERE received_ns < ? RETURNING 1", (before_ns,)
