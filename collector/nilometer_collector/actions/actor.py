@@ -72,6 +72,7 @@ class Actor:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        self._targets.processes.stop()  # after that time
 
     def step(self) -> None:
         """Advance all runs, and send those that are due.
