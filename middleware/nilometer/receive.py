@@ -18,6 +18,8 @@ import json
 import logging
 import os
 import re
+import stat
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -30,11 +32,16 @@ from nilometer.values.clock import NANOSECONDS, Clock, SystemClock
 TOLERANCE_SECONDS = 300.0
 KEPT_SECONDS = 30 * 86_400.0  # a collector repeats an order for an hour at most
 MOST_BYTES = 1 << 20
+LEAST_KEY_CHARACTERS = 16  # as the collector asks of a signing key
 READ_SECONDS = 10.0
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{8,128}")
 
 log = logging.getLogger("nilometer.receive")
+
+
+class OrderUnderWay(Exception):
+    """Another attempt at the same order is being done, and its outcome is not known yet."""
 
 
 class OrderRefused(Exception):
@@ -62,6 +69,9 @@ class Receiver:
         directory: Directory that remembers keys; it is created. Processes may share it.
         clock: Clock for wall time; None uses the system's.
         tolerance_seconds: Largest difference between the time of an order and the clock.
+
+    Raises:
+        ValueError: If the signing key is shorter than `LEAST_KEY_CHARACTERS`, such as an empty one.
     """
 
     def __init__(
@@ -71,7 +81,11 @@ class Receiver:
         clock: Clock | None = None,
         tolerance_seconds: float = TOLERANCE_SECONDS,
     ) -> None:
+        if len(signing_key) < LEAST_KEY_CHARACTERS:
+            raise ValueError(f"signing_key: must have at least {LEAST_KEY_CHARACTERS} characters")
         self._signing_key = signing_key
+        self._lock = threading.Lock()
+        self._under_way: set[str] = set()  # keys
         self._directory = directory
         self._clock = clock or SystemClock()
         self._tolerance_ns = round(tolerance_seconds * NANOSECONDS)
@@ -102,6 +116,8 @@ class Receiver:
         except (ValueError, RecursionError) as error:
             raise OrderRefused("the body is not JSON") from error
         key = content.get("key") if isinstance(content, dict) else None
+        if not isinstance(content, dict) or content.get("kind") != "action":
+            raise OrderRefused("the body is no order: a channel may use the same signing key")
         if not isinstance(key, str) or not _KEY.fullmatch(key):
             raise OrderRefused("the body has no key")
         return Order(key=key, content=content)
@@ -111,15 +127,30 @@ class Receiver:
 
         The key is stored before the work begins, so a crash in between does not repeat it. If the
         work raises an exception, the key is forgotten and the exception passes on.
+
+        Raises:
+            OrderUnderWay: If another thread of this process does it now. It may still fail, so the
+                collector must ask again.
         """
+        with self._lock:
+            if order.key in self._under_way:
+                raise OrderUnderWay(order.key)
+            self._under_way.add(order.key)
+        try:
+            return self._once(order, work)
+        finally:
+            with self._lock:
+                self._under_way.discard(order.key)
+
+    def _once(self, order: Order, work: Callable[[Order], None]) -> bool:
         self._forget_old()
         path = self._directory / order.key
         try:
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         except FileExistsError:
             return False
-        os.fsync(descriptor)
         os.close(descriptor)
+        self._make_durable()
         try:
             work(order)
         except BaseException:
@@ -127,11 +158,21 @@ class Receiver:
             raise
         return True
 
+    def _make_durable(self) -> None:
+        """Write the names of the directory to the disk: the files themselves are empty."""
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
     def _forget_old(self) -> None:
         before = self._clock.now_ns() / NANOSECONDS - KEPT_SECONDS
         for path in self._directory.iterdir():
             try:
-                if path.stat().st_mtime < before:
+                known = path.lstat()
+                is_key = stat.S_ISREG(known.st_mode) and known.st_size == 0
+                if is_key and _KEY.fullmatch(path.name) and known.st_mtime < before:
                     path.unlink(missing_ok=True)
             except FileNotFoundError:  # another process was faster
                 continue
@@ -142,8 +183,9 @@ def server_of(
 ) -> ThreadingHTTPServer:
     """Return a server that does the orders that it gets by POST; its `serve_forever` serves.
 
-    It responds with 200 to a new and to a known order, with 401 to one that is refused, and with 500
-    if *work* raises an exception, so that the collector tries again. Put it behind TLS.
+    It responds with 200 to a new and to a known order, and with 401 to one that is refused. It responds
+    with 500 if *work* raises an exception, and with 503 while an earlier attempt is still being done,
+    so that the collector tries again. Put it behind TLS.
 
     Args:
         receiver: Receiver that checks the orders.
@@ -168,6 +210,9 @@ def server_of(
                 return
             try:
                 is_new = receiver.once(order, work)
+            except OrderUnderWay:
+                self._respond(HTTPStatus.SERVICE_UNAVAILABLE, "under way")
+                return
             except Exception:
                 log.exception("order failed, the collector will send it again: see the error")
                 self._respond(HTTPStatus.INTERNAL_SERVER_ERROR, "the order failed")

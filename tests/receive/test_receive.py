@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +11,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nilometer.receive import MOST_BYTES, Order, OrderRefused, Receiver, server_of
+from nilometer.receive import MOST_BYTES, Order, OrderRefused, OrderUnderWay, Receiver, server_of
 from nilometer.testing import SteppedClock
 from nilometer.values.clock import NANOSECONDS
 
 KEY = "canary-signing-key"
-BODY = json.dumps({"key": "k" * 32, "action": "retrain"}).encode()
+CONTENT = {"kind": "action", "key": "k" * 32, "action": "retrain"}
+BODY = json.dumps(CONTENT).encode()
+WRONG_KEY = json.dumps({**CONTENT, "key": "../../x"}).encode()
+NOTICE = json.dumps({**CONTENT, "kind": "message"}).encode()
 
 
 @pytest.fixture
@@ -39,7 +43,7 @@ def signed(
 
 def test_a_signed_order_is_accepted(receiver: Receiver, clock: SteppedClock) -> None:
     order = receiver.accept(signed(clock), BODY)
-    assert order == Order("k" * 32, {"key": "k" * 32, "action": "retrain"})
+    assert order == Order("k" * 32, CONTENT)
     assert receiver.accept(signed(clock, ago=299), BODY) == order
 
 
@@ -55,8 +59,9 @@ def test_any_other_order_is_refused(receiver: Receiver, clock: SteppedClock) -> 
         (signed(clock, ago=302), BODY, "too far"),
         (signed(clock, ago=-302), BODY, "too far"),
         (signed(clock, b"{"), b"{", "JSON"),
-        (signed(clock, b"[]"), b"[]", "no key"),
-        (signed(clock, b'{"key": "../../x"}'), b'{"key": "../../x"}', "no key"),
+        (signed(clock, b"[]"), b"[]", "no order"),
+        (signed(clock, NOTICE), NOTICE, "no order"),
+        (signed(clock, WRONG_KEY), WRONG_KEY, "no key"),
     ):
         with pytest.raises(OrderRefused, match=reason):
             receiver.accept(headers, body)
@@ -82,6 +87,36 @@ def test_an_order_that_fails_may_come_again(receiver: Receiver, clock: SteppedCl
     with pytest.raises(LookupError):
         receiver.once(order, fail)
     assert receiver.once(order, lambda _: None)
+
+
+def test_an_order_under_way_is_not_said_to_be_done(receiver: Receiver, clock: SteppedClock) -> None:
+    order = receiver.accept(signed(clock), BODY)
+
+    def repeat(one: Order) -> None:
+        receiver.once(one, lambda _: None)
+
+    with pytest.raises(OrderUnderWay):
+        receiver.once(order, repeat)
+    assert receiver.once(order, lambda _: None)
+
+
+def test_only_its_own_old_keys_are_forgotten(
+    receiver: Receiver, clock: SteppedClock, tmp_path: Path
+) -> None:
+    directory = tmp_path / "seen"
+    old = [directory / name for name in ("k" * 31, "somebodys_file", "directory")]
+    old[0].touch()
+    old[1].write_text("x")
+    old[2].mkdir()
+    for path in old:
+        os.utime(path, (0, 0))
+    assert receiver.once(receiver.accept(signed(clock), BODY), lambda _: None)
+    assert [path.exists() for path in old] == [False, True, True]
+
+
+def test_a_key_that_anybody_can_guess_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="16 characters"):
+        Receiver("", tmp_path)
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ class Actor:
         self._backoff_seconds = backoff_seconds
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._performance = NewestPerformance(store)
+        self._unread = 0  # actions that only a newer version can read
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-actions", daemon=True)
@@ -71,6 +72,7 @@ class Actor:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout)
+        self._targets.processes.stop()  # after that time
 
     def step(self) -> None:
         """Advance all runs, and send those that are due.
@@ -83,7 +85,15 @@ class Actor:
         metrics = self._metrics() if entities else set()
         for entity in entities:
             known = self._performance.of(entity, metrics)
-            queued += actions.step(entity, known, self._clock.now_ns())
+            try:
+                queued += actions.step(entity, known, self._clock.now_ns())
+            except StoreUnavailable:
+                raise
+            except Exception:  # the others must go on
+                log.exception(
+                    "internal error in the actions of an entity: report this error",
+                    extra={"entity": entity},
+                )
         while not self._stopping.is_set():
             run = actions.take(self._clock.now_ns())
             if run is None:
@@ -94,11 +104,27 @@ class Actor:
 
     def _metrics(self) -> set[str]:
         texts = self._store.history.objects(KIND).values()
-        return {definition_from(text).performance for text in texts} - {""}
+        read = [definition_from(text) for text in texts]
+        unread = read.count(None)
+        if unread != self._unread:
+            self._unread = unread
+            if unread:
+                log.warning(
+                    "actions of a newer version cannot be read and wait: upgrade this collector",
+                    extra={"actions": unread},
+                )
+        return {action.performance for action in read if action is not None} - {""}
 
     def _send(self, run: Run) -> int:
         now_ns = self._clock.now_ns()
-        answer = self._targets.send(self._store, run, self._episode(run), now_ns)
+        episode = self._episode(run)
+        try:
+            answer = self._targets.send(self._store, run, episode, now_ns)
+        except StoreUnavailable:
+            raise
+        except Exception:  # counted as an attempt, so that the runs after it are sent
+            log.exception("internal error while an action was sent, will retry: report this error")
+            answer = Answer(outcome=Outcome.FAILED, reason="internal error", may_have_arrived=True)
         known = {
             "action": run.action.name,
             "entity": run.entity,

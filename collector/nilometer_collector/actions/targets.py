@@ -12,6 +12,7 @@ from nilometer_collector.alerting.action_runs import Run
 from nilometer_collector.alerting.receivers import check_values
 from nilometer_collector.alerting.targets import PYTHON, TargetDefinition, check_entry_point
 from nilometer_collector.channels.posting import Answer, Outcome, Request, send
+from nilometer_collector.functions.processes import Processes
 from nilometer_collector.store import EpisodeRecord, Store
 
 # Statuses that say that the target is not there, or that it does not let the collector in.
@@ -28,6 +29,7 @@ class Targets:
         page_url: Function that returns the URL of the pages, without a final slash.
         post: Function that sends a request with an idempotency key.
         forms: Request of each kind of target.
+        processes: Where Python functions run.
     """
 
     allowed: Allowed
@@ -35,6 +37,7 @@ class Targets:
     entry_points: tuple[str, ...] = ()
     post: Callable[[Request, str], Answer] = send
     forms: Mapping[str, Form] = field(default_factory=lambda: FORMS)
+    processes: Processes = field(default_factory=Processes)
 
     def check(self, target: TargetDefinition) -> None:
         """Refuse values that this collector does not accept.
@@ -70,7 +73,7 @@ class Targets:
             now_ns=now_ns,
         )
         if target.kind == PYTHON:
-            return call(ordering)
+            return call(ordering, self.processes)
         form = self.forms[target.kind]
         answer = self.post(form.request(ordering), run.key)
         if answer.status and answer.status == form.known_status:

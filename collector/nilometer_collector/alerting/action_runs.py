@@ -17,6 +17,7 @@ from nilometer_collector.errors import Conflict
 
 SENDING_SECONDS = 3600  # time for which a target is tried
 DAY_NS = 86_400 * NANOSECONDS
+UPGRADE = "a newer version of the collector wrote its action: upgrade this collector"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,9 @@ class Run:
         turns: Changes of its state, oldest first.
         attempts: Number of attempts to send it.
         last_failure: Reason of the last failed attempt; empty without one.
-        waits_for: What it waits for in `RunState.WAITING`; empty in other states.
+        waits_for: What it waits for in `RunState.WAITING`, or because it is not read; else empty.
+        is_read: Whether this version can read its action. Otherwise `action` has only its names, and
+            only a newer version of the collector changes the run.
     """
 
     id: int
@@ -61,6 +64,7 @@ class Run:
     attempts: int = 0
     last_failure: str = ""
     waits_for: str = ""
+    is_read: bool = True
 
     def since_ns(self, state: RunState) -> int:
         """Return when it first had *state*; 0 if it never had."""

@@ -32,6 +32,7 @@ from nilometer_collector.limits.bounds import has_control
 from nilometer_collector.store import RunQuestion, Verdict
 
 MOST_FORM_BYTES = 8192
+MOST_FIELDS = 16
 BY_LINK = "the link"  # author of a decision whose maker has sent no name
 STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:44rem;padding:0 1rem}"
@@ -77,6 +78,8 @@ class Approval:
     async def __call__(self, request: Request) -> Response:
         """Respond with the request for approval, or record the decision of its form."""
         is_post = request.method == "POST"
+        if is_post and request.headers.get("sec-fetch-site") not in {None, "same-origin"}:
+            return _plain(403, "This form is not ours", "Open the link in the message again.")
         given = await _form(request) if is_post else dict(request.query_params)
         link = None if given is None else _link(given)
         run = None if link is None else await self._run_of(link)
@@ -148,7 +151,7 @@ class Approval:
 
 
 async def _form(request: Request) -> dict[str, str] | None:
-    """Return the fields of a form; None if it is too large, or did not arrive."""
+    """Return the fields of a form; None if it has too much, or did not arrive."""
     body = bytearray()
     try:
         async for chunk in request.stream():
@@ -157,7 +160,10 @@ async def _form(request: Request) -> dict[str, str] | None:
                 return None
     except ClientDisconnect:
         return None
-    fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=16)
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        return None
     return {name: values[0] for name, values in fields.items()}
 
 

@@ -2,11 +2,9 @@
 
 import os
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +16,12 @@ from nilometer.functions.child import MOST_FILE_BYTES, Answer, Call
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 from nilometer_collector.alerting.function_limits import FunctionLimits
+from nilometer_collector.functions.processes import Processes
 
 # Variables that the process inherits. All others may hold secrets of the collector.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
 # Libraries for linear algebra reserve memory for each thread.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-_MOST_OUTPUT = 2000  # last bytes of what the function prints that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,7 @@ class Running:
     """The processes of running calls, so that a stop can end them."""
 
     def __init__(self) -> None:
-        self._processes: set[subprocess.Popen[bytes]] = set()
-        self._is_stopping = False
+        self._processes = Processes()
 
     def call(
         self,
@@ -80,37 +77,20 @@ class Running:
 
     def stop(self) -> None:
         """End all running processes. Later calls fail."""
-        self._is_stopping = True
-        for process in tuple(self._processes):
-            _kill(process)
+        self._processes.stop()
 
     def _run(self, call: Call, directory: Path, seconds: float) -> Outcome:
-        answered, printed = directory / "answer", directory / "output"
-        environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-        command = [sys.executable, "-m", "nilometer.functions.child", str(answered)]
-        with printed.open("wb") as output:
-            process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env=environment | _ONE_THREAD,
-                stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-            self._processes.add(process)
-            try:
-                if self._is_stopping:
-                    _kill(process)
-                process.communicate(msgspec.json.encode(call), timeout=seconds)
-                failure = _ended(process.returncode)
-            except subprocess.TimeoutExpired:
-                failure = f"it took longer than {seconds:g} s"
-            finally:
-                _kill(process)  # also what the function has started
-                process.wait()
-                self._processes.discard(process)
-        return Outcome(_answer(answered, failure), _end_of(printed))
+        answered = directory / "answer"
+        known = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        ended = self._processes.run(
+            [sys.executable, "-m", "nilometer.functions.child", str(answered)],
+            msgspec.json.encode(call),
+            known | _ONE_THREAD,
+            seconds,
+            directory=directory,
+        )
+        failure = f"it took longer than {seconds:g} s" if ended.code is None else _ended(ended.code)
+        return Outcome(_answer(answered, failure), ended.output)
 
 
 def _answer(path: Path, failure: str) -> Answer:
@@ -127,16 +107,3 @@ def _ended(code: int) -> str:
     if code in {-signal.SIGXCPU, -signal.SIGKILL}:
         return "it was ended: it used too much processor time or memory"
     return f"its process ended with {code} and no answer"
-
-
-def _end_of(path: Path) -> str:
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        file.seek(max(size - _MOST_OUTPUT, 0))
-        return file.read().decode("utf-8", "replace")
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End *process* and everything in its session; do nothing if it has ended."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)

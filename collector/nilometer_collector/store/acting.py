@@ -1,6 +1,6 @@
 """Runs of actions: the verbs that `Store.actions` implements, and the rows that each database has."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -114,6 +114,23 @@ class Actions(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DeclaredActions:
+    """The declared actions, and the keys of those that only a newer version can read."""
+
+    known: Sequence[ActionDefinition]
+    unread: frozenset[tuple[str, str]]
+
+    @classmethod
+    def of(cls, rows: Iterable[tuple[str, str, str]]) -> "DeclaredActions":
+        """Return the actions in *rows* of pattern, name and text."""
+        read = [((pattern, name), definition_from(text)) for pattern, name, text in rows]
+        return cls(
+            [action for _, action in read if action is not None],
+            frozenset(key for key, action in read if action is None),
+        )
+
+
 class RunTables(Protocol):
     """The rows of runs, inside one transaction."""
 
@@ -121,7 +138,7 @@ class RunTables(Protocol):
         """Wait until no other transaction changes runs, because limits count those of all entities."""
         ...
 
-    def actions(self) -> list[ActionDefinition]:
+    def actions(self) -> DeclaredActions:
         """Return all declared actions."""
         ...
 
@@ -181,9 +198,12 @@ def definition_text(action: ActionDefinition) -> str:
     return msgspec.json.encode(action, order="deterministic").decode()
 
 
-def definition_from(text: str) -> ActionDefinition:
-    """Return the action in *text*."""
-    return msgspec.json.decode(text, type=ActionDefinition)
+def definition_from(text: str) -> ActionDefinition | None:
+    """Return the action in *text*; None if a newer version wrote what this one cannot read."""
+    try:
+        return msgspec.json.decode(text, type=ActionDefinition)
+    except msgspec.ValidationError:
+        return None
 
 
 def failure_of(reply: Reply) -> str | None:

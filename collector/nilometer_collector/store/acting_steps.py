@@ -13,6 +13,7 @@ from nilometer.alert.conditions import Overdue
 from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.alerting.action_runs import (
     DAY_NS,
+    UPGRADE,
     EpisodeFacts,
     Facts,
     Run,
@@ -31,7 +32,7 @@ from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import ActionDefinition, ActionSubject, is_for
 from nilometer_collector.alerting.decisions import silence_of
 from nilometer_collector.errors import Conflict, Unknown
-from nilometer_collector.store.acting import Reply, RunQuestion, RunTables, Verdict
+from nilometer_collector.store.acting import DeclaredActions, Reply, RunQuestion, RunTables, Verdict
 from nilometer_collector.store.records import EpisodeRecord
 from nilometer_collector.store.texts import storable
 
@@ -61,7 +62,7 @@ class Steps:
         episodes = {one.id: one for one in self._tables.episodes(entity)}
         for episode in sorted(episodes.values(), key=lambda one: one.id):
             if episode.closed_ns is None:
-                self._make(episode, actions)
+                self._make(episode, actions.known)
         told = 0
         for run in reversed(self._tables.runs(RunQuestion(entity=entity, is_over=False))):
             told += self._advance(run, actions, episodes[run.episode])
@@ -71,11 +72,11 @@ class Steps:
         """Return the next run to send, held by this collector."""
         for entity, identity in self._tables.to_send(self._now_ns):
             self._tables.lock()
-            run = self.read(identity)
+            run, actions = self.read(identity), self._tables.actions()
             episodes = {one.id: one for one in self._tables.episodes(entity)}
-            if run.state.is_over or not run.state.is_under_way:
+            if not run.state.is_under_way or not _is_ours(run, actions):
                 continue
-            self._advance(run, self._tables.actions(), episodes[run.episode])
+            self._advance(run, actions, episodes[run.episode])
             run = self.read(identity)
             sending = {RunState.APPROVED, RunState.SENDING, RunState.SENT}
             if run.state not in sending or not self._tables.hold(run):
@@ -109,6 +110,8 @@ class Steps:
         """Record the approval or the refusal of a run."""
         self._tables.lock()
         run = self.read(identity)
+        if not run.is_read:
+            raise Conflict(f"run {identity}: {UPGRADE}")
         by_link = verdict.by_link and run.action.approve_by_link
         if not by_link and not may_decide(run.action, verdict.author):
             raise Forbidden(f"{verdict.author!r} may not approve the action {run.action.name!r}")
@@ -124,7 +127,7 @@ class Steps:
             raise Unknown(f"{entity} has no open episode {episode}")
         subject = subject_of(found)
         fitting = [
-            one for one in self._tables.actions() if one.name == name and is_for(one, subject)
+            one for one in self._tables.actions().known if one.name == name and is_for(one, subject)
         ]
         if not fitting:
             raise Unknown(f"there is no action {name!r} for episode {episode} of {entity}")
@@ -167,10 +170,10 @@ class Steps:
             if _key(action) not in known:
                 self._tables.add(_new_run(episode, action, 0, self._now_ns))
 
-    def _advance(
-        self, run: Run, actions: Sequence[ActionDefinition], episode: EpisodeRecord
-    ) -> int:
-        facts = self._facts(run, actions, episode)
+    def _advance(self, run: Run, actions: DeclaredActions, episode: EpisodeRecord) -> int:
+        if not _is_ours(run, actions):
+            return 0
+        facts = self._facts(run, actions.known, episode)
         turn = decide(run, facts, self._now_ns)
         if turn is not None:
             was_waiting = run.state is RunState.WAITING
@@ -215,6 +218,11 @@ def subject_of(episode: EpisodeRecord) -> ActionSubject:
     return ActionSubject(
         entity=episode.alerter.entity, labels=episode.labels, summaries=tuple(moved)
     )
+
+
+def _is_ours(run: Run, actions: DeclaredActions) -> bool:
+    """Return whether this version can read the action of *run*, as it was and as it is now."""
+    return run.is_read and _key(run.action) not in actions.unread
 
 
 def _key(action: ActionDefinition) -> tuple[str, str]:

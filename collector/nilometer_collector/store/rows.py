@@ -1,5 +1,6 @@
 """Converts rows to records of the store; both databases select their columns in this order."""
 
+import json
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
@@ -8,8 +9,9 @@ import msgspec
 
 from nilometer.alert import AlertStatus, EpisodeState, Reason
 from nilometer.wire.alerts import stored_alerter_from_bytes
-from nilometer_collector.alerting.action_runs import Run, RunTurn
+from nilometer_collector.alerting.action_runs import UPGRADE, Run, RunTurn
 from nilometer_collector.alerting.action_states import RunState
+from nilometer_collector.alerting.actions import ActionDefinition
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.episodes import OpenEpisode
 from nilometer_collector.alerting.statuses import AlerterStatus, status_over_agents
@@ -204,19 +206,27 @@ def delivery_of(row: Sequence[Any], attempts: Iterable[AttemptRecord]) -> Delive
 
 def run_of(row: Sequence[Any], turns: Iterable[RunTurn]) -> Run:
     """Return the run of an action in *row*, with its *turns*, oldest first."""
+    action = definition_from(row[5])
     return Run(
         id=row[0],
         key=row[1],
         entity=row[2],
         episode=row[3],
         number=row[4],
-        action=definition_from(row[5]),
+        action=action or _placeholder(row[5]),
+        is_read=action is not None,
         state=RunState(row[6]),
         turns=tuple(turns),
         attempts=row[7],
         last_failure=row[8],
-        waits_for=row[9],
+        waits_for=row[9] if action is not None else UPGRADE,
     )
+
+
+def _placeholder(text: str) -> ActionDefinition:
+    """Return the names in a definition that this version cannot read, in an action that does nothing."""
+    content = json.loads(text)
+    return ActionDefinition(entity=content["entity"], name=content["name"], cure="ask_human")
 
 
 def run_turn_of(row: Sequence[Any]) -> RunTurn:

@@ -4,6 +4,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+import signal
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import parse_qs
@@ -13,13 +16,14 @@ from support.acting import an_action, declare, step
 from support.shipping import Agents
 
 from nilometer.receive import Receiver
-from nilometer.testing import SteppedClock
+from nilometer.testing import SteppedClock, eventually
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.actions.actor import Actor
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.action_runs import Run
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.channels.posting import Answer, Outcome, Request
+from nilometer_collector.functions.processes import Processes
 from nilometer_collector.store import Store
 from nilometer_collector.testing import ENTITY, START_NS
 
@@ -204,3 +208,16 @@ def test_a_function_that_the_settings_do_not_list_is_never_called(store: Store) 
     (run,) = store.actions.runs()
     assert run.state.value == "failed"
     assert "action_entry_points" in run.turns[-1].reason
+
+
+def test_a_job_that_a_function_starts_goes_on_and_holds_up_nothing() -> None:
+    script = "import subprocess; print(subprocess.Popen(['sleep', '60']).pid)"
+    command = [sys.executable, "-c", script]
+    kept = Processes().run(command, b"", dict(os.environ), 20.0, keeps_jobs=True)
+    assert kept.code == 0
+    job = int(kept.output)
+    os.kill(job, signal.SIGKILL)  # raises ProcessLookupError if it is gone
+    ended = Processes().run(command, b"", dict(os.environ), 20.0)
+    assert ended.code == 0
+    command_line = Path(f"/proc/{int(ended.output)}/cmdline")  # empty for a zombie
+    eventually(lambda: not command_line.is_file() or not command_line.read_bytes())

@@ -7,10 +7,23 @@ from support.stores import NewPlace, Place, SqlitePlace
 
 from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.alerting.action_states import RunState
+from nilometer_collector.alerting.actions import KIND
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.errors import Conflict, Unknown
-from nilometer_collector.store import Reply, RunQuestion, Store, Verdict
+from nilometer_collector.store import (
+    Change,
+    Key,
+    Origin,
+    Reply,
+    Revision,
+    RunQuestion,
+    SetObject,
+    Store,
+    Verdict,
+)
+from nilometer_collector.store.acting import definition_text
+from nilometer_collector.store.rows import run_of
 from nilometer_collector.testing import ENTITY, START_NS
 
 DELIVERED = Reply(outcome="delivered")
@@ -290,3 +303,29 @@ def test_an_action_without_episodes_makes_no_run(agents: Agents, store: Store) -
     assert store.actions.entities() == [ENTITY]
     assert len(store.links_key) == 32
     assert store.links_key != store.names_key
+
+
+def test_an_action_of_a_newer_version_waits_and_holds_up_no_other(
+    agents: Agents, store: Store
+) -> None:
+    declare(store, an_action(approvers=["alice"]), an_action(name="old", cool_down_seconds=0.0))
+    agents.say("pod-1", 0.5, 1)
+    step(store)
+    newer = definition_text(an_action(approvers=["alice"])).replace("{", '{"later":1,', 1)
+    key = Key(KIND, ENTITY, "retrain")
+    change = Change(key=key, before="{}", after=newer)
+    commands = [SetObject(key, newer)]
+    revision = Revision(author="bob", origin=Origin.APPLY, commands=commands, changes=[change])
+    store.history.commit(revision, START_NS)
+    step(store, 1)
+    before = states(store)
+    step(store, 200_000)
+    assert before == states(store) == ["approved", "waiting"]
+
+
+def test_a_run_of_a_newer_version_is_shown_and_left_alone() -> None:
+    text = definition_text(an_action(approvers=["alice"])).replace("{", '{"later":1,', 1)
+    row = (7, "k", ENTITY, 3, 0, text, "awaiting_approval", 0, "", "")
+    run = run_of(row, ())
+    assert (run.action.name, run.is_read, run.action.approvers) == ("retrain", False, [])
+    assert "upgrade this collector" in run.waits_for

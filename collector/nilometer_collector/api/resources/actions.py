@@ -67,7 +67,7 @@ class RunView(msgspec.Struct, frozen=True, kw_only=True):
     by_hand: bool  # whether a person started it
     approvers: list[str]
     expires: float | None  # end of the request for approval; null if it awaits none
-    waits_for: str  # what a waiting run waits for; empty in other states
+    waits_for: str  # what it waits for, or why this version leaves it alone; else empty
     attempts: int
     last_failure: str
     turns: list[RunTurnView]
@@ -107,7 +107,7 @@ def run_view(run: Run) -> RunView:
         by_hand=run.number > 0,
         approvers=list(run.action.approvers),
         expires=seconds(run.expires_ns) if awaits else None,
-        waits_for=run.waits_for if run.state is RunState.WAITING else "",
+        waits_for=run.waits_for if run.state is RunState.WAITING or not run.is_read else "",
         attempts=run.attempts,
         last_failure=run.last_failure,
         turns=[

@@ -14,11 +14,11 @@ from nilometer_collector.store.acting import (
     EVERY_RUN,
     MOST_RUNS,
     RUN_LEASE_SECONDS,
+    DeclaredActions,
     Reply,
     RunQuestion,
     Verdict,
     channel_of,
-    definition_from,
     definition_text,
     failure_of,
     not_before_ns,
@@ -34,7 +34,7 @@ from nilometer_collector.store.rows import run_of, run_turn_of
 
 # One lock for all entities, because the starts of an action are counted over all of them.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer actions', 0))"
-_ACTIONS = "SELECT content FROM objects WHERE kind = %(kind)s ORDER BY entity, name"
+_ACTIONS = "SELECT entity, name, content FROM objects WHERE kind = %(kind)s ORDER BY entity, name"
 _RUNS = """
 SELECT id, key, entity, episode, number, definition, state, attempts, last_failure, held_by
 FROM action_runs WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
@@ -188,10 +188,10 @@ class _Tables:
         """Wait until no other transaction changes runs."""
         self._session.rows(_LOCK)
 
-    def actions(self) -> list[ActionDefinition]:
+    def actions(self) -> DeclaredActions:
         """Return all declared actions."""
         rows = self._session.rows(_ACTIONS, {"kind": KIND})
-        return [definition_from(content) for (content,) in rows]
+        return DeclaredActions.of((pattern, name, text) for pattern, name, text in rows)
 
     def episodes(self, entity: str) -> list[EpisodeRecord]:
         """Return the open episodes of *entity* and those of its runs that are not over."""

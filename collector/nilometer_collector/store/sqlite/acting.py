@@ -9,11 +9,11 @@ from nilometer_collector.alerting.actions import KIND, ActionDefinition
 from nilometer_collector.store.acting import (
     EVERY_RUN,
     MOST_RUNS,
+    DeclaredActions,
     Reply,
     RunQuestion,
     Verdict,
     channel_of,
-    definition_from,
     definition_text,
     failure_of,
     not_before_ns,
@@ -122,12 +122,13 @@ class _Tables:
     def lock(self) -> None:
         """Do nothing: the transaction excludes all others."""
 
-    def actions(self) -> list[ActionDefinition]:
+    def actions(self) -> DeclaredActions:
         """Return all declared actions."""
         rows = self._database.rows(
-            "SELECT content FROM objects WHERE kind = ? ORDER BY entity, name", (KIND,)
+            "SELECT entity, name, content FROM objects WHERE kind = ? ORDER BY entity, name",
+            (KIND,),
         )
-        return [definition_from(content) for (content,) in rows]
+        return DeclaredActions.of((pattern, name, text) for pattern, name, text in rows)
 
     def episodes(self, entity: str) -> list[EpisodeRecord]:
         """Return the open episodes of *entity* and those of its runs that are not over."""

@@ -942,7 +942,7 @@ export interface Run {
   by_hand: boolean; // whether a person started it
   approvers: string[];
   expires: number | null; // end of the request for approval; null if it awaits none
-  waits_for: string; // what a waiting run waits for; empty in other states
+  waits_for: string; // what it waits for, or why this version leaves it alone; else empty
   attempts: number;
   last_failure: string;
   turns: RunTurn[];

@@ -223,7 +223,11 @@ def test_a_link_shows_and_only_its_form_decides_once(
         assert served.http.get("/approve", params=each).status_code == 404
         sent = {**each, "decision": "approve", "reason": "r"}
         assert served.http.post("/approve", data=sent).status_code == 404
-    assert served.http.post("/approve", content=b"a=" + b"x" * 9000).status_code == 404
+    for content in (b"a=" + b"x" * 9000, b"a=1&" * 20):
+        assert served.http.post("/approve", content=content).status_code == 404
+    elsewhere = {"sec-fetch-site": "cross-site"}
+    forged = {**fields, "decision": "approve", "reason": "r"}
+    assert served.http.post("/approve", data=forged, headers=elsewhere).status_code == 403
     for missing in ({"reason": "r"}, {"decision": "approve"}, {"decision": "no", "reason": "r"}):
         assert served.http.post("/approve", data={**fields, **missing}).status_code == 422
     assert state(served) == "awaiting_approval"
