@@ -156,8 +156,11 @@ def test_a_client_that_leaves_an_endless_stream_has_left(
     with served(server, "served_wsgi_observed", agent, tmp_path / "log") as port:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
             connection.sendall(GET % (b"GET", b"/endless"))
-            while b"tick" not in connection.recv(65536):
-                pass
+            received = b""
+            while b"tick" not in received:
+                part = connection.recv(65536)
+                assert part, (received, (tmp_path / "log").read_text("utf-8", "replace"))
+                received += part
         eventually(lambda: agent.observations, timeout=30)
     (seen,) = agent.observations
     assert (seen.path, seen.outcome, seen.status) == ("/endless", "client_left", 200)

@@ -32,7 +32,7 @@ FAULTS = (
 LENGTHS = (1, 3, 40, 1_000_000)  # calls, from the first that fails to the last that may
 STEPS = (1, 1, 2, 7)  # of these calls every which fails
 AT_ONCE = 2
-CALLS = {WRITES: 500, SYNCS: 90}  # that a run of so many rounds makes, about
+CALLS = {WRITES: 750, SYNCS: 90}  # that a run of so many rounds makes, about
 
 
 def refusals(zygote: Zygote, directory: Path, *, seed: int, runs: int) -> str:
@@ -175,4 +175,4 @@ def test_a_disk_that_refuses_loses_nothing_that_is_not_counted(
 def test_a_kernel_that_refuses_every_kth_call_loses_nothing_that_is_not_counted(
     tmp_path: Path,
 ) -> None:
-    print(every_kth(tmp_path, seed=1, runs=7))
+    print(every_kth(tmp_path, seed=2, runs=7))  # a seed whose few runs meet every way out

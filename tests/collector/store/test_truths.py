@@ -270,6 +270,10 @@ def test_labels_and_chunks_are_removed_with_their_age(store: Store) -> None:
     assert store.truths.retire(NOW_NS + 4 * DAY_NS, 2 * DAY_NS) == 4
     assert store.truths.progress(ENTITY, SOURCE).chunks == 0
     assert Counter(store.truths.totals(ENTITY).counts) == {Outcome.JOINED: 2}
+    # The samples of removed windows are still stored, and that of a new window is another one.
+    new_ns = NOW_NS + 4 * DAY_NS
+    log_predictions(store, [a_prediction("new", time_ns=new_ns, outputs={"score": 0.9})], 2)
+    assert tell(store, [a_truth("new")], now_ns=new_ns).counts == {Outcome.JOINED: 1}
 
 
 def test_labels_of_old_events_are_kept_after_their_arrival(store: Store) -> None:

@@ -27,27 +27,13 @@ def create_truth_tables(db: Database) -> None:
 
 
 def _create_windows(db: Database) -> None:
-    db.table("judged_windows").create(
-        {
-            "id": int,
-            "entity": str,
-            "start_ns": int,
-            "end_ns": int,
-            "labels": str,
-            "definition": str,
-            "labelled": int,
-            "lags": str,
-            "payload": bytes,
-            "crc": int,
-            "series": int,
-            "received_ns": int,
-        },
-        pk="id",
-        not_null={
-            *("entity", "start_ns", "end_ns", "labels", "definition", "labelled", "lags"),
-            *("payload", "crc", "series", "received_ns"),
-        },
-        strict=True,
+    # AUTOINCREMENT, because the id of a window is the sequence of its sample, which outlives it.
+    db.execute(
+        "CREATE TABLE judged_windows (id INTEGER PRIMARY KEY AUTOINCREMENT, entity TEXT NOT NULL, "
+        "start_ns INTEGER NOT NULL, end_ns INTEGER NOT NULL, labels TEXT NOT NULL, "
+        "definition TEXT NOT NULL, labelled INTEGER NOT NULL, lags TEXT NOT NULL, "
+        "payload BLOB NOT NULL, crc INTEGER NOT NULL, series INTEGER NOT NULL, "
+        "received_ns INTEGER NOT NULL) STRICT"
     )
     db.table("judged_windows").create_index(["entity", "start_ns", "end_ns", "labels"], unique=True)
     db.table("judged_windows").create_index(["end_ns"])
