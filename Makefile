@@ -52,7 +52,7 @@ demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
 
 test: $(VENV)/.installed-test $(STATIC)/index.html ## Unit, property, integration and browser tests
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --durations 15 $(ARGS)
 
 SECONDS ?= 30
 

@@ -18,6 +18,7 @@ import pytest
 from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.testing import eventually
 from nilometer_collector.demo.history import write_history
+from nilometer_collector.demo.judged import Figure
 from nilometer_collector.demo.model import FEATURES, UNITS, FlightModel, fit, rows_of
 from nilometer_collector.demo.outcome import Alert, Outcome, Result
 from nilometer_collector.demo.replay import flights_of
@@ -50,7 +51,16 @@ def test_the_whole_demo_names_the_broken_feature_and_no_other(tmp_path: Path) ->
     assert {name for name, status in result["statuses"].items() if status == "ALERTING"} == set(
         alert["parts"]
     )
-    assert set(result["statuses"]) == inputs | {"output.late_probability", "service"}
+    outputs = {"output.late_probability", "output.late_probability.scores"}
+    assert set(result["statuses"]) == inputs | outputs | {"service"}
+    assert "input.distance" in alert["cause"]
+    assert result["labels"] == {"joined": 12_855}
+    estimated, realised = result["estimated"], result["realised"]
+    assert estimated["flights"] == realised["flights"] == 979
+    assert realised["value"] == pytest.approx(0.9, abs=0.05)
+    assert estimated["low"] < realised["high"]
+    assert realised["low"] < estimated["high"]  # the intervals overlap
+    assert "Realised after 12855 labels arrived: " in finished.stderr.splitlines()[-1]
     assert finished.stderr.count("WARNING: flight-delay") == 1  # one message, not one a window
     (shown,) = re.findall(r"```text\n(.*?)```", README.partition("## See it work")[2], re.DOTALL)[
         :1
@@ -75,7 +85,9 @@ ALERT: Alert = {
     "value": 0.63,
     "threshold": 0.1,
     "evidence": "the position of input.distance is 0.63 sd above normal",
+    "cause": "69 % of the values of input.distance are now 1092 or more; before it was 31 %.",
 }
+FIGURE: Figure = {"value": 0.9, "low": 0.8, "high": 1.0, "flights": 2}
 RESULT: Result = {
     "observed": 2,
     "profiled": 2,
@@ -88,6 +100,9 @@ RESULT: Result = {
         **dict.fromkeys(("input.carrier", "input.dep_delay", "input.hour", "input.origin"), "OK"),
         "service": "LEARNING",  # latencies depend on the machine
     },
+    "estimated": FIGURE,
+    "labels": {"joined": 2},
+    "realised": FIGURE,
     "seconds": 60.0,
 }
 EXPECTED = Outcome(result=RESULT, phase="ACTIVE", messages=["WARNING"])
@@ -122,6 +137,9 @@ STATUSES = RESULT["statuses"]
         ({"statuses": {**STATUSES, "input.hour": "ALERTING"}}, "input.hour is ALERTING"),
         ({"statuses": {**STATUSES, "input.hour": "NOT_WATCHED"}}, "input.hour is NOT_WATCHED"),
         ({"statuses": {"input.distance": "ALERTING"}}, "input.hour is missing"),
+        ({"alerts": [{**ALERT, "cause": ""}]}, "has no likely cause"),
+        ({"estimated": None}, "could not be estimated"),
+        ({"labels": {"joined": 1, "waiting": 1}}, "not every label was joined"),
     ],
 )
 def test_everything_else_is_an_error(change: dict[str, object], error: str) -> None:

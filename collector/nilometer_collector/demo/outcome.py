@@ -12,9 +12,16 @@ import msgspec
 from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
 from nilometer_collector.api.resources.watch import Watches
+from nilometer_collector.demo.judged import (
+    Figure,
+    read_cause,
+    read_estimate,
+    read_realised,
+    send_labels,
+)
 from nilometer_collector.demo.model import FEATURES, OUTPUT
 from nilometer_collector.demo.names import ENTITY
-from nilometer_collector.demo.replay import BROKEN_FEATURE
+from nilometer_collector.demo.replay import BROKEN_FEATURE, Flight
 from nilometer_collector.demo.slack import SlackStandIn
 
 BROKEN_SUMMARY = f"input.{BROKEN_FEATURE}"
@@ -37,6 +44,7 @@ class Alert(TypedDict):
     value: float
     threshold: float
     evidence: str
+    cause: str  # likeliest cause; empty without one
 
 
 class Result(TypedDict):
@@ -48,6 +56,9 @@ class Result(TypedDict):
     dropped: dict[str, int]
     alerts: list[Alert]
     statuses: dict[str, str]
+    estimated: Figure | None  # of the first day of the fault, before labels
+    labels: dict[str, int]  # labels by what became of them
+    realised: Figure | None  # of the same day, with labels
     seconds: float
 
 
@@ -82,6 +93,7 @@ class Outcome:
             yield f"no alarm was raised, although {BROKEN_SUMMARY} was broken"
         for alert in alerts:
             yield from _errors_of(alert, break_from)
+        yield from self._unjudged()
         statuses = result["statuses"]
         moved = {name for alert in alerts for name in alert["parts"]}
         for name in sorted(moved - MAY_MOVE):
@@ -116,18 +128,48 @@ class Outcome:
         yield f"Quiet: {', '.join(quiet)}."
         for message in self.messages:
             yield f"\nThe message to Slack:\n  {message}"
+        yield from self._judged(break_from)
         for error in self.errors(break_from):
             yield f"\nERROR: {error}."
 
+    def _unjudged(self) -> Iterator[str]:
+        """Yield what is missing of cause, estimate and realised figure."""
+        result = self.result
+        if not all(alert["cause"] for alert in result["alerts"]):
+            yield "an alarm has no likely cause"
+        if result["estimated"] is None:
+            yield "the performance could not be estimated from the scores"
+        if result["realised"] is None or result["labels"] != {"joined": result["observed"]}:
+            yield f"not every label was joined: {result['labels']}"
 
-def read_outcome(page: str, observed: int, slack: SlackStandIn, seconds: float) -> Outcome:
-    """Read the outcome from the collector, after it has sent its messages.
+    def _judged(self, break_from: datetime) -> Iterator[str]:
+        """Yield what the alarm means for the model: cause, estimate and realised figure."""
+        for alert in self.result["alerts"]:
+            yield f"\nLikely cause: {alert['cause']}"
+        estimated, realised = self.result["estimated"], self.result["realised"]
+        if estimated is not None:
+            yield (
+                f"Estimated before labels arrive: {_share(estimated)} of the predictions of "
+                f"{break_from:%Y-%m-%d} are right."
+            )
+        if realised is not None:
+            yield (
+                f"Realised after {self.result['labels']['joined']} labels arrived: "
+                f"{_share(realised)} of them were right."
+            )
+
+
+def read_outcome(
+    page: str, flights: list[Flight], break_from: datetime, slack: SlackStandIn, started: float
+) -> Outcome:
+    """Read the outcome from the collector, after it has sent its messages; then send the labels.
 
     Args:
         page: URL of the collector.
-        observed: Number of requests that were answered.
+        flights: Flights whose requests were answered.
+        break_from: Time, UTC, from which the feature was broken.
         slack: Receiver of the messages.
-        seconds: Duration of the demo.
+        started: Monotonic time in seconds when the demo started.
     """
     of_entity = {"entity": ENTITY}
     with httpx.Client(base_url=f"{page}/api/v1", trust_env=False) as client:
@@ -148,14 +190,20 @@ def read_outcome(page: str, observed: int, slack: SlackStandIn, seconds: float) 
     deadline = time.monotonic() + MESSAGE_SECONDS
     while len(slack.messages) < changes and time.monotonic() < deadline:
         time.sleep(0.05)
+    estimated = read_estimate(page, break_from)
+    alerts = [_alert(episode, read_cause(page, episode.id)) for episode in episodes]
+    labels = send_labels(page, flights)
     result: Result = {
-        "observed": observed,
+        "observed": len(flights),
         "profiled": profiled,
         "stored": stored,
         "dropped": dropped,
-        "alerts": [_alert(episode) for episode in episodes],
+        "alerts": alerts,
         "statuses": {one.summary: one.status for one in watched.summaries},
-        "seconds": round(seconds, 1),
+        "estimated": estimated,
+        "labels": labels,
+        "realised": read_realised(page, break_from) if labels.get("joined") else None,
+        "seconds": round(time.monotonic() - started, 1),
     }
     return Outcome(result=result, phase=watched.phase, messages=list(slack.messages))
 
@@ -171,7 +219,7 @@ def _errors_of(alert: Alert, break_from: datetime) -> Iterator[str]:
         yield f"the alarm of {summary} ended, although the fault remains"
 
 
-def _alert(episode: EpisodeView) -> Alert:
+def _alert(episode: EpisodeView, cause: str) -> Alert:
     return {
         "entity": episode.entity,
         "alerter": episode.alerter,
@@ -184,7 +232,12 @@ def _alert(episode: EpisodeView) -> Alert:
         "value": episode.value,
         "threshold": episode.threshold,
         "evidence": episode.evidence,
+        "cause": cause,
     }
+
+
+def _share(figure: Figure) -> str:
+    return f"{figure['value']:.1%} ({figure['low']:.1%} to {figure['high']:.1%})"
 
 
 def _time(unix: float) -> datetime:

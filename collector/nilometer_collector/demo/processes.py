@@ -1,5 +1,6 @@
 """Starts and stops the demo's processes: a collector, an agent and a model server."""
 
+import json
 import os
 import socket
 import subprocess
@@ -13,12 +14,14 @@ import grpc
 import httpx
 
 from nilometer.client.client import Client
+from nilometer.profile.score import DECISION
 from nilometer.settings.private import private_directory
 from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
 from nilometer_collector.api.resources.declared import AppliedView
 from nilometer_collector.commands.collector_client import CollectorClient
 from nilometer_collector.commands.declared_files import read_files
+from nilometer_collector.demo.model import OUTPUT
 from nilometer_collector.demo.names import ENTITY, EVENT_TIME_HEADER, MODEL_VARIABLE, WINDOW_SECONDS
 
 START_SECONDS = 120.0  # a busy machine imports slowly
@@ -111,7 +114,11 @@ class Processes:
             "--grace-seconds": str(GRACE_SECONDS),
         }
         flags = [word for pair in options.items() for word in pair]
-        self._start("agent", [sys.executable, "-m", "nilometer_agent", *flags], {})
+        settings = {
+            "NILOMETER_AGENT_PREDICTION_LOG": ENTITY,
+            "NILOMETER_AGENT_SCORES": json.dumps({f"output.{OUTPUT}": [DECISION]}),
+        }
+        self._start("agent", [sys.executable, "-m", "nilometer_agent", *flags], settings)
         self._wait("agent", lambda: self.agent_status() is not None)
 
     def start_server(self, model: Path, workers: int) -> None:
@@ -150,7 +157,9 @@ class Processes:
 
         def shipped() -> bool:
             status = self.agent_status()
-            return status is not None and status.gauges["rows_in_outbox"] == 0
+            gauges = {} if status is None else status.gauges
+            waiting = ("rows_in_outbox", "predictions_in_outbox")
+            return status is not None and not any(gauges[name] for name in waiting)
 
         self._wait("observations", arrived, SETTLE_SECONDS)
         with grpc.insecure_channel(f"unix:{self.socket}") as channel:

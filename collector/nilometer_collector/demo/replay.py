@@ -3,14 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import httpx
 
-from nilometer_collector.demo.model import FEATURES
+from nilometer_collector.demo.model import FEATURES, TARGET
 from nilometer_collector.demo.names import EVENT_TIME_HEADER
 
 if TYPE_CHECKING:
@@ -24,10 +24,19 @@ CONCURRENCY = 16
 
 @dataclass(frozen=True, slots=True)
 class Flight:
-    """One request to replay: features and scheduled departure, UTC."""
+    """One request to replay.
+
+    Attributes:
+        departure: Scheduled departure, UTC.
+        features: Features of the model.
+        prediction_id: Id of the request, by which the label is joined later.
+        late: Whether the flight arrived late, which is known hours later.
+    """
 
     departure: datetime
     features: dict[str, object]
+    prediction_id: str
+    late: bool
 
     def broken(self) -> "Flight":
         """Return the flight with one feature in another unit."""
@@ -35,14 +44,15 @@ class Flight:
         if not isinstance(distance, int | float):
             return self
         features = {**self.features, BROKEN_FEATURE: distance * MILES_TO_KILOMETRES}
-        return Flight(self.departure, features)
+        return replace(self, features=features)
 
 
 def flights_of(table: "pyarrow.Table") -> Iterator[Flight]:
     """Yield the flights in the order of the table, which is sorted by departure."""
-    for row in table.to_pylist():
+    for number, row in enumerate(table.to_pylist()):
         departure = datetime(YEAR, row["month"], row["day"], row["hour"], row["minute"], tzinfo=UTC)
-        yield Flight(departure, {name: row[name] for name in FEATURES})
+        features = {name: row[name] for name in FEATURES}
+        yield Flight(departure, features, f"flight-{number}", bool(row[TARGET]))
 
 
 async def replay(
@@ -72,7 +82,10 @@ async def replay(
                     answer = await client.post(
                         url,
                         json=sent.features,
-                        headers={EVENT_TIME_HEADER: sent.departure.isoformat()},
+                        headers={
+                            EVENT_TIME_HEADER: sent.departure.isoformat(),
+                            "x-request-id": sent.prediction_id,
+                        },
                     )
                     fine += answer.status_code == httpx.codes.OK
                     on_progress(1, flight.departure)

@@ -16,6 +16,7 @@ from nilometer.batch.reference import reference_of
 from nilometer.batch.reference_upload import put_reference
 from nilometer.values.errors import ConfigError
 from nilometer_collector.demo.history import log_flights
+from nilometer_collector.demo.judged import log_learned
 from nilometer_collector.demo.model import fit, requests_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
 from nilometer_collector.demo.outcome import Result, read_outcome
@@ -103,6 +104,7 @@ def _course(
         created_ns=time.time_ns(),
     )
     put_reference(reference, processes.grpc)
+    log_learned(model, train, processes.grpc)
     past = log_flights(model, train, processes.directory / "history.parquet", processes.grpc)
     _say(f"Logged the same flights as {past.windows} past windows, which the alerter learns from.")
     processes.start_agent()
@@ -121,7 +123,7 @@ def _course(
         raise DemoFailed(f"{len(flights) - answered} requests failed")
     processes.settle(answered)
     processes.wait_until_judged(flights[-1].departure)
-    outcome = read_outcome(processes.page, answered, slack, time.monotonic() - started)
+    outcome = read_outcome(processes.page, flights, break_from, slack, started)
     for line in outcome.sentences(break_from):
         _say(line)
     return outcome.result, not any(outcome.errors(break_from))
