@@ -33,6 +33,7 @@ class Overlay:
 
     def __init__(self, store: Store, begun_ns: int, record: WatchRecord | None) -> None:
         self.samples = _History(store.samples, begun_ns)
+        self.history = store.history
         self.references = _References(store.references)
         self.watching = _Watching(record)
 

@@ -6,7 +6,7 @@ import threading
 from nilometer.values.clock import Clock
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Conflict, StoreUnavailable
-from nilometer_collector.matching.definitions import performance_of
+from nilometer_collector.query.definitions import performance_of
 from nilometer_collector.store import MOST_ROWS, Store
 
 IDLE_SECONDS = 1.0  # time between two searches

@@ -14,7 +14,7 @@ from nilometer.alert.calibrated.tolerance import DEFAULT, Tolerance
 from nilometer.alert.reason import Reason
 from nilometer_collector.store import PartRecord
 from nilometer_collector.watch.expected_errors import ExpectedErrors
-from nilometer_collector.watch.maturity import PerformanceMemory
+from nilometer_collector.watch.performance_memory import PerformanceMemory
 from nilometer_collector.watch.usual import (
     HOUR_NS,
     KEPT_HOURS,

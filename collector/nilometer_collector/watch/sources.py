@@ -2,12 +2,17 @@
 
 from typing import Protocol
 
-from nilometer_collector.store import References, Samples
+from nilometer_collector.store import History, References, Samples
 from nilometer_collector.store.watching import Watching
 
 
 class WatchedStore(Protocol):
-    """Stored samples, references and state. A `Store` has all of them."""
+    """Stored samples, references, declared objects and state. A `Store` has all of them."""
+
+    @property
+    def history(self) -> History:
+        """Changes of declared objects."""
+        ...
 
     @property
     def samples(self) -> Samples:

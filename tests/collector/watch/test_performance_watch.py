@@ -20,9 +20,9 @@ from nilometer_collector.alerting.watch_report import SummaryReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.store import Store, open_store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.maturity import PerformanceMemory
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory
 from nilometer_collector.watch.packing import unpacked
+from nilometer_collector.watch.performance_memory import PerformanceMemory
 
 ROWS = 400
 USUAL = 0.1  # share of errors

@@ -17,7 +17,7 @@ from nilometer_collector.counters import Counter
 from nilometer_collector.ground_truth.definition import Task
 from nilometer_collector.ground_truth.reading import TruthRow, read_rows
 from nilometer_collector.ground_truth.truths import REFUSED, Outcome
-from nilometer_collector.matching.definitions import performance_of
+from nilometer_collector.query.definitions import performance_of
 from nilometer_collector.store import MOST_ROWS, TruthChunk
 
 MAX_BODY_BYTES = 8 << 20

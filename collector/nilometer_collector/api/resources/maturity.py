@@ -12,8 +12,8 @@ from nilometer_collector.contents.performance import MetricView, metric_view
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.lags import Lags, quantile, summed
 from nilometer_collector.ground_truth.maturity import Maturity, maturity_of
-from nilometer_collector.matching.definitions import performance_of
 from nilometer_collector.query.arrived_truth import ArrivedWindow, arrived_windows
+from nilometer_collector.query.definitions import performance_of
 
 LAG_QUANTILES = (0.5, 0.9, 0.99)
 

@@ -12,7 +12,7 @@ from nilometer.profile import ScoreProfile
 from nilometer.profile.performance import Classification
 from nilometer.profile.performance.expected import by_predicted
 from nilometer.profile.score import score_edges
-from nilometer_collector.watch.maturity import Selection
+from nilometer_collector.watch.performance_memory import Selection
 
 QUANTILE = 1.63  # of Kolmogorov's distribution: chance exceeds it in one of a hundred comparisons
 LEAST_LABELLED = 100  # fewest labelled rows to compare

@@ -3,8 +3,8 @@
 from nilometer.alert import AlertStatus
 from nilometer.alert.reason import Reason
 from nilometer.values.times import time_text
-from nilometer_collector.watch.maturity import Selection, Waiting
 from nilometer_collector.watch.memory import Memory, Watched
+from nilometer_collector.watch.performance_memory import Selection, Waiting
 from nilometer_collector.watch.reading import is_pooled
 from nilometer_collector.watch.stages import Status, open_or_left_out, stage_status
 from nilometer_collector.watch.words import percent

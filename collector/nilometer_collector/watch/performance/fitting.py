@@ -23,7 +23,6 @@ from nilometer_collector.watch.labelled.windows import (
     PerformanceReader,
     joined_windows,
 )
-from nilometer_collector.watch.maturity import LEAST_COVERAGE, PerformanceMemory
 from nilometer_collector.watch.memory import (
     BASE_NS,
     DAY_NS,
@@ -33,6 +32,7 @@ from nilometer_collector.watch.memory import (
     Watched,
 )
 from nilometer_collector.watch.normals import Spans
+from nilometer_collector.watch.performance_memory import PerformanceMemory
 from nilometer_collector.watch.reading import is_pooled
 
 BLOCK = 12  # base windows that are decided together before a baseline is learned: an hour
@@ -75,6 +75,7 @@ def fit(
     book: Book,
     spans: Spans,
     rule: WatchRule,
+    least_share: float,
 ) -> PerformanceFit:
     """Fit the baselines of the summary of *reader*, from the windows up to ``memory.end_ns``.
 
@@ -84,6 +85,7 @@ def fit(
         book: All subjects of the entity.
         spans: Drifts, which baselines do not learn from.
         rule: Settings for the entity.
+        least_share: Smallest share of labels of a block that is learned from.
     """
     before = {one.key: one for one in book.performance if one.key.summary == reader.summary}
     others = tuple(one for one in book.performance if one.key.summary != reader.summary)
@@ -91,7 +93,7 @@ def fit(
     if not is_moved and all(key in before and before[key].frozen for key in keys):
         return PerformanceFit(book=book, reset=frozenset())
     begun_ns = max(memory.begun_ns, memory.end_ns - LEARNED_DAYS * DAY_NS)
-    windows = _mature(reader, length_of(book, reader), begun_ns, memory.end_ns)
+    windows = _mature(reader, length_of(book, reader), least_share, begun_ns, memory.end_ns)
     counted = next((one.counted for one in before.values()), None) or _learned(reader, windows)
     if counted is None:
         return PerformanceFit(book=book, reset=frozenset())
@@ -138,15 +140,15 @@ def _counts(one: Watched, window: LabelledWindow) -> np.ndarray[tuple[int], np.d
 
 
 def _mature(
-    reader: PerformanceReader, length: int, start_ns: int, end_ns: int
+    reader: PerformanceReader, length: int, least_share: float, start_ns: int, end_ns: int
 ) -> list[LabelledWindow]:
-    """Return the base windows of all blocks of *length* base windows that are mature."""
+    """Return the base windows of all blocks of *length* base windows with enough labels."""
     blocks: dict[int, list[LabelledWindow]] = {}
     for window in reader.windows(start_ns, end_ns):
         blocks.setdefault(-(-window.end_ns // (length * BASE_NS)), []).append(window)
     found = []
     for _, windows in sorted(blocks.items()):
         share = joined_windows(start_ns, end_ns, windows).share(PartKey(reader.summary))
-        if share is not None and share >= LEAST_COVERAGE:
+        if share is not None and share >= least_share:
             found += windows
     return found

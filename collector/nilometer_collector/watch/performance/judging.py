@@ -15,15 +15,12 @@ from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import History
 from nilometer.alert.calibrated.judge import Judge
+from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.ground_truth.maturity import MaturityRule
 from nilometer_collector.watch.labelled.columns import performance_vector
 from nilometer_collector.watch.labelled.windows import LabelledWindow, PerformanceReader
-from nilometer_collector.watch.maturity import (
-    AGES_NS,
-    PerformanceMemory,
-    Waiting,
-    needed_share,
-)
 from nilometer_collector.watch.memory import BASE_NS, Book, Watched
+from nilometer_collector.watch.performance_memory import AGES_NS, PerformanceMemory, Waiting
 from nilometer_collector.watch.usual import HOUR_NS
 
 RECORD_NS = HOUR_NS  # time between two records of usual shares
@@ -58,7 +55,11 @@ class Decided:
 
 
 def decided(
-    reader: PerformanceReader, memory: PerformanceMemory, length: int, now_ns: int
+    reader: PerformanceReader,
+    memory: PerformanceMemory,
+    length: int,
+    rule: MaturityRule,
+    now_ns: int,
 ) -> Iterator[Decided]:
     """Decide the windows after ``memory.end_ns`` in order, until one waits for labels.
 
@@ -66,6 +67,7 @@ def decided(
         reader: Reader of the summary.
         memory: State of the summary.
         length: Number of base windows that are decided together.
+        rule: When a window is mature.
         now_ns: Wall time now.
     """
     step_ns, pooled = length * BASE_NS, PartKey(reader.summary)
@@ -78,12 +80,12 @@ def decided(
         share = window.share(pooled)
         if share is None and end_ns - step_ns >= newest_ns:  # it may still be logged
             return
-        needed = needed_share(memory.usual, now_ns - end_ns)
+        needed = rule.needed(memory.usual_at(now_ns - end_ns))
         if share is None:
             decision = Decision.EMPTY
-        elif share >= needed:
+        elif _is_mature(memory, rule, share, now_ns - end_ns):
             decision = Decision.JUDGED
-        elif _is_later_mature(reader, memory, end_ns, step_ns, now_ns):
+        elif _is_later_mature(reader, memory, rule, end_ns, step_ns, now_ns):
             decision = Decision.PASSED_OVER
         else:
             waiting = Waiting(
@@ -107,8 +109,17 @@ def decided(
         yield Decided(memory, window, decision, needed)
 
 
+def _is_mature(memory: PerformanceMemory, rule: MaturityRule, share: float, age_ns: int) -> bool:
+    return rule.is_met(share, age_ns / NANOSECONDS, memory.usual_at(age_ns))
+
+
 def _is_later_mature(
-    reader: PerformanceReader, memory: PerformanceMemory, end_ns: int, step_ns: int, now_ns: int
+    reader: PerformanceReader,
+    memory: PerformanceMemory,
+    rule: MaturityRule,
+    end_ns: int,
+    step_ns: int,
+    now_ns: int,
 ) -> bool:
     """Return whether a window of *step_ns* that ends an hour or more after *end_ns* is mature."""
     pooled = PartKey(reader.summary)
@@ -118,7 +129,7 @@ def _is_later_mature(
         if until_ns > now_ns:
             return False
         share = reader.window(start_ns, until_ns).share(pooled)
-        if share is not None and share >= needed_share(memory.usual, now_ns - until_ns):
+        if share is not None and _is_mature(memory, rule, share, now_ns - until_ns):
             return True
     return False
 

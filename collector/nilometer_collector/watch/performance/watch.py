@@ -11,6 +11,8 @@ from nilometer.alert.calibrated.group import History, PartEvent
 from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.ground_truth.maturity import MaturityRule
+from nilometer_collector.query.definitions import maturity_rule
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord
 from nilometer_collector.watch.labelled.columns import ERROR_RATE
@@ -20,7 +22,6 @@ from nilometer_collector.watch.labelled.windows import (
     performance_summaries,
     scored_rows,
 )
-from nilometer_collector.watch.maturity import PerformanceMemory
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory, Watched
 from nilometer_collector.watch.notes import Measure, Measured, Notes, unmeasured
 from nilometer_collector.watch.packing import packed
@@ -33,6 +34,7 @@ from nilometer_collector.watch.performance.judging import (
     history,
     recorded,
 )
+from nilometer_collector.watch.performance_memory import PerformanceMemory
 from nilometer_collector.watch.sources import WatchedStore
 from nilometer_collector.watch.state import Changes, StoredState
 from nilometer_collector.watch.tolerances import tolerance_of, usual_of
@@ -78,7 +80,7 @@ class PerformanceWatch:
         for summary in performance_summaries(self._store.samples, series, self._known):
             edges_of = self._edges.of(entity)
             reader = PerformanceReader(self._store.samples, edges_of, summary, series)
-            yield from self._advance(reader, now_ns)
+            yield from self._advance(reader, maturity_rule(self._store, entity, summary), now_ns)
 
     def close(
         self, memory: Memory, keys: Collection[PartKey], notes: Notes, changes: Changes
@@ -109,20 +111,22 @@ class PerformanceWatch:
             memory = self._noted(memory, summary, state, verdict, notes, memory.end_ns, changes)
         return memory
 
-    def _advance(self, reader: PerformanceReader, now_ns: int) -> Iterator[int]:
+    def _advance(
+        self, reader: PerformanceReader, mature: MaturityRule, now_ns: int
+    ) -> Iterator[int]:
         summary = reader.summary
         while (memory := self._stored.memory) is not None:
             known = memory.performance.get(summary)
             own = _begun(reader.series) if known is None else known
             if must_fit(own):
-                yield self._fitted(reader, memory, own, now_ns)
+                yield self._fitted(reader, memory, own, mature, now_ns)
                 continue
             own = recorded(reader, own, now_ns)
             memory, changes = with_own(memory, summary, own), Changes()
             notes = Notes(self._stored.entity, self._stored.rule.budget_days, memory.open_parts)
             is_over = True
             length = length_of(self._stored.book, reader)
-            for one in islice(decided(reader, own, length, now_ns), STEP_WINDOWS):
+            for one in islice(decided(reader, own, length, mature, now_ns), STEP_WINDOWS):
                 memory = self._judged(reader, memory, one, notes, changes)
                 is_over = one.decision is Decision.WAITS
                 if one.memory.end_ns >= max(own.fitted_ns + DAY_NS, own.live_ns):
@@ -134,11 +138,17 @@ class PerformanceWatch:
                 return
 
     def _fitted(
-        self, reader: PerformanceReader, memory: Memory, own: PerformanceMemory, now_ns: int
+        self,
+        reader: PerformanceReader,
+        memory: Memory,
+        own: PerformanceMemory,
+        mature: MaturityRule,
+        now_ns: int,
     ) -> int:
         """Fit the baselines of the summary, judge with them from now on, and store the result."""
         stored, changes = self._stored, Changes()
-        found = fit(reader, own, stored.book, memory.episode_spans, stored.rule)
+        spans, least_share = memory.episode_spans, mature.least_share
+        found = fit(reader, own, stored.book, spans, stored.rule, least_share)
         notes = Notes(stored.entity, stored.rule.budget_days, memory.open_parts)
         before = stored.performance_judges
         changes.baselines = packed(found.book)

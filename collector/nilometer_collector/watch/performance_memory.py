@@ -1,69 +1,18 @@
-"""Maturity: whether enough of the usual labels of a window have arrived to judge it.
-
-A window is mature if the share of its predictions that have a label is at least one half, and not
-unusually small for the age of the window. What is usual is learned from earlier windows: their
-shares are recorded when they reach fixed ages.
-"""
+"""What the default alerter remembers of a summary of performance between two windows."""
 
 import bisect
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
 from nilometer.alert.calibrated.parts import ModelState
 from nilometer.values.clock import NANOSECONDS
+from nilometer_collector.ground_truth.maturity import UNKNOWN, Share
 
-LEAST_COVERAGE = 0.5  # smallest share of labelled predictions of a mature window
-DEVIATIONS = 3.0  # standard deviations below the usual share that are still usual
-LEAST_SEEN = 12  # fewest windows until a share is usual
-MOST_SEEN = 500  # weight of the earlier windows in a mean, so that it follows changes
 AGES_NS = tuple(
     minutes * 60 * NANOSECONDS
     for minutes in (10, 30, 60, 180, 360, 720, 1440, 2880, 5760, 10080, 20160, 40320)
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """Mean and spread of the shares of windows at one age.
-
-    Attributes:
-        seen: Number of windows, at most `MOST_SEEN`.
-        mean: Mean share, 0 to 1.
-        variance: Variance of a share.
-    """
-
-    seen: int = 0
-    mean: float = 0.0
-    variance: float = 0.0
-
-    def after(self, share: float) -> "Share":
-        """Return the mean and spread after one more window."""
-        seen = min(self.seen + 1, MOST_SEEN)
-        change = share - self.mean
-        mean = self.mean + change / seen
-        variance = self.variance + (change * (share - mean) - self.variance) / seen
-        return Share(seen=seen, mean=mean, variance=max(variance, 0.0))
-
-    @property
-    def least(self) -> float:
-        """Smallest usual share; 0 while too few windows are known."""
-        if self.seen < LEAST_SEEN:
-            return 0.0
-        return self.mean - DEVIATIONS * math.sqrt(self.variance)
-
-
-def needed_share(usual: Mapping[int, Share], age_ns: int) -> float:
-    """Return the smallest share of labelled predictions with which a window is mature.
-
-    Args:
-        usual: Shares of earlier windows, by the position of the age in `AGES_NS`.
-        age_ns: Age of the window, in nanoseconds.
-    """
-    place = bisect.bisect_right(AGES_NS, age_ns) - 1
-    found = usual.get(place)
-    return LEAST_COVERAGE if found is None else max(LEAST_COVERAGE, found.least)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,3 +95,7 @@ class PerformanceMemory:
         """Return the state after a window had the *share* of labels at an age of `AGES_NS`."""
         known = self.usual.get(place, Share())
         return replace(self, usual={**self.usual, place: known.after(share)})
+
+    def usual_at(self, age_ns: int) -> Share:
+        """Return the shares of earlier windows at the newest of `AGES_NS` that *age_ns* has reached."""
+        return self.usual.get(bisect.bisect_right(AGES_NS, age_ns) - 1, UNKNOWN)
