@@ -12,7 +12,6 @@ from nilometer_collector.ground_truth.truths import (
     PredictionKey,
     ToldTruth,
 )
-from nilometer_collector.store.prediction_records import Logged
 from nilometer_collector.store.prediction_verbs import MOST_SOUGHT
 from nilometer_collector.store.truth_records import JudgedWindow, WindowKey
 
@@ -20,8 +19,8 @@ from nilometer_collector.store.truth_records import JudgedWindow, WindowKey
 class JoinTables(Protocol):
     """What a join reads, inside its transaction. It holds the lock of the entity's ground truth."""
 
-    def find(self, entity: str, ids: Sequence[str]) -> Mapping[str, Logged]:
-        """Return logged predictions by id."""
+    def find(self, entity: str, keys: Collection[PredictionKey]) -> Mapping[PredictionKey, Found]:
+        """Return logged predictions with ids; those that are not in the log are left out."""
         ...
 
     def of_subjects(
@@ -41,7 +40,7 @@ class JoinTables(Protocol):
         ...
 
     def count_waiting(self, entity: str) -> int:
-        """Return the number of rows of *entity* that wait."""
+        """Return the number of rows of *entity* that wait, as it is stored, without counting them."""
         ...
 
     def window_ids(self, entity: str, keys: Collection[WindowKey]) -> Mapping[WindowKey, int]:
@@ -76,18 +75,6 @@ def predictions_of(
         ]
         if alike:
             found[key] = alike[0] if len(alike) == 1 else Outcome.AMBIGUOUS
-    ids = list({key.name for key in by_id})
-    logged: dict[str, Logged] = {}
-    for at in range(0, len(ids), MOST_SOUGHT):
-        logged |= tables.find(entity, ids[at : at + MOST_SOUGHT])
-    for key in by_id:
-        stored = logged.get(key.name)
-        if stored is None:
-            continue
-        if stored.is_ambiguous:
-            found[key] = Outcome.AMBIGUOUS
-            continue
-        record = next((one for one in stored.rows if one.row == key.row), None)
-        if record is not None:
-            found[key] = record
+    for at in range(0, len(by_id), MOST_SOUGHT):
+        found |= tables.find(entity, by_id[at : at + MOST_SOUGHT])
     return found

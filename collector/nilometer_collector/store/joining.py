@@ -1,8 +1,10 @@
 """Joins ground truth with logged predictions inside a transaction, the same way in both databases."""
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from msgspec.structs import replace
 
@@ -16,6 +18,7 @@ from nilometer_collector.ground_truth.truths import (
     Place,
     PredictionKey,
     ToldTruth,
+    Truth,
     value_text,
 )
 from nilometer_collector.store.join_tables import JoinTables, predictions_of
@@ -40,17 +43,26 @@ class Joined:
         outcomes: Outcome of each row that arrived now.
         settled: Number of rows by outcome that do not wait, now arrived or before.
         labels: Labels to store, by prediction.
+        new: Predictions in `labels` that had none before.
         windows: Windows with a new sample.
         waits: Rows that wait from now on, or for longer.
+        began: Number of rows that wait from now on.
         released: Places of rows that do not wait any more.
     """
 
     outcomes: list[Outcome]
     settled: Counter[Outcome] = field(default_factory=Counter)
     labels: dict[PredictionKey, KnownTruth] = field(default_factory=dict)
+    new: set[PredictionKey] = field(default_factory=set)
     windows: list[RevisedWindow] = field(default_factory=list)
     waits: dict[Place, ToldTruth] = field(default_factory=dict)
+    began: int = 0
     released: set[Place] = field(default_factory=set)
+
+    @property
+    def totals(self) -> Counter[Outcome]:
+        """Changes of the totals of the entity. `Outcome.WAITING` counts the rows that wait now."""
+        return Counter({**self.settled, Outcome.WAITING: self.began - len(self.released)})
 
 
 def join(
@@ -88,7 +100,9 @@ def join(
     labels = {**decided.confirmed, **changed}
     next_outcome = iter(decided.outcomes)
     outcomes = [key if isinstance(key, Outcome) else next(next_outcome) for key, _ in keyed]
-    joined = Joined(outcomes[len(held) :], labels=labels, windows=windows)
+    joined = Joined(
+        outcomes[len(held) :], labels=labels, new=labels.keys() - known.keys(), windows=windows
+    )
     room = MOST_WAITING - waiting - len(arrived)
     _settle(definition, joined, outcomes, keyed, held, room, now_ns)
     return joined
@@ -98,24 +112,42 @@ def _keyed(
     tables: JoinTables, definition: PerformanceDefinition, rows: Sequence[ToldTruth]
 ) -> list[tuple[PredictionKey | Outcome, ToldTruth]]:
     """Return each row with the identity of its prediction, or with its outcome without one."""
-    by_subject = [told for told in rows if not told.truth.prediction_id]
-    records: Mapping[str, list[PredictionRecord]] = {}
-    within_ns = int(definition.within_seconds * NANOSECONDS)
-    if by_subject:
-        times = [told.truth.time_ns for told in by_subject]
-        subjects = list({told.truth.subject for told in by_subject})
-        records = tables.of_subjects(
-            definition.entity, subjects, min(times) - within_ns, max(times) + 1
-        )
+    nearest = _of_subjects(
+        tables, definition, [told.truth for told in rows if not told.truth.prediction_id]
+    )
     return [
         (
             PredictionKey(told.truth.prediction_id, told.truth.row)
             if told.truth.prediction_id
-            else _nearest(records.get(told.truth.subject, []), told.truth.time_ns, within_ns),
+            else nearest[told.truth.subject, told.truth.time_ns],
             told,
         )
         for told in rows
     ]
+
+
+def _of_subjects(
+    tables: JoinTables, definition: PerformanceDefinition, truths: Iterable[Truth]
+) -> dict[tuple[str, int], PredictionKey | Outcome]:
+    """Return the identity or the outcome of each subject and time.
+
+    One read spans at most twice the longest time from a prediction to its row, however far apart the
+    times of the rows are. So it never reads all predictions about a subject.
+    """
+    within_ns = int(definition.within_seconds * NANOSECONDS)
+    asked = sorted({(one.time_ns, one.subject) for one in truths})
+    found: dict[tuple[str, int], PredictionKey | Outcome] = {}
+    at = 0
+    while at < len(asked):
+        first_ns = asked[at][0]
+        near = asked[at : bisect_right(asked, first_ns + within_ns, at, key=itemgetter(0))]
+        subjects = sorted({subject for _, subject in near})
+        start_ns, end_ns = first_ns - within_ns, near[-1][0] + 1
+        records = tables.of_subjects(definition.entity, subjects, start_ns, end_ns)
+        for time_ns, subject in near:
+            found[subject, time_ns] = _nearest(records.get(subject, []), time_ns, within_ns)
+        at += len(near)
+    return found
 
 
 def _still_usable(
@@ -172,6 +204,7 @@ def _settle(
             joined.outcomes[at] = outcome
         if outcome is not Outcome.WAITING:
             joined.settled[outcome] += 1
+    joined.began = len(joined.waits.keys() - held.keys())
 
 
 def _waits(waits: dict[Place, ToldTruth], told: ToldTruth, *, has_room: bool) -> Outcome:

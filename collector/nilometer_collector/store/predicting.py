@@ -11,18 +11,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from typing import Any, LiteralString, NamedTuple, TypeAlias
 
 import msgspec
 
 from nilometer.predictions import NO_VALUES, PredictionRecord, Scalar
 from nilometer.values.labels import Labels
+from nilometer_collector.ground_truth.joining import Found
+from nilometer_collector.ground_truth.truths import Outcome, PredictionKey
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.prediction_records import Logged, Predicted
 from nilometer_collector.store.texts import check_texts
 
 NO_KEY = 0  # key of a row without a subject
 TABLE = "predictions"
+JOINED: LiteralString = "number, row, time_ns, shape, ambiguous, crc, payload"  # of `by_key`
 
 EntityOf: TypeAlias = Callable[[int], str]  # entity of a shape
 _Content: TypeAlias = tuple[int, int, int, bytes]  # row, time, shape and payload
@@ -91,6 +94,9 @@ class _Payload(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 _ENCODE = msgspec.msgpack.Encoder().encode
 _DECODE = msgspec.msgpack.Decoder(_Payload).decode
+_DECODE_PARTS = msgspec.msgpack.Decoder(
+    tuple[str, str, tuple[Scalar, ...], tuple[Scalar, ...]]
+).decode
 
 
 @lru_cache(maxsize=20_000)  # a join of ground truth asks for each id several times
@@ -185,6 +191,46 @@ def by_id(
         one: Logged(tuple(records), is_ambiguous=one in ambiguous)
         for one, records in grouped.items()
     }
+
+
+def by_key(
+    entity: str,
+    keys: Collection[PredictionKey],
+    rows: Iterable[Sequence[Any]],
+    shapes: Mapping[int, Shape],
+) -> dict[PredictionKey, Found]:
+    """Return the predictions of *keys*, which have ids; those that are not in the log are left out.
+
+    Args:
+        entity: Name of the entity.
+        keys: Identities of predictions.
+        rows: Stored rows with the columns `JOINED`; they may have other ids of an equal hash.
+        shapes: Shapes of the rows.
+    """
+    found: dict[PredictionKey, Found] = {}
+    names = {key.name for key in keys}
+    ambiguous = set()
+    for number, row, time_ns, shape_id, is_ambiguous, crc, payload in rows:
+        if not intact(TABLE, number, payload, crc):
+            continue
+        name, subject, outputs, _ = _DECODE_PARTS(payload)
+        shape = shapes[shape_id]
+        if name not in names or shape.entity != entity:
+            continue
+        if is_ambiguous:
+            ambiguous.add(name)
+        found[PredictionKey(name, row)] = PredictionRecord(
+            entity=entity,
+            prediction_id=name,
+            row=row,
+            time_ns=time_ns,
+            labels=shape.labels,
+            outputs=dict(zip(shape.outputs, outputs, strict=True)),
+            subject=subject,
+        )
+    if ambiguous:
+        found |= {key: Outcome.AMBIGUOUS for key in keys if key.name in ambiguous}
+    return found
 
 
 def by_subject(

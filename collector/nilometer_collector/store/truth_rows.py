@@ -18,7 +18,12 @@ from nilometer_collector.ground_truth.truths import (
 )
 from nilometer_collector.store.checksum import intact
 from nilometer_collector.store.predicting import key_of
-from nilometer_collector.store.truth_records import JudgedWindow, SourceProgress, WindowKey
+from nilometer_collector.store.truth_records import (
+    JudgedWindow,
+    SourceProgress,
+    TruthTotals,
+    WindowKey,
+)
 
 LabelRow: TypeAlias = tuple[int, str, int, int, str, int, int, int]
 WaitingRow: TypeAlias = tuple[str, int, str, int, str, int, int, int, int]
@@ -97,6 +102,13 @@ def window_of(row: Sequence[Any]) -> JudgedWindow:
         series=series,
         received_ns=received_ns,
     )
+
+
+def totals_of(rows: Iterable[tuple[str, int]], oldest_ns: int | None) -> TruthTotals:
+    """Return totals; a row has outcome and number, and `oldest_ns` is the oldest arrival that waits."""
+    counts = {Outcome(name): count for name, count in rows}
+    waiting = counts.pop(Outcome.WAITING, 0)
+    return TruthTotals(counts, waiting, oldest_ns)
 
 
 def progress_of(rows: Iterable[Sequence[Any]]) -> SourceProgress:

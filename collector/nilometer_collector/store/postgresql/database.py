@@ -15,6 +15,7 @@ from psycopg.pq import TransactionStatus
 from nilometer.values.errors import ConfigError
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.address import Address
+from nilometer_collector.store.postgresql.arrays import register
 from nilometer_collector.store.postgresql.migrations import migrate
 from nilometer_collector.store.postgresql.schema import MIGRATIONS
 from nilometer_collector.store.postgresql.session import Session
@@ -140,6 +141,7 @@ class Database:
     def _connect(self) -> Connection:
         connection = psycopg.connect(self._address.conninfo, autocommit=True)
         try:
+            register(connection)
             connection.execute(_PREPARE)
         except BaseException:
             connection.close()

@@ -4,12 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import LiteralString
 
 from nilometer.predictions import PredictionRecord
-from nilometer_collector.ground_truth.truths import KnownTruth, Place, PredictionKey, ToldTruth
+from nilometer_collector.ground_truth.joining import Found
+from nilometer_collector.ground_truth.truths import (
+    KnownTruth,
+    Outcome,
+    Place,
+    PredictionKey,
+    ToldTruth,
+)
 from nilometer_collector.store import label_text
+from nilometer_collector.store.postgresql.arrays import Bigints, Texts
 from nilometer_collector.store.postgresql.predictions import Predictions
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.predicting import key_of
-from nilometer_collector.store.prediction_records import Logged
 from nilometer_collector.store.truth_records import JudgedWindow, WindowKey
 from nilometer_collector.store.truth_rows import known_of, waiting_of, window_of
 
@@ -44,6 +51,9 @@ JOIN judged_windows w ON w.entity = %(entity)s AND w.start_ns = asked.start_ns
 """
 _BY_ID = f"SELECT {WINDOW} FROM judged_windows WHERE id = ANY(%(ids)s::bigint[])"  # noqa: S608
 _OF_WINDOW = f"SELECT {_TRUTH} FROM truths WHERE window_id = %(window)s"  # noqa: S608
+_WAITING_NOW = """
+SELECT rows FROM truth_totals WHERE entity = %(entity)s AND outcome = %(outcome)s
+"""
 
 
 class SessionTables:
@@ -58,9 +68,9 @@ class SessionTables:
         self._session = session
         self._predictions = predictions
 
-    def find(self, entity: str, ids: Sequence[str]) -> Mapping[str, Logged]:
-        """Return logged predictions by id."""
-        return self._predictions.find_in(self._session, entity, ids)
+    def find(self, entity: str, keys: Collection[PredictionKey]) -> Mapping[PredictionKey, Found]:
+        """Return logged predictions with ids; those that are not in the log are left out."""
+        return self._predictions.by_key_in(self._session, entity, keys)
 
     def of_subjects(
         self, entity: str, subjects: Sequence[str], start_ns: int, end_ns: int
@@ -72,7 +82,7 @@ class SessionTables:
         self, entity: str, keys: Collection[PredictionKey]
     ) -> Mapping[PredictionKey, KnownTruth]:
         """Return the stored labels of *keys*."""
-        hashes = sorted({key_of(entity, key.name) for key in keys})
+        hashes = Bigints(sorted({key_of(entity, key.name) for key in keys}))
         found = known_of(self._session.rows(_KNOWN, {"keys": hashes}))
         return {key: found[key] for key in keys if key in found}
 
@@ -80,20 +90,19 @@ class SessionTables:
         """Return the rows that wait at *places*."""
         asked = {
             "entity": entity,
-            "names": [place.prediction_id for place in places],
-            "rows": [place.row for place in places],
-            "subjects": [place.subject for place in places],
-            "times": [place.time_ns for place in places],
+            "names": Texts([place.prediction_id for place in places]),
+            "rows": Bigints([place.row for place in places]),
+            "subjects": Texts([place.subject for place in places]),
+            "times": Bigints([place.time_ns for place in places]),
         }
         rows = self._session.rows(_HELD, asked)
         return {told.place: told for told in map(waiting_of, rows)}
 
     def count_waiting(self, entity: str) -> int:
-        """Return the number of rows of *entity* that wait."""
-        ((count,),) = self._session.rows(
-            "SELECT count(*) FROM waiting_truths WHERE entity = %(entity)s", {"entity": entity}
-        )
-        return int(count)
+        """Return the number of rows of *entity* that wait, as it is stored, without counting them."""
+        asked = {"entity": entity, "outcome": Outcome.WAITING.value}
+        row = self._session.row(_WAITING_NOW, asked)
+        return 0 if row is None else int(row[0])
 
     def window_ids(self, entity: str, keys: Collection[WindowKey]) -> Mapping[WindowKey, int]:
         """Return the id of each window; create those that do not exist."""

@@ -1,10 +1,13 @@
 """Logged predictions in PostgreSQL."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import LiteralString
 
 from nilometer.predictions import PredictionRecord
+from nilometer_collector.ground_truth.joining import Found
+from nilometer_collector.ground_truth.truths import PredictionKey
 from nilometer_collector.store.levels import DAY_NS, arrival_day
+from nilometer_collector.store.postgresql.arrays import Bigints
 from nilometer_collector.store.postgresql.copying import packed_rows
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.partitions import (
@@ -15,10 +18,12 @@ from nilometer_collector.store.postgresql.partitions import (
 )
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.predicting import (
+    JOINED,
     Counted,
     Shape,
     StoredRow,
     by_id,
+    by_key,
     by_subject,
     counted,
     is_of,
@@ -53,6 +58,9 @@ FROM (SELECT unnest(%(entities)s::text[]) AS entity) AS locked ORDER BY hashtext
 # partition, and then might prefer to read whole partitions.
 _BY_KEY: LiteralString = (
     f"SELECT {_COLUMNS} FROM predictions WHERE key = ANY((SELECT %(keys)s::bigint[])::bigint[])"  # noqa: S608
+)
+_JOINED: LiteralString = (
+    f"SELECT {JOINED} FROM predictions WHERE key = ANY((SELECT %(keys)s::bigint[])::bigint[])"  # noqa: S608
 )
 _BY_SUBJECT: LiteralString = (
     f"SELECT {_COLUMNS} FROM predictions "  # noqa: S608
@@ -93,6 +101,10 @@ DELETE FROM waiting_truths WHERE entity = %(entity)s AND name = ANY(%(names)s::t
 """
 _FORGET_SUBJECT = """
 DELETE FROM waiting_truths WHERE entity = %(entity)s AND name = '' AND subject = %(subject)s
+"""
+_COUNT_WAITING = """
+UPDATE truth_totals SET rows = (SELECT count(*) FROM waiting_truths WHERE entity = %(entity)s)
+WHERE entity = %(entity)s AND outcome = 'waiting'
 """
 _ADD_SHAPE = """
 INSERT INTO prediction_shapes (digest, entity, content)
@@ -153,13 +165,17 @@ class Predictions:
 
     def find(self, entity: str, ids: Sequence[str]) -> dict[str, Logged]:
         """Return the predictions of *entity* with *ids*, by id; unknown ids are left out."""
-        return self._database.read(lambda session: self.find_in(session, entity, ids))
-
-    def find_in(self, session: Session, entity: str, ids: Sequence[str]) -> dict[str, Logged]:
-        """Return the same as `find`, in the transaction of *session*."""
         values = {"keys": sorted(key_of(entity, one) for one in ids)}
-        rows, shapes = self._read(session, _BY_KEY, values)
+        rows, shapes = self._database.read(lambda session: self._read(session, _BY_KEY, values))
         return by_id(entity, ids, unpack(rows, shapes))
+
+    def by_key_in(
+        self, session: Session, entity: str, keys: Collection[PredictionKey]
+    ) -> dict[PredictionKey, Found]:
+        """Return the predictions of *keys*, which have ids, in the transaction of *session*."""
+        hashes = Bigints(sorted({key_of(entity, key.name) for key in keys}))
+        rows = session.rows(_JOINED, {"keys": hashes})
+        return by_key(entity, keys, rows, self._shapes_of(session, {row[3] for row in rows}))
 
     def of_subjects(
         self, entity: str, subjects: Sequence[str], start_ns: int, end_ns: int
@@ -208,6 +224,7 @@ class Predictions:
             rows = _rows(session, _BY_KEY, values)
             _forget(session, entity, asked)
             session.execute(_FORGET_IDS, {"entity": entity, "names": sorted(asked - {""})})
+            session.execute(_COUNT_WAITING, {"entity": entity})
             return _remove(
                 session, entity, [row for row in rows if is_of(row, prediction_ids=asked)]
             )
@@ -224,6 +241,7 @@ class Predictions:
             meant = [row for row in rows if is_of(row, subject=subject)]
             _forget(session, entity, names_of_labels(meant, subject))
             session.execute(_FORGET_SUBJECT, {"entity": entity, "subject": subject})
+            session.execute(_COUNT_WAITING, {"entity": entity})
             return _remove(session, entity, meant)
 
         return self._database.write(erase)
@@ -262,13 +280,15 @@ class Predictions:
     ) -> tuple[list[StoredRow], Mapping[int, Shape]]:
         """Return rows and their shapes, which are remembered, because a shape never changes."""
         rows = _rows(session, statement, values)
+        return rows, self._shapes_of(session, {row.shape for row in rows})
+
+    def _shapes_of(self, session: Session, needed: set[int]) -> Mapping[int, Shape]:
         shapes = self._shapes
-        needed = {row.shape for row in rows}
         if not needed <= shapes.keys():
             kept = shapes if len(shapes) < MOST_SHAPES else {}
             shapes = {**kept, **_read_shapes(session, needed)}
             self._shapes = shapes
-        return rows, shapes
+        return shapes
 
 
 def _lock_for_erasure(session: Session, entity: str) -> None:

@@ -1,13 +1,15 @@
 """Ground truth in PostgreSQL."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.truths import Outcome, ToldTruth
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.joining import Joined, join, next_search_ns
+from nilometer_collector.store.postgresql.arrays import columns
+from nilometer_collector.store.postgresql.copying import packed_rows
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.join_tables import WAITING, WINDOW, SessionTables
 from nilometer_collector.store.postgresql.partitions import Partitions
@@ -29,6 +31,7 @@ from nilometer_collector.store.truth_rows import (
     lags_text,
     progress_of,
     source_number,
+    totals_of,
     waiting_of,
     waiting_row,
     window_of,
@@ -57,6 +60,10 @@ SELECT {WINDOW} FROM judged_windows
 WHERE entity = %(entity)s AND start_ns < %(end)s AND end_ns > %(start)s AND labelled > 0
 ORDER BY start_ns DESC, labels LIMIT %(limit)s
 """  # noqa: S608
+_COPY_TRUTHS = """
+COPY truths (name, hash, row, time_ns, known_ns, source, window_id, truth)
+FROM STDIN (FORMAT BINARY)
+"""
 _PUT_TRUTHS = """
 INSERT INTO truths (hash, name, row, time_ns, truth, known_ns, source, window_id)
 SELECT * FROM unnest(%(keys)s::bigint[], %(names)s::text[], %(rows)s::bigint[], %(times)s::bigint[],
@@ -172,11 +179,10 @@ class Truths:
             rows = session.rows(
                 "SELECT outcome, rows FROM truth_totals WHERE entity = %(entity)s", asked
             )
-            ((waiting, oldest),) = session.rows(
-                "SELECT count(*), min(arrived_ns) FROM waiting_truths WHERE entity = %(entity)s",
-                asked,
+            ((oldest,),) = session.rows(
+                "SELECT min(arrived_ns) FROM waiting_truths WHERE entity = %(entity)s", asked
             )
-            return TruthTotals({Outcome(name): count for name, count in rows}, waiting, oldest)
+            return totals_of(rows, oldest)
 
         return self._database.read(read)
 
@@ -230,7 +236,7 @@ class Truths:
     ) -> None:
         _put_labels(session, entity, joined)
         if joined.released:
-            names, rows, subjects, times = _columns(joined.released)
+            names, rows, subjects, times = columns(joined.released)
             places = {"names": names, "rows": rows, "subjects": subjects, "times": times}
             session.execute(_RELEASE, {"entity": entity, **places})
         if joined.waits:
@@ -238,19 +244,27 @@ class Truths:
         if joined.windows:
             series = self._revisions.replace(session, entity, joined.windows, now_ns)
             _put_windows(session, joined.windows, series, now_ns)
-        for outcome, rows_of in sorted(
-            (joined.settled + refused).items(), key=lambda one: one[0].value
-        ):
+        totals = joined.totals
+        totals.update(refused)
+        for outcome, rows_of in sorted(totals.items(), key=lambda one: one[0].value):
             total = {"entity": entity, "outcome": outcome.value, "rows": rows_of}
             session.execute(_TOTAL, total)
 
 
 def _put_labels(session: Session, entity: str, joined: Joined) -> None:
-    if not joined.labels:
-        return
-    ordered = sorted(label_row(entity, key, one) for key, one in joined.labels.items())
-    names = ("keys", "names", "rows", "times", "values", "known", "sources", "windows")
-    session.execute(_PUT_TRUTHS, dict(zip(names, _columns(ordered), strict=True)))
+    """Add new labels, and replace the others; the lock of the entity keeps new labels new."""
+    rows = [label_row(entity, key, one) for key, one in joined.labels.items()]
+    new = sorted(one for one, key in zip(rows, joined.labels, strict=True) if key in joined.new)
+    if new:
+        keys, texts, numbers, times, values, *others = zip(*new, strict=True)
+        integers = (keys, numbers, times, *others)
+        session.copy(_COPY_TRUTHS, packed_rows(texts, integers, [one.encode() for one in values]))
+    if len(new) < len(rows):
+        old = sorted(
+            one for one, key in zip(rows, joined.labels, strict=True) if key not in joined.new
+        )
+        names = ("keys", "names", "rows", "times", "values", "known", "sources", "windows")
+        session.execute(_PUT_TRUTHS, dict(zip(names, columns(old), strict=True)))
 
 
 def _put_waiting(session: Session, entity: str, waits: Sequence[ToldTruth], now_ns: int) -> None:
@@ -258,8 +272,8 @@ def _put_waiting(session: Session, entity: str, waits: Sequence[ToldTruth], now_
     names = (
         *("names", "rows", "subjects", "times", "values", "known", "sources", "arrived", "due"),
     )
-    columns = dict(zip(names, _columns(rows), strict=True))
-    session.execute(_PUT_WAITING, {"entity": entity, **columns})
+    values = dict(zip(names, columns(rows), strict=True))
+    session.execute(_PUT_WAITING, {"entity": entity, **values})
 
 
 def _put_windows(
@@ -279,8 +293,3 @@ def _put_windows(
             "series": list(series),
         },
     )
-
-
-def _columns(rows: Iterable[Sequence[object]]) -> list[list[object]]:
-    """Return *rows*, of which there is at least one, as columns."""
-    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,15 +1,19 @@
 """Logged predictions in SQLite."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from nilometer.predictions import PredictionRecord
+from nilometer_collector.ground_truth.joining import Found
+from nilometer_collector.ground_truth.truths import PredictionKey
 from nilometer_collector.store.levels import arrival_day
 from nilometer_collector.store.predicting import (
+    JOINED,
     Counted,
     Shape,
     StoredRow,
     by_id,
+    by_key,
     by_subject,
     counted,
     is_of,
@@ -39,6 +43,10 @@ _BY_KEY = f"""
 WITH asked (hash) AS (SELECT value FROM json_each(?))
 SELECT {_COLUMNS} FROM asked CROSS JOIN predictions WHERE key = hash
 """  # noqa: S608
+_JOINED = f"""
+WITH asked (hash) AS (SELECT value FROM json_each(?))
+SELECT {JOINED} FROM asked CROSS JOIN predictions WHERE key = hash
+"""  # noqa: S608
 _BY_SUBJECT = f"""
 WITH asked (hash) AS (SELECT value FROM json_each(?))
 SELECT {_COLUMNS} FROM asked CROSS JOIN predictions WHERE subject_key = hash AND subject_key <> 0 AND time_ns >= ? AND time_ns < ?
@@ -65,6 +73,10 @@ RETURNING shape, day, length(payload), ambiguous
 _FORGET = "DELETE FROM truths WHERE hash = ? AND name = ?"
 _FORGET_ID = "DELETE FROM waiting_truths WHERE entity = ? AND name = ?"
 _FORGET_SUBJECT = "DELETE FROM waiting_truths WHERE entity = ? AND name = '' AND subject = ?"
+_COUNT_WAITING = """
+UPDATE truth_totals SET rows = (SELECT count(*) FROM waiting_truths WHERE entity = ?1)
+WHERE entity = ?1 AND outcome = 'waiting'
+"""
 # Rows of one day are next to each other, unless the clock has gone back.
 _OLDEST = "SELECT number, day FROM predictions ORDER BY number LIMIT ?"
 
@@ -101,6 +113,12 @@ class Predictions:
         rows = self._rows(_BY_KEY, (keys,))
         return by_id(entity, ids, unpack(rows, self._of(rows)))
 
+    def by_key(self, entity: str, keys: Collection[PredictionKey]) -> dict[PredictionKey, Found]:
+        """Return the predictions of *keys*, which have ids; those that are not stored are left out."""
+        hashes = _keys(entity, [key.name for key in keys])
+        rows = self._database.rows(_JOINED, (hashes,))
+        return by_key(entity, keys, rows, self._shapes_of({row[3] for row in rows}))
+
     def of_subjects(
         self, entity: str, subjects: Sequence[str], start_ns: int, end_ns: int
     ) -> dict[str, list[PredictionRecord]]:
@@ -124,6 +142,7 @@ class Predictions:
             rows = self._rows(_BY_KEY, (_keys(entity, ids),))
             self._forget(entity, asked)
             self._database.execute_all(_FORGET_ID, [(entity, one) for one in asked if one])
+            self._database.execute(_COUNT_WAITING, (entity,))
             return self._remove([one.number for one in rows if is_of(one, prediction_ids=asked)])
 
     def erase_subject(self, entity: str, subject: str) -> int:
@@ -133,6 +152,7 @@ class Predictions:
             meant = [row for row in rows if is_of(row, subject=subject)]
             self._forget(entity, names_of_labels(meant, subject))
             self._database.execute(_FORGET_SUBJECT, (entity, subject))
+            self._database.execute(_COUNT_WAITING, (entity,))
             return self._remove([row.number for row in meant])
 
     def retire(self, now_ns: int, keep_ns: int) -> int:
@@ -194,11 +214,13 @@ class Predictions:
 
     def _of(self, rows: Iterable[StoredRow]) -> Mapping[int, Shape]:
         """Return the shapes of committed *rows*, and remember them; a shape never changes."""
-        missing = {row.shape for row in rows} - self._shapes.keys()
-        if missing:
+        return self._shapes_of({row.shape for row in rows})
+
+    def _shapes_of(self, needed: set[int]) -> Mapping[int, Shape]:
+        if not needed <= self._shapes.keys():
             if len(self._shapes) >= MOST_SHAPES:
                 self._shapes = {}
-            self._shapes = {**self._shapes, **self._read_shapes({row.shape for row in rows})}
+            self._shapes = {**self._shapes, **self._read_shapes(needed)}
         return self._shapes
 
     def _read_shapes(self, ids: Iterable[int]) -> dict[int, Shape]:

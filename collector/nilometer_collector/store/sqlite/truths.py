@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from nilometer.predictions import PredictionRecord
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
+from nilometer_collector.ground_truth.joining import Found
 from nilometer_collector.ground_truth.truths import (
     KnownTruth,
     Outcome,
@@ -16,7 +17,6 @@ from nilometer_collector.ground_truth.truths import (
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.joining import Joined, join, next_search_ns
 from nilometer_collector.store.predicting import key_of
-from nilometer_collector.store.prediction_records import Logged
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.predictions import Predictions
 from nilometer_collector.store.sqlite.revisions import Revisions
@@ -37,6 +37,7 @@ from nilometer_collector.store.truth_rows import (
     lags_text,
     progress_of,
     source_number,
+    totals_of,
     waiting_of,
     waiting_row,
     window_of,
@@ -83,6 +84,7 @@ _TOTAL = """
 INSERT INTO truth_totals (entity, outcome, rows) VALUES (?, ?, ?)
 ON CONFLICT (entity, outcome) DO UPDATE SET rows = rows + excluded.rows
 """
+_WAITING_NOW = "SELECT rows FROM truth_totals WHERE entity = ? AND outcome = ?"
 
 
 class Truths:
@@ -152,10 +154,10 @@ class Truths:
         rows = self._database.rows(
             "SELECT outcome, rows FROM truth_totals WHERE entity = ?", (entity,)
         )
-        ((waiting, oldest),) = self._database.rows(
-            "SELECT count(*), min(arrived_ns) FROM waiting_truths WHERE entity = ?", (entity,)
+        ((oldest,),) = self._database.rows(
+            "SELECT min(arrived_ns) FROM waiting_truths WHERE entity = ?", (entity,)
         )
-        return TruthTotals({Outcome(name): count for name, count in rows}, waiting, oldest)
+        return totals_of(rows, oldest)
 
     def windows(self, entity: str, start_ns: int, end_ns: int, limit: int) -> list[JudgedWindow]:
         """List the windows of *entity* that overlap [start, end), newest first, at most *limit*."""
@@ -198,9 +200,9 @@ class Truths:
 
     # What a join reads
 
-    def find(self, entity: str, ids: Sequence[str]) -> Mapping[str, Logged]:
-        """Return logged predictions by id."""
-        return self._predictions.find(entity, ids)
+    def find(self, entity: str, keys: Collection[PredictionKey]) -> Mapping[PredictionKey, Found]:
+        """Return logged predictions with ids; those that are not in the log are left out."""
+        return self._predictions.by_key(entity, keys)
 
     def of_subjects(
         self, entity: str, subjects: Sequence[str], start_ns: int, end_ns: int
@@ -222,11 +224,9 @@ class Truths:
         return {told.place: told for told in map(waiting_of, rows)}
 
     def count_waiting(self, entity: str) -> int:
-        """Return the number of rows of *entity* that wait."""
-        ((count,),) = self._database.rows(
-            "SELECT count(*) FROM waiting_truths WHERE entity = ?", (entity,)
-        )
-        return int(count)
+        """Return the number of rows of *entity* that wait, as it is stored, without counting them."""
+        row = self._database.row(_WAITING_NOW, (entity, Outcome.WAITING.value))
+        return 0 if row is None else int(row[0])
 
     def window_ids(self, entity: str, keys: Collection[WindowKey]) -> Mapping[WindowKey, int]:
         """Return the id of each window; create those that do not exist."""
@@ -273,7 +273,8 @@ class Truths:
             ],
         )
         self._put_windows(entity, joined.windows, now_ns)
-        totals = joined.settled + refused
+        totals = joined.totals
+        totals.update(refused)
         database.execute_all(_TOTAL, [(entity, one.value, count) for one, count in totals.items()])
 
     def _put_windows(self, entity: str, windows: Sequence[RevisedWindow], now_ns: int) -> None:

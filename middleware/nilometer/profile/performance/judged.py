@@ -1,5 +1,6 @@
 """What all contents of judged predictions share."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -7,15 +8,15 @@ from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.performance.estimate import Estimate
 
 
-class Judged:
+class Judged(ABC):
     """Predictions that were joined with their ground truth."""
 
     __slots__ = ()
 
     @property
+    @abstractmethod
     def type_counts(self) -> TypeCounts:
         """The number of judged rows by the type of their truth."""
-        raise NotImplementedError
 
     @property
     def data_type(self) -> DataType:
@@ -32,9 +33,9 @@ class Judged:
         del fewest
         return self
 
+    @abstractmethod
     def estimates(self) -> Mapping[str, Estimate]:
         """Return all metrics that the rows define, by name."""
-        raise NotImplementedError
 
     def estimate(self, metric: str) -> Estimate | None:
         """Return a metric with its interval; None if the rows do not define it."""
