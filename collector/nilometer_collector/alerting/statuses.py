@@ -10,6 +10,7 @@ from nilometer.values.labels import Labels
 STATUSES = {
     Reason.NO_WINDOW_YET: AlertStatus.LEARNING,
     Reason.NO_EARLIER_WINDOW: AlertStatus.LEARNING,
+    Reason.IMMATURE: AlertStatus.LEARNING,
     Reason.WITHIN_LIMIT: AlertStatus.OK,
     Reason.BREACH_TOO_SHORT: AlertStatus.OK,
     Reason.BREACH: AlertStatus.OK,  # of an agent whose episode was closed meanwhile

@@ -13,7 +13,9 @@ from collections.abc import Callable, Sequence
 from nilometer.alert import Alerter, Evaluation, Reason, evaluate
 from nilometer.alert.conditions import AgainstOther, Reported
 from nilometer.alert.evaluation import not_judged
+from nilometer.profile import SummarySample
 from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.entity import PERFORMANCE
 from nilometer.values.senders import TABLES
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.judging.arrivals import (
@@ -22,6 +24,7 @@ from nilometer_collector.judging.arrivals import (
     awaited_ends,
     closed_until,
 )
+from nilometer_collector.judging.maturing import Maturing
 from nilometer_collector.judging.others import Others
 from nilometer_collector.judging.windows import MergedWindow, merged_windows
 from nilometer_collector.query.edges import ReferenceEdges
@@ -51,6 +54,7 @@ class Judging:
         self._edges = ReferenceEdges(store.references)
         self._others = Others(store, self._edges)
         self._laggards = Laggards()
+        self._maturing = Maturing(store, clock)
         self._closed: dict[str, dict[str, int]] = {}  # time up to which windows were closed in the
         # last pass, by entity and alerter
         self._judged: dict[str, dict[str, int]] = {}  # by entity and alerter
@@ -116,6 +120,7 @@ class Judging:
             # The windows that end last may have been judged in part. No window counts twice.
             judged = self._judged[entity] = {name: end_ns - 1 for name, end_ns in stored.items()}
         until = {one.name: _until(one, settled[one.name], now_ns) for one in alerters}
+        until = self._maturing.limited(alerters, judged, until)
         if all(judged.get(name, -1) >= end_ns for name, end_ns in until.items()):
             return
         series = self._store.samples.series(entity)
@@ -189,6 +194,9 @@ class Judging:
         """Return the evaluation of *alerter*; its error is a reason, never a silent alerter."""
         key = (alerter.entity, alerter.name, window.series.id)
         try:
+            why = self._immature(window.sample)
+            if why:
+                return not_judged(alerter, window.sample, Reason.IMMATURE, why)
             references = self._others.references(alerter.condition, *window)
             found = evaluate(alerter, window.sample, references)
         except StoreUnavailable:
@@ -204,6 +212,12 @@ class Judging:
             return not_judged(alerter, window.sample, Reason.FAILED, why)
         self._failed.discard(key)
         return found
+
+    def _immature(self, sample: SummarySample) -> str:
+        """Return why *sample* must not be judged by the labels that have arrived; else nothing."""
+        if sample.summary != PERFORMANCE:
+            return ""
+        return self._maturing.of(sample.entity).why.get(sample.window.start_ns, "")
 
     def _apply(self, evaluations: Sequence[Evaluation]) -> None:
         now_ns = self._clock.now_ns()

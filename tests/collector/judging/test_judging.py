@@ -26,11 +26,13 @@ from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import PERFORMANCE
+from nilometer_collector.declared.applying import By, apply
+from nilometer_collector.declared.registered import document_of
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.judging import judging, others
 from nilometer_collector.judging.judging import Judging
 from nilometer_collector.judging.windows import merged_sample
-from nilometer_collector.store import Arrival, Level, Store
+from nilometer_collector.store import Arrival, Level, Origin, Store
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -322,6 +324,34 @@ def test_joined_performance_is_judged_after_the_delay(
     for number in (600, 601, 602):
         pods.send("pod-1", number, [0.0])
         pods.judge(2 * 3600)
+    assert pods.history == history
+
+
+@pytest.mark.parametrize(("late", "history"), [(90, [["ALERTING"]]), (40, [])])
+def test_joined_performance_waits_for_maturity(
+    pods: Pods, late: int, history: list[list[str]]
+) -> None:
+    """40 of 100 labels have arrived: half are needed, and the rest decide once they are there."""
+    low = Fixed(statistic="accuracy_ratio", side=ThresholdSide.BELOW, threshold=0.9)
+    put(pods, an_alerter(condition=low, summary=PERFORMANCE, minimum_count=30, delay_seconds=60))
+    declared = {"entity": ENTITY, "task": "binary", "score": "score"}
+    document = document_of({"version": 1, "performance": [declared]})
+    apply(pods.store, document, By("test", Origin.API), START_NS)
+    log_predictions(pods.store, scored(100, every_ns=10 * NANOSECONDS))
+    outputs = feature_sample([0.5] * 100, window=minute(1), summary="output.score")
+    ship(pods.store, [Arrival(sequence=1, content=a_sample_row(outputs))], agent="outputs")
+    pods.minutes([0.0, 0.0])
+    pods.judge(2 * 3600)
+    tell(pods.store, [a_truth(f"id-{at}", "1") for at in range(40)], now_ns=pods.clock.now_ns())
+    for number in (300, 301, 302):
+        pods.send("pod-1", number, [0.0])
+        pods.judge(600)
+    assert pods.history == []
+    told = [a_truth(f"id-{at}", "1") for at in range(40, late)]
+    tell(pods.store, told, 2, now_ns=pods.clock.now_ns())
+    for number in (400, 401, 402):
+        pods.send("pod-1", number, [0.0])
+        pods.judge(600)
     assert pods.history == history
 
 

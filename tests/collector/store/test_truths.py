@@ -2,6 +2,7 @@
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -22,12 +23,13 @@ from support.truths import (
     tell,
 )
 
+from nilometer.predictions import PredictionRecord
 from nilometer.profile.performance import Classification, Regression
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import PERFORMANCE
 from nilometer.values.labels import Labels
-from nilometer_collector.ground_truth.truths import Outcome
-from nilometer_collector.store import Level, Store
+from nilometer_collector.ground_truth.truths import Outcome, PredictionKey
+from nilometer_collector.store import Level, Store, joining
 from nilometer_collector.testing import ENTITY, START_NS
 from nilometer_collector.watch.reading import watched_series
 
@@ -175,6 +177,45 @@ def test_a_label_by_subject_joins_the_nearest_prediction_before_it(store: Store)
     (content,) = contents(store).values()
     assert isinstance(content, Classification)
     assert content.confusion == {("1", "1"): 1, ("1", "0"): 1}
+
+
+def test_labels_of_subjects_far_apart_read_no_predictions_between(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_predictions(
+        store,
+        [
+            a_prediction(time_ns=START_NS + at * HOUR_NS, subject="ann", prediction_id=f"p{at}")
+            for at in range(12)
+        ],
+    )
+    spans = []
+    nearest = joining._nearest
+
+    def measured(
+        records: Sequence[PredictionRecord], time_ns: int, within_ns: int
+    ) -> PredictionKey | Outcome:
+        spans.append(len(records))
+        return nearest(records, time_ns, within_ns)
+
+    monkeypatch.setattr(joining, "_nearest", measured)
+    definition = replace(BINARY, within_seconds=600.0)
+    times = [START_NS + at * HOUR_NS + NANOSECONDS for at in (11, 0, 5)]
+    truths = [a_truth("", subject="ann", time_ns=time_ns) for time_ns in times]
+    assert tell(store, truths, definition=definition).counts == {Outcome.JOINED: 3}
+    assert spans == [1, 1, 1]
+
+
+def test_the_number_of_waiting_rows_is_kept_through_joins_and_erasures(place: Place) -> None:
+    store = place.open()
+    tell(store, [a_truth(f"id-{at}") for at in range(6)])
+    tell(store, [a_truth(f"id-{at}") for at in range(4, 8)], 2)
+    log_predictions(store, scored(2))
+    store.truths.join_waiting(BINARY, NOW_NS + 2 * NANOSECONDS, 100)
+    store.predictions.erase(ENTITY, ["id-5", "id-1"])
+    counted = "SELECT count(*) FROM waiting_truths"
+    ((waiting,),) = place.change(sqlite=counted, postgresql=counted)
+    assert store.truths.totals(ENTITY).waiting == waiting == 5
 
 
 def test_an_ambiguous_id_joins_nothing(store: Store) -> None:

@@ -22,7 +22,7 @@ def performance_status(one: Watched, memory: Memory) -> Status:
     if own is None:
         return status, reason, sentence
     if is_pooled(one.key) and own.selection is not None:
-        sentence += _selected(own.selection)
+        sentence += selected(own.selection)
     if own.waiting is None:
         return status, reason, sentence
     if status is AlertStatus.OK:
@@ -39,7 +39,8 @@ def _waits(one: Waiting, judged_ns: int) -> str:
     )
 
 
-def _selected(found: Selection) -> str:
+def selected(found: Selection) -> str:
+    """Return how the labelled predictions differ from all, as the end of a sentence; empty if little."""
     if found.distance < SELECTED:
         return ""
     side = "higher" if found.labelled_mean > found.mean else "lower"

@@ -17,6 +17,7 @@ from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord
 from nilometer_collector.watch.labelled.columns import ERROR_RATE
 from nilometer_collector.watch.labelled.selection import selection_of
+from nilometer_collector.watch.labelled.status import selected
 from nilometer_collector.watch.labelled.windows import (
     PerformanceReader,
     performance_summaries,
@@ -210,6 +211,9 @@ class PerformanceWatch:
         start_ns = end_ns - watched.length * BASE_NS
         tolerance = tolerance_of(watched, component, self._stored.rule, start_ns)
         also = "" if component == ERROR_RATE else _error_rate(watched, found)
+        own = self._stored.memory.performance.get(reader.summary) if self._stored.memory else None
+        if own is not None and own.selection is not None:
+            also += selected(own.selection)
         return Measured(effect, tolerance, usual_of(watched, component), also)
 
 
