@@ -343,13 +343,13 @@ def test_joined_performance_waits_for_maturity(
     pods.minutes([0.0, 0.0])
     pods.judge(2 * 3600)
     tell(pods.store, [a_truth(f"id-{at}", "1") for at in range(40)], now_ns=pods.clock.now_ns())
-    for number in (300, 301, 302):
+    for number in (120, 130, 140):
         pods.send("pod-1", number, [0.0])
         pods.judge(600)
     assert pods.history == []
     told = [a_truth(f"id-{at}", "1") for at in range(40, late)]
     tell(pods.store, told, 2, now_ns=pods.clock.now_ns())
-    for number in (400, 401, 402):
+    for number in (150, 160, 170):
         pods.send("pod-1", number, [0.0])
         pods.judge(600)
     assert pods.history == history
