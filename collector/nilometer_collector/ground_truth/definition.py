@@ -1,6 +1,7 @@
 """What is judged of an entity: its task, and the columns of its logged predictions."""
 
 import hashlib
+from collections.abc import Collection
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
@@ -45,7 +46,8 @@ class PerformanceDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_un
         positive: Name of the positive class of a binary task.
         negative: Name of the other class of a binary task.
         threshold: Lowest score that predicts the positive class, if `predicted` is empty.
-        classes: Classes that ground truth may have; empty allows every class.
+        classes: Classes that ground truth may have; empty allows every class, or the two of a
+            binary task.
         cutoffs: Ranks *k* down to which ranked lists are judged.
         values: Value of pairs of classes; a pair that is left out is worth 0.
         value_unit: Unit of the values, such as ``EUR``.
@@ -104,6 +106,13 @@ class PerformanceDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_un
     def has_classes(self) -> bool:
         """Whether ground truth is a class."""
         return self.task in {"binary", "multiclass", "classes"}
+
+    @property
+    def allowed(self) -> Collection[str]:
+        """Classes that ground truth may have; empty allows every class."""
+        if self.task == "binary" and not self.classes:
+            return (self.positive, self.negative)
+        return self.classes
 
     @property
     def step_ns(self) -> int:

@@ -163,7 +163,7 @@ def _class_text(definition: PerformanceDefinition, value: object) -> str | Outco
         return Outcome.MALFORMED
     if len(name.encode()) > MAX_NAME_BYTES or has_control(name):
         return Outcome.WRONG_TYPE
-    if definition.classes and name not in definition.classes:
+    if definition.allowed and name not in definition.allowed:
         return Outcome.WRONG_CLASS
     return name
 

@@ -1,5 +1,7 @@
 """How much ground truth has arrived, by window."""
 
+from itertools import compress
+
 import msgspec
 
 from nilometer.profile.performance import Classification
@@ -11,7 +13,7 @@ from nilometer_collector.api.resources.samples import END, LABEL, START
 from nilometer_collector.contents.performance import MetricView, metric_view
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
 from nilometer_collector.ground_truth.lags import Lags, quantile, summed
-from nilometer_collector.ground_truth.maturity import Maturity, maturity_of
+from nilometer_collector.ground_truth.maturity import MOST_EARLIER, Maturity, maturity_of
 from nilometer_collector.query.arrived_truth import ArrivedWindow, arrived_windows
 from nilometer_collector.query.definitions import performance_of
 
@@ -57,12 +59,14 @@ async def read_maturity(call: Call) -> MaturityView:
     entity, start_ns, end_ns = value(ENTITY), value(START), value(END)
     labels, now_ns = LabelFilter.of(value(LABEL)), context.clock.now_ns()
 
-    def read() -> MaturityView:
+    def answer() -> MaturityView:
         definition = performance_of(context.store, entity)
-        windows = arrived_windows(
-            context.store, context.query, definition, start_ns, end_ns, labels
-        )
-        found = maturity_of([one.arrived for one in windows], definition, now_ns)
+        # Earlier windows tell what is usual, so that an answer does not depend on its start.
+        first_ns = max(start_ns - MOST_EARLIER * definition.step_ns, 0)
+        read = arrived_windows(context.store, context.query, definition, first_ns, end_ns, labels)
+        judged = maturity_of([one.arrived for one in read], definition, now_ns)
+        inside = [one.arrived.end_ns > start_ns for one in read]
+        windows, found = [*compress(read, inside)], [*compress(judged, inside)]
         return MaturityView(
             entity=entity,
             step=definition.step_seconds,
@@ -74,7 +78,7 @@ async def read_maturity(call: Call) -> MaturityView:
             ],
         )
 
-    return await context.ask(read)
+    return await context.ask(answer)
 
 
 def _view(

@@ -10,11 +10,12 @@ import type {
   Causes,
   Decision,
   DeclaredEntity,
-  Difference,
   DeclaredObject,
+  Difference,
   Entity,
   Episode,
   ExpectedPerformance,
+  Maturity,
   Pipeline,
   Problem,
   Reads,
@@ -23,6 +24,7 @@ import type {
   Samples,
   StoredLevel,
   Summary,
+  TruthStatus,
   Watch,
 } from "./types";
 
@@ -118,6 +120,12 @@ export const summaries = async (entity: string, signal?: AbortSignal): Promise<S
 
 export const samples = (question: SamplesQuestion, signal?: AbortSignal): Promise<Samples> =>
   get("/api/v1/samples", question, signal);
+
+export const maturity = (question: Query<"/api/v1/maturity">, signal?: AbortSignal): Promise<Maturity> =>
+  get("/api/v1/maturity", question, signal);
+
+export const groundTruth = (entity: string, signal?: AbortSignal): Promise<TruthStatus> =>
+  get("/api/v1/ground-truth", { entity }, signal);
 
 export const expectedPerformance = (
   question: Query<"/api/v1/expected-performance">,

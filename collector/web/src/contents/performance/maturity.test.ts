@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { Performance, Sample } from "../../api";
+import type { MaturityWindow, Performance, Sample } from "../../api";
 import { labelledOf, metricLines } from "./maturity";
 
 const sample = (window_start: number, count: number, without_truth = 0): Sample =>
@@ -10,6 +10,12 @@ test("a window is mature with half of its labels and thirty of them", () => {
   const found = labelledOf(samples, new Map([[3, 200]]));
   expect(found.map((each) => each.mature)).toEqual([true, false, false, false]);
   expect(found[3]).toEqual({ labelled: 60, predicted: 200, share: 0.3, mature: false });
+});
+
+test("the collector tells which windows are mature, and a longer window needs all of its windows", () => {
+  const told = [true, true, true, false].map((mature, i) => ({ start: i, end: i + 1, mature }) as MaturityWindow);
+  const long = [0, 2, 4].map((start) => ({ ...sample(start, 10), window_end: start + 2 }));
+  expect(labelledOf(long, new Map(), told).map((each) => each.mature)).toEqual([true, false, false]);
 });
 
 test("windows that are not mature are hollow, and joined to their neighbours", () => {

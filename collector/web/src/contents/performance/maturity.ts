@@ -1,6 +1,6 @@
 /** Which windows have enough labels, and the lines of a chart that shows it. */
 
-import type { Metric, Performance, Sample, Summary } from "../../api";
+import type { MaturityWindow, Metric, Performance, Sample, Summary } from "../../api";
 import type { Line } from "../../charts/timeline";
 
 export const LEAST_SHARE = 0.5; // smallest share of labelled predictions of a mature window
@@ -33,16 +33,25 @@ export interface LabelledWindow {
   mature: boolean;
 }
 
-/** The labelled predictions of each window; *predictions* counts the outputs by start of window. */
+/**
+ * The labelled predictions of each window; *predictions* counts the outputs by start of window.
+ *
+ * The collector tells in *told* which windows are mature, if it joins their labels. A longer window is
+ * mature if all windows in it are. Logged performance has only counts.
+ */
 export function labelledOf(
   samples: readonly Sample[],
   predictions: ReadonlyMap<number, number>,
+  told: readonly MaturityWindow[] | null = null,
 ): LabelledWindow[] {
-  return samples.map(({ window_start, performance }) => {
+  return samples.map(({ window_start, window_end, performance }) => {
     const labelled = performance?.count ?? 0;
     const predicted = Math.max(labelled + (performance?.without_truth ?? 0), predictions.get(window_start) ?? 0);
     const share = predicted ? labelled / predicted : null;
-    const mature = share !== null && share >= LEAST_SHARE && labelled >= LEAST_LABELS;
+    const inside = told?.filter(({ start, end }) => start < window_end && end > window_start);
+    const mature = inside
+      ? inside.length > 0 && inside.every((each) => each.mature)
+      : share !== null && share >= LEAST_SHARE && labelled >= LEAST_LABELS;
     return { labelled, predicted, share, mature };
   });
 }

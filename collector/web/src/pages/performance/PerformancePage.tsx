@@ -18,6 +18,7 @@ import { setOptions, summaryLink } from "../../router";
 import { RANGES } from "../summary/series";
 import { joined } from "./shades";
 import { load, type Loaded, performanceOf } from "./load";
+import { GroundTruth } from "./GroundTruth";
 import styles from "./PerformancePage.module.css";
 
 interface Facts extends Loaded {
@@ -133,17 +134,18 @@ function Page(facts: Facts & { options: URLSearchParams }) {
       ) : (
         <Charts {...facts} metric={metric} />
       )}
+      {facts.truth && <GroundTruth truth={facts.truth} maturity={facts.maturity} />}
     </>
   );
 }
 
-function Charts({ series, predictions, estimate, learnedUntil, episodes, metric }: Facts & { metric: string }) {
+function Charts({ series, predictions, estimate, maturity, learnedUntil, episodes, metric }: Facts & { metric: string }) {
   const { samples } = series;
   const windows = useMemo<Windows>(
     () => ({ starts: samples.map((each) => each.window_start), ends: samples.map((each) => each.window_end) }),
     [samples],
   );
-  const labelled = useMemo(() => labelledOf(samples, predictions), [samples, predictions]);
+  const labelled = useMemo(() => labelledOf(samples, predictions, maturity?.windows), [samples, predictions, maturity]);
   const expected = useMemo(
     () => new Map((estimate?.windows ?? []).map((each) => [each.window_start, each.metrics[metric]?.value ?? null])),
     [estimate, metric],
