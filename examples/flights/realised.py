@@ -67,6 +67,7 @@ class Flight(NamedTuple):
     score: float
     late: int | None  # None for a cancelled or diverted flight
     known_ns: int  # landing
+    on_time: bool  # whether it departed on time
 
 
 def flights_of(source: Path) -> list[Flight]:
@@ -95,9 +96,9 @@ def _predicted(model: FlightModel, table: pyarrow.Table) -> list[Flight]:
         minutes = (row["dep_delay"] or 0) + (row["air_time"] or 0)
         late = None if row[TARGET] is None else int(row[TARGET])
         known_ns = time_ns + max(minutes, 0) * 60 * NANOSECONDS
-        found.append(
-            Flight(f"flight-{number}", time_ns, model.late_probability(features), late, known_ns)
-        )
+        score = model.late_probability(features)
+        on_time = row["dep_delay"] is not None and row["dep_delay"] <= 0
+        found.append(Flight(f"flight-{number}", time_ns, score, late, known_ns, on_time))
     return found
 
 
@@ -198,11 +199,32 @@ def report(flights: list[Flight], first_ns: int) -> None:
         )
 
 
+def report_on_time(flights: list[Flight]) -> None:
+    """Print how many flights that departed on time arrived late, in autumn and in two weeks of December."""
+    at = [
+        int(datetime(YEAR, *day, tzinfo=UTC).timestamp()) * NANOSECONDS
+        for day in ((9, 1), (11, 1), (12, 6), (12, 20))
+    ]
+    for name, start_ns, end_ns in (
+        ("September and October", *at[:2]),
+        ("6 to 19 December", *at[2:]),
+    ):
+        late = [
+            one.late
+            for one in flights
+            if start_ns <= one.time_ns < end_ns and one.on_time and one.late is not None
+        ]
+        print(
+            f"{name}: {np.mean(late):.1%} of {len(late)} flights that departed on time arrived late"
+        )
+
+
 def main(source: Path) -> None:
     """Print the report, and then every episode of the default alerter."""
     flights = flights_of(source)
     first_ns = flights[0].time_ns // DAY_NS * DAY_NS
     report(flights, first_ns)
+    report_on_time(flights)
     with tempfile.TemporaryDirectory() as folder:
         store = open_store(Path(folder) / "state" / "collector.db", "")
         days = Days(store)
