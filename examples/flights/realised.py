@@ -111,8 +111,8 @@ def report_on_time(flights: list[Flight]) -> None:
         for day in ((9, 1), (11, 1), (12, 6), (12, 20))
     ]
     for name, start_ns, end_ns in (
-        ("September and October", *at[:2]),
-        ("6 to 19 December", *at[2:]),
+        ("September and October", at[0], at[1]),
+        ("6 to 19 December", at[2], at[3]),
     ):
         late = [
             one.late
