@@ -125,7 +125,12 @@ def make_app(
         watch_rules=watch_rules,
     )
     door = Middleware(
-        Authentication, principals=principals, clock=clock, secure=secure, public_url=public_url
+        Authentication,
+        principals=principals,
+        clock=clock,
+        secure=secure,
+        public_url=public_url,
+        workspaces=store.workspaces,
     )
     app = Starlette(
         routes=[*_routes(OPERATIONS, context), *_documents(static)],

@@ -23,6 +23,7 @@ from nilometer.values.once import OnceAMinute
 from nilometer_collector.access.needs import Need, http_methods, http_need
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
+from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.api.problems import problem
 from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 
@@ -56,6 +57,7 @@ class Authentication:
         clock: Clock for the end of sessions and for the log.
         secure: Whether the server uses TLS; the cookie is then sent over TLS only.
         public_url: Public URL of the pages, for a proxy that terminates TLS; empty without one.
+        workspaces: Workspaces that principals may belong to.
     """
 
     def __init__(
@@ -66,10 +68,11 @@ class Authentication:
         *,
         secure: bool,
         public_url: str = "",
+        workspaces: Workspaces = NO_WORKSPACES,
     ) -> None:
         self.app = app
         self._principals = {one.name: one for one in principals if one.uses_http}
-        self._gate = Gate(self._principals.values())
+        self._gate = Gate(self._principals.values(), workspaces)
         self._sessions = Sessions(clock)
         self._held: Counter[str] = Counter()
         self._clock = clock

@@ -126,7 +126,7 @@ async def on_error(request: Request, error: Exception) -> Response:
         case RowsRefused():
             return _rows_problem(error)
         case Forbidden():
-            return problem(403, str(error))
+            return problem(error.status, str(error))
         case Unknown():
             return problem(404, str(error))
         case Conflict():

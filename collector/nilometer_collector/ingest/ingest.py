@@ -33,6 +33,7 @@ from nilometer.wire.services import (
 from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.access.rights import Access, Forbidden
+from nilometer_collector.access.workspaces import SLASH
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
@@ -130,7 +131,7 @@ class Ingest:
         If the agent may not ship the entity of a row, only that row is rejected.
         """
         _check_sender(request)
-        reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
+        reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
         arrivals = []
         for row, is_sound in _with_soundness(request.rows):
             try:
@@ -184,10 +185,11 @@ class Ingest:
                 extra={"entity": entity, "ids": len(predicted.ambiguous)},
             )
 
-    def _is_duplicate(self, agent: str, instance: bytes) -> bool:
-        """Whether two processes ship under this name; the rows of both are stored."""
+    def _is_duplicate(self, access: Access, agent: str, instance: bytes) -> bool:
+        """Whether two processes of a workspace ship under this name; the rows of both are stored."""
+        name = agent if access.workspace is None else f"{access.workspace.name}{SLASH}{agent}"
         with self._duplicates_lock:
-            duplicate, news = self._duplicates.see(agent, instance[:EPOCH_BYTES])
+            duplicate, news = self._duplicates.see(name, instance[:EPOCH_BYTES])
         if news:
             self._counters.add(Counter.AGENTS_DUPLICATED)
             log.error(
@@ -202,7 +204,7 @@ class Ingest:
 
         Entities that the agent may not ship are left out, and are listed.
         """
-        self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
+        self._is_duplicate(access, request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
             raise CallRefused(
                 grpc.StatusCode.INVALID_ARGUMENT, f"a plan covers at most {MAX_ENTITIES} entities"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from nilometer.profile import Reference
+from nilometer_collector.access.workspaces import Workspaces
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
@@ -233,6 +234,11 @@ class References(Protocol):
 
 class Store(Protocol):
     """All persistent data of the collector."""
+
+    @property
+    def workspaces(self) -> Workspaces:
+        """Workspaces of the settings, which keep entities, channels, routes and targets apart."""
+        ...
 
     @property
     def samples(self) -> Samples:

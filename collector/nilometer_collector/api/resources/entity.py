@@ -7,13 +7,13 @@ from msgspec import UNSET
 
 from nilometer.values.store_name import store_name
 from nilometer_collector.access.needs import Need
-from nilometer_collector.access.rights import Access
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Count, EntityName
 from nilometer_collector.api.resources.entities import EntityView, entity_view
+from nilometer_collector.declared.apart import check_apart
 from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.declared.entities import (
     MAX_VERSION,
@@ -71,10 +71,11 @@ async def put_entity(call: Call) -> PutEntity:
     """
     name, context = call.parameters.value(NEW_NAME), call.context
     definition = await read_json(call.request, EntityDefinition)
+    check_apart(entity_object(name, declaration_of(definition)), context.store.workspaces)
     declaration, by = declaration_of(definition), By(author_of(call), Origin.API)
     replaces = None if definition.version is UNSET else definition.version
     now_ns = context.clock.now_ns()
-    may_read = Access(call.access.principal, Need.READ).may
+    may_read = call.access.for_need(Need.READ).may
 
     def put() -> PutEntity:
         command = DeclareEntity(name, declaration, replaces)
