@@ -203,6 +203,7 @@ class Collector:
             Gate(told.principals, store.workspaces),
             ingest.methods,
             told.shutdown_seconds,
+            refused=ingest.tell_refused,
             connections=shares().grpc,
             by_address=told.peers_by_address,
         )

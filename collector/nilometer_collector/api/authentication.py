@@ -27,6 +27,7 @@ from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.api.problems import problem
 from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 
+CALLER = "nilometer.caller"  # key of the ASGI scope that holds the principal, if it is known
 ACCESS = "nilometer.access"  # key of the ASGI scope that holds the rights of the request
 COOKIE = "nilometer_session"
 MAX_FORM_BYTES = 4096
@@ -116,6 +117,7 @@ class Authentication:
             return await self._log_in(request)
         by_cookie = "authorization" not in request.headers
         principal = self._by_cookie(request) if by_cookie else self._by_token(request)
+        request.scope[CALLER] = principal
         need = http_need(method, path)
         try:
             access = self._gate.enter(

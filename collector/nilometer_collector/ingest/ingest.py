@@ -7,6 +7,7 @@ reason for a rejection contains no values of a payload, except the first charact
 
 import logging
 import threading
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.access.rights import Access, Forbidden
 from nilometer_collector.access.workspaces import SLASH
+from nilometer_collector.audit import Auditor, call_entry
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
@@ -94,6 +96,7 @@ class Ingest:
     ) -> None:
         self._duplicates = DuplicateAgents(clock)
         self._duplicates_lock = threading.Lock()
+        self._auditor = Auditor(store, clock, counters)
         self._store = store
         self._clock = clock
         self._counters = counters
@@ -133,12 +136,14 @@ class Ingest:
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
         arrivals = []
+        refused = Counts[str]()  # rows by entity
         for row, is_sound in _with_soundness(request.rows):
             try:
                 access.require(_entities_of(row))
                 content = _content(row, reply, digest=not is_sound)
                 arrivals.append(Arrival(sequence=_sequence(row), content=content))
             except Forbidden as error:
+                refused.update(_entities_of(row))
                 reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
             except (NilometerError, ValueError, ArithmeticError) as error:
                 reply.rejected.add(sequence=row.sequence, reason=_reason(error))
@@ -165,6 +170,7 @@ class Ingest:
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
         self._count_predictions(shipped.predicted, reply)
+        self._auditor.add_rows(access, request.agent, refused, self._clock.now_ns())
         if reply.rejected:
             _log_rejected(request.agent, reply)
         if shipped.notices:
@@ -198,6 +204,11 @@ class Ingest:
                 extra={"agent": agent},
             )
         return duplicate
+
+    def tell_refused(self, method: str, access: Access | None, address: str) -> None:
+        """Add a refused call to the audit log; without a known principal, *access* is None."""
+        name = method.rpartition("/")[2]
+        self._auditor.add(call_entry(access, name, self._clock.now_ns(), address=address))
 
     def plan(self, request: GetPlanRequest, access: Access) -> Plan:
         """Return the references and alerters of the requested entities, or "unchanged".
@@ -258,6 +269,7 @@ class Ingest:
             )
         except (StoreUnavailable, Busy) as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
+        self._auditor.add_upload(access, reference.entity, reference.name, self._clock.now_ns())
         log.info(
             "reference stored",
             extra={

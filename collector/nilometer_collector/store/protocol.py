@@ -16,6 +16,7 @@ from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.store.acting import Actions
 from nilometer_collector.store.alerting_verbs import Alerts
+from nilometer_collector.store.auditing import AuditLog
 from nilometer_collector.store.changing import History
 from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.declaring import Entities
@@ -288,6 +289,11 @@ class Store(Protocol):
     @property
     def watching(self) -> Watching:
         """State of the default alerter."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who changed what, or tried to without the right."""
         ...
 
     @property

@@ -9,6 +9,7 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.acting import Actions
 from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
+from nilometer_collector.store.postgresql.auditing import AuditLog
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.decisions import Decisions
 from nilometer_collector.store.postgresql.deliveries import Deliveries
@@ -100,6 +101,7 @@ class PostgresqlStore:
         self.watching = Watching(self._database, turns, self.decisions)
         self.deliveries = Deliveries(self._database)
         self.actions = Actions(self._database, queue)
+        self.audit = AuditLog(self._database)
 
     @property
     def names_key(self) -> bytes:

@@ -19,6 +19,7 @@ from nilometer_collector.store.shipments import (
 )
 from nilometer_collector.store.sqlite.acting import Actions
 from nilometer_collector.store.sqlite.alerts import Alerts
+from nilometer_collector.store.sqlite.auditing import AuditLog
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.deliveries import Deliveries
@@ -76,6 +77,7 @@ class SqliteStore:
         self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)
         self.actions = Actions(self._database, queue)
+        self.audit = AuditLog(self._database)
 
     @property
     def names_key(self) -> bytes:
