@@ -78,7 +78,10 @@ class AuditLog(Protocol):
 
 
 def audit_values(entry: AuditEntry) -> dict[str, Any]:
-    """Return the columns of *entry*; equal ``slot`` values are counted as one."""
+    """Return the columns of *entry* in the order of SQLite's statement.
+
+    Entries with an equal ``slot`` are counted as one.
+    """
     texts = {
         name: storable(getattr(entry, name))[:MOST_AUDIT_CHARACTERS]
         for name in ("principal", "author", "workspace", "address", "operation", "entity", "name")

@@ -12,10 +12,9 @@ from nilometer_collector.store.levels import Level
 from nilometer_collector.store.sqlite.database import Database
 
 _ADD = """
-INSERT INTO audit (at_ns, principal, author, workspace, address, operation, entity, name, outcome,
+INSERT INTO audit (principal, author, workspace, address, operation, entity, name, at_ns, outcome,
                    status, times, slot)
-VALUES (:at_ns, :principal, :author, :workspace, :address, :operation, :entity, :name, :outcome,
-        :status, :times, :slot)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (slot) DO UPDATE SET times = times + excluded.times, at_ns = excluded.at_ns
 """
 _ENTRIES = """
@@ -44,7 +43,7 @@ class AuditLog:
         values, most = audit_values(entry), MOST_ENTRIES[entry.outcome]
         oldest_ns = entry.at_ns - AUDIT_DAYS * Level.DAY.length_ns
         with self._database.write():
-            self._database.execute(_ADD, values)
+            self._database.execute(_ADD, (*values.values(),))
             self._database.execute("DELETE FROM audit WHERE at_ns < ?", (oldest_ns,))
             self._database.execute(_SURPLUS, (entry.outcome.value, most))
 
