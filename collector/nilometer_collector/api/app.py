@@ -128,12 +128,7 @@ def make_app(
     )
     audit = Middleware(Auditing, auditor=Auditor(store, clock, counters), clock=clock)
     door = Middleware(
-        Authentication,
-        principals=principals,
-        clock=clock,
-        secure=secure,
-        public_url=public_url,
-        workspaces=store.workspaces,
+        Authentication, principals, clock, store.workspaces, secure=secure, public_url=public_url
     )
     app = Starlette(
         routes=[*_routes(OPERATIONS, context), *_documents(static)],

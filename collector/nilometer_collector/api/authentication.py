@@ -66,10 +66,10 @@ class Authentication:
         app: ASGIApp,
         principals: Sequence[Principal],
         clock: Clock,
+        workspaces: Workspaces = NO_WORKSPACES,
         *,
         secure: bool,
         public_url: str = "",
-        workspaces: Workspaces = NO_WORKSPACES,
     ) -> None:
         self.app = app
         self._principals = {one.name: one for one in principals if one.uses_http}

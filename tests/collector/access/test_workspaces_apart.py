@@ -189,9 +189,10 @@ def bodies(entity: str, word: str) -> dict[str, list[dict[str, Any]]]:
 
 def operations() -> list[tuple[str, str, dict[str, Any]]]:
     """Every operation of the OpenAPI document."""
+    paths: Any = document(OPERATIONS)["paths"]
     return [
         (method.upper(), path, operation)
-        for path, methods in document(OPERATIONS)["paths"].items()
+        for path, methods in paths.items()
         for method, operation in methods.items()
     ]
 

@@ -1,6 +1,6 @@
 """The audit log over HTTP."""
 
-from typing import Literal, TypeAlias, cast
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -110,7 +110,7 @@ def audit_view(entry: AuditEntry) -> AuditView:
         operation=entry.operation,
         entity=entry.entity,
         name=entry.name,
-        outcome=cast("OutcomeWord", entry.outcome.value),
+        outcome=entry.outcome.value,
         status=entry.status,
         times=entry.times,
     )
