@@ -59,8 +59,8 @@ async def read_entity(call: Call) -> DeclaredEntityView:
         Unknown: If it does not exist.
     """
     name, query, may = call.parameters.value(ENTITY), call.context.query, call.access.may
-    store = call.context.store
-    return await call.context.ask(lambda: _view(query.entity(name, may), store))
+    store, sees = call.context.store, call.access.sees
+    return await call.context.ask(lambda: _view(query.entity(name, may), store, sees))
 
 
 async def put_entity(call: Call) -> PutEntity:
@@ -84,7 +84,7 @@ async def put_entity(call: Call) -> PutEntity:
             change_one(context.store, OBJECTS, entity_key(name), plain, command, by, now_ns)
         except Conflict as error:
             raise _without_edges_of_others(error, name, declaration, may_read) from error
-        view = _view(context.query.entity(name, may_read), context.store)
+        view = _view(context.query.entity(name, may_read), context.store, call.access.sees)
         warnings = OBJECTS.warnings(plain, KnownNames(context.store, may_read))
         return PutEntity(**msgspec.structs.asdict(view), warnings=warnings)
 
@@ -118,13 +118,13 @@ def _without_edges_of_others(
     return error
 
 
-def _view(entity: EntityRecord, store: Store) -> DeclaredEntityView:
+def _view(entity: EntityRecord, store: Store, sees: Callable[[str], bool]) -> DeclaredEntityView:
     said = entity.declaration
     return DeclaredEntityView(
-        **msgspec.structs.asdict(entity_view(entity)),
+        **msgspec.structs.asdict(entity_view(entity, sees)),
         time_zone=said.time_zone,
         attributes=dict(said.attributes),
-        columns={source: dict(names) for source, names in said.columns.items()},
+        columns={source: dict(names) for source, names in said.columns.items() if sees(source)},
         updated=None if entity.updated_ns is None else seconds(entity.updated_ns),
         store=store_name(store.names_key),
     )
