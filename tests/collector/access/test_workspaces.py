@@ -258,16 +258,3 @@ def test_rows_for_another_workspace_are_refused_and_hold_nothing_up(served: Runn
     counts = served.collector.counters.read()
     assert (counts[Counter.ROWS_STORED], counts[Counter.ROWS_REJECTED]) == (1, 1)
     assert audit(served, "ada") == [("ada", "Ship", "ranking-eu", "refused", 1)]
-
-
-def test_the_limit_of_channels_holds_for_each_workspace(served: Running) -> None:
-    store = served.collector
-    secrets = {"url": "http://127.0.0.1:9/", "signing_key": "k" * 32}
-    for name in ("ada", "bob"):
-        workspace = {"ada": "payments", "bob": "search"}[name]
-        for number in range(64 if name == "bob" else 1):
-            body = {"name": f"{workspace}/t{number}", "kind": "webhook", "secrets": secrets}
-            ask(served, name, "PUT", "targets", json=body).raise_for_status()
-    assert store.counters.read()[Counter.CALLS_REFUSED] == 0
-    names = ask(served, "ada", "GET", "targets").json()["targets"]
-    assert [one["name"] for one in names] == ["payments/t0"]
