@@ -11,6 +11,9 @@ class Counter(Enum):
     ROWS_REPEATED = "rows_repeated"  # rows that were stored before: acknowledged, not added
     ROWS_REJECTED = "rows_rejected"  # rows that will never be stored
     SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing; the agent retries them
+    CALLS_REFUSED = (
+        "calls_refused"  # for an unknown token or a missing right, rows of agents included
+    )
     AGENTS_DUPLICATED = "agents_duplicated"  # times that two processes began to ship under one name
     PARTS_ROLLED_UP = "parts_rolled_up"  # roll-ups that were made or made again
     SAMPLES_LEFT_OUT = "samples_left_out"  # samples in no roll-up: unreadable, or of another type

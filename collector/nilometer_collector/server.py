@@ -100,7 +100,9 @@ class Collector:
         kinds.load()
         kinds.require_parts("collector", ("summaries", "check", "view"))
         own = self.settings.own_channel
-        store = open_store(self.settings.stored_in, own.name if own else "")
+        store = open_store(
+            self.settings.stored_in, own.name if own else "", self.settings.known_workspaces
+        )
         self._resources.callback(store.close)
         alerters = [alerter_of(definition) for definition in self.settings.alerters]
         take_settings(store, alerters, self._clock.now_ns())
@@ -198,9 +200,10 @@ class Collector:
         server = CollectorServer(
             self._grpc_address,
             credentials,
-            Gate(told.principals),
+            Gate(told.principals, store.workspaces),
             ingest.methods,
             told.shutdown_seconds,
+            refused=ingest.tell_refused,
             connections=shares().grpc,
             by_address=told.peers_by_address,
         )

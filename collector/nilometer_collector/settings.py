@@ -15,6 +15,12 @@ from nilometer_collector.access.addresses import parse_address, require_loopback
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.principals import Principal, check_principals
 from nilometer_collector.access.secret import Secret, shown_url
+from nilometer_collector.access.workspaces import (
+    Workspace,
+    Workspaces,
+    check_workspaces,
+    owner_of,
+)
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.alerting.function_limits import FunctionLimits
 from nilometer_collector.alerting.receivers import (
@@ -77,6 +83,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         principals: Callers that may ship, read and write, with their agents and entities. Tokens
             are given as their SHA-256. Without principals, all users of this machine have access.
             See docs/access.md.
+        workspaces: Sets of entities, by name pattern, that keep teams apart. A principal that names a
+            workspace has no right outside it, and learns nothing of others. See docs/access.md.
         http_address: ``host:port`` of the API and the pages; loopback only, unless TLS is set and a
             principal has ``read`` or ``write``. Port 0 chooses a free port.
         http_certificate: Certificate file of the HTTP server with its chain, PEM; empty means no
@@ -152,6 +160,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     grpc_key: str = ""
     grpc_client_ca: str = ""
     principals: tuple[Principal, ...] = ()
+    workspaces: tuple[Workspace, ...] = ()
     http_address: str = "127.0.0.1:7500"
     http_certificate: str = ""
     http_key: str = ""
@@ -244,7 +253,15 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
                 )
 
     def _check_access(self) -> None:
-        check_principals(self.principals)
+        check_workspaces(self.workspaces)
+        known = self.known_workspaces
+        check_principals(self.principals, known)
+        lists = (self.channels, self.routes, self.targets)
+        for owner in sorted({owner_of(one.name) for defined in lists for one in defined} - {""}):
+            if known.named(owner) is None:
+                raise ConfigError(
+                    f"channels, routes, targets: {owner!r} is not among the workspaces"
+                )
         if bool(self.grpc_certificate) != bool(self.grpc_key):
             raise ConfigError("grpc_certificate and grpc_key: set both or none")
         if bool(self.http_certificate) != bool(self.http_key):
@@ -271,6 +288,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     def disclosure(self) -> Disclosure:
         """Least strict privacy settings that agents may use."""
         return Disclosure(Privacy(self.privacy), self.suppress_below)
+
+    @property
+    def known_workspaces(self) -> Workspaces:
+        """All workspaces."""
+        return Workspaces(self.workspaces)
 
     @property
     def database_path(self) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.demo.postgresql import Server
 from nilometer_collector.store import Store, open_store
 
@@ -15,7 +16,7 @@ from nilometer_collector.store import Store, open_store
 class Place(Protocol):
     """A database that holds a store."""
 
-    def open(self, channel: str = "slack") -> Store:
+    def open(self, channel: str = "slack", workspaces: Workspaces = NO_WORKSPACES) -> Store:
         """Open the store like a collector; every store is closed at the end of the test."""
         ...
 
@@ -35,9 +36,9 @@ class SqlitePlace:
     path: Path
     _opened: list[Store] = field(default_factory=list)
 
-    def open(self, channel: str = "slack") -> Store:
+    def open(self, channel: str = "slack", workspaces: Workspaces = NO_WORKSPACES) -> Store:
         """Open the store."""
-        self._opened.append(open_store(self.path, channel))
+        self._opened.append(open_store(self.path, channel, workspaces))
         return self._opened[-1]
 
     def change(self, *, sqlite: str = "", postgresql: str = "") -> list[tuple[object, ...]]:
@@ -59,9 +60,9 @@ class PostgresqlPlace:
     url: str
     _opened: list[Store] = field(default_factory=list)
 
-    def open(self, channel: str = "slack") -> Store:
+    def open(self, channel: str = "slack", workspaces: Workspaces = NO_WORKSPACES) -> Store:
         """Open the store."""
-        self._opened.append(open_store(Secret(self.url), channel))
+        self._opened.append(open_store(Secret(self.url), channel, workspaces))
         return self._opened[-1]
 
     def change(self, *, sqlite: str = "", postgresql: str = "") -> list[tuple[object, ...]]:

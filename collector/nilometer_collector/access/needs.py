@@ -71,6 +71,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/objects"): Need.READ,
     ("DELETE", "/api/v1/objects"): Need.WRITE,
     ("GET", "/api/v1/changes"): Need.READ,
+    ("GET", "/api/v1/audit"): Need.READ,
     ("POST", "/api/v1/backtests"): Need.READ,  # it changes nothing
     ("GET", "/api/v1/canary"): Need.READ,
     ("POST", "/api/v1/canary"): Need.READ,  # it changes nothing

@@ -11,6 +11,7 @@ import msgspec
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.needs import Need
+from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 
 DIGEST_CHARACTERS = 64  # SHA-256 in hexadecimal
 ALL = ("*",)
@@ -35,6 +36,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         read: Patterns of the entities whose data it may read.
         write: Patterns of the entities whose declarations, alerters, references and episodes it may
             change.
+        workspace: Name of the workspace that it belongs to. All its patterns then end at the entities
+            of the workspace: ``*`` means all of them. Empty for a principal of the whole collector.
         author_header: Header in which this principal, a proxy that has authenticated a person, names
             the person, such as ``X-Forwarded-User``. Decisions are recorded under this name. The
             proxy must remove the header from what it receives. Empty for any other principal.
@@ -50,6 +53,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     read: Patterns | None = None
     write: Patterns | None = None
     http: HttpAccess | None = None
+    workspace: str = ""
     author_header: str = ""
 
     @property
@@ -103,8 +107,14 @@ def principal_of(
     return found
 
 
-def check_principals(principals: Sequence[Principal]) -> None:
+def check_principals(
+    principals: Sequence[Principal], workspaces: Workspaces = NO_WORKSPACES
+) -> None:
     """Refuse principals that nobody can use, and rights that contradict each other.
+
+    Args:
+        principals: All principals of the collector.
+        workspaces: Workspaces that they may belong to.
 
     Raises:
         ConfigError: If a principal is wrong; the message names it and never shows a token.
@@ -113,6 +123,11 @@ def check_principals(principals: Sequence[Principal]) -> None:
         raise ConfigError("principals: two principals have the same name")
     for principal in principals:
         _check(principal, f"principals: {principal.name!r}")
+        if principal.workspace and workspaces.named(principal.workspace) is None:
+            raise ConfigError(
+                f"principals: {principal.name!r}: workspace = {principal.workspace[:64]!r}: is not "
+                "among the workspaces: add it, or remove the principal"
+            )
 
 
 def _check(principal: Principal, key: str) -> None:

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.access.principals import matches
+from nilometer_collector.access.workspaces import Workspaces
 from nilometer_collector.actions.content import Order
 from nilometer_collector.actions.entry_point import call
 from nilometer_collector.actions.forms import FORMS, Form, Ordering
@@ -17,6 +19,11 @@ from nilometer_collector.store import EpisodeRecord, Store
 
 # Statuses that say that the target is not there, or that it does not let the collector in.
 _GONE = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 410})
+
+
+def is_for_entity(target: TargetDefinition, entity: str, workspaces: Workspaces) -> bool:
+    """Return whether the actions of *entity* may use *target*, by its settings and its workspace."""
+    return matches(entity, target.entities) and workspaces.serves(target.name, entity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +69,11 @@ class Targets:
         if target is None or episode is None:
             missing = f"the target {name!r}" if target is None else "the episode"
             return Answer(outcome=Outcome.REFUSED, reason=f"{missing} does not exist any more")
+        if not is_for_entity(target, run.entity, store.workspaces):
+            return Answer(
+                outcome=Outcome.REFUSED,
+                reason=f"the target {name!r} is not for the entity {run.entity[:128]!r}",
+            )
         try:
             self.check(target)
         except ConfigError as error:

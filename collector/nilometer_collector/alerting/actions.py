@@ -16,6 +16,7 @@ from msgspec import Meta
 from nilometer.alert import Severity
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
+from nilometer_collector.access.workspaces import AnyOwnedName
 from nilometer_collector.alerting.decisions import MOST_AUTHOR_CHARACTERS
 from nilometer_collector.alerting.receivers import ObjectName
 from nilometer_collector.alerting.routes import Pattern, Patterns
@@ -34,8 +35,6 @@ Approver: TypeAlias = Annotated[
 ]
 Parameter: TypeAlias = Annotated[str, Meta(max_length=1024, pattern=NO_CONTROL)]
 ParameterName: TypeAlias = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
-
-AnyName: TypeAlias = Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")]
 
 CURES: Mapping[Cure, str] = {
     "retrain": "retrain the model",
@@ -78,7 +77,7 @@ class ActionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     entity: Pattern
     name: ObjectName
     cure: Cure
-    target: AnyName = ""
+    target: AnyOwnedName = ""
     mode: Mode = "dry_run"
     parameters: Annotated[dict[ParameterName, Parameter], Meta(max_length=32)] = {}
     summaries: Patterns = msgspec.field(default_factory=lambda: ["*"])
@@ -94,7 +93,7 @@ class ActionDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     most_a_day: Annotated[int, Meta(ge=1, le=1000)] = 3
     cool_down_seconds: Wait = float(DAY_SECONDS)
     works_within_seconds: Seconds = float(DAY_SECONDS)
-    escalate_to: AnyName = ""
+    escalate_to: AnyOwnedName = ""
 
     @property
     def needs_approval(self) -> bool:

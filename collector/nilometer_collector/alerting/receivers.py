@@ -16,6 +16,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.access.secret import shown_url
+from nilometer_collector.access.workspaces import OwnedName
 from nilometer_collector.alerting.receiver_fields import (
     NOT_SHOWN,
     SECRET_URL,
@@ -53,7 +54,8 @@ class ChannelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     """A channel as a user writes it.
 
     Attributes:
-        name: Name of the channel, unique in the collector.
+        name: Name of the channel, unique in the collector. The channel of a workspace has the form
+            ``workspace/name``.
         kind: Kind of the receiver, such as ``slack``.
         settings: Settings of the kind, as texts.
         secrets: Secrets of the kind, as texts.
@@ -61,7 +63,7 @@ class ChannelDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
 
     word: ClassVar[str] = "channel"  # how errors name one
 
-    name: ObjectName
+    name: OwnedName
     kind: str
     settings: dict[str, str] = {}
     secrets: dict[str, str] = {}

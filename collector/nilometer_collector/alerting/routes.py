@@ -17,7 +17,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.nearest import did_you_mean
 from nilometer.values.time_zone import zone_names
-from nilometer_collector.alerting.receivers import ObjectName
+from nilometer_collector.access.workspaces import OwnedName, owner_of
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 
 ALWAYS = "00:00-24:00"
@@ -43,8 +43,10 @@ class RouteDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """A route: the episodes that match every field are told to its channels.
 
     Attributes:
-        name: Name of the route, unique in the collector.
-        channels: Names of the channels that get the notifications.
+        name: Name of the route, unique in the collector. The route of a workspace has the form
+            ``workspace/name``; it is for entities of this workspace only.
+        channels: Names of the channels that get the notifications. Those of a route of a workspace
+            must be of the same workspace.
         entities: Patterns over names of entities; one must match.
         owners: Patterns over the owner that the entity declares; one must match. An entity without
             a declared owner has the owner "".
@@ -58,8 +60,8 @@ class RouteDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             has closed by then; ``skip`` leaves the notification to other routes.
     """
 
-    name: ObjectName
-    channels: Annotated[list[ObjectName], Meta(min_length=1, max_length=16)]
+    name: OwnedName
+    channels: Annotated[list[OwnedName], Meta(min_length=1, max_length=16)]
     entities: Patterns = msgspec.field(default_factory=lambda: ["*"])
     owners: Owners = msgspec.field(default_factory=lambda: ["*"])
     severity: Literal["info", "warning", "critical"] = "info"
@@ -81,7 +83,7 @@ class Subject:
 
 
 def check_route(route: RouteDefinition) -> None:
-    """Refuse a route whose hours or time zone do not exist.
+    """Refuse a route whose hours or time zone do not exist, or that leaves its workspace.
 
     Raises:
         ConfigError: The message names the route, the field and what is allowed.
@@ -89,6 +91,9 @@ def check_route(route: RouteDefinition) -> None:
     key = f"route {route.name!r}"
     _zone(key, route.time_zone)
     _minutes(key, route.hours)
+    owner = owner_of(route.name)
+    if owner and any(owner_of(channel) != owner for channel in route.channels):
+        raise ConfigError(f"{key}: channels: must be channels of the workspace {owner!r}")
     if len(set(route.days)) < len(route.days):
         raise ConfigError(f"{key}: days: names a day twice")
 

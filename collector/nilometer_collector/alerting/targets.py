@@ -8,6 +8,8 @@ import re
 from collections.abc import Mapping
 from typing import ClassVar
 
+import msgspec
+
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receiver_fields import (
@@ -20,6 +22,7 @@ from nilometer_collector.alerting.receiver_fields import (
     service_url,
 )
 from nilometer_collector.alerting.receivers import ChannelDefinition, Kind
+from nilometer_collector.alerting.routes import Patterns
 
 MOST_TARGETS = 64
 PYTHON = "python"  # kind of a target that is a function in the collector's environment
@@ -30,13 +33,17 @@ class TargetDefinition(ChannelDefinition, frozen=True, kw_only=True, forbid_unkn
     """A target as a user writes it.
 
     Attributes:
-        name: Name of the target, unique in the collector.
+        name: Name of the target, unique in the collector. The target of a workspace has the form
+            ``workspace/name``; it is for entities of this workspace only.
         kind: Kind of the receiver, such as ``github``.
         settings: Settings of the kind, as texts.
         secrets: Secrets of the kind, as texts.
+        entities: Patterns of the entities whose actions may use it.
     """
 
     word: ClassVar[str] = "target"
+
+    entities: Patterns = msgspec.field(default_factory=lambda: ["*"])
 
     @classmethod
     def kinds(cls) -> Mapping[str, Kind]:

@@ -20,6 +20,7 @@ from nilometer_collector.access.principals import Principal
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.approval import Approval
+from nilometer_collector.api.auditing import Auditing
 from nilometer_collector.api.authentication import Authentication
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
@@ -27,6 +28,7 @@ from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http
 from nilometer_collector.api.query_parameters import QueryParameters
 from nilometer_collector.api.resources.registered import OPERATIONS
 from nilometer_collector.api.shield import Shield
+from nilometer_collector.audit import Auditor
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
@@ -124,12 +126,17 @@ def make_app(
         causes=causes,
         watch_rules=watch_rules,
     )
+    audit = Middleware(Auditing, auditor=Auditor(store, clock, counters), clock=clock)
     door = Middleware(
-        Authentication, principals=principals, clock=clock, secure=secure, public_url=public_url
+        Authentication, principals, clock, store.workspaces, secure=secure, public_url=public_url
     )
     app = Starlette(
         routes=[*_routes(OPERATIONS, context), *_documents(static)],
-        middleware=[Middleware(Shield, public_host=urlsplit(public_url).hostname or ""), door],
+        middleware=[
+            Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
+            audit,
+            door,
+        ],
         exception_handlers=_ON_ERRORS,
     )
     app.router.redirect_slashes = False  # paths of the API do not end with a slash

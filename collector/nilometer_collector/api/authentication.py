@@ -23,9 +23,11 @@ from nilometer.values.once import OnceAMinute
 from nilometer_collector.access.needs import Need, http_methods, http_need
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
+from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.api.problems import problem
 from nilometer_collector.api.sessions import SESSION_SECONDS, Sessions
 
+CALLER = "nilometer.caller"  # key of the ASGI scope that holds the principal, if it is known
 ACCESS = "nilometer.access"  # key of the ASGI scope that holds the rights of the request
 COOKIE = "nilometer_session"
 MAX_FORM_BYTES = 4096
@@ -56,6 +58,7 @@ class Authentication:
         clock: Clock for the end of sessions and for the log.
         secure: Whether the server uses TLS; the cookie is then sent over TLS only.
         public_url: Public URL of the pages, for a proxy that terminates TLS; empty without one.
+        workspaces: Workspaces that principals may belong to.
     """
 
     def __init__(
@@ -63,13 +66,14 @@ class Authentication:
         app: ASGIApp,
         principals: Sequence[Principal],
         clock: Clock,
+        workspaces: Workspaces = NO_WORKSPACES,
         *,
         secure: bool,
         public_url: str = "",
     ) -> None:
         self.app = app
         self._principals = {one.name: one for one in principals if one.uses_http}
-        self._gate = Gate(self._principals.values())
+        self._gate = Gate(self._principals.values(), workspaces)
         self._sessions = Sessions(clock)
         self._held: Counter[str] = Counter()
         self._clock = clock
@@ -113,6 +117,7 @@ class Authentication:
             return await self._log_in(request)
         by_cookie = "authorization" not in request.headers
         principal = self._by_cookie(request) if by_cookie else self._by_token(request)
+        request.scope[CALLER] = principal
         need = http_need(method, path)
         try:
             access = self._gate.enter(

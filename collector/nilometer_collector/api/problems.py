@@ -16,6 +16,7 @@ from nilometer_collector.errors import Busy, Conflict, Refused, StoreUnavailable
 
 MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 500
+REFUSED = "nilometer.refused"  # key of the ASGI scope of a request without the right
 
 _KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = ")  # the key in ``key = value: must be ...``
 
@@ -119,14 +120,14 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 async def on_error(request: Request, error: Exception) -> Response:
     """Respond to an expected error of a handler."""
-    del request
     match error:
         case ApiError():
             return problem(error.status, error.detail, field=error.field)
         case RowsRefused():
             return _rows_problem(error)
         case Forbidden():
-            return problem(403, str(error))
+            request.scope[REFUSED] = True
+            return problem(error.status, str(error))
         case Unknown():
             return problem(404, str(error))
         case Conflict():

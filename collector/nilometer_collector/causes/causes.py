@@ -94,9 +94,17 @@ class Causes:
 
         A cause with a smaller effect than a warning needs is not told.
         """
-        found = [one for episode in episodes[:MOST_LEADS] for one in self.of(episode).causes]
+        found = [
+            one
+            for episode in episodes[:MOST_LEADS]
+            for one in self.of(episode, self._beside(episode.alerter.entity)).causes
+        ]
         best = max(found, key=lambda one: one.score, default=None)
         return best.sentence if best is not None and best.score >= LEAST_SCORE else ""
+
+    def _beside(self, entity: str) -> Callable[[str], bool]:
+        """Return whether a message about *entity* may name another: it must be in its workspace."""
+        return lambda other: self._store.workspaces.are_together(entity, other)
 
     def _scene(self, episode: EpisodeRecord, end_ns: int, stages: Sequence[Stage]) -> Scene:
         """Read what is known of *episode*, whose windows end at *end_ns*."""

@@ -16,7 +16,15 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         "changes",
         help="list who changed which declared objects, and when",
         description="List the changes of declared objects, newest first: revision, time, author, "
-        "how they arrived, and the fields. Writes to standard output only.",
+        "how they arrived, and the fields. With --audit, list every change of anything instead: who, "
+        "when, from which address, and what; and the tries of calls without the right, for "
+        "administrators. Writes to standard output only.",
+    )
+    parser.add_argument(
+        "--audit", action="store_true", help="list the audit log: all changes and refused requests"
+    )
+    parser.add_argument(
+        "--refused", action="store_true", help="list only refused requests of the audit log"
     )
     parser.add_argument("--kind", help="list only objects of this kind")
     parser.add_argument("--entity", help="list only objects of this entity")
@@ -59,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if not 1 <= arguments.limit <= MOST_LISTED:
         raise ConfigError(f"--limit = {arguments.limit}: must be 1 to {MOST_LISTED}")
+    if arguments.audit or arguments.refused:
+        return _print_audit(arguments)
     asked = {"kind": arguments.kind, "entity": arguments.entity, "name": arguments.name}
     parameters = {key: value for key, value in asked.items() if value is not None}
     parameters["limit"] = str(arguments.limit)
@@ -78,6 +88,36 @@ def run(arguments: argparse.Namespace) -> int:
         print("no changes")
     elif found.next is not None:
         print("older changes exist: raise --limit")
+    return 0
+
+
+def _print_audit(arguments: argparse.Namespace) -> int:
+    from nilometer_collector.api.resources.audit import AuditPage
+    from nilometer_collector.commands.apply_report import plain
+    from nilometer_collector.commands.collector_client import CollectorClient
+
+    if arguments.kind is not None or arguments.name is not None:
+        raise ConfigError("--kind and --name: the audit log is listed by --entity only")
+    parameters = {"limit": str(arguments.limit)}
+    parameters |= {} if arguments.entity is None else {"entity": arguments.entity}
+    parameters |= {"refused": "true"} if arguments.refused else {}
+    found = CollectorClient.of(arguments).call(
+        "GET", "/api/v1/audit", AuditPage, parameters=parameters
+    )
+    for one in found.entries:
+        at = datetime.fromtimestamp(one.at, UTC)
+        what = " ".join(plain(text) for text in (one.operation, one.entity, one.name) if text)
+        who = plain(one.author or "an unknown token")
+        by = f"{who} by {plain(one.principal)}" if one.author != one.principal else who
+        times = f", {one.times} times" if one.times > 1 else ""
+        print(
+            f"{at:%Y-%m-%d %H:%M:%S} UTC, {by}, from {plain(one.address or 'gRPC')}: {what}: "
+            f"{one.outcome} ({one.status}){times}"
+        )
+    if not found.entries:
+        print("no entries")
+    elif found.next is not None:
+        print("older entries exist: raise --limit")
     return 0
 
 

@@ -1,9 +1,11 @@
 """Declared actions, by pattern of entities."""
 
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 import msgspec
 
+from nilometer_collector.access.workspaces import covers
 from nilometer_collector.alerting.actions import KIND, ActionDefinition, check_action
 from nilometer_collector.declared.kind import (
     Misdeclared,
@@ -12,9 +14,10 @@ from nilometer_collector.declared.kind import (
     named_first,
     without_defaults,
 )
+from nilometer_collector.errors import Conflict
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
 from nilometer_collector.query.missing_names import KnownNames
-from nilometer_collector.store import Key
+from nilometer_collector.store import Key, Store
 
 
 class ActionObjects(StoredKind[ActionDefinition]):
@@ -38,6 +41,20 @@ class ActionObjects(StoredKind[ActionDefinition]):
             raise Misdeclared(f"{place}: must not contain control characters", place)
         return named_first(without_defaults(definition))
 
+    def check_together(
+        self, definitions: Sequence[ActionDefinition], stored: Mapping[Key, Plain], store: Store
+    ) -> None:
+        """Refuse an action for entities that its target is not for."""
+        del stored
+        targets = {one.name: one for one in store.targets.all()} if definitions else {}
+        for at, action in enumerate(definitions):
+            target = targets.get(action.target)
+            if target is not None and not covers(target.entities, action.entity):
+                raise Conflict(
+                    f"target = {action.target!r}: is not for all entities {action.entity[:64]!r}",
+                    f"[{at}].target",
+                )
+
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
         """Return a sentence for each name in the action that points nowhere."""
         action = msgspec.convert(plain, ActionDefinition)
@@ -48,6 +65,6 @@ class ActionObjects(StoredKind[ActionDefinition]):
             ("target", action.target, known.targets),
             ("escalate_to", action.escalate_to, known.channels),
         ):
-            if name and names is not None and name not in names:
-                found.append(f"{key} = {name!r}: does not exist yet{known.hint(name, names)}")
+            if name and known.is_missing(name, names):
+                found.append(f"{key} = {name!r}: does not exist yet{known.hint(name, names or [])}")
         return found

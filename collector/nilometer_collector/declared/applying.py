@@ -52,6 +52,7 @@ def apply(
     *,
     is_dry_run: bool = False,
     may_name: Callable[[str], bool] = lambda _: True,
+    may_use: Callable[[str], bool] | None = None,
 ) -> Applied:
     """Create and change the objects of *document* in one transaction. Other objects stay.
 
@@ -62,6 +63,7 @@ def apply(
         now_ns: Wall time.
         is_dry_run: Whether to find the changes only, and to make none.
         may_name: Function that returns whether a warning may reveal an entity.
+        may_use: Function that returns whether a warning may be about a channel or target.
 
     Raises:
         Misdeclared: If an object is not allowed; nothing has changed then.
@@ -69,7 +71,11 @@ def apply(
     """
     check_names(document)
     return commit_plan(
-        store, lambda: plan_of(store, document, may_name), by, now_ns, is_dry_run=is_dry_run
+        store,
+        lambda: plan_of(store, document, may_name, may_use=may_use),
+        by,
+        now_ns,
+        is_dry_run=is_dry_run,
     )
 
 
@@ -107,6 +113,8 @@ def roll_back(
     part: Part = EVERYTHING,
     is_dry_run: bool = False,
     may_name: Callable[[str], bool] = lambda _: True,
+    may_use: Callable[[str], bool] | None = None,
+    sees: Callable[[Key], bool] = lambda _: True,
     require: Callable[[Key], None] = lambda _: None,
 ) -> Applied:
     """Make the objects of *part* as they were after *revision*, as a new revision.
@@ -119,6 +127,8 @@ def roll_back(
         part: Objects that may change.
         is_dry_run: Whether to find the changes only, and to make none.
         may_name: Function that returns whether a warning may reveal an entity.
+        may_use: Function that returns whether a warning may be about a channel or target.
+        sees: Function that returns whether an object exists for the author; others stay.
         require: Function that raises an error if the author may not change an object.
 
     Raises:
@@ -131,9 +141,10 @@ def roll_back(
         if revision > store.history.newest:
             raise Unknown(f"there is no revision {revision}")
         then = _definitions_after(store, revision, part)
+        then = {key: text for key, text in then.items() if sees(key)}
         for key in then:
             require(key)
-        return _plan_back(store, then, revision, may_name)
+        return _plan_back(store, then, revision, may_name, may_use)
 
     return commit_plan(store, plan, by, now_ns, is_dry_run=is_dry_run)
 
@@ -230,6 +241,7 @@ def _plan_back(
     then: dict[Key, str | None],
     revision: int,
     may_name: Callable[[str], bool],
+    may_use: Callable[[str], bool] | None,
 ) -> Plan:
     """Return the changes to the definitions *then*."""
     raw: dict[str, object] = {"version": FORMAT}
@@ -238,6 +250,6 @@ def _plan_back(
         raw[kind.plural] = [msgspec.json.decode(text) for text in texts]
     gone = [key for key, text in then.items() if text is None]
     try:
-        return plan_of(store, msgspec.convert(raw, Document), may_name, gone)
+        return plan_of(store, msgspec.convert(raw, Document), may_name, gone, may_use)
     except (Misdeclared, msgspec.ValidationError) as error:
         raise Conflict(f"revision {revision} cannot be restored: {error}") from error

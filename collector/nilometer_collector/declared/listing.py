@@ -3,19 +3,19 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from nilometer_collector.store import ChangeQuestion, ChangeRecord, Store
+from nilometer_collector.store import ChangeQuestion, ChangeRecord, Key, Store
 
 
 def visible_changes(
-    store: Store, question: ChangeQuestion, limit: int, may_read: Callable[[str], bool]
+    store: Store, question: ChangeQuestion, limit: int, may_read: Callable[[Key], bool]
 ) -> tuple[list[ChangeRecord], int | None]:
-    """Return changes of whole revisions, newest first, as far as the caller may read their entities.
+    """Return changes of whole revisions, newest first, as far as the caller may read their objects.
 
     Args:
         store: Store of all changes.
         question: Selection of changes.
         limit: Largest number of changes; a longer revision is cut.
-        may_read: Function that returns whether the caller may read an entity.
+        may_read: Function that returns whether the caller may read an object.
 
     Returns:
         The changes, and the revision before which older ones are listed; None if there are none.
@@ -25,7 +25,7 @@ def visible_changes(
         page = store.history.changes(replace(question, before=before), limit + 1)
         is_last = len(page) <= limit
         whole = page if is_last else _whole(page, limit)
-        found = [one for one in whole if may_read(one.change.key.entity)]
+        found = [one for one in whole if may_read(one.change.key)]
         before = None if is_last else whole[-1].revision
         if found or is_last:
             return found, before

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from nilometer.values.errors import ConfigError
+from nilometer_collector.declared.apart import check_apart
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, text_of, title_of
 from nilometer_collector.declared.registered import KINDS
 from nilometer_collector.errors import Conflict, Refused
@@ -76,6 +77,7 @@ def plan_of(
     document: msgspec.Struct,
     may_name: Callable[[str], bool] = lambda _: True,
     gone: Collection[Key] = (),
+    may_use: Callable[[str], bool] | None = None,
 ) -> Plan:
     """Return what *document* changes in *store*.
 
@@ -84,6 +86,7 @@ def plan_of(
         document: Objects by kind.
         may_name: Function that returns whether a warning may reveal an entity.
         gone: Objects that are removed, if they exist.
+        may_use: Function that returns whether a warning may be about a channel or target.
 
     Raises:
         Misdeclared: If an object is not allowed.
@@ -100,11 +103,12 @@ def plan_of(
         stored = kind.stored(store)
         _remove(kind, removed, stored, plan)
         checked += _changed(kind, definitions, stored, plan)
+        _check_apart(kind, definitions, store)
         _check_together(kind, definitions, stored, store)
     entities = {key.entity for kind, key, _ in checked if not kind.is_for_pattern}
-    known = KnownNames(store, may_name, entities)
+    known = KnownNames(store, may_name, entities, may_use)
     for kind, key, plain in checked:
-        if may_name(key.entity):
+        if may_name(key.entity) or (not key.entity and may_use is not None):
             plan.warnings += [Warned(key, each) for each in kind.warnings(plain, known)]
     return plan
 
@@ -152,6 +156,15 @@ def _checked(kind: Kind[Any], definition: Any, place: str) -> Plain:
         words = (match[1] or match[2] for match in _KEY.finditer(str(error)))
         key = next((word for word in words if word in kind.definition.__struct_fields__), None)
         raise Misdeclared(f"{place}: {error}", f"{place}.{key}" if key else place) from error
+
+
+def _check_apart(kind: Kind[Any], definitions: Sequence[Any], store: Store) -> None:
+    for at, definition in enumerate(definitions):
+        try:
+            check_apart(definition, store.workspaces)
+        except Misdeclared as error:
+            place = f"{kind.plural}[{at}]"
+            raise Misdeclared(f"{place}.{error}", f"{place}.{error.field}") from error
 
 
 def _check_together(

@@ -53,9 +53,9 @@ class RouteObjects(Kind[RouteDefinition]):
         route = msgspec.convert(plain, RouteDefinition)
         channels = known.channels
         return [
-            f"channels: {name!r} does not exist yet{known.hint(name, channels)}"
+            f"channels: {name!r} does not exist yet{known.hint(name, channels or [])}"
             for name in route.channels
-            if channels is not None and name not in channels
+            if known.is_missing(name, channels)
         ]
 
 

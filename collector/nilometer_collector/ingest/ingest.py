@@ -7,6 +7,7 @@ reason for a rejection contains no values of a payload, except the first charact
 
 import logging
 import threading
+from collections import Counter as Counts
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -33,6 +34,8 @@ from nilometer.wire.services import (
 from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.access.rights import Access, Forbidden
+from nilometer_collector.access.workspaces import SLASH
+from nilometer_collector.audit import Auditor, call_entry
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
@@ -93,6 +96,7 @@ class Ingest:
     ) -> None:
         self._duplicates = DuplicateAgents(clock)
         self._duplicates_lock = threading.Lock()
+        self._auditor = Auditor(store, clock, counters)
         self._store = store
         self._clock = clock
         self._counters = counters
@@ -130,14 +134,16 @@ class Ingest:
         If the agent may not ship the entity of a row, only that row is rejected.
         """
         _check_sender(request)
-        reply = ShipReply(duplicate=self._is_duplicate(request.agent, request.instance))
+        reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
         arrivals = []
+        refused = Counts[str]()  # rows by entity
         for row, is_sound in _with_soundness(request.rows):
             try:
                 access.require(_entities_of(row))
                 content = _content(row, reply, digest=not is_sound)
                 arrivals.append(Arrival(sequence=_sequence(row), content=content))
             except Forbidden as error:
+                refused.update(_entities_of(row))
                 reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
             except (NilometerError, ValueError, ArithmeticError) as error:
                 reply.rejected.add(sequence=row.sequence, reason=_reason(error))
@@ -164,6 +170,7 @@ class Ingest:
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
         self._count_predictions(shipped.predicted, reply)
+        self._auditor.add_rows(access, request.agent, refused, self._clock.now_ns())
         if reply.rejected:
             _log_rejected(request.agent, reply)
         if shipped.notices:
@@ -184,10 +191,11 @@ class Ingest:
                 extra={"entity": entity, "ids": len(predicted.ambiguous)},
             )
 
-    def _is_duplicate(self, agent: str, instance: bytes) -> bool:
-        """Whether two processes ship under this name; the rows of both are stored."""
+    def _is_duplicate(self, access: Access, agent: str, instance: bytes) -> bool:
+        """Whether two processes of a workspace ship under this name; the rows of both are stored."""
+        name = agent if access.workspace is None else f"{access.workspace.name}{SLASH}{agent}"
         with self._duplicates_lock:
-            duplicate, news = self._duplicates.see(agent, instance[:EPOCH_BYTES])
+            duplicate, news = self._duplicates.see(name, instance[:EPOCH_BYTES])
         if news:
             self._counters.add(Counter.AGENTS_DUPLICATED)
             log.error(
@@ -197,12 +205,17 @@ class Ingest:
             )
         return duplicate
 
+    def tell_refused(self, method: str, access: Access | None, address: str) -> None:
+        """Add a refused call to the audit log; without a known principal, *access* is None."""
+        name = method.rpartition("/")[2]
+        self._auditor.add(call_entry(access, name, self._clock.now_ns(), address=address))
+
     def plan(self, request: GetPlanRequest, access: Access) -> Plan:
         """Return the references and alerters of the requested entities, or "unchanged".
 
         Entities that the agent may not ship are left out, and are listed.
         """
-        self._is_duplicate(request.agent[:MAX_NAME_BYTES], request.instance)
+        self._is_duplicate(access, request.agent[:MAX_NAME_BYTES], request.instance)
         if len(request.entities) > MAX_ENTITIES:
             raise CallRefused(
                 grpc.StatusCode.INVALID_ARGUMENT, f"a plan covers at most {MAX_ENTITIES} entities"
@@ -256,6 +269,7 @@ class Ingest:
             )
         except (StoreUnavailable, Busy) as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
+        self._auditor.add_upload(access, reference.entity, reference.name, self._clock.now_ns())
         log.info(
             "reference stored",
             extra={

@@ -30,6 +30,8 @@ from nilometer_collector.ingest.method import Method
 
 log = logging.getLogger("nilometer.collector")
 
+# Method, rights of the caller if it is known, and its address.
+Refused: TypeAlias = Callable[[str, Access | None, str], None]
 Health: TypeAlias = Callable[[Any, "_Encoding"], Awaitable[Message | None]]
 
 
@@ -42,6 +44,7 @@ class Reception(grpc.GenericRpcHandler):
         methods: Methods of the collector by full name.
         probes: Methods of the health service by full name, each with its request type.
         threads: Threads that run the methods.
+        refused: Function that is told of each refused call of these methods.
     """
 
     def __init__(
@@ -51,12 +54,14 @@ class Reception(grpc.GenericRpcHandler):
         methods: Mapping[str, Method[Any]],
         probes: Mapping[str, tuple[type[Message], Health]],
         threads: Executor,
+        refused: Refused,
     ) -> None:
         self._gate = gate
         self._bounds = bounds
         self._methods = methods
         self._probes = probes
         self._threads = threads
+        self._refused = refused
 
     def service(
         self, handler_call_details: grpc.HandlerCallDetails
@@ -82,6 +87,7 @@ class Reception(grpc.GenericRpcHandler):
     async def _receive(
         self, name: str, method: Method[Any], requests: Requests, context: Context
     ) -> bytes:
+        access: Access | None = None
         try:
             access = self._enter(name, context)
             caller = caller_of(_name(access), context)
@@ -95,10 +101,19 @@ class Reception(grpc.GenericRpcHandler):
                 "gRPC call refused, the principal lacks the right: add the right to the principal",
                 extra={"reason": str(error), "method": name},
             )
+            await self._tell_refused(name, access, context)
             await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
         except CallRefused as error:
+            if error.code is grpc.StatusCode.UNAUTHENTICATED:
+                await self._tell_refused(name, access, context)
             await context.abort(error.code, error.why)
         raise AssertionError("abort raises")
+
+    async def _tell_refused(self, name: str, access: Access | None, context: Context) -> None:
+        """Have a refused call recorded on a thread, because that writes to the store."""
+        address = context.peer().rpartition(":")[0]
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._refused, name, access, address)
 
     async def _probe(
         self, name: str, kind: type[Message], answer: Health, requests: Requests, context: Context

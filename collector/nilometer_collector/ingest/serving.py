@@ -15,7 +15,7 @@ from nilometer_collector.access.addresses import Address
 from nilometer_collector.access.rights import Gate
 from nilometer_collector.ingest.ingest import SERVICE_NAME
 from nilometer_collector.ingest.method import Method
-from nilometer_collector.ingest.reception import Reception
+from nilometer_collector.ingest.reception import Reception, Refused
 
 THREADS = 8  # threads that parse messages and store rows
 HEALTH_NAME = "grpc.health.v1.Health"
@@ -31,6 +31,7 @@ class CollectorServer(GrpcServer):
         gate: Gate that authenticates calls and checks their rights.
         methods: Methods of the collector by full name.
         shutdown_seconds: Longest time that a stop waits for running calls.
+        refused: Function that is told of each refused call.
         connections: Largest number of open connections.
         by_address: Whether limits apply to each client address separately.
     """
@@ -43,6 +44,7 @@ class CollectorServer(GrpcServer):
         methods: Mapping[str, Method[Any]],
         shutdown_seconds: float,
         *,
+        refused: Refused,
         connections: int,
         by_address: bool,
     ) -> None:
@@ -58,6 +60,7 @@ class CollectorServer(GrpcServer):
         self._credentials = credentials
         self._gate = gate
         self._methods = methods
+        self._refused = refused
         self._bounds = Bounds(by_address=by_address)
         self._health = health.aio.HealthServicer()
 
@@ -67,7 +70,9 @@ class CollectorServer(GrpcServer):
             f"/{HEALTH_NAME}/Check": (health_pb2.HealthCheckRequest, self._health.Check),
             f"/{HEALTH_NAME}/Watch": (health_pb2.HealthCheckRequest, self._health.Watch),
         }
-        reception = Reception(self._gate, self._bounds, self._methods, probes, threads)
+        reception = Reception(
+            self._gate, self._bounds, self._methods, probes, threads, self._refused
+        )
         server.add_generic_rpc_handlers((reception,))
         asked = str(self.address)
         if self._credentials is None:

@@ -151,6 +151,8 @@ class Others:
         self, condition: AgainstOther, series: SeriesRecord, sample: SummarySample
     ) -> Mapping[str, Reference]:
         entity = condition.other_entity or series.entity
+        if not self._store.workspaces.are_together(series.entity, entity):
+            return {}  # saved before the workspaces were set
         candidates = self._store.samples.series(entity, sample.summary)
         chosen = _of_other_labels(candidates, sample.labels, condition.labels)
         found = self._merged(chosen, sample.window, self._level)

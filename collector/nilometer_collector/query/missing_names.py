@@ -18,6 +18,8 @@ class KnownNames:
         store: Store of samples, references and declarations.
         may_name: Function that returns whether a warning may reveal an entity.
         planned: Entities that will exist.
+        may_use: Function that returns whether a warning may be about a channel or target; None for
+            all of them if *may_name* allows every entity, else for none.
     """
 
     def __init__(
@@ -25,6 +27,7 @@ class KnownNames:
         store: Store,
         may_name: Callable[[str], bool] = lambda _: True,
         planned: Collection[str] = (),
+        may_use: Callable[[str], bool] | None = None,
     ) -> None:
         self._store = store
         self._planned = planned
@@ -35,6 +38,7 @@ class KnownNames:
         self._entities: list[str] | None = None
         self._comparisons = 0
         self.may_name = may_name
+        self._may_use = may_use
 
     def summaries(self, entity: str) -> list[str]:
         """Return the summaries of *entity*, ascending."""
@@ -79,15 +83,26 @@ class KnownNames:
     @property
     def targets(self) -> list[str] | None:
         """Names of the targets of actions, ascending; None for those who may not name them."""
-        return [one.name for one in self._store.targets.all()] if self.may_name("*") else None
+        return self._usable({one.name for one in self._store.targets.all()})
 
     @property
     def channels(self) -> list[str] | None:
         """Names of all channels, ascending; None for those who may not name them."""
-        if not self.may_name("*"):
-            return None
         found = {one.name for one in self._store.channels.all()} | {self._store.own_channel}
-        return sorted(found - {""})
+        return self._usable(found - {""})
+
+    def is_missing(self, name: str, known: Collection[str] | None) -> bool:
+        """Return whether a warning may say that *name*, a channel or target, is not *known*."""
+        return (
+            known is not None
+            and name not in known
+            and (self._may_use is None or self._may_use(name))
+        )
+
+    def _usable(self, names: Collection[str]) -> list[str] | None:
+        if self._may_use is not None:
+            return sorted(filter(self._may_use, names))
+        return sorted(names) if self.may_name("*") else None
 
     def hint(self, name: str, known: Sequence[str]) -> str:
         """Return ``; did you mean 'x'?``; empty if no name is similar, or after `MOST_COMPARISONS`."""

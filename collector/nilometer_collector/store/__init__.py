@@ -2,6 +2,7 @@
 
 from nilometer_collector.store.acting import EVERY_RUN, MOST_RUNS, Reply, RunQuestion, Verdict
 from nilometer_collector.store.alerting_verbs import MOST_EPISODES
+from nilometer_collector.store.auditing import AuditEntry, AuditRecord, Outcome
 from nilometer_collector.store.changing import MOST_CHANGES, History
 from nilometer_collector.store.deciding import NormalRecord
 from nilometer_collector.store.declaring import Entities
@@ -113,6 +114,8 @@ __all__ = [
     "AddReference",
     "Arrival",
     "AttemptRecord",
+    "AuditEntry",
+    "AuditRecord",
     "Change",
     "ChangeQuestion",
     "ChangeRecord",
@@ -140,6 +143,7 @@ __all__ = [
     "NormalRecord",
     "Notice",
     "Origin",
+    "Outcome",
     "PartRecord",
     "Pins",
     "Predicted",

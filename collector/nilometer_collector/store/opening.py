@@ -5,23 +5,27 @@ from pathlib import Path
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.store.protocol import Store
 from nilometer_collector.store.sqlite import SqliteStore, back_up, restore
 
 
-def open_store(database: Path | Secret, channel: str) -> Store:
+def open_store(
+    database: Path | Secret, channel: str, workspaces: Workspaces = NO_WORKSPACES
+) -> Store:
     """Open the store.
 
     Args:
         database: Path of the SQLite file, or URL of the PostgreSQL database.
         channel: Name of the channel that this collector has by its settings; empty for none.
+        workspaces: Workspaces of the settings.
 
     Raises:
         ConfigError: If the database cannot be opened, is used by another collector and cannot be
             shared, or was not written by this or an older nilometer.
     """
     if isinstance(database, Path):
-        return SqliteStore(database, channel)
+        return SqliteStore(database, channel, workspaces)
     try:
         from nilometer_collector.store.postgresql import PostgresqlStore
     except ModuleNotFoundError as error:
@@ -29,7 +33,7 @@ def open_store(database: Path | Secret, channel: str) -> Store:
             f"store = 'postgresql://...': needs the package {error.name}: install "
             "nilometer[collector,postgresql]"
         ) from error
-    return PostgresqlStore(database.reveal(), channel)
+    return PostgresqlStore(database.reveal(), channel, workspaces)
 
 
 def back_up_store(database: Path | Secret, target: Path, pause: Callable[[], None]) -> int:

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 from nilometer.profile import Reference
+from nilometer_collector.access.workspaces import Workspaces
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.store.acting import Actions
 from nilometer_collector.store.alerting_verbs import Alerts
+from nilometer_collector.store.auditing import AuditLog
 from nilometer_collector.store.changing import History
 from nilometer_collector.store.deciding import Decisions
 from nilometer_collector.store.declaring import Entities
@@ -235,6 +237,11 @@ class Store(Protocol):
     """All persistent data of the collector."""
 
     @property
+    def workspaces(self) -> Workspaces:
+        """Workspaces of the settings, which keep entities, channels, routes and targets apart."""
+        ...
+
+    @property
     def samples(self) -> Samples:
         """Series and samples."""
         ...
@@ -282,6 +289,11 @@ class Store(Protocol):
     @property
     def watching(self) -> Watching:
         """State of the default alerter."""
+        ...
+
+    @property
+    def audit(self) -> AuditLog:
+        """Who changed what, or tried to without the right."""
         ...
 
     @property

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from nilometer_collector.access.workspaces import Workspaces
 from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition, Subject, routed
 from nilometer_collector.store.composing import FLAPPING_NS, FLAPPING_OPENINGS
@@ -13,6 +14,7 @@ def due_by_channel(
     subject: Subject,
     openings: int,
     now_ns: int,
+    workspaces: Workspaces,
 ) -> Mapping[str, int]:
     """Return the channels that are told about an opening, each with its earliest time.
 
@@ -24,7 +26,10 @@ def due_by_channel(
             `FLAPPING_OPENINGS` on, the channels are told that it is flapping; after that, an opening
             waits until it has lasted.
         now_ns: Wall time, Unix nanoseconds.
+        workspaces: Workspaces. The channels and routes of a workspace are for its entities only.
     """
+    channels = [one for one in channels if workspaces.serves(one, subject.entity)]
+    routes = [one for one in routes if workspaces.serves(one.name, subject.entity)]
     least_ns = now_ns + FLAPPING_NS if openings > FLAPPING_OPENINGS else 0
     return {
         channel: max(due_ns, least_ns)

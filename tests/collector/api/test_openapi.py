@@ -84,6 +84,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/objects", "get"),
         ("/api/v1/objects", "delete"),
         ("/api/v1/changes", "get"),
+        ("/api/v1/audit", "get"),
         ("/api/v1/backtests", "post"),
         ("/api/v1/canary", "get"),
         ("/api/v1/canary", "post"),

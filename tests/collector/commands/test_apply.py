@@ -225,3 +225,13 @@ def test_an_object_is_described_deleted_and_brought_back(command: Command, files
     assert ways == ["rollback", "api", "apply"]
     _, out, _ = command("changes", "--limit", "1")
     assert out.splitlines()[-1] == "older changes exist: raise --limit"
+
+
+def test_changes_lists_the_audit_log(command: Command, files: Path) -> None:
+    command("apply", "-f", str(files))
+    status, out, _ = command("changes", "--audit")
+    assert status == 0
+    assert out.endswith(" UTC, local, from 127.0.0.1: POST /api/v1/apply: done (200)\n")
+    assert command("changes", "--refused")[1] == "no entries\n"
+    status, _, err = command("changes", "--audit", "--kind", "alerter")
+    assert (status, "by --entity only" in err) == (2, True)

@@ -4,7 +4,6 @@ import msgspec
 
 from nilometer.alert import Alerter
 from nilometer_collector.access.needs import Need
-from nilometer_collector.access.rights import Access
 from nilometer_collector.alerting.definitions import (
     AlerterDefinition,
     AlerterView,
@@ -23,6 +22,7 @@ from nilometer_collector.declared.alerters import (
     alerter_key,
     plain_alerter,
 )
+from nilometer_collector.declared.apart import check_apart
 from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.alerter_statuses import alerter_statuses
@@ -133,6 +133,7 @@ async def put_alerter(call: Call) -> PutAlerter:
     definition = await read_json(call.request, AlerterDefinition)
     alerter = await context.ask(lambda: alerter_of(definition))  # it may read a time zone's file
     call.access.require((alerter.entity,))
+    check_apart(definition, context.store.workspaces)
     key, plain, now_ns = (
         alerter_key(alerter.entity, alerter.name),
         plain_alerter(alerter),
@@ -141,7 +142,7 @@ async def put_alerter(call: Call) -> PutAlerter:
     command = SetAlerter(alerter, API_ORIGIN)
     await context.ask(lambda: change_one(context.store, OBJECTS, key, plain, command, by, now_ns))
     context.wake()
-    may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names
+    may_read = call.access.for_need(Need.READ).may  # because a warning reveals names
     warnings = []
     if may_read(alerter.entity):
         warnings = await context.ask(

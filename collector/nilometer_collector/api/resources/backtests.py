@@ -16,6 +16,7 @@ from nilometer_collector.api.parameters import LAST_SECONDS
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.backtest.backtest import Backtests
 from nilometer_collector.backtest.records import Firing, Incident, Question, Replay, scored
+from nilometer_collector.declared.apart import check_apart
 from nilometer_collector.errors import Unknown
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 from nilometer_collector.watch.rules import current_rules
@@ -128,6 +129,8 @@ async def run_backtest(call: Call) -> BacktestView:
         rule.check()
     named = {one.entity for one in given} | ({asked.entity} if asked.entity else set())
     call.access.require(sorted(named))
+    for one in definitions:
+        check_apart(one, call.context.store.workspaces)
     incidents = [_incident(at, one) for at, one in enumerate(asked.incidents)]
     context = call.context
 

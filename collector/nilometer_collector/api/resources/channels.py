@@ -38,7 +38,7 @@ async def list_channels(call: Call) -> Channels:
     call.access.require_all()
     context = call.context
     found = await context.ask(lambda: context.receivers.all(context.store))
-    return Channels(channels=[one.shown() for one in found])
+    return Channels(channels=[one.shown() for one in found if call.access.may_use(one.name)])
 
 
 async def put_channel(call: Call) -> ChannelDefinition:
@@ -54,6 +54,7 @@ async def put_channel(call: Call) -> ChannelDefinition:
     call.access.require_all()
     context = call.context
     definition = await read_json(call.request, ChannelDefinition)
+    call.access.require_named(definition.name)
     refuse_controls(msgspec.structs.replace(definition, settings={}, secrets={}))
     check_names(definition)
 
@@ -78,8 +79,8 @@ async def delete_channel(call: Call) -> None:
     Raises:
         Unknown: If there is no channel of this name.
     """
-    call.access.require_all()
     name, context = call.parameters.value(NAME), call.context
+    call.access.require_named(name)
     if not await context.ask(lambda: context.store.channels.delete(name, context.clock.now_ns())):
         raise Unknown(f"there is no stored channel {name!r}")
 
@@ -90,8 +91,8 @@ async def test_channel(call: Call) -> ChannelTest:
     Raises:
         Unknown: If there is no channel of this name.
     """
-    call.access.require_all()
     name, context = call.parameters.value(NAME), call.context
+    call.access.require_named(name)
 
     def test() -> ChannelTest:
         channel = context.receivers.read(context.store, name)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from nilometer_collector.access.needs import Need
-from nilometer_collector.access.rights import Access, Forbidden
+from nilometer_collector.access.rights import Access, Forbidden, Hidden
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
@@ -154,8 +154,15 @@ async def apply_document(call: Call) -> AppliedView:
         document = document_of(raw)
         for key in keys_in(document):
             _require(call.access, key)
-        now_ns = context.clock.now_ns()
-        return apply(context.store, document, by, now_ns, is_dry_run=dry_run, may_name=reads.may)
+        return apply(
+            context.store,
+            document,
+            by,
+            context.clock.now_ns(),
+            is_dry_run=dry_run,
+            may_name=reads.may,
+            may_use=reads.naming,
+        )
 
     applied = await context.ask(make)
     context.wake()
@@ -183,6 +190,8 @@ async def roll_back_objects(call: Call) -> AppliedView:
             part=Part(kind=kind, entity=body.entity, name=body.name),
             is_dry_run=dry_run,
             may_name=reads.may,
+            may_use=reads.naming,
+            sees=lambda key: _sees(call.access, key),
             require=lambda key: _require_known(call.access, reads, key),
         )
     )
@@ -196,7 +205,7 @@ async def list_objects(call: Call) -> Objects:
     name, store, may = call.parameters.value(ANY_NAME), call.context.store, call.access.may
 
     def read() -> list[DeclaredObjectView]:
-        known = KnownNames(store, may)
+        known = KnownNames(store, may, may_use=call.access.naming)
         return [
             DeclaredObjectView(
                 kind=kind.name,
@@ -208,7 +217,7 @@ async def list_objects(call: Call) -> Objects:
             for kind in KINDS
             if not words or kind.name in words
             for key, plain in kind.stored(store, entity).items()
-            if name in {None, key.name} and may(key.entity)
+            if name in {None, key.name} and _may(call.access, key)
         ]
 
     return Objects(objects=await call.context.ask(read))
@@ -242,20 +251,36 @@ async def list_changes(call: Call) -> Changes:
         name=value(ANY_NAME),
         before=value(BEFORE),
     )
-    store, limit, may = call.context.store, value(LIMIT), call.access.may
+    store, limit = call.context.store, value(LIMIT)
+
+    def may(key: Key) -> bool:
+        return _may(call.access, key)
+
     found, following = await call.context.ask(lambda: visible_changes(store, question, limit, may))
     return Changes(revisions=_revisions(found), next=following)
 
 
 def _reads(call: Call) -> Access:
     """Return the caller's right to read, which a right to write does not include."""
-    return Access(call.access.principal, Need.READ)
+    return call.access.for_need(Need.READ)
+
+
+def _may(access: Access, key: Key) -> bool:
+    """Return whether the caller has access to an object; one without an entity has an owner."""
+    return access.may(key.entity) if key.entity else access.may_use(key.name)
+
+
+def _sees(access: Access, key: Key) -> bool:
+    """Return whether an object is not hidden by the caller's workspace."""
+    if key.entity or access.workspace is None:
+        return access.sees(key.entity)
+    return access.workspace.owns(key.name)
 
 
 def _require(access: Access, key: Key) -> None:
     kind: Kind[Any] = kind_named(key.kind)
     if kind.is_for_all:
-        access.require_all()
+        access.require_named(key.name)
     elif kind.is_for_pattern:
         access.require_pattern(key.entity)
     else:
@@ -266,6 +291,8 @@ def _require_known(access: Access, reads: Access, key: Key) -> None:
     """Like `_require`, but the error does not name an entity that the caller may not read."""
     try:
         _require(access, key)
+    except Hidden:
+        raise
     except Forbidden as error:
         if reads.may(key.entity):
             raise
@@ -277,7 +304,7 @@ def _applied_view(applied: Applied, reads: Access, *, dry_run: bool) -> AppliedV
     return AppliedView(
         revision=applied.revision,
         dry_run=dry_run,
-        changes=[_change_view(one, may_read=reads.may(one.key.entity)) for one in plan.changes],
+        changes=[_change_view(one, may_read=_may(reads, one.key)) for one in plan.changes],
         unchanged=plan.unchanged,
         warnings=[_warning_view(one) for one in plan.warnings],
     )

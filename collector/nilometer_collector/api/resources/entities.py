@@ -1,5 +1,6 @@
 """Monitored entities."""
 
+from collections.abc import Callable
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -41,8 +42,8 @@ class Entities(msgspec.Struct, frozen=True, kw_only=True):
     next: str | None  # value of `after` for the next page; null on the last page
 
 
-def entity_view(entity: EntityRecord) -> EntityView:
-    """Return *entity* as the API shows it."""
+def entity_view(entity: EntityRecord, sees: Callable[[str], bool]) -> EntityView:
+    """Return *entity* as the API shows it, with the edges from entities that the caller *sees*."""
     first_ns, last_ns = entity.first_start_ns, entity.last_end_ns
     return EntityView(
         name=entity.name,
@@ -56,7 +57,7 @@ def entity_view(entity: EntityRecord) -> EntityView:
         kind=entity.declaration.kind.value,
         owner=entity.declaration.owner,
         description=entity.declaration.description,
-        reads_from=list(entity.declaration.reads_from),
+        reads_from=[*filter(sees, entity.declaration.reads_from)],
         read_by=entity.read_by,
         version=entity.version,
     )
@@ -67,7 +68,9 @@ async def list_entities(call: Call) -> Entities:
     query, may = call.context.query, call.access.may
     after, limit = call.parameters.value(AFTER) or "", call.parameters.value(LIMIT)
     page = await call.context.ask(lambda: query.entities(after=after, limit=limit, may=may))
-    return Entities(entities=[entity_view(one) for one in page.entities], next=page.last)
+    return Entities(
+        entities=[entity_view(one, call.access.sees) for one in page.entities], next=page.last
+    )
 
 
 OPERATIONS = (

@@ -7,13 +7,13 @@ from msgspec import UNSET
 
 from nilometer.values.store_name import store_name
 from nilometer_collector.access.needs import Need
-from nilometer_collector.access.rights import Access
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Count, EntityName
 from nilometer_collector.api.resources.entities import EntityView, entity_view
+from nilometer_collector.declared.apart import check_apart
 from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.declared.entities import (
     MAX_VERSION,
@@ -59,8 +59,8 @@ async def read_entity(call: Call) -> DeclaredEntityView:
         Unknown: If it does not exist.
     """
     name, query, may = call.parameters.value(ENTITY), call.context.query, call.access.may
-    store = call.context.store
-    return await call.context.ask(lambda: _view(query.entity(name, may), store))
+    store, sees = call.context.store, call.access.sees
+    return await call.context.ask(lambda: _view(query.entity(name, may), store, sees))
 
 
 async def put_entity(call: Call) -> PutEntity:
@@ -71,10 +71,11 @@ async def put_entity(call: Call) -> PutEntity:
     """
     name, context = call.parameters.value(NEW_NAME), call.context
     definition = await read_json(call.request, EntityDefinition)
+    check_apart(entity_object(name, declaration_of(definition)), context.store.workspaces)
     declaration, by = declaration_of(definition), By(author_of(call), Origin.API)
     replaces = None if definition.version is UNSET else definition.version
     now_ns = context.clock.now_ns()
-    may_read = Access(call.access.principal, Need.READ).may
+    may_read = call.access.for_need(Need.READ).may
 
     def put() -> PutEntity:
         command = DeclareEntity(name, declaration, replaces)
@@ -83,7 +84,7 @@ async def put_entity(call: Call) -> PutEntity:
             change_one(context.store, OBJECTS, entity_key(name), plain, command, by, now_ns)
         except Conflict as error:
             raise _without_edges_of_others(error, name, declaration, may_read) from error
-        view = _view(context.query.entity(name, may_read), context.store)
+        view = _view(context.query.entity(name, may_read), context.store, call.access.sees)
         warnings = OBJECTS.warnings(plain, KnownNames(context.store, may_read))
         return PutEntity(**msgspec.structs.asdict(view), warnings=warnings)
 
@@ -117,13 +118,13 @@ def _without_edges_of_others(
     return error
 
 
-def _view(entity: EntityRecord, store: Store) -> DeclaredEntityView:
+def _view(entity: EntityRecord, store: Store, sees: Callable[[str], bool]) -> DeclaredEntityView:
     said = entity.declaration
     return DeclaredEntityView(
-        **msgspec.structs.asdict(entity_view(entity)),
+        **msgspec.structs.asdict(entity_view(entity, sees)),
         time_zone=said.time_zone,
         attributes=dict(said.attributes),
-        columns={source: dict(names) for source, names in said.columns.items()},
+        columns={source: dict(names) for source, names in said.columns.items() if sees(source)},
         updated=None if entity.updated_ns is None else seconds(entity.updated_ns),
         store=store_name(store.names_key),
     )

@@ -79,7 +79,7 @@ def _logged(call: Call, rows: _Rows) -> tuple[Shipped, list[RowProblem]]:
         except ApiError as error:
             refused.append(_problem(at, error.status, error.field, error.detail))
         except Forbidden as error:
-            refused.append(_problem(at, 403, "entity", str(error)))
+            refused.append(_problem(at, error.status, "entity", str(error)))
     if not accepted:
         return Shipped(stored=0, repeated=0, notices=0), refused
 

@@ -6,7 +6,7 @@ from nilometer_collector.api.operation import Call, Operation
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """Readiness to store rows, and the collector's counters since its start."""
+    """Readiness to store rows, and the collector's counters since its start; none in a workspace."""
 
     ready: bool
     counters: dict[str, int]
@@ -30,7 +30,9 @@ async def read_readiness(call: Call) -> Ready:
         StoreUnavailable: If the database cannot be written.
     """
     await call.context.probe(call.context.store.check_writable)
-    counts = {counter.value: count for counter, count in call.context.counters.read().items()}
+    counts = {}
+    if call.access.workspace is None:  # they count the work for all workspaces
+        counts = {counter.value: count for counter, count in call.context.counters.read().items()}
     return Ready(ready=True, counters=counts)
 
 

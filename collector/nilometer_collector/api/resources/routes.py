@@ -37,7 +37,13 @@ async def list_routes(call: Call) -> Routes:
     """List the routes."""
     call.access.require_all()
     found = await call.context.ask(call.context.store.routes.all)
-    return Routes(routes=[RouteView(**msgspec.structs.asdict(one)) for one in found])
+    return Routes(
+        routes=[
+            RouteView(**msgspec.structs.asdict(one))
+            for one in found
+            if call.access.may_use(one.name)
+        ]
+    )
 
 
 async def put_route(call: Call) -> PutRoute:
@@ -50,13 +56,15 @@ async def put_route(call: Call) -> PutRoute:
     context = call.context
     by = By(author_of(call), Origin.API)
     route = await read_json(call.request, RouteDefinition)
+    call.access.require_named(route.name)
     refuse_controls(route)
     check_route(route)
 
     def put() -> PutRoute:
         key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()
         change_one(context.store, OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
-        warnings = OBJECTS.warnings(plain, KnownNames(context.store))
+        known = KnownNames(context.store, may_use=call.access.naming)
+        warnings = OBJECTS.warnings(plain, known)
         return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
 
     return await context.ask(put)
@@ -68,8 +76,8 @@ async def delete_route(call: Call) -> None:
     Raises:
         Unknown: If there is no route of this name.
     """
-    call.access.require_all()
     name, context, by = call.parameters.value(NAME), call.context, By(author_of(call), Origin.API)
+    call.access.require_named(name)
     key, now_ns = route_key(name), context.clock.now_ns()
     if not await context.ask(
         lambda: change_one(context.store, OBJECTS, key, None, OBJECTS.remove(key), by, now_ns)

@@ -25,7 +25,7 @@ async def list_targets(call: Call) -> TargetsView:
     call.access.require_all()
     context = call.context
     found = await context.ask(context.store.targets.all)
-    return TargetsView(targets=[one.shown() for one in found])
+    return TargetsView(targets=[one.shown() for one in found if call.access.may_use(one.name)])
 
 
 async def put_target(call: Call) -> TargetDefinition:
@@ -41,6 +41,7 @@ async def put_target(call: Call) -> TargetDefinition:
     call.access.require_all()
     context = call.context
     definition = await read_json(call.request, TargetDefinition)
+    call.access.require_named(definition.name)
     refuse_controls(msgspec.structs.replace(definition, settings={}, secrets={}))
     check_names(definition)
 
@@ -63,8 +64,8 @@ async def delete_target(call: Call) -> None:
     Raises:
         Unknown: If there is no target of this name.
     """
-    call.access.require_all()
     name, context = call.parameters.value(NAME), call.context
+    call.access.require_named(name)
     if not await context.ask(lambda: context.store.targets.delete(name, context.clock.now_ns())):
         raise Unknown(f"there is no target {name!r}")
 

@@ -11,7 +11,6 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import NAME
 from nilometer.values.labels import KEY, LabelFilter
 from nilometer_collector.access.needs import Need
-from nilometer_collector.access.rights import Access
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
@@ -85,7 +84,7 @@ async def make_reference(call: Call) -> WindowsReferenceView:
     """
     asked = await read_json(call.request, WindowsReferenceDefinition)
     call.access.require([asked.entity])
-    Access(call.access.principal, Need.READ).require([asked.entity])
+    call.access.for_need(Need.READ).require([asked.entity])
     context, by = call.context, By(author_of(call), Origin.API)
     dry_run = call.parameters.value(DRY_RUN) or False
     now_ns = context.clock.now_ns()

@@ -4,6 +4,7 @@ from typing import Generic, Literal
 
 from psycopg import sql
 
+from nilometer_collector.access.workspaces import owner_of
 from nilometer_collector.errors import Refused
 from nilometer_collector.store.named import D, definition_of, payload_of
 from nilometer_collector.store.postgresql.database import Database
@@ -11,7 +12,10 @@ from nilometer_collector.store.postgresql.session import Session
 
 # Collectors take turns, so that two of them cannot create the last object that may exist.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer objects', 0))"
-_OTHERS = sql.SQL("SELECT count(*) FROM {} WHERE name <> %(name)s")
+_OTHERS = sql.SQL("""
+SELECT count(*) FROM {} WHERE name <> %(name)s
+  AND left(name, greatest(position('/' IN name) - 1, 0)) = %(owner)s
+""")
 _NAMES = sql.SQL("SELECT name FROM {} WHERE origin = %(origin)s")
 _PUT = sql.SQL("""
 INSERT INTO {} (name, origin, updated_ns, payload)
@@ -47,7 +51,7 @@ class Objects(Generic[D]):
         self._kind: type[D] = kind
 
     def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
-        """Create or replace the object of this name."""
+        """Create or replace the object of this name; *most* is a limit for each workspace."""
         self._database.write(lambda session: self.store(session, definition, origin, now_ns, most))
 
     def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
@@ -86,10 +90,13 @@ class Objects(Generic[D]):
         """Create or replace the object of this name, in a transaction.
 
         Raises:
-            Refused: If there would be more than *most* objects.
+            Refused: If the workspace would have more than *most* objects.
         """
         session.rows(_LOCK)
-        ((others,),) = session.rows(_OTHERS.format(self._table), {"name": definition.name})
+        ((others,),) = session.rows(
+            _OTHERS.format(self._table),
+            {"name": definition.name, "owner": owner_of(definition.name)},
+        )
         if others >= most:
             raise Refused(f"there are {others} {self._name} already, at most {most} may exist")
         self._save(session, definition, origin, now_ns)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from nilometer.alert import AlertStatus, Severity
 from nilometer.wire.alerts import stored_alerter_from_bytes
+from nilometer_collector.access.workspaces import Workspaces
 from nilometer_collector.alerting.decisions import Decision, DecisionKind, silence_of
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition, Subject
@@ -113,14 +114,20 @@ class Queue:
         own: Name of the channel that the collector has by its settings; empty for none.
         channels: Channels that users have defined.
         routes: Routes that users have defined.
+        workspaces: Workspaces, whose channels are told of their own entities only.
     """
 
     def __init__(
-        self, own: str, channels: Objects[ChannelDefinition], routes: Objects[RouteDefinition]
+        self,
+        own: str,
+        channels: Objects[ChannelDefinition],
+        routes: Objects[RouteDefinition],
+        workspaces: Workspaces,
     ) -> None:
         self._own = own
         self._channels = channels
         self._routes = routes
+        self._workspaces = workspaces
 
     def put(
         self,
@@ -149,7 +156,7 @@ class Queue:
             ((openings,),) = session.rows(RECENT_OPENINGS, recent)
         subject = _subject(session, entity, transition)
         routes = self._routes.read_in(session)
-        due = due_by_channel(channels, routes, subject, openings, now_ns)
+        due = due_by_channel(channels, routes, subject, openings, now_ns, self._workspaces)
         if not is_opening:
             session.execute(_GIVE_UP, {**asked, "least": 0, "channel": None})
             told = [one for one in _told(session, asked) if one in channels]
@@ -202,11 +209,12 @@ class Queue:
         """Queue the messages about a turn of an action; return their number.
 
         The channels that were or will be told of the episode get it, not before its opening. The
-        channel *escalate_to* gets it, too; it may be empty.
+        channel *escalate_to* gets it, too, if it is for the entity; it may be empty.
         """
         telling = telling_actions(self._channels.read_in(session), self._own)
         asked = _openings(entity, episode, now_ns)
-        due = dict.fromkeys({escalate_to} & telling, 0)
+        escalated = {escalate_to} if self._workspaces.serves(escalate_to, entity) else set()
+        due = dict.fromkeys(escalated & telling, 0)
         for channel, due_ns in session.rows(_TOLD_AT, asked):
             if channel in telling:
                 due.setdefault(channel, due_ns)

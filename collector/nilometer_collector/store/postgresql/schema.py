@@ -18,6 +18,7 @@ from nilometer_collector.store.postgresql.alert_tables import (
     create_deliveries,
     create_episodes,
 )
+from nilometer_collector.store.postgresql.audit_tables import create_audit_tables
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
@@ -315,6 +316,7 @@ def create_truths(session: Session) -> None:
 
 
 MIGRATIONS(add_columns_of_edges)
+MIGRATIONS(create_audit_tables)
 
 
 @MIGRATIONS

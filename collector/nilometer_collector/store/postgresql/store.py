@@ -1,6 +1,7 @@
 """The store in a PostgreSQL database."""
 
 from nilometer.predictions import PredictionRecord
+from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
@@ -8,6 +9,7 @@ from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store.postgresql.acting import Actions
 from nilometer_collector.store.postgresql.address import Address
 from nilometer_collector.store.postgresql.alerts import Alerts
+from nilometer_collector.store.postgresql.auditing import AuditLog
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.decisions import Decisions
 from nilometer_collector.store.postgresql.deliveries import Deliveries
@@ -66,16 +68,18 @@ class PostgresqlStore:
     Args:
         url: URL of the database; no error shows it.
         channel: Name of the channel that this collector has by its settings; empty for none.
+        workspaces: Workspaces of the settings.
 
     Raises:
         ConfigError: If the database cannot be opened, or was not written by this or an older
             nilometer.
     """
 
-    def __init__(self, url: str, channel: str = "") -> None:
+    def __init__(self, url: str, channel: str = "", workspaces: Workspaces = NO_WORKSPACES) -> None:
         self._database = Database(Address(url))
         self._partitions = Partitions(self._database)
         self.own_channel = channel
+        self.workspaces = workspaces
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database, self._partitions)
         self.pins = Pins(self._database)
@@ -87,7 +91,7 @@ class PostgresqlStore:
         self.channels = Objects(self._database, "channels", ChannelDefinition)
         self.routes = Objects(self._database, "routes", RouteDefinition)
         self.targets = Objects(self._database, "targets", TargetDefinition)
-        queue = Queue(channel, self.channels, self.routes)
+        queue = Queue(channel, self.channels, self.routes, workspaces)
         turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
         self.history = History(
@@ -97,6 +101,7 @@ class PostgresqlStore:
         self.watching = Watching(self._database, turns, self.decisions)
         self.deliveries = Deliveries(self._database)
         self.actions = Actions(self._database, queue)
+        self.audit = AuditLog(self._database)
 
     @property
     def names_key(self) -> bytes:

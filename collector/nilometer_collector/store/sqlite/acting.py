@@ -228,7 +228,7 @@ class _Tables:
     def tell(self, run: Run, turn: int, now_ns: int) -> int:
         """Queue the messages about a turn; return their number."""
         escalate_to = run.action.escalate_to if run.state.is_escalated else ""
-        return self._queue.tell_action(run.episode, turn, escalate_to, now_ns)
+        return self._queue.tell_action(run.entity, run.episode, turn, escalate_to, now_ns)
 
     def _add_turn(self, run: int, turn: RunTurn) -> int:
         values: tuple[Any, ...] = (run, turn.state.value, turn.at_ns, turn.author, turn.reason)

@@ -2,6 +2,7 @@
 
 from typing import Generic, Literal
 
+from nilometer_collector.access.workspaces import owner_of
 from nilometer_collector.errors import Refused
 from nilometer_collector.store.named import D, definition_of, payload_of
 from nilometer_collector.store.sqlite.database import Database
@@ -24,11 +25,12 @@ class Objects(Generic[D]):
         self._kind: type[D] = kind
 
     def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
-        """Create or replace the object of this name."""
+        """Create or replace the object of this name; *most* is a limit for each workspace."""
         with self._database.write():
             ((others,),) = self._database.rows(
-                f"SELECT count(*) FROM {self._table} WHERE name != ?",  # noqa: S608
-                (definition.name,),
+                f"SELECT count(*) FROM {self._table} "  # noqa: S608
+                "WHERE name != ? AND substr(name, 1, max(instr(name, '/') - 1, 0)) = ?",
+                (definition.name, owner_of(definition.name)),
             )
             if others >= most:
                 raise Refused(f"there are {others} {self._table} already, at most {most} may exist")

@@ -7,6 +7,7 @@ import uuid
 
 from nilometer.alert import AlertStatus, Severity
 from nilometer.wire.alerts import stored_alerter_from_bytes
+from nilometer_collector.access.workspaces import Workspaces
 from nilometer_collector.alerting.decisions import Decision, DecisionKind, silence_of
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition, Subject
@@ -56,6 +57,7 @@ class Queue:
         own: Name of the channel that the collector has by its settings; empty for none.
         channels: Channels that users have defined.
         routes: Routes that users have defined.
+        workspaces: Workspaces, whose channels are told of their own entities only.
     """
 
     def __init__(
@@ -64,11 +66,13 @@ class Queue:
         own: str,
         channels: Objects[ChannelDefinition],
         routes: Objects[RouteDefinition],
+        workspaces: Workspaces,
     ) -> None:
         self._database = database
         self._own = own
         self._channels = channels
         self._routes = routes
+        self._workspaces = workspaces
 
     def put(self, episode: int, transition: int, status: AlertStatus, now_ns: int) -> int:
         """Queue the notifications of *transition*; return how many can be delivered now.
@@ -84,7 +88,9 @@ class Queue:
         is_first = is_opening and self._openings_of(episode) == 1
         openings = self._openings(episode, now_ns) if is_first else 0
         subject = self._subject(transition)
-        due = due_by_channel(channels, self._routes.all(), subject, openings, now_ns)
+        due = due_by_channel(
+            channels, self._routes.all(), subject, openings, now_ns, self._workspaces
+        )
         if not is_opening:
             self._give_up(episode, now_ns)
             told = [one for one in self._told(episode) if one in channels]
@@ -138,15 +144,18 @@ class Queue:
             for channel in sorted(asking.intersection(self._told(episode, even_refused=False))):
                 self._add_again(episode, channel, decision.made_ns, acknowledged=1)
 
-    def tell_action(self, episode: int, turn: int, escalate_to: str, now_ns: int) -> int:
+    def tell_action(
+        self, entity: str, episode: int, turn: int, escalate_to: str, now_ns: int
+    ) -> int:
         """Queue the messages about a turn of an action; return their number.
 
         The channels that were or will be told of the episode get it, not before its opening. The
-        channel *escalate_to* gets it, too; it may be empty.
+        channel *escalate_to* gets it, too, if it is for the entity; it may be empty.
         """
         telling = telling_actions(self._channels.all(), self._own)
         opening = (episode, AlertStatus.ALERTING.value)
-        due = dict.fromkeys({escalate_to} & telling, 0)
+        escalated = {escalate_to} if self._workspaces.serves(escalate_to, entity) else set()
+        due = dict.fromkeys(escalated & telling, 0)
         for channel, due_ns in self._database.rows(
             f"SELECT channel, max(CASE WHEN delivered_ns IS NULL THEN max(held_until_ns, due_ns) "  # noqa: S608
             f"ELSE 0 END) FROM deliveries WHERE {_OPENINGS} AND acknowledged = 0 "

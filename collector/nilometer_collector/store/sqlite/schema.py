@@ -13,6 +13,7 @@ from nilometer_collector.store.sqlite.alert_tables import (
     create_deliveries,
     create_episodes,
 )
+from nilometer_collector.store.sqlite.audit_tables import create_audit_tables
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
 from nilometer_collector.store.sqlite.history_tables import create_history_tables
 from nilometer_collector.store.sqlite.pipeline_tables import add_columns_of_edges
@@ -297,6 +298,7 @@ def create_truths(db: Database) -> None:
 
 
 migrations()(add_columns_of_edges)
+migrations()(create_audit_tables)
 
 
 @migrations()

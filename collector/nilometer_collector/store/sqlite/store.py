@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nilometer.predictions import PredictionRecord
+from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
@@ -18,6 +19,7 @@ from nilometer_collector.store.shipments import (
 )
 from nilometer_collector.store.sqlite.acting import Actions
 from nilometer_collector.store.sqlite.alerts import Alerts
+from nilometer_collector.store.sqlite.auditing import AuditLog
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.deliveries import Deliveries
@@ -43,14 +45,18 @@ class SqliteStore:
     Args:
         path: Path of the file, which one process may open at a time.
         channel: Name of the channel that this collector has by its settings; empty for none.
+        workspaces: Workspaces of the settings.
 
     Raises:
         ConfigError: If the file is in use, or not a database of this or an older nilometer.
     """
 
-    def __init__(self, path: Path, channel: str = "") -> None:
+    def __init__(
+        self, path: Path, channel: str = "", workspaces: Workspaces = NO_WORKSPACES
+    ) -> None:
         self._database = Database(path)
         self.own_channel = channel
+        self.workspaces = workspaces
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database)
         self.pins = Pins(self._database)
@@ -62,7 +68,7 @@ class SqliteStore:
         self.channels = Objects(self._database, "channels", ChannelDefinition)
         self.routes = Objects(self._database, "routes", RouteDefinition)
         self.targets = Objects(self._database, "targets", TargetDefinition)
-        queue = Queue(self._database, channel, self.channels, self.routes)
+        queue = Queue(self._database, channel, self.channels, self.routes, workspaces)
         self.alerts = Alerts(self._database, queue)
         self.history = History(
             self._database, self.entities, self.references, self.alerts, self.routes
@@ -71,6 +77,7 @@ class SqliteStore:
         self.watching = Watching(self._database, self.alerts, self.decisions)
         self.deliveries = Deliveries(self._database)
         self.actions = Actions(self._database, queue)
+        self.audit = AuditLog(self._database)
 
     @property
     def names_key(self) -> bytes:

@@ -7,6 +7,7 @@
 import type {
   Alerter,
   AlerterStatus,
+  Audit,
   Causes,
   Decision,
   DeclaredEntity,
@@ -211,6 +212,10 @@ export const objects = async (
   entity?: string,
   signal?: AbortSignal,
 ): Promise<DeclaredObject[]> => (await get("/api/v1/objects", { entity }, signal)).objects;
+
+/** The newest entries of the audit log. */
+export const audit = async (signal?: AbortSignal): Promise<Audit[]> =>
+  (await get("/api/v1/audit", {}, signal)).entries;
 
 /** The newest changes of declared objects, by revision. */
 export const changes = async (signal?: AbortSignal): Promise<Revision[]> =>

@@ -81,6 +81,27 @@ export interface Attempt {
   reason: string; // reason why it was not delivered; empty if it was
 }
 
+/** Entries of the audit log, newest first. */
+export interface AuditPage {
+  entries: Audit[];
+  next: number | null; // value of `before` for older entries; null on the last page
+}
+
+/** One request, or equal requests of one hour that were not done. */
+export interface Audit {
+  at: number; // time of the newest of them
+  principal: string; // empty for a caller without a known token
+  author: string; // person that a trusted proxy names, else the principal
+  workspace: string; // workspace of the principal; empty for none
+  address: string; // where the request came from
+  operation: string;
+  entity: string;
+  name: string; // object that it names; empty for none
+  outcome: "done" | "failed" | "refused";
+  status: number;
+  times: number;
+}
+
 /** The replay of each alerter, most messages first. */
 export interface Backtest {
   start: number;
@@ -182,7 +203,8 @@ export interface Changes {
 /** A channel as a user writes it.
 
 Attributes:
-    name: Name of the channel, unique in the collector.
+    name: Name of the channel, unique in the collector. The channel of a workspace has the form
+        `workspace/name`.
     kind: Kind of the receiver, such as `slack`.
     settings: Settings of the kind, as texts.
     secrets: Secrets of the kind, as texts. */
@@ -824,7 +846,7 @@ export interface PutRoute {
   warnings: string[]; // its channels that do not exist yet
 }
 
-/** Readiness to store rows, and the collector's counters since its start. */
+/** Readiness to store rows, and the collector's counters since its start; none in a workspace. */
 export interface Ready {
   ready: boolean;
   counters: Record<string, number>;
@@ -1075,15 +1097,18 @@ export interface Summary {
 /** A target as a user writes it.
 
 Attributes:
-    name: Name of the target, unique in the collector.
+    name: Name of the target, unique in the collector. The target of a workspace has the form
+        `workspace/name`; it is for entities of this workspace only.
     kind: Kind of the receiver, such as `github`.
     settings: Settings of the kind, as texts.
-    secrets: Secrets of the kind, as texts. */
+    secrets: Secrets of the kind, as texts.
+    entities: Patterns of the entities whose actions may use it. */
 export interface TargetDefinition {
   name: string;
   kind: "webhook" | "github" | "gitlab" | "jenkins" | "argo_workflows" | "argo_events" | "kserve" | "python";
   settings: Record<string, string>;
   secrets: Record<string, string>;
+  entities?: string[];
 }
 
 /** Targets by name. In place of each secret is its public part. */
@@ -1389,6 +1414,16 @@ export interface Reads {
       limit?: number | undefined; // Largest number of changes in the answer.
     };
     answer: Changes;
+  };
+  /** List who changed what, and who tried to without the right. */
+  "/api/v1/audit": {
+    query: {
+      entity?: string | undefined; // Name of the monitored entity; by default all entities.
+      refused?: boolean | undefined; // Whether to list only refused requests, or only others.
+      before?: number | undefined; // Value of `next` from the page before.
+      limit?: number | undefined; // Largest number of entries in the answer.
+    };
+    answer: AuditPage;
   };
   /** Compare a candidate with the stable side: pass, hold or fail. */
   "/api/v1/canary": {

@@ -1,26 +1,28 @@
-/** The page of declared objects: names in them that point nowhere, and who changed what, and when. */
+/** The page of declared objects: names in them that point nowhere, and who changed what, and when; the audit log. */
 
 import * as api from "../../api";
 import { Await } from "../../parts/Await";
 import { Empty } from "../../parts/Empty";
 import { ListTable } from "../../parts/ListTable";
 import { usePolled } from "../../parts/polled";
+import { AuditLog } from "./AuditLog";
 import { Revisions } from "./Revisions";
 import { Warnings } from "./Warnings";
 
 export function DeclaredPage() {
   const polled = usePolled("declared", async (signal) => {
-    const [objects, revisions] = await Promise.all([
+    const [objects, revisions, audit] = await Promise.all([
       api.objects(undefined, signal),
       api.changes(signal),
+      api.audit(signal),
     ]);
-    return { objects, revisions };
+    return { objects, revisions, audit };
   });
   return (
     <>
       <h1>Declared objects</h1>
       <Await polled={polled}>
-        {({ objects, revisions }) => (
+        {({ objects, revisions, audit }) => (
           <>
             <Warnings objects={objects} />
             <section aria-labelledby="objects">
@@ -33,6 +35,14 @@ export function DeclaredPage() {
                 <Revisions revisions={revisions} now={Date.now() / 1000} />
               ) : (
                 <Empty>No changes.</Empty>
+              )}
+            </section>
+            <section aria-labelledby="audit">
+              <h2 id="audit">Audit log</h2>
+              {audit.length ? (
+                <AuditLog entries={audit} now={Date.now() / 1000} />
+              ) : (
+                <Empty>No entries that you may see.</Empty>
               )}
             </section>
           </>
