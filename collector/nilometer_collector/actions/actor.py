@@ -7,7 +7,6 @@ of 1 to 60 s, for an hour.
 
 import logging
 import random
-import threading
 from collections.abc import Callable
 
 from nilometer.values.clock import Clock
@@ -15,6 +14,7 @@ from nilometer_collector.actions.performance import NewestPerformance
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.action_runs import Run
 from nilometer_collector.alerting.actions import KIND
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import EpisodeRecord, Reply, Store
@@ -27,7 +27,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Actor:
-    """Advances and sends runs. `step` may be called by tests instead of `start`.
+    """Advances and sends runs on its own `thread`, beginning with those of earlier processes.
 
     Args:
         store: Store of actions, runs and targets.
@@ -54,24 +54,17 @@ class Actor:
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._performance = NewestPerformance(store)
         self._unread = 0  # actions that only a newer version can read
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-actions", daemon=True)
-
-    def start(self) -> None:
-        """Start to advance runs, beginning with those of earlier processes."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Check now, because something has changed. Any thread may call."""
-        self._wake.set()
+        self.thread = Background(
+            "actions",
+            self._turn,
+            after_error=Pause(IDLE_SECONDS),
+            unavailable="store unavailable, actions will be checked again: check the database's disk",
+            failed="internal error in an action, will retry: report this error",
+        )
 
     def stop(self, timeout: float) -> None:
         """End after the current attempt. May be called twice."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread.stop(timeout)
         self._targets.processes.stop()  # after that time
 
     def step(self) -> None:
@@ -94,7 +87,7 @@ class Actor:
                     "internal error in the actions of an entity: report this error",
                     extra={"entity": entity},
                 )
-        while not self._stopping.is_set():
+        while not self.thread.is_stopping:
             run = actions.take(self._clock.now_ns())
             if run is None:
                 break
@@ -161,16 +154,6 @@ class Actor:
         found = self._store.alerts.episodes(run.entity)
         return next((one for one in found if one.id == run.episode), None)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                self.step()
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, actions will be checked again: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-            except Exception:
-                log.exception("internal error in an action, will retry: report this error")
-            self._wake.wait(IDLE_SECONDS)
+    def _turn(self) -> Pause:
+        self.step()
+        return Pause(IDLE_SECONDS)
