@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from nilometer_collector.errors import StoreUnavailable
 
+MOST_SECONDS = 60.0  # longest pause after errors in a row, unless the first one is longer
+
 log = logging.getLogger("nilometer.collector")
 
 
@@ -26,12 +28,13 @@ class Pause(NamedTuple):
 class Background:
     """Repeats a step on a thread of its own. Any thread may call all methods.
 
-    An error ends the step and not the thread: it is logged and counted, and the step is repeated.
+    An error ends the step and not the thread: it is logged and counted, and the step is repeated. The
+    pause doubles with each error in a row, up to `MOST_SECONDS`.
 
     Args:
         name: Name of the thread, without the prefix ``nilometer-``.
         step: Function that works, and returns the pause until the next step; None ends the thread.
-        after_error: Pause after an error.
+        after_error: Pause after the first error, and whenever the store is unavailable.
         unavailable: Log line when the store is unavailable: what waits for it, and what to check.
         failed: Log line of any other error.
         first: Pause before the first step.
@@ -58,6 +61,7 @@ class Background:
         self._unavailable = unavailable
         self._failed = failed
         self._first = first
+        self._in_a_row = 0
         self._beat = time.monotonic()
         self._awake = threading.Event()
         self._stopping = threading.Event()
@@ -113,13 +117,24 @@ class Background:
 
     def _stepped(self) -> Pause | None:
         try:
-            return self._step()
+            pause = self._step()
         except StoreUnavailable as error:
             log.warning(self._unavailable, extra={"reason": str(error)})
+            return self._after_error
         except Exception:
             self.errors += 1
             log.exception(self._failed)
-        return self._after_error
+            return self._longer()
+        self._in_a_row = 0
+        return pause
+
+    def _longer(self) -> Pause:
+        """Return the pause after an error, twice as long as that after the error before it."""
+        seconds, is_firm = self._after_error
+        most = max(MOST_SECONDS, seconds)
+        doubled = min(seconds * 2 ** min(self._in_a_row, 16), most)
+        self._in_a_row += 1
+        return Pause(doubled, is_firm)
 
     def _rest(self, pause: Pause) -> None:
         (self._stopping if pause.is_firm else self._awake).wait(pause.seconds)

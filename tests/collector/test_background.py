@@ -59,6 +59,20 @@ def test_a_wake_ends_a_pause_and_a_stop_ends_a_firm_one() -> None:
         assert thread.age_seconds < 60
 
 
+def test_the_pause_doubles_with_each_error_in_a_row() -> None:
+    outcomes = [ValueError(), ValueError(), None, *[ValueError()] * 7]
+
+    def step() -> Pause:
+        if error := outcomes.pop(0):
+            raise error
+        return Pause(0.5)
+
+    thread = Background("x", step, after_error=Pause(2.0), unavailable="", failed="")
+    pauses = [thread._stepped() for _ in list(outcomes)]
+    seconds = [2.0, 4.0, 0.5, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    assert pauses == [Pause(one) for one in seconds]
+
+
 def test_a_step_can_end_its_thread() -> None:
     with running(lambda: None) as thread:
         assert eventually(lambda: not thread.is_running)
