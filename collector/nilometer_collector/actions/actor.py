@@ -1,8 +1,8 @@
 """Makes and advances the runs of actions, and sends those that are due, on one thread.
 
 A run is stored as being sent before its target hears of it, and its outcome after that. After a crash
-in between, it is sent again with the same key, if its target recognises the key. A failed attempt is retried after a full-jitter backoff
-of 1 to 60 s, for an hour.
+in between, it is sent again with the same key, if its target recognises the key. A failed attempt is
+retried after a full-jitter backoff of 1 to 60 s, for an hour.
 """
 
 import logging
