@@ -23,6 +23,7 @@ from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.api import connections, make_app
 from nilometer_collector.api.serving import HttpServer
+from nilometer_collector.background import Background
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
@@ -66,6 +67,7 @@ class Collector:
         self._grpc_address = parse_address("grpc_address", settings.grpc_address)
         self._couriers: Couriers | None = None
         self._actor: Actor | None = None
+        self._threads: list[Background] = []
         self.exports: CollectorExports | None = None
 
     @property
@@ -130,26 +132,27 @@ class Collector:
             page_url=lambda: self.page_url,
             entry_points=self.settings.action_entry_points,
         )
-        self._actor = Actor(store, targets, self._clock, self._couriers.wake)
+        self._actor = Actor(store, targets, self._clock, self._couriers.thread.wake)
         self._serve_http(store, receivers, targets, causes)
         self._serve_grpc(store)
         self._start_watching(store)
-        self._couriers.start()
-        self._resources.callback(self._couriers.stop, self.settings.shutdown_seconds)
-        self._actor.start()
-        self._resources.callback(self._actor.stop, self.settings.shutdown_seconds)
+        seconds = self.settings.shutdown_seconds
+        for part in (self._couriers, self._actor):
+            self._resources.callback(part.stop, seconds)
+            self._run(part.thread)
         keep_predictions_ns = self.settings.retention_predictions_days * Level.DAY.length_ns
         rollups = RollUpWorker(
             store, _keep_ns(self.settings), self._clock, self.counters, keep_predictions_ns
         )
-        rollups.start()
-        self._resources.callback(rollups.stop, self.settings.shutdown_seconds)
         matching = Matching(store, self._clock, self.counters, 2 * keep_predictions_ns)
-        matching.start()
-        self._resources.callback(matching.stop, self.settings.shutdown_seconds)
-        collecting = Collecting(store)
-        collecting.start()
-        self._resources.callback(collecting.stop, self.settings.shutdown_seconds)
+        for thread in (rollups.thread, matching.thread, Collecting(store).thread):
+            self._resources.callback(thread.stop, seconds)
+            self._run(thread)
+
+    def _run(self, thread: Background) -> None:
+        """Start *thread*, and show its errors and its age."""
+        self._threads.append(thread)
+        thread.start()
 
     def _start_watching(self, store: Store) -> None:
         """Start all alerters, the watch on the default one, and the exports that show both."""
@@ -160,14 +163,17 @@ class Collector:
             store, watch, self._clock, self._wake, heartbeat, told.heartbeat_seconds
         )
         self.exports = CollectorExports(
-            told, store, self.counters, self._clock, lambda: watchdog.health
+            told, store, self.counters, self._clock, lambda: watchdog.health, self._running
         )
         judging = Judging(store, self._clock, self._wake)
         limits = told.function_limits
         functions = Functions(store, self._clock, limits, lambda: self.http_url, self._wake)
-        for part in (self.exports, watch, judging, functions, watchdog):
-            self._resources.callback(part.stop, told.shutdown_seconds)
-            part.start()
+        self._resources.callback(self.exports.stop, told.shutdown_seconds)
+        self.exports.start()
+        self._resources.callback(functions.stop, told.shutdown_seconds)
+        for thread in (watch.thread, judging.thread, functions.thread, watchdog.thread):
+            self._resources.callback(thread.stop, told.shutdown_seconds)
+            self._run(thread)
 
     def stop(self) -> None:
         """Refuse new requests, wait for running requests, and close.
@@ -176,11 +182,15 @@ class Collector:
         """
         self._resources.close()
 
+    def _running(self) -> list[Background]:
+        """Return all background threads."""
+        return self._threads + (self._couriers.threads if self._couriers else [])
+
     def _wake(self) -> None:
         if self._couriers is not None:
-            self._couriers.wake()
+            self._couriers.thread.wake()
         if self._actor is not None:
-            self._actor.wake()
+            self._actor.thread.wake()
 
     def _serve_grpc(self, store: Store) -> None:
         told = self.settings

@@ -5,11 +5,11 @@ source would count the same observations twice.
 """
 
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from nilometer.alert import AlertStatus
 from nilometer.export.exports import Exports, ExportSettings
-from nilometer.export.keys import ALERTER, ENTITY, LEVEL, STATUS, SUMMARY
+from nilometer.export.keys import ALERTER, ENTITY, LEVEL, STATUS, SUMMARY, THREAD
 from nilometer.export.metric import Exporter
 from nilometer.export.otlp_settings import Event, OtlpSettings
 from nilometer.export.own import add_cost, add_counters, where
@@ -17,6 +17,8 @@ from nilometer.export.resource import resource_attributes
 from nilometer.export.series import Family, Series, attributes_of
 from nilometer.export.telemetry import (
     ALERT_STATUS,
+    BACKGROUND_AGE,
+    BACKGROUND_ERRORS,
     DATA_AGE,
     JUDGEMENT_AGE,
     LATE_ENTITIES,
@@ -27,6 +29,7 @@ from nilometer.export.telemetry import (
 )
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.errors import NilometerError
+from nilometer_collector.background import Background
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import ROLLED_UP, Store
@@ -59,6 +62,7 @@ class CollectorExports(Exports):
         counters: Counters to export.
         clock: Clock for wall time and monotonic time.
         health: Function that says whether the monitoring works.
+        threads: Function that returns the threads that work in the background.
 
     Raises:
         ConfigError: If the port cannot be bound.
@@ -71,9 +75,11 @@ class CollectorExports(Exports):
         counters: Counters,
         clock: Clock,
         health: Callable[[], Health],
+        threads: Callable[[], Iterable[Background]] = tuple,
     ) -> None:
         self._store = store
         self._health = health
+        self._threads = threads
         self._counters = counters
         self._clock = clock
         super().__init__(
@@ -119,6 +125,10 @@ class CollectorExports(Exports):
         series.set(UP, (), int(health.is_up))
         series.set(JUDGEMENT_AGE, (), health.progress_age_seconds)
         series.set(LATE_ENTITIES, (), health.late)
+        for thread in self._threads():
+            named = attributes_of({THREAD: thread.name})
+            series.set(BACKGROUND_AGE, named, thread.age_seconds)
+            series.set(BACKGROUND_ERRORS, named, thread.errors)
         for held in self._store.rollups.levels():
             at_level = attributes_of({LEVEL: held.level.value})
             series.set(STORE_ROWS, at_level, held.rows)

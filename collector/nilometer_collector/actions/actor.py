@@ -1,20 +1,21 @@
 """Makes and advances the runs of actions, and sends those that are due, on one thread.
 
 A run is stored as being sent before its target hears of it, and its outcome after that. After a crash
-in between, it is sent again with the same key. A failed attempt is retried after a full-jitter backoff
-of 1 to 60 s, for an hour.
+in between, it is sent again with the same key, if its target recognises the key. A failed attempt is
+retried after a full-jitter backoff of 1 to 60 s, for an hour.
 """
 
 import logging
 import random
-import threading
 from collections.abc import Callable
 
 from nilometer.values.clock import Clock
 from nilometer_collector.actions.performance import NewestPerformance
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.action_runs import Run
+from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import KIND
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import EpisodeRecord, Reply, Store
@@ -27,7 +28,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Actor:
-    """Advances and sends runs. `step` may be called by tests instead of `start`.
+    """Advances and sends runs on its own `thread`, beginning with those of earlier processes.
 
     Args:
         store: Store of actions, runs and targets.
@@ -53,25 +54,19 @@ class Actor:
         self._backoff_seconds = backoff_seconds
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._performance = NewestPerformance(store)
+        self._not_arrived: set[int] = set()  # runs whose last attempt has certainly not arrived
         self._unread = 0  # actions that only a newer version can read
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-actions", daemon=True)
-
-    def start(self) -> None:
-        """Start to advance runs, beginning with those of earlier processes."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Check now, because something has changed. Any thread may call."""
-        self._wake.set()
+        self.thread = Background(
+            "actions",
+            self._turn,
+            after_error=Pause(IDLE_SECONDS),
+            unavailable="store unavailable, actions will be checked again: check the database's disk",
+            failed="internal error in an action, will retry: report this error",
+        )
 
     def stop(self, timeout: float) -> None:
         """End after the current attempt. May be called twice."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread.stop(timeout)
         self._targets.processes.stop()  # after that time
 
     def step(self) -> None:
@@ -94,11 +89,12 @@ class Actor:
                     "internal error in the actions of an entity: report this error",
                     extra={"entity": entity},
                 )
-        while not self._stopping.is_set():
-            run = actions.take(self._clock.now_ns())
+        while not self.thread.is_stopping:
+            now_ns = self._clock.now_ns()
+            run = actions.take(now_ns)
             if run is None:
                 break
-            queued += self._send(run)
+            queued += self._send(run, is_first=run.since_ns(RunState.SENDING) == now_ns)
         if queued:
             self._wake_couriers()
 
@@ -115,8 +111,14 @@ class Actor:
                 )
         return {action.performance for action in read if action is not None} - {""}
 
-    def _send(self, run: Run) -> int:
+    def _send(self, run: Run, *, is_first: bool) -> int:
+        """Send *run*, unless an attempt without an outcome may have reached a target that repeats it."""
         now_ns = self._clock.now_ns()
+        may_repeat = self._targets.may_repeat(self._store, run)
+        if not (is_first or may_repeat or run.id in self._not_arrived):
+            reason = "a collector ended while it was sent"
+            answer = Answer(outcome=Outcome.FAILED, reason=reason, may_have_arrived=True)
+            return self._record(run, answer, may_repeat=may_repeat)
         episode = self._episode(run)
         try:
             answer = self._targets.send(self._store, run, episode, now_ns)
@@ -125,6 +127,14 @@ class Actor:
         except Exception:  # counted as an attempt, so that the runs after it are sent
             log.exception("internal error while an action was sent, will retry: report this error")
             answer = Answer(outcome=Outcome.FAILED, reason="internal error", may_have_arrived=True)
+        return self._record(run, answer, may_repeat=may_repeat)
+
+    def _record(self, run: Run, answer: Answer, *, may_repeat: bool) -> int:
+        is_lost = answer.may_have_arrived and not may_repeat
+        if answer.outcome is Outcome.FAILED and not is_lost:
+            self._not_arrived.add(run.id)
+        else:
+            self._not_arrived.discard(run.id)
         known = {
             "action": run.action.name,
             "entity": run.entity,
@@ -139,12 +149,17 @@ class Actor:
                 log.error(
                     "action refused by its target, will not retry: see the reason", extra=told
                 )
+            case Outcome.FAILED if is_lost:
+                told = {**known, "reason": answer.reason}
+                log.error("action may have arrived, will not retry: look at the target", extra=told)
             case Outcome.FAILED:
                 told = {**known, "reason": answer.reason}
                 log.warning("action not accepted, will retry: check the target", extra=told)
-        return self._store.actions.answered(run, self._reply(run, answer), self._clock.now_ns())
+        return self._store.actions.answered(
+            run, self._reply(run, answer, may_repeat=may_repeat), self._clock.now_ns()
+        )
 
-    def _reply(self, run: Run, answer: Answer) -> Reply:
+    def _reply(self, run: Run, answer: Answer, *, may_repeat: bool) -> Reply:
         wait_seconds = 0.0
         if answer.outcome is Outcome.FAILED:
             least, most = self._backoff_seconds
@@ -155,22 +170,13 @@ class Actor:
             reason=answer.reason,
             wait_seconds=wait_seconds,
             may_have_arrived=answer.may_have_arrived,
+            may_repeat=may_repeat,
         )
 
     def _episode(self, run: Run) -> EpisodeRecord | None:
         found = self._store.alerts.episodes(run.entity)
         return next((one for one in found if one.id == run.episode), None)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                self.step()
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, actions will be checked again: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-            except Exception:
-                log.exception("internal error in an action, will retry: report this error")
-            self._wake.wait(IDLE_SECONDS)
+    def _turn(self) -> Pause:
+        self.step()
+        return Pause(IDLE_SECONDS)

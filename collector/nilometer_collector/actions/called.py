@@ -7,16 +7,22 @@ then the last line of standard output.
 
 import importlib
 import json
+import resource
 import sys
 import traceback
 
 NO_FUNCTION = 3
+MOST_BYTES = 2 << 30  # address space; a soft limit, which a job of the function may raise
 
 
 def main(entry_point: str) -> int:
     """Call the function with the order of standard input; return the exit code."""
     module, _, name = entry_point.partition(":")
     order = json.load(sys.stdin)
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    most = MOST_BYTES if hard == resource.RLIM_INFINITY else min(MOST_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):

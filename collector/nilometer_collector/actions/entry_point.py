@@ -5,14 +5,13 @@ It should start the work, and not wait for its end: a job that it has started go
 """
 
 import logging
-import os
 import sys
 
 from nilometer_collector.actions.called import NO_FUNCTION
 from nilometer_collector.actions.forms import Ordering
 from nilometer_collector.channels.plain import printable
 from nilometer_collector.channels.posting import Answer, Outcome, as_json
-from nilometer_collector.functions.processes import Processes
+from nilometer_collector.functions.processes import Processes, inherited
 
 ENTRY_POINT_SECONDS = 20.0
 
@@ -34,7 +33,7 @@ def call(ordering: Ordering, processes: Processes) -> Answer:
             ordering.setting("entry_point"),
         ],
         as_json(ordering.order.content()),
-        {k: v for k, v in os.environ.items() if not k.startswith("NILOMETER_")},
+        inherited(),
         ENTRY_POINT_SECONDS,
         keeps_jobs=True,
     )
@@ -54,4 +53,5 @@ def call(ordering: Ordering, processes: Processes) -> Answer:
     reason = (
         f"the function raised {printable(lines[-1][:64])}" if is_raised else "the function ended"
     )
-    return Answer(outcome=Outcome.FAILED, reason=reason, may_have_arrived=True)
+    # A function that raised says so, and is called again. One that was ended may have begun the work.
+    return Answer(outcome=Outcome.FAILED, reason=reason, may_have_arrived=not is_raised)

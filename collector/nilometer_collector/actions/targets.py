@@ -20,6 +20,9 @@ from nilometer_collector.store import EpisodeRecord, Store
 # Statuses that say that the target is not there, or that it does not let the collector in.
 _GONE = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 410})
 
+# Kinds of targets that do an order again if it comes again, because they do not know keys.
+_FORGETFUL = frozenset({"github", "gitlab", "jenkins", PYTHON})
+
 
 def is_for_entity(target: TargetDefinition, entity: str, workspaces: Workspaces) -> bool:
     """Return whether the actions of *entity* may use *target*, by its settings and its workspace."""
@@ -54,6 +57,11 @@ class Targets:
         """
         check_values(target, self.allowed)
         check_entry_point(target, self.entry_points)
+
+    def may_repeat(self, store: Store, run: Run) -> bool:
+        """Return whether the target of *run* does an order once that comes twice with its key."""
+        target = store.targets.read(run.action.target)
+        return target is None or target.kind not in _FORGETFUL
 
     def send(self, store: Store, run: Run, episode: EpisodeRecord | None, now_ns: int) -> Answer:
         """Tell the target of *run* to do it. Never raises.

@@ -189,6 +189,15 @@ def refused(why: str, now_ns: int) -> RunTurn:
     return RunTurn(state=RunState.FAILED, at_ns=now_ns, reason=f"the target refused it: {why}")
 
 
+def lost(why: str, now_ns: int) -> RunTurn:
+    """Return that the run may have arrived at a target that would do it twice."""
+    reason = (
+        f"it may have arrived ({why}), and the target would do it twice: look there, and start it "
+        "again by hand if it has not arrived"
+    )
+    return RunTurn(state=RunState.CANNOT_TELL, at_ns=now_ns, reason=reason)
+
+
 def not_answered(run: Run, reason: str, now_ns: int, *, may_have_arrived: bool) -> RunTurn | None:
     """Return the change after a failed attempt; None if it only has to be tried again.
 

@@ -33,6 +33,12 @@ class RunState(Enum):
     DID_NOT = "did_not"
     CANNOT_TELL = "cannot_tell"
     SUPERSEDED = "superseded"
+    UNREAD = "unread"  # a newer version wrote a state that this one does not know
+
+    @classmethod
+    def of(cls, text: str) -> "RunState":
+        """Return the state in *text*; `UNREAD` if this version does not know it."""
+        return next((one for one in cls if one.value == text), cls.UNREAD)
 
     @property
     def is_over(self) -> bool:
@@ -67,6 +73,7 @@ _OPEN = {
     RunState.SENDING,
     RunState.SENT,
     RunState.ACCEPTED,
+    RunState.UNREAD,  # it may be under way
 }
 _ESCALATED = {RunState.EXPIRED, RunState.FAILED, RunState.DID_NOT, RunState.CANNOT_TELL}
 _TOLD = _ESCALATED | {

@@ -25,6 +25,7 @@ WORDS: Mapping[RunState, str] = {
     RunState.DID_NOT: "did not work",
     RunState.CANNOT_TELL: "cannot tell whether it worked",
     RunState.SUPERSEDED: "no longer needed",
+    RunState.UNREAD: "has a state that only a newer version of the collector knows",
 }
 
 

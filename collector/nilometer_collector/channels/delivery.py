@@ -8,10 +8,10 @@ that wait in the meantime share a message.
 
 import logging
 import random
-import threading
 
 from nilometer.values.clock import Clock
 from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition, Kind
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.channels.action_message import any_message_of
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.receivers import Receivers
@@ -29,7 +29,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Courier:
-    """Delivers the notifications of one channel, on its own thread.
+    """Delivers the notifications of one channel, on its own `thread`, until the channel is deleted.
 
     Args:
         name: Name of the channel.
@@ -61,34 +61,13 @@ class Courier:
         self._pace = _Pace(clock)
         self._errors = 0
         self._repeated_at: float | None = None
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"notify-{name}", daemon=True)
-
-    @property
-    def is_running(self) -> bool:
-        """Whether its thread runs; it ends by itself when the channel is deleted."""
-        return self._thread.is_alive()
-
-    def start(self) -> None:
-        """Start to deliver, beginning with notifications of earlier runs."""
-        log.info("notifications go to a channel", extra={"channel": self._name})
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Deliver now, because a new notification was queued. Any thread may call."""
-        self._wake.set()
-
-    def end(self) -> None:
-        """Ask the thread to end after the current attempt."""
-        self._stopping.set()
-        self._wake.set()
-
-    def stop(self, timeout: float) -> None:
-        """End after the current attempt; other notifications stay queued. May be called twice."""
-        self.end()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread = Background(
+            f"notify-{name}",
+            self._step,
+            after_error=Pause(backoff_seconds[1], is_firm=True),
+            unavailable="store unavailable, notifications will be retried: check the database's disk",
+            failed="internal error in a notification, will retry: report this error",
+        )
 
     def deliver_oldest(self) -> float | None:
         """Try once to deliver the next message.
@@ -209,26 +188,11 @@ class Courier:
         self._failures = min(self._failures + 1, 16)
         return max(self._random.uniform(0.0, bound), answer.wait_seconds)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                if self._receivers.read(self._store, self._name) is None:
-                    return
-                wait = self.deliver_oldest()
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, notifications will be retried: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-                wait = self._backoff_seconds[1]
-            except Exception:
-                log.exception("internal error in a notification, will retry: report this error")
-                wait = self._backoff_seconds[1]
-            if wait is None:
-                self._wake.wait(IDLE_SECONDS)
-            elif wait:
-                self._stopping.wait(wait)
+    def _step(self) -> Pause | None:
+        if self._receivers.read(self._store, self._name) is None:
+            return None
+        wait = self.deliver_oldest()
+        return Pause(IDLE_SECONDS) if wait is None else Pause(wait, is_firm=True)
 
 
 class _Pace:
@@ -277,47 +241,37 @@ class Couriers:
         self._counters = counters
         self._backoff_seconds = backoff_seconds
         self._couriers: dict[str, Courier] = {}
-        self._wake = threading.Event()
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-notify", daemon=True)
-
-    def start(self) -> None:
-        """Start to deliver to every channel."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Deliver now, because a notification was queued or a channel changed. Any thread may call."""
-        self._wake.set()
+        self.thread = Background(
+            "notify",
+            self._step,
+            after_error=Pause(IDLE_SECONDS),
+            unavailable="store unavailable, channels will be read again: check the database's disk",
+            failed="internal error in the channels, will retry: report this error",
+        )
 
     def stop(self, timeout: float) -> None:
         """End every courier after its current attempt. May be called twice."""
-        self._stopping.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread.stop(timeout)
         for courier in self._couriers.values():
-            courier.end()  # all end at the same time
+            courier.thread.end()  # all end at the same time
         for courier in self._couriers.values():
-            courier.stop(timeout)
+            courier.thread.stop(timeout)
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._wake.clear()
-            try:
-                for channel in self._receivers.all(self._store):
-                    self._keep(channel.name)
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, channels will be read again: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-            for courier in self._couriers.values():
-                courier.wake()
-            self._wake.wait(IDLE_SECONDS)
+    @property
+    def threads(self) -> list[Background]:
+        """The threads of all couriers."""
+        return [courier.thread for courier in tuple(self._couriers.values())]
+
+    def _step(self) -> Pause:
+        for channel in self._receivers.all(self._store):
+            self._keep(channel.name)
+        for courier in self._couriers.values():
+            courier.thread.wake()
+        return Pause(IDLE_SECONDS)
 
     def _keep(self, name: str) -> None:
         courier = self._couriers.get(name)
-        if courier is None or not courier.is_running:
+        if courier is None or not courier.thread.is_running:
             self._couriers[name] = Courier(
                 name,
                 self._store,
@@ -326,4 +280,5 @@ class Couriers:
                 self._counters,
                 backoff_seconds=self._backoff_seconds,
             )
-            self._couriers[name].start()
+            log.info("notifications go to a channel", extra={"channel": name})
+            self._couriers[name].thread.start()

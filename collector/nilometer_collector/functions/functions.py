@@ -12,6 +12,7 @@ from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
 from nilometer.values.window import Window
 from nilometer_collector.alerting.function_limits import FunctionLimits
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.functions.process import Outcome, Running
 from nilometer_collector.functions.reports import evaluations_of, failed, interval_of
@@ -55,21 +56,22 @@ class Functions:
         self._lock = threading.Lock()
         self._called: dict[tuple[str, str], int] = {}  # end of the newest interval, by alerter
         self._busy: set[tuple[str, str]] = set()  # alerters with a running call
-        self._stopping = threading.Event()
         self._pool = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="nilometer-function")
-        self._thread = threading.Thread(target=self._run, name="nilometer-functions", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        self.thread = Background(
+            "functions",
+            self._step,
+            after_error=Pause(INTERVAL_SECONDS),
+            unavailable="store unavailable, functions will run later: check the database's disk",
+            failed="internal error before a function ran: report this error",
+            first=Pause(INTERVAL_SECONDS),
+        )
 
     def stop(self, timeout: float) -> None:
-        """End running calls and the thread. Safe to repeat, and before `start`."""
-        self._stopping.set()
+        """End running calls and the thread. Safe to repeat, and before the thread starts."""
+        self.thread.end()
         self._running.stop()
         self._pool.shutdown(cancel_futures=True)
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread.stop(timeout)
 
     def advance(self) -> int:
         """Begin the calls whose interval has ended; return their number."""
@@ -80,7 +82,7 @@ class Functions:
             if not isinstance(condition, Reported) or not condition.function:
                 continue
             window = interval_of(condition, now_ns)
-            if self._stopping.is_set() or not self._is_due(alerter, window):
+            if self.thread.is_stopping or not self._is_due(alerter, window):
                 continue
             with self._lock:
                 self._busy.add((alerter.entity, alerter.name))
@@ -122,7 +124,7 @@ class Functions:
         found = Outcome(Answer(failure=self._limits.refusal(condition.function)))
         if self._limits.allows(condition.function):
             found = self._running.call(alerter, condition, window, self._limits, self._url)
-        if self._stopping.is_set():
+        if self.thread.is_stopping:
             return  # the stop ended the call, and the next collector repeats it
         evaluations = self._evaluations(alerter, found, window)
         if self._store.alerts.evaluate(evaluations, SENDER, self._clock.now_ns()):
@@ -151,14 +153,6 @@ class Functions:
         ]
         return failed(alerter, known, window, failure)
 
-    def _run(self) -> None:
-        while not self._stopping.wait(INTERVAL_SECONDS):
-            try:
-                self.advance()
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, functions will run later: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-            except Exception:
-                log.exception("internal error before a function ran: report this error")
+    def _step(self) -> Pause:
+        self.advance()
+        return Pause(INTERVAL_SECONDS)

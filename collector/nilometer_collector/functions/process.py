@@ -1,6 +1,5 @@
 """Calls a function of a user in a process with limits of time, memory and files."""
 
-import os
 import signal
 import sys
 import tempfile
@@ -16,10 +15,8 @@ from nilometer.functions.child import MOST_FILE_BYTES, Answer, Call
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 from nilometer_collector.alerting.function_limits import FunctionLimits
-from nilometer_collector.functions.processes import Processes
+from nilometer_collector.functions.processes import Processes, inherited
 
-# Variables that the process inherits. All others may hold secrets of the collector.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
 # Libraries for linear algebra reserve memory for each thread.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
@@ -81,11 +78,10 @@ class Running:
 
     def _run(self, call: Call, directory: Path, seconds: float) -> Outcome:
         answered = directory / "answer"
-        known = {name: os.environ[name] for name in _INHERITED if name in os.environ}
         ended = self._processes.run(
             [sys.executable, "-m", "nilometer.functions.child", str(answered)],
             msgspec.json.encode(call),
-            known | _ONE_THREAD,
+            inherited() | _ONE_THREAD,
             seconds,
             directory=directory,
         )

@@ -11,6 +11,14 @@ from tempfile import TemporaryFile
 
 MOST_OUTPUT = 2000  # last bytes of what a command prints that are kept
 
+# Variables that a command inherits. All others may hold secrets of the collector.
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "VIRTUAL_ENV", "SSL_CERT_FILE")
+
+
+def inherited() -> dict[str, str]:
+    """Return the variables that code of users may see."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:

@@ -6,7 +6,6 @@ stored and shown, but not judged.
 """
 
 import logging
-import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
@@ -17,6 +16,7 @@ from nilometer.profile import SummarySample
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import PERFORMANCE
 from nilometer.values.senders import TABLES
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.judging.arrivals import (
     FARTHEST_BEHIND_NS,
@@ -38,7 +38,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Judging:
-    """Applies the alerters of all entities to merged windows, on its own thread.
+    """Applies the alerters of all entities to merged windows, on its own `thread`.
 
     Args:
         store: Store of samples, alerters and episodes.
@@ -60,18 +60,13 @@ class Judging:
         self._judged: dict[str, dict[str, int]] = {}  # by entity and alerter
         self._lengths: dict[str, int] = {}  # length of the longest windows of each entity
         self._failed: set[tuple[str, str, int]] = set()  # with series, whose error was logged
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-judging", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Finish the running step and end. Safe to repeat, and before `start`."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread = Background(
+            "judging",
+            self._step,
+            after_error=Pause(INTERVAL_SECONDS),
+            unavailable="store unavailable, windows will be judged later: check the database's disk",
+            failed="internal error while alerters judged, will retry: report this error",
+        )
 
     def advance(self) -> None:
         """Judge the windows that were closed at the last call, of every entity with alerters.
@@ -85,7 +80,7 @@ class Judging:
         for gone in self._judged.keys() - by_entity.keys():
             del self._judged[gone]
         for entity, alerters in by_entity.items():
-            if self._stopping.is_set():
+            if self.thread.is_stopping:
                 return
             try:
                 self._advance(entity, alerters)
@@ -98,6 +93,10 @@ class Judging:
                     "internal error while alerters judged, will retry: report this error",
                     extra={"entity": entity},
                 )
+
+    def _step(self) -> Pause:
+        self.advance()
+        return Pause(INTERVAL_SECONDS)
 
     def _advance(self, entity: str, alerters: Sequence[Alerter]) -> None:
         if not self._store.watching.hold(entity):
@@ -225,19 +224,6 @@ class Judging:
             together = evaluations[start : start + MOST_TOGETHER]
             if self._store.alerts.evaluate(together, SENDER, now_ns):
                 self._wake()
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.advance()
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, windows will be judged later: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-            except Exception:
-                log.exception("internal error while alerters judged, will retry: report this error")
-            self._stopping.wait(INTERVAL_SECONDS)
 
 
 def _until(alerter: Alerter, closed_ns: int, now_ns: int) -> int:

@@ -1,9 +1,9 @@
 """The thread that looks for the predictions of ground truth that waits."""
 
 import logging
-import threading
 
 from nilometer.values.clock import Clock
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.query.definitions import performance_of
@@ -16,7 +16,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Matching:
-    """Joins waiting ground truth of one store, on its own thread.
+    """Joins waiting ground truth of one store, on its own `thread`.
 
     Several collectors may share the store: a row is joined once.
 
@@ -32,18 +32,14 @@ class Matching:
         self._clock = clock
         self._counters = counters
         self._keep_ns = keep_ns
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-match", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Finish the running step and end; other rows wait. Safe to repeat."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread = Background(
+            "match",
+            self._turn,
+            after_error=Pause(PAUSE_SECONDS),
+            unavailable="store unavailable, ground truth that waits is joined later: check the "
+            "database's disk",
+            failed="internal error in ground truth, will retry: report this error",
+        )
 
     def step(self) -> int:
         """Look for predictions of rows that are due, and remove old labels; return the rows done."""
@@ -66,20 +62,5 @@ class Matching:
         self._counters.add(Counter.LABELS_RETIRED, removed)
         return done + removed
 
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            wait = IDLE_SECONDS
-            try:
-                if self.step() >= MOST_ROWS:
-                    wait = 0.0
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, ground truth that waits is joined later: check the "
-                    "database's disk",
-                    extra={"reason": str(error)},
-                )
-                wait = PAUSE_SECONDS
-            except Exception:
-                log.exception("internal error in ground truth, will retry: report this error")
-                wait = PAUSE_SECONDS
-            self._stopping.wait(wait)
+    def _turn(self) -> Pause:
+        return Pause(0.0 if self.step() >= MOST_ROWS else IDLE_SECONDS)

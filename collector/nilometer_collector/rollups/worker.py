@@ -5,14 +5,13 @@ worker goes on where it stopped.
 """
 
 import logging
-import threading
 from collections.abc import Mapping, Sequence
 from itertools import chain, groupby, islice, takewhile
 from operator import itemgetter
 
 from nilometer.values.clock import Clock, SystemClock
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.counters import Counter, Counters
-from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.rollups.merging import Merged, Read, merged, merged_in_pages
 from nilometer_collector.store import ROLLED_UP, Level, Store
@@ -30,7 +29,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class RollUpWorker:
-    """Rolls up the samples of one store, on its own thread.
+    """Rolls up the samples of one store, on its own `thread`, beginning with those of earlier runs.
 
     Args:
         store: Store of the samples.
@@ -54,18 +53,14 @@ class RollUpWorker:
         self._clock = clock
         self._counters = counters
         self._edges = ReferenceEdges(store.references)
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-rollup", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread; it begins with stale parts of an earlier run."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Finish the running step and end; other parts stay stale. Safe to repeat."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self._retire_at = 0.0
+        self.thread = Background(
+            "rollup",
+            self._step,
+            after_error=Pause(PAUSE_SECONDS),
+            unavailable="store unavailable, roll-ups will be made later: check the database's disk",
+            failed="internal error in a roll-up, will retry: report this error",
+        )
 
     def roll_up(self) -> int:
         """Roll up the parts that are due, at most `MOST_PARTS` of each level; return their number.
@@ -89,6 +84,16 @@ class RollUpWorker:
         self._counters.add(Counter.PREDICTIONS_RETIRED, predictions)
         return removed + predictions
 
+    def _step(self) -> Pause:
+        started, began = self._clock.monotonic(), REAL.monotonic()
+        done = self.roll_up()
+        if started >= self._retire_at:
+            removed = self.retire()
+            done += removed
+            self._retire_at = started if removed else started + RETIRE_SECONDS
+        # Ingest and queries get at least as much real time as the work.
+        return Pause(REAL.monotonic() - began if done else IDLE_SECONDS)
+
     def _roll_up(self, level: Level) -> int:
         stored = self._store.rollups
         stale = stored.take(level, self._clock.now_ns(), MOST_PARTS)
@@ -102,12 +107,12 @@ class RollUpWorker:
                 small.append(Read(one, first[0], edges_of))
             else:
                 rest = (payloads for _, payloads in pages)
-                wanted = takewhile(lambda _: not self._stopping.is_set(), chain(first, rest))
+                wanted = takewhile(lambda _: not self.thread.is_stopping, chain(first, rest))
                 results.append(merged_in_pages(one, wanted, edges_of))
             if _is_enough(small):
                 results.append(merged(small))
                 small = []
-            if self._stopping.is_set():
+            if self.thread.is_stopping:
                 return done
             if sum(one.bytes for one in results) >= MOST_BYTES:
                 done += self._put(results)
@@ -121,29 +126,6 @@ class RollUpWorker:
         self._counters.add(Counter.PARTS_ROLLED_UP, done)
         self._counters.add(Counter.SAMPLES_LEFT_OUT, sum(one.left_out for one in results))
         return done
-
-    def _run(self) -> None:
-        retire_at = 0.0
-        while not self._stopping.is_set():
-            started, began = self._clock.monotonic(), REAL.monotonic()
-            try:
-                done = self.roll_up()
-                if started >= retire_at:
-                    removed = self.retire()
-                    done += removed
-                    retire_at = started if removed else started + RETIRE_SECONDS
-                # Ingest and queries get at least as much real time as the work.
-                wait = REAL.monotonic() - began if done else IDLE_SECONDS
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, roll-ups will be made later: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-                wait = PAUSE_SECONDS
-            except Exception:
-                log.exception("internal error in a roll-up, will retry: report this error")
-                wait = PAUSE_SECONDS
-            self._stopping.wait(wait)
 
 
 def _is_enough(small: Sequence[Read]) -> bool:

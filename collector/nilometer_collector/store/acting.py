@@ -37,12 +37,14 @@ class Reply:
         reason: Reason why it was not delivered; empty if it was.
         wait_seconds: Time for which no collector may retry.
         may_have_arrived: Whether a failed attempt may have arrived.
+        may_repeat: Whether the target recognises a repetition, so that it may be sent again then.
     """
 
     outcome: str
     reason: str = ""
     wait_seconds: float = 0.0
     may_have_arrived: bool = False
+    may_repeat: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

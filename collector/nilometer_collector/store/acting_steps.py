@@ -22,6 +22,7 @@ from nilometer_collector.alerting.action_runs import (
     approve,
     decide,
     decline,
+    lost,
     may_decide,
     not_answered,
     refused,
@@ -101,6 +102,8 @@ class Steps:
             return self._turn(known, accepted(self._now_ns))
         if reply.outcome == "refused":
             return self._turn(known, refused(reply.reason, self._now_ns))
+        if reply.may_have_arrived and not reply.may_repeat:
+            return self._turn(known, lost(reply.reason, self._now_ns))
         turn = not_answered(
             known, reply.reason, self._now_ns, may_have_arrived=reply.may_have_arrived
         )

@@ -137,17 +137,19 @@ def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
 
     One that has to wait for an earlier notification of its episode is left out. No opening comes
     before an earlier closing, which may be that of the same series: its reader would believe that
-    nothing is open. A message about an action tells nothing else, because it may ask for approval.
+    nothing is open. So closings between two openings come first. A message about an action tells
+    nothing else, because it may ask for approval.
     """
     if left[0].status == ACTION:
         return left[:1]
     if len({one.entity for one in left}) >= STORM_ENTITIES:
         return [one for one in left if one.status != ACTION][:MOST_TOGETHER]
+    own = [one for one in left if one.entity == left[0].entity]
+    if closings := _closings_between(own):
+        return closings
     chosen: list[Waiting] = []
     waiting: set[int] = set()  # episodes of which an earlier notification comes later
-    for one in left:
-        if one.entity != left[0].entity:
-            continue
+    for one in own:
         if one.status == left[0].status and one.episode not in waiting:
             chosen.append(one)
         elif left[0].status == AlertStatus.ALERTING.value and one.status not in _OF_OPEN:
@@ -155,3 +157,22 @@ def _together(left: Sequence[Waiting]) -> Sequence[Waiting]:
         else:
             waiting.add(one.episode)
     return chosen
+
+
+def _closings_between(own: Sequence[Waiting]) -> Sequence[Waiting]:
+    """Return the closings of an entity that would part its openings into several messages.
+
+    A closing whose episode has an earlier notification here is left out. Empty if the oldest
+    notification is no opening, because it is told first.
+    """
+    alerting = AlertStatus.ALERTING.value
+    if own[0].status != alerting:
+        return ()
+    last_opening = max(one.id for one in own if one.status == alerting)
+    seen: set[int] = set()
+    closings = []
+    for one in own:
+        if one.status not in _OF_OPEN and one.episode not in seen:
+            closings.append(one)
+        seen.add(one.episode)
+    return closings if closings and closings[0].id < last_opening else ()

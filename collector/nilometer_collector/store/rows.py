@@ -206,7 +206,8 @@ def delivery_of(row: Sequence[Any], attempts: Iterable[AttemptRecord]) -> Delive
 
 def run_of(row: Sequence[Any], turns: Iterable[RunTurn]) -> Run:
     """Return the run of an action in *row*, with its *turns*, oldest first."""
-    action = definition_from(row[5])
+    action, state = definition_from(row[5]), RunState.of(row[6])
+    is_read = action is not None and state is not RunState.UNREAD
     return Run(
         id=row[0],
         key=row[1],
@@ -214,12 +215,12 @@ def run_of(row: Sequence[Any], turns: Iterable[RunTurn]) -> Run:
         episode=row[3],
         number=row[4],
         action=action or _placeholder(row[5]),
-        is_read=action is not None,
-        state=RunState(row[6]),
+        is_read=is_read,
+        state=state,
         turns=tuple(turns),
         attempts=row[7],
         last_failure=row[8],
-        waits_for=row[9] if action is not None else UPGRADE,
+        waits_for=row[9] if is_read else UPGRADE,
     )
 
 
@@ -231,7 +232,7 @@ def _placeholder(text: str) -> ActionDefinition:
 
 def run_turn_of(row: Sequence[Any]) -> RunTurn:
     """Return the turn of a run in *row*."""
-    return RunTurn(state=RunState(row[0]), at_ns=row[1], author=row[2], reason=row[3])
+    return RunTurn(state=RunState.of(row[0]), at_ns=row[1], author=row[2], reason=row[3])
 
 
 def declared_entity_of(row: Sequence[Any]) -> DeclaredEntity:

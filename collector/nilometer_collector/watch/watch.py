@@ -7,13 +7,13 @@ Baselines learn from the past windows of a table. Nothing is judged while a tabl
 """
 
 import logging
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
@@ -37,7 +37,7 @@ log = logging.getLogger("nilometer.collector")
 
 
 class Watch:
-    """Advances the default alerter of all entities, on its own thread.
+    """Advances the default alerter of all entities, on its own `thread`.
 
     Args:
         store: Store of samples, state and episodes.
@@ -59,18 +59,13 @@ class Watch:
         self._fitter = Fitter(store, self._edges)
         self._loaded: OrderedDict[str, EntityWatch] = OrderedDict()
         self._reports: dict[str, bytes] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-watch", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Finish the running step and end. Safe to repeat, and before `start`."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self.thread = Background(
+            "watch",
+            self._step,
+            after_error=Pause(INTERVAL_SECONDS),
+            unavailable="store unavailable, windows will be judged later: check the database's disk",
+            failed="internal error in the default alerter, will retry: report this error",
+        )
 
     @property
     def progress_age_seconds(self) -> float:
@@ -88,7 +83,7 @@ class Watch:
         zones = {one.name: one.declaration.time_zone for one in self._store.entities.all()}
         self._rules = current_rules(self._store, self._given)
         for entity in self._store.watching.entities():
-            if self._stopping.is_set():
+            if self.thread.is_stopping:
                 return
             try:
                 self._advance(entity, zones.get(entity, UNDECLARED.time_zone))
@@ -105,6 +100,10 @@ class Watch:
                 )
             self._progress()
         self._progress()
+
+    def _step(self) -> Pause:
+        self.advance()
+        return Pause(INTERVAL_SECONDS)
 
     def _forget_agents(self) -> None:
         """Forget agents that send no more: pods get new names with each deployment."""
@@ -129,7 +128,7 @@ class Watch:
                 self._progress()
                 if queued:
                     self._wake()
-                if self._stopping.is_set():
+                if self.thread.is_stopping:
                     return
         heard_ns = max((one.received_ns for one in heard), default=now_ns)
         if watch.revision != revision:  # a report was stored with the state
@@ -175,21 +174,6 @@ class Watch:
         while len(self._loaded) > MOST_LOADED:
             self._loaded.popitem(last=False)
         return watch
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self.advance()
-            except StoreUnavailable as error:
-                log.warning(
-                    "store unavailable, windows will be judged later: check the database's disk",
-                    extra={"reason": str(error)},
-                )
-            except Exception:
-                log.exception(
-                    "internal error in the default alerter, will retry: report this error"
-                )
-            self._stopping.wait(INTERVAL_SECONDS)
 
 
 def closed_until(heard: Sequence[HeardRecord], judged_ns: int, now_ns: int, started_ns: int) -> int:

@@ -6,7 +6,6 @@ stops.
 """
 
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +15,7 @@ from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.alerting.watch_report import WatchReport
+from nilometer_collector.background import Background, Pause
 from nilometer_collector.channels import Heartbeat
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import HeardRecord, Store
@@ -33,6 +33,7 @@ from nilometer_collector.watch.overdue import (
 from nilometer_collector.watch.reading import watched_series
 from nilometer_collector.watch.watch import Watch, closed_until
 
+ERROR_SECONDS = 1.0  # pause after an error
 CHECK_SECONDS = 60.0  # pause between two checks, and length of the window of a check
 FRESH_NS = 3 * BASE_NS  # largest age of the newest judged window of an entity that is up to date
 SENDER = "nilometer-collector"  # name under which all collectors evaluate together
@@ -57,7 +58,7 @@ class Health:
 
 
 class Watchdog:
-    """Checks the monitoring, on its own thread.
+    """Checks the monitoring, on its own `thread`.
 
     Args:
         store: Store of states and episodes.
@@ -91,18 +92,15 @@ class Watchdog:
         self._is_stuck = False  # whether windows wait and none of any entity is judged
         self._checked_ns = self._started_ns  # wall time of the last check
         self._is_checked = True  # whether the last check succeeded
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="nilometer-watchdog", daemon=True)
-
-    def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
-
-    def stop(self, timeout: float) -> None:
-        """Finish the running check and end. Safe to repeat, and before `start`."""
-        self._stopping.set()
-        if self._thread.is_alive():
-            self._thread.join(timeout)
+        self._beat_at = clock.monotonic()
+        self._check_at = self._beat_at + CHECK_SECONDS
+        self.thread = Background(
+            "watchdog",
+            self._step,
+            after_error=Pause(ERROR_SECONDS),
+            unavailable="store unavailable, the monitoring is not checked: check the database's disk",
+            failed="internal error in the watchdog, will retry: report this error",
+        )
 
     @property
     def health(self) -> Health:
@@ -127,6 +125,21 @@ class Watchdog:
         """Send the heartbeat, if the monitoring works."""
         if self._heartbeat is not None and self.health.is_up:
             self._heartbeat.beat(self._clock.monotonic())
+
+    def _step(self) -> Pause:
+        """Check and send the heartbeat, each in its time; return the time until the next."""
+        now = self._clock.monotonic()
+        try:
+            if now >= self._check_at:
+                self._check_at = now + CHECK_SECONDS
+                self.check()
+            if now >= self._beat_at:
+                self._beat_at = now + self._heartbeat_seconds
+                self.beat()
+        except Exception:
+            self._is_checked = False
+            raise
+        return Pause(max(min(self._check_at, self._beat_at) - now, 0.0))
 
     def _check_entities(self) -> None:
         now_ns = self._clock.now_ns()
@@ -229,22 +242,6 @@ class Watchdog:
         starts = (one.first_start_ns for one in watched_series(self._store.samples, entity))
         first = min(starts, default=None)
         return None if first is None else first // BASE_NS * BASE_NS
-
-    def _run(self) -> None:
-        now = self._clock.monotonic()
-        check_at, beat_at = now + CHECK_SECONDS, now
-        while not self._stopping.wait(max(min(check_at, beat_at) - now, 0.0)):
-            now = self._clock.monotonic()
-            try:
-                if now >= check_at:
-                    check_at = now + CHECK_SECONDS
-                    self.check()
-                if now >= beat_at:
-                    beat_at = now + self._heartbeat_seconds
-                    self.beat()
-            except Exception:
-                self._is_checked = False
-                log.exception("internal error in the watchdog, will retry: report this error")
 
 
 def _evaluation(entity: str, awaited: Awaited, finding: Finding, now_ns: int) -> Evaluation:

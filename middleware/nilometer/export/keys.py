@@ -13,6 +13,7 @@ MEASURE = "nilometer.measure"
 STATUS = "nilometer.status"
 PREDICTED = "nilometer.predicted"  # predicted class of a score
 SOURCE = "nilometer.source"  # entity at the start of a pipeline edge
+THREAD = "nilometer.thread"  # background thread of a collector
 LEVEL = "nilometer.level"  # samples as shipped, or the length of roll-ups
 METHOD = "http.request.method"
 STATUS_CODE = "http.response.status_code"

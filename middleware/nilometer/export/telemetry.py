@@ -22,6 +22,7 @@ from nilometer.export.keys import (
     SOURCE,
     STATUS,
     SUMMARY,
+    THREAD,
 )
 from nilometer.export.metric import Exporter, Instrument, Metric
 from nilometer.export.server_metrics import (
@@ -207,6 +208,22 @@ LATE_ENTITIES = Metric(
     about="Entities whose complete windows wait too long for the default alerter.",
     exporter=Exporter.COLLECTOR,
 )
+BACKGROUND_AGE = Metric(
+    name="nilometer.background.age",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    about="Time since a background thread of the collector last began a step.",
+    attributes=(THREAD,),
+    exporter=Exporter.COLLECTOR,
+)
+BACKGROUND_ERRORS = Metric(
+    name="nilometer.background.errors",
+    instrument=Instrument.COUNTER,
+    unit="{error}",
+    about="Steps of a background thread that ended with an internal error, and are repeated.",
+    attributes=(THREAD,),
+    exporter=Exporter.COLLECTOR,
+)
 STORE_ROWS = Metric(
     name="nilometer.store.rows",
     instrument=Instrument.GAUGE,
@@ -325,6 +342,8 @@ METRICS: tuple[Metric, ...] = (
     UP,
     JUDGEMENT_AGE,
     LATE_ENTITIES,
+    BACKGROUND_AGE,
+    BACKGROUND_ERRORS,
     STORE_ROWS,
     STORE_SIZE,
     STORE_STALE,

@@ -176,10 +176,49 @@ def test_a_forbidden_address_is_refused_when_it_is_used(store: Store) -> None:
     assert "canary" not in run.turns[-1].reason
 
 
+@pytest.mark.parametrize("kind", ["github", "gitlab", "jenkins", "webhook"])
+def test_an_order_that_may_have_arrived_is_sent_again_only_to_targets_that_know_keys(
+    store: Store, kind: str
+) -> None:
+    lost = Answer(outcome=Outcome.FAILED, reason="status 504", may_have_arrived=True)
+    answers = Answers(lost, lost)
+    run = sent(store, kind, answers)
+    targets = Targets(allowed=Allowed(), page_url=lambda: PAGES, post=answers)
+    clock = SteppedClock()
+    clock.step(120)
+    Actor(store, targets, clock, lambda: None).step()
+    knows_keys = kind == "webhook"
+    assert len(answers.requests) == 1 + knows_keys
+    assert run.state.value == ("sent" if knows_keys else "cannot_tell")
+    assert knows_keys or "by hand" in run.turns[-1].reason
+
+
+@pytest.mark.parametrize("kind", ["github", "webhook"])
+def test_an_order_of_a_killed_collector_is_sent_again_only_to_targets_that_know_keys(
+    store: Store, kind: str
+) -> None:
+    settings, secrets = SETTINGS[kind]
+    target = TargetDefinition(name="ci", kind=kind, settings=dict(settings), secrets=dict(secrets))
+    store.targets.put(target, "api", START_NS, 10)
+    declare(store, an_action())
+    Agents(store).say("pod-1", 0.5, 1)
+    step(store)
+    clock, answers = SteppedClock(), Answers()
+    assert store.actions.take(clock.now_ns()) is not None  # and the collector ends
+    clock.step(120)
+    targets = Targets(allowed=Allowed(), page_url=lambda: PAGES, post=answers)
+    Actor(store, targets, clock, lambda: None).step()
+    (run,) = store.actions.runs()
+    knows_keys = kind == "webhook"
+    assert (len(answers.requests), run.state.value) == (
+        (1, "accepted") if knows_keys else (0, "cannot_tell")
+    )
+
+
 @pytest.mark.parametrize(
     ("named", "state", "failure"),
     [
-        ("platform:node", "sent", "the function raised TypeError"),
+        ("platform:node", "sending", "the function raised TypeError"),
         ("builtins:print", "accepted", ""),
         ("platform:nothing", "failed", "the function does not exist"),
     ],

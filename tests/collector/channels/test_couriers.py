@@ -31,16 +31,16 @@ def test_a_channel_that_is_created_changed_or_deleted_is_followed(
     store: Store, webhook: Webhook
 ) -> None:
     couriers = Couriers(store, receivers_of(), SteppedClock(), Counters())
-    couriers.start()
+    couriers.thread.start()
     agents = Agents(store)
     with listening_webhook() as elsewhere:
         put(store, "team", webhook.url)
         agents.say("pod-1", 0.5, 1)
-        couriers.wake()
+        couriers.thread.wake()
         eventually(lambda: store.deliveries.counts("team").delivered == 1)
         put(store, "team", elsewhere.url)
         agents.say("pod-1", 0.1, 2)
-        couriers.wake()
+        couriers.thread.wake()
         eventually(lambda: store.deliveries.counts("team").delivered == 2)
         assert (len(webhook.posted), len(elsewhere.posted)) == (1, 1)
     store.channels.delete("team", START_NS)
@@ -54,7 +54,7 @@ def test_a_channel_whose_receiver_is_away_delays_no_other(store: Store, webhook:
     put(store, "here", webhook.url)
     couriers = Couriers(store, receivers_of(), SteppedClock(), Counters())
     Agents(store).say("pod-1", 0.5, 1)
-    couriers.start()
+    couriers.thread.start()
     eventually(lambda: store.deliveries.counts("here").delivered == 1)
     eventually(lambda: store.deliveries.records("away")[0].tries > 0)
     couriers.stop(5)

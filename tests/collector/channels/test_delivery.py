@@ -169,9 +169,9 @@ def test_a_receiver_that_is_back_gets_the_last_state_of_each_episode(
     assert carrier.deliver_oldest() is not None
     judge(store, [0.5, 0.1, 0.6, 0.1, 0.7])
     webhook.statuses = [429, 302, 503]
-    carrier.start()
+    carrier.thread.start()
     eventually(lambda: store.deliveries.counts(OWN_CHANNEL).waiting == 0)
-    carrier.stop(5)
+    carrier.thread.stop(5)
     heads = [posted.content["text"].split(":")[0] for posted in webhook.accepted]
     assert heads == ["CLEARED", "WARNING"]  # the first message tells two closings
     assert [t.status for t in store.alerts.episodes()[0].history] == ["ALERTING"]

@@ -23,7 +23,7 @@ from nilometer_collector.store import (
     Verdict,
 )
 from nilometer_collector.store.acting import definition_text
-from nilometer_collector.store.rows import run_of
+from nilometer_collector.store.rows import run_of, run_turn_of
 from nilometer_collector.testing import ENTITY, START_NS
 
 DELIVERED = Reply(outcome="delivered")
@@ -328,4 +328,12 @@ def test_a_run_of_a_newer_version_is_shown_and_left_alone() -> None:
     row = (7, "k", ENTITY, 3, 0, text, "awaiting_approval", 0, "", "")
     run = run_of(row, ())
     assert (run.action.name, run.is_read, run.action.approvers) == ("retrain", False, [])
+    assert "upgrade this collector" in run.waits_for
+
+
+def test_a_state_of_a_newer_version_keeps_other_actions_waiting() -> None:
+    row = (7, "k", ENTITY, 3, 0, definition_text(an_action()), "paused", 0, "", "")
+    run = run_of(row, [run_turn_of(("paused", 1, "", ""))])
+    assert (run.state.value, run.turns[0].state.value, run.is_read) == ("unread", "unread", False)
+    assert run.state.is_under_way
     assert "upgrade this collector" in run.waits_for

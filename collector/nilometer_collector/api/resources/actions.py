@@ -41,6 +41,7 @@ State: TypeAlias = Literal[
     "did_not",
     "cannot_tell",
     "superseded",
+    "unread",
 ]
 
 

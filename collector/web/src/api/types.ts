@@ -945,7 +945,7 @@ export interface RowProblem {
 
 /** A change of the state of a run. */
 export interface RunTurn {
-  state: "accepted" | "approved" | "awaiting_approval" | "cannot_tell" | "declined" | "did_not" | "dry_run" | "expired" | "failed" | "sending" | "sent" | "superseded" | "waiting" | "worked";
+  state: "accepted" | "approved" | "awaiting_approval" | "cannot_tell" | "declined" | "did_not" | "dry_run" | "expired" | "failed" | "sending" | "sent" | "superseded" | "unread" | "waiting" | "worked";
   at: number;
   author: string; // person or program that caused it; empty for the collector
   reason: string;
@@ -960,7 +960,7 @@ export interface Run {
   action: string;
   cure: "ask_human" | "fall_back" | "retrain" | "rollback";
   target: string;
-  state: "accepted" | "approved" | "awaiting_approval" | "cannot_tell" | "declined" | "did_not" | "dry_run" | "expired" | "failed" | "sending" | "sent" | "superseded" | "waiting" | "worked";
+  state: "accepted" | "approved" | "awaiting_approval" | "cannot_tell" | "declined" | "did_not" | "dry_run" | "expired" | "failed" | "sending" | "sent" | "superseded" | "unread" | "waiting" | "worked";
   by_hand: boolean; // whether a person started it
   approvers: string[];
   expires: number | null; // end of the request for approval; null if it awaits none

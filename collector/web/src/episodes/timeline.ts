@@ -50,6 +50,7 @@ const STATE_WORDS: Record<Run["state"], string> = {
   did_not: "did not work",
   cannot_tell: "cannot tell whether it worked",
   superseded: "no longer needed",
+  unread: "has a state that only a newer version of the collector knows",
 };
 
 /** The turns of a run. A run that only waits says what it waits for. */
