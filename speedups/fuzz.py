@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from support.lane_rig import fields, observing, packed
 
+import nilometer
 from nilometer.handoff.plain import lane
 
 BODIES: list[Any] = [
@@ -75,6 +76,15 @@ def headers_of(draw: random.Random) -> Any:
     return draw.choice([list, list, list, tuple])(pairs)
 
 
+def logged_of(draw: random.Random) -> dict[str, Any]:
+    return {
+        draw.choice(["a", "b", "c" * 40, "\ud800"]): draw.choice(
+            [value_of(draw), draw.random(), draw.getrandbits(66) - (1 << 65), [1, 2.5, None]]
+        )
+        for _ in range(draw.randrange(4))
+    }
+
+
 def message_of(draw: random.Random, kind: str) -> Any:
     message: dict[Any, Any] = {"type": kind}
     if kind == "http.response.start":
@@ -128,7 +138,7 @@ class Round:
     async def app(self, _scope: Any, receive: Any, send: Any) -> Any:
         draw = self.draw
         for _ in range(draw.randrange(6)):
-            step = draw.randrange(5)
+            step = draw.randrange(6)
             with contextlib.suppress(*draw.choice([(), (KeyError,), (OSError, ValueError)])):
                 if step == 0:
                     self.passed.append(("message", repr(await receive())[:80]))
@@ -136,6 +146,8 @@ class Round:
                     await send(message_of(draw, "http.response.start"))
                 elif step in {2, 3}:
                     await send(message_of(draw, "http.response.body"))
+                elif step == 4:
+                    nilometer.log(**logged_of(draw))
                 else:
                     await Pause()
         if draw.random() < 0.1:
@@ -167,7 +179,8 @@ def served(seed: str, *, in_python: bool) -> tuple[bool, list[Any], list[Any], i
     """Return whether C served it, what passed, the observations, and the requests in flight."""
     one = Round(seed)
     app = one.app if one.draw.random() < 0.97 else one.no_coroutine
-    middleware = observing(app, in_python=in_python)
+    capture = one.draw.choice(["bodies", "bodies", "values"])
+    middleware = observing(app, in_python=in_python, capture=capture)
     middleware._worker.notes = one.draw.random() < 0.2
     made = middleware(scope_of(one.draw), one.receive, one.send)
     in_c = type(made) is lane.Serving

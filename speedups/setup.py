@@ -5,6 +5,7 @@ from setuptools import Extension, setup
 FILES = (
     *("module", "gate", "entry", "serving", "exchange"),
     *("messages", "receiving", "awaiting", "pack"),
+    *("plain", "values", "call"),
 )
 
 setup(
@@ -12,7 +13,7 @@ setup(
         Extension(
             "nilometer_speedups._lane",
             sources=[f"lane/{name}.c" for name in FILES],
-            depends=["lane/lane.h"],
+            depends=["lane/lane.h", "lane/msgpack.h"],
             extra_compile_args=[
                 "-O2",
                 "-fvisibility=hidden",

@@ -60,7 +60,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"module 'nilometer' has no attribute {name!r}")
     module = import_module(home)
-    if name in {"label", "log", "observe"}:
+    if name in {"label", "log"}:
         import_module("nilometer.handoff.annotations").mark_used()
     found = globals()[name] = getattr(module, name)  # later look-ups are direct
     return found

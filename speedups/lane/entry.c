@@ -4,7 +4,7 @@
 
 /* ---- Entry */
 
-static PyTypeObject *entry_type, *call_type;
+static PyTypeObject *entry_type, *method_type;
 
 static unsigned long long lengths_of(PyObject *names) {
     unsigned long long found = 1ULL << 12 | 1ULL << 16; /* content-type and content-encoding */
@@ -31,13 +31,13 @@ static PyObject *names_of(PyObject *iterable) {
 }
 
 static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
-    static char *parameters[] = {"gate", "excluded", "cap", "request_names", "response_names", "variable", "kind", "keeps_bodies", NULL};
+    static char *parameters[] = {"gate", "excluded", "cap", "request_names", "response_names", "variable", "kind", "keeps_bodies", "values_only", NULL};
     PyObject *gate, *excluded, *request_names, *response_names, *variable, *kind;
     Py_ssize_t cap;
-    int keeps_bodies;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OnOOO!O!p", parameters, gate_type, &gate, &excluded, &cap,
+    int keeps_bodies, values_only;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!OnOOO!O!pp", parameters, gate_type, &gate, &excluded, &cap,
                                      &request_names, &response_names, &PyContextVar_Type, &variable, &PyType_Type, &kind,
-                                     &keeps_bodies))
+                                     &keeps_bodies, &values_only))
         return NULL;
     if (!PyAnySet_CheckExact(excluded) || !PyType_IsSubtype((PyTypeObject *)kind, exchange_type)) {
         PyErr_SetString(PyExc_TypeError, "excluded must be a set, and kind a class of exchanges");
@@ -58,6 +58,7 @@ static PyObject *entry_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     made->kind = (PyTypeObject *)held(kind);
     made->cap = cap;
     made->keeps_bodies = keeps_bodies;
+    made->values_only = values_only;
     made->request_lengths = lengths_of(of_requests);
     made->response_lengths = lengths_of(of_responses);
     return (PyObject *)made;
@@ -103,14 +104,14 @@ static PyType_Spec entry_spec = {
     "nilometer_speedups._lane.Entry", sizeof(Entry), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, entry_slots,
 };
 
-/* ---- Call: a method of the middleware. Servers that look at it find the Python coroutine function, because
+/* ---- Method: a method of the middleware. Servers that look at it find the Python coroutine function, because
  * they ask whether it is one; a call of the middleware itself comes here. */
 
 typedef struct {
     PyObject_HEAD
     PyObject *function; /* the coroutine function in Python */
     vectorcallfunc vectorcall;
-} Call;
+} Method;
 
 /* Return the awaitable that serves a request in C; NULL, maybe with an error, if Python must serve it. */
 static PyObject *serving_of(PyObject *middleware, PyObject *scope, PyObject *receive, PyObject *send) {
@@ -140,80 +141,80 @@ static PyObject *serving_of(PyObject *middleware, PyObject *scope, PyObject *rec
     return made;
 }
 
-static PyObject *call_vectorcall(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *keywords) {
+static PyObject *method_vectorcall(PyObject *self, PyObject *const *arguments, size_t flags, PyObject *keywords) {
     if (PyVectorcall_NARGS(flags) == 4 && keywords == NULL) {
         PyObject *made = serving_of(arguments[0], arguments[1], arguments[2], arguments[3]);
         if (made != NULL) return made;
         PyErr_Clear();
     }
-    return PyObject_Vectorcall(((Call *)self)->function, arguments, flags, keywords);
+    return PyObject_Vectorcall(((Method *)self)->function, arguments, flags, keywords);
 }
 
-static PyObject *call_get(PyObject *self, PyObject *middleware, PyObject *owner) {
-    PyObject *function = ((Call *)self)->function;
+static PyObject *method_get(PyObject *self, PyObject *middleware, PyObject *owner) {
+    PyObject *function = ((Method *)self)->function;
     descrgetfunc get = Py_TYPE(function)->tp_descr_get;
     return get == NULL ? held(function) : get(function, middleware, owner);
 }
 
-static PyObject *call_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
+static PyObject *method_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords) {
     static char *parameters[] = {"function", NULL};
     PyObject *function;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "O!", parameters, &PyFunction_Type, &function)) return NULL;
-    Call *made = (Call *)type->tp_alloc(type, 0);
+    Method *made = (Method *)type->tp_alloc(type, 0);
     if (made == NULL) return NULL;
     made->function = held(function);
-    made->vectorcall = call_vectorcall;
+    made->vectorcall = method_vectorcall;
     return (PyObject *)made;
 }
 
-static int call_traverse(PyObject *self, visitproc visit, void *arg) {
+static int method_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((Call *)self)->function);
+    Py_VISIT(((Method *)self)->function);
     return 0;
 }
 
-static int call_clear(PyObject *self) {
-    Py_CLEAR(((Call *)self)->function);
+static int method_clear(PyObject *self) {
+    Py_CLEAR(((Method *)self)->function);
     return 0;
 }
 
-static void call_dealloc(PyObject *self) {
+static void method_dealloc(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    call_clear(self);
+    method_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
 }
 
-static PyMemberDef call_members[] = {
-    {"__wrapped__", MEMBER_OBJECT, offsetof(Call, function), READONLY_MEMBER, NULL},
-    {"__vectorcalloffset__", MEMBER_SIZE, offsetof(Call, vectorcall), READONLY_MEMBER, NULL},
+static PyMemberDef method_members[] = {
+    {"__wrapped__", MEMBER_OBJECT, offsetof(Method, function), READONLY_MEMBER, NULL},
+    {"__vectorcalloffset__", MEMBER_SIZE, offsetof(Method, vectorcall), READONLY_MEMBER, NULL},
     {NULL},
 };
 
-static PyType_Slot call_slots[] = {
+static PyType_Slot method_slots[] = {
     {Py_tp_doc, "A method that serves plain requests in C, and others by *function*."},
-    {Py_tp_new, call_new},
+    {Py_tp_new, method_new},
     {Py_tp_call, PyVectorcall_Call},
-    {Py_tp_descr_get, call_get},
-    {Py_tp_traverse, call_traverse},
-    {Py_tp_clear, call_clear},
-    {Py_tp_dealloc, call_dealloc},
-    {Py_tp_members, call_members},
+    {Py_tp_descr_get, method_get},
+    {Py_tp_traverse, method_traverse},
+    {Py_tp_clear, method_clear},
+    {Py_tp_dealloc, method_dealloc},
+    {Py_tp_members, method_members},
     {0, NULL},
 };
 
-static PyType_Spec call_spec = {
-    "nilometer_speedups._lane.Call", sizeof(Call), 0,
-    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, call_slots,
+static PyType_Spec method_spec = {
+    "nilometer_speedups._lane.Method", sizeof(Method), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_HAVE_VECTORCALL | Py_TPFLAGS_METHOD_DESCRIPTOR, method_slots,
 };
 
 int make_entry_types(PyObject *module) {
     entry_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &entry_spec, NULL);
-    call_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &call_spec, NULL);
-    if (entry_type == NULL || call_type == NULL) return -1;
+    method_type = (PyTypeObject *)PyType_FromModuleAndSpec(module, &method_spec, NULL);
+    if (entry_type == NULL || method_type == NULL) return -1;
     return PyModule_AddObjectRef(module, "Entry", (PyObject *)entry_type) < 0 ||
-                   PyModule_AddObjectRef(module, "Call", (PyObject *)call_type) < 0
+                   PyModule_AddObjectRef(module, "Method", (PyObject *)method_type) < 0
                ? -1
                : 0;
 }

@@ -1,9 +1,9 @@
-/* The request path of the ASGI middleware in C.
+/* The request path of the ASGI middleware in C, and `observe` and `log`.
  *
  * Only the plain case is here: one body in each direction, both plain `bytes` under the cap, no
- * sampling, no redaction on the path, no header that identifies a prediction. Whatever is not plain
- * goes to the Python code of `nilometer.capture` and `nilometer.handoff`, which is the only other
- * implementation of these rules.
+ * sampling, no redaction on the path, no header that identifies a prediction; and calls and logged
+ * values that are None, bool, int, float or str. Whatever is not plain goes to the Python code of
+ * `nilometer.capture` and `nilometer.handoff`, which is the only other implementation of these rules.
  *
  * No function here raises an exception of its own into the application: where the C code cannot go on,
  * it clears its error and leaves the request to Python.
@@ -11,7 +11,7 @@
 #ifndef NILOMETER_LANE_H
 #define NILOMETER_LANE_H
 
-enum { INTERFACE = 1 }; /* changes with what the Python code expects; as in nilometer.handoff.plain */
+enum { INTERFACE = 2 }; /* changes with what the Python code expects; as in nilometer.handoff.plain */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -60,6 +60,7 @@ typedef struct {
     PyTypeObject *kind;        /* the Python class of exchanges */
     Py_ssize_t cap;
     int keeps_bodies;
+    int values_only;           /* whether `log` is the only content of an observation */
     unsigned long long request_lengths, response_lengths; /* bit n: some name has n bytes */
 } Entry;
 
@@ -70,6 +71,23 @@ typedef struct {
     PyObject *latest; /* time of the latest body message, a float of monotonic seconds */
     Py_ssize_t cap;
 } Exchange;
+
+/* What the model's code added to one observation; `nilometer.handoff.annotations.Annotations`. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *values, *labels; /* dict */
+} Annotations;
+
+/* One call of an observed function. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *entry, *worker, *annotations;
+    PyObject *inputs;     /* MessagePack of the columns, as bytes */
+    PyObject *token;      /* of the context variable; NULL if it was not set */
+    long long arrival_ns; /* Unix nanoseconds */
+    double started;       /* monotonic seconds */
+    Py_ssize_t in_flight;
+} Call;
 
 typedef enum { CREATED, SUSPENDED, CLOSED } Stage;
 
@@ -87,20 +105,22 @@ typedef struct {
     char running;
 } Serving;
 
-extern PyTypeObject *gate_type, *queue_type, *exchange_type;
+extern PyTypeObject *gate_type, *queue_type, *exchange_type, *annotations_type, *call_type;
 int make_gate_types(PyObject *module);
 int make_exchange_type(PyObject *module);
 int make_receiving_type(PyObject *module);
 int make_serving_type(PyObject *module);
 int make_entry_types(PyObject *module);
+int make_annotations_type(PyObject *module);
+int make_call_types(PyObject *module);
 
 /* Interned strings. */
 #define NAMES(X)                                                                                                       \
     X(app, "app") X(body, "body") X(close, "close") X(finish, "_finish") X(headers, "headers") X(http, "http")         \
-    X(method, "method") X(more_body, "more_body") X(note_received, "_note_received") X(path, "path")                   \
+    X(labels, "labels") X(method, "method") X(more_body, "more_body") X(note_received, "_note_received") X(path, "path")                   \
     X(plain, "_plain") X(request, "http.request") X(response_body, "http.response.body")                               \
     X(response_start, "http.response.start") X(root_path, "root_path") X(send, "send") X(status, "status")             \
-    X(throw, "throw") X(type, "type") X(value, "value")
+    X(throw, "throw") X(type, "type") X(value, "value") X(values, "values")
 #define DECLARED(name, text) extern PyObject *name_##name;
 NAMES(DECLARED)
 #undef DECLARED
@@ -111,6 +131,12 @@ long long unix_nanoseconds(void);
 
 static inline int is_text(PyObject *text, PyObject *interned) {
     return text == interned || (PyUnicode_CheckExact(text) && PyUnicode_Compare(text, interned) == 0);
+}
+
+/* Whether MessagePack has a form for the value, but for the size of an int. */
+static inline int is_plain(PyObject *value) {
+    return PyFloat_CheckExact(value) || PyUnicode_CheckExact(value) || PyLong_CheckExact(value) || value == Py_None ||
+           PyBool_Check(value);
 }
 
 static inline PyObject *held(PyObject *object) {
@@ -132,6 +158,9 @@ int offer(Queue *queue, PyObject *packed);
 PyObject *exchange_of(Entry *entry, PyObject *receive, PyObject *send);
 PyObject *receive_of(Exchange *exchange);
 PyObject *send_of(Exchange *exchange);
+
+/* values.c: `nilometer.log`, given the context variable and the function in Python. */
+PyObject *log_function(PyObject *module, PyObject *const *arguments, Py_ssize_t count);
 
 /* receiving.c: the awaitable that the application gets from `receive`. */
 PyObject *receiving(Exchange *exchange);

@@ -46,7 +46,8 @@ static int fill(PyObject *module) {
     NAMES(INTERN)
 #undef INTERN
     if (make_gate_types(module) < 0 || make_exchange_type(module) < 0 || make_receiving_type(module) < 0 ||
-        make_serving_type(module) < 0 || make_entry_types(module) < 0)
+        make_serving_type(module) < 0 || make_entry_types(module) < 0 || make_annotations_type(module) < 0 ||
+        make_call_types(module) < 0)
         return -1;
     filled = 1;
     return PyModule_AddIntConstant(module, "INTERFACE", INTERFACE);
@@ -60,10 +61,17 @@ static PyModuleDef_Slot slots[] = {
     {0, NULL},
 };
 
+static PyMethodDef functions[] = {
+    {"log_function", (PyCFunction)(void (*)(void))log_function, METH_FASTCALL,
+     "Return `log` in C, given the context variable and the function in Python that serves what is not plain."},
+    {NULL},
+};
+
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "nilometer_speedups._lane",
     .m_doc = "The request path of nilometer's ASGI middleware.",
+    .m_methods = functions,
     .m_slots = slots,
 };
 

@@ -2,7 +2,7 @@
  *
  * The bytes are the same as those of `Packer.pack`: a test compares them.
  */
-#include "lane.h"
+#include "msgpack.h"
 
 enum { FIELDS = 18 };
 
@@ -12,77 +12,6 @@ static inline int is_ascii(PyObject *bytes) {
     unsigned char found = 0;
     for (Py_ssize_t i = 0; i < size; i++) found |= (unsigned char)text[i]; /* without a branch: in vectors */
     return !(found & 0x80);
-}
-
-/* ---- MessagePack: each value has a function for its size, and one that writes it */
-
-static inline Py_ssize_t uint_size(unsigned long long value) {
-    return value < 0x80 ? 1 : value <= 0xff ? 2 : value <= 0xffff ? 3 : value <= 0xffffffff ? 5 : 9;
-}
-
-static inline Py_ssize_t text_size(Py_ssize_t size) {
-    return size + (size < 32 ? 1 : size <= 0xff ? 2 : size <= 0xffff ? 3 : 5);
-}
-
-static inline Py_ssize_t binary_size(Py_ssize_t size) {
-    return size + (size <= 0xff ? 2 : size <= 0xffff ? 3 : 5);
-}
-
-static inline unsigned char *put_big_endian(unsigned char *at, unsigned long long value, int bytes) {
-    while (bytes--) *at++ = (unsigned char)(value >> (8 * bytes));
-    return at;
-}
-
-static inline unsigned char *put_sized(unsigned char *at, unsigned long long value, unsigned char first) {
-    /* *first* is the marker of the form with one byte; those with two and four bytes follow it */
-    if (value <= 0xff) {
-        *at++ = first;
-        return put_big_endian(at, value, 1);
-    }
-    if (value <= 0xffff) {
-        *at++ = first + 1;
-        return put_big_endian(at, value, 2);
-    }
-    *at++ = first + 2;
-    return put_big_endian(at, value, 4);
-}
-
-static inline unsigned char *put_uint(unsigned char *at, unsigned long long value) {
-    if (value < 0x80) {
-        *at++ = (unsigned char)value;
-        return at;
-    }
-    if (value <= 0xffffffff) return put_sized(at, value, 0xcc);
-    *at++ = 0xcf;
-    return put_big_endian(at, value, 8);
-}
-
-static inline unsigned char *put_text(unsigned char *at, const char *text, Py_ssize_t size) {
-    if (size < 32) {
-        *at++ = (unsigned char)(0xa0 | size);
-    } else {
-        at = put_sized(at, (unsigned long long)size, 0xd9);
-    }
-    memcpy(at, text, (size_t)size);
-    return at + size;
-}
-
-static inline unsigned char *put_text_of(unsigned char *at, PyObject *bytes) {
-    return put_text(at, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
-}
-
-static inline unsigned char *put_binary(unsigned char *at, PyObject *bytes) {
-    Py_ssize_t size = PyBytes_GET_SIZE(bytes);
-    at = put_sized(at, (unsigned long long)size, 0xc4);
-    memcpy(at, PyBytes_AS_STRING(bytes), (size_t)size);
-    return at + size;
-}
-
-static inline unsigned char *put_double(unsigned char *at, double value) {
-    unsigned long long bits;
-    memcpy(&bits, &value, sizeof bits);
-    *at++ = 0xcb;
-    return put_big_endian(at, bits, 8);
 }
 
 /* ---- headers */
@@ -145,6 +74,57 @@ static int describe(PyObject *headers, PyObject *names, unsigned long long lengt
     return is_ascii(found->type) && is_ascii(found->encoding);
 }
 
+/* ---- the observation */
+
+/* The fields after the eighteenth, which only some observations have, see `Packer._more`. */
+typedef struct {
+    int has;                    /* whether any of them is written */
+    PyObject *values, *labels;  /* borrowed dicts of plain values; NULL without `log` */
+    Py_ssize_t values_size, labels_size;
+} More;
+
+/* Find what `log` added; 0 if only Python can pack it. */
+static int more_of(Entry *entry, Exchange *exchange, More *more) {
+    more->values = more->labels = NULL;
+    more->values_size = 0;
+    more->labels_size = map_head_size(0);
+    more->has = !entry->keeps_bodies || exchange->annotations != Py_None;
+    if (exchange->annotations == Py_None) return 1;
+    if (exchange->annotations == NULL || !Py_IS_TYPE(exchange->annotations, annotations_type)) return 0;
+    Annotations *annotations = (Annotations *)exchange->annotations;
+    if (annotations->values == NULL || annotations->labels == NULL) return 0;
+    if ((more->labels_size = plain_map_size(annotations->labels)) < 0) return 0;
+    more->labels = annotations->labels;
+    if (!PyDict_CheckExact(annotations->values)) return 0;
+    if (PyDict_GET_SIZE(annotations->values) == 0) return 1;
+    more->values_size = plain_map_size(annotations->values);
+    more->values = annotations->values;
+    return more->values_size >= 0 && more->values_size <= UINT32_MAX;
+}
+
+static Py_ssize_t more_size(const More *more, int values_only) {
+    if (!more->has) return 0;
+    return 2 + 4 + more->labels_size + binary_size(more->values_size) + 1 + (values_only ? 11 : 0);
+}
+
+static unsigned char *put_more(unsigned char *at, const More *more, int values_only) {
+    if (!more->has) return at;
+    at = put_bytes(at, "\xc4\0\xa0\xa0\xa0\xa0", 6); /* gaps, end, ids, parent */
+    at = more->labels == NULL ? put_map_head(at, 0) : put_plain_map(at, more->labels);
+    at = put_sized(at, (unsigned long long)more->values_size, 0xc4);
+    if (more->values != NULL) at = put_plain_map(at, more->values);
+    at = put_text(at, "", 0); /* no query */
+    if (!values_only) return at;
+    at = put_double(at, 1.0);             /* the share */
+    return put_bytes(at, "\xc2\xc3", 2); /* not left out, values only */
+}
+
+static Py_ssize_t body_size(PyObject *body, int kept) { return kept ? binary_size(PyBytes_GET_SIZE(body)) : 1; }
+
+static unsigned char *put_body(unsigned char *at, PyObject *body, int kept) {
+    return kept ? put_binary(at, body) : put_bytes(at, "\xc0", 1);
+}
+
 static PyObject *packed_with(Serving *serving, PyObject *method, unsigned long status, double latency) {
     static const char OK[] = "ok";
     Entry *entry = serving->entry;
@@ -153,11 +133,12 @@ static PyObject *packed_with(Serving *serving, PyObject *method, unsigned long s
     if (request == NULL || response == NULL || !PyBytes_CheckExact(request) || !PyBytes_CheckExact(response)) return NULL;
     if (exchange->response_headers == NULL || latency < 0) return NULL;
     Described asked, answered;
+    More more;
     Py_ssize_t method_size, path_size;
     const char *method_text = NULL, *path_text = NULL;
     if (!describe(serving->headers, entry->request_names, entry->request_lengths, 0, &asked) ||
         !describe(exchange->response_headers, entry->response_names, entry->response_lengths, 1, &answered) ||
-        (method_text = PyUnicode_AsUTF8AndSize(method, &method_size)) == NULL ||
+        !more_of(entry, exchange, &more) || (method_text = PyUnicode_AsUTF8AndSize(method, &method_size)) == NULL ||
         (path_text = PyUnicode_AsUTF8AndSize(serving->path, &path_size)) == NULL) {
         PyErr_Clear();
         return NULL;
@@ -166,14 +147,16 @@ static PyObject *packed_with(Serving *serving, PyObject *method, unsigned long s
     unsigned long long request_size = (unsigned long long)PyBytes_GET_SIZE(request);
     unsigned long long response_size = (unsigned long long)PyBytes_GET_SIZE(response);
     if (request_size > 0xffffffff || response_size > 0xffffffff) return NULL;
+    int kept = entry->keeps_bodies, fields = !more.has ? FIELDS : entry->values_only ? FIELDS + 11 : FIELDS + 8;
+    double first_byte = response_size ? latency : 0.0;
 
     Py_ssize_t size = 3 + uint_size((unsigned long long)serving->arrival_ns) + 9 + uint_size(status) +
                       text_size(sizeof OK - 1) + text_size(method_size) + text_size(path_size) + uint_size(request_size) +
                       uint_size(response_size) + text_size(PyBytes_GET_SIZE(asked.type)) +
                       text_size(PyBytes_GET_SIZE(asked.encoding)) + text_size(PyBytes_GET_SIZE(answered.type)) +
-                      text_size(PyBytes_GET_SIZE(answered.encoding)) + binary_size((Py_ssize_t)request_size) +
-                      binary_size((Py_ssize_t)response_size) + text_size(0) +
-                      uint_size((unsigned long long)serving->in_flight) + 9 + 1;
+                      text_size(PyBytes_GET_SIZE(answered.encoding)) + body_size(request, kept) + body_size(response, kept) +
+                      text_size(0) + uint_size((unsigned long long)serving->in_flight) + 9 + 1 +
+                      more_size(&more, entry->values_only);
     PyObject *made = PyBytes_FromStringAndSize(NULL, size);
     if (made == NULL) {
         PyErr_Clear();
@@ -181,7 +164,7 @@ static PyObject *packed_with(Serving *serving, PyObject *method, unsigned long s
     }
     unsigned char *at = (unsigned char *)PyBytes_AS_STRING(made);
     *at++ = 0xdc;
-    at = put_big_endian(at, FIELDS, 2);
+    at = put_big_endian(at, (unsigned long long)fields, 2);
     at = put_uint(at, (unsigned long long)serving->arrival_ns);
     at = put_double(at, latency);
     at = put_uint(at, status);
@@ -194,12 +177,13 @@ static PyObject *packed_with(Serving *serving, PyObject *method, unsigned long s
     at = put_text_of(at, asked.encoding);
     at = put_text_of(at, answered.type);
     at = put_text_of(at, answered.encoding);
-    at = put_binary(at, request);
-    at = put_binary(at, response);
+    at = put_body(at, request, kept);
+    at = put_body(at, response, kept);
     at = put_text(at, "", 0); /* no event time */
     at = put_uint(at, (unsigned long long)serving->in_flight);
-    at = put_double(at, response_size ? latency : 0.0); /* the first byte */
-    at = put_uint(at, response_size ? 1 : 0);           /* the number of chunks */
+    at = put_double(at, first_byte);
+    at = put_uint(at, more.has ? first_byte > 0 : response_size > 0); /* chunks: as the two cases of `Packer.pack` */
+    at = put_more(at, &more, entry->values_only);
     assert((char *)at == PyBytes_AS_STRING(made) + size);
     return made;
 }

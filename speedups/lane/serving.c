@@ -14,8 +14,7 @@ static PyTypeObject *serving_type;
 static int offer_plain(Serving *serving) {
     Exchange *exchange = serving->exchange;
     Gate *gate = serving->entry->gate; /* held by the entry, which the awaitable holds */
-    if (!serving->entry->keeps_bodies) return 0;
-    if (exchange->finished != Py_True || exchange->more != Py_None || exchange->annotations != Py_None) return 0;
+    if (exchange->finished != Py_True || exchange->more != Py_None) return 0;
     if (gate->sink == NULL || !PyObject_TypeCheck(gate->sink, queue_type)) return 0;
     if (exchange->latest == NULL || !PyFloat_CheckExact(exchange->latest)) return 0;
     if (exchange->status == NULL || !PyLong_CheckExact(exchange->status)) return 0;

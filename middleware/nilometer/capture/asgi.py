@@ -41,7 +41,7 @@ Serve = TypeVar("Serve", bound=Callable[..., Any])
 
 def _compiled_if_plain(serve: Serve) -> Serve:
     """Return *serve* with plain requests served in C, if `nilometer-speedups` is installed."""
-    return serve if lane is None else cast("Serve", lane.Call(serve))
+    return serve if lane is None else cast("Serve", lane.Method(serve))
 
 
 class NilometerMiddleware(Finisher):
@@ -123,6 +123,7 @@ class NilometerMiddleware(Finisher):
                 variable=current,
                 kind=self._kind,
                 keeps_bodies=self._keeps_bodies,
+                values_only=packer.values_only,
             )
         except (TypeError, ValueError) as error:  # such as the name of a header of 64 bytes
             if self._worker.settings.speedups == "required" and isinstance(error, TypeError):

@@ -8,9 +8,8 @@ from typing import Any
 from nilometer.capture.headers import PassingHeaders, content_type_of, with_id
 from nilometer.capture.stream import Stream
 from nilometer.capture.types import Message, Receive, Send
-from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.pack import Body, Headers, Rest
-from nilometer.handoff.plain import ExchangeState
+from nilometer.handoff.plain import Annotations, ExchangeState
 from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import Outcome, StreamEnd
 from nilometer.values.streams import Keeper, is_streamed

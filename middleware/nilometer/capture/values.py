@@ -5,17 +5,17 @@ Starlette and FastAPI copy it. Outside a request both functions do nothing.
 """
 
 from contextvars import ContextVar
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nilometer.handoff.annotations import (
     MAX_NAMES,
     MAX_VALUES,
     SCALARS,
-    Annotations,
     mark_used,
     plain,
     valid_labels,
 )
+from nilometer.handoff.plain import Annotations, lane
 
 
 class Holder(Protocol):
@@ -90,3 +90,7 @@ def _note_error(holder: Holder, error: Exception) -> None:
     worker = getattr(holder, "worker", None)
     if worker is not None:
         worker.note(error)
+
+
+if lane is not None and not TYPE_CHECKING:
+    log = lane.log_function(current, log)  # this function serves what is not plain

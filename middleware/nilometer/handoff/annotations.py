@@ -49,21 +49,6 @@ def may_be_used() -> bool:
     )
 
 
-class Annotations:
-    """The values and labels that the model's code added to one observation.
-
-    Attributes:
-        values: Values by name; several values of one name are a list.
-        labels: Labels by key.
-    """
-
-    __slots__ = ("labels", "values")
-
-    def __init__(self) -> None:
-        self.values: dict[str, Any] = {}
-        self.labels: dict[str, str] = {}
-
-
 def valid_labels(labels: Mapping[str, object]) -> dict[str, str]:
     """Return the part of *labels* that `Labels` accepts."""
     valid: dict[str, str] = {}

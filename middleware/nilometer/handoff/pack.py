@@ -11,7 +11,8 @@ from contextlib import suppress
 from operator import index
 from typing import Any, NamedTuple, TypeAlias
 
-from nilometer.handoff.annotations import Annotations, encoded, valid_labels
+from nilometer.handoff.annotations import encoded, valid_labels
+from nilometer.handoff.plain import Annotations
 from nilometer.handoff.settings import CaptureSettings
 from nilometer.profiling.observation import CALL, WEBSOCKET, pack
 from nilometer.values.reasons import DropReason
@@ -81,6 +82,7 @@ class Packer:
     Attributes:
         request_names: Names, in lower case, of the request headers that `pack` reads.
         response_names: Names, in lower case, of the response headers that `pack` reads.
+        values_only: Whether `log` is the only content of an observation.
     """
 
     def __init__(self, settings: CaptureSettings) -> None:
@@ -93,7 +95,7 @@ class Packer:
         self._labels = {_name(header): label for label, header in settings.label_headers.items()}
         self._query = frozenset(settings.query_parameters)
         self._texts = _Texts()
-        self._values_only = settings.capture == "values"
+        self.values_only = settings.capture == "values"
         asked = {*self._ids, *self._labels, self._parent, self._event_time, _TRACE} - {b""}
         self.request_names = DESCRIBING | {_LENGTH, *asked}
         self.response_names = DESCRIBING | {_LENGTH, *self._returned}
@@ -308,14 +310,14 @@ class Packer:
         """Return the fields from `share` on; trailing fields with default values are left out."""
         if streamed is not None:
             stream = (streamed.sizes, streamed.later_gaps)
-            return (abs(share), share < 0, self._values_only, ends, lengths, route, *stream)
+            return (abs(share), share < 0, self.values_only, ends, lengths, route, *stream)
         if route:
-            return (abs(share), share < 0, self._values_only, ends, lengths, route)
+            return (abs(share), share < 0, self.values_only, ends, lengths, route)
         if lengths is not None:
-            return (abs(share), share < 0, self._values_only, ends, lengths)
+            return (abs(share), share < 0, self.values_only, ends, lengths)
         if ends is not None:
             return (share, False, False, ends)
-        if self._values_only:
+        if self.values_only:
             return (abs(share), share < 0, True)
         return () if share == 1.0 else (abs(share), share < 0)
 

@@ -13,7 +13,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.limited_log import LimitedLog
 
 VARIABLE = "NILOMETER_SPEEDUPS"  # the setting `speedups`, read here before any settings are loaded
-INTERFACE = 1  # of the compiled module; changes with what this code expects of it
+INTERFACE = 2  # of the compiled module; changes with what this code expects of it
 ITEM_BYTES = 64  # memory of a queued item in addition to its bytes
 
 
@@ -75,6 +75,21 @@ class ExchangeState:
     )  # fmt: skip
 
 
+class Annotations:
+    """The values and labels that the model's code added to one observation.
+
+    Attributes:
+        values: Values by name; several values of one name are a list.
+        labels: Labels by key.
+    """
+
+    __slots__ = ("labels", "values")
+
+    def __init__(self) -> None:
+        self.values: dict[str, Any] = {}
+        self.labels: dict[str, str] = {}
+
+
 def _compiled() -> Any:
     """Return the compiled module; None if it is not installed, does not fit, or is turned off."""
     if os.environ.get(VARIABLE) == "off":
@@ -124,3 +139,4 @@ def check_installed(speedups: str) -> None:
 lane: Any = _compiled()
 if lane is not None and not TYPE_CHECKING:
     Gate, Queue, ExchangeState = lane.Gate, lane.Queue, lane.ExchangeState
+    Annotations = lane.Annotations

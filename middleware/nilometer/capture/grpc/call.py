@@ -11,9 +11,9 @@ from nilometer.capture.grpc.messages import Messages
 from nilometer.capture.grpc.status import Code, ended
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.stream import Stream
-from nilometer.handoff.annotations import Annotations
 from nilometer.handoff.guard import Guard
 from nilometer.handoff.pack import Rest
+from nilometer.handoff.plain import Annotations
 from nilometer.handoff.settings import PREFIX, CaptureSettings
 from nilometer.handoff.worker import Worker
 from nilometer.settings.settings import load
