@@ -249,6 +249,8 @@ def test_two_fields_of_one_name_are_told_apart(body: Any, columns: Any) -> None:
         (b"a,b\nTRUE,x\nFALSE,NA\n,nan\n", {"a": [True, False, None], "b": ["x", None, None]}),
         (b"a,b\n1,NaN\n2,\n3,-inf\n", {"a": [1, 2, 3], "b": [None, None, -math.inf]}),
         (b"a, b\n1, 2\n3, NA\n", {"a": [1, 3], "b": [2, None]}),  # a space after each comma
+        (b"a,b,c,d\n.5,1.,+3,-.5e1\n1,2,4,.\n",
+         {"a": [0.5, 1], "b": [1.0, 2], "c": ["+3", "4"], "d": ["-.5e1", "."]}),
         (b"a\n1\n#N/A\n<NA>\n-nan\n", {"a": [1, None, None, None]}),
         (b"a,b,\n1,2,\n", {"a": [1], "b": [2]}),  # a comma at the end of each line
         (b"a,b,\n1,2,3\n", {"a": [1], "b": [2], "2": [3]}),
