@@ -311,3 +311,49 @@ def test_a_list_of_generated_texts_has_a_row_each_and_no_text() -> None:
     facts, columns = read(json.dumps(texts).encode(), JSON)
     assert (facts.protocol, columns["characters"]) == (Protocol.TGI, [6, 3])
     assert "generated_text" not in columns
+
+
+def test_tritons_generate_extension_names_model_and_version() -> None:
+    frames = [
+        {"model_name": "m", "model_version": "2", "text_output": one} for one in ("he", "llo")
+    ]
+    facts, columns = read(b"".join(map(event, frames)), path="/v2/models/m/generate_stream")
+    assert (facts.model, facts.model_version, facts.stream_end) == ("m", "2", StreamEnd.COMPLETED)
+    assert facts.frames == Frames(len(event(frames[0])), 2 * len(event(frames[0])) + 1, tokens=2)
+    assert columns["characters"] == [5]
+    asked = {"text_input": "hi", "parameters": {"max_tokens": 3}, "temperature": 0.5}
+    assert row_of(json.dumps(asked).encode(), JSON, role=Role.INPUT) == {
+        "prompts": 1,
+        "characters": 2,
+        "max_tokens": 3,
+        "temperature": 0.5,
+    }
+
+
+def test_a_stream_of_llama_cpp_is_one_row() -> None:
+    end = {"stop_type": "limit", "tokens_evaluated": 4, "tokens_predicted": 3, "model": "m"}
+    frames = [
+        {"content": "he", "stop": False, "tokens": [1, 2]},
+        {"content": "llo", "stop": False, "tokens": [3]},
+        {"content": "", "stop": True, "tokens": [], "timings": {"cache_n": 1}, **end},
+    ]
+    facts, columns = read(b"".join(map(event, frames)))
+    assert (facts.model, facts.stream_end) == ("m", StreamEnd.COMPLETED)
+    assert {name: cells[0] for name, cells in columns.items()} == {
+        "model": "m",
+        "finish_reason": "limit",
+        "choices": 1,
+        "characters": 5,
+        "tool_calls": 0,
+        "stream_end": "completed",
+        "input_tokens": 4,
+        "output_tokens": 3,
+        "cached_tokens": 1,
+    }
+
+
+def test_groq_has_the_usage_beside_the_choices() -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2}
+    last = {"choices": [{"index": 0, "delta": {}}], "x_groq": {"usage": usage}}
+    facts, _ = read(event(last) + DONE)
+    assert (facts.input_tokens, facts.output_tokens) == (3, 2)

@@ -248,6 +248,10 @@ def test_two_fields_of_one_name_are_told_apart(body: Any, columns: Any) -> None:
         (b"a\n1\ntrue\n", {"a": ["1", "true"]}),
         (b"a,b\nTRUE,x\nFALSE,NA\n,nan\n", {"a": [True, False, None], "b": ["x", None, None]}),
         (b"a,b\n1,NaN\n2,\n3,-inf\n", {"a": [1, 2, 3], "b": [None, None, -math.inf]}),
+        (b"a, b\n1, 2\n3, NA\n", {"a": [1, 3], "b": [2, None]}),  # a space after each comma
+        (b"a,b,c,d\n.5,1.,+3,-.5e1\n1,2,4,.\n",
+         {"a": [0.5, 1], "b": [1.0, 2], "c": ["+3", "4"], "d": ["-.5e1", "."]}),
+        (b"a\n1\n#N/A\n<NA>\n-nan\n", {"a": [1, None, None, None]}),
         (b"a,b,\n1,2,\n", {"a": [1], "b": [2]}),  # a comma at the end of each line
         (b"a,b,\n1,2,3\n", {"a": [1], "b": [2], "2": [3]}),
         (b"a,a,b,a.1\n1,2,3,4\n", {"a": [1], "a.2": [2], "b": [3], "a.1": [4]}),
@@ -316,7 +320,7 @@ def test_json_is_read_in_the_declared_encoding() -> None:
 
 
 def test_bytes_are_told_by_size_and_type() -> None:
-    for media in ("image/png", "audio/wav", "video/mp4", "application/octet-stream"):
+    for media in ("image/png", "audio/wav", "application/x-image", "application/octet-stream"):
         facts, columns = read(b"\x00\xff" * 4, f"{media}; q=1")
         assert facts.protocol is Protocol.BINARY
         assert columns == {"value.bytes": [8], "value.type": [media]}

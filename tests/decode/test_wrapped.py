@@ -57,6 +57,16 @@ def columns(body: Any, **more: Any) -> dict[str, list[Any]]:
             {"a": [1]},
         ),
         ({"inputs": {"columns": ["a"], "index": [0], "data": [[1]]}}, {"a": [1]}),
+        # Scores beside predictions, one per row.
+        (
+            {"predictions": ["a", "b"], "probabilities": [[0.1, 0.9], [0.7, 0.3]], "score": [1, 2]},
+            {"predictions": ["a", "b"], "probabilities.0": [0.1, 0.7], "probabilities.1": [0.9, 0.3], "score": [1, 2]},
+        ),
+        ({"predictions": ["a", "b"], "scores": [1]}, {"predictions": ["a", "b"]}),
+        # Rows without names.
+        ({"data": [41, "north", True, None]}, {"data.0": [41], "data.1": ["north"], "data.2": [True], "data.3": [None]}),
+        ({"data": ["north"], "duration": 1}, {"data": ["north"], "duration": [1]}),
+        ({"row": [41, "north"], "tags": ["a", "b", "c"]}, {"row.0": [41], "row.1": ["north"], "tags": [["a", "b", "c"]]}),
         # Lists by column.
         ({"a": [1, 2, 3], "b": ["x", "y", None]}, {"a": [1, 2, 3], "b": ["x", "y", None]}),
         ({"a": [1, 2], "b": [1]}, {"a.0": [1], "a.1": [2], "b": [1]}),
@@ -172,13 +182,16 @@ def test_a_short_vector_is_columns_and_a_long_one_is_one(length: int) -> None:
     ("row", "expected"),
     [
         ({"x": [1, None, 3.5]}, {"x.0": [1], "x.1": [None], "x.2": [3.5]}),
-        ({"x": [1, "a"]}, {"x": [[1, "a"]]}),
+        ({"x": [1, "a"]}, {"x.0": [1], "x.1": ["a"]}),
+        ({"x": ["a", "b"]}, {"x": [["a", "b"]]}),
         ({"x": [True, False]}, {"x": [[True, False]]}),
         ({"x": [1, 2], "x.0": 3}, {"x": [[1, 2]], "x.0": [3]}),  # no cell is lost
         ({"x": [[1, 2], [3]]}, {"x": [[[1, 2], [3]]]}),
     ],
 )
-def test_only_lists_of_numbers_become_columns_by_position(row: Any, expected: Any) -> None:
+def test_lists_of_numbers_and_of_several_kinds_become_columns_by_position(
+    row: Any, expected: Any
+) -> None:
     assert columns({**row, "y": 1}) == {**expected, "y": [1]}
 
 

@@ -145,6 +145,8 @@ BINARY = Carrier(
         {
             *("application/octet-stream", "application/pdf", "application/zip"),
             *("application/x-protobuf", "application/protobuf", "application/vnd.google.protobuf"),
+            # SageMaker's algorithms, and medical images
+            *("application/x-image", "application/x-recordio-protobuf", "application/dicom"),
         }
     ),
     families=("image/", "audio/", "video/"),

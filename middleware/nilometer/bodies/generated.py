@@ -4,7 +4,7 @@ Decoders only use the length of generated text. A number or a field that redacti
 be split over several frames. So redaction masks the text of all frames.
 
 Sources: the API references of OpenAI, Anthropic, Ollama, Hugging Face's Text Generation Inference,
-Google's Gemini and Cohere.
+Google's Gemini, Cohere, NVIDIA's Triton and llama.cpp.
 """
 
 from collections.abc import Mapping
@@ -38,7 +38,7 @@ _TEXTS = frozenset(
     {
         "content", "text", "thinking", "reasoning", "reasoning_content", "refusal", "delta",
         "generated_text", "instructions", "partial_json", "response", "token", "tokens", "tool_plan",
-        "transcript",
+        "text_output", "transcript",
     }
 )  # fmt: skip
 _ARGUMENTS = frozenset({"args", "arguments", "input", "bytes"})
@@ -93,6 +93,16 @@ def is_cohere(value: Object) -> bool:
     return _text(value, "type") in _COHERE or _text(value, "event_type") in _COHERE
 
 
+def is_triton(value: Object) -> bool:
+    """Return whether an object is a response of Triton's generate extension, or a frame of one."""
+    return isinstance(value.get("text_output"), str) and isinstance(value.get("model_name"), str)
+
+
+def is_llama_cpp(value: Object) -> bool:
+    """Return whether an object is a response of llama.cpp's completion API, or a frame of one."""
+    return isinstance(value.get("content"), str) and isinstance(value.get("stop"), bool)
+
+
 def is_frame(value: object) -> bool:
     """Return whether *value* is a frame of any of these APIs."""
     return isinstance(value, dict) and (
@@ -102,6 +112,8 @@ def is_frame(value: object) -> bool:
         or is_tgi(value)
         or is_gemini(value)
         or is_cohere(value)
+        or is_triton(value)
+        or is_llama_cpp(value)
     )
 
 

@@ -25,6 +25,13 @@ _LISTS = tuple(
     for labels in ("labels", "classes", "displayNames")
     for scores in ("scores", "confidences", "probabilities", "probs")
 )
+# Keys of a list of scores beside a list of predictions.
+SCORES = frozenset(
+    {
+        *("probabilities", "probability", "probs", "proba", "predict_proba"),
+        *("scores", "score", "confidences", "confidence"),
+    }
+)
 _NUMBERS = frozenset({int, float})
 _WHOLE = 1.001  # largest sum of one input's scores, with rounding
 

@@ -3,7 +3,8 @@
 Columns are separated by commas, tabs, semicolons or bars. MLflow and pandas write a header.
 SageMaker and XGBoost do not.
 
-Source: RFC 4180, with the parameter ``header``.
+Sources: RFC 4180, with the parameter ``header``; pandas, "IO tools", for the texts of missing
+cells.
 """
 
 import csv
@@ -23,7 +24,10 @@ LOOKED_AT = 32  # rows examined to detect a delimiter and a header
 _DELIMITERS = ("\t", ";", "|")  # tried before the comma
 _HEADER = re.compile(r";\s*header\s*=\s*\"?(present|absent)\b", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
-_CELLS = frozenset({"nan", "inf", "-inf", "na", "n/a", "null", "none", "true", "false"})
+MISSING = frozenset(
+    {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A"}
+)  # texts of missing cells, the same as in pandas
+_CELLS = frozenset({"inf", "-inf", "true", "false", *(text.casefold() for text in MISSING if text)})
 
 
 class Table(NamedTuple):
@@ -115,7 +119,9 @@ def _is_count(cells: Sequence[str]) -> bool:
 
 
 def _read(lines: Iterable[str], delimiter: str) -> list[list[str]]:
-    return [row for row in csv.reader(lines, delimiter=delimiter, strict=True) if row]
+    # Many people write a space after the comma; RFC 4180 would make it a part of the cell.
+    reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=True)
+    return [row for row in reader if row]
 
 
 def _delimiter(lines: Sequence[str]) -> str:

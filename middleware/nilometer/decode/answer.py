@@ -46,6 +46,7 @@ class Answer:
         "_shown",
         "_streamed",
         "_tokens",
+        "_version",
         "at",
         "characters",
         "dialect",
@@ -60,7 +61,7 @@ class Answer:
         self.end: StreamEnd | None = None
         self.error = ""
         self._streamed = streamed
-        self._id = self._model = ""
+        self._id = self._model = self._version = ""
         self._finish: str | None = None
         self._choices: set[int] = set()
         self._calls: set[object] = set()
@@ -79,10 +80,18 @@ class Answer:
         self.at = at
         self.dialect.add(self, value)
 
-    def name(self, value: Mapping[str, Cell], model: str = "model", identity: str = "id") -> None:
-        """Take the id and the model under these keys, unless they are already known."""
+    def name(
+        self,
+        value: Mapping[str, Cell],
+        model: str = "model",
+        identity: str = "id",
+        version: str | None = None,
+    ) -> None:
+        """Take the id, the model and its version under these keys, unless they are known."""
         self._id = self._id or id_of(value.get(identity))
         self._model = self._model or text_of(value.get(model))
+        if version is not None:
+            self._version = self._version or id_of(value.get(version))
 
     def choice(self, index: Cell) -> None:
         """Count the choice with this index."""
@@ -195,6 +204,7 @@ class Answer:
             value=value,
             prediction_id=self._id,
             model=self._model,
+            model_version=self._version,
             input_tokens=tokens.get(INPUT_TOKENS),
             output_tokens=tokens.get(OUTPUT_TOKENS),
             stream_end=self.stream_end,

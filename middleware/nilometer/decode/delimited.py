@@ -1,8 +1,6 @@
 """Decodes CSV and its dialects, with or without a header; see `nilometer.bodies.tables`.
 
 A column is numeric if all its cells are numbers. Columns without a header are named by position.
-
-Source: pandas, "IO tools", for the texts of missing cells.
 """
 
 from collections.abc import Sequence
@@ -10,7 +8,7 @@ from collections.abc import Sequence
 from nilometer.bodies import carriers
 from nilometer.bodies.column_names import MAX_COLUMNS, table_names
 from nilometer.bodies.media import in_utf8
-from nilometer.bodies.tables import COMMA, begins_with_header, is_decimal, table_of
+from nilometer.bodies.tables import COMMA, MISSING, begins_with_header, is_decimal, table_of
 from nilometer.decode.budget import check_cells, check_lines
 from nilometer.decode.columns import Block, Side
 from nilometer.decode.facts import Facts, Protocol
@@ -21,9 +19,6 @@ from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
 
-_MISSING = frozenset(
-    {"", "NA", "N/A", "n/a", "<NA>", "NaN", "nan", "-nan", "NULL", "null", "None", "#N/A"}
-)  # the same texts as in pandas
 _INFINITE = {
     sign + name: float(f"{sign}inf")
     for sign in ("", "+", "-")
@@ -75,11 +70,11 @@ def _typed(texts: Sequence[str], delimiter: str) -> list[Cell]:
     kinds = {type(cell) for cell in known.values() if cell is not None}
     if kinds <= {int, float} or kinds == {bool}:
         return [known[text] for text in texts]
-    return [None if text in _MISSING else text for text in texts]
+    return [None if text in MISSING else text for text in texts]
 
 
 def _cell(text: str, delimiter: str) -> Cell:
-    if text in _MISSING:
+    if text in MISSING:
         return None
     if text in _INFINITE:
         return _INFINITE[text]

@@ -2,7 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
-from nilometer.decode import anthropic, cohere, gemini, ollama, openai_response, tgi
+from nilometer.decode import (
+    anthropic,
+    cohere,
+    gemini,
+    llama_cpp,
+    ollama,
+    openai_response,
+    tgi,
+    triton,
+)
 from nilometer.decode.answer import Answer, Dialect
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
@@ -16,6 +25,8 @@ DIALECTS: tuple[Dialect, ...] = (
     tgi.DIALECT,
     gemini.DIALECT,
     cohere.DIALECT,
+    triton.DIALECT,
+    llama_cpp.DIALECT,
 )
 
 

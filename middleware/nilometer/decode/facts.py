@@ -26,6 +26,8 @@ class Protocol(Enum):
     TGI = "tgi"  # Text Generation Inference of Hugging Face
     GEMINI = "gemini"
     COHERE = "cohere"
+    TRITON = "triton"  # generate extension of V2
+    LLAMA_CPP = "llama_cpp"
     FORM = "form"
     QUERY = "query"
     MULTIPART = "multipart"

@@ -1,14 +1,15 @@
 """Decodes KServe V1, the same as TensorFlow Serving's row format: ``instances``, ``predictions``.
 
 Objects are rows. Numbers and lists are a tensor named after the key. So a model with four numbers
-has the columns ``instances.0`` to ``instances.3``.
+has the columns ``instances.0`` to ``instances.3``. Scores beside predictions, one for each
+prediction, are columns of the same rows.
 
 Source: KServe, "V1 Inference Protocol".
 """
 
 from collections.abc import Mapping
 
-from nilometer.bodies.scored import best_of_each
+from nilometer.bodies.scored import SCORES, best_of_each
 from nilometer.decode import free_json
 from nilometer.decode.budget import check_cells
 from nilometer.decode.columns import Block, Side
@@ -16,7 +17,14 @@ from nilometer.decode.facts import Facts, Protocol, id_of
 from nilometer.decode.frames import frame_in
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
-from nilometer.decode.tensors import batch_block, check_table, nested_block, table_rows
+from nilometer.decode.tensors import (
+    add_columns,
+    batch_block,
+    check_table,
+    nested_block,
+    nested_columns,
+    table_rows,
+)
 from nilometer.profile.feature import Cell
 
 _MLFLOW_PATH = "/invocations"  # MLflow uses the same format for these keys
@@ -37,7 +45,7 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
         elif (scored := best_of_each(items)) is not None:
             side.add_rows(scored)
         else:
-            side.add_block(nested_block(key, items))
+            side.add_block(_with_scores(nested_block(key, items), value))
     elif isinstance(items, dict):
         table = frame_in(items) or batch_block(_repeated(items))
         if isinstance(table, Block):
@@ -49,6 +57,19 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     else:
         return free_json.decode(value, side)
     return Facts(protocol, value=value, prediction_id=id_of(value.get("id")))
+
+
+def _with_scores(block: Block, value: Mapping[str, Cell]) -> Block:
+    """Return *block* with the lists of scores in *value* that have one item for each of its rows.
+
+    Raises:
+        Undecodable: If there are more than `MAX_COLUMNS` columns.
+    """
+    columns = dict(block.columns)
+    for name, items in value.items():
+        if name in SCORES and isinstance(items, list) and len(items) == block.rows:
+            add_columns(columns, nested_columns(name, items))
+    return Block(block.rows, columns)
 
 
 def _repeated(table: Mapping[str, Cell]) -> Mapping[str, Cell]:

@@ -1,7 +1,8 @@
 """Turns lists in the cells of rows into columns.
 
 A short list of numbers whose length never changes is a fixed vector: ``{"features": [5.1, 3.5]}``
-has the columns ``features.0`` and ``features.1``. A list of objects becomes one list for each
+has the columns ``features.0`` and ``features.1``. So is a list of numbers and texts, which is a row
+without names, and any list of plain values under ``data``, as Gradio writes it. A list of objects becomes one list for each
 field, such as ``boxes.score``. If the objects have too few fields in common, it stays one list,
 because absent fields would need more memory than the body. Labels with scores are reduced to the
 best label.
@@ -15,13 +16,15 @@ from nilometer.bodies.scored import best_of
 from nilometer.decode.columns import Row
 from nilometer.profile.feature import Cell
 
-MAX_SHORT = 32  # most numbers of a fixed vector; a longer list is one vector column
+MAX_SHORT = 32  # most cells of a fixed vector; a longer list is one vector column
 SETTLED = 256  # bodies of one length after which a changed vector is fixed again
 ODD_SHARE = 4  # a vector stops being fixed if one of this many bodies has another length
 MAX_LISTS = 256  # lists whose lengths are kept, the most recent ones
 MAX_ABSENT = 4  # most absent cells per present cell when a list of objects becomes columns
 
 _NUMBERS = frozenset({int, float, type(None)})
+_PLAIN = _NUMBERS | {str, bool}
+_ROW = "data"  # key of Gradio's inputs and outputs, one per component
 
 
 def keeps_none(name: str) -> bool:
@@ -53,7 +56,7 @@ class Lists:
         lengths: dict[str, set[int]] = {}
         for row in changed:
             for name, cell in row.items():
-                if isinstance(cell, list) and set(map(type, cell)) <= _NUMBERS:
+                if isinstance(cell, list) and _is_vector(name, cell):
                     lengths.setdefault(name, set()).add(len(cell))
         fixed = {name for name, found in lengths.items() if self._is_fixed(name, found)}
         return [_spread(row, fixed) for row in changed] if fixed else changed
@@ -66,6 +69,14 @@ class Lists:
             del self._lengths[next(iter(self._lengths))]
         fits = held.meet(lengths)
         return fits and 0 < held.length <= MAX_SHORT and not self._keeps(name)
+
+
+def _is_vector(name: str, cells: Sequence[Cell]) -> bool:
+    """Return whether a list has one value for each of several features, by its kinds of cells."""
+    kinds = set(map(type, cells))
+    if kinds <= _NUMBERS:
+        return True
+    return kinds <= _PLAIN and (name == _ROW or len(kinds - {type(None)}) > 1)
 
 
 class _Length:

@@ -5,7 +5,7 @@ with the last choice. All three forms are decoded anywhere in a stream. If all c
 server does not count tokens.
 
 Source: OpenAI, "API reference": chat completions, completions, responses. Reasoning in chat chunks
-is an extension of DeepSeek, vLLM and OpenRouter.
+is an extension of DeepSeek, vLLM and OpenRouter; Groq has the usage of a stream under ``x_groq``.
 """
 
 from collections.abc import Mapping
@@ -82,7 +82,7 @@ def _add_choices(answer: Answer, value: Mapping[str, Cell]) -> None:
         tokens = told.get("content") or told.get("tokens") or choice.get("token_ids")
         if isinstance(tokens, list):
             answer.tell(len(tokens))
-    answer.add_usage(value.get("usage"))
+    answer.add_usage(value.get("usage") or object_of(value.get("x_groq")).get("usage"))
 
 
 def _add_message(

@@ -19,6 +19,7 @@ from nilometer.decode import (
     gemini,
     kserve_v1,
     libsvm,
+    llama_cpp,
     mlflow,
     multipart,
     ndjson,
@@ -34,6 +35,7 @@ from nilometer.decode import (
     sse,
     text,
     tgi,
+    triton,
 )
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
@@ -54,6 +56,8 @@ PROTOCOLS: tuple[AnyProtocol, ...] = (
     ollama.PROTOCOL,
     gemini.PROTOCOL,
     cohere.PROTOCOL,
+    triton.PROTOCOL,
+    llama_cpp.PROTOCOL,
     seldon.PROTOCOL,
     sse.FORMAT,
     oip_binary.FORMAT,
