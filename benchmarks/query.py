@@ -5,6 +5,7 @@ same windows, if it is installed (Debian's postgresql-15-tdigest), and the same 
 100 times the history.
 """
 
+import gc
 import statistics
 import tempfile
 import time
@@ -253,6 +254,8 @@ def of_the_extension() -> float | None:
 
 def main() -> int:
     fine = True
+    gc.collect()
+    gc.freeze()  # as `nilometer collector` does
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         found = {**a_month(folder), **a_heat_map(folder), **a_list(folder)}

@@ -1,5 +1,6 @@
 """Starts and stops the collector: store, servers, exports, the default alerter, notifications."""
 
+import gc
 import logging
 import signal
 import socket
@@ -278,6 +279,9 @@ def run(settings: CollectorSettings, output: TextIO) -> int:
     before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         collector.start()
+        # What lives as long as the process need not be visited by each garbage collection.
+        gc.collect()
+        gc.freeze()
         output.write(
             f"nilometer collector ready: http={collector.http_url} grpc={collector.grpc_target}\n"
         )

@@ -25,6 +25,8 @@ from nilometer.export.telemetry import (
     STORE_ROWS,
     STORE_SIZE,
     STORE_STALE,
+    STORE_UNCOLLECTED,
+    STORE_UNCOLLECTED_AGE,
     UP,
 )
 from nilometer.values.clock import NANOSECONDS, Clock
@@ -135,6 +137,10 @@ class CollectorExports(Exports):
             series.set(STORE_SIZE, at_level, held.bytes)
             if held.level in ROLLED_UP:
                 series.set(STORE_STALE, at_level, held.stale)
+        waiting = self._store.rollups.uncollected()
+        age = max(now_ns - waiting.oldest_ns, 0) / NANOSECONDS if waiting.rows else 0.0
+        series.set(STORE_UNCOLLECTED, (), waiting.rows)
+        series.set(STORE_UNCOLLECTED_AGE, (), age)
         logged = self._store.predictions.totals().values()
         at_level = attributes_of({LEVEL: "predictions"})
         series.set(STORE_ROWS, at_level, sum(one.rows for one in logged))

@@ -12,6 +12,7 @@ from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.server import Collector
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Store
+from nilometer_collector.store.sqlite import SqliteStore
 from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.testing import ENTITY, START_NS, an_evaluation, feature_sample
 from nilometer_collector.watch.watchdog import Health
@@ -70,6 +71,7 @@ def test_rows_and_bytes_of_each_level_are_gauges(store: Store) -> None:
         for family in exports.families()
         if family.metric.name.startswith("nilometer.store.")
         for point in family.points
+        if point.attributes
     }
     assert told == {
         **{("nilometer.store.rows", level): 0 for level in ("5m", "1h", "1d", "predictions")},
@@ -79,6 +81,25 @@ def test_rows_and_bytes_of_each_level_are_gauges(store: Store) -> None:
         ("nilometer.store.size", "shipped"): 5,
         ("nilometer.store.stale", "5m"): 1,
     }
+
+
+def test_samples_that_wait_for_their_collection_are_gauges(store: Store) -> None:
+    clock = SteppedClock(wall_ns=START_NS)
+    exports = CollectorExports(CollectorSettings(), store, Counters(), clock, lambda: HEALTH)
+
+    def told() -> tuple[float, float]:
+        points = {family.metric.name: family.points for family in exports.families()}
+        rows, age = (points[f"nilometer.store.uncollected{end}"] for end in ("", ".age"))
+        return float(str(rows[0].value)), float(str(age[0].value))
+
+    assert told() == (0, 0.0)
+    ship(store, *[SampleRow.of(feature_sample([1.0]), b"-")] * 2)
+    clock.step(90.0)
+    before = told()
+    collected = store.rollups.collect()  # 0 in SQLite, where shipments count at once
+    assert before == (collected, 90.0 if collected else 0.0)
+    assert collected == (0 if isinstance(store, SqliteStore) else 2)
+    assert told() == (0, 0.0)
 
 
 def test_over_the_limit_of_series_an_alert_is_still_exported_and_the_count_only_grows(

@@ -48,10 +48,12 @@ def test_quantiles_and_moments_are_those_of_whole_samples() -> None:
     np.testing.assert_allclose(numbers.digests.quantiles(np.array([0.5, 0.99]))[0], expected)
 
 
+@pytest.mark.parametrize("few", [0, 250])
 @pytest.mark.parametrize("most", [2, 3, 256])
 def test_the_order_of_samples_does_not_change_a_bit(
-    most: int, monkeypatch: pytest.MonkeyPatch
+    most: int, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(wire_numbers, "FEW", few)
     monkeypatch.setattr(wire_numbers, "MOST_SCANNED", 5)
     monkeypatch.setattr(digests, "MOST_TOGETHER", most)
     packed = packed_of([*numeric(8), feature_sample(["a"])])
@@ -103,7 +105,22 @@ def test_large_groups_keep_the_bound_of_the_rank_error(monkeypatch: pytest.Monke
     np.testing.assert_allclose(ranks, shares, atol=0.001)
 
 
-def test_features_without_numbers_have_none() -> None:
+def test_few_samples_have_the_bits_of_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = packed_of([*numeric(6), feature_sample(["a"]), *numeric(2, 3)])
+    groups = [packed[:4], packed[4:8], packed[6:7], packed[8:]]
+    found = []
+    for few in (0, wire_numbers.FEW):
+        monkeypatch.setattr(wire_numbers, "FEW", few)
+        numbers = numbers_from_bytes(groups, moments=True)
+        assert numbers is not None
+        digests = [bits(numbers.digests.at(at)) for at in range(len(groups))]
+        found.append((digests, numbers.moments))
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("few", [0, 250])
+def test_features_without_numbers_have_none(few: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire_numbers, "FEW", few)
     packed = packed_of([feature_sample(["a"]), *numeric(1)])
     numbers = numbers_from_bytes([[one] for one in packed], moments=True)
     assert numbers is not None
@@ -114,6 +131,7 @@ def test_features_without_numbers_have_none() -> None:
     assert none.digests.counts.tolist() == [0]
 
 
+@pytest.mark.parametrize("few", [0, 250])
 @pytest.mark.parametrize(
     "other",
     [
@@ -124,5 +142,8 @@ def test_features_without_numbers_have_none() -> None:
         b"",
     ],
 )
-def test_other_contents_shares_and_damage_are_left_to_the_parser(other: bytes) -> None:
+def test_other_contents_shares_and_damage_are_left_to_the_parser(
+    other: bytes, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire_numbers, "FEW", few)
     assert numbers_from_bytes([[*packed_of(numeric(2)), other]], moments=True) is None

@@ -28,6 +28,7 @@ from nilometer.export.telemetry import (
     OBSERVATIONS,
     OUTBOX_ROWS,
     REQUESTS,
+    STORE_UNCOLLECTED_AGE,
     UP,
     own_counter,
 )
@@ -35,6 +36,7 @@ from nilometer.values.reasons import Outcome
 
 RATE = "5m"  # range of rates, which covers several scrapes and exports
 STALE_WINDOWS = 5  # windows without data before an alert
+UNCOLLECTED_ALARM = 60  # seconds; usually samples are collected once a second
 OUTBOX_ALARM = 10_000  # rows; a typical pod makes as many in a few hours
 
 OF_COLLECTOR = (AgainstPrevious, AgainstBaseline, AgainstOther)  # agents cannot judge these
@@ -124,6 +126,13 @@ def health(window_seconds: int) -> list[dict[str, object]]:
             "NilometerJudgementLate",
             f"{UP.prometheus} == 0",
             "the collector {{ $labels.instance }} does not judge all windows in time",
+            wait="5m",
+        ),
+        _alarm(
+            "NilometerSamplesUncollected",
+            f"{STORE_UNCOLLECTED_AGE.prometheus} > {UNCOLLECTED_ALARM}",
+            "no collector has added the counts of samples to the lists of {{ $labels.instance }} for "
+            "{{ $value | humanizeDuration }}",
             wait="5m",
         ),
         _alarm(

@@ -20,7 +20,9 @@ from nilometer_collector.query.series_records import (
     SeriesAnswer,
     SeriesQuestion,
 )
+from nilometer_collector.store import LEVELS
 
+_LEVEL_NAMES = {level: level.value for level in LEVELS}  # faster than `value` for each point
 RATE_SUFFIX = "_ratio"  # end of the names of statistics that are shares
 
 
@@ -43,7 +45,8 @@ class HistogramCounts(msgspec.Struct, frozen=True, kw_only=True):
     estimated: bool  # whether counts are estimated from the t-digest; false on a reference's edges
 
 
-class PointView(msgspec.Struct, frozen=True, kw_only=True):
+# Without `gc=False`, the garbage collector would visit all points of an answer again and again.
+class PointView(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One window of a series. Fields that the request did not ask for are absent."""
 
     window_start: float
@@ -135,7 +138,7 @@ def _point_view(
     return PointView(
         window_start=seconds(point.window.start_ns),
         window_end=seconds(point.window.end_ns),
-        level=point.level.value,
+        level=_LEVEL_NAMES[point.level],
         samples=point.samples,
         count=point.count,
         quantiles=_by_name(shares, point.quantiles) if shares else unset,
@@ -148,8 +151,8 @@ def _point_view(
         coverage=coverage_view(point.coverage)
         if measures.coverage and point.coverage is not None
         else unset,
-        distances=dict(point.distances) if question.reference else unset,
-        other_distances=dict(point.other_distances) if question.other else unset,
+        distances=dict(point.distances or {}) if question.reference else unset,
+        other_distances=dict(point.other_distances or {}) if question.other else unset,
         other_count=unset if point.other_count is None else point.other_count,
         sample=_sample(point, series, question.selection.entity) if measures.sample else unset,
     )

@@ -1,7 +1,7 @@
 """Parameters and results of queries for many series. Times are Unix nanoseconds, UTC."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from nilometer.profile import Content, Coverage
@@ -136,8 +136,10 @@ class Point:
         content: Full content, if a measure needs it.
         coverage: Coverage, if the content was read.
         share: Share of the observations that were profiled, if the content was read.
-        distances: Distance from the reference by comparator; None if a distance does not exist.
-        other_distances: Distance from the other side by comparator; None if it does not exist.
+        distances: Distance from the reference by comparator, None if a distance does not exist;
+            None without a reference.
+        other_distances: Distance from the other side by comparator, None if it does not exist; None
+            without another side.
         other_count: Number of values on the other side; None without another side.
     """
 
@@ -155,8 +157,8 @@ class Point:
     content: Content | None = None
     coverage: Coverage | None = None
     share: float = 1.0
-    distances: Mapping[str, float | None] = field(default_factory=dict)
-    other_distances: Mapping[str, float | None] = field(default_factory=dict)
+    distances: Mapping[str, float | None] | None = None
+    other_distances: Mapping[str, float | None] | None = None
     other_count: int | None = None
 
 

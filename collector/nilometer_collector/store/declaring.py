@@ -46,9 +46,13 @@ class Entities(Protocol):
         ...
 
     def forget(self, entity: str, summary: str) -> bool:
-        """Remove a summary that users log, and its type; return False if there is none.
+        """Remove a summary that users log, its type and its samples; return False if there is none.
+
+        The samples are removed in transactions of limited size, so other writers do not wait long.
+        Samples that arrive meanwhile are removed, too. After a failure, a second call removes the
+        rest.
 
         Raises:
-            Conflict: If samples of it are stored.
+            Conflict: If windows of it are pinned.
         """
         ...

@@ -129,11 +129,15 @@ def logged_type_of(columns: Sequence[str]) -> LoggedType:
     return LoggedType(data_type, aggregation, unit, msgspec.json.decode(shape, type=Shape))
 
 
-def check_forgettable(summary: str, *, is_held: bool) -> None:
-    """Refuse to remove a summary of which the store holds samples.
+def check_not_pinned(summary: str, pin: Sequence[str] | None) -> None:
+    """Refuse to remove a summary from whose windows a baseline in use was learned.
+
+    Args:
+        summary: Name of the summary.
+        pin: Name of the pin in a row; None if nothing is pinned.
 
     Raises:
-        Conflict: If *is_held*.
+        Conflict: If there is a pin.
     """
-    if is_held:
-        raise Conflict(f"summary: samples of {summary} are stored", "summary")
+    if pin is not None:
+        raise Conflict(f"summary: windows of {summary} are pinned by {pin[0]}", "summary")

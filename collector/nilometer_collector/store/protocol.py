@@ -34,6 +34,7 @@ from nilometer_collector.store.records import (
     Size,
     StalePart,
     Stretch,
+    Uncollected,
 )
 from nilometer_collector.store.shipments import Shipment, Shipped
 from nilometer_collector.store.truth_verbs import Truths
@@ -119,6 +120,10 @@ class RollUps(Protocol):
             Number of samples; 0 if none wait, another collector collects, or `Store.ship` itself
             changes the statistics.
         """
+        ...
+
+    def uncollected(self) -> Uncollected:
+        """Return how many samples wait for `collect`, and since when."""
         ...
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:

@@ -201,6 +201,19 @@ class LevelRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Uncollected:
+    """The samples that `RollUps.collect` has not yet added to the statistics of their series.
+
+    Attributes:
+        rows: Number of samples.
+        oldest_ns: Time of arrival of the oldest one, Unix nanoseconds; 0 without samples.
+    """
+
+    rows: int
+    oldest_ns: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRecord:
     """One version of a reference, without its columns."""
 

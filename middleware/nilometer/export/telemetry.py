@@ -248,6 +248,20 @@ STORE_STALE = Metric(
     attributes=(LEVEL,),
     exporter=Exporter.COLLECTOR,
 )
+STORE_UNCOLLECTED = Metric(
+    name="nilometer.store.uncollected",
+    instrument=Instrument.GAUGE,
+    unit="{row}",
+    about="Stored samples whose counts PostgreSQL has only logged; lists read them one by one.",
+    exporter=Exporter.COLLECTOR,
+)
+STORE_UNCOLLECTED_AGE = Metric(
+    name="nilometer.store.uncollected.age",
+    instrument=Instrument.GAUGE,
+    unit="s",
+    about="Time since the oldest of these samples arrived; 0 if none waits.",
+    exporter=Exporter.COLLECTOR,
+)
 OUTBOX_ROWS = Metric(
     name="nilometer.outbox.rows",
     instrument=Instrument.GAUGE,
@@ -347,6 +361,8 @@ METRICS: tuple[Metric, ...] = (
     STORE_ROWS,
     STORE_SIZE,
     STORE_STALE,
+    STORE_UNCOLLECTED,
+    STORE_UNCOLLECTED_AGE,
     OUTBOX_ROWS,
     PIPELINE_CALLS,
     CPU_TIME,

@@ -16,6 +16,8 @@ from nilometer.profile.logged.text import Text
 from nilometer.values.labels import Labels
 from nilometer_collector.errors import Conflict
 from nilometer_collector.store import Arrival, Level, LoggedType, Shipped, Store
+from nilometer_collector.store.postgresql import forgetting as postgresql_forgetting
+from nilometer_collector.store.sqlite import forgetting as sqlite_forgetting
 from nilometer_collector.testing import ENTITY, START_NS, feature_sample, minute
 
 X = "logged.x"
@@ -158,27 +160,54 @@ def test_a_refused_row_may_be_repaired_until_a_later_call(store: Store) -> None:
     assert (shipped.stored, shipped.repeated, shipped.settled) == (0, 1, 8)
 
 
-def test_a_summary_is_forgotten_once_its_samples_are_gone(store: Store) -> None:
+@pytest.fixture(params=[2, 5000])
+def most_removed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    most: int = request.param
+    for module in (sqlite_forgetting, postgresql_forgetting):
+        monkeypatch.setattr(module, "MOST_REMOVED", most)
+    return most
+
+
+@pytest.mark.usefixtures("most_removed")
+@pytest.mark.parametrize("rolled_up", [False, True])
+def test_a_forgotten_summary_loses_all_of_its_samples_and_nothing_else(
+    store: Store, *, rolled_up: bool
+) -> None:
     day = START_NS // DAY_NS * DAY_NS
-    ship(store, [row(1, NUMBER), row(2, NUMBER, "logged.y")], now_ns=day)
+    ship(store, [row(1, NUMBER, "logged.y")], now_ns=day)
+    before = store.rollups.levels()[0]
+    ship(store, [row(number, NUMBER) for number in range(2, 7)], now_ns=day)
+    ship(store, [row(1, NUMBER)], now_ns=day + DAY_NS, epoch=b"f" * 16)
     rolling = Rolling(store)
-    for now_ns in (day, day + 4 * DAY_NS):
-        with pytest.raises(Conflict, match=r"samples of logged\.x are stored") as caught:
-            store.entities.forget(ENTITY, X)
-        assert caught.value.field == "summary"
-        rolling.roll_up_all(now_ns + 3600 * 10**9)
-        rolling.retire(now_ns + DAY_NS)
-    rolling.retire(day + 3000 * DAY_NS)
-    rolling.retire(day + 3001 * DAY_NS)
+    if rolled_up:
+        rolling.roll_up_all(day + 2 * DAY_NS)
     assert store.entities.forget(ENTITY, X)
     assert not store.entities.forget(ENTITY, X)
     assert not store.entities.forget("other", "logged.y")
     assert set(store.entities.types(ENTITY)) == {"logged.y"}
-    assert [one.summary for one in store.samples.series(ENTITY)] == ["logged.y"]
-    later = day + 3001 * DAY_NS
-    assert ship(store, [row(3, Text("v", 1))], now_ns=later).stored == 1
-    (record,) = store.samples.series(ENTITY, X)
-    assert record.samples == 1
+    (left,) = store.samples.series(ENTITY)
+    assert (left.summary, left.samples) == ("logged.y", 1)
+    now = store.rollups.levels()[0]
+    assert (now.rows, now.bytes) == (before.rows, before.bytes)
+    rolling.roll_up_all(day + 2 * DAY_NS)
+    assert [(one.rows, one.stale) for one in store.rollups.levels()] == [(1, 0)] * 4
+    # A shipment that is repeated does not bring its samples back.
+    assert ship(store, [row(2, NUMBER)], now_ns=day).repeated == 1
+    assert len(store.samples.series(ENTITY)) == 1
+    assert ship(store, [row(9, Text("v", 1))], now_ns=day).stored == 1
+
+
+def test_a_summary_with_pinned_windows_is_not_forgotten(store: Store) -> None:
+    ship(store, [row(1, NUMBER)])
+    Rolling(store).roll_up_all(START_NS + DAY_NS)
+    series = store.samples.series(ENTITY, X)
+    store.pins.put("a-baseline", series, START_NS, START_NS + DAY_NS)
+    with pytest.raises(Conflict, match=r"windows of logged\.x are pinned by a-baseline") as caught:
+        store.entities.forget(ENTITY, X)
+    assert caught.value.field == "summary"
+    assert len(store.samples.read(series, 0, 1 << 62, 9)) == 1
+    assert store.pins.remove("a-baseline")
+    assert store.entities.forget(ENTITY, X)
 
 
 def test_a_forgotten_summary_is_stored_and_rolled_up_anew(store: Store) -> None:

@@ -84,11 +84,11 @@ async def list_summaries(call: Call) -> Summaries:
 
 
 async def forget_summary(call: Call) -> None:
-    """Remove a summary that users log, once retention has removed its samples.
+    """Remove a summary that users log, with its samples.
 
     Raises:
         Unknown: If users do not log such a summary.
-        Conflict: If samples of it are stored.
+        Conflict: If windows of it are pinned.
     """
     entity, summary = call.parameters.value(ENTITY), call.parameters.value(SUMMARY)
     entities = call.context.store.entities
@@ -111,7 +111,7 @@ OPERATIONS = (
         method="DELETE",
         path="/api/v1/summaries",
         name="forgetSummary",
-        about="Remove a summary that users log, with its type, if no samples of it are stored.",
+        about="Remove a summary that users log, with its type and all its samples.",
         handler=forget_summary,
         answer=None,
         parameters=(ENTITY, SUMMARY),

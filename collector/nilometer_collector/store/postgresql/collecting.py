@@ -11,9 +11,9 @@ MOST_COLLECTED = 20_000  # additions in one transaction
 MOST_COLLECTIONS = 10  # transactions in one call
 FIRST = "(0,0)"  # position before all rows of a table
 
-_LOCK = """
-SELECT pg_try_advisory_xact_lock(hashtextextended('nilometer additions', 0))
-"""
+# Whoever changes waiting additions holds this lock until its transaction ends.
+LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
+_TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
 # A call reads the table once from its start, so that each transaction passes over the rows that
 # earlier ones have deleted. Rows are written in key order, like those of `RollUps.put`.
 _COLLECT = """
@@ -88,7 +88,7 @@ def _collect(session: Session, *, after: str) -> tuple[int, str, int]:
     Returns:
         Number of additions, position of the last one, and number of those without a series.
     """
-    ((is_free,),) = session.rows(_LOCK)
+    ((is_free,),) = session.rows(_TRY_LOCK)
     if not is_free:
         return 0, after, 0
     asked = {"level": Level.FIVE_MINUTES.length_ns, "limit": MOST_COLLECTED, "after": after}

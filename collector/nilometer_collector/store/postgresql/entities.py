@@ -15,12 +15,12 @@ from nilometer_collector.store.history_records import DeclareEntity, RemoveEntit
 from nilometer_collector.store.logged_types import (
     Key,
     LoggedType,
-    check_forgettable,
     logged_columns,
     logged_type_of,
     settled,
 )
 from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.forgetting import forget
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.rows import declaration_columns, declared_entity_of
 
@@ -74,19 +74,6 @@ WHERE logged_summaries.entity = new.entity AND logged_summaries.summary = new.su
 _ALL_TYPES = """
 SELECT summary, data_type, aggregation, unit, shape FROM logged_summaries WHERE entity = %(entity)s
 """
-_REMOVE_TYPE = """
-DELETE FROM logged_summaries WHERE entity = %(entity)s AND summary = %(summary)s
-"""
-_HELD = """
-SELECT 1 FROM series WHERE entity = %(entity)s AND summary = %(summary)s AND (
-  EXISTS (SELECT 1 FROM samples WHERE samples.series = series.id)
-  OR EXISTS (SELECT 1 FROM additions WHERE additions.series = series.id)
-  OR EXISTS (SELECT 1 FROM stale_parts s WHERE s.entity = series.entity AND s.series = series.id)
-  OR EXISTS (SELECT 1 FROM rollups r WHERE r.entity = series.entity AND r.series = series.id)
-  OR EXISTS (SELECT 1 FROM pins WHERE pins.series = series.id))
-LIMIT 1
-"""
-_REMOVE_SERIES = "DELETE FROM series WHERE entity = %(entity)s AND summary = %(summary)s"
 
 
 class Entities:
@@ -176,17 +163,8 @@ class Entities:
         return {summary: logged_type_of(found) for summary, *found in rows}
 
     def forget(self, entity: str, summary: str) -> bool:
-        """Remove a summary that users log, and its type; return False if there is none."""
-        names = {"entity": entity, "summary": summary}
-
-        def forget(session: Session) -> bool:
-            if not session.execute(_REMOVE_TYPE, names):  # waits for shipments that rely on it
-                return False
-            check_forgettable(summary, is_held=session.row(_HELD, names) is not None)
-            session.execute(_REMOVE_SERIES, names)
-            return True
-
-        return self._database.write(forget)
+        """Remove a summary that users log, its type and its samples; return False if there is none."""
+        return forget(self._database, entity, summary)
 
 
 def _known(

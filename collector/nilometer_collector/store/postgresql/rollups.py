@@ -24,7 +24,13 @@ from nilometer_collector.store.postgresql.reading import (
 )
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.protocol import PAGE_BYTES, ROLL_UP_LEASE_SECONDS
-from nilometer_collector.store.records import LevelRecord, Part, RollUp, StalePart
+from nilometer_collector.store.records import (
+    LevelRecord,
+    Part,
+    RollUp,
+    StalePart,
+    Uncollected,
+)
 from nilometer_collector.store.retention import retired
 from nilometer_collector.store.stale import due_ns, part_of
 
@@ -104,6 +110,10 @@ SELECT level_ns, rows + CASE level_ns WHEN 0 THEN (SELECT COALESCE(sum(rows), 0)
        (SELECT count(*) FROM stale WHERE stale.level_ns = levels.level_ns), held_from_day
 FROM levels ORDER BY level_ns
 """
+# An addition without samples is a mark of a replaced window.
+_UNCOLLECTED = """
+SELECT count(*), COALESCE(min(received_ns), 0) FROM additions WHERE samples > 0
+"""
 
 
 class RollUps:
@@ -138,6 +148,11 @@ class RollUps:
     def collect(self) -> int:
         """Move waiting additions into the statistics of series and the stale parts."""
         return collect(self._database)
+
+    def uncollected(self) -> Uncollected:
+        """Return how many additions of samples wait, and since when."""
+        ((rows, oldest_ns),) = self._database.read(lambda session: session.rows(_UNCOLLECTED))
+        return Uncollected(rows=rows, oldest_ns=oldest_ns)
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
         """Yield the samples of each part in canonical order, one page at a time."""

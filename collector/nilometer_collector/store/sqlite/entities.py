@@ -14,13 +14,13 @@ from nilometer_collector.store.history_records import DeclareEntity, RemoveEntit
 from nilometer_collector.store.logged_types import (
     Key,
     LoggedType,
-    check_forgettable,
     logged_columns,
     logged_type_of,
     settled,
 )
 from nilometer_collector.store.rows import declaration_columns, declared_entity_of
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.forgetting import forget
 
 _COLUMNS = "name, kind, owner, time_zone, description, attributes, reads_from, columns, version, updated_ns"
 _PUT = """
@@ -34,15 +34,6 @@ ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, owner = excluded.owner,
 _PUT_TYPE = """
 INSERT INTO logged_summaries (entity, summary, data_type, aggregation, unit, shape)
 VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (entity, summary) DO UPDATE SET shape = excluded.shape
-"""
-_REMOVE_TYPE = "DELETE FROM logged_summaries WHERE entity = ? AND summary = ? RETURNING 1"
-_REMOVE_SERIES = "DELETE FROM series WHERE entity = ? AND summary = ?"
-_HELD = """
-SELECT 1 FROM series WHERE entity = ? AND summary = ? AND (
-  EXISTS (SELECT 1 FROM samples WHERE samples.series = series.id)
-  OR EXISTS (SELECT 1 FROM rollups WHERE rollups.series = series.id)
-  OR EXISTS (SELECT 1 FROM stale_parts WHERE stale_parts.series = series.id)
-  OR EXISTS (SELECT 1 FROM pins WHERE pins.series = series.id))
 """
 
 
@@ -127,14 +118,8 @@ class Entities:
         return {summary: logged_type_of(found) for summary, *found in rows}
 
     def forget(self, entity: str, summary: str) -> bool:
-        """Remove a summary that users log, and its type; return False if there is none."""
-        with self._database.write():
-            key = (entity, summary)
-            if not self._database.rows(_REMOVE_TYPE, key):
-                return False
-            check_forgettable(summary, is_held=self._database.row(_HELD, key) is not None)
-            self._database.execute(_REMOVE_SERIES, key)
-        return True
+        """Remove a summary that users log, its type and its samples; return False if there is none."""
+        return forget(self._database, entity, summary)
 
     def _versions(self, name: str) -> tuple[int, int]:
         """Return the last version of *name*, and the stored one: 0 without a declaration."""

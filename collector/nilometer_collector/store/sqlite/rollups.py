@@ -10,7 +10,13 @@ from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum, intact
 from nilometer_collector.store.levels import BY_LENGTH, DAY_NS, Level, arrival_day
 from nilometer_collector.store.protocol import PAGE_BYTES
-from nilometer_collector.store.records import LevelRecord, Part, RollUp, StalePart
+from nilometer_collector.store.records import (
+    LevelRecord,
+    Part,
+    RollUp,
+    StalePart,
+    Uncollected,
+)
 from nilometer_collector.store.retention import retired
 from nilometer_collector.store.shipments import SampleRow
 from nilometer_collector.store.sqlite.database import Database
@@ -122,6 +128,10 @@ class RollUps:
     def collect(self) -> int:
         """Return 0: `SqliteStore.ship` changes the statistics itself."""
         return 0
+
+    def uncollected(self) -> Uncollected:
+        """Return that no sample waits: `SqliteStore.ship` changes the statistics itself."""
+        return Uncollected(rows=0, oldest_ns=0)
 
     def samples(self, stale: Sequence[StalePart]) -> Iterator[tuple[StalePart, list[bytes]]]:
         """Yield the samples of each part in canonical order, a page at a time."""

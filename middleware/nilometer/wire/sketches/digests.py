@@ -143,6 +143,27 @@ def _merged_one_by_one(messages: Iterable[pb.TDigest]) -> TDigest:
     return TDigest.merge_all(map(digest_from_wire, messages))
 
 
+def digests_from_messages(
+    messages: Sequence[pb.TDigest], groups: NDArray[np.intp]
+) -> Digests | None:
+    """Return the digest of each group of neighbours among *messages*; None if one is invalid.
+
+    The result is that of `digests_from_scan` over the same bytes.
+
+    Args:
+        messages: Digests of all groups, in order.
+        groups: Number of digests in each group, at least 1.
+    """
+    rows = np.array(
+        [at for at, one in enumerate(messages) if one.count or one.means or one.weights],
+        dtype=np.intp,
+    )
+    if not rows.size:
+        return _spread(None, rows, groups.size)
+    columns = _columns_of([messages[at] for at in rows.tolist()])
+    return _in_groups(columns, rows, groups)
+
+
 def digests_from_scan(
     scanned: Iterable[tuple[Messages, Places]], groups: NDArray[np.intp] | None = None
 ) -> Digests | None:
@@ -169,14 +190,22 @@ def digests_from_scan(
             indices.append(at + count)
         count += places.starts.size
     if not parts:
-        found: Digests | None = _spread(None, np.empty(0, dtype=np.intp), count)
-        return found if found is None or groups is None else found.merged(groups)
+        return _spread(None, np.empty(0, dtype=np.intp), count if groups is None else groups.size)
     columns, rows = _Columns.joined(parts), np.concatenate(indices)
-    if groups is None or groups.max() <= MOST_TOGETHER:
+    if groups is None:
         found = _decoded(columns)
-        found = None if found is None else _spread(found, rows, count)
-        return found if found is None or groups is None else found.merged(groups)
-    return _merged(columns, rows, groups)
+        return None if found is None else _spread(found, rows, count)
+    return _in_groups(columns, rows, groups)
+
+
+def _in_groups(
+    columns: _Columns, rows: NDArray[np.intp], groups: NDArray[np.intp]
+) -> Digests | None:
+    """Return one digest per group of *groups* digests; those at *rows* are in *columns*."""
+    if groups.max() > MOST_TOGETHER:
+        return _merged(columns, rows, groups)
+    found = _decoded(columns)
+    return None if found is None else _spread(found, rows, int(groups.sum())).merged(groups)
 
 
 def _columns(messages: Messages, places: Places) -> tuple["_Columns | None", NDArray[np.intp]]:
