@@ -54,10 +54,8 @@ def learned_column(
     """
     services = [content for content in contents if isinstance(content, ServiceProfile)]
     if services:
-        requests = ServiceProfile.merge_all(services)
-        if not requests.latency.count:
-            return None
-        return SummaryColumn(column=service_column(summary, requests)), None
+        column = service_column(summary, ServiceProfile.merge_all(services))
+        return None if column is None else (SummaryColumn(column=column), None)
     features = [content for content in contents if isinstance(content, FeatureProfile)]
     feature = FeatureProfile.merge_all(features)
     if not feature.count:

@@ -22,9 +22,9 @@ from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
 from nilometer.alert.calibrated.slots import Calendar
 from nilometer.alert.reason import Reason
-from nilometer.profile import Reference, ReferenceColumn
+from nilometer.profile import Content, Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
-from nilometer.values.entity import SCHEMA, SCORES_SUFFIX
+from nilometer.values.entity import SCHEMA, SCORES_SUFFIX, SERVICE, SERVICE_PARTS, stored_summary
 from nilometer.wire.references import with_digest
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
@@ -104,6 +104,8 @@ class Fitter:
         by_summary: dict[str, list[SeriesRecord]] = {}
         for record in series:
             by_summary.setdefault(record.summary, []).append(record)
+        if SERVICE in by_summary:
+            by_summary |= dict.fromkeys(SERVICE_PARTS, by_summary[SERVICE])
         columns = self._columns(entity, by_summary, book, span, now_ns)
         book, fresh = _renamed(book, by_summary, columns)
         windows = dict(self._store.watching.windows(entity, *span))
@@ -147,6 +149,7 @@ class Fitter:
         known = {one.key.summary: one.counted for one in book.watched}
         before = next((one for one in references if one.name == LEARNED), None)
         added: dict[str, ReferenceColumn] = {}
+        contents = self._contents(entity, span)
         for summary, series in by_summary.items():
             if summary in columns:
                 continue
@@ -161,8 +164,7 @@ class Fitter:
                 if estimated is not None:
                     columns[summary] = estimated
                 continue
-            reader = Reader(self._store.samples, self._edges.of(entity), Level.FIVE_MINUTES)
-            found = learned_column(summary, list(reader.contents(series, *span)))
+            found = learned_column(summary, contents(summary, series))
             if found is not None:
                 columns[summary], shared = found
                 if shared is not None:
@@ -170,6 +172,26 @@ class Fitter:
         if added:
             self._publish(learned_reference(entity, before, added, _rows(added)), now_ns)
         return columns
+
+    def _contents(
+        self, entity: str, span: tuple[int, int]
+    ) -> Callable[[str, Sequence[SeriesRecord]], Sequence[Content]]:
+        """Return a function that reads the contents of a summary; those of a service only once.
+
+        Most services have no streams, so these columns are looked for at each fit.
+        """
+        samples, edges_of = self._store.samples, self._edges.of(entity)
+        service: list[Content] = []
+
+        def read(summary: str, series: Sequence[SeriesRecord]) -> Sequence[Content]:
+            if stored_summary(summary) != SERVICE:
+                reader = Reader(samples, edges_of, Level.FIVE_MINUTES)
+                return list(reader.contents(series, *span))
+            if not service:
+                service.extend(Reader(samples, edges_of, Level.HOUR).contents(series, *span))
+            return service
+
+        return read
 
     def _publish(self, reference: Reference, now_ns: int) -> None:
         reference = with_digest(reference)

@@ -13,6 +13,10 @@ LOGGED = "logged."  # prefix of the summaries whose samples users log
 SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
 PERFORMANCE = "performance"  # summary of the predictions that a collector judged
 SERVICE = "service"  # summary of the requests; exists for every served entity
+FIRST_TOKEN = "service.first_token"  # times to the first token, kept in the samples of `SERVICE`
+PER_TOKEN = "service.per_token"  # times per output token, kept in the samples of `SERVICE`
+STREAM_ENDS = "service.stream_ends"  # how streams ended, kept in the samples of `SERVICE`
+SERVICE_PARTS = (FIRST_TOKEN, PER_TOKEN, STREAM_ENDS)  # judged like summaries, without own samples
 
 
 class Role(Enum):
@@ -65,6 +69,15 @@ def summary_name(role: Role, feature: str) -> str:
     A lone surrogate becomes ``?``, because UTF-8 cannot encode it.
     """
     return f"{role.value}.{feature}".encode("utf-8", "replace").decode()
+
+
+def stored_summary(summary: str) -> str:
+    """Return the summary whose samples hold the figures of *summary*.
+
+    >>> stored_summary("service.first_token"), stored_summary("input.amount")
+    ('service', 'input.amount')
+    """
+    return SERVICE if summary in SERVICE_PARTS else summary
 
 
 def is_logged(summary: str) -> bool:
