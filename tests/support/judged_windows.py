@@ -5,9 +5,10 @@ softmax over one. So a given drift of the latent has the same size for features 
 Counts of a window are drawn from the exact probabilities of the bins, without creating rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -275,7 +276,16 @@ def _values(shape: str) -> Floats:
     return SHAPES[shape](np.clip(ndtr(GRID), 1e-12, 1 - 1e-12))
 
 
-def judge_of(world: World, counts: list[Floats], learn: int, factor: float = 1.0) -> Judge:
+class Judgeable(Protocol):
+    """What has columns to judge, such as a `World`."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns."""
+        ...
+
+
+def judge_of(world: Judgeable, counts: list[Floats], learn: int, factor: float = 1.0) -> Judge:
     """Return a judge that has learned from the first *learn* windows, all on weekdays.
 
     Args:
@@ -317,7 +327,7 @@ class Seen:
     closed: list[int]
 
 
-def replayed(world: World, judge: Judge, counts: list[Floats], learn: int) -> Seen:
+def replayed(world: Judgeable, judge: Judge, counts: list[Floats], learn: int) -> Seen:
     """Judge the windows after the learning span."""
     later = {
         PartKey(column.summary): vectors[learn:]

@@ -7,12 +7,18 @@ are placed at the middle of their buckets, which are 2.2 % wide.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from nilometer.alert.calibrated.columns import Column, Floats, Rate, Total
-from nilometer.profile import FeatureProfile, NumericProfile, ReferenceColumn, ServiceProfile
+from nilometer.profile import (
+    Content,
+    FeatureProfile,
+    NumericProfile,
+    ReferenceColumn,
+    ServiceProfile,
+)
 from nilometer.profile.reference import INPUT_BINS
 from nilometer.sketch.binned import BinnedCounts, quantile_edges
 from nilometer.sketch.exponential import ExponentialHistogram
@@ -70,6 +76,12 @@ def times_of(summary: str, service: ServiceProfile) -> ExponentialHistogram:
     if summary == FIRST_TOKEN:
         return service.streams.first_token
     return service.streams.per_token if summary == PER_TOKEN else service.latency
+
+
+def median_of(summary: str, contents: Iterable[Content]) -> float | None:
+    """Return the median of the times of *summary* in *contents*, in seconds; None without any."""
+    services = [content for content in contents if isinstance(content, ServiceProfile)]
+    return times_of(summary, ServiceProfile.merge_all(services)).quantile(0.5)
 
 
 def _column_of_ends(learned: ServiceProfile) -> Column | None:

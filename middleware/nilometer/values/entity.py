@@ -80,6 +80,11 @@ def stored_summary(summary: str) -> str:
     return SERVICE if summary in SERVICE_PARTS else summary
 
 
+def is_of_service(summary: str) -> bool:
+    """Return whether *summary* is about requests and streams, and not about a feature."""
+    return stored_summary(summary) == SERVICE
+
+
 def is_logged(summary: str) -> bool:
     """Return whether users log the samples of *summary*, such as ``logged.accuracy``."""
     return summary.startswith(LOGGED) and summary != LOGGED
