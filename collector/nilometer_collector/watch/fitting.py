@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import learn, merged, window_length
 from nilometer.alert.calibrated.columns import Floats, Total
-from nilometer.alert.calibrated.episodes import JOIN_WINDOWS, PartKey
-from nilometer.alert.calibrated.group import Subject
-from nilometer.alert.calibrated.judge import BASE_SECONDS, Judge
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
-from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
 from nilometer.alert.calibrated.slots import Calendar
 from nilometer.alert.reason import Reason
@@ -47,10 +45,12 @@ from nilometer_collector.watch.memory import (
 )
 from nilometer_collector.watch.normals import Spans
 from nilometer_collector.watch.packing import compact_window, packed_window
-from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
+from nilometer_collector.watch.reading import Reader, watched_series
+from nilometer_collector.watch.service import is_without_times
 from nilometer_collector.watch.sources import WatchedStore
 
 MOST_SEGMENTS = 20  # label sets of one summary that are judged separately
+REPLAYED_NS = 7 * DAY_NS  # traffic that is judged so long after its windows is a replay
 WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
 
 log = logging.getLogger("nilometer.collector")
@@ -107,7 +107,7 @@ class Fitter:
         if SERVICE in by_summary:
             by_summary |= dict.fromkeys(SERVICE_PARTS, by_summary[SERVICE])
         columns = self._columns(entity, by_summary, book, span, now_ns)
-        book, fresh = _renamed(book, by_summary, columns)
+        book, fresh = _renamed(book, by_summary, columns, now_ns - REPLAYED_NS)
         windows = dict(self._store.watching.windows(entity, *span))
         kept = {end: compact_window(content) for end, content in windows.items()}
         changed = self._rebuild(entity, by_summary, book, fresh, kept, span)
@@ -150,10 +150,11 @@ class Fitter:
         before = next((one for one in references if one.name == LEARNED), None)
         added: dict[str, ReferenceColumn] = {}
         contents = self._contents(entity, span)
+        is_replay = now_ns - span[1] > REPLAYED_NS
         for summary, series in by_summary.items():
             if summary in columns:
                 continue
-            if summary in known:
+            if summary in known and (is_replay or not is_without_times(known[summary].column)):
                 columns[summary] = known[summary]
                 continue
             if span[1] - min(one.first_start_ns for one in series) < DAY_NS:
@@ -164,7 +165,7 @@ class Fitter:
                 if estimated is not None:
                     columns[summary] = estimated
                 continue
-            found = learned_column(summary, contents(summary, series))
+            found = learned_column(summary, contents(summary, series), is_replay=is_replay)
             if found is not None:
                 columns[summary], shared = found
                 if shared is not None:
@@ -228,65 +229,20 @@ class Fitter:
         return changed
 
 
-def judge_of(book: Book, rule: WatchRule, performance: str | None = None) -> Judge:
-    """Return the judge of the subjects of *book* that have a baseline.
-
-    All summaries share one budget, whichever judge they have.
-
-    Args:
-        book: Subjects of the entity.
-        rule: Settings for the entity.
-        performance: Summary of performance, which has a judge of its own. None is the judge of all
-            other summaries.
-    """
-    ready = [one for one in book.every if one.reason is None]
-    summaries = {one.key.summary for one in ready}
-    segments = {
-        summary: sum(one.key.summary == summary and not is_pooled(one.key) for one in ready)
-        for summary in summaries
-    }
-    own = book.watched
-    if performance is not None:
-        own = tuple(one for one in book.performance if one.key.summary == performance)
-    subjects = []
-    for one in own:
-        if one.baseline is None or one.reason is not None:
-            continue
-        several = segments[one.key.summary]
-        label_share = 1.0 if not several else 0.5 if is_pooled(one.key) else 0.5 / several
-        judged = Judged(
-            column=one.counted.column,
-            baseline=one.baseline,
-            tolerance=rule.tolerance(one.key.summary, one.counted.tolerance),
-            factor=one.phase.factor,
-        )
-        share = label_share / len(summaries)
-        subjects.append(
-            Subject(
-                key=one.key,
-                judged=judged,
-                length=one.length,
-                share=share,
-                patience=-(-one.patience_ns // (one.length * BASE_NS)),
-            )
-        )
-    # Label sets with long windows notice one change in different windows.
-    longest = max((subject.length for subject in subjects), default=1)
-    return Judge(
-        subjects,
-        zone=rule.zone,
-        holidays=rule.holiday_dates,
-        budget=rule.budget,
-        join_windows=JOIN_WINDOWS if performance is None else max(JOIN_WINDOWS, 2 * longest),
-    )
-
-
 def _renamed(
     book: Book,
     by_summary: Mapping[str, Sequence[SeriesRecord]],
     columns: Mapping[str, SummaryColumn],
+    live_ns: int,
 ) -> tuple[Book, frozenset[PartKey]]:
-    """Return the book of the current subjects, and the subjects whose column is new."""
+    """Return the book of the current subjects, and the subjects whose column is new.
+
+    Args:
+        book: Subjects up to now.
+        by_summary: Series of each summary.
+        columns: Column of each summary.
+        live_ns: Time after which windows are not those of a replay, Unix nanoseconds.
+    """
     before = {one.key: one for one in book.watched}
     watched, fresh, slot = [], set(), book.next_slot
     for summary in sorted(by_summary.keys() & columns.keys()):
@@ -299,6 +255,8 @@ def _renamed(
             one = before.get(key)
             if one is None or not is_same(one.counted, columns[summary]):
                 since_ns = 0 if one is None else one.since_ns
+                if one is not None and is_without_times(one.counted.column):
+                    since_ns = live_ns  # the times of the replay are no normal values
                 one = Watched(key=key, slot=slot, counted=columns[summary], since_ns=since_ns)
                 slot += 1
                 fresh.add(key)

@@ -4,6 +4,10 @@ The samples of ``service`` hold several columns. The requests are one: their num
 in seconds, and the share of failed requests takes the place of missing cells. The times to the
 first token, the times per output token, and the ends of streams are columns of their own. Numbers
 are placed at the middle of their buckets, which are 2.2 % wide.
+
+Recorded traffic can be replayed in the time of the recording. Its latencies are those of the
+replay, in which a week may take a minute. They say nothing about the hours of their windows, and
+days of the recording are not repetitions of each other. So times of a replay are not judged.
 """
 
 import dataclasses
@@ -35,15 +39,20 @@ BROKEN: Mapping[str, StreamEnd] = {
 }
 
 
-def service_column(summary: str, learned: ServiceProfile) -> Column | None:
+def service_column(
+    summary: str, learned: ServiceProfile, *, is_replay: bool = False
+) -> Column | None:
     """Return the column of *summary*, with bins from the *learned* requests; None without enough.
 
     Args:
         summary: ``service``, or one of `nilometer.values.entity.SERVICE_PARTS`.
         learned: Requests of the first windows.
+        is_replay: Whether the requests were sent long after their windows. Then times are left out.
     """
     if summary == STREAM_ENDS:
         return _column_of_ends(learned)
+    if is_replay:
+        return _column_of_failures(learned) if summary == SERVICE else None
     times = times_of(summary, learned)
     least = 1 if summary == SERVICE else LEAST_OF_STREAMS
     if times.count < least:
@@ -68,7 +77,16 @@ def service_vector(column: Column, service: ServiceProfile) -> Floats:
         totals = [0.0] * len(Total)
         totals[Total.CELLS] = service.streams.count
         return np.array([*broken, *totals], np.float64)
+    if is_without_times(column):
+        totals = [0.0] * len(Total)
+        totals[Total.CELLS] = service.count
+        return np.array([service.failures, *totals], np.float64)
     return column.vector(_feature(column.summary, service, column.edges))
+
+
+def is_without_times(column: Column) -> bool:
+    """Return whether *column* holds the requests of a replay, whose times are not judged."""
+    return column.summary == SERVICE and not column.edges
 
 
 def times_of(summary: str, service: ServiceProfile) -> ExponentialHistogram:
@@ -82,6 +100,14 @@ def median_of(summary: str, contents: Iterable[Content]) -> float | None:
     """Return the median of the times of *summary* in *contents*, in seconds; None without any."""
     services = [content for content in contents if isinstance(content, ServiceProfile)]
     return times_of(summary, ServiceProfile.merge_all(services)).quantile(0.5)
+
+
+def _column_of_failures(learned: ServiceProfile) -> Column | None:
+    """Return the share of failed requests."""
+    if not learned.count:
+        return None
+    rates = (Rate(FAILED, Total.CELLS, learned.failures / learned.count),)
+    return Column(summary=SERVICE, shares=np.zeros(0), rates=rates, rows=float(learned.count))
 
 
 def _column_of_ends(learned: ServiceProfile) -> Column | None:

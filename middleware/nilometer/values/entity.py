@@ -13,10 +13,11 @@ LOGGED = "logged."  # prefix of the summaries whose samples users log
 SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
 PERFORMANCE = "performance"  # summary of the predictions that a collector judged
 SERVICE = "service"  # summary of the requests; exists for every served entity
-FIRST_TOKEN = "service.first_token"  # times to the first token, kept in the samples of `SERVICE`
-PER_TOKEN = "service.per_token"  # times per output token, kept in the samples of `SERVICE`
-STREAM_ENDS = "service.stream_ends"  # how streams ended, kept in the samples of `SERVICE`
-SERVICE_PARTS = (FIRST_TOKEN, PER_TOKEN, STREAM_ENDS)  # judged like summaries, without own samples
+# Parts of `SERVICE` that are judged like summaries. They have no samples of their own.
+FIRST_TOKEN = "service.first_token"  # noqa: S105  # times to the first token
+PER_TOKEN = "service.per_token"  # noqa: S105  # times per output token
+STREAM_ENDS = "service.stream_ends"  # how streams ended
+SERVICE_PARTS = (FIRST_TOKEN, PER_TOKEN, STREAM_ENDS)
 
 
 class Role(Enum):

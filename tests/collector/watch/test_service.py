@@ -26,11 +26,21 @@ USUAL = LanguageModel()
 
 
 class Served:
-    """A language model's server, whose agent sends windows of one hour."""
+    """A language model's server, whose agent sends windows of one hour.
 
-    def __init__(self, store: Store) -> None:
+    Args:
+        store: Store of the collector.
+        late_ns: Time from the end of a window to its shipment.
+
+    Attributes:
+        start_ns: Start of the next window.
+    """
+
+    def __init__(self, store: Store, late_ns: int = 0) -> None:
         self.store = store
-        self.clock = SteppedClock(wall_ns=MONDAY_NS)
+        self.late_ns = late_ns
+        self.start_ns = MONDAY_NS
+        self.clock = SteppedClock(wall_ns=MONDAY_NS + late_ns)
         self.watch = Watch(store, self.clock, (), lambda: None)
         self._sequence = 0
 
@@ -38,7 +48,8 @@ class Served:
         """Send *hours* windows and judge them."""
         for _ in range(hours):
             rng = np.random.default_rng([11, self._sequence])
-            window = Window(self.clock.wall_ns, self.clock.wall_ns + HOUR_NS)
+            window = Window(self.start_ns, self.start_ns + HOUR_NS)
+            self.start_ns = window.end_ns
             sample = SummarySample(
                 entity=ENTITY,
                 summary=SERVICE,
@@ -48,7 +59,7 @@ class Served:
                 content=model.served(STREAMS, rng),
             )
             self._sequence += 1
-            self.clock.wall_ns = window.end_ns
+            self.clock.wall_ns = window.end_ns + self.late_ns
             arrival = Arrival(sequence=self._sequence, content=a_sample_row(sample))
             ship(self.store, [arrival], now_ns=self.clock.now_ns())
         self.watch.advance()
@@ -96,13 +107,45 @@ def test_more_broken_streams_are_told_as_a_share(served: Served) -> None:
     served.run(5, LanguageModel(cut=0.2))
     (part,) = served.parts.values()
     assert (part.summary, part.component) == (STREAM_ENDS, "= cut")
-    assert "the share of streams without their end marker of service.stream_ends is" in part.evidence
+    assert (
+        "the share of streams without their end marker of service.stream_ends is" in part.evidence
+    )
     assert "(usual 1." in part.evidence
 
 
 def test_fewer_broken_streams_are_an_improvement(served: Served) -> None:
     served.run(8, LanguageModel(cut=0.0))
     assert served.parts == {}
+
+
+def test_times_of_a_replay_are_not_judged_and_failures_are(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state" / "collector.db", "slack")
+    try:
+        replay = Served(store, late_ns=30 * 24 * HOUR_NS)
+        replay.run(37)
+        ((_, content),) = store.watching.reports(ENTITY)
+        reports = {one.summary: one for one in WatchReport.from_bytes(content).summaries}
+        assert reports.keys() == {SERVICE, STREAM_ENDS}
+        assert "latencies are those of a replay" in reports[SERVICE].sentence
+        replay.run(5, LanguageModel(first_token=4.0, cut=0.2))
+        assert replay.parts.keys() == {STREAM_ENDS}
+    finally:
+        store.close()
+
+
+def test_after_a_replay_the_times_of_live_traffic_are_learned(tmp_path: Path) -> None:
+    store = open_store(tmp_path / "state" / "collector.db", "slack")
+    try:
+        served = Served(store, late_ns=30 * 24 * HOUR_NS)
+        served.run(25, LanguageModel(first_token=0.001, per_token=0.0001))
+        served.late_ns, served.start_ns = 0, served.start_ns + 30 * 24 * HOUR_NS
+        served.run(25)
+        served.run(25)
+        assert served.parts == {}
+        served.run(5, LanguageModel(first_token=1.3))
+        assert FIRST_TOKEN in served.parts
+    finally:
+        store.close()
 
 
 def test_a_service_without_streams_has_only_the_column_of_its_requests() -> None:
