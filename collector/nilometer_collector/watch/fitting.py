@@ -46,11 +46,10 @@ from nilometer_collector.watch.memory import (
 from nilometer_collector.watch.normals import Spans
 from nilometer_collector.watch.packing import compact_window, packed_window
 from nilometer_collector.watch.reading import Reader, watched_series
-from nilometer_collector.watch.service import is_without_times
+from nilometer_collector.watch.service import REPLAYED_NS, is_replayed, is_without_times
 from nilometer_collector.watch.sources import WatchedStore
 
 MOST_SEGMENTS = 20  # label sets of one summary that are judged separately
-REPLAYED_NS = 7 * DAY_NS  # traffic that is judged so long after its windows is a replay
 WEEK_STARTS = np.arange(7 * 24, dtype=np.int64) * 3600 * 1_000_000_000
 
 log = logging.getLogger("nilometer.collector")
@@ -150,7 +149,7 @@ class Fitter:
         before = next((one for one in references if one.name == LEARNED), None)
         added: dict[str, ReferenceColumn] = {}
         contents = self._contents(entity, span)
-        is_replay = now_ns - span[1] > REPLAYED_NS
+        is_replay = is_replayed(self._store.watching.heard(entity))
         for summary, series in by_summary.items():
             if summary in columns:
                 continue
