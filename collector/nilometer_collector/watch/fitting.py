@@ -22,7 +22,14 @@ from nilometer.alert.calibrated.slots import Calendar
 from nilometer.alert.reason import Reason
 from nilometer.profile import Content, Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
-from nilometer.values.entity import SCHEMA, SCORES_SUFFIX, SERVICE, SERVICE_PARTS, stored_summary
+from nilometer.values.entity import (
+    SCHEMA,
+    SCORES_SUFFIX,
+    SERVICE,
+    SERVICE_PARTS,
+    is_of_service,
+    stored_summary,
+)
 from nilometer.wire.references import with_digest
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
@@ -105,8 +112,9 @@ class Fitter:
             by_summary.setdefault(record.summary, []).append(record)
         if SERVICE in by_summary:
             by_summary |= dict.fromkeys(SERVICE_PARTS, by_summary[SERVICE])
-        columns = self._columns(entity, by_summary, book, span, now_ns)
-        book, fresh = _renamed(book, by_summary, columns, now_ns - REPLAYED_NS)
+        live_ns = _live_since(book, now_ns - REPLAYED_NS)
+        columns = self._columns(entity, by_summary, book, span, live_ns, now_ns)
+        book, fresh = _renamed(book, by_summary, columns, live_ns)
         windows = dict(self._store.watching.windows(entity, *span))
         kept = {end: compact_window(content) for end, content in windows.items()}
         changed = self._rebuild(entity, by_summary, book, fresh, kept, span)
@@ -138,23 +146,22 @@ class Fitter:
         by_summary: Mapping[str, Sequence[SeriesRecord]],
         book: Book,
         span: tuple[int, int],
+        live_ns: int,
         now_ns: int,
     ) -> dict[str, SummaryColumn]:
         """Return the column of each summary: from a reference, from before, or learned now."""
         records = self._store.references.records(entity)
         read = [self._store.references.read(record) for record in records]
         references = [reference for reference in read if reference is not None]
-        columns = columns_of(references)
         known = {one.key.summary: one.counted for one in book.watched}
+        columns = {name: known[name] for name in by_summary.keys() & known.keys()}
+        columns |= columns_of(references)
         before = next((one for one in references if one.name == LEARNED), None)
         added: dict[str, ReferenceColumn] = {}
-        contents = self._contents(entity, span)
+        contents = self._contents(entity, span, live_ns)
         is_replay = is_replayed(self._store.watching.heard(entity))
         for summary, series in by_summary.items():
-            if summary in columns:
-                continue
-            if summary in known and (is_replay or not is_without_times(known[summary].column)):
-                columns[summary] = known[summary]
+            if summary in columns and (is_replay or not is_without_times(columns[summary].column)):
                 continue
             if span[1] - min(one.first_start_ns for one in series) < DAY_NS:
                 continue
@@ -174,11 +181,12 @@ class Fitter:
         return columns
 
     def _contents(
-        self, entity: str, span: tuple[int, int]
+        self, entity: str, span: tuple[int, int], live_ns: int
     ) -> Callable[[str, Sequence[SeriesRecord]], Sequence[Content]]:
         """Return a function that reads the contents of a summary; those of a service only once.
 
-        Most services have no streams, so these columns are looked for at each fit.
+        Most services have no streams, so these columns are looked for at each fit. The requests of
+        a replay before *live_ns* are left out.
         """
         samples, edges_of = self._store.samples, self._edges.of(entity)
         service: list[Content] = []
@@ -188,7 +196,8 @@ class Fitter:
                 reader = Reader(samples, edges_of, Level.FIVE_MINUTES)
                 return list(reader.contents(series, *span))
             if not service:
-                service.extend(Reader(samples, edges_of, Level.HOUR).contents(series, *span))
+                reader = Reader(samples, edges_of, Level.HOUR)
+                service.extend(reader.contents(series, max(span[0], live_ns), span[1]))
             return service
 
         return read
@@ -228,6 +237,19 @@ class Fitter:
         return changed
 
 
+def _live_since(book: Book, otherwise_ns: int) -> int:
+    """Return the start of the live traffic of an entity after a replay; 0 if there was none.
+
+    Args:
+        book: Subjects of the entity.
+        otherwise_ns: Start if the requests were those of a replay up to now, Unix nanoseconds.
+    """
+    service = next((one for one in book.watched if one.key == PartKey(SERVICE)), None)
+    if service is None:
+        return 0
+    return otherwise_ns if is_without_times(service.counted.column) else service.since_ns
+
+
 def _renamed(
     book: Book,
     by_summary: Mapping[str, Sequence[SeriesRecord]],
@@ -240,7 +262,7 @@ def _renamed(
         book: Subjects up to now.
         by_summary: Series of each summary.
         columns: Column of each summary.
-        live_ns: Time after which windows are not those of a replay, Unix nanoseconds.
+        live_ns: Start of the live traffic after a replay, Unix nanoseconds; 0 without one.
     """
     before = {one.key: one for one in book.watched}
     watched, fresh, slot = [], set(), book.next_slot
@@ -254,8 +276,8 @@ def _renamed(
             one = before.get(key)
             if one is None or not is_same(one.counted, columns[summary]):
                 since_ns = 0 if one is None else one.since_ns
-                if one is not None and is_without_times(one.counted.column):
-                    since_ns = live_ns  # the times of the replay are no normal values
+                if is_of_service(summary):  # the times of a replay are no normal values
+                    since_ns = max(since_ns, live_ns)
                 one = Watched(key=key, slot=slot, counted=columns[summary], since_ns=since_ns)
                 slot += 1
                 fresh.add(key)
