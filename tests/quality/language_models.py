@@ -67,18 +67,29 @@ def seen_without_drift(days: int, streams: int, seed: int) -> Seen:
     return replayed(world, judge_of(world, world.counts, LEARN), world.counts, LEARN)
 
 
-def delays(drift: str, streams: int, seeds: Sequence[int]) -> tuple[list[float], int, set[str]]:
+def delays(
+    drift: str, streams: int, seeds: Sequence[int], *, learn: int = LEARN, before: int = DRIFT_AT
+) -> tuple[list[float], int, set[str]]:
     """Windows from *drift* to its alarm for each seed, most episodes, and all summaries that moved.
 
-    A drift that was not found within a day has an infinite delay.
+    A drift that was not found within a day has an infinite delay, and one that was found before it
+    began has none.
+
+    Args:
+        drift: Name in `DRIFTS`.
+        streams: Streams of a window.
+        seeds: Seeds of the traffic.
+        learn: Windows to learn from.
+        before: Judged windows before the drift.
     """
     model, summary = DRIFTS[drift]
     waits, episodes, moved = [], 0, set[str]()
     for seed in seeds:
-        world = served([USUAL] * (LEARN + DRIFT_AT) + [model] * DAY, streams, seed)
-        seen = replayed(world, judge_of(world, world.counts, LEARN), world.counts, LEARN)
+        after = min(DAY, learn)
+        world = served([USUAL] * (learn + before) + [model] * after, streams, seed)
+        seen = replayed(world, judge_of(world, world.counts, learn), world.counts, learn)
         at = seen.opened.get(summary, np.inf)
-        waits.append(at - DRIFT_AT if at > DRIFT_AT else np.nan)
+        waits.append(at - before if at > before else np.nan)
         episodes = max(episodes, seen.episodes)
         moved |= seen.opened.keys()
     return waits, episodes, moved
