@@ -23,9 +23,7 @@ _OF_SERVICE: Mapping[str, str] = {
 }
 
 
-def sparkline(
-    store: Store, series: SeriesRecord, summary: str, component: str, end_ns: int
-) -> str:
+def sparkline(store: Store, series: SeriesRecord, summary: str, component: str, end_ns: int) -> str:
     """Return the course of *series* up to *end_ns*, one bar for five minutes; empty if unknown.
 
     Args:
