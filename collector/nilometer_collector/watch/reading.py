@@ -185,8 +185,8 @@ class Reader:
         if isinstance(content, ServiceProfile):
             for summary in (sample.summary, *SERVICE_PARTS):
                 if summary in columns:
-                    vector = service_vector(columns[summary].column, content)
-                    yield _Counted(summary, sample.labels, sample.sample, vector)
+                    counts = service_vector(columns[summary].column, content)
+                    yield _Counted(summary, sample.labels, sample.sample, counts)
             return
         counted = columns.get(sample.summary)
         vector = None if counted is None else self._vector(payload, sample, counted)
