@@ -297,7 +297,8 @@ def judge_of(world: Judgeable, counts: list[Floats], learn: int, factor: float =
     subjects = []
     for column, vectors in zip(world.columns, counts, strict=True):
         totals = vectors[:learn, -len(Total) :]
-        length = window_length(totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES])
+        values = totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES]
+        length = window_length(values if values.any() else totals[:, Total.CELLS])
         longer = merged(vectors[:learn], length)
         calendar = Calendar(window_seconds=length * BASE_SECONDS)
         starts = START_NS + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
