@@ -98,7 +98,7 @@ RESULT: Result = {
         "input.distance": "ALERTING",
         "output.late_probability": "ALERTING",
         **dict.fromkeys(("input.carrier", "input.dep_delay", "input.hour", "input.origin"), "OK"),
-        "service": "LEARNING",  # latencies depend on the machine
+        "service": "LEARNING",  # it has no past windows
     },
     "estimated": FIGURE,
     "labels": {"joined": 2},

@@ -5,9 +5,10 @@ softmax over one. So a given drift of the latent has the same size for features 
 Counts of a window are drawn from the exact probabilities of the bins, without creating rows.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -275,7 +276,16 @@ def _values(shape: str) -> Floats:
     return SHAPES[shape](np.clip(ndtr(GRID), 1e-12, 1 - 1e-12))
 
 
-def judge_of(world: World, counts: list[Floats], learn: int, factor: float = 1.0) -> Judge:
+class Judgeable(Protocol):
+    """What has columns to judge, such as a `World`."""
+
+    @property
+    def columns(self) -> Sequence[Column]:
+        """The columns."""
+        ...
+
+
+def judge_of(world: Judgeable, counts: list[Floats], learn: int, factor: float = 1.0) -> Judge:
     """Return a judge that has learned from the first *learn* windows, all on weekdays.
 
     Args:
@@ -287,7 +297,8 @@ def judge_of(world: World, counts: list[Floats], learn: int, factor: float = 1.0
     subjects = []
     for column, vectors in zip(world.columns, counts, strict=True):
         totals = vectors[:learn, -len(Total) :]
-        length = window_length(totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES])
+        values = totals[:, Total.NUMBERS] + totals[:, Total.CATEGORIES]
+        length = window_length(values if values.any() else totals[:, Total.CELLS])
         longer = merged(vectors[:learn], length)
         calendar = Calendar(window_seconds=length * BASE_SECONDS)
         starts = START_NS + np.arange(len(longer), dtype=np.int64) * length * BASE_NS
@@ -317,7 +328,7 @@ class Seen:
     closed: list[int]
 
 
-def replayed(world: World, judge: Judge, counts: list[Floats], learn: int) -> Seen:
+def replayed(world: Judgeable, judge: Judge, counts: list[Floats], learn: int) -> Seen:
     """Judge the windows after the learning span."""
     later = {
         PartKey(column.summary): vectors[learn:]

@@ -20,6 +20,7 @@ from nilometer_collector.store import (
     WatchRecord,
     WatchStep,
 )
+from nilometer_collector.store.watching import Watching
 
 
 class Overlay:
@@ -35,7 +36,7 @@ class Overlay:
         self.samples = _History(store.samples, begun_ns)
         self.history = store.history
         self.references = _References(store.references)
-        self.watching = _Watching(record)
+        self.watching = _Watching(record, store.watching)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,7 @@ class _Watching:
     """The state, kept windows and changes of episodes, in memory."""
 
     record: WatchRecord | None
+    _stored: Watching
     steps: list[EpisodeStep] = field(default_factory=list)
     _kept: dict[int, bytes] = field(default_factory=dict)
 
@@ -117,11 +119,10 @@ class _Watching:
         return []
 
     def heard(self, entity: str) -> list[HeardRecord]:
-        del entity
-        return []
+        return self._stored.heard(entity)
 
     def forget_agents(self, before_ns: int) -> None:
-        """Do nothing: a replay hears no agents."""
+        """Do nothing: a replay only reads which agents are known."""
 
     def hold(self, entity: str) -> bool:
         del entity

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode
 from nilometer.alert import AlertStatus, Condition, Fixed, Range, Severity
 from nilometer.alert.calibrated.effects import Unit
 from nilometer.values.clock import NANOSECONDS
-from nilometer.values.entity import role_of
+from nilometer.values.entity import role_of, stored_summary
 from nilometer.values.labels import Labels
 from nilometer.values.times import time_text
 from nilometer_collector.channels.surroundings import Surroundings
@@ -216,7 +216,7 @@ def page_of(page_url: str, episode: EpisodeRecord, at_ns: int) -> str:
         return page
     options = [("label", f"{key}:{value}") for key, value in episode.labels]
     options.append(("time", f"{at_ns / NANOSECONDS:.0f}"))
-    summary = quote(episode.summary, safe="")
+    summary = quote(stored_summary(episode.summary), safe="")
     link = f"{page}/summary/{summary}?{urlencode(options)}"
     return link if len(link) <= MAX_LINK_CHARACTERS else page
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from nilometer.profile import Content
-from nilometer.values.entity import SERVICE
+from nilometer.values.entity import FIRST_TOKEN, PER_TOKEN, SERVICE, STREAM_ENDS
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import merged_sample_from_bytes
@@ -15,15 +15,21 @@ STEPS = 24  # steps of five minutes: two hours
 MOST_SAMPLES = 2000
 
 _STATISTICS: Mapping[str, str] = {"missing": "missing_ratio"}  # by component; others show the mean
-_OF_SERVICE = "error_ratio"
+_OF_SERVICE: Mapping[str, str] = {
+    SERVICE: "error_ratio",
+    FIRST_TOKEN: "first_token_p50_seconds",
+    PER_TOKEN: "per_token_p50_seconds",
+    STREAM_ENDS: "broken_streams_ratio",
+}
 
 
-def sparkline(store: Store, series: SeriesRecord, component: str, end_ns: int) -> str:
+def sparkline(store: Store, series: SeriesRecord, summary: str, component: str, end_ns: int) -> str:
     """Return the course of *series* up to *end_ns*, one bar for five minutes; empty if unknown.
 
     Args:
         store: Store of samples.
         series: Summary and label set.
+        summary: Summary that drifted, whose figures the samples of *series* hold.
         component: Component that drifted; it decides which statistic is shown.
         end_ns: End of the last step, Unix nanoseconds.
     """
@@ -37,7 +43,7 @@ def sparkline(store: Store, series: SeriesRecord, component: str, end_ns: int) -
     for stretch in found:
         for at_ns, payload in zip(stretch.starts, stretch.payloads, strict=True):
             steps.setdefault((at_ns - start_ns) // length_ns, []).append(payload)
-    name = _OF_SERVICE if series.summary == SERVICE else _STATISTICS.get(component, "mean")
+    name = _OF_SERVICE.get(summary) or _STATISTICS.get(component, "mean")
     values = [_value(steps[step], last, name) if step in steps else None for step in range(STEPS)]
     return bars_of(values)
 

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 from nilometer.profile import ServiceProfile
 from nilometer.values.clock import NANOSECONDS
-from nilometer.values.entity import SERVICE
+from nilometer.values.entity import SERVICE, stored_summary
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.samples import merged_sample_from_bytes
@@ -76,9 +76,9 @@ class Surroundings:
 
     def trend(self, entity: str, summary: str, labels: Labels, component: str, end_ns: int) -> str:
         """Return the last two hours of a summary as bars; empty if unknown."""
-        for series in self._store.samples.series(entity, summary):
+        for series in self._store.samples.series(entity, stored_summary(summary)):
             if series.labels == labels:
-                return sparkline(self._store, series, component, end_ns)
+                return sparkline(self._store, series, summary, component, end_ns)
         return ""
 
     def cause(self, episodes: Sequence[EpisodeRecord]) -> str:

@@ -40,13 +40,14 @@ def columns_of(references: Iterable[Reference]) -> dict[str, SummaryColumn]:
 
 
 def learned_column(
-    summary: str, contents: Sequence[Content]
+    summary: str, contents: Sequence[Content], *, is_replay: bool = False
 ) -> tuple[SummaryColumn, ReferenceColumn | None] | None:
     """Return the column of a summary without a reference, from its first windows.
 
     Args:
         summary: Name of the summary.
         contents: Contents of its samples.
+        is_replay: Whether they were sent long after their windows, so that times mean nothing.
 
     Returns:
         The column. For numbers, also the edges on which agents count. None if there is nothing
@@ -55,9 +56,8 @@ def learned_column(
     services = [content for content in contents if isinstance(content, ServiceProfile)]
     if services:
         requests = ServiceProfile.merge_all(services)
-        if not requests.latency.count:
-            return None
-        return SummaryColumn(column=service_column(summary, requests)), None
+        column = service_column(summary, requests, is_replay=is_replay)
+        return None if column is None else (SummaryColumn(column=column), None)
     features = [content for content in contents if isinstance(content, FeatureProfile)]
     feature = FeatureProfile.merge_all(features)
     if not feature.count:

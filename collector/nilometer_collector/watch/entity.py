@@ -13,6 +13,7 @@ from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import PartEvent
 from nilometer.alert.calibrated.judge import EntityState, Verdict
 from nilometer.alert.calibrated.parts import PartChange
+from nilometer.values.entity import stored_summary
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import NormalRecord
@@ -33,11 +34,13 @@ from nilometer_collector.watch.reading import (
     without_gaps,
 )
 from nilometer_collector.watch.reporting import Hearing
+from nilometer_collector.watch.service import median_of
 from nilometer_collector.watch.sources import WatchedStore
 from nilometer_collector.watch.state import Changes, StoredState
 from nilometer_collector.watch.tolerances import tolerance_of, usual_of
 from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS
 from nilometer_collector.watch.verdicts import with_verdict
+from nilometer_collector.watch.words import has_times, has_usual_share, medians_clause
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
 GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
@@ -308,5 +311,22 @@ class EntityWatch:
         effect = self._state.judge.effect(event.key, event.stream, history)
         start_ns = end_ns - watched.length * BASE_NS
         tolerance = tolerance_of(watched, component, self.rule, start_ns)
-        usual = usual_of(watched, component) if watched.counted.expected is not None else None
-        return Measured(effect, tolerance, usual)
+        is_share = has_usual_share(event.key.summary, component)
+        has_usual = is_share or watched.counted.expected is not None
+        usual = usual_of(watched, component) if has_usual else None
+        also = ""
+        if has_times(event.key.summary, component):
+            also = self._medians(event.key, event.onset_ns, end_ns)
+        return Measured(effect, tolerance, usual, also)
+
+    def _medians(self, key: PartKey, onset_ns: int, end_ns: int) -> str:
+        """Return the median times of a part of the service before and since its onset."""
+        series = [
+            one
+            for one in self._store.samples.series(self._entity, stored_summary(key.summary))
+            if is_pooled(key) or one.labels == key.labels
+        ]
+        reader = Reader(self._store.samples, self._edges.of(self._entity), Level.FIVE_MINUTES)
+        spans = ((onset_ns - DAY_NS, onset_ns), (onset_ns, end_ns))
+        before, since = (median_of(key.summary, reader.contents(series, *span)) for span in spans)
+        return medians_clause(key.summary, before, since)

@@ -14,17 +14,22 @@ from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import learn, merged, window_length
 from nilometer.alert.calibrated.columns import Floats, Total
-from nilometer.alert.calibrated.episodes import JOIN_WINDOWS, PartKey
-from nilometer.alert.calibrated.group import Subject
-from nilometer.alert.calibrated.judge import BASE_SECONDS, Judge
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
-from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
 from nilometer.alert.calibrated.slots import Calendar
 from nilometer.alert.reason import Reason
-from nilometer.profile import Reference, ReferenceColumn
+from nilometer.profile import Content, Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
-from nilometer.values.entity import SCHEMA, SCORES_SUFFIX
+from nilometer.values.entity import (
+    SCHEMA,
+    SCORES_SUFFIX,
+    SERVICE,
+    SERVICE_PARTS,
+    is_of_service,
+    stored_summary,
+)
 from nilometer.wire.references import with_digest
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
@@ -47,7 +52,8 @@ from nilometer_collector.watch.memory import (
 )
 from nilometer_collector.watch.normals import Spans
 from nilometer_collector.watch.packing import compact_window, packed_window
-from nilometer_collector.watch.reading import Reader, is_pooled, watched_series
+from nilometer_collector.watch.reading import Reader, watched_series
+from nilometer_collector.watch.service import REPLAYED_NS, is_replayed, is_without_times
 from nilometer_collector.watch.sources import WatchedStore
 
 MOST_SEGMENTS = 20  # label sets of one summary that are judged separately
@@ -104,8 +110,11 @@ class Fitter:
         by_summary: dict[str, list[SeriesRecord]] = {}
         for record in series:
             by_summary.setdefault(record.summary, []).append(record)
-        columns = self._columns(entity, by_summary, book, span, now_ns)
-        book, fresh = _renamed(book, by_summary, columns)
+        if SERVICE in by_summary:
+            by_summary |= dict.fromkeys(SERVICE_PARTS, by_summary[SERVICE])
+        live_ns = _live_since(book, now_ns - REPLAYED_NS)
+        columns = self._columns(entity, by_summary, book, span, live_ns, now_ns)
+        book, fresh = _renamed(book, by_summary, columns, live_ns)
         windows = dict(self._store.watching.windows(entity, *span))
         kept = {end: compact_window(content) for end, content in windows.items()}
         changed = self._rebuild(entity, by_summary, book, fresh, kept, span)
@@ -137,21 +146,22 @@ class Fitter:
         by_summary: Mapping[str, Sequence[SeriesRecord]],
         book: Book,
         span: tuple[int, int],
+        live_ns: int,
         now_ns: int,
     ) -> dict[str, SummaryColumn]:
         """Return the column of each summary: from a reference, from before, or learned now."""
         records = self._store.references.records(entity)
         read = [self._store.references.read(record) for record in records]
         references = [reference for reference in read if reference is not None]
-        columns = columns_of(references)
         known = {one.key.summary: one.counted for one in book.watched}
+        columns = {name: known[name] for name in by_summary.keys() & known.keys()}
+        columns |= columns_of(references)
         before = next((one for one in references if one.name == LEARNED), None)
         added: dict[str, ReferenceColumn] = {}
+        contents = self._contents(entity, span, live_ns)
+        is_replay = is_replayed(self._store.watching.heard(entity))
         for summary, series in by_summary.items():
-            if summary in columns:
-                continue
-            if summary in known:
-                columns[summary] = known[summary]
+            if summary in columns and (is_replay or not is_without_times(columns[summary].column)):
                 continue
             if span[1] - min(one.first_start_ns for one in series) < DAY_NS:
                 continue
@@ -161,8 +171,7 @@ class Fitter:
                 if estimated is not None:
                     columns[summary] = estimated
                 continue
-            reader = Reader(self._store.samples, self._edges.of(entity), Level.FIVE_MINUTES)
-            found = learned_column(summary, list(reader.contents(series, *span)))
+            found = learned_column(summary, contents(summary, series), is_replay=is_replay)
             if found is not None:
                 columns[summary], shared = found
                 if shared is not None:
@@ -170,6 +179,28 @@ class Fitter:
         if added:
             self._publish(learned_reference(entity, before, added, _rows(added)), now_ns)
         return columns
+
+    def _contents(
+        self, entity: str, span: tuple[int, int], live_ns: int
+    ) -> Callable[[str, Sequence[SeriesRecord]], Sequence[Content]]:
+        """Return a function that reads the contents of a summary; those of a service only once.
+
+        Most services have no streams, so these columns are looked for at each fit. The requests of
+        a replay before *live_ns* are left out.
+        """
+        samples, edges_of = self._store.samples, self._edges.of(entity)
+        service: list[Content] = []
+
+        def read(summary: str, series: Sequence[SeriesRecord]) -> Sequence[Content]:
+            if stored_summary(summary) != SERVICE:
+                reader = Reader(samples, edges_of, Level.FIVE_MINUTES)
+                return list(reader.contents(series, *span))
+            if not service:
+                reader = Reader(samples, edges_of, Level.HOUR)
+                service.extend(reader.contents(series, max(span[0], live_ns), span[1]))
+            return service
+
+        return read
 
     def _publish(self, reference: Reference, now_ns: int) -> None:
         reference = with_digest(reference)
@@ -206,65 +237,33 @@ class Fitter:
         return changed
 
 
-def judge_of(book: Book, rule: WatchRule, performance: str | None = None) -> Judge:
-    """Return the judge of the subjects of *book* that have a baseline.
-
-    All summaries share one budget, whichever judge they have.
+def _live_since(book: Book, otherwise_ns: int) -> int:
+    """Return the start of the live traffic of an entity after a replay; 0 if there was none.
 
     Args:
         book: Subjects of the entity.
-        rule: Settings for the entity.
-        performance: Summary of performance, which has a judge of its own. None is the judge of all
-            other summaries.
+        otherwise_ns: Start if the requests were those of a replay up to now, Unix nanoseconds.
     """
-    ready = [one for one in book.every if one.reason is None]
-    summaries = {one.key.summary for one in ready}
-    segments = {
-        summary: sum(one.key.summary == summary and not is_pooled(one.key) for one in ready)
-        for summary in summaries
-    }
-    own = book.watched
-    if performance is not None:
-        own = tuple(one for one in book.performance if one.key.summary == performance)
-    subjects = []
-    for one in own:
-        if one.baseline is None or one.reason is not None:
-            continue
-        several = segments[one.key.summary]
-        label_share = 1.0 if not several else 0.5 if is_pooled(one.key) else 0.5 / several
-        judged = Judged(
-            column=one.counted.column,
-            baseline=one.baseline,
-            tolerance=rule.tolerance(one.key.summary, one.counted.tolerance),
-            factor=one.phase.factor,
-        )
-        share = label_share / len(summaries)
-        subjects.append(
-            Subject(
-                key=one.key,
-                judged=judged,
-                length=one.length,
-                share=share,
-                patience=-(-one.patience_ns // (one.length * BASE_NS)),
-            )
-        )
-    # Label sets with long windows notice one change in different windows.
-    longest = max((subject.length for subject in subjects), default=1)
-    return Judge(
-        subjects,
-        zone=rule.zone,
-        holidays=rule.holiday_dates,
-        budget=rule.budget,
-        join_windows=JOIN_WINDOWS if performance is None else max(JOIN_WINDOWS, 2 * longest),
-    )
+    service = next((one for one in book.watched if one.key == PartKey(SERVICE)), None)
+    if service is None:
+        return 0
+    return otherwise_ns if is_without_times(service.counted.column) else service.since_ns
 
 
 def _renamed(
     book: Book,
     by_summary: Mapping[str, Sequence[SeriesRecord]],
     columns: Mapping[str, SummaryColumn],
+    live_ns: int,
 ) -> tuple[Book, frozenset[PartKey]]:
-    """Return the book of the current subjects, and the subjects whose column is new."""
+    """Return the book of the current subjects, and the subjects whose column is new.
+
+    Args:
+        book: Subjects up to now.
+        by_summary: Series of each summary.
+        columns: Column of each summary.
+        live_ns: Start of the live traffic after a replay, Unix nanoseconds; 0 without one.
+    """
     before = {one.key: one for one in book.watched}
     watched, fresh, slot = [], set(), book.next_slot
     for summary in sorted(by_summary.keys() & columns.keys()):
@@ -277,6 +276,8 @@ def _renamed(
             one = before.get(key)
             if one is None or not is_same(one.counted, columns[summary]):
                 since_ns = 0 if one is None else one.since_ns
+                if is_of_service(summary):  # the times of a replay are no normal values
+                    since_ns = max(since_ns, live_ns)
                 one = Watched(key=key, slot=slot, counted=columns[summary], since_ns=since_ns)
                 slot += 1
                 fresh.add(key)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer.values.entity import stored_summary
 from nilometer_collector.store import SeriesRecord
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Late, Memory, Watched
 from nilometer_collector.watch.reading import Reader, is_pooled
@@ -67,7 +68,7 @@ def check(
     known = tuple(one for one in before.found if one[0] > span[0])
     if lead is None:
         return Found(Late(checked_ns=span[1], found=known), {})
-    own = [one for one in series if one.summary == lead.key.summary]
+    own = [one for one in series if one.summary == stored_summary(lead.key.summary)]
     columns = {lead.key.summary: lead.counted}
     ends, rows = [], 0.0
     for window in reader.base_windows(own, columns, *span):

@@ -37,7 +37,7 @@ class Measured:
     Attributes:
         effect: Effect since its onset; None if no window was judged.
         tolerance: Tolerance in the unit of the effect.
-        usual: Usual share that the part moved from, for performance; else None.
+        usual: Usual share that the part moved from, for performance and service; else None.
         also: Further figure that its sentence ends with; may be empty.
     """
 

@@ -20,15 +20,16 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
-from nilometer.values.entity import PERFORMANCE, is_logged
+from nilometer.values.entity import PERFORMANCE, SERVICE_PARTS, is_logged
 from nilometer.values.errors import NilometerError
+from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.store import Samples, SeriesRecord
 from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, SummaryColumn
-from nilometer_collector.watch.service import service_feature
+from nilometer_collector.watch.service import service_vector
 
 MOST_SAMPLES = 20_000  # samples read at once; a larger base window is still read whole
 MERGED_AT_ONCE = 500  # samples merged in one pass
@@ -50,6 +51,23 @@ class BaseWindow:
     end_ns: int
     counts: Mapping[PartKey, Floats] = field(default_factory=dict)
     has_data: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """The counts of one column in one sample.
+
+    Attributes:
+        summary: Summary of the column.
+        labels: Label set of the sample.
+        share: Share of the requests that was profiled, 0 to 1.
+        vector: Counts of the column.
+    """
+
+    summary: str
+    labels: Labels
+    share: float
+    vector: Floats
 
 
 class Reader:
@@ -106,13 +124,9 @@ class Reader:
         for window_end_ns, payloads in self._windows(series, start_ns, end_ns):
             parts: dict[PartKey, list[tuple[float, Floats]]] = {}
             for payload in payloads:
-                found = self._counted(payload, columns)
-                if found is None:
-                    continue
-                sample, vector = found
-                keys = {PartKey(sample.summary), PartKey(sample.summary, sample.labels)}
-                for key in keys:
-                    parts.setdefault(key, []).append((sample.sample, vector))
+                for one in self._counted(payload, columns):
+                    for key in {PartKey(one.summary), PartKey(one.summary, one.labels)}:
+                        parts.setdefault(key, []).append((one.share, one.vector))
             counts = {key: _added(vectors) for key, vectors in parts.items()}
             yield BaseWindow(window_end_ns, counts, has_data=True)
 
@@ -162,28 +176,42 @@ class Reader:
 
     def _counted(
         self, payload: bytes, columns: Mapping[str, SummaryColumn]
-    ) -> tuple[SummarySample, Floats] | None:
+    ) -> Iterator["_Counted"]:
+        """Yield the counts of each column that the sample in *payload* holds."""
         sample = self._sample(payload, digest=self._wants_digest)
-        counted = None if sample is None else columns.get(sample.summary)
-        if sample is None or counted is None:
-            return None
+        if sample is None:
+            return
+        content = sample.content
+        if isinstance(content, ServiceProfile):
+            for summary in (sample.summary, *SERVICE_PARTS):
+                if summary in columns:
+                    counts = service_vector(columns[summary].column, content)
+                    yield _Counted(summary, sample.labels, sample.sample, counts)
+            return
+        counted = columns.get(sample.summary)
+        vector = None if counted is None else self._vector(payload, sample, counted)
+        if vector is not None:
+            yield _Counted(sample.summary, sample.labels, sample.sample, vector)
+
+    def _vector(
+        self, payload: bytes, sample: SummarySample, counted: SummaryColumn
+    ) -> Floats | None:
+        """Return the counts of a sample of one column; None if its content cannot be judged."""
         column, content = counted.column, sample.content
         if isinstance(content, ScoreProfile):
             expected, requests = counted.expected, sample.coverage.profiled
-            return None if expected is None else (sample, expected.vector(content, requests))
-        if isinstance(content, ServiceProfile):
-            return sample, column.vector(service_feature(content, column.edges))
+            return None if expected is None else expected.vector(content, requests)
         if not isinstance(content, FeatureProfile):
             return None
         has_digest, self._wants_digest = self._wants_digest, _needs_digest(content, column)
         if self._wants_digest and not has_digest:
-            sample = self._sample(payload, digest=True)
-            if sample is None or not isinstance(sample.content, FeatureProfile):
+            again = self._sample(payload, digest=True)
+            if again is None or not isinstance(again.content, FeatureProfile):
                 return None
-            content = sample.content
+            content = again.content
         if counted.names:
             _count_names(content, counted)
-        return sample, column.vector(content, requests=sample.coverage.profiled)
+        return column.vector(content, requests=sample.coverage.profiled)
 
     def _sample(self, payload: bytes, *, digest: bool) -> SummarySample | None:
         """Decode a stored sample; log an error and return None if it cannot be decoded."""

@@ -12,6 +12,7 @@ from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.labelled.status import performance_status
 from nilometer_collector.watch.late import CONSIDERABLE
 from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Memory, Watched
+from nilometer_collector.watch.service import is_without_times
 from nilometer_collector.watch.stages import Stage, Status, open_or_left_out, stage_status
 from nilometer_collector.watch.usual import (
     HOUR_NS,
@@ -176,4 +177,7 @@ def _summary_status(one: Watched, memory: Memory) -> Status:
     if newest and memory.data_ns - newest >= one.patience_ns:
         why = f"no data since {time_text(newest)}, while the entity has requests"
         return AlertStatus.NO_DATA, Reason.VERSION_GONE, why
-    return stage_status(one)
+    status, reason, sentence = stage_status(one)
+    if is_without_times(one.counted.column):
+        sentence += "; only failures are judged, because the latencies are those of a replay"
+    return status, reason, sentence

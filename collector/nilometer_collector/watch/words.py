@@ -4,10 +4,13 @@ from collections.abc import Sequence
 
 from nilometer.alert.calibrated.effects import Effect, Unit
 from nilometer.alert.calibrated.parts import PartChange
+from nilometer.values.entity import FIRST_TOKEN, PER_TOKEN, SERVICE, is_of_service
+from nilometer.values.reasons import StreamEnd
 from nilometer.values.times import time_text
 from nilometer_collector.alerting.decisions import Decision, normal_sentence
 from nilometer_collector.store import PartRecord
 from nilometer_collector.watch.expected_errors import ESTIMATED
+from nilometer_collector.watch.service import FAILED
 
 MOST_NAMED = 5  # most further summaries that a sentence names
 
@@ -15,6 +18,18 @@ UNITS = {
     Unit.DEVIATIONS: "sd",
     Unit.SHAPE: "chi-square a row",
     Unit.SHARE: "",
+}
+_SHARES = {  # names of shares of requests and streams, by component
+    FAILED: "share of failed requests",
+    f"= {StreamEnd.CLIENT_LEFT.value}": "share of streams that the client left",
+    f"= {StreamEnd.ERROR.value}": "share of streams that ended with an error",
+    f"= {StreamEnd.CUT.value}": "share of streams without their end marker",
+    f"= {StreamEnd.STALLED.value}": "share of stalled streams",
+}
+_TIMES = {  # what the numbers of a summary of the service are
+    SERVICE: "latency",
+    FIRST_TOKEN: "time to the first token",
+    PER_TOKEN: "time per output token",
 }
 _SIDES = {1: "above", -1: "below"}
 _ENDS = {
@@ -46,9 +61,10 @@ def drift_sentence(
         effect: Effect since the onset; None if no window was judged.
         tolerance: Tolerance in the unit of the effect.
         onset_ns: Estimated start of the drift, Unix nanoseconds.
-        usual: Usual share, for performance; None for other summaries.
+        usual: Usual share, for performance and service; None for other summaries.
     """
-    what = f"the {component} of {summary}{_where(labels)}"
+    named = _SHARES.get(component, component) if is_of_service(summary) else component
+    what = f"the {named} of {summary}{_where(labels)}"
     since = f"since {time_text(onset_ns)}"
     if effect is None:
         return f"{what} is {_SIDES[direction]} normal {since}"
@@ -66,6 +82,37 @@ def drift_sentence(
         f"{amount(effect.bound, unit)}, noise {amount(effect.noise, unit)}, tolerance "
         f"{amount(tolerance, unit)}, {effect.windows} windows with {effect.rows:.0f} rows"
     )
+
+
+def has_usual_share(summary: str, component: str) -> bool:
+    """Return whether *component* is a share of requests or streams, told with its usual value."""
+    return is_of_service(summary) and component in _SHARES
+
+
+def has_times(summary: str, component: str) -> bool:
+    """Return whether *component* is about the times of a service."""
+    return summary in _TIMES and component not in _SHARES
+
+
+def medians_clause(summary: str, before: float | None, since: float | None) -> str:
+    """Return how the median time of a service's *summary* changed; empty if it is unknown.
+
+    Args:
+        summary: Summary of times.
+        before: Median in the day before the drift, in seconds.
+        since: Median since the drift began, in seconds.
+    """
+    if before is None or since is None:
+        return ""
+    return (
+        f"; the median {_TIMES[summary]} was {seconds_text(before)} in the day before, and is "
+        f"{seconds_text(since)} since"
+    )
+
+
+def seconds_text(seconds: float) -> str:
+    """Return *seconds* with three digits, below one second as milliseconds."""
+    return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms"
 
 
 def opening_sentence(parts: Sequence[PartRecord]) -> str:

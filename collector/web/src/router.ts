@@ -46,8 +46,10 @@ export const entityLink = (entity: string): string => `#/entity/${encodeURICompo
 
 export const performanceLink = (entity: string): string => `${entityLink(entity)}/performance`;
 
+/** The page of a summary. The samples of `service` also hold `service.first_token` and its like. */
 export function summaryLink(entity: string, summary: string, options?: URLSearchParams): string {
-  const path = `${entityLink(entity)}/summary/${encodeURIComponent(summary)}`;
+  const stored = summary.startsWith("service.") ? "service" : summary;
+  const path = `${entityLink(entity)}/summary/${encodeURIComponent(stored)}`;
   const query = options?.toString();
   return query ? `${path}?${query}` : path;
 }

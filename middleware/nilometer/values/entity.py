@@ -13,6 +13,11 @@ LOGGED = "logged."  # prefix of the summaries whose samples users log
 SCORES_SUFFIX = ".scores"  # suffix of the summary of an output's probabilities
 PERFORMANCE = "performance"  # summary of the predictions that a collector judged
 SERVICE = "service"  # summary of the requests; exists for every served entity
+# Parts of `SERVICE` that are judged like summaries. They have no samples of their own.
+FIRST_TOKEN = "service.first_token"  # noqa: S105  # times to the first token
+PER_TOKEN = "service.per_token"  # noqa: S105  # times per output token
+STREAM_ENDS = "service.stream_ends"  # how streams ended
+SERVICE_PARTS = (FIRST_TOKEN, PER_TOKEN, STREAM_ENDS)
 
 
 class Role(Enum):
@@ -65,6 +70,20 @@ def summary_name(role: Role, feature: str) -> str:
     A lone surrogate becomes ``?``, because UTF-8 cannot encode it.
     """
     return f"{role.value}.{feature}".encode("utf-8", "replace").decode()
+
+
+def stored_summary(summary: str) -> str:
+    """Return the summary whose samples hold the figures of *summary*.
+
+    >>> stored_summary("service.first_token"), stored_summary("input.amount")
+    ('service', 'input.amount')
+    """
+    return SERVICE if summary in SERVICE_PARTS else summary
+
+
+def is_of_service(summary: str) -> bool:
+    """Return whether *summary* is about requests and streams, and not about a feature."""
+    return stored_summary(summary) == SERVICE
 
 
 def is_logged(summary: str) -> bool:
