@@ -292,7 +292,7 @@ def test_too_few_values_on_either_side_are_a_reason_and_no_number(
         else:
             assert isinstance(found, NotCompared)
             assert found.reason is NoDistance.TOO_FEW
-            what = "cells" if comparator.of_cells else "values"
+            what = comparator.counted.value
             who = "the reference" if side == "reference" else "the window"
             assert found.why == f"{comparator.name} needs {fewest} {what}: {who} has {count}"
 
