@@ -16,14 +16,14 @@ from nilometer.alert.evaluation import not_judged
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.senders import TABLES
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.judging.arrivals import (
+from nilometer_collector.judging.others import Others
+from nilometer_collector.judging.windows import MergedWindow, merged_windows
+from nilometer_collector.query.arrivals import (
     FARTHEST_BEHIND_NS,
     Laggards,
     awaited_ends,
     closed_until,
 )
-from nilometer_collector.judging.others import Others
-from nilometer_collector.judging.windows import MergedWindow, merged_windows
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord, Store
 
