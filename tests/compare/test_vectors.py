@@ -10,7 +10,7 @@ from scipy import linalg
 
 from nilometer.batch import profile_of, reference_of
 from nilometer.compare import COMPARATORS, Comparison, NoDistance, NotCompared, compare
-from nilometer.profile import FeatureProfile, Reference
+from nilometer.profile import FeatureProfile, FeatureSpec, Reference
 from nilometer.profile.derived.vectors import Embedding, vector_columns
 from nilometer.wire.contents.feature import feature_from_bytes, feature_to_bytes
 
@@ -38,8 +38,8 @@ def reference() -> Reference:
 
 
 def seen(reference: Reference, rows: Any) -> FeatureProfile:
-    def spec_of(summary: str) -> Any:
-        return reference.spec(summary)
+    def spec_of(summary: str) -> FeatureSpec:
+        return reference.spec(summary) or FeatureSpec()
 
     return profile_of(table(rows), spec_of)[COLUMN]
 

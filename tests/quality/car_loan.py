@@ -22,6 +22,7 @@ from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.parts import PartChange
 from nilometer.alert.calibrated.slots import Calendar
 from nilometer.batch import profile_of, reference_of
+from nilometer.profile import FeatureSpec
 
 SOURCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "synthetic_car_loan.parquet"
 COLUMNS = (
@@ -41,9 +42,12 @@ def found_in(source: Path, rows: int) -> dict[str, int]:
     reference = reference_of(
         table.slice(0, HALF), entity="m", name="training", source="test", created_ns=0
     )
+
+    def spec_of(summary: str) -> FeatureSpec:
+        return reference.spec(summary) or FeatureSpec()
+
     profiles = [
-        profile_of(table.slice(start, rows), reference.spec)
-        for start in range(0, table.num_rows, rows)
+        profile_of(table.slice(start, rows), spec_of) for start in range(0, table.num_rows, rows)
     ]
     learned = HALF // rows
     starts = START_NS + np.arange(learned, dtype=np.int64) * BASE_NS
