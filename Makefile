@@ -158,6 +158,8 @@ quality: $(VENV)/.installed-bench ## Accuracy of the sketches, alarms, random ex
 	$(BIN)/python -m benchmarks accuracy
 	PYTHONPATH=tests $(BIN)/python -m quality.alarms
 	PYTHONPATH=tests $(BIN)/python -m quality.language_models
+	PYTHONPATH=tests $(BIN)/python -m quality.traffic
+	PYTHONPATH=tests $(BIN)/python -m quality.car_loan
 	PYTHONPATH=tests $(BIN)/python -m quality.canary
 	PYTHONPATH=tests $(BIN)/python -m quality.flights
 	PYTHONPATH=tests $(BIN)/python -m quality.comparators

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nilometer.compare import COMPARATORS, CommonBins, Sides
+from nilometer.compare import COMPARATORS, CommonBins, Counted, Sides
 from nilometer.compare.psi import debiased_psi
 from nilometer.profile import FeatureProfile
 
@@ -27,7 +27,9 @@ SHAPES: dict[str, Callable[[int], Floats]] = {
 OF_BINS = tuple(
     name
     for name, one in COMPARATORS.items()
-    if not name.endswith("_change") and name not in {"wasserstein", "energy"}
+    if not name.endswith("_change")
+    and name not in {"wasserstein", "energy"}
+    and one.counted is Counted.VALUES
 )
 
 

@@ -47,6 +47,12 @@ def talking(_: Interval) -> str:
     return "fine"
 
 
+def shouting(_: Interval) -> Report:
+    """Print more than a file may hold."""
+    print("x" * (3 << 20), flush=True)
+    return Report(status="OK", evidence="printed")
+
+
 def unmeasured(_: Interval) -> Report:
     """Report a value that is no number."""
     return Report(status="OK", evidence="nothing", value=float("nan"))

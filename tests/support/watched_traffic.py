@@ -113,6 +113,15 @@ class Traffic:
             self._ship(agent, arrivals)
         self.number += 1
 
+    def send_behind(self, agent: str, windows: int) -> None:
+        """Send a window of *agent* now that is *windows* older than the newest of the others."""
+        rng = np.random.default_rng(self.number)
+        arrivals = [
+            self._arrival(summary, self.window(-1 - windows), self._feature(summary, draw(rng)))
+            for summary, draw in self.columns.items()
+        ]
+        self._ship(agent, arrivals)
+
     def start_at(self, number: int) -> None:
         """Continue with window *number*, like agents whose earlier rows are all stored."""
         self.number = number

@@ -102,7 +102,7 @@ def test_large_groups_keep_the_bound_of_the_rank_error(monkeypatch: pytest.Monke
     shares = np.array([0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999])
     (found,) = numbers.digests.quantiles(shares)
     ranks = np.searchsorted(every, found) / every.size
-    np.testing.assert_allclose(ranks, shares, atol=0.001)
+    np.testing.assert_allclose(ranks, shares, atol=0.001 + 0.2 / every.size**0.5)
 
 
 def test_few_samples_have_the_bits_of_a_scan(monkeypatch: pytest.MonkeyPatch) -> None:

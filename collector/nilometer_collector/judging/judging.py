@@ -18,15 +18,15 @@ from nilometer.values.entity import PERFORMANCE
 from nilometer.values.senders import TABLES
 from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.judging.arrivals import (
+from nilometer_collector.judging.maturing import Maturing
+from nilometer_collector.judging.others import Others
+from nilometer_collector.judging.windows import MergedWindow, merged_windows
+from nilometer_collector.query.arrivals import (
     FARTHEST_BEHIND_NS,
     Laggards,
     awaited_ends,
     closed_until,
 )
-from nilometer_collector.judging.maturing import Maturing
-from nilometer_collector.judging.others import Others
-from nilometer_collector.judging.windows import MergedWindow, merged_windows
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import SeriesRecord, Store
 

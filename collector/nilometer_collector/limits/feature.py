@@ -7,6 +7,8 @@ import numpy as np
 from nilometer.profile import DictionaryCounts, FeatureProfile
 from nilometer.profile.bin_sums import MAX_VALUE_CHARACTERS, BinSums, SumKey
 from nilometer.profile.category import DICTIONARY_NAMES
+from nilometer.profile.derived.vector_sums import Basis, VectorSums
+from nilometer.profile.derived.vectors import LARGEST_UNITS
 from nilometer.sketch.distinct import DEFAULT_PRECISION
 from nilometer.sketch.frequent import DEFAULT_CAPACITY, Frequent
 from nilometer.sketch.tdigest import DEFAULT_COMPRESSION
@@ -21,6 +23,7 @@ from nilometer_collector.limits.bounds import (
 )
 
 MAX_CATEGORY_BYTES = 256
+MAX_BASES = 8  # most references whose components a feature has moments in
 MAX_SUMS = 64  # most sums of a feature: of 4 outputs with 3 classes, for some versions of the bins
 
 
@@ -61,6 +64,7 @@ def check_without_digest(feature: FeatureProfile) -> None:
     _check_frequent(feature.categories.frequent)
     if feature.sums:
         _check_sums(feature.sums)
+    _check_vectors(feature.vectors)
     if feature.distinct is not None and feature.distinct.precision != DEFAULT_PRECISION:
         raise Refused(f"a distinct count must have precision {DEFAULT_PRECISION}")
 
@@ -71,6 +75,19 @@ def _check_sums(sums: Mapping[SumKey, BinSums]) -> None:
     for key, found in sums.items():
         check_characters("the value of sums by bin", key.value, MAX_VALUE_CHARACTERS)
         check_counts("sums by bin", (*found.counts, found.left_out, found.unmatched))
+
+
+def _check_vectors(vectors: Mapping[Basis, VectorSums]) -> None:
+    if len(vectors) > MAX_BASES:
+        raise Refused(f"a feature must have moments of vectors of at most {MAX_BASES} bases")
+    for found in vectors.values():
+        check_counts("vectors", (found.count,))
+        most = found.count * LARGEST_UNITS
+        squares = [found.products[at * (at + 3) // 2] for at in range(len(found.sums))]
+        if min(squares) < 0 or max(map(abs, found.sums)) > most:
+            raise Refused("the moments of vectors contradict their count")
+        if max(map(abs, found.products)) > max(squares):
+            raise Refused("the moments of vectors contradict each other")
 
 
 def _check_frequent(categories: Frequent) -> None:

@@ -1,6 +1,7 @@
 """The thread that advances the default alerter of every entity.
 
-A base window is closed when every active agent has sent a window that ends a base window later.
+A base window is closed when every active agent has sent a window that ends a base window later. An
+agent whose windows stay far behind those of the others is not awaited (`query.arrivals`).
 If no agent sends any more, all windows that have arrived are closed. The entity then waits a day
 before time goes on, so that agents that were cut off can still send their stored windows.
 Baselines learn from the past windows of a table. Nothing is judged while a table is logged.
@@ -15,6 +16,7 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.query.arrivals import Laggards
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.entity import EntityWatch
@@ -57,6 +59,7 @@ class Watch:
         self._progress_at = self._forget_at = clock.monotonic()
         self._edges = ReferenceEdges(store.references)
         self._fitter = Fitter(store, self._edges)
+        self._laggards = Laggards()
         self._loaded: OrderedDict[str, EntityWatch] = OrderedDict()
         self._reports: dict[str, bytes] = {}
         self.thread = Background(
@@ -123,7 +126,8 @@ class Watch:
             self._forget(entity)
             watch = self._loaded_watch(entity, rule)
         if watch.rule.watch:
-            until_ns = closed_until(heard, watch.end_ns, now_ns, self._started_ns)
+            timely = self._laggards.timely(entity, heard, BASE_NS, now_ns)
+            until_ns = closed_until(timely, watch.end_ns, now_ns, self._started_ns)
             for queued in watch.advance(until_ns, now_ns, past_until(heard)):
                 self._progress()
                 if queued:

@@ -13,6 +13,7 @@ from nilometer.batch.table_sums import table_sums
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.derived import Derivation
 from nilometer.profile.derived.text import is_prompt
+from nilometer.profile.derived.vector_sums import vector_sums
 from nilometer.profile.profile import spec_for
 from nilometer.profile.profiler import Column, Profiler
 from nilometer.profile.recorder import FeatureRecorder
@@ -50,8 +51,10 @@ def profile_of(
         summary = summary_of(column)
         recorder = FeatureRecorder(specs(summary))
         record(recorder, table.column(column))
+        derived = derived_columns(summary, table.column(column), specs(summary))
+        recorder.observe_vectors(vector_sums(summary, derived, specs(summary).embedding))
         profiles[summary] = recorder.profile()
-        columns |= derived_columns(summary, table.column(column), specs(summary))
+        columns |= derived
     for summary, sums in table_sums(table, summary_of, specs).items():
         profiles[summary].sums = sums
     columns |= user_columns(table, profilers)

@@ -20,6 +20,7 @@ from nilometer.profile.category import (
     NULL_LIKE,
     Dictionary,
 )
+from nilometer.profile.derived.vector_sums import vector_sums
 from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.numeric import Bounds
 from nilometer.profile.profiler import Profiler
@@ -64,7 +65,9 @@ def reference_of(
         summary = summary_of(column)
         frozen = columns[summary] = _frozen(column, table)
         spec = FeatureSpec(expected=frozen.expected, embedding=frozen.embedding)
-        derived |= derived_columns(summary, table.column(column), spec)
+        made = derived_columns(summary, table.column(column), spec)
+        frozen.feature.vectors = vector_sums(summary, made, frozen.embedding)
+        derived |= made
     for summary, cells in derived.items():
         columns[summary] = _frozen(summary, pyarrow.table({summary: pyarrow.array(cells)}))
     reference = Reference(

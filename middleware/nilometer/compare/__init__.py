@@ -6,7 +6,7 @@ from nilometer.compare.bins import (
     exact_reference_column,
     reference_column,
 )
-from nilometer.compare.comparator import Comparator, Fewest, Interval, Sides, of_counts
+from nilometer.compare.comparator import Comparator, Counted, Fewest, Interval, Sides, of_counts
 from nilometer.compare.comparison import (
     Comparison,
     NoDistance,
@@ -26,6 +26,7 @@ __all__ = [
     "CommonBins",
     "Comparator",
     "Comparison",
+    "Counted",
     "Fewest",
     "Interval",
     "NoDistance",

@@ -36,7 +36,7 @@ class CommonBins:
         current: Weights of the current side, shape (k,).
         names: Content of each bin, in words.
         ordered: Whether the bins have an order (numbers), so that cumulative shares exist.
-        rebinned: Whether the current side was estimated from its t-digest (rank error .001).
+        rebinned: Whether the current side was estimated from its t-digest.
         descending: Whether more weight in the first bins means a rise, as for rates.
     """
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import NamedTuple
 
 import numpy as np
@@ -57,6 +58,24 @@ class Sides:
         )
 
 
+class Counted(Enum):
+    """What the counts of a comparator count. The values are the words for it."""
+
+    VALUES = "values"  # finite numbers and categories
+    CELLS = "cells"  # also missing cells
+    VECTORS = "vectors"  # vectors with coordinates in the components of a reference
+
+    def of(self, feature: FeatureProfile) -> int:
+        """Return the count of *feature*."""
+        match self:
+            case Counted.CELLS:
+                return feature.cells
+            case Counted.VECTORS:
+                return max((sums.count for sums in feature.vectors.values()), default=0)
+            case Counted.VALUES:
+                return feature.count
+
+
 BinsOf = Callable[[ReferenceColumn, FeatureProfile], CommonBins | None]
 
 
@@ -83,7 +102,7 @@ class Comparator:
         noise: Function that returns the expected distance without drift, as `bias` describes it.
         interval: Function that returns the interval of the distance; None if unknown.
         bins: Function that counts both sides in common bins; None if they cannot be compared.
-        of_cells: Whether the counts include missing cells, and not only values.
+        counted: What the counts of both sides count.
     """
 
     name: str
@@ -98,7 +117,7 @@ class Comparator:
     noise: Callable[[Sides], float] = field(default=_no_noise, repr=False)
     interval: Callable[[Sides], Interval] | None = field(default=None, repr=False)
     bins: BinsOf = field(default=common_bins, repr=False)
-    of_cells: bool = field(default=False, repr=False)
+    counted: Counted = field(default=Counted.VALUES, repr=False)
 
     @property
     def title(self) -> str:

@@ -23,7 +23,7 @@ class Comparison:
         value: Distance, in the unit of the comparator.
         noise: Expected distance without drift, in the same unit.
         interval: Interval of the distance with 95 % confidence; None if the comparator has none.
-        largest_bin: Name of the bin whose share changed most.
+        largest_bin: Name of the bin whose share changed most; empty without bins, as for vectors.
         share_before: Share of that bin in the reference, 0 to 1.
         share_now: Share of that bin in the current window, 0 to 1.
         rebinned: Whether the current side was estimated from its t-digest.
@@ -117,7 +117,7 @@ def compare_by(
 
 def _too_few(comparator: Comparator, bins: CommonBins) -> str:
     """Return a sentence if a side has too few values for *comparator*; empty if not."""
-    what = "cells" if comparator.of_cells else "values"
+    what = comparator.counted.value
     for side, counts, fewest in (
         ("the reference", bins.reference, comparator.fewest.reference),
         ("the window", bins.current, comparator.fewest.current),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from nilometer.compare.bins import CommonBins, expected_unseen
-from nilometer.compare.comparator import Comparator, Fewest, of_counts
+from nilometer.compare.comparator import Comparator, Counted, Fewest, of_counts
 from nilometer.compare.total_variation import total_variation, variation_noise
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
@@ -79,7 +79,7 @@ def _rate(name: str, about: str, parts: Parts, whole: Count) -> Comparator:
         source="difference of two proportions",
         fewest=Fewest(reference=30, current=30),
         bins=bins,
-        of_cells=whole is _cells,
+        counted=Counted.CELLS if whole is _cells else Counted.VALUES,
     )
 
 

@@ -6,8 +6,10 @@ from nilometer.compare.comparator import Comparator
 from nilometer.compare.cosine import COSINE
 from nilometer.compare.cramer_von_mises import CRAMER_VON_MISES
 from nilometer.compare.energy import ENERGY
+from nilometer.compare.frechet import FRECHET
 from nilometer.compare.g_test import G_TEST
 from nilometer.compare.hellinger import HELLINGER
+from nilometer.compare.hotelling import HOTELLING
 from nilometer.compare.jensen_shannon import JENSEN_SHANNON
 from nilometer.compare.ks import KS
 from nilometer.compare.l_infinity import L_INFINITY, L_INFINITY_ROBUST
@@ -35,6 +37,8 @@ COMPARATORS: dict[str, Comparator] = {
         L_INFINITY,
         L_INFINITY_ROBUST,
         COSINE,
+        HOTELLING,
+        FRECHET,
         *RATES,
         *QUANTILES,
     )

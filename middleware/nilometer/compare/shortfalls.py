@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from nilometer.compare.comparator import Comparator
+from nilometer.compare.comparator import Comparator, Counted
 from nilometer.compare.comparison import Comparison, NoDistance, NotCompared, compare
 from nilometer.compare.registry import COMPARATORS
 from nilometer.profile.reference import Reference, ReferenceColumn
@@ -62,7 +62,7 @@ def _too_small(column: ReferenceColumn) -> _TooSmall | None:
     needs: dict[int, list[str]] = {}
     for comparator in COMPARATORS.values():
         fewest = comparator.fewest.reference
-        if column.feature.count < fewest and _applies(comparator, column):
+        if comparator.counted.of(column.feature) < fewest and _applies(comparator, column):
             needs.setdefault(fewest, []).append(comparator.name)
     if not needs:
         return None
@@ -75,7 +75,7 @@ def _applies(comparator: Comparator, column: ReferenceColumn) -> bool:
     """Return whether the comparator can judge values of this type, if there are enough."""
     found = compare(comparator, column, column.feature)
     is_too_few = isinstance(found, NotCompared) and found.reason is NoDistance.TOO_FEW
-    return not comparator.of_cells and (is_too_few or isinstance(found, Comparison))
+    return comparator.counted is Counted.VALUES and (is_too_few or isinstance(found, Comparison))
 
 
 def _names_that_hardly_repeat(column: ReferenceColumn) -> int:

@@ -5,12 +5,14 @@ function, and writes the reports, or the reason why there are none, to the file 
 argument names. What the function prints does not mix with the answer.
 """
 
+import errno
 import importlib
 import math
 import resource
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -72,10 +74,18 @@ def main(answer: Path) -> int:
     except MemoryError:
         written = _failure(f"it needs more than {call.memory_bytes >> 20} MiB of memory")
     except BaseException as error:  # also SystemExit of the user's code: the reason must be known
-        traceback.print_exc()
-        written = _failure(f"it raised {type(error).__name__}: {error}")
+        written = _failure(_reason(error))
+        with suppress(OSError):  # what it printed may have reached the limit of files
+            traceback.print_exc()
     answer.write_bytes(written)
     return 0
+
+
+def _reason(error: BaseException) -> str:
+    """Return why there are no reports, a clause whose subject is the function."""
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return f"it printed or wrote more than {MOST_FILE_BYTES >> 20} MiB into one file"
+    return f"it raised {type(error).__name__}: {error}"
 
 
 def _reports(call: Call) -> tuple[Report, ...]:

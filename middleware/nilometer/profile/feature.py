@@ -14,6 +14,7 @@ from nilometer.profile.bin_sums import BinSums, SumKey, Summed, merged_sums
 from nilometer.profile.category import CategoryProfile, Dictionary
 from nilometer.profile.content import DataType, TypeCounts
 from nilometer.profile.coverage import Counts, added
+from nilometer.profile.derived.vector_sums import Basis, VectorSums, merged_vectors
 from nilometer.profile.derived.vectors import Embedding
 from nilometer.profile.numeric import Bounds, NumericProfile
 from nilometer.sketch.distinct import Distinct
@@ -72,6 +73,7 @@ class FeatureProfile:
         suppressed_numbers: Number of finite numbers that are counted in `types` but are in no
             sketch, because they were too few to be disclosed.
         sums: Sums of predictions by bin, for an input of a model; empty if they are not kept.
+        vectors: First and second moments of vectors by basis; empty without a reference of vectors.
     """
 
     kind: ClassVar[str] = "feature"
@@ -85,6 +87,7 @@ class FeatureProfile:
     distinct: Distinct | None = None
     suppressed_numbers: int = 0
     sums: dict[SumKey, BinSums] = field(default_factory=dict)
+    vectors: dict[Basis, VectorSums] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -138,6 +141,7 @@ class FeatureProfile:
             categories=CategoryProfile.merge_all(part.categories for part in parts),
             suppressed_numbers=sum(part.suppressed_numbers for part in parts),
             sums=merged_sums(part.sums for part in parts),
+            vectors=merged_vectors(part.vectors for part in parts),
         )
         expected = {part.expected for part in parts if part.cells}
         merged.expected = expected.pop() if len(expected) == 1 else ""
@@ -164,7 +168,8 @@ class FeatureProfile:
         Numbers are replaced as in `NumericProfile.coarsened`. Distinct values are not counted,
         because the hash of a single value sets a register of that sketch, and the hash has no key.
         Sums by bin are coarsened as in `BinSums.coarsened`. They are left out if some numbers are
-        left out, because their counts would show the bins of these numbers.
+        left out, because their counts would show the bins of these numbers. Moments of vectors are left
+        out: less the groups of their coordinates, they would show the numbers outside any group.
         """
         numbers = self.numbers.coarsened(fewest)
         withheld = self.numbers.count - numbers.count
@@ -176,6 +181,7 @@ class FeatureProfile:
             distinct=None,
             suppressed_numbers=self.suppressed_numbers + withheld,
             sums={key: found for key, found in coarse.items() if found is not None},
+            vectors={},
         )
 
     def masked(self, published: Collection[str], key: bytes) -> Self:
@@ -194,6 +200,7 @@ class FeatureProfile:
             distinct=self.distinct,
             suppressed_numbers=round(self.suppressed_numbers * factor),
             sums={key: sums.scaled(factor) for key, sums in self.sums.items()},
+            vectors={basis: sums.scaled(factor) for basis, sums in self.vectors.items()},
         )
 
     def describe(self) -> str:

@@ -174,7 +174,7 @@ class NumericProfile:
         """Return the finite numbers in each bin of *edges*, shape (k + 1,), and whether estimated.
 
         Counts are exact if the profile has the same edges. Otherwise they are estimated from the
-        digest, with its rank error of .001 for each cumulative count.
+        digest, with its rank error (see `TDigest`) for each cumulative count.
         """
         if self.binned is not None and self.binned.edges == edges:
             return list(map(float, self.binned.counts)), False

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from nilometer.profile.bin_sums import BinSums, SumKey
 from nilometer.profile.category import CategoryRecorder
+from nilometer.profile.derived.vector_sums import Basis, VectorSums, merged_vectors
 from nilometer.profile.feature import BOOLEAN, NUMBER, STRING, Cell, FeatureProfile, FeatureSpec
 from nilometer.profile.numeric import NumericRecorder
 from nilometer.sketch.distinct import Distinct
@@ -24,6 +25,7 @@ from nilometer.values.steps import Steps, finished, parts_of
 
 RECORDER_BYTES = 4096  # fixed memory of one recorder, including its profile and sample
 SUMS_BYTES = 4096  # memory of the sums of one value by bin
+VECTOR_BYTES = 8192  # memory of the moments of vectors of one basis
 MISSING_BYTES = 2048  # memory of a recorder that has only seen missing cells
 MIXED_AT_ONCE = 128  # cells of a column with mixed types that one step records
 
@@ -35,7 +37,16 @@ class FeatureRecorder:
         spec: Settings of the profile; None uses the defaults.
     """
 
-    __slots__ = ("_categories", "_distinct", "_missing", "_numbers", "_spec", "_sums", "_types")
+    __slots__ = (
+        "_categories",
+        "_distinct",
+        "_missing",
+        "_numbers",
+        "_spec",
+        "_sums",
+        "_types",
+        "_vectors",
+    )
 
     def __init__(self, spec: FeatureSpec | None = None) -> None:
         self._spec = spec or FeatureSpec()
@@ -45,6 +56,7 @@ class FeatureRecorder:
         self._categories: CategoryRecorder | None = None
         self._distinct: Distinct | None = None
         self._sums: dict[SumKey, BinSums] = {}
+        self._vectors: dict[Basis, VectorSums] = {}
 
     def profile(self) -> FeatureProfile:
         """Return the profile of all cells so far; the recorder must not be used afterwards."""
@@ -62,6 +74,7 @@ class FeatureRecorder:
             profile.null_like = self._categories.null_like
         profile.distinct = self._distinct
         profile.sums = self._sums
+        profile.vectors = self._vectors
         return profile
 
     @property
@@ -69,7 +82,12 @@ class FeatureRecorder:
         """Approximate memory in addition to `RECORDER_BYTES`, in bytes."""
         numbers = self._numbers.held_bytes if self._numbers is not None else 0
         names = self._categories.held_bytes if self._categories is not None else 0
-        return numbers + names + SUMS_BYTES * len(self._sums)
+        kept = SUMS_BYTES * len(self._sums) + VECTOR_BYTES * len(self._vectors)
+        return numbers + names + kept
+
+    def observe_vectors(self, sums: Mapping[Basis, VectorSums]) -> None:
+        """Add moments of vectors by basis; their cells are counted by `observe`."""
+        self._vectors = merged_vectors((self._vectors, sums))
 
     def fold_in_steps(self) -> Steps[None]:
         """Move waiting cells into the sketches in steps, and free their memory."""

@@ -9,6 +9,7 @@ from typing import TypeAlias
 from nilometer.decode.columns import Column
 from nilometer.profile import Coverage, FeatureSpec, Profile, SpecOf
 from nilometer.profile.derived import Derivation
+from nilometer.profile.derived.vector_sums import vector_sums
 from nilometer.profile.profile import spec_for
 from nilometer.profile.recorder import RECORDER_BYTES, FeatureRecorder, as_numbers, count_types
 from nilometer.profiling.admission import Names
@@ -263,6 +264,13 @@ class Deltas:
             embedding=spec.embedding,
             now_ns=window.start_ns,
         )
+        vectors = vector_sums(summary, found, spec.embedding)
+        if vectors:
+            recorder = profile.feature(summary, self._spec_of)
+            before = recorder.held_bytes
+            recorder.observe_vectors(vectors)
+            self._charge_growth(recorder.held_bytes - before)
+            yield
         for derived, column in found.items():
             yield from self._record_made(profile, derived, column)
 

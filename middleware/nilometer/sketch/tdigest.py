@@ -51,9 +51,11 @@ class TDigest:
     Args:
         compression: Parameter delta of the paper, dimensionless, at least 20. At most ``1.25 *
             compression + 1`` centroids are kept, 126 at 100. Each of up to 200 frequent values may
-            add two more. At a compression of 100, the rank error is .001, and .0005 at q = .001 and
-            .999, after any number of merges. Across an empty gap it is at most one centroid (.013).
-            `test_digest_accuracy` and ``make quality`` check these numbers.
+            add two more. At a compression of 100, the rank error of *n* observations is at most ``.001
+            + .2 / sqrt(n)``, and ``.0005 + .02 / sqrt(n)`` at q = .001 and .999, after any number of
+            merges. The second part is how unevenly *n* random values fill a centroid. Across an empty
+            gap the error is at most one centroid (.013). `test_digest_accuracy` and ``make quality``
+            check these numbers.
 
     Raises:
         ValueError: If *compression* is below 20 or not finite.

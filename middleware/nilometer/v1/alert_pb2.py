@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from nilometer.v1 import summary_pb2 as nilometer_dot_v1_dot_summary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nilometer/v1/alert.proto\x12\x0cnilometer.v1\x1a\x1anilometer/v1/summary.proto\"A\n\tEmbedding\x12\x12\n\ndimensions\x18\x01 \x01(\r\x12\x0c\n\x04mean\x18\x02 \x01(\x0c\x12\x12\n\ncomponents\x18\x03 \x01(\x0c\"\xe4\x02\n\tReference\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\x04\x12\x19\n\x11\x63reated_unix_nano\x18\x04 \x01(\x06\x12\x0e\n\x06source\x18\x05 \x01(\t\x12/\n\x07\x63olumns\x18\x06 \x03(\x0b\x32\x1e.nilometer.v1.Reference.Column\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x1a\xbe\x01\n\x06\x43olumn\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12&\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32\x15.nilometer.v1.Feature\x12\r\n\x05\x65\x64ges\x18\x03 \x03(\x01\x12,\n\ndictionary\x18\x04 \x01(\x0b\x32\x18.nilometer.v1.Dictionary\x12*\n\tembedding\x18\x05 \x01(\x0b\x32\x17.nilometer.v1.Embedding\x12\x12\n\nsingletons\x18\x06 \x01(\x04\"\x80\x06\n\x07\x41lerter\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.nilometer.v1.Alerter.Kind\x12\x11\n\tstatistic\x18\x05 \x01(\t\x12\x12\n\ncomparison\x18\x06 \x01(\t\x12\x11\n\tthreshold\x18\x07 \x01(\x01\x12\x0b\n\x03low\x18\x08 \x01(\x01\x12\x0c\n\x04high\x18\t \x01(\x01\x12\x11\n\treference\x18\n \x01(\t\x12\x12\n\ncomparator\x18\x0b \x01(\t\x12\x15\n\rminimum_count\x18\x0c \x01(\x04\x12\x17\n\x0fwindows_to_open\x18\r \x01(\r\x12\x18\n\x10windows_to_close\x18\x0e \x01(\r\x12\x10\n\x08severity\x18\x0f \x01(\t\x12\x11\n\tcondition\x18\x10 \x01(\t\x12\x33\n\x07numbers\x18\x11 \x03(\x0b\x32\".nilometer.v1.Alerter.NumbersEntry\x12/\n\x05texts\x18\x12 \x03(\x0b\x32 .nilometer.v1.Alerter.TextsEntry\x12\x13\n\x0b\x66or_seconds\x18\x13 \x01(\x01\x12\x15\n\rdelay_seconds\x18\x14 \x01(\x01\x12%\n\x08\x63ritical\x18\x15 \x01(\x0b\x32\x13.nilometer.v1.Limit\x12$\n\x07\x63losing\x18\x16 \x01(\x0b\x32\x13.nilometer.v1.Limit\x12\"\n\x05times\x18\x17 \x01(\x0b\x32\x13.nilometer.v1.Times\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_FIXED\x10\x01\x12\x0e\n\nKIND_RANGE\x10\x02\x12\x12\n\x0eKIND_REFERENCE\x10\x03\"c\n\x05Limit\x12\x16\n\tthreshold\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x0c\n\n_thresholdB\x06\n\x04_lowB\x07\n\x05_high\"\x8a\x02\n\x05Times\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12(\n\x05hours\x18\x02 \x03(\x0b\x32\x19.nilometer.v1.Times.Hours\x12\x34\n\x0bmaintenance\x18\x03 \x03(\x0b\x32\x1f.nilometer.v1.Times.Maintenance\x1a?\n\x05Hours\x12\x0c\n\x04\x64\x61ys\x18\x01 \x03(\t\x12\x14\n\x0cstart_minute\x18\x02 \x01(\r\x12\x12\n\nend_minute\x18\x03 \x01(\r\x1aM\n\x0bMaintenance\x12\x17\n\x0fstart_unix_nano\x18\x01 \x01(\x06\x12\x15\n\rend_unix_nano\x18\x02 \x01(\x06\x12\x0e\n\x06repeat\x18\x03 \x01(\t\"\xf8\x03\n\nEvaluation\x12&\n\x07\x61lerter\x18\x01 \x01(\x0b\x32\x15.nilometer.v1.Alerter\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x34\n\x06labels\x18\x03 \x03(\x0b\x32$.nilometer.v1.Evaluation.LabelsEntry\x12\x1e\n\x16window_start_unix_nano\x18\x04 \x01(\x06\x12\x1c\n\x14window_end_unix_nano\x18\x05 \x01(\x06\x12\x31\n\x07verdict\x18\x06 \x01(\x0e\x32 .nilometer.v1.Evaluation.Verdict\x12\r\n\x05value\x18\x07 \x01(\x01\x12\r\n\x05\x63ount\x18\x08 \x01(\x04\x12\x18\n\x10reference_digest\x18\t \x01(\t\x12\x10\n\x08\x65vidence\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0c\n\x04\x65\x64ge\x18\x0c \x01(\x08\x12\x11\n\tother_way\x18\r \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_FINE\x10\x01\x12\x12\n\x0eVERDICT_BREACH\x10\x02\x12\x16\n\x12VERDICT_NOT_JUDGED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18nilometer/v1/alert.proto\x12\x0cnilometer.v1\x1a\x1anilometer/v1/summary.proto\"]\n\tEmbedding\x12\x12\n\ndimensions\x18\x01 \x01(\r\x12\x0c\n\x04mean\x18\x02 \x01(\x0c\x12\x12\n\ncomponents\x18\x03 \x01(\x0c\x12\x11\n\x04\x62its\x18\x04 \x01(\x11H\x00\x88\x01\x01\x42\x07\n\x05_bits\"\xe4\x02\n\tReference\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04rows\x18\x03 \x01(\x04\x12\x19\n\x11\x63reated_unix_nano\x18\x04 \x01(\x06\x12\x0e\n\x06source\x18\x05 \x01(\t\x12/\n\x07\x63olumns\x18\x06 \x03(\x0b\x32\x1e.nilometer.v1.Reference.Column\x12\x0e\n\x06\x64igest\x18\x07 \x01(\t\x1a\xbe\x01\n\x06\x43olumn\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12&\n\x07\x66\x65\x61ture\x18\x02 \x01(\x0b\x32\x15.nilometer.v1.Feature\x12\r\n\x05\x65\x64ges\x18\x03 \x03(\x01\x12,\n\ndictionary\x18\x04 \x01(\x0b\x32\x18.nilometer.v1.Dictionary\x12*\n\tembedding\x18\x05 \x01(\x0b\x32\x17.nilometer.v1.Embedding\x12\x12\n\nsingletons\x18\x06 \x01(\x04\"\x80\x06\n\x07\x41lerter\x12\x0e\n\x06\x65ntity\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12(\n\x04kind\x18\x04 \x01(\x0e\x32\x1a.nilometer.v1.Alerter.Kind\x12\x11\n\tstatistic\x18\x05 \x01(\t\x12\x12\n\ncomparison\x18\x06 \x01(\t\x12\x11\n\tthreshold\x18\x07 \x01(\x01\x12\x0b\n\x03low\x18\x08 \x01(\x01\x12\x0c\n\x04high\x18\t \x01(\x01\x12\x11\n\treference\x18\n \x01(\t\x12\x12\n\ncomparator\x18\x0b \x01(\t\x12\x15\n\rminimum_count\x18\x0c \x01(\x04\x12\x17\n\x0fwindows_to_open\x18\r \x01(\r\x12\x18\n\x10windows_to_close\x18\x0e \x01(\r\x12\x10\n\x08severity\x18\x0f \x01(\t\x12\x11\n\tcondition\x18\x10 \x01(\t\x12\x33\n\x07numbers\x18\x11 \x03(\x0b\x32\".nilometer.v1.Alerter.NumbersEntry\x12/\n\x05texts\x18\x12 \x03(\x0b\x32 .nilometer.v1.Alerter.TextsEntry\x12\x13\n\x0b\x66or_seconds\x18\x13 \x01(\x01\x12\x15\n\rdelay_seconds\x18\x14 \x01(\x01\x12%\n\x08\x63ritical\x18\x15 \x01(\x0b\x32\x13.nilometer.v1.Limit\x12$\n\x07\x63losing\x18\x16 \x01(\x0b\x32\x13.nilometer.v1.Limit\x12\"\n\x05times\x18\x17 \x01(\x0b\x32\x13.nilometer.v1.Times\x1a.\n\x0cNumbersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\x1a,\n\nTextsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"P\n\x04Kind\x12\x14\n\x10KIND_UNSPECIFIED\x10\x00\x12\x0e\n\nKIND_FIXED\x10\x01\x12\x0e\n\nKIND_RANGE\x10\x02\x12\x12\n\x0eKIND_REFERENCE\x10\x03\"c\n\x05Limit\x12\x16\n\tthreshold\x18\x01 \x01(\x01H\x00\x88\x01\x01\x12\x10\n\x03low\x18\x02 \x01(\x01H\x01\x88\x01\x01\x12\x11\n\x04high\x18\x03 \x01(\x01H\x02\x88\x01\x01\x42\x0c\n\n_thresholdB\x06\n\x04_lowB\x07\n\x05_high\"\x8a\x02\n\x05Times\x12\x11\n\ttime_zone\x18\x01 \x01(\t\x12(\n\x05hours\x18\x02 \x03(\x0b\x32\x19.nilometer.v1.Times.Hours\x12\x34\n\x0bmaintenance\x18\x03 \x03(\x0b\x32\x1f.nilometer.v1.Times.Maintenance\x1a?\n\x05Hours\x12\x0c\n\x04\x64\x61ys\x18\x01 \x03(\t\x12\x14\n\x0cstart_minute\x18\x02 \x01(\r\x12\x12\n\nend_minute\x18\x03 \x01(\r\x1aM\n\x0bMaintenance\x12\x17\n\x0fstart_unix_nano\x18\x01 \x01(\x06\x12\x15\n\rend_unix_nano\x18\x02 \x01(\x06\x12\x0e\n\x06repeat\x18\x03 \x01(\t\"\xf8\x03\n\nEvaluation\x12&\n\x07\x61lerter\x18\x01 \x01(\x0b\x32\x15.nilometer.v1.Alerter\x12\x0f\n\x07summary\x18\x02 \x01(\t\x12\x34\n\x06labels\x18\x03 \x03(\x0b\x32$.nilometer.v1.Evaluation.LabelsEntry\x12\x1e\n\x16window_start_unix_nano\x18\x04 \x01(\x06\x12\x1c\n\x14window_end_unix_nano\x18\x05 \x01(\x06\x12\x31\n\x07verdict\x18\x06 \x01(\x0e\x32 .nilometer.v1.Evaluation.Verdict\x12\r\n\x05value\x18\x07 \x01(\x01\x12\r\n\x05\x63ount\x18\x08 \x01(\x04\x12\x18\n\x10reference_digest\x18\t \x01(\t\x12\x10\n\x08\x65vidence\x18\n \x01(\t\x12\x0e\n\x06reason\x18\x0b \x01(\t\x12\x0c\n\x04\x65\x64ge\x18\x0c \x01(\x08\x12\x11\n\tother_way\x18\r \x01(\x08\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"`\n\x07Verdict\x12\x17\n\x13VERDICT_UNSPECIFIED\x10\x00\x12\x10\n\x0cVERDICT_FINE\x10\x01\x12\x12\n\x0eVERDICT_BREACH\x10\x02\x12\x16\n\x12VERDICT_NOT_JUDGED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,31 +39,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATION_LABELSENTRY']._loaded_options = None
   _globals['_EVALUATION_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_EMBEDDING']._serialized_start=70
-  _globals['_EMBEDDING']._serialized_end=135
-  _globals['_REFERENCE']._serialized_start=138
-  _globals['_REFERENCE']._serialized_end=494
-  _globals['_REFERENCE_COLUMN']._serialized_start=304
-  _globals['_REFERENCE_COLUMN']._serialized_end=494
-  _globals['_ALERTER']._serialized_start=497
-  _globals['_ALERTER']._serialized_end=1265
-  _globals['_ALERTER_NUMBERSENTRY']._serialized_start=1091
-  _globals['_ALERTER_NUMBERSENTRY']._serialized_end=1137
-  _globals['_ALERTER_TEXTSENTRY']._serialized_start=1139
-  _globals['_ALERTER_TEXTSENTRY']._serialized_end=1183
-  _globals['_ALERTER_KIND']._serialized_start=1185
-  _globals['_ALERTER_KIND']._serialized_end=1265
-  _globals['_LIMIT']._serialized_start=1267
-  _globals['_LIMIT']._serialized_end=1366
-  _globals['_TIMES']._serialized_start=1369
-  _globals['_TIMES']._serialized_end=1635
-  _globals['_TIMES_HOURS']._serialized_start=1493
-  _globals['_TIMES_HOURS']._serialized_end=1556
-  _globals['_TIMES_MAINTENANCE']._serialized_start=1558
-  _globals['_TIMES_MAINTENANCE']._serialized_end=1635
-  _globals['_EVALUATION']._serialized_start=1638
-  _globals['_EVALUATION']._serialized_end=2142
-  _globals['_EVALUATION_LABELSENTRY']._serialized_start=1999
-  _globals['_EVALUATION_LABELSENTRY']._serialized_end=2044
-  _globals['_EVALUATION_VERDICT']._serialized_start=2046
-  _globals['_EVALUATION_VERDICT']._serialized_end=2142
+  _globals['_EMBEDDING']._serialized_end=163
+  _globals['_REFERENCE']._serialized_start=166
+  _globals['_REFERENCE']._serialized_end=522
+  _globals['_REFERENCE_COLUMN']._serialized_start=332
+  _globals['_REFERENCE_COLUMN']._serialized_end=522
+  _globals['_ALERTER']._serialized_start=525
+  _globals['_ALERTER']._serialized_end=1293
+  _globals['_ALERTER_NUMBERSENTRY']._serialized_start=1119
+  _globals['_ALERTER_NUMBERSENTRY']._serialized_end=1165
+  _globals['_ALERTER_TEXTSENTRY']._serialized_start=1167
+  _globals['_ALERTER_TEXTSENTRY']._serialized_end=1211
+  _globals['_ALERTER_KIND']._serialized_start=1213
+  _globals['_ALERTER_KIND']._serialized_end=1293
+  _globals['_LIMIT']._serialized_start=1295
+  _globals['_LIMIT']._serialized_end=1394
+  _globals['_TIMES']._serialized_start=1397
+  _globals['_TIMES']._serialized_end=1663
+  _globals['_TIMES_HOURS']._serialized_start=1521
+  _globals['_TIMES_HOURS']._serialized_end=1584
+  _globals['_TIMES_MAINTENANCE']._serialized_start=1586
+  _globals['_TIMES_MAINTENANCE']._serialized_end=1663
+  _globals['_EVALUATION']._serialized_start=1666
+  _globals['_EVALUATION']._serialized_end=2170
+  _globals['_EVALUATION_LABELSENTRY']._serialized_start=2027
+  _globals['_EVALUATION_LABELSENTRY']._serialized_end=2072
+  _globals['_EVALUATION_VERDICT']._serialized_start=2074
+  _globals['_EVALUATION_VERDICT']._serialized_end=2170
 # @@protoc_insertion_point(module_scope)

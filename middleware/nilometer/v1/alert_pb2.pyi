@@ -9,14 +9,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Embedding(_message.Message):
-    __slots__ = ("dimensions", "mean", "components")
+    __slots__ = ("dimensions", "mean", "components", "bits")
     DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
     MEAN_FIELD_NUMBER: _ClassVar[int]
     COMPONENTS_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
     dimensions: int
     mean: bytes
     components: bytes
-    def __init__(self, dimensions: _Optional[int] = ..., mean: _Optional[bytes] = ..., components: _Optional[bytes] = ...) -> None: ...
+    bits: int
+    def __init__(self, dimensions: _Optional[int] = ..., mean: _Optional[bytes] = ..., components: _Optional[bytes] = ..., bits: _Optional[int] = ...) -> None: ...
 
 class Reference(_message.Message):
     __slots__ = ("entity", "name", "rows", "created_unix_nano", "source", "columns", "digest")

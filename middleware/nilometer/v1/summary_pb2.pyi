@@ -134,7 +134,7 @@ class Distinct(_message.Message):
     def __init__(self, precision: _Optional[int] = ..., registers: _Optional[bytes] = ..., sparse: _Optional[_Iterable[int]] = ..., packed: _Optional[bytes] = ...) -> None: ...
 
 class Feature(_message.Message):
-    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct", "null_like", "expected", "dictionary", "suppressed", "sums")
+    __slots__ = ("missing", "nan", "positive_infinity", "negative_infinity", "types", "numeric", "categories", "distinct", "null_like", "expected", "dictionary", "suppressed", "sums", "vectors")
     class TypesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -155,6 +155,7 @@ class Feature(_message.Message):
     DICTIONARY_FIELD_NUMBER: _ClassVar[int]
     SUPPRESSED_FIELD_NUMBER: _ClassVar[int]
     SUMS_FIELD_NUMBER: _ClassVar[int]
+    VECTORS_FIELD_NUMBER: _ClassVar[int]
     missing: int
     nan: int
     positive_infinity: int
@@ -168,7 +169,22 @@ class Feature(_message.Message):
     dictionary: DictionaryCounts
     suppressed: int
     sums: _containers.RepeatedCompositeFieldContainer[BinSums]
-    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ..., null_like: _Optional[int] = ..., expected: _Optional[str] = ..., dictionary: _Optional[_Union[DictionaryCounts, _Mapping]] = ..., suppressed: _Optional[int] = ..., sums: _Optional[_Iterable[_Union[BinSums, _Mapping]]] = ...) -> None: ...
+    vectors: _containers.RepeatedCompositeFieldContainer[VectorSums]
+    def __init__(self, missing: _Optional[int] = ..., nan: _Optional[int] = ..., positive_infinity: _Optional[int] = ..., negative_infinity: _Optional[int] = ..., types: _Optional[_Mapping[str, int]] = ..., numeric: _Optional[_Union[Numeric, _Mapping]] = ..., categories: _Optional[_Union[Frequent, _Mapping]] = ..., distinct: _Optional[_Union[Distinct, _Mapping]] = ..., null_like: _Optional[int] = ..., expected: _Optional[str] = ..., dictionary: _Optional[_Union[DictionaryCounts, _Mapping]] = ..., suppressed: _Optional[int] = ..., sums: _Optional[_Iterable[_Union[BinSums, _Mapping]]] = ..., vectors: _Optional[_Iterable[_Union[VectorSums, _Mapping]]] = ...) -> None: ...
+
+class VectorSums(_message.Message):
+    __slots__ = ("basis", "count", "bits", "sums", "products")
+    BASIS_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    BITS_FIELD_NUMBER: _ClassVar[int]
+    SUMS_FIELD_NUMBER: _ClassVar[int]
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    basis: int
+    count: int
+    bits: int
+    sums: _containers.RepeatedScalarFieldContainer[int]
+    products: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, basis: _Optional[int] = ..., count: _Optional[int] = ..., bits: _Optional[int] = ..., sums: _Optional[_Iterable[int]] = ..., products: _Optional[_Iterable[int]] = ...) -> None: ...
 
 class BinSums(_message.Message):
     __slots__ = ("value", "bins", "numbers", "categories", "bits", "counts", "sums", "squares", "left_out", "unmatched", "is_public")

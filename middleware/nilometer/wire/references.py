@@ -5,7 +5,7 @@ import hashlib
 
 import numpy as np
 
-from nilometer.profile.derived.vectors import COMPONENTS, MAX_DIMENSIONS, Embedding
+from nilometer.profile.derived.vectors import COMPONENTS, MAX_BITS, MAX_DIMENSIONS, Embedding
 from nilometer.profile.reference import Reference, ReferenceColumn
 from nilometer.sketch.binned import edges_id
 from nilometer.v1 import alert_pb2 as pb
@@ -36,6 +36,7 @@ def reference_to_wire(reference: Reference) -> pb.Reference:
                     dimensions=column.embedding.mean.size,
                     mean=column.embedding.mean.astype("<f4").tobytes(),
                     components=column.embedding.components.astype("<f4").tobytes(),
+                    bits=column.embedding.bits,
                 ),
                 singletons=column.singletons,
             )
@@ -98,7 +99,10 @@ def _embedding(message: pb.Embedding) -> Embedding:
         raise ValueError("embedding: mean and components must have as many numbers as dimensions")
     if not (np.isfinite(mean).all() and np.isfinite(parts).all()):
         raise ValueError("embedding: numbers must be finite")
-    return Embedding(mean, parts.reshape(-1, size))
+    bits = message.bits if message.HasField("bits") else None
+    if bits is not None and abs(bits) > MAX_BITS:
+        raise ValueError(f"embedding: the unit must be 2^-{MAX_BITS} to 2^{MAX_BITS}")
+    return Embedding(mean, parts.reshape(-1, size), bits)
 
 
 def reference_to_bytes(reference: Reference) -> bytes:

@@ -109,6 +109,7 @@ def judged(served: Running, clock: SteppedClock) -> dict[str, Any]:
         ("eating", "it needs more than 512 MiB of memory"),
         ("leaving", "its process ended with 3 and no answer"),
         ("talking", "it raised TypeError: it must return a nilometer.functions.Report"),
+        ("shouting", "it printed or wrote more than 1 MiB into one file"),
         ("unmeasured", "it raised ValueError: value = nan: must be a finite number"),
         ("missing", "it raised AttributeError: module 'support.own_alerters' has no attribute"),
     ],

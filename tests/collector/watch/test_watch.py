@@ -1,5 +1,6 @@
 """The default alerter watches every entity without a line of configuration, and survives restarts."""
 
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -256,6 +257,22 @@ def test_windows_wait_for_every_agent_that_still_sends(traffic: Traffic) -> None
     traffic.agents = ("pod-1",)
     traffic.run(1)
     assert traffic.report.judged_ns == judged + BASE_NS if judged else False
+
+
+def test_an_agent_that_lags_does_not_delay_alarms_for_long(tmp_path: Path) -> None:
+    with closing(open_store(tmp_path / "collector.db", "slack")) as store:
+        traffic = Traffic(store)
+        traffic.run(8)
+        behind = []
+        for _ in range(6):
+            traffic.send()
+            traffic.send_behind("slow", 6)
+            traffic.watch.advance()
+            judged_ns = traffic.report.judged_ns
+            assert judged_ns is not None
+            behind.append((traffic.window(-1).end_ns - judged_ns) // BASE_NS)
+    assert behind[:2] == [2, 3]  # it may still catch up
+    assert behind[-1] == 1
 
 
 def test_no_traffic_at_a_usual_hour_is_no_data(traffic: Traffic) -> None:

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 
-from nilometer.compare import COMPARATORS, Comparator
+from nilometer.compare import COMPARATORS, Comparator, Counted
 from nilometer_collector.api.operation import Call, Operation
 
 
@@ -37,7 +37,7 @@ def comparator_view(comparator: Comparator) -> ComparatorView:
         highest=comparator.highest if math.isfinite(comparator.highest) else None,
         bias=comparator.bias,
         source=comparator.source,
-        numbers_only=comparator.needs_order and not comparator.of_cells,
+        numbers_only=comparator.needs_order and comparator.counted is not Counted.CELLS,
         fewest_reference=comparator.fewest.reference,
         fewest_current=comparator.fewest.current,
     )

@@ -35,7 +35,7 @@ export interface Alerter {
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
-  comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
+  comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "hotelling" | "frechet" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
   direction: "" | "up" | "down";
   parameters?: Record<string, string | number>;
   windows_to_open: number;
@@ -787,7 +787,7 @@ export interface PutAlerter {
   statistic: string;
   comparison: "" | ">" | ">=" | "<" | "<=";
   reference: string;
-  comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
+  comparator: "" | "psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "hotelling" | "frechet" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change";
   direction: "" | "up" | "down";
   parameters?: Record<string, string | number>;
   windows_to_open: number;
@@ -1257,7 +1257,7 @@ export interface Reads {
       label?: readonly string[] | undefined; // Label as key:value. Values of the same key are alternatives; all keys must match.
       step?: number | undefined; // Merge shorter windows into aligned windows of this many seconds.
       reference?: string | undefined; // Name of the reference to compare with.
-      comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks. Needs a reference.
+      comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "hotelling" | "frechet" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks. Needs a reference.
     };
     answer: Samples;
   };
@@ -1343,7 +1343,7 @@ export interface Reads {
       other_label?: readonly string[] | undefined; // Label as key:value of the side to compare with.
       other_not_label?: readonly string[] | undefined; // Label as key:value that the other side must lack.
       other_earlier?: number | undefined; // Time shift of the other side into the past, in seconds.
-      comparator?: readonly ("anderson_darling" | "chi_square" | "cosine" | "cramer_von_mises" | "energy" | "g_test" | "hellinger" | "jensen_shannon" | "ks" | "l_infinity" | "l_infinity_robust" | "missing_change" | "non_finite_change" | "null_like_change" | "outside_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change" | "psi" | "total_variation" | "type_error_change" | "unseen_change" | "wasserstein" | "zero_change")[] | undefined; // Distance to return; by default psi and ks.
+      comparator?: readonly ("anderson_darling" | "chi_square" | "cosine" | "cramer_von_mises" | "energy" | "frechet" | "g_test" | "hellinger" | "hotelling" | "jensen_shannon" | "ks" | "l_infinity" | "l_infinity_robust" | "missing_change" | "non_finite_change" | "null_like_change" | "outside_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change" | "psi" | "total_variation" | "type_error_change" | "unseen_change" | "wasserstein" | "zero_change")[] | undefined; // Distance to return; by default psi and ks.
       level?: "1d" | "1h" | "5m" | "shipped" | undefined; // Coarsest level to read; by default the coarsest that fits the step.
       limit?: number | undefined; // Largest number of points in the answer.
       after?: string | undefined; // Value of `next` from the page before.
@@ -1377,7 +1377,7 @@ export interface Reads {
       entity: string; // Name of the monitored entity.
       reference: string; // Name of a current reference, or digest of a version.
       other: string; // Name or digest of the version to compare with it.
-      comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks.
+      comparator?: readonly ("psi" | "ks" | "wasserstein" | "jensen_shannon" | "hellinger" | "chi_square" | "g_test" | "cramer_von_mises" | "anderson_darling" | "energy" | "total_variation" | "l_infinity" | "l_infinity_robust" | "cosine" | "hotelling" | "frechet" | "missing_change" | "null_like_change" | "non_finite_change" | "type_error_change" | "zero_change" | "outside_change" | "unseen_change" | "p01_change" | "p05_change" | "p50_change" | "p95_change" | "p99_change")[] | undefined; // Name of a comparator; by default psi and ks.
     };
     answer: ReferenceComparison;
   };

@@ -9,11 +9,12 @@ from typing import ClassVar
 from nilometer.alert.conditions.condition import Fields, WrongField
 from nilometer.alert.judgement import Judgement, Verdict
 from nilometer.alert.reason import Reason
-from nilometer.compare.comparator import Comparator
+from nilometer.compare.comparator import Comparator, Counted
 from nilometer.compare.comparison import Comparison, NoDistance, NotCompared, compare
 from nilometer.compare.psi import PSI
 from nilometer.compare.registry import comparator_named
 from nilometer.profile.content import Content
+from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import Reference
 from nilometer.profile.summary import SummarySample
 from nilometer.values.nearest import not_one_of
@@ -100,7 +101,9 @@ class Distance:
 
     def observations(self, content: Content) -> int:
         """Return the number of compared values, or of cells if the comparator compares cells."""
-        return content.cells if self.comparator.of_cells else content.count
+        if isinstance(content, FeatureProfile):
+            return self.comparator.counted.of(content)
+        return content.count
 
     def judge(self, sample: SummarySample, references: Mapping[str, Reference]) -> Judgement:
         """Judge *sample* against the other side in *references*."""
@@ -117,7 +120,7 @@ class Distance:
         if isinstance(comparison, NotCompared):
             reason = _REASONS[comparison.reason]
             return Judgement(Verdict.NOT_JUDGED, comparison.why, 0.0, digest, reason)
-        return self._judged(comparison, sample.content.count, digest)
+        return self._judged(comparison, self.observations(sample.content), digest)
 
     @property
     def other_text(self) -> str:
@@ -127,7 +130,8 @@ class Distance:
     def _judged(self, comparison: Comparison, count: int, digest: str) -> Judgement:
         evidence = self._evidence(comparison, count)
         if comparison.rise is None and self.direction is not Direction.EITHER:
-            why = f"{self.comparator.title} of names has no direction"
+            what = "vectors" if self.comparator.counted is Counted.VECTORS else "names"
+            why = f"{self.comparator.title} of {what} has no direction"
             return Judgement(Verdict.NOT_JUDGED, why, 0.0, digest)
         is_far = comparison.value > self.threshold
         other_way = not self.direction.includes(comparison.rise or 0.0)
@@ -141,11 +145,15 @@ class Distance:
 
     def _evidence(self, comparison: Comparison, count: int) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        what = "cells" if self.comparator.of_cells else "values"
-        return (
+        what = self.comparator.counted.value
+        told = (
             f"{self.comparator.title} from {self.side} is {comparison.value:.3g}{unit} "
-            f"({self.limit_text}) over {count} {what}; "
-            f"{comparison.largest_bin} holds {comparison.share_now:.1%} of them, "
+            f"({self.limit_text}) over {count} {what}"
+        )
+        if not comparison.largest_bin:
+            return told
+        return (
+            f"{told}; {comparison.largest_bin} holds {comparison.share_now:.1%} of them, "
             f"was {comparison.share_before:.1%}"
         )
 

@@ -6,6 +6,7 @@ detects shifts and new clusters about as well as tests in all dimensions, with 1
 norm is included because directions do not show a change of length.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ Floats = NDArray[np.float64]
 
 COMPONENTS = 16
 MAX_DIMENSIONS = 4096  # largest dimension for which a reference keeps components
+LARGEST_UNITS = 1 << 20  # largest rounded coordinate in units, 256 standard deviations
+UNIT_BITS = 12  # a standard deviation has about 2^12 units
+MAX_BITS = 1000  # largest binary exponent of a unit, in both directions
 FITTED_ROWS = 2000  # evenly spaced rows of a reference from which the components are computed
 
 Reduction = Callable[[Floats], Floats]  # function from shape (rows, cells) to (rows,)
@@ -44,10 +48,13 @@ class Embedding:
     Attributes:
         mean: Centroid, shape (d,).
         components: Orthonormal directions of largest variance, shape (k, d), k at most 16.
+        bits: Binary exponent of the unit in which moments of coordinates are summed; None in a
+            reference of an older version, which sums none.
     """
 
     mean: Floats
     components: Floats
+    bits: int | None = None
 
     @classmethod
     def of(cls, vectors: Floats) -> "Embedding | None":
@@ -56,13 +63,26 @@ class Embedding:
             return None
         step = max(vectors.shape[0] // FITTED_ROWS, 1)
         mean = vectors.mean(axis=0)
-        _, _, directions = np.linalg.svd(vectors[::step] - mean, full_matrices=False)
+        fitted = vectors[::step] - mean
+        _, lengths, directions = np.linalg.svd(fitted, full_matrices=False)
         components = directions[:COMPONENTS]
         # The sign of a direction is arbitrary, so the largest coordinate is made positive.
         largest = np.abs(components).argmax(axis=1)
         signs = np.sign(components[np.arange(len(components)), largest])
         rounded = (components * signs[:, None]).astype(np.float32).astype(np.float64)
-        return cls(mean.astype(np.float32).astype(np.float64), rounded)
+        deviation = float(lengths[0]) / math.sqrt(len(fitted))
+        return cls(mean.astype(np.float32).astype(np.float64), rounded, _bits_of(deviation))
+
+
+def _bits_of(deviation: float) -> int:
+    """Return the exponent of a unit that is about 2^-12 of *deviation*; of 1 if that is 0."""
+    _, exponent = math.frexp(deviation) if math.isfinite(deviation) else (0.0, 0)
+    return min(max(UNIT_BITS - exponent, -MAX_BITS), MAX_BITS)
+
+
+def component_name(at: int) -> str:
+    """Return the name of the column of coordinate *at*, which counts from 0."""
+    return f"pc{at + 1:02d}"
 
 
 def vector_columns(vectors: Floats, embedding: Embedding | None) -> dict[str, Floats]:
@@ -77,7 +97,7 @@ def vector_columns(vectors: Floats, embedding: Embedding | None) -> dict[str, Fl
         columns["cosine"] = np.divide(along, length, out=np.zeros_like(along), where=length > 0)
         coordinates = (vectors - embedding.mean) @ embedding.components.T
     for at in range(coordinates.shape[1]):
-        columns[f"pc{at + 1:02d}"] = coordinates[:, at]
+        columns[component_name(at)] = coordinates[:, at]
     return columns
 
 

@@ -11,6 +11,7 @@ from nilometer.sketch.tdigest import TDigest
 from nilometer.v1 import summary_pb2 as pb
 from nilometer.wire.contents.bin_sums import put_sums, sums_of
 from nilometer.wire.contents.codec import Codec, DigestCodec, EdgesOf, no_edges
+from nilometer.wire.contents.vector_sums import put_vectors, vectors_of
 from nilometer.wire.parse import parsed
 from nilometer.wire.sketches.digests import are_sound_digests, merged_digests_from_wire
 from nilometer.wire.sketches.distinct import distinct_from_wire, distinct_to_wire
@@ -51,6 +52,8 @@ def feature_to_wire(feature: FeatureProfile, digest: pb.TDigest | None = None) -
         message.distinct.CopyFrom(distinct_to_wire(feature.distinct))
     if feature.sums:
         put_sums(message, feature.sums)
+    if feature.vectors:
+        put_vectors(message, feature.vectors)
     return message
 
 
@@ -90,6 +93,8 @@ def feature_from_wire(
         feature.distinct = distinct_from_wire(message.distinct)
     if message.sums:
         feature.sums = sums_of(message)
+    if message.vectors:
+        feature.vectors = vectors_of(message)
     return feature
 
 
