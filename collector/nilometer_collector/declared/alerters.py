@@ -11,9 +11,14 @@ from nilometer_collector.alerting.definitions import (
 )
 from nilometer_collector.declared.kind import Kind, Plain, without_defaults
 from nilometer_collector.query.missing_names import KnownNames, missing_names
-from nilometer_collector.store import Command, Key, RemoveAlerter, SetAlerter, Store
-
-API_ORIGIN = "api"  # origin of objects that users create, as opposed to those of the settings
+from nilometer_collector.store import (
+    API_ORIGIN,
+    Command,
+    Key,
+    RemoveAlerter,
+    SetAlerter,
+    Store,
+)
 
 
 class AlerterObjects(Kind[AlerterDefinition]):

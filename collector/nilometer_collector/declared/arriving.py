@@ -8,9 +8,15 @@ from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, p
 from nilometer_collector.declared.applying import By, change_one, commit_plan
 from nilometer_collector.declared.planning import Plan, change_of
 from nilometer_collector.declared.references import ReferenceObjects, reference_key
-from nilometer_collector.store import AddReference, Origin, RemoveAlerter, SetAlerter, Store
+from nilometer_collector.store import (
+    SETTINGS_ORIGIN,
+    AddReference,
+    Origin,
+    RemoveAlerter,
+    SetAlerter,
+    Store,
+)
 
-SETTINGS_ORIGIN = "file"  # origin of objects from the collector's settings
 SETTINGS_AUTHOR = "settings"
 
 

@@ -17,17 +17,12 @@ from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
-from nilometer_collector.declared.alerters import (
-    API_ORIGIN,
-    AlerterObjects,
-    alerter_key,
-    plain_alerter,
-)
+from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, plain_alerter
 from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.alerter_statuses import alerter_statuses
 from nilometer_collector.query.missing_names import KnownNames, missing_names
-from nilometer_collector.store import Origin, RemoveAlerter, SetAlerter
+from nilometer_collector.store import API_ORIGIN, Origin, RemoveAlerter, SetAlerter
 
 OBJECTS = AlerterObjects()
 NAME = RequiredText("name", "Name of the alerter.")

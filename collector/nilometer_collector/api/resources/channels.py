@@ -14,8 +14,8 @@ from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
 from nilometer_collector.channels import Outcome, send_sample
-from nilometer_collector.declared.alerters import API_ORIGIN
 from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.store import API_ORIGIN
 
 NAME = RequiredText("name", "Name of the channel.")
 

@@ -9,8 +9,8 @@ from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
 from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.store import API_ORIGIN
 
-ORIGIN = "api"  # origin of objects that were created over HTTP
 NAME = RequiredText("name", "Name of the target.")
 
 
@@ -51,7 +51,7 @@ async def put_target(call: Call) -> TargetDefinition:
             context.targets.check(target)
         except ConfigError as error:
             raise Conflict(str(error)) from error
-        context.store.targets.put(target, ORIGIN, context.clock.now_ns(), MOST_TARGETS)
+        context.store.targets.put(target, API_ORIGIN, context.clock.now_ns(), MOST_TARGETS)
         return target.shown()
 
     return await context.ask(put)
