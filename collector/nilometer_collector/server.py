@@ -126,7 +126,7 @@ class Collector:
         targets = Targets(
             allowed=self.settings.allowed,
             page_url=lambda: self.page_url,
-            entry_points=self.settings.action_entry_points,
+            functions=self.settings.functions_allow,
         )
         self._actor = Actor(store, targets, self._clock, self._couriers.wake)
         self._serve_http(store, receivers, targets, causes)

@@ -1,6 +1,7 @@
 """Finds names that point nowhere: entities, summaries and references that do not exist yet."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from nilometer.alert import Alerter
 from nilometer.alert.conditions import Reported
@@ -9,6 +10,7 @@ from nilometer_collector.store import Store
 
 MOST_NAMES = 10  # most known names that a warning lists
 MOST_COMPARISONS = 20_000  # most comparisons of names for hints, which takes up to half a second
+NO_RECEIVERS: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 class KnownNames:
@@ -18,6 +20,7 @@ class KnownNames:
         store: Store of samples, references and declarations.
         may_name: Function that returns whether a warning may reveal an entity.
         planned: Entities that will exist.
+        receivers: Channels and targets that will exist, by ``channel`` and ``target``.
     """
 
     def __init__(
@@ -25,9 +28,11 @@ class KnownNames:
         store: Store,
         may_name: Callable[[str], bool] = lambda _: True,
         planned: Collection[str] = (),
+        receivers: Mapping[str, Collection[str]] = NO_RECEIVERS,
     ) -> None:
         self._store = store
         self._planned = planned
+        self._receivers = receivers
         self._summaries: dict[str, list[str]] = {}
         self._references: dict[str, list[str]] | None = None
         self._with_data: set[str] | None = None
@@ -79,7 +84,10 @@ class KnownNames:
     @property
     def targets(self) -> list[str] | None:
         """Names of the targets of actions, ascending; None for those who may not name them."""
-        return [one.name for one in self._store.targets.all()] if self.may_name("*") else None
+        if not self.may_name("*"):
+            return None
+        found = {one.name for one in self._store.targets.all()}
+        return sorted(found.union(self._receivers.get("target", ())))
 
     @property
     def channels(self) -> list[str] | None:
@@ -87,7 +95,7 @@ class KnownNames:
         if not self.may_name("*"):
             return None
         found = {one.name for one in self._store.channels.all()} | {self._store.own_channel}
-        return sorted(found - {""})
+        return sorted(found.union(self._receivers.get("channel", ())) - {""})
 
     def hint(self, name: str, known: Sequence[str]) -> str:
         """Return ``; did you mean 'x'?``; empty if no name is similar, or after `MOST_COMPARISONS`."""

@@ -134,7 +134,10 @@ async def put_alerter(call: Call) -> PutAlerter:
         context.clock.now_ns(),
     )
     command = SetAlerter(alerter, API_ORIGIN)
-    await context.ask(lambda: change_one(context.store, OBJECTS, key, plain, command, by, now_ns))
+    OBJECTS.completed(definition, context.declaring())
+    await context.ask(
+        lambda: change_one(context.declaring(), OBJECTS, key, plain, command, by, now_ns)
+    )
     context.wake()
     may_read = Access(call.access.principal, Need.READ).may  # because a warning reveals names
     warnings = []
@@ -152,14 +155,14 @@ async def delete_alerter(call: Call) -> None:
         Unknown: If there is no alerter of this entity and name.
     """
     entity, name = call.parameters.value(ENTITY), call.parameters.value(NAME)
-    store, now_ns, by = (
-        call.context.store,
+    context, now_ns, by = (
+        call.context,
         call.context.clock.now_ns(),
         By(author_of(call), Origin.API),
     )
     key, command = alerter_key(entity, name), RemoveAlerter(entity, name)
     if not await call.context.ask(
-        lambda: change_one(store, OBJECTS, key, None, command, by, now_ns)
+        lambda: change_one(context.declaring(), OBJECTS, key, None, command, by, now_ns)
     ):
         raise Unknown(f"{entity} has no alerter {name!r}")
     call.context.wake()

@@ -155,7 +155,7 @@ async def apply_document(call: Call) -> AppliedView:
         for key in keys_in(document):
             _require(call.access, key)
         now_ns = context.clock.now_ns()
-        return apply(context.store, document, by, now_ns, is_dry_run=dry_run, may_name=reads.may)
+        return apply(context.declaring(reads.may), document, by, now_ns, is_dry_run=dry_run)
 
     applied = await context.ask(make)
     context.wake()
@@ -176,13 +176,12 @@ async def roll_back_objects(call: Call) -> AppliedView:
     dry_run, reads = call.parameters.value(DRY_RUN) or False, _reads(call)
     applied = await context.ask(
         lambda: roll_back(
-            context.store,
+            context.declaring(reads.may),
             body.revision,
             by,
             context.clock.now_ns(),
             part=Part(kind=kind, entity=body.entity, name=body.name),
             is_dry_run=dry_run,
-            may_name=reads.may,
             require=lambda key: _require_known(call.access, reads, key),
         )
     )
@@ -227,8 +226,9 @@ async def remove_object(call: Call) -> None:
     key = kind.key_named(entity or "", name)
     _require(call.access, key)
     context, by = call.context, By(author_of(call), Origin.API)
-    store, now_ns, command = context.store, context.clock.now_ns(), kind.remove(key)
-    if not await context.ask(lambda: change_one(store, kind, key, None, command, by, now_ns)):
+    now_ns, command = context.clock.now_ns(), kind.remove(key)
+    declaring = context.declaring()
+    if not await context.ask(lambda: change_one(declaring, kind, key, None, command, by, now_ns)):
         raise Unknown(f"there is no {title_of(key)}")
     context.wake()
 

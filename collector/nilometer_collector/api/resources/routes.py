@@ -55,7 +55,7 @@ async def put_route(call: Call) -> PutRoute:
 
     def put() -> PutRoute:
         key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()
-        change_one(context.store, OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
+        change_one(context.declaring(), OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
         warnings = OBJECTS.warnings(plain, KnownNames(context.store))
         return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
 
@@ -72,7 +72,7 @@ async def delete_route(call: Call) -> None:
     name, context, by = call.parameters.value(NAME), call.context, By(author_of(call), Origin.API)
     key, now_ns = route_key(name), context.clock.now_ns()
     if not await context.ask(
-        lambda: change_one(context.store, OBJECTS, key, None, OBJECTS.remove(key), by, now_ns)
+        lambda: change_one(context.declaring(), OBJECTS, key, None, OBJECTS.remove(key), by, now_ns)
     ):
         raise Unknown(f"there is no route {name!r}")
 
