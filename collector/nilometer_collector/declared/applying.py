@@ -9,8 +9,9 @@ import msgspec
 
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
-from nilometer_collector.declared.planning import Plan, change_of, check_names, plan_of
-from nilometer_collector.declared.registered import FORMAT, KINDS, Document
+from nilometer_collector.declared.planning import Plan, change_of, check_names, keys_in, plan_of
+from nilometer_collector.declared.registered import FORMAT, KINDS, Document, kind_named
+from nilometer_collector.declared.sets import Sets
 from nilometer_collector.errors import Busy, Conflict, Moved, Unknown
 from nilometer_collector.store import (
     ChangeQuestion,
@@ -52,8 +53,13 @@ def apply(
     now_ns: int,
     *,
     is_dry_run: bool = False,
+    part_of: str = "",
+    prunes: bool = False,
+    require: Callable[[Key], None] = lambda _: None,
 ) -> Applied:
     """Create and change the objects of *document* in one transaction. Other objects stay.
+
+    An object of the set *part_of* that is not in *document* stays in the set until it is pruned.
 
     Args:
         context: Store of all objects, and what this collector allows.
@@ -61,15 +67,31 @@ def apply(
         by: Author of the changes.
         now_ns: Wall time.
         is_dry_run: Whether to find the changes only, and to make none.
+        part_of: Name of the set that the objects belong to; empty for none.
+        prunes: Whether to remove the objects of the set that *document* does not have.
+        require: Function that raises an error if the author may not remove an object.
 
     Raises:
         Misdeclared: If an object is not allowed; nothing has changed then.
         Conflict: If objects contradict each other or what is stored; nothing has changed then.
     """
     check_names(document)
-    return commit_plan(
-        context.store, lambda: plan_of(context, document), by, now_ns, is_dry_run=is_dry_run
-    )
+    present = keys_in(document)
+
+    def plan() -> Plan:
+        if not part_of:
+            return plan_of(context, document)
+        sets = Sets(context.store)
+        missing = sets.missing(part_of, present) if prunes else []
+        for key in missing:
+            require(key)
+            kind_named(key.kind).check_removal(key, context, missing)
+        found = plan_of(context, document, missing)
+        members = present if prunes else sets.with_members(part_of, present)
+        found.commands += sets.commands(part_of, members)
+        return found
+
+    return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

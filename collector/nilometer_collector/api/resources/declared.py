@@ -1,5 +1,6 @@
 """Declared objects: apply a document, list and remove objects, their history, and roll back."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -24,7 +25,7 @@ from nilometer_collector.api.parameters import (
 )
 from nilometer_collector.declared.applying import Applied, By, Part, apply, change_one, roll_back
 from nilometer_collector.declared.difference import fields_of
-from nilometer_collector.declared.kind import Kind, title_of
+from nilometer_collector.declared.kind import Kind, Misdeclared, title_of
 from nilometer_collector.declared.listing import visible_changes
 from nilometer_collector.declared.planning import Warned, keys_in
 from nilometer_collector.declared.registered import KINDS, Document, document_of, kind_named
@@ -34,6 +35,7 @@ from nilometer_collector.store import DECISION, Change, ChangeQuestion, ChangeRe
 
 MAX_DOCUMENT_BYTES = 16 << 20
 MOST_LISTED = 10_000  # most changes in one answer
+SET_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 LISTED = 200  # changes in one answer by default
 
 Action: TypeAlias = Literal["created", "changed", "removed"]
@@ -133,6 +135,8 @@ ANY_OWNER = Text("entity", "Entity of the objects, or their pattern of entities.
 ANY_NAME = Text("name", "Name of the object.")
 NAME = RequiredText("name", "Name of the object.")
 DRY_RUN = Flag("dry_run", "Whether to report the changes only.")
+SET = Text("set", "Name of the set that the objects belong to.")
+PRUNE = Flag("prune", "Whether to remove the objects of the set that the document does not have.")
 LIMIT = Count("limit", "Largest number of changes in the answer.", LISTED, MOST_LISTED)
 BEFORE = AnyId("before", "Value of `next` from the page before.")
 
@@ -148,14 +152,28 @@ async def apply_document(call: Call) -> AppliedView:
     raw = await read_json(call.request, dict[str, object], MAX_DOCUMENT_BYTES)
     context, by = call.context, By(author_of(call), Origin.APPLY)
     dry_run = call.parameters.value(DRY_RUN) or False
-    reads = _reads(call)
+    reads, prunes = _reads(call), call.parameters.value(PRUNE) or False
+    part_of = call.parameters.value(SET) or ""
+    if part_of and not re.fullmatch(SET_NAME, part_of):
+        raise Misdeclared(f"set = {part_of[:64]!r}: must match {SET_NAME}", "set")
+    if prunes and not part_of:
+        raise Misdeclared("prune: needs the name of a set", "prune")
 
     def make() -> Applied:
         document = document_of(raw)
         for key in keys_in(document):
             _require(call.access, key)
         now_ns = context.clock.now_ns()
-        return apply(context.declaring(reads.may), document, by, now_ns, is_dry_run=dry_run)
+        return apply(
+            context.declaring(reads.may),
+            document,
+            by,
+            now_ns,
+            is_dry_run=dry_run,
+            part_of=part_of,
+            prunes=prunes,
+            require=lambda key: _require_known(call.access, reads, key),
+        )
 
     applied = await context.ask(make)
     context.wake()
@@ -269,7 +287,7 @@ def _require_known(access: Access, reads: Access, key: Key) -> None:
     except Forbidden as error:
         if reads.may(key.entity):
             raise
-        raise Forbidden("objects that you may not read have changed since this revision") from error
+        raise Forbidden("this would change objects that you may not read") from error
 
 
 def _applied_view(applied: Applied, reads: Access, *, dry_run: bool) -> AppliedView:
@@ -326,7 +344,7 @@ OPERATIONS = (
         about="Create and change all objects of a document in one transaction.",
         handler=apply_document,
         answer=AppliedView,
-        parameters=(DRY_RUN,),
+        parameters=(DRY_RUN, SET, PRUNE),
         body=Document,
         errors=(400, 409, 413, 415, 422),
     ),
