@@ -2,7 +2,6 @@
 
 import msgspec
 
-from nilometer.values.errors import ConfigError
 from nilometer_collector.alerting.receivers import (
     ChannelDefinition,
     check_names,
@@ -12,6 +11,7 @@ from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import refuse_controls
 from nilometer_collector.api.operation import Call
 from nilometer_collector.declared.applying import By, change_one
+from nilometer_collector.declared.kind import Misdeclared
 from nilometer_collector.declared.receivers import ReceiverObject, ReceiverObjects
 from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.store import Origin
@@ -45,7 +45,7 @@ async def put_receiver(
         )
         try:
             completed = kind.completed(given, declaring)
-        except ConfigError as error:
+        except Misdeclared as error:  # its names are checked, so a value is not allowed here
             raise Conflict(str(error)) from error
         key, plain, command = kind.key(completed), kind.checked(completed), kind.put(completed)
         change_one(declaring, kind, key, plain, command, by, context.clock.now_ns())
