@@ -28,7 +28,7 @@ from nilometer_collector.background import Background
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
-from nilometer_collector.declared.arriving import SETTINGS_ORIGIN, take_settings
+from nilometer_collector.declared.arriving import take_settings
 from nilometer_collector.functions.functions import Functions
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
@@ -39,7 +39,7 @@ from nilometer_collector.query.query import Query
 from nilometer_collector.rollups.collecting import Collecting
 from nilometer_collector.rollups.worker import RollUpWorker
 from nilometer_collector.settings import RETENTION, CollectorSettings
-from nilometer_collector.store import LEVELS, Level, Store, open_store
+from nilometer_collector.store import LEVELS, SETTINGS_ORIGIN, Level, Store, open_store
 from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.watch.watch import Watch
 from nilometer_collector.watch.watchdog import Watchdog
@@ -131,7 +131,7 @@ class Collector:
         targets = Targets(
             allowed=self.settings.allowed,
             page_url=lambda: self.page_url,
-            entry_points=self.settings.action_entry_points,
+            functions=self.settings.functions_allow,
         )
         self._actor = Actor(store, targets, self._clock, self._couriers.thread.wake)
         self._serve_http(store, receivers, targets, causes)

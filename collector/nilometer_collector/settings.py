@@ -22,7 +22,7 @@ from nilometer_collector.access.workspaces import (
     owner_of,
 )
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
-from nilometer_collector.alerting.function_limits import FunctionLimits
+from nilometer_collector.alerting.function_limits import FunctionLimits, check_patterns
 from nilometer_collector.alerting.receivers import (
     MOST_CHANNELS,
     MOST_ROUTES,
@@ -32,7 +32,6 @@ from nilometer_collector.alerting.receivers import (
 )
 from nilometer_collector.alerting.routes import RouteDefinition, check_route
 from nilometer_collector.alerting.targets import (
-    ENTRY_POINT,
     MOST_TARGETS,
     TargetDefinition,
     check_entry_point,
@@ -130,13 +129,11 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         targets: Targets of actions that this file defines, each with its kind, settings and secrets.
             They replace those of the previous version of the file. Targets that were created over
             HTTP are kept. A secret such as ``token_file`` names a file. See docs/actions.md.
-        action_entry_points: Python functions, ``package.module:function``, that a target of the kind
-            ``python`` may call.
         alerters: Alerters that this file defines. They replace those of the previous version of the
             file. Alerters that were created over HTTP are kept.
-        functions_allow: Patterns of the functions that alerters may name, such as
-            ``my_alerters:*``. Naming one runs its code in the collector's environment. Without a
-            pattern, no function runs. See docs/own-alerters.md.
+        functions_allow: Patterns of the Python functions that alerters, and targets of the kind
+            ``python``, may name, such as ``my_alerters:*``. Naming one runs its code in the
+            collector's environment. Without a pattern, no function runs. See docs/own-alerters.md.
         functions_seconds: Longest time of one call of such a function.
         functions_memory_mib: Most address space of one call, in MiB.
         functions_token_file: File with the token that these functions use for the API. It is needed
@@ -183,7 +180,6 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     channels: tuple[ChannelDefinition, ...] = ()
     routes: tuple[RouteDefinition, ...] = ()
     targets: tuple[TargetDefinition, ...] = ()
-    action_entry_points: tuple[str, ...] = ()
     alerters: tuple[AlerterDefinition, ...] = ()
     functions_allow: tuple[str, ...] = ()
     functions_seconds: Annotated[float, Meta(ge=1, le=600)] = 60.0
@@ -235,14 +231,10 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             check_channel(channel, self.allowed)
         for route in self.routes:
             check_route(route)
-        for named in self.action_entry_points:
-            if not ENTRY_POINT.fullmatch(named):
-                raise ConfigError(
-                    f"action_entry_points = {named[:128]!r}: must be package.module:function"
-                )
+        check_patterns(self.functions_allow)
         for target in self.target_definitions:
             check_channel(target, self.allowed)
-            check_entry_point(target, self.action_entry_points)
+            check_entry_point(target, self.functions_allow)
 
     def _check_retention(self) -> None:
         for finer, coarser in pairwise(RETENTION):

@@ -35,7 +35,7 @@ class Targets:
 
     Attributes:
         allowed: Addresses that targets may have, besides public ones.
-        entry_points: Python functions that targets may name.
+        functions: Patterns of the Python functions that targets may name.
         page_url: Function that returns the URL of the pages, without a final slash.
         post: Function that sends a request with an idempotency key.
         forms: Request of each kind of target.
@@ -44,7 +44,7 @@ class Targets:
 
     allowed: Allowed
     page_url: Callable[[], str]
-    entry_points: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     post: Callable[[Request, str], Answer] = send
     forms: Mapping[str, Form] = field(default_factory=lambda: FORMS)
     processes: Processes = field(default_factory=Processes)
@@ -56,7 +56,7 @@ class Targets:
             ConfigError: If an address or a function is not allowed.
         """
         check_values(target, self.allowed)
-        check_entry_point(target, self.entry_points)
+        check_entry_point(target, self.functions)
 
     def may_repeat(self, store: Store, run: Run) -> bool:
         """Return whether the target of *run* does an order once that comes twice with its key."""

@@ -1,7 +1,17 @@
-"""Which functions of users the collector may run, and what a call may use."""
+"""Which Python functions of users the collector may run, and what a call may use.
 
+One list of patterns, the setting `FUNCTIONS_ALLOW`, is for alerters and for targets of actions.
+"""
+
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+from nilometer.values.errors import ConfigError
+
+FUNCTIONS_ALLOW = "functions_allow"  # name of the collector's setting
+_PATTERN = re.compile(r"[A-Za-z_][\w.*]{0,200}:[\w.*]{1,200}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +32,26 @@ class FunctionLimits:
     token_file: str = ""
     tls_ca: str = ""
 
-    def allows(self, function: str) -> bool:
-        """Return whether a pattern of `allowed` matches *function*."""
-        return any(fnmatchcase(function, pattern) for pattern in self.allowed)
 
-    def refusal(self, function: str) -> str:
-        """Return why *function* may not run: a clause whose subject is the code."""
-        return f"{function} is not in the collector's setting functions_allow"
+def check_patterns(patterns: Sequence[str]) -> None:
+    """Refuse a pattern that is not ``package.module:function``, whose package is written out.
+
+    Raises:
+        ConfigError: The message names the setting and the pattern.
+    """
+    for pattern in patterns:
+        if not _PATTERN.fullmatch(pattern):
+            raise ConfigError(
+                f"{FUNCTIONS_ALLOW} = {pattern[:128]!r}: must be package.module:function, in which * "
+                "stands for any text after the first letter"
+            )
+
+
+def is_allowed(function: str, patterns: Sequence[str]) -> bool:
+    """Return whether one of *patterns* matches *function*."""
+    return any(fnmatchcase(function, pattern) for pattern in patterns)
+
+
+def refusal(function: str) -> str:
+    """Return why *function* may not run: a clause whose subject is the code."""
+    return f"{function[:128]} is not in the collector's setting {FUNCTIONS_ALLOW}"

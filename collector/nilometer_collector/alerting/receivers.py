@@ -205,22 +205,33 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
             raise ConfigError(f"channel {channel.name!r}: template: {error}") from error
 
 
+def goes_elsewhere(channel: ChannelDefinition, stored: ChannelDefinition) -> bool:
+    """Return whether *channel* sends to another address, or in another way, than *stored*.
+
+    An address that is a secret may be its text or its public text.
+    """
+    kind, shown = channel.kinds().get(channel.kind), stored.shown()
+    return (
+        kind is None
+        or stored.kind != channel.kind
+        or any(
+            channel.settings.get(name) != stored.settings.get(name)
+            or channel.secrets.get(name) not in {shown.secrets.get(name), stored.secrets.get(name)}
+            for name, field in kind.fields.items()
+            if field.is_address
+        )
+    )
+
+
 def with_stored_secrets(channel: D, stored: D | None) -> D:
     """Return *channel* with the stored secrets where it repeats their public text.
 
     So a channel that was read can be changed and sent back. A secret is only taken over if nothing
     changes about where messages go: otherwise it could be sent to another host.
     """
-    kind = channel.kinds().get(channel.kind)
-    if stored is None or kind is None or stored.kind != channel.kind:
+    if stored is None or goes_elsewhere(channel, stored):
         return channel
     shown = stored.shown()
-    for name, field in kind.fields.items():
-        if field.is_address and (
-            channel.settings.get(name) != stored.settings.get(name)
-            or channel.secrets.get(name) not in {shown.secrets.get(name), stored.secrets.get(name)}
-        ):
-            return channel
     secrets = {
         name: stored.secrets[name]
         if name in stored.secrets and value == shown.secrets[name]

@@ -12,6 +12,7 @@ import msgspec
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.alerting.function_limits import is_allowed, refusal
 from nilometer_collector.alerting.receiver_fields import (
     SECRET_URL,
     Check,
@@ -52,21 +53,18 @@ class TargetDefinition(ChannelDefinition, frozen=True, kw_only=True, forbid_unkn
 
 
 def check_entry_point(target: TargetDefinition, allowed: tuple[str, ...]) -> None:
-    """Refuse a Python function that the collector's settings do not list.
+    """Refuse a Python function that the collector's settings do not allow.
 
     Args:
         target: Target whose names and values are checked.
-        allowed: Entry points of the setting ``action_entry_points``.
+        allowed: Patterns of functions that may run.
 
     Raises:
-        ConfigError: If the function is not among them.
+        ConfigError: If no pattern matches the function.
     """
     named = target.settings.get("entry_point", "")
-    if target.kind == PYTHON and named not in allowed:
-        raise ConfigError(
-            f"target {target.name!r}: entry_point = {named[:128]!r}: must be listed in the "
-            "collector's setting action_entry_points"
-        )
+    if target.kind == PYTHON and not is_allowed(named, allowed):
+        raise ConfigError(f"target {target.name!r}: entry_point: {refusal(named)}")
 
 
 def _matching(pattern: str, words: str) -> Check:

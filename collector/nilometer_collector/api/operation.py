@@ -4,7 +4,7 @@ Operations define both the routes and the OpenAPI document, so the two cannot di
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias, TypeVar
 
 import msgspec
@@ -25,6 +25,7 @@ from nilometer_collector.api.sources import OwnSource
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.errors import Busy
 from nilometer_collector.pipeline import Pipeline
 from nilometer_collector.query.query import Query
@@ -70,6 +71,15 @@ class Context:
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))
     slow: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(SLOW_THREADS))
+
+    def declaring(self, reads: Access | None = None) -> DeclareContext:
+        """Return what the checks of declared objects look at.
+
+        Args:
+            reads: Right to read of the caller, who sees the warnings; None if nobody sees them.
+        """
+        found = DeclareContext(self.store, self.targets.functions, self.receivers.allowed)
+        return found if reads is None else replace(found, may_name=reads.may, may_use=reads.naming)
 
     async def ask(self, question: Callable[[], T]) -> T:
         """Run a blocking *question* on one of `THREADS` threads and return its result."""

@@ -16,7 +16,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="create and change the objects that files declare",
         description="Create and change the entities, references, alerters and other objects that "
         "YAML files declare. All objects of all files change together, or none does. Objects that "
-        "the files do not name stay as they are. The document goes to the collector; writes to "
+        "the files do not name stay as they are, without --prune. The document goes to the collector; writes to "
         "standard output only.",
     )
     parser.add_argument(
@@ -29,6 +29,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="file, or directory of files that end in .yaml, .yml or .json; may be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the changes, and make none")
+    parser.add_argument(
+        "--set", metavar="NAME", default="", help="name of the set that the objects belong to"
+    )
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="remove the objects of the set that the files do not have any more; needs --set",
+    )
     add_collector_options(parser)
     parser.set_defaults(run=run)
 
@@ -41,6 +49,12 @@ def run(arguments: argparse.Namespace) -> int:
     from nilometer_collector.commands.collector_client import CollectorClient
     from nilometer_collector.commands.declared_files import read_files
 
+    if arguments.prune and not arguments.set:
+        raise ConfigError("--prune: needs --set, the name under which the files are applied")
+    flags = {"dry_run": arguments.dry_run, "prune": arguments.prune}
+    asked = {name: "true" for name, is_set in flags.items() if is_set}
+    if arguments.set:
+        asked["set"] = arguments.set
     files = read_files(arguments.file)
     client = CollectorClient.of(arguments)
     try:
@@ -48,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
             "POST",
             "/api/v1/apply",
             AppliedView,
-            parameters={"dry_run": "true"} if arguments.dry_run else {},
+            parameters=asked,
             body=files.document,
             seconds=ANSWER_SECONDS,
         )

@@ -12,6 +12,8 @@ import yaml
 
 from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import did_you_mean
+from nilometer_collector.commands.declared_secrets import KINDS as SECRETIVE
+from nilometer_collector.commands.declared_secrets import WrongSecret, with_secrets
 from nilometer_collector.commands.lines import Step, steps_of
 from nilometer_collector.declared.registered import FORMAT, KINDS
 
@@ -199,9 +201,20 @@ def _take(file: Path, node: yaml.Node, found: DeclaredFiles) -> None:
             parts = found.parts.setdefault(key, [])
             for number, item in enumerate(value.value):
                 parts.append(Part(file, item, number))
-                listed.append(reader.value(item, f"{key}[{number}]"))  # type: ignore[attr-defined]
+                plain = reader.value(item, f"{key}[{number}]")
+                if key in SECRETIVE:
+                    plain = _with_secrets(plain, file, item, f"{key}[{number}]")
+                listed.append(plain)  # type: ignore[attr-defined]
     if version is None:
         raise reader.wrong(node, f"version: is missing: must be {FORMAT}")
+
+
+def _with_secrets(value: object, file: Path, node: yaml.Node, place: str) -> object:
+    try:
+        return with_secrets(value, file.parent)
+    except WrongSecret as error:
+        line = _line_in(node, ("secrets", error.name))
+        raise ConfigError(f"{file}:{line}: {place}.{error}") from error
 
 
 class _Reader:

@@ -7,6 +7,7 @@ import msgspec
 
 from nilometer_collector.access.workspaces import covers
 from nilometer_collector.alerting.actions import KIND, ActionDefinition, check_action
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import (
     Misdeclared,
     Plain,
@@ -17,7 +18,7 @@ from nilometer_collector.declared.kind import (
 from nilometer_collector.errors import Conflict
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
 from nilometer_collector.query.missing_names import KnownNames
-from nilometer_collector.store import Key, Store
+from nilometer_collector.store import Key
 
 
 class ActionObjects(StoredKind[ActionDefinition]):
@@ -42,11 +43,14 @@ class ActionObjects(StoredKind[ActionDefinition]):
         return named_first(without_defaults(definition))
 
     def check_together(
-        self, definitions: Sequence[ActionDefinition], stored: Mapping[Key, Plain], store: Store
+        self,
+        definitions: Sequence[ActionDefinition],
+        stored: Mapping[Key, Plain],
+        context: DeclareContext,
     ) -> None:
         """Refuse an action for entities that its target is not for."""
         del stored
-        targets = {one.name: one for one in store.targets.all()} if definitions else {}
+        targets = {one.name: one for one in context.store.targets.all()} if definitions else {}
         for at, action in enumerate(definitions):
             target = targets.get(action.target)
             if target is not None and not covers(target.entities, action.entity):

@@ -3,17 +3,25 @@
 import msgspec
 
 from nilometer.alert import Alerter
+from nilometer.alert.conditions import Reported
 from nilometer.values.errors import ConfigError
 from nilometer_collector.alerting.definitions import (
     AlerterDefinition,
     alerter_of,
     alerter_view,
 )
-from nilometer_collector.declared.kind import Kind, Plain, without_defaults
+from nilometer_collector.alerting.function_limits import is_allowed, refusal
+from nilometer_collector.declared.context import DeclareContext
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
 from nilometer_collector.query.missing_names import KnownNames, missing_names
-from nilometer_collector.store import Command, Key, RemoveAlerter, SetAlerter, Store
-
-API_ORIGIN = "api"  # origin of objects that users create, as opposed to those of the settings
+from nilometer_collector.store import (
+    API_ORIGIN,
+    Command,
+    Key,
+    RemoveAlerter,
+    SetAlerter,
+    Store,
+)
 
 
 class AlerterObjects(Kind[AlerterDefinition]):
@@ -30,6 +38,17 @@ class AlerterObjects(Kind[AlerterDefinition]):
     def checked(self, definition: AlerterDefinition) -> Plain:
         """Return the alerter as JSON values, in the form that the store gives back."""
         return plain_alerter(alerter_of(definition))
+
+    def completed(
+        self, definition: AlerterDefinition, context: DeclareContext
+    ) -> AlerterDefinition:
+        """Return the definition; refuse a Python function that the settings do not allow."""
+        condition = alerter_of(definition).condition
+        function = condition.function if isinstance(condition, Reported) else ""
+        if function and not is_allowed(function, context.functions):
+            place = "parameters.function"
+            raise Misdeclared(f"{place}: {refusal(function)}", place)
+        return definition
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all alerters, also those that this collector cannot read."""

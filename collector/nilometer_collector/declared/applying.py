@@ -7,9 +7,11 @@ from typing import Any
 
 import msgspec
 
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
-from nilometer_collector.declared.planning import Plan, change_of, check_names, plan_of
-from nilometer_collector.declared.registered import FORMAT, KINDS, Document
+from nilometer_collector.declared.planning import Plan, change_of, check_names, keys_in, plan_of
+from nilometer_collector.declared.registered import FORMAT, KINDS, Document, kind_named
+from nilometer_collector.declared.sets import Sets
 from nilometer_collector.errors import Busy, Conflict, Moved, Unknown
 from nilometer_collector.store import (
     ChangeQuestion,
@@ -45,38 +47,51 @@ class Applied:
 
 
 def apply(
-    store: Store,
+    context: DeclareContext,
     document: msgspec.Struct,
     by: By,
     now_ns: int,
     *,
     is_dry_run: bool = False,
-    may_name: Callable[[str], bool] = lambda _: True,
-    may_use: Callable[[str], bool] | None = None,
+    part_of: str = "",
+    prunes: bool = False,
+    require: Callable[[Key], None] = lambda _: None,
 ) -> Applied:
     """Create and change the objects of *document* in one transaction. Other objects stay.
 
+    An object of the set *part_of* that is not in *document* stays in the set until it is pruned.
+
     Args:
-        store: Store of all objects.
+        context: Store of all objects, and what this collector allows.
         document: Objects by kind, made by `document_of`.
         by: Author of the changes.
         now_ns: Wall time.
         is_dry_run: Whether to find the changes only, and to make none.
-        may_name: Function that returns whether a warning may reveal an entity.
-        may_use: Function that returns whether a warning may be about a channel or target.
+        part_of: Name of the set that the objects belong to; empty for none.
+        prunes: Whether to remove the objects of the set that *document* does not have.
+        require: Function that raises an error if the author may not remove an object.
 
     Raises:
         Misdeclared: If an object is not allowed; nothing has changed then.
         Conflict: If objects contradict each other or what is stored; nothing has changed then.
     """
     check_names(document)
-    return commit_plan(
-        store,
-        lambda: plan_of(store, document, may_name, may_use=may_use),
-        by,
-        now_ns,
-        is_dry_run=is_dry_run,
-    )
+    present = keys_in(document)
+
+    def plan() -> Plan:
+        if not part_of:
+            return plan_of(context, document)
+        sets = Sets(context.store)
+        missing = sets.missing(part_of, present) if prunes else []
+        for key in missing:
+            require(key)
+            kind_named(key.kind).check_removal(key, context, missing)
+        found = plan_of(context, document, missing)
+        members = present if prunes else sets.with_members(part_of, present)
+        found.commands += sets.commands(part_of, members)
+        return found
+
+    return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,29 +120,25 @@ EVERYTHING = Part()
 
 
 def roll_back(
-    store: Store,
+    context: DeclareContext,
     revision: int,
     by: By,
     now_ns: int,
     *,
     part: Part = EVERYTHING,
     is_dry_run: bool = False,
-    may_name: Callable[[str], bool] = lambda _: True,
-    may_use: Callable[[str], bool] | None = None,
     sees: Callable[[Key], bool] = lambda _: True,
     require: Callable[[Key], None] = lambda _: None,
 ) -> Applied:
     """Make the objects of *part* as they were after *revision*, as a new revision.
 
     Args:
-        store: Store of all objects.
+        context: Store of all objects, and what this collector allows.
         revision: Number of the revision; 0 for the time before the first.
         by: Author of the changes.
         now_ns: Wall time.
         part: Objects that may change.
         is_dry_run: Whether to find the changes only, and to make none.
-        may_name: Function that returns whether a warning may reveal an entity.
-        may_use: Function that returns whether a warning may be about a channel or target.
         sees: Function that returns whether an object exists for the author; others stay.
         require: Function that raises an error if the author may not change an object.
 
@@ -138,19 +149,19 @@ def roll_back(
     """
 
     def plan() -> Plan:
-        if revision > store.history.newest:
+        if revision > context.store.history.newest:
             raise Unknown(f"there is no revision {revision}")
-        then = _definitions_after(store, revision, part)
+        then = _definitions_after(context.store, revision, part)
         then = {key: text for key, text in then.items() if sees(key)}
         for key in then:
             require(key)
-        return _plan_back(store, then, revision, may_name, may_use)
+        return _plan_back(context, then, revision)
 
-    return commit_plan(store, plan, by, now_ns, is_dry_run=is_dry_run)
+    return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
 
 
 def change_one(
-    store: Store,
+    context: DeclareContext,
     kind: Kind[Any],
     key: Key,
     after: Plain | None,
@@ -161,7 +172,7 @@ def change_one(
     """Make one change, also if the object stays as it is.
 
     Args:
-        store: Store of all objects.
+        context: Store of all objects, and what this collector allows.
         kind: Kind of the object.
         key: Identity of the object.
         after: New definition; None removes the object.
@@ -179,14 +190,14 @@ def change_one(
 
     def plan() -> Plan:
         nonlocal existed
-        before = kind.stored(store, key.entity).get(key)
+        before = kind.stored(context.store, key.entity).get(key)
         existed = before is not None
         if existed and after is None:
-            kind.check_removal(key, store)
+            kind.check_removal(key, context)
         changes = [change_of(key, before, after)] if before != after else []
         return Plan(changes=changes, commands=[command], depends_on=[key])
 
-    commit_plan(store, plan, by, now_ns)
+    commit_plan(context.store, plan, by, now_ns)
     return existed
 
 
@@ -237,11 +248,9 @@ def _definitions_after(store: Store, revision: int, part: Part) -> dict[Key, str
 
 
 def _plan_back(
-    store: Store,
+    context: DeclareContext,
     then: dict[Key, str | None],
     revision: int,
-    may_name: Callable[[str], bool],
-    may_use: Callable[[str], bool] | None,
 ) -> Plan:
     """Return the changes to the definitions *then*."""
     raw: dict[str, object] = {"version": FORMAT}
@@ -250,6 +259,6 @@ def _plan_back(
         raw[kind.plural] = [msgspec.json.decode(text) for text in texts]
     gone = [key for key, text in then.items() if text is None]
     try:
-        return plan_of(store, msgspec.convert(raw, Document), may_name, gone, may_use)
+        return plan_of(context, msgspec.convert(raw, Document), gone)
     except (Misdeclared, msgspec.ValidationError) as error:
         raise Conflict(f"revision {revision} cannot be restored: {error}") from error

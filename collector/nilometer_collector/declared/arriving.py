@@ -6,11 +6,18 @@ from nilometer.alert import Alerter
 from nilometer.profile import Reference
 from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, plain_alerter
 from nilometer_collector.declared.applying import By, change_one, commit_plan
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.planning import Plan, change_of
 from nilometer_collector.declared.references import ReferenceObjects, reference_key
-from nilometer_collector.store import AddReference, Origin, RemoveAlerter, SetAlerter, Store
+from nilometer_collector.store import (
+    SETTINGS_ORIGIN,
+    AddReference,
+    Origin,
+    RemoveAlerter,
+    SetAlerter,
+    Store,
+)
 
-SETTINGS_ORIGIN = "file"  # origin of objects from the collector's settings
 SETTINGS_AUTHOR = "settings"
 
 
@@ -19,7 +26,7 @@ def add_reference(store: Store, reference: Reference, by: By, now_ns: int) -> No
     entity, name = reference.entity, reference.name
     plain = {"entity": entity, "name": name, "digest": reference.digest}
     key, command = reference_key(entity, name), AddReference(reference)
-    change_one(store, ReferenceObjects(), key, plain, command, by, now_ns)
+    change_one(DeclareContext(store), ReferenceObjects(), key, plain, command, by, now_ns)
 
 
 def propose_reference(store: Store, reference: Reference, by: By, now_ns: int) -> None:

@@ -10,6 +10,7 @@ from nilometer.values.entity import NAME
 from nilometer.values.labels import KEY
 from nilometer.values.nearest import did_you_mean
 from nilometer.values.time_zone import zone_names
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
 from nilometer_collector.errors import Conflict
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL, control_in
@@ -160,10 +161,13 @@ class EntityObjects(Kind[EntityObject]):
         return RemoveEntity(key.name)
 
     def check_together(
-        self, definitions: Sequence[EntityObject], stored: Mapping[Key, Plain], store: Store
+        self,
+        definitions: Sequence[EntityObject],
+        stored: Mapping[Key, Plain],
+        context: DeclareContext,
     ) -> None:
         """Refuse edges that make a cycle."""
-        del store
+        del context
         edges = {key.name: _edges(plain) for key, plain in stored.items()}
         edges |= {one.name: one.reads_from for one in definitions}
         places = {one.name: at for at, one in enumerate(definitions)}

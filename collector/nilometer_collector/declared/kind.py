@@ -6,6 +6,7 @@ from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.errors import Refused
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Command, Key, RemoveObject, SetObject, Store
@@ -76,15 +77,25 @@ class Kind(ABC, Generic[D]):
     def remove(self, key: Key) -> Command:
         """Return the command that removes the object."""
 
-    def check_removal(self, key: Key, store: Store) -> None:
-        """Check that nothing needs the object.
+    def completed(self, definition: D, context: DeclareContext) -> D:
+        """Return the definition with what only the store knows, before it is checked.
+
+        Raises:
+            ConfigError: If this collector does not allow what it names; the message names the key.
+            Misdeclared: The same, with the place in the definition.
+        """
+        del context
+        return definition
+
+    def check_removal(self, key: Key, context: DeclareContext, gone: Collection[Key] = ()) -> None:
+        """Check that nothing needs the object, except the objects *gone*, which are removed too.
 
         Raises:
             Conflict: If another object needs it; the message names that object.
         """
 
     def check_together(
-        self, definitions: Sequence[D], stored: Mapping[Key, Plain], store: Store
+        self, definitions: Sequence[D], stored: Mapping[Key, Plain], context: DeclareContext
     ) -> None:
         """Check the objects of a document against each other and against what is stored.
 

@@ -1,7 +1,7 @@
 """Finds what a document changes, and checks it, before anything is changed."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,15 +9,17 @@ import msgspec
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.declared.apart import check_apart
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, text_of, title_of
 from nilometer_collector.declared.registered import KINDS
 from nilometer_collector.errors import Conflict, Refused
 from nilometer_collector.query.missing_names import KnownNames
-from nilometer_collector.store import Change, Command, Key, Store
+from nilometer_collector.store import Change, Command, Key
 
 # The key in ``key = value: must be ...``, and in ``FIXED needs the parameter 'threshold'``.
 _KEY = re.compile(r"(?:^|: )([a-z][a-z_]*)\b|parameter '(\w+)'")
 _MARKUP = re.compile(r"<[A-Za-z/!?]")
+_NAMED = ("channel", "target")  # kinds that other objects name
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,20 +75,16 @@ def check_names(document: msgspec.Struct) -> None:
 
 
 def plan_of(
-    store: Store,
+    context: DeclareContext,
     document: msgspec.Struct,
-    may_name: Callable[[str], bool] = lambda _: True,
     gone: Collection[Key] = (),
-    may_use: Callable[[str], bool] | None = None,
 ) -> Plan:
-    """Return what *document* changes in *store*.
+    """Return what *document* changes.
 
     Args:
-        store: Store of all objects.
+        context: Store of all objects, and what this collector allows.
         document: Objects by kind.
-        may_name: Function that returns whether a warning may reveal an entity.
         gone: Objects that are removed, if they exist.
-        may_use: Function that returns whether a warning may be about a channel or target.
 
     Raises:
         Misdeclared: If an object is not allowed.
@@ -100,15 +98,18 @@ def plan_of(
         removed = [key for key in gone if key.kind == kind.name]
         if not definitions and not removed:
             continue
-        stored = kind.stored(store)
+        stored = kind.stored(context.store)
         _remove(kind, removed, stored, plan)
-        checked += _changed(kind, definitions, stored, plan)
-        _check_apart(kind, definitions, store)
-        _check_together(kind, definitions, stored, store)
+        checked += _changed(kind, definitions, stored, plan, context)
+        _check_apart(kind, definitions, context)
+        _check_together(kind, definitions, stored, context)
     entities = {key.entity for kind, key, _ in checked if not kind.is_for_pattern}
-    known = KnownNames(store, may_name, entities, may_use)
+    receivers = {
+        word: {key.name for kind, key, _ in checked if kind.name == word} for word in _NAMED
+    }
+    known = KnownNames(context.store, context.may_name, entities, receivers, context.may_use)
     for kind, key, plain in checked:
-        if may_name(key.entity) or (not key.entity and may_use is not None):
+        if context.may_name(key.entity) or (not key.entity and context.may_use is not None):
             plan.warnings += [Warned(key, each) for each in kind.warnings(plain, known)]
     return plan
 
@@ -123,13 +124,18 @@ def _remove(kind: Kind[Any], keys: Sequence[Key], stored: dict[Key, Plain], plan
 
 
 def _changed(
-    kind: Kind[Any], definitions: Sequence[Any], stored: Mapping[Key, Plain], plan: Plan
+    kind: Kind[Any],
+    definitions: Sequence[Any],
+    stored: Mapping[Key, Plain],
+    plan: Plan,
+    context: DeclareContext,
 ) -> list[tuple[Kind[Any], Key, Plain]]:
     """Add the changes of one kind to *plan*; return its checked objects."""
     found, places = [], dict[Key, int]()
     for at, definition in enumerate(definitions):
         place = f"{kind.plural}[{at}]"
-        plain, key = _checked(kind, definition, place), kind.key(definition)
+        completed, plain = _checked(kind, definition, place, context)
+        key = kind.key(definition)
         if key in places:
             raise Conflict(
                 f"{place}.{kind.names_itself}: {title_of(key)} is defined twice, also by "
@@ -143,13 +149,17 @@ def _changed(
             plan.unchanged += 1
             continue
         plan.changes.append(change_of(key, before, plain))
-        plan.commands.append(kind.put(definition))
+        plan.commands.append(kind.put(completed))
     return found
 
 
-def _checked(kind: Kind[Any], definition: Any, place: str) -> Plain:
+def _checked(
+    kind: Kind[Any], definition: Any, place: str, context: DeclareContext
+) -> tuple[Any, Plain]:
+    """Return the completed definition, and its JSON values."""
     try:
-        return kind.checked(definition)
+        completed = kind.completed(definition, context)
+        return completed, kind.checked(completed)
     except Misdeclared as error:
         raise Misdeclared(f"{place}.{error}", f"{place}.{error.field}") from error
     except (ConfigError, Refused) as error:
@@ -158,20 +168,23 @@ def _checked(kind: Kind[Any], definition: Any, place: str) -> Plain:
         raise Misdeclared(f"{place}: {error}", f"{place}.{key}" if key else place) from error
 
 
-def _check_apart(kind: Kind[Any], definitions: Sequence[Any], store: Store) -> None:
+def _check_apart(kind: Kind[Any], definitions: Sequence[Any], context: DeclareContext) -> None:
     for at, definition in enumerate(definitions):
         try:
-            check_apart(definition, store.workspaces)
+            check_apart(definition, context.store.workspaces)
         except Misdeclared as error:
             place = f"{kind.plural}[{at}]"
             raise Misdeclared(f"{place}.{error}", f"{place}.{error.field}") from error
 
 
 def _check_together(
-    kind: Kind[Any], definitions: Sequence[Any], stored: Mapping[Key, Plain], store: Store
+    kind: Kind[Any],
+    definitions: Sequence[Any],
+    stored: Mapping[Key, Plain],
+    context: DeclareContext,
 ) -> None:
     try:
-        kind.check_together(definitions, stored, store)
+        kind.check_together(definitions, stored, context)
     except Conflict as error:
         place = f"{kind.plural}{error.field}"
         raise Conflict(f"{place}: {error}", place) from error

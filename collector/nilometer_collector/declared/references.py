@@ -1,12 +1,14 @@
 """Declared references: which stored version of a reference is the current one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from nilometer.profile.reference import LEARNED
+from nilometer_collector.declared.alerters import alerter_key
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.entities import Name
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
 from nilometer_collector.errors import Conflict
@@ -67,12 +69,13 @@ class ReferenceObjects(Kind[ReferenceObject]):
         """Return the command that leaves the reference without a current version."""
         return WithdrawReference(key.entity, key.name)
 
-    def check_removal(self, key: Key, store: Store) -> None:
+    def check_removal(self, key: Key, context: DeclareContext, gone: Collection[Key] = ()) -> None:
         """Refuse to remove a reference with which an alerter compares."""
         users = sorted(
             alerter.name
-            for alerter in store.alerts.alerters(key.entity)
+            for alerter in context.store.alerts.alerters(key.entity)
             if alerter.condition.reference == key.name
+            and alerter_key(alerter.entity, alerter.name) not in gone
         )
         if users:
             shown = ", ".join(map(repr, users[:MOST_SHOWN]))
@@ -84,12 +87,15 @@ class ReferenceObjects(Kind[ReferenceObject]):
             )
 
     def check_together(
-        self, definitions: Sequence[ReferenceObject], stored: Mapping[Key, Plain], store: Store
+        self,
+        definitions: Sequence[ReferenceObject],
+        stored: Mapping[Key, Plain],
+        context: DeclareContext,
     ) -> None:
         """Refuse a version that nobody has uploaded."""
         del stored
         versions: dict[tuple[str, str], list[str]] = {}
-        for one in store.references.records(current=False) if definitions else ():
+        for one in context.store.references.records(current=False) if definitions else ():
             versions.setdefault((one.entity, one.name), []).append(one.digest)
         for at, definition in enumerate(definitions):
             known = versions.get((definition.entity, definition.name), [])

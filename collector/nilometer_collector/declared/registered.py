@@ -12,6 +12,7 @@ from nilometer_collector.declared.alerters import AlerterObjects
 from nilometer_collector.declared.entities import EntityObjects
 from nilometer_collector.declared.kind import Kind, Misdeclared
 from nilometer_collector.declared.performance import PerformanceObjects
+from nilometer_collector.declared.receivers import ChannelObjects, TargetObjects
 from nilometer_collector.declared.references import ReferenceObjects
 from nilometer_collector.declared.routes import RouteObjects
 from nilometer_collector.declared.watch_rules import WatchRuleObjects
@@ -22,6 +23,8 @@ MOST_OBJECTS = 10_000  # most objects of one kind in one document
 KINDS: tuple[Kind[Any], ...] = (
     EntityObjects(),
     ReferenceObjects(),
+    ChannelObjects(),
+    TargetObjects(),
     AlerterObjects(),
     WatchRuleObjects(),
     RouteObjects(),

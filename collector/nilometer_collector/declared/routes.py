@@ -3,11 +3,10 @@
 import msgspec
 
 from nilometer_collector.alerting.routes import RouteDefinition, check_route
-from nilometer_collector.declared.alerters import API_ORIGIN
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
 from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.query.missing_names import KnownNames
-from nilometer_collector.store import Command, Key, RemoveRoute, SetRoute, Store
+from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveRoute, SetRoute, Store
 
 
 class RouteObjects(Kind[RouteDefinition]):

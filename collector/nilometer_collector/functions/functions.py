@@ -11,7 +11,7 @@ from nilometer.functions.child import Answer
 from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
 from nilometer.values.window import Window
-from nilometer_collector.alerting.function_limits import FunctionLimits
+from nilometer_collector.alerting.function_limits import FunctionLimits, is_allowed, refusal
 from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.functions.process import Outcome, Running
@@ -121,8 +121,8 @@ class Functions:
                 self._busy.discard(key)
 
     def _apply(self, alerter: Alerter, condition: Reported, window: Window) -> None:
-        found = Outcome(Answer(failure=self._limits.refusal(condition.function)))
-        if self._limits.allows(condition.function):
+        found = Outcome(Answer(failure=refusal(condition.function)))
+        if is_allowed(condition.function, self._limits.allowed):
             found = self._running.call(alerter, condition, window, self._limits, self._url)
         if self.thread.is_stopping:
             return  # the stop ended the call, and the next collector repeats it

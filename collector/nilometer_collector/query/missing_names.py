@@ -1,6 +1,7 @@
 """Finds names that point nowhere: entities, summaries and references that do not exist yet."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from nilometer.alert import Alerter
 from nilometer.alert.conditions import Reported
@@ -9,6 +10,7 @@ from nilometer_collector.store import Store
 
 MOST_NAMES = 10  # most known names that a warning lists
 MOST_COMPARISONS = 20_000  # most comparisons of names for hints, which takes up to half a second
+NO_RECEIVERS: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
 class KnownNames:
@@ -18,6 +20,7 @@ class KnownNames:
         store: Store of samples, references and declarations.
         may_name: Function that returns whether a warning may reveal an entity.
         planned: Entities that will exist.
+        receivers: Channels and targets that will exist, by ``channel`` and ``target``.
         may_use: Function that returns whether a warning may be about a channel or target; None for
             all of them if *may_name* allows every entity, else for none.
     """
@@ -27,10 +30,12 @@ class KnownNames:
         store: Store,
         may_name: Callable[[str], bool] = lambda _: True,
         planned: Collection[str] = (),
+        receivers: Mapping[str, Collection[str]] = NO_RECEIVERS,
         may_use: Callable[[str], bool] | None = None,
     ) -> None:
         self._store = store
         self._planned = planned
+        self._receivers = receivers
         self._summaries: dict[str, list[str]] = {}
         self._references: dict[str, list[str]] | None = None
         self._with_data: set[str] | None = None
@@ -83,13 +88,14 @@ class KnownNames:
     @property
     def targets(self) -> list[str] | None:
         """Names of the targets of actions, ascending; None for those who may not name them."""
-        return self._usable({one.name for one in self._store.targets.all()})
+        found = {one.name for one in self._store.targets.all()}
+        return self._usable(found.union(self._receivers.get("target", ())))
 
     @property
     def channels(self) -> list[str] | None:
         """Names of all channels, ascending; None for those who may not name them."""
         found = {one.name for one in self._store.channels.all()} | {self._store.own_channel}
-        return self._usable(found - {""})
+        return self._usable(found.union(self._receivers.get("channel", ())) - {""})
 
     def is_missing(self, name: str, known: Collection[str] | None) -> bool:
         """Return whether a warning may say that *name*, a channel or target, is not *known*."""

@@ -37,15 +37,18 @@ from nilometer_collector.store.history_records import (
     RemoveAlerter,
     RemoveEntity,
     RemoveObject,
+    RemoveReceiver,
     RemoveRoute,
     Revision,
     SetAlerter,
     SetObject,
+    SetReceiver,
     SetRoute,
     WithdrawReference,
 )
 from nilometer_collector.store.levels import LEVELS, ROLLED_UP, Level
 from nilometer_collector.store.logged_types import LoggedType
+from nilometer_collector.store.named import API_ORIGIN, SETTINGS_ORIGIN
 from nilometer_collector.store.opening import back_up_store, open_store, restore_store
 from nilometer_collector.store.prediction_records import (
     Logged,
@@ -96,6 +99,7 @@ from nilometer_collector.store.watch_records import EpisodeStep, HeardRecord, Wa
 __all__ = [
     "ACKNOWLEDGEMENT",
     "ACTION",
+    "API_ORIGIN",
     "DECISION",
     "EVERY_RUN",
     "LEASE_SECONDS",
@@ -110,6 +114,7 @@ __all__ = [
     "MOST_SOUGHT",
     "MOST_WAIT_SECONDS",
     "ROLLED_UP",
+    "SETTINGS_ORIGIN",
     "UNDECLARED",
     "AddReference",
     "Arrival",
@@ -156,6 +161,7 @@ __all__ = [
     "RemoveAlerter",
     "RemoveEntity",
     "RemoveObject",
+    "RemoveReceiver",
     "RemoveRoute",
     "Reply",
     "Revision",
@@ -168,6 +174,7 @@ __all__ = [
     "SeriesRecord",
     "SetAlerter",
     "SetObject",
+    "SetReceiver",
     "SetRoute",
     "Shipment",
     "Shipped",

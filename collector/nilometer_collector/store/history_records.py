@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from nilometer.alert import Alerter
 from nilometer.profile import Reference
+from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.store.entity_records import EntityDeclaration
 
@@ -119,6 +120,30 @@ class RemoveRoute:
 
 
 @dataclass(frozen=True, slots=True)
+class SetReceiver:
+    """Create or replace a channel or a target, with the texts of its secrets.
+
+    Attributes:
+        origin: Group of receivers that it belongs to.
+    """
+
+    receiver: ChannelDefinition
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveReceiver:
+    """Delete the channel or the target of this name.
+
+    Attributes:
+        type: Structure of the receiver, which says whether it is a channel or a target.
+    """
+
+    type: type[ChannelDefinition]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class SetObject:
     """Store an object of a kind that has no table of its own.
 
@@ -147,6 +172,8 @@ Command: TypeAlias = (
     | WithdrawReference
     | SetRoute
     | RemoveRoute
+    | SetReceiver
+    | RemoveReceiver
     | SetObject
     | RemoveObject
 )

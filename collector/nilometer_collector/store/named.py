@@ -8,11 +8,14 @@ from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 
+API_ORIGIN = "api"  # origin of objects that users create
+SETTINGS_ORIGIN = "file"  # origin of objects of the collector's settings
+
 D = TypeVar("D", ChannelDefinition, RouteDefinition, TargetDefinition)
 
 
 class Objects(Protocol[D]):
-    """Objects of one type by name. An origin is where an object was defined: ``api`` or ``file``."""
+    """Objects of one type by name. An origin is `API_ORIGIN` or `SETTINGS_ORIGIN`."""
 
     def put(self, definition: D, origin: str, now_ns: int, most: int) -> None:
         """Create or replace the object of this name.

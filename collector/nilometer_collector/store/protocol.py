@@ -343,7 +343,7 @@ class Store(Protocol):
 
     @property
     def links_key(self) -> bytes:
-        """Key of the signed links of this installation, 32 random bytes."""
+        """Key of the signed links and of the fingerprints of secrets, 32 random bytes."""
         ...
 
     def ship(self, shipment: Shipment, now_ns: int) -> Shipped:

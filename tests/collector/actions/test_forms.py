@@ -231,7 +231,7 @@ def test_a_function_runs_in_a_process_of_its_own(
     declare(store, an_action())
     Agents(store).say("pod-1", 0.5, 1)
     assert step(store) == 0
-    targets = Targets(allowed=Allowed(), page_url=lambda: PAGES, entry_points=(named,))
+    targets = Targets(allowed=Allowed(), page_url=lambda: PAGES, functions=(named,))
     Actor(store, targets, SteppedClock(), lambda: None, backoff_seconds=(60.0, 60.0)).step()
     (run,) = store.actions.runs()
     assert (run.state.value, run.last_failure) == (state, failure)
@@ -242,11 +242,11 @@ def test_a_function_that_the_settings_do_not_list_is_never_called(store: Store) 
     store.targets.put(target, "api", START_NS, 10)
     declare(store, an_action())
     Agents(store).say("pod-1", 0.5, 1)
-    targets = Targets(allowed=Allowed(), page_url=lambda: PAGES, entry_points=("a:b",))
+    targets = Targets(allowed=Allowed(), page_url=lambda: PAGES, functions=("a:b",))
     Actor(store, targets, SteppedClock(), lambda: None).step()
     (run,) = store.actions.runs()
     assert run.state.value == "failed"
-    assert "action_entry_points" in run.turns[-1].reason
+    assert "functions_allow" in run.turns[-1].reason
 
 
 def test_a_job_that_a_function_starts_goes_on_and_holds_up_nothing() -> None:

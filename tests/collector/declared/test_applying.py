@@ -13,6 +13,7 @@ from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import SteppedClock
 from nilometer_collector.declared import applying
 from nilometer_collector.declared.applying import By, apply
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.registered import document_of
 from nilometer_collector.errors import Busy
 from nilometer_collector.store import Origin, Store
@@ -33,6 +34,13 @@ LATE: dict[str, Any] = {
     "statistic": "p99",
     "comparison": ">",
     "threshold": 2.0,
+}
+REPORTED: dict[str, Any] = {
+    "entity": ENTITY,
+    "name": "own",
+    "summary": "service",
+    "kind": "REPORTED",
+    "parameters": {"function": "os:abort"},
 }
 DOCUMENT: dict[str, Any] = {
     "version": 1,
@@ -109,6 +117,7 @@ def test_a_dry_run_shows_what_differs_and_changes_nothing(served: Running) -> No
         ({"alerters": [{**LATE, "kind": "RANGE", "low": 1}]}, 422, "alerters[0].high"),
         ({"alerters": [{**LATE, "threshold": "2"}]}, 422, "alerters[0].threshold"),
         ({"alerters": [{**LATE, "severity": "bad"}]}, 422, "alerters[0].severity"),
+        ({"alerters": [REPORTED]}, 422, "alerters[0].parameters.function"),
         ({"alerters": [{**LATE, "name": "<b>late</b>"}]}, 422, "alerters[0].name"),
         ({"alerters": [{**LATE, "name": "a\0"}]}, 422, "alerters[0].name"),
         ({"alerters": [LATE, LATE]}, 409, "alerters[1].name"),
@@ -176,10 +185,14 @@ def test_names_that_point_nowhere_are_warnings_also_without_a_change(served: Run
 
 def test_names_that_the_caller_may_not_read_are_told_alike(store: Store) -> None:
     by = By("ann", Origin.APPLY)
-    apply(store, document_of({"version": 1, "entities": [{"name": "secret"}]}), by, 1)
+    apply(
+        DeclareContext(store), document_of({"version": 1, "entities": [{"name": "secret"}]}), by, 1
+    )
     entity = {"name": "mine", "reads_from": ["secret", "nowhere"]}
     document = document_of({"version": 1, "entities": [entity]})
-    told = apply(store, document, by, 2, may_name=lambda name: name == "mine").plan.warnings
+    told = apply(
+        DeclareContext(store, may_name=lambda name: name == "mine"), document, by, 2
+    ).plan.warnings
     assert [one.sentence for one in told] == [
         f"reads_from = {name!r}: cannot be checked: you may not read this entity"
         for name in ("secret", "nowhere")
@@ -381,14 +394,14 @@ class Rival:
             self._left -= 1
             entity = {"name": self._entity, "owner": f"rival {self._left}"}
             document = document_of({"version": 1, "entities": [entity]})
-            apply(self._store, document, By("rival", Origin.APPLY), 1)
+            apply(DeclareContext(self._store), document, By("rival", Origin.APPLY), 1)
         return True
 
 
 def apply_beside(store: Store, rival: Rival) -> int | None:
     document = document_of({"version": 1, "entities": [{"name": "mine", "owner": "me"}]})
     by = By("me", Origin.APPLY)
-    return apply(store, document, by, 2, may_name=rival.may_name).revision
+    return apply(DeclareContext(store, may_name=rival.may_name), document, by, 2).revision
 
 
 def test_a_change_of_another_object_does_not_disturb(store: Store) -> None:
@@ -413,8 +426,8 @@ def test_steady_changes_of_the_same_object_are_busy(store: Store) -> None:
 
 def test_the_same_in_python(store: Store) -> None:
     document, by = document_of(DOCUMENT), By("ann", Origin.APPLY)
-    assert apply(store, document, by, 1, is_dry_run=True).revision is None
+    assert apply(DeclareContext(store), document, by, 1, is_dry_run=True).revision is None
     assert store.entities.all() == []
-    assert apply(store, document, by, 1).revision == 1
-    assert apply(store, document, by, 2).plan.unchanged == 2
+    assert apply(DeclareContext(store), document, by, 1).revision == 1
+    assert apply(DeclareContext(store), document, by, 2).plan.unchanged == 2
     assert [one.author for one in store.history.changes()] == ["ann", "ann"]

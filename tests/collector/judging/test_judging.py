@@ -27,6 +27,7 @@ from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import PERFORMANCE
 from nilometer_collector.declared.applying import By, apply
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.registered import document_of
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.judging import judging, others
@@ -336,7 +337,7 @@ def test_joined_performance_waits_for_maturity(
     put(pods, an_alerter(condition=low, summary=PERFORMANCE, minimum_count=30, delay_seconds=60))
     declared = {"entity": ENTITY, "task": "binary", "score": "score"}
     document = document_of({"version": 1, "performance": [declared]})
-    apply(pods.store, document, By("test", Origin.API), START_NS)
+    apply(DeclareContext(pods.store), document, By("test", Origin.API), START_NS)
     log_predictions(pods.store, scored(100, every_ns=10 * NANOSECONDS))
     outputs = feature_sample([0.5] * 100, window=minute(1), summary="output.score")
     ship(pods.store, [Arrival(sequence=1, content=a_sample_row(outputs))], agent="outputs")

@@ -13,6 +13,7 @@ from nilometer.testing import SteppedClock
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By, apply, change_one
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.performance import PerformanceObjects, performance_key
 from nilometer_collector.declared.registered import document_of
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
@@ -32,7 +33,7 @@ DECLARED = {
 def store(tmp_path: Path) -> Iterator[Store]:
     """A store with a declared performance."""
     found = open_store(tmp_path / "state" / "collector.db", "")
-    apply(found, document_of(DECLARED), AUTHOR, NOW_NS)
+    apply(DeclareContext(found), document_of(DECLARED), AUTHOR, NOW_NS)
     yield found
     found.close()
 
@@ -64,10 +65,10 @@ def test_labels_wait_on_while_their_performance_is_not_declared(store: Store) ->
     log_predictions(store, scored(1))
     kind = PerformanceObjects()
     key = performance_key(ENTITY)
-    change_one(store, kind, key, None, kind.remove(key), AUTHOR, NOW_NS)
+    change_one(DeclareContext(store), kind, key, None, kind.remove(key), AUTHOR, NOW_NS)
     matching = Matching(store, clock, Counters(), 10 * DAY_NS)
     assert matching.step() == 0
-    apply(store, document_of(DECLARED), AUTHOR, NOW_NS)
+    apply(DeclareContext(store), document_of(DECLARED), AUTHOR, NOW_NS)
     assert matching.step() == 1
     assert store.truths.totals(ENTITY).counts == {Outcome.JOINED: 1}
 
@@ -78,7 +79,9 @@ def test_an_entity_whose_join_fails_does_not_stop_the_others(
     clock, other = SteppedClock(), f"a-{ENTITY}"  # the failing entity comes first
     clock.wall_ns = NOW_NS + 60 * NANOSECONDS
     declared = [{"entity": name, "task": "binary", "score": "score"} for name in (ENTITY, other)]
-    apply(store, document_of({"version": 1, "performance": declared}), AUTHOR, NOW_NS)
+    apply(
+        DeclareContext(store), document_of({"version": 1, "performance": declared}), AUTHOR, NOW_NS
+    )
     tell(store, [a_truth("id-0")])
     tell(store, [a_truth("id-0")], definition=replace(BINARY, entity=other))
     log_predictions(store, scored(1))

@@ -34,10 +34,10 @@ def test_a_failure_is_logged_once_until_a_collection_succeeds(
     monkeypatch.setattr(type(store.rollups), "collect", failing)
     caplog.set_level(logging.WARNING)
     started = Collecting(store)
-    started.start()
+    started.thread.start()
     eventually(lambda: not failures)
-    started.stop(60.0)
-    started.stop(60.0)
+    started.thread.stop(60.0)
+    started.thread.stop(60.0)
     told = [one for one in caplog.records if "are not collected" in one.message]
     assert [one.__dict__["reason"] for one in told] == ["database: away", "a bug"]
     assert [bool(one.exc_info) for one in told] == [False, True]

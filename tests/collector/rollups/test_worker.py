@@ -73,10 +73,10 @@ def test_the_worker_goes_on_when_the_store_is_back(
     monkeypatch.setattr(type(store.rollups), "take", failing)
     caplog.set_level(logging.WARNING)
     started = RollUpWorker(store, KEEP_NS, clock, Counters())
-    started.start()
+    started.thread.start()
     eventually(lambda: [one.stale for one in store.rollups.levels()][1] == 0)
-    started.stop(60.0)
-    started.stop(60.0)
+    started.thread.stop(60.0)
+    started.thread.stop(60.0)
     assert "store unavailable, roll-ups will be made later" in caplog.text
     assert "internal error in a roll-up" in caplog.text
 

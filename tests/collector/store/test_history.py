@@ -8,6 +8,7 @@ from support.stores import Place
 
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.declared.applying import By, apply, change_one, roll_back
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.registered import KINDS, document_of
 from nilometer_collector.errors import Conflict, Moved, Unknown
 from nilometer_collector.store import (
@@ -211,17 +212,17 @@ def test_documents_are_applied_and_rolled_back_in_every_store(store: Store) -> N
     rule = {"entity": "a-*", "tolerances": {"input.x": 0.5}}
     entities = [{"name": "a", "reads_from": ["b"]}, {"name": "b", "attributes": {"team": "π"}}]
     document = document_of({"version": 1, "entities": entities, "watch": [rule]})
-    assert apply(store, document, by, 2).revision == 1
-    assert apply(store, document, by, 3).plan.unchanged == 3
+    assert apply(DeclareContext(store), document, by, 2).revision == 1
+    assert apply(DeclareContext(store), document, by, 3).plan.unchanged == 3
     turned = [{"name": "a"}, {"name": "b", "reads_from": ["a"]}]
-    apply(store, document_of({"version": 1, "entities": turned}), by, 4)
+    apply(DeclareContext(store), document_of({"version": 1, "entities": turned}), by, 4)
     (kind,) = (one for one in KINDS if one.name == "alerter")
     key = kind.key_named("a", "<b>late")
-    assert change_one(store, kind, key, None, kind.remove(key), by, 5)
-    assert len(roll_back(store, 1, by, 6).plan.changes) == 3
+    assert change_one(DeclareContext(store), kind, key, None, kind.remove(key), by, 5)
+    assert len(roll_back(DeclareContext(store), 1, by, 6).plan.changes) == 3
     edges = {one.name: one.declaration.reads_from for one in store.entities.all()}
     assert edges == {"a": ("b",), "b": ()}
     assert [one.name for one in store.alerts.alerters()] == ["<b>late"]
-    assert len(roll_back(store, 0, by, 7).plan.changes) == 3
+    assert len(roll_back(DeclareContext(store), 0, by, 7).plan.changes) == 3
     assert (store.entities.all(), store.history.objects("watch")) == ([], {})
     assert [one.name for one in store.alerts.alerters()] == ["<b>late"]

@@ -5,6 +5,7 @@ from support.watched_traffic import Traffic
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.declared.applying import By, apply
+from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.registered import document_of
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Origin, Store
@@ -14,7 +15,7 @@ BY = By("ann", Origin.APPLY)
 
 
 def declare(store: Store, *rules: dict[str, object]) -> None:
-    apply(store, document_of({"version": 1, "watch": list(rules)}), BY, NANOSECONDS)
+    apply(DeclareContext(store), document_of({"version": 1, "watch": list(rules)}), BY, NANOSECONDS)
 
 
 def test_the_longest_declared_pattern_that_matches_applies_in_any_order(store: Store) -> None:

@@ -16,18 +16,13 @@ from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
-from nilometer_collector.declared.alerters import (
-    API_ORIGIN,
-    AlerterObjects,
-    alerter_key,
-    plain_alerter,
-)
+from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, plain_alerter
 from nilometer_collector.declared.apart import check_apart
 from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.alerter_statuses import alerter_statuses
 from nilometer_collector.query.missing_names import KnownNames, missing_names
-from nilometer_collector.store import Origin, RemoveAlerter, SetAlerter
+from nilometer_collector.store import API_ORIGIN, Origin, RemoveAlerter, SetAlerter
 
 OBJECTS = AlerterObjects()
 NAME = RequiredText("name", "Name of the alerter.")
@@ -140,7 +135,10 @@ async def put_alerter(call: Call) -> PutAlerter:
         context.clock.now_ns(),
     )
     command = SetAlerter(alerter, API_ORIGIN)
-    await context.ask(lambda: change_one(context.store, OBJECTS, key, plain, command, by, now_ns))
+    OBJECTS.completed(definition, context.declaring())
+    await context.ask(
+        lambda: change_one(context.declaring(), OBJECTS, key, plain, command, by, now_ns)
+    )
     context.wake()
     may_read = call.access.for_need(Need.READ).may  # because a warning reveals names
     warnings = []
@@ -158,14 +156,14 @@ async def delete_alerter(call: Call) -> None:
         Unknown: If there is no alerter of this entity and name.
     """
     entity, name = call.parameters.value(ENTITY), call.parameters.value(NAME)
-    store, now_ns, by = (
-        call.context.store,
+    context, now_ns, by = (
+        call.context,
         call.context.clock.now_ns(),
         By(author_of(call), Origin.API),
     )
     key, command = alerter_key(entity, name), RemoveAlerter(entity, name)
     if not await call.context.ask(
-        lambda: change_one(store, OBJECTS, key, None, command, by, now_ns)
+        lambda: change_one(context.declaring(), OBJECTS, key, None, command, by, now_ns)
     ):
         raise Unknown(f"{entity} has no alerter {name!r}")
     call.context.wake()

@@ -2,21 +2,16 @@
 
 import msgspec
 
-from nilometer.values.errors import ConfigError
-from nilometer_collector.alerting.receivers import (
-    MOST_CHANNELS,
-    ChannelDefinition,
-    check_names,
-    check_values,
-    with_stored_secrets,
-)
-from nilometer_collector.api.body import read_json, refuse_controls
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
+from nilometer_collector.api.resources.receivers import delete_receiver, put_receiver
 from nilometer_collector.channels import Outcome, send_sample
-from nilometer_collector.declared.alerters import API_ORIGIN
-from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.declared.receivers import ChannelObjects
+from nilometer_collector.errors import Unknown
 
+OBJECTS = ChannelObjects()
 NAME = RequiredText("name", "Name of the channel.")
 
 
@@ -42,47 +37,13 @@ async def list_channels(call: Call) -> Channels:
 
 
 async def put_channel(call: Call) -> ChannelDefinition:
-    """Create the channel, or replace the channel of this name.
-
-    A secret that is sent as `list_channels` shows it keeps its value, as long as nothing changes about
-    where messages go.
-
-    Raises:
-        ConfigError: If a setting is unknown or missing.
-        Conflict: If this collector does not accept a value, such as a forbidden address.
-    """
-    call.access.require_all()
-    context = call.context
-    definition = await read_json(call.request, ChannelDefinition)
-    call.access.require_named(definition.name)
-    refuse_controls(msgspec.structs.replace(definition, settings={}, secrets={}))
-    check_names(definition)
-
-    def put() -> ChannelDefinition:
-        stored = context.store.channels.read(definition.name)
-        channel = with_stored_secrets(definition, stored)
-        try:
-            check_values(channel, context.receivers.allowed)
-        except ConfigError as error:
-            raise Conflict(str(error)) from error
-        context.store.channels.put(channel, API_ORIGIN, context.clock.now_ns(), MOST_CHANNELS)
-        return channel.shown()
-
-    answer = await context.ask(put)
-    context.wake()
-    return answer
+    """Create the channel, or replace the channel of this name."""
+    return await put_receiver(call, OBJECTS, await read_json(call.request, ChannelDefinition))
 
 
 async def delete_channel(call: Call) -> None:
-    """Delete the channel; its waiting notifications are not sent.
-
-    Raises:
-        Unknown: If there is no channel of this name.
-    """
-    name, context = call.parameters.value(NAME), call.context
-    call.access.require_named(name)
-    if not await context.ask(lambda: context.store.channels.delete(name, context.clock.now_ns())):
-        raise Unknown(f"there is no stored channel {name!r}")
+    """Delete the channel; its waiting notifications are not sent."""
+    await delete_receiver(call, OBJECTS, call.parameters.value(NAME))
 
 
 async def test_channel(call: Call) -> ChannelTest:

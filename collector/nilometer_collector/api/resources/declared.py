@@ -1,7 +1,7 @@
 """Declared objects: apply a document, list and remove objects, their history, and roll back."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+import re
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -10,7 +10,6 @@ from nilometer_collector.access.needs import Need
 from nilometer_collector.access.rights import Access, Forbidden, Hidden
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
-from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import (
     LAST_ID,
@@ -22,96 +21,33 @@ from nilometer_collector.api.parameters import (
     RequiredWord,
     Text,
 )
+from nilometer_collector.api.resources.declared_views import (
+    AppliedView,
+    Changes,
+    DeclaredObjectView,
+    Objects,
+    change_view,
+    revisions_of,
+    warning_view,
+)
 from nilometer_collector.declared.applying import Applied, By, Part, apply, change_one, roll_back
-from nilometer_collector.declared.difference import fields_of
-from nilometer_collector.declared.kind import Kind, title_of
+from nilometer_collector.declared.kind import Kind, Misdeclared, title_of
 from nilometer_collector.declared.listing import visible_changes
-from nilometer_collector.declared.planning import Warned, keys_in
+from nilometer_collector.declared.planning import keys_in
 from nilometer_collector.declared.registered import KINDS, Document, document_of, kind_named
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.missing_names import KnownNames
-from nilometer_collector.store import DECISION, Change, ChangeQuestion, ChangeRecord, Key, Origin
+from nilometer_collector.store import DECISION, ChangeQuestion, Key, Origin
 
 MAX_DOCUMENT_BYTES = 16 << 20
 MOST_LISTED = 10_000  # most changes in one answer
+SET_NAME = r"[a-z0-9][a-z0-9._-]{0,63}"
 LISTED = 200  # changes in one answer by default
 
-Action: TypeAlias = Literal["created", "changed", "removed"]
 KindWord: TypeAlias = Annotated[
     str,
     Meta(pattern=f"^({'|'.join(word for kind in KINDS for word in (kind.name, kind.plural))})$"),
 ]
-OriginWord: TypeAlias = Literal["apply", "api", "settings", "upload", "rollback"]
-
-
-class FieldView(msgspec.Struct, frozen=True, kw_only=True):
-    """A field that a change sets, changes or removes."""
-
-    field: str
-    before: str | None  # JSON text; null if the field was not set
-    after: str | None  # JSON text; null if the field is not set any more
-
-
-class ChangeView(msgspec.Struct, frozen=True, kw_only=True):
-    """A change of one object."""
-
-    kind: str
-    entity: str  # entity of the object, or a pattern of entities
-    name: str
-    action: Action
-    fields: list[FieldView]  # empty for callers who may not read the entity
-
-
-class WarningView(msgspec.Struct, frozen=True, kw_only=True):
-    """A name in an object that points nowhere."""
-
-    kind: str
-    entity: str
-    name: str
-    sentence: str
-
-
-class AppliedView(msgspec.Struct, frozen=True, kw_only=True):
-    """What a document or a rollback changed, or would change."""
-
-    revision: int | None  # number of the revision; null if nothing was changed
-    dry_run: bool
-    changes: list[ChangeView]
-    unchanged: int  # number of objects that are stored as they are given
-    warnings: list[WarningView]
-
-
-class DeclaredObjectView(msgspec.Struct, frozen=True, kw_only=True):
-    """A declared object."""
-
-    kind: str
-    entity: str
-    name: str
-    definition: dict[str, Any]  # definition without defaults, as in a document
-    warnings: list[str]  # names in it that point nowhere
-
-
-class Objects(msgspec.Struct, frozen=True, kw_only=True):
-    """Declared objects by kind, entity and name."""
-
-    objects: list[DeclaredObjectView]
-
-
-class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
-    """Changes that were made together."""
-
-    revision: int
-    author: str
-    origin: OriginWord
-    made: float
-    changes: list[ChangeView]
-
-
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
-    """Changes of declared objects, newest first."""
-
-    revisions: list[RevisionView]
-    next: int | None  # value of `before` for older changes; null on the last page
 
 
 class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -133,6 +69,8 @@ ANY_OWNER = Text("entity", "Entity of the objects, or their pattern of entities.
 ANY_NAME = Text("name", "Name of the object.")
 NAME = RequiredText("name", "Name of the object.")
 DRY_RUN = Flag("dry_run", "Whether to report the changes only.")
+SET = Text("set", "Name of the set that the objects belong to.")
+PRUNE = Flag("prune", "Whether to remove the objects of the set that the document does not have.")
 LIMIT = Count("limit", "Largest number of changes in the answer.", LISTED, MOST_LISTED)
 BEFORE = AnyId("before", "Value of `next` from the page before.")
 
@@ -148,20 +86,29 @@ async def apply_document(call: Call) -> AppliedView:
     raw = await read_json(call.request, dict[str, object], MAX_DOCUMENT_BYTES)
     context, by = call.context, By(author_of(call), Origin.APPLY)
     dry_run = call.parameters.value(DRY_RUN) or False
-    reads = _reads(call)
+    reads, prunes = _reads(call), call.parameters.value(PRUNE) or False
+    part_of = call.parameters.value(SET) or ""
+    if part_of and not re.fullmatch(SET_NAME, part_of):
+        raise Misdeclared(f"set = {part_of[:64]!r}: must match {SET_NAME}", "set")
+    if prunes and not part_of:
+        raise Misdeclared("prune: needs the name of a set", "prune")
+    if part_of and call.access.workspace is not None:  # a set belongs to its workspace
+        part_of = f"{call.access.workspace.name}/{part_of}"
 
     def make() -> Applied:
         document = document_of(raw)
         for key in keys_in(document):
             _require(call.access, key)
+        now_ns = context.clock.now_ns()
         return apply(
-            context.store,
+            context.declaring(reads),
             document,
             by,
-            context.clock.now_ns(),
+            now_ns,
             is_dry_run=dry_run,
-            may_name=reads.may,
-            may_use=reads.naming,
+            part_of=part_of,
+            prunes=prunes,
+            require=lambda key: _require_known(call.access, reads, key),
         )
 
     applied = await context.ask(make)
@@ -183,14 +130,12 @@ async def roll_back_objects(call: Call) -> AppliedView:
     dry_run, reads = call.parameters.value(DRY_RUN) or False, _reads(call)
     applied = await context.ask(
         lambda: roll_back(
-            context.store,
+            context.declaring(reads),
             body.revision,
             by,
             context.clock.now_ns(),
             part=Part(kind=kind, entity=body.entity, name=body.name),
             is_dry_run=dry_run,
-            may_name=reads.may,
-            may_use=reads.naming,
             sees=lambda key: _sees(call.access, key),
             require=lambda key: _require_known(call.access, reads, key),
         )
@@ -236,8 +181,9 @@ async def remove_object(call: Call) -> None:
     key = kind.key_named(entity or "", name)
     _require(call.access, key)
     context, by = call.context, By(author_of(call), Origin.API)
-    store, now_ns, command = context.store, context.clock.now_ns(), kind.remove(key)
-    if not await context.ask(lambda: change_one(store, kind, key, None, command, by, now_ns)):
+    now_ns, command = context.clock.now_ns(), kind.remove(key)
+    declaring = context.declaring()
+    if not await context.ask(lambda: change_one(declaring, kind, key, None, command, by, now_ns)):
         raise Unknown(f"there is no {title_of(key)}")
     context.wake()
 
@@ -257,7 +203,7 @@ async def list_changes(call: Call) -> Changes:
         return _may(call.access, key)
 
     found, following = await call.context.ask(lambda: visible_changes(store, question, limit, may))
-    return Changes(revisions=_revisions(found), next=following)
+    return Changes(revisions=revisions_of(found), next=following)
 
 
 def _reads(call: Call) -> Access:
@@ -296,7 +242,7 @@ def _require_known(access: Access, reads: Access, key: Key) -> None:
     except Forbidden as error:
         if reads.may(key.entity):
             raise
-        raise Forbidden("objects that you may not read have changed since this revision") from error
+        raise Forbidden("this would change objects that you may not read") from error
 
 
 def _applied_view(applied: Applied, reads: Access, *, dry_run: bool) -> AppliedView:
@@ -304,45 +250,10 @@ def _applied_view(applied: Applied, reads: Access, *, dry_run: bool) -> AppliedV
     return AppliedView(
         revision=applied.revision,
         dry_run=dry_run,
-        changes=[_change_view(one, may_read=_may(reads, one.key)) for one in plan.changes],
+        changes=[change_view(one, may_read=_may(reads, one.key)) for one in plan.changes],
         unchanged=plan.unchanged,
-        warnings=[_warning_view(one) for one in plan.warnings],
+        warnings=[warning_view(one) for one in plan.warnings],
     )
-
-
-def _warning_view(warned: Warned) -> WarningView:
-    return WarningView(**warned.key._asdict(), sentence=warned.sentence)
-
-
-def _change_view(change: Change, *, may_read: bool = True) -> ChangeView:
-    action: Action = "changed"
-    if change.before is None:
-        action = "created"
-    elif change.after is None:
-        action = "removed"
-    fields = fields_of(change) if may_read else []
-    return ChangeView(
-        **change.key._asdict(),
-        action=action,
-        fields=[FieldView(**one._asdict()) for one in fields],
-    )
-
-
-def _revisions(records: Sequence[ChangeRecord]) -> list[RevisionView]:
-    """Return the records of each revision together."""
-    found: dict[int, RevisionView] = {}
-    for record in records:
-        known = found.get(record.revision)
-        if known is None:
-            known = found[record.revision] = RevisionView(
-                revision=record.revision,
-                author=record.author,
-                origin=record.origin.value,
-                made=seconds(record.made_ns),
-                changes=[],
-            )
-        known.changes.append(_change_view(record.change))
-    return list(found.values())
 
 
 OPERATIONS = (
@@ -353,7 +264,7 @@ OPERATIONS = (
         about="Create and change all objects of a document in one transaction.",
         handler=apply_document,
         answer=AppliedView,
-        parameters=(DRY_RUN,),
+        parameters=(DRY_RUN, SET, PRUNE),
         body=Document,
         errors=(400, 409, 413, 415, 422),
     ),

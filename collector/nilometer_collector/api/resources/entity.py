@@ -81,7 +81,7 @@ async def put_entity(call: Call) -> PutEntity:
         command = DeclareEntity(name, declaration, replaces)
         plain = OBJECTS.checked(entity_object(name, declaration))
         try:
-            change_one(context.store, OBJECTS, entity_key(name), plain, command, by, now_ns)
+            change_one(context.declaring(), OBJECTS, entity_key(name), plain, command, by, now_ns)
         except Conflict as error:
             raise _without_edges_of_others(error, name, declaration, may_read) from error
         view = _view(context.query.entity(name, may_read), context.store, call.access.sees)
@@ -99,11 +99,11 @@ async def delete_entity(call: Call) -> None:
         Conflict: If another version is stored.
     """
     name, version = call.parameters.value(ENTITY), call.parameters.value(VERSION)
-    store, now_ns = call.context.store, call.context.clock.now_ns()
+    declaring, now_ns = call.context.declaring(), call.context.clock.now_ns()
     command = RemoveEntity(name, None if version == ANY_VERSION else version)
     key, by = entity_key(name), By(author_of(call), Origin.API)
     if not await call.context.ask(
-        lambda: change_one(store, OBJECTS, key, None, command, by, now_ns)
+        lambda: change_one(declaring, OBJECTS, key, None, command, by, now_ns)
     ):
         raise Unknown(f"entity {name!r} has no declaration")
 

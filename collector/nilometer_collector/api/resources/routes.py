@@ -62,7 +62,7 @@ async def put_route(call: Call) -> PutRoute:
 
     def put() -> PutRoute:
         key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()
-        change_one(context.store, OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
+        change_one(context.declaring(), OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
         known = KnownNames(context.store, may_use=call.access.naming)
         warnings = OBJECTS.warnings(plain, known)
         return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
@@ -80,7 +80,7 @@ async def delete_route(call: Call) -> None:
     call.access.require_named(name)
     key, now_ns = route_key(name), context.clock.now_ns()
     if not await context.ask(
-        lambda: change_one(context.store, OBJECTS, key, None, OBJECTS.remove(key), by, now_ns)
+        lambda: change_one(context.declaring(), OBJECTS, key, None, OBJECTS.remove(key), by, now_ns)
     ):
         raise Unknown(f"there is no route {name!r}")
 

@@ -2,15 +2,15 @@
 
 import msgspec
 
-from nilometer.values.errors import ConfigError
-from nilometer_collector.alerting.receivers import check_names, with_stored_secrets
-from nilometer_collector.alerting.targets import MOST_TARGETS, TargetDefinition
-from nilometer_collector.api.body import read_json, refuse_controls
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
+from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
-from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.api.resources.receivers import delete_receiver, put_receiver
+from nilometer_collector.declared.receivers import TargetObjects
 
-ORIGIN = "api"  # origin of objects that were created over HTTP
+OBJECTS = TargetObjects()
 NAME = RequiredText("name", "Name of the target.")
 
 
@@ -28,46 +28,14 @@ async def list_targets(call: Call) -> TargetsView:
     return TargetsView(targets=[one.shown() for one in found if call.access.may_use(one.name)])
 
 
-async def put_target(call: Call) -> TargetDefinition:
-    """Create the target, or replace the target of this name.
-
-    A secret that is sent as `list_targets` shows it keeps its value, as long as nothing changes about
-    where orders go.
-
-    Raises:
-        ConfigError: If a setting is unknown or missing.
-        Conflict: If this collector does not accept a value, such as a forbidden address.
-    """
-    call.access.require_all()
-    context = call.context
-    definition = await read_json(call.request, TargetDefinition)
-    call.access.require_named(definition.name)
-    refuse_controls(msgspec.structs.replace(definition, settings={}, secrets={}))
-    check_names(definition)
-
-    def put() -> TargetDefinition:
-        stored = context.store.targets.read(definition.name)
-        target = with_stored_secrets(definition, stored)
-        try:
-            context.targets.check(target)
-        except ConfigError as error:
-            raise Conflict(str(error)) from error
-        context.store.targets.put(target, ORIGIN, context.clock.now_ns(), MOST_TARGETS)
-        return target.shown()
-
-    return await context.ask(put)
+async def put_target(call: Call) -> ChannelDefinition:
+    """Create the target, or replace the target of this name."""
+    return await put_receiver(call, OBJECTS, await read_json(call.request, TargetDefinition))
 
 
 async def delete_target(call: Call) -> None:
-    """Delete the target; runs that are not sent yet fail.
-
-    Raises:
-        Unknown: If there is no target of this name.
-    """
-    name, context = call.parameters.value(NAME), call.context
-    call.access.require_named(name)
-    if not await context.ask(lambda: context.store.targets.delete(name, context.clock.now_ns())):
-        raise Unknown(f"there is no target {name!r}")
+    """Delete the target; runs that are not sent yet fail."""
+    await delete_receiver(call, OBJECTS, call.parameters.value(NAME))
 
 
 OPERATIONS = (

@@ -1,9 +1,11 @@
 """Changes of declared objects in PostgreSQL, and objects that have no table of their own."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
-from nilometer_collector.alerting.receivers import MOST_ROUTES
+from nilometer_collector.alerting.receivers import MOST_CHANNELS, MOST_ROUTES, ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import MOST_TARGETS, TargetDefinition
 from nilometer_collector.store.changing import MOST_CHANGES, check_unmoved
 from nilometer_collector.store.history_records import (
     EVERY_CHANGE,
@@ -17,10 +19,12 @@ from nilometer_collector.store.history_records import (
     RemoveAlerter,
     RemoveEntity,
     RemoveObject,
+    RemoveReceiver,
     RemoveRoute,
     Revision,
     SetAlerter,
     SetObject,
+    SetReceiver,
     SetRoute,
     WithdrawReference,
 )
@@ -68,6 +72,10 @@ SELECT kind, entity, name, content FROM objects WHERE kind = %(kind)s ORDER BY e
 """
 _MOVED = "SELECT DISTINCT kind, entity, name FROM changes WHERE revision > %(after)s"
 
+_OfObject: TypeAlias = (
+    SetRoute | RemoveRoute | SetReceiver | RemoveReceiver | SetObject | RemoveObject
+)
+
 
 class History:
     """Makes and lists changes.
@@ -77,7 +85,9 @@ class History:
         entities: Declared entities.
         references: Versions of references.
         alerts: Alerters.
+        channels: Channels of notifications.
         routes: Routes from episodes to channels.
+        targets: Targets of actions.
     """
 
     def __init__(
@@ -86,13 +96,18 @@ class History:
         entities: Entities,
         references: References,
         alerts: Alerts,
+        *,
+        channels: Objects[ChannelDefinition],
         routes: Objects[RouteDefinition],
+        targets: Objects[TargetDefinition],
     ) -> None:
         self._database = database
         self._entities = entities
         self._references = references
         self._alerts = alerts
+        self._channels = channels
         self._routes = routes
+        self._targets = targets
 
     @property
     def newest(self) -> int:
@@ -162,7 +177,7 @@ class History:
     def _make_object(
         self,
         session: Session,
-        command: SetRoute | RemoveRoute | SetObject | RemoveObject,
+        command: _OfObject,
         now_ns: int,
     ) -> None:
         match command:
@@ -170,6 +185,16 @@ class History:
                 self._routes.store(session, command.route, command.origin, now_ns, MOST_ROUTES)
             case RemoveRoute():
                 self._routes.remove(session, command.name, now_ns)
+            case SetReceiver(receiver=TargetDefinition() as target):
+                self._targets.store(session, target, command.origin, now_ns, MOST_TARGETS)
+            case SetReceiver():
+                self._channels.store(
+                    session, command.receiver, command.origin, now_ns, MOST_CHANNELS
+                )
+            case RemoveReceiver():
+                is_target = command.type is TargetDefinition
+                receivers = self._targets if is_target else self._channels
+                receivers.remove(session, command.name, now_ns)
             case SetObject():
                 session.execute(_PUT, {**command.key._asdict(), "content": command.content})
             case RemoveObject():

@@ -95,7 +95,13 @@ class PostgresqlStore:
         turns = Turns(queue)
         self.alerts = Alerts(self._database, turns)
         self.history = History(
-            self._database, self.entities, self.references, self.alerts, self.routes
+            self._database,
+            self.entities,
+            self.references,
+            self.alerts,
+            channels=self.channels,
+            routes=self.routes,
+            targets=self.targets,
         )
         self.decisions = Decisions(self._database, turns, queue)
         self.watching = Watching(self._database, turns, self.decisions)

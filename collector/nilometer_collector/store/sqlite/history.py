@@ -1,9 +1,11 @@
 """Changes of declared objects in SQLite, and objects that have no table of their own."""
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
-from nilometer_collector.alerting.receivers import MOST_ROUTES
+from nilometer_collector.alerting.receivers import MOST_CHANNELS, MOST_ROUTES, ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import MOST_TARGETS, TargetDefinition
 from nilometer_collector.store.changing import MOST_CHANGES, check_unmoved
 from nilometer_collector.store.history_records import (
     EVERY_CHANGE,
@@ -17,10 +19,12 @@ from nilometer_collector.store.history_records import (
     RemoveAlerter,
     RemoveEntity,
     RemoveObject,
+    RemoveReceiver,
     RemoveRoute,
     Revision,
     SetAlerter,
     SetObject,
+    SetReceiver,
     SetRoute,
     WithdrawReference,
 )
@@ -41,6 +45,10 @@ ORDER BY c.revision DESC, c.kind, c.entity, c.name LIMIT ?6
 """
 _MOVED = "SELECT DISTINCT kind, entity, name FROM changes WHERE revision > ?"
 
+_OfObject: TypeAlias = (
+    SetRoute | RemoveRoute | SetReceiver | RemoveReceiver | SetObject | RemoveObject
+)
+
 
 class History:
     """Makes and lists changes.
@@ -50,7 +58,9 @@ class History:
         entities: Declared entities.
         references: Versions of references.
         alerts: Alerters.
+        channels: Channels of notifications.
         routes: Routes from episodes to channels.
+        targets: Targets of actions.
     """
 
     def __init__(
@@ -59,13 +69,18 @@ class History:
         entities: Entities,
         references: References,
         alerts: Alerts,
+        *,
+        channels: Objects[ChannelDefinition],
         routes: Objects[RouteDefinition],
+        targets: Objects[TargetDefinition],
     ) -> None:
         self._database = database
         self._entities = entities
         self._references = references
         self._alerts = alerts
+        self._channels = channels
         self._routes = routes
+        self._targets = targets
 
     @property
     def newest(self) -> int:
@@ -120,14 +135,20 @@ class History:
             case _:
                 self._make_object(command, now_ns)
 
-    def _make_object(
-        self, command: SetRoute | RemoveRoute | SetObject | RemoveObject, now_ns: int
-    ) -> None:
+    def _make_object(self, command: _OfObject, now_ns: int) -> None:
         match command:
             case SetRoute():
                 self._routes.put(command.route, command.origin, now_ns, MOST_ROUTES)
             case RemoveRoute():
                 self._routes.delete(command.name, now_ns)
+            case SetReceiver(receiver=TargetDefinition() as target):
+                self._targets.put(target, command.origin, now_ns, MOST_TARGETS)
+            case SetReceiver():
+                self._channels.put(command.receiver, command.origin, now_ns, MOST_CHANNELS)
+            case RemoveReceiver():
+                is_target = command.type is TargetDefinition
+                receivers = self._targets if is_target else self._channels
+                receivers.delete(command.name, now_ns)
             case SetObject():
                 self._database.execute(
                     "INSERT OR REPLACE INTO objects (kind, entity, name, content) "

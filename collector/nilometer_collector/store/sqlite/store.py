@@ -71,7 +71,13 @@ class SqliteStore:
         queue = Queue(self._database, channel, self.channels, self.routes, workspaces)
         self.alerts = Alerts(self._database, queue)
         self.history = History(
-            self._database, self.entities, self.references, self.alerts, self.routes
+            self._database,
+            self.entities,
+            self.references,
+            self.alerts,
+            channels=self.channels,
+            routes=self.routes,
+            targets=self.targets,
         )
         self.decisions = Decisions(self._database, self.alerts, queue, self.history)
         self.watching = Watching(self._database, self.alerts, self.decisions)

@@ -151,7 +151,7 @@ def test_a_wrong_target_is_refused_when_it_is_saved(served: Running, target: Web
         (
             {"kind": "python", "secrets": {}, "settings": {"entry_point": "os:system"}},
             409,
-            "action_entry_points",
+            "functions_allow",
         ),
         (
             {"kind": "github", "secrets": {"token": "canary"}, "settings": {"repository": "a/../b"}},
