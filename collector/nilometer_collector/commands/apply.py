@@ -44,7 +44,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 def run(arguments: argparse.Namespace) -> int:
     """Send the document, and print what it changes."""
     from nilometer.client.errors import Problem
-    from nilometer_collector.api.resources.declared import AppliedView
+    from nilometer_collector.api.resources.declared_views import AppliedView
     from nilometer_collector.commands.apply_report import lines_of
     from nilometer_collector.commands.collector_client import CollectorClient
     from nilometer_collector.commands.declared_files import read_files

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from nilometer_collector.api.resources.declared import AppliedView, ChangeView, WarningView
+from nilometer_collector.api.resources.declared_views import AppliedView, ChangeView, WarningView
 
 NOT_SET = "not set"
 

@@ -9,7 +9,7 @@ from nilometer.commands.collector_options import add_collector_options
 from nilometer.values.errors import ConfigError, NilometerError
 
 if TYPE_CHECKING:
-    from nilometer_collector.api.resources.declared import DeclaredObjectView
+    from nilometer_collector.api.resources.declared_views import DeclaredObjectView
     from nilometer_collector.commands.collector_client import CollectorClient
 
 _HEADINGS = ("kind", "entity", "name", "warnings")
@@ -156,7 +156,7 @@ def _kind(word: str) -> str:
 def _objects(
     client: "CollectorClient", kind: str | None, name: str | None, entity: str | None
 ) -> "list[DeclaredObjectView]":
-    from nilometer_collector.api.resources.declared import Objects
+    from nilometer_collector.api.resources.declared_views import Objects
 
     asked = {"kind": kind, "name": name, "entity": entity}
     parameters = {key: value for key, value in asked.items() if value is not None}

@@ -170,7 +170,7 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _approve(arguments: argparse.Namespace) -> int:
-    from nilometer_collector.api.resources.declared import AppliedView
+    from nilometer_collector.api.resources.declared_views import AppliedView
     from nilometer_collector.commands.apply_report import lines_of
     from nilometer_collector.commands.collector_client import CollectorClient
     from nilometer_collector.declared.registered import FORMAT

@@ -18,7 +18,7 @@ from nilometer.profile.score import DECISION
 from nilometer.settings.private import private_directory
 from nilometer.values.errors import NilometerError
 from nilometer.wire.services import FlushRequest, StatusReply, StatusRequest, agent_stub
-from nilometer_collector.api.resources.declared import AppliedView
+from nilometer_collector.api.resources.declared_views import AppliedView
 from nilometer_collector.commands.collector_client import CollectorClient
 from nilometer_collector.commands.declared_files import read_files
 from nilometer_collector.demo.model import OUTPUT

@@ -7,7 +7,7 @@ from support.problems import is_problem
 
 from nilometer_collector.api.resources.alerters import Alerters
 from nilometer_collector.api.resources.comparators import ComparatorsView
-from nilometer_collector.api.resources.declared import Changes, Objects
+from nilometer_collector.api.resources.declared_views import Changes, Objects
 from nilometer_collector.api.resources.entities import Entities
 from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes
