@@ -61,7 +61,8 @@ def add_rollback(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the changes."""
-    from nilometer_collector.api.resources.declared_views import MOST_LISTED, Changes
+    from nilometer_collector.api.resources.declared import MOST_LISTED
+    from nilometer_collector.api.resources.declared_views import Changes
     from nilometer_collector.commands.apply_report import change_lines, plain
     from nilometer_collector.commands.collector_client import CollectorClient
 
@@ -123,7 +124,8 @@ def _print_audit(arguments: argparse.Namespace) -> int:
 
 def roll_back(arguments: argparse.Namespace) -> int:
     """Roll back, and print what it changes."""
-    from nilometer_collector.api.resources.declared_views import AppliedView, Rollback
+    from nilometer_collector.api.resources.declared import Rollback
+    from nilometer_collector.api.resources.declared_views import AppliedView
     from nilometer_collector.commands.apply_report import lines_of
     from nilometer_collector.commands.collector_client import CollectorClient
 
