@@ -121,9 +121,9 @@ class Background:
         except StoreUnavailable as error:
             log.warning(self._unavailable, extra={"reason": str(error)})
             return self._after_error
-        except Exception:
+        except Exception as error:
             self.errors += 1
-            log.exception(self._failed)
+            log.exception(self._failed, extra={"reason": str(error)})
             return self._longer()
         self._in_a_row = 0
         return pause

@@ -83,7 +83,7 @@ class Subject:
 
 
 def check_route(route: RouteDefinition) -> None:
-    """Refuse a route whose hours or time zone do not exist, or that leaves its workspace.
+    """Refuse a route whose hours or time zone do not exist.
 
     Raises:
         ConfigError: The message names the route, the field and what is allowed.
@@ -91,11 +91,16 @@ def check_route(route: RouteDefinition) -> None:
     key = f"route {route.name!r}"
     _zone(key, route.time_zone)
     _minutes(key, route.hours)
-    owner = owner_of(route.name)
-    if owner and any(owner_of(channel) != owner for channel in route.channels):
-        raise ConfigError(f"{key}: channels: must be channels of the workspace {owner!r}")
     if len(set(route.days)) < len(route.days):
         raise ConfigError(f"{key}: days: names a day twice")
+
+
+def channel_outside(route: RouteDefinition) -> str:
+    """Return why a channel is not allowed for *route*, which stays in its workspace; else empty."""
+    owner = owner_of(route.name)
+    if owner and any(owner_of(channel) != owner for channel in route.channels):
+        return f"channels: must be channels of the workspace {owner!r}"
+    return ""
 
 
 def routed(

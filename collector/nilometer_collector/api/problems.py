@@ -15,7 +15,7 @@ from nilometer_collector.declared.kind import Misdeclared
 from nilometer_collector.errors import Busy, Conflict, Refused, StoreUnavailable, TooMuch, Unknown
 
 MEDIA_TYPE = "application/problem+json"
-MAX_DETAIL_CHARACTERS = 500
+MAX_DETAIL_CHARACTERS = 1000
 REFUSED = "nilometer.refused"  # key of the ASGI scope of a request without the right
 
 _KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = ")  # the key in ``key = value: must be ...``

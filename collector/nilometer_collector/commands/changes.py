@@ -60,16 +60,22 @@ def add_rollback(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the changes."""
+    """Print the changes, or the audit log."""
     from nilometer_collector.api.resources.declared import MOST_LISTED
-    from nilometer_collector.api.resources.declared_views import Changes
-    from nilometer_collector.commands.apply_report import change_lines, plain
-    from nilometer_collector.commands.collector_client import CollectorClient
 
     if not 1 <= arguments.limit <= MOST_LISTED:
         raise ConfigError(f"--limit = {arguments.limit}: must be 1 to {MOST_LISTED}")
     if arguments.audit or arguments.refused:
         return _print_audit(arguments)
+    return print_changes(arguments)
+
+
+def print_changes(arguments: argparse.Namespace) -> int:
+    """Print the newest `limit` changes of the objects of a kind, entity and name; None is any."""
+    from nilometer_collector.api.resources.declared_views import Changes
+    from nilometer_collector.commands.apply_report import change_lines, plain
+    from nilometer_collector.commands.collector_client import CollectorClient
+
     asked = {"kind": arguments.kind, "entity": arguments.entity, "name": arguments.name}
     parameters = {key: value for key, value in asked.items() if value is not None}
     parameters["limit"] = str(arguments.limit)

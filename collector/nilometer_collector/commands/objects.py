@@ -116,7 +116,7 @@ def describe(arguments: argparse.Namespace) -> int:
     for warning in one.warnings:
         print(f"warning: {plain(warning)}")
     arguments.kind, arguments.entity, arguments.limit = kind, one.entity, changes.SHOWN
-    return changes.run(arguments)
+    return changes.print_changes(arguments)
 
 
 def delete(arguments: argparse.Namespace) -> int:

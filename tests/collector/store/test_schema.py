@@ -149,7 +149,7 @@ def test_statements_name_tables_of_the_newest_postgresql_schema(postgresql: Serv
         if not path.name.endswith("_tables.py")  # migrations may name tables of their time
     }
     assert {name: tables - known for name, tables in named.items() if tables - known} == {}
-    assert "additions" in named["entities.py"]
+    assert "additions" in named["collecting.py"]
 
 
 def test_samples_of_the_earlier_postgresql_schema_are_rolled_up(postgresql: Server) -> None:

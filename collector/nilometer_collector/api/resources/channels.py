@@ -3,7 +3,6 @@
 import msgspec
 
 from nilometer_collector.alerting.receivers import ChannelDefinition
-from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
 from nilometer_collector.api.resources.receivers import delete_receiver, put_receiver
@@ -38,7 +37,7 @@ async def list_channels(call: Call) -> Channels:
 
 async def put_channel(call: Call) -> ChannelDefinition:
     """Create the channel, or replace the channel of this name."""
-    return await put_receiver(call, OBJECTS, await read_json(call.request, ChannelDefinition))
+    return await put_receiver(call, OBJECTS)
 
 
 async def delete_channel(call: Call) -> None:

@@ -31,11 +31,11 @@ from nilometer_collector.api.resources.declared_views import (
     warning_view,
 )
 from nilometer_collector.declared.applying import Applied, By, Part, apply, change_one, roll_back
-from nilometer_collector.declared.kind import Kind, Misdeclared, title_of
+from nilometer_collector.declared.kind import Kind, title_of
 from nilometer_collector.declared.listing import visible_changes
 from nilometer_collector.declared.planning import keys_in
 from nilometer_collector.declared.registered import KINDS, Document, document_of, kind_named
-from nilometer_collector.errors import Unknown
+from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import DECISION, ChangeQuestion, Key, Origin
 
@@ -89,9 +89,9 @@ async def apply_document(call: Call) -> AppliedView:
     reads, prunes = _reads(call), call.parameters.value(PRUNE) or False
     part_of = call.parameters.value(SET) or ""
     if part_of and not re.fullmatch(SET_NAME, part_of):
-        raise Misdeclared(f"set = {part_of[:64]!r}: must match {SET_NAME}", "set")
+        raise Conflict(f"set = {part_of[:64]!r}: must match {SET_NAME}", "set")
     if prunes and not part_of:
-        raise Misdeclared("prune: needs the name of a set", "prune")
+        raise Conflict("prune: needs the name of a set", "prune")
     if part_of and call.access.workspace is not None:  # a set belongs to its workspace
         part_of = f"{call.access.workspace.name}/{part_of}"
 

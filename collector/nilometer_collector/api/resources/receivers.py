@@ -8,7 +8,7 @@ from nilometer_collector.alerting.receivers import (
     with_stored_secrets,
 )
 from nilometer_collector.api.authors import author_of
-from nilometer_collector.api.body import refuse_controls
+from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call
 from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.declared.kind import Misdeclared
@@ -17,9 +17,7 @@ from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.store import Origin
 
 
-async def put_receiver(
-    call: Call, kind: ReceiverObjects, definition: ChannelDefinition
-) -> ChannelDefinition:
+async def put_receiver(call: Call, kind: ReceiverObjects) -> ChannelDefinition:
     """Create the receiver, or replace the receiver of this name; return it without its secrets.
 
     A secret that is sent as the lists show it keeps its value, as long as nothing changes about where
@@ -30,6 +28,7 @@ async def put_receiver(
         Conflict: If this collector does not accept a value, such as a forbidden address.
     """
     call.access.require_all()
+    definition = await read_json(call.request, kind.receiver)
     call.access.require_named(definition.name)
     context, by = call.context, By(author_of(call), Origin.API)
     refuse_controls(msgspec.structs.replace(definition, settings={}, secrets={}))

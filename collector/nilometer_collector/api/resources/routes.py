@@ -2,14 +2,14 @@
 
 import msgspec
 
-from nilometer_collector.alerting.routes import RouteDefinition, check_route
+from nilometer_collector.alerting.routes import RouteDefinition, channel_outside, check_route
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
 from nilometer_collector.declared.applying import By, change_one
 from nilometer_collector.declared.routes import RouteObjects, route_key
-from nilometer_collector.errors import Unknown
+from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Origin
 
@@ -51,6 +51,7 @@ async def put_route(call: Call) -> PutRoute:
 
     Raises:
         ConfigError: If its hours or its time zone are wrong.
+        Conflict: If a channel is not of the workspace of the route.
     """
     call.access.require_all()
     context = call.context
@@ -59,6 +60,8 @@ async def put_route(call: Call) -> PutRoute:
     call.access.require_named(route.name)
     refuse_controls(route)
     check_route(route)
+    if outside := channel_outside(route):
+        raise Conflict(outside, "channels")
 
     def put() -> PutRoute:
         key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()

@@ -4,7 +4,6 @@ import msgspec
 
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
-from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
 from nilometer_collector.api.resources.receivers import delete_receiver, put_receiver
@@ -30,7 +29,7 @@ async def list_targets(call: Call) -> TargetsView:
 
 async def put_target(call: Call) -> ChannelDefinition:
     """Create the target, or replace the target of this name."""
-    return await put_receiver(call, OBJECTS, await read_json(call.request, TargetDefinition))
+    return await put_receiver(call, OBJECTS)
 
 
 async def delete_target(call: Call) -> None:
