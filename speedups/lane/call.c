@@ -102,7 +102,10 @@ static int note_lost(PyObject *worker) {
     Py_XDECREF(error);
     Py_XDECREF(traceback);
     Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    if (done != NULL) return 0;
+    if (!PyErr_ExceptionMatches(PyExc_Exception)) return -1;
+    PyErr_Clear(); /* such as RecursionError, which must not reach the caller of the function */
+    return 0;
 }
 
 static PyObject *checked_bytes(PyObject *made) {
@@ -114,27 +117,48 @@ static PyObject *checked_bytes(PyObject *made) {
 
 static int has_annotations(Call *call) { return call->annotations != NULL && call->annotations != Py_None; }
 
+/* Return logged *values*, NULL for none, with inputs and outputs as MessagePack; NULL, maybe with an error, if only
+ * Python can. */
+static PyObject *with_values(PyObject *values, PyObject *inputs, PyObject *outputs) {
+    static const char INPUT[] = "input", OUTPUT[] = "output";
+    Py_ssize_t count = 2, position = 0, size = 0;
+    PyObject *name, *value;
+    if (values != NULL) {
+        Py_ssize_t whole = plain_map_size(values);
+        if (whole < 0) return NULL;
+        while (PyDict_Next(values, &position, &name, &value)) /* these names would come twice */
+            if (PyUnicode_CompareWithASCIIString(name, INPUT) == 0 || PyUnicode_CompareWithASCIIString(name, OUTPUT) == 0) return NULL;
+        count += PyDict_GET_SIZE(values);
+        size = whole - map_head_size(PyDict_GET_SIZE(values));
+    }
+    Py_ssize_t of_inputs = PyBytes_GET_SIZE(inputs), of_outputs = PyBytes_GET_SIZE(outputs);
+    PyObject *made = PyBytes_FromStringAndSize(NULL, map_head_size(count) + size + text_size(sizeof INPUT - 1) + of_inputs +
+                                                         text_size(sizeof OUTPUT - 1) + of_outputs);
+    if (made == NULL) return NULL;
+    unsigned char *at = put_map_head((unsigned char *)PyBytes_AS_STRING(made), count);
+    if (values != NULL)
+        for (position = 0; PyDict_Next(values, &position, &name, &value);) at = put_plain(put_plain(at, name), value);
+    at = put_bytes(put_text(at, INPUT, sizeof INPUT - 1), PyBytes_AS_STRING(inputs), of_inputs);
+    put_bytes(put_text(at, OUTPUT, sizeof OUTPUT - 1), PyBytes_AS_STRING(outputs), of_outputs);
+    return made;
+}
+
 /* Return the values as MessagePack, or NULL with an error. */
 static PyObject *values_of(Call *call, PyObject *outputs) {
-    static const char INPUT[] = "input", OUTPUT[] = "output";
     if (has_annotations(call)) {
         PyObject *values = PyObject_GetAttr(call->annotations, name_values);
         if (values == NULL) return NULL;
         if (!PyDict_CheckExact(values) || PyDict_GET_SIZE(values) > 0) {
             PyObject *arguments[] = {values, call->inputs, outputs};
-            PyObject *made = PyObject_Vectorcall(((CallEntry *)call->entry)->annotated, arguments, 3, NULL);
+            PyObject *made = with_values(values, call->inputs, outputs);
+            if (made == NULL && !PyErr_Occurred())
+                made = PyObject_Vectorcall(((CallEntry *)call->entry)->annotated, arguments, 3, NULL);
             Py_DECREF(values);
             return checked_bytes(made);
         }
         Py_DECREF(values);
     }
-    Py_ssize_t of_inputs = PyBytes_GET_SIZE(call->inputs), of_outputs = PyBytes_GET_SIZE(outputs);
-    PyObject *made = PyBytes_FromStringAndSize(NULL, 1 + text_size(sizeof INPUT - 1) + of_inputs + text_size(sizeof OUTPUT - 1) + of_outputs);
-    if (made == NULL) return NULL;
-    unsigned char *at = put_map_head((unsigned char *)PyBytes_AS_STRING(made), 2);
-    at = put_bytes(put_text(at, INPUT, sizeof INPUT - 1), PyBytes_AS_STRING(call->inputs), of_inputs);
-    put_bytes(put_text(at, OUTPUT, sizeof OUTPUT - 1), PyBytes_AS_STRING(outputs), of_outputs);
-    return made;
+    return with_values(NULL, call->inputs, outputs);
 }
 
 /* Return the packed observation, as `Packer.pack_call` does; NULL with an error. */
@@ -146,7 +170,8 @@ static PyObject *packed_call(Call *call, double latency, PyObject *outcome, PyOb
     const char *path_text = PyUnicode_AsUTF8AndSize(((CallEntry *)call->entry)->path, &of_path);
     if (outcome_text == NULL || path_text == NULL) return NULL;
     Py_ssize_t of_values = values == NULL ? 0 : PyBytes_GET_SIZE(values);
-    if (of_labels < 0 || call->arrival_ns < 0 || call->in_flight < 0 || of_values > UINT32_MAX) {
+    if (call->in_flight < 0) call->in_flight = 0; /* the process was forked during calls */
+    if (of_labels < 0 || call->arrival_ns < 0 || of_values > UINT32_MAX) {
         PyErr_SetString(PyExc_ValueError, "the observation of a call cannot be packed");
         return NULL;
     }
@@ -195,6 +220,7 @@ static PyObject *outputs_of(CallEntry *entry, int returned, PyObject *result) {
 static int record(Call *call, PyObject *outcome, int returned, PyObject *result) {
     CallEntry *entry = (CallEntry *)call->entry;
     Gate *gate = (Gate *)call->worker;
+    double latency = monotonic_seconds() - call->started; /* before the outputs are read, which may take long */
     gate->in_flight--;
     if (call->token != NULL) {
         PyObject *token = call->token;
@@ -205,7 +231,7 @@ static int record(Call *call, PyObject *outcome, int returned, PyObject *result)
     }
     PyObject *outputs = outputs_of(entry, returned, result), *values = NULL, *labels = NULL, *packed = NULL, *done = NULL;
     if (outputs == NULL) return -1;
-    double latency = monotonic_seconds() - call->started, share = gate->share;
+    double share = gate->share;
     if (share < 1.0) {
         PyObject *drawn = PyObject_CallFunction(entry->drawn, "d", share);
         share = drawn == NULL ? 0.0 : PyFloat_AsDouble(drawn);
@@ -326,13 +352,13 @@ static PyObject *begun(CallEntry *entry, PyObject *positional, PyObject *named) 
     made->annotations = held(Py_None);
     made->inputs = inputs;
     made->token = NULL;
-    made->in_flight = gate->in_flight + 1;
+    made->in_flight = 0;
     PyObject_GC_Track(made);
     if (gate->notes && (made->token = PyContextVar_Set(entry->variable, (PyObject *)made)) == NULL) {
         Py_DECREF(made);
         return NULL;
     }
-    gate->in_flight = made->in_flight;
+    made->in_flight = ++gate->in_flight;
     made->arrival_ns = unix_nanoseconds();
     made->started = monotonic_seconds();
     return (PyObject *)made;
@@ -418,6 +444,7 @@ static void entry_dealloc(PyObject *self) {
 
 static PyMemberDef entry_members[] = {
     {"gate", MEMBER_OBJECT, offsetof(CallEntry, gate), 0, NULL},
+    {"begin", MEMBER_OBJECT, offsetof(CallEntry, begin), READONLY_MEMBER, NULL},
     {"__vectorcalloffset__", MEMBER_SIZE, offsetof(CallEntry, vectorcall), READONLY_MEMBER, NULL},
     {NULL},
 };

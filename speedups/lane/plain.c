@@ -84,8 +84,8 @@ Py_ssize_t plain_map_size(PyObject *map) {
     PyObject *name, *value;
     while (PyDict_Next(map, &at, &name, &value)) {
         if (!PyUnicode_CheckExact(name)) return -1;
-        Py_ssize_t size = plain_size(value), own = plain_size(name);
-        if (size < 0 || own < 0) return -1;
+        Py_ssize_t own = plain_size(name), size = own < 0 ? -1 : plain_size(value);
+        if (size < 0 || own > PY_SSIZE_T_MAX - size || own + size > PY_SSIZE_T_MAX - total) return -1;
         total += own + size;
     }
     return total;

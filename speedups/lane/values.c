@@ -87,20 +87,30 @@ static int are_plain(PyObject *values) {
 
 /* Hold a copy of the values; 0, maybe with an error, if Python must do it. */
 static int hold(PyObject *holder, PyObject *values) {
-    PyObject **place = annotations_of(holder);
-    if (place == NULL || *place == NULL || PyDict_GET_SIZE(values) > MAX_NAMES || !are_plain(values)) return 0;
-    if (*place == Py_None) {
-        PyObject *made = annotations_new(annotations_type, NULL, NULL);
-        if (made == NULL) return 0;
-        Py_SETREF(*place, made);
-    }
-    if (!Py_IS_TYPE(*place, annotations_type)) return 0;
-    Annotations *annotations = (Annotations *)*place;
-    if (annotations->values == NULL || !PyDict_CheckExact(annotations->values) || PyDict_GET_SIZE(annotations->values) > 0) return 0;
+    PyObject **place = annotations_of(holder), *made = NULL, *before = NULL;
+    if (place == NULL || PyDict_GET_SIZE(values) > MAX_NAMES || !are_plain(values)) return 0;
+    /* Before Python 3.12, an allocation may run other code, which may end the request. So everything is allocated
+     * first, and what the holder has is read after that. */
     PyObject *copy = PyDict_Copy(values); /* the caller may keep the dict */
-    if (copy == NULL) return 0;
-    Py_SETREF(annotations->values, copy);
-    return 1;
+    if (copy != NULL && *place == Py_None) made = annotations_new(annotations_type, NULL, NULL);
+    if (made != NULL && *place == Py_None) {
+        *place = held(made);
+        Py_DECREF(Py_None);
+    }
+    PyObject *found = *place;
+    int done = 0;
+    if (copy != NULL && are_plain(copy) && found != NULL && Py_IS_TYPE(found, annotations_type)) {
+        Annotations *annotations = (Annotations *)found;
+        before = annotations->values;
+        if (before != NULL && PyDict_CheckExact(before) && PyDict_GET_SIZE(before) == 0) {
+            annotations->values = held(copy);
+            done = 1;
+        }
+    }
+    if (done) Py_DECREF(before);
+    Py_XDECREF(copy);
+    Py_XDECREF(made);
+    return done;
 }
 
 static PyObject *log_values(PyObject *Py_UNUSED(module), PyObject *arguments, PyObject *values) {

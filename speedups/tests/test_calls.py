@@ -2,6 +2,7 @@
 
 import gc
 import math
+import pickle
 import sys
 from collections import UserDict
 from typing import Any
@@ -13,6 +14,8 @@ from support.call_rig import Observed
 from support.lane_rig import fields, observing, packed, response, run, scope_of
 
 import nilometer
+from nilometer.capture.arguments import Arguments
+from nilometer.capture.observe import Beginner
 from nilometer.capture.values import current
 from nilometer.handoff.plain import lane
 
@@ -195,6 +198,77 @@ def test_an_error_at_the_end_is_counted_and_changes_nothing() -> None:
     assert isinstance(observed.call(1), Hostile)
     assert observed.worker.guard.lost == 1
     assert observed.worker.in_flight == 0
+
+
+def test_an_error_inside_an_observed_request_changes_nothing() -> None:
+    class Hostile:
+        @property
+        def shape(self) -> Any:
+            raise ValueError("no shape")
+
+    @nilometer.observe
+    def predict(_row: Any) -> Hostile:
+        return Hostile()
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        predict(1)
+        for message in response():
+            await send(message)
+
+    middleware = observing(app)
+    middleware._worker.notes = True
+    assert len(run(middleware, scope_of())) == 2
+    assert len(packed(middleware)) == 1
+    assert middleware._worker.guard.lost == 0
+
+
+def test_a_function_at_the_limit_of_recursion_returns() -> None:
+    def deep(levels: int) -> Any:
+        return call([1]) if levels == 0 else deep(levels - 1)
+
+    completed = returned = raised = 0
+
+    def function(row: Any) -> Any:
+        nonlocal completed
+        completed += 1
+        return row
+
+    call = Observed(function).call
+    for levels in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+        try:
+            returned += deep(levels) == [1]
+        except RecursionError:
+            raised += 1
+    assert raised
+    assert returned == completed > 0
+
+
+def function_of_module(row: float) -> float:
+    return row
+
+
+def test_an_observed_function_can_be_sent_to_another_process() -> None:
+    begin = Beginner.of("f", Arguments(function_of_module, None), None)
+    again = pickle.loads(pickle.dumps(begin))
+    assert type(again) is lane.CallEntry
+
+
+def test_a_collection_at_every_allocation_changes_nothing() -> None:
+    def function(row: dict[str, float]) -> dict[str, float]:
+        nilometer.log(note="x", **row)
+        return row
+
+    observed = Observed(function)
+    observed.worker.notes = True
+    before = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for _ in range(20):
+            observed.call({"a": 1.5})
+    finally:
+        gc.set_threshold(*before)
+    assert len(observed.packed()) == 20
 
 
 def test_no_object_of_a_call_is_left() -> None:

@@ -111,3 +111,42 @@ def test_a_request_without_memory_harms_nothing() -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.strip() == "400"
+
+
+def test_a_call_without_memory_harms_nothing() -> None:
+    """Fail the allocation number n of a call, for every n: the process must not crash."""
+    pytest.importorskip("_testcapi")
+    code = """
+        import _testcapi, sys
+        import nilometer
+        from support.call_rig import Observed
+        def function(row):
+            nilometer.log(a=1.5)
+            return row
+        observed = Observed(function)
+        observed.worker.notes = True
+        observed.call({"a": 1.5})
+        survived = 0
+        for number in range(200):
+            _testcapi.set_nomemory(number, number + 1)
+            try:
+                observed.call({"a": 1.5})
+            except MemoryError:
+                pass
+            finally:
+                _testcapi.remove_mem_hooks()
+            survived += 1
+        observed.worker.live = True  # the guard may have paused it
+        observed.call({"a": 1.5})
+        assert observed.packed()[-1], "nothing was observed"
+        print(survived)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout.strip() == "200"

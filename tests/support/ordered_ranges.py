@@ -9,6 +9,8 @@ import schemathesis
 from nilometer.values.errors import ConfigError
 from nilometer_collector.alerting.actions import ActionDefinition, check_action
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
+from nilometer_collector.alerting.receivers import ChannelDefinition, check_names
+from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
 from nilometer_collector.api.problems import ApiError
@@ -20,8 +22,8 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     """Leave out bodies that are refused although the schema allows them.
 
     This is an alerter whose limits or times contradict each other, an incident that ends before it
-    starts, a time zone that does not exist, a sample or a performance that contradicts itself, and an
-    action whose fields do not fit together.
+    starts, a time zone that does not exist, a sample or a performance that contradicts itself, an
+    action whose fields do not fit together, and a channel or target of no kind.
     """
     del context
     body = case.body
@@ -38,6 +40,8 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
         and all(_is_ordered(one, "start", "end", strictly=True) for one in incidents)
         and all(one.get("time_zone", "UTC") == "UTC" for one in rules)
         and all(map(_fits_together, _mappings(body, "actions")))
+        and all(_is_of_a_kind(one, ChannelDefinition) for one in _mappings(body, "channels"))
+        and all(_is_of_a_kind(one, TargetDefinition) for one in _mappings(body, "targets"))
     )
 
 
@@ -68,6 +72,17 @@ def _fits_together(body: Mapping[str, Any]) -> bool:
     """Whether *body* is no action, or one whose fields fit together."""
     try:
         check_action(decoded(msgspec.json.encode(body), ActionDefinition))
+    except ConfigError:
+        return False
+    except (ApiError, TypeError, ValueError):
+        return True
+    return True
+
+
+def _is_of_a_kind(body: Mapping[str, Any], kind: type[ChannelDefinition]) -> bool:
+    """Whether *body* is no receiver, or one with the settings and secrets of its kind."""
+    try:
+        check_names(decoded(msgspec.json.encode(body), kind))
     except ConfigError:
         return False
     except (ApiError, TypeError, ValueError):

@@ -105,7 +105,7 @@ def _outcome(scope: Scope, status: int, *, is_change: bool) -> Outcome | None:
 def _named(body: bytes) -> _Named:
     try:
         return msgspec.json.decode(body, type=_Named)
-    except (msgspec.DecodeError, ValueError):
+    except (msgspec.DecodeError, ValueError, RecursionError):
         return _Named()
 
 

@@ -7,10 +7,12 @@ without a body. Examples are a batch job, a queue consumer, and a server that is
 """
 
 import asyncio
+import copyreg
 import inspect
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from contextvars import Token
 from functools import wraps
 from random import random
@@ -122,10 +124,11 @@ class Recorder:
                 found = cls._of[key] = cls(settings)
             return found
 
-    def record(self, call: "Call", outcome: str, outputs: dict[str, object]) -> None:
-        """Offer the observation of *call*, which has just ended."""
+    def record(
+        self, call: "Call", latency: float, outcome: str, outputs: dict[str, object]
+    ) -> None:
+        """Offer the observation of *call*, which has ended after *latency* seconds."""
         worker = self.worker
-        latency = perf_counter() - call.started
         share = drawn(worker.share)
         values: dict[str, object] = {INPUT: call.inputs, OUTPUT: outputs}
         labels: Mapping[str, str] = {}
@@ -173,17 +176,22 @@ class Call:
     def end(self, outcome: str, result: object) -> None:
         """Record the end of the call: its *result*, or that it raised. Never raises."""
         recorder = self.recorder
-        if recorder is None:  # the values are added to the observation of the request
-            if outcome == _OK:
-                log(**_flat(INPUT, self.inputs), **_flat(OUTPUT, columns(VALUE, result)))
-            return
         try:
+            if recorder is None:  # the values are added to the observation of the request
+                if outcome == _OK:
+                    log(**_flat(INPUT, self.inputs), **_flat(OUTPUT, columns(VALUE, result)))
+                return
+            latency = perf_counter() - self.started
             self.worker.in_flight -= 1
             if self.token is not None:
                 current.reset(self.token)
-            recorder.record(self, outcome, columns(VALUE, result) if outcome == _OK else {})
+            outputs = columns(VALUE, result) if outcome == _OK else {}
+            recorder.record(self, latency, outcome, outputs)
         except Exception as error:  # monitoring must never fail a prediction
-            self.worker.note(error, lost=1)
+            with suppress(Exception):  # such as a second RecursionError
+                worker = getattr(current.get(), "worker", None) if recorder is None else self.worker
+                if worker is not None:
+                    worker.note(error, lost=int(recorder is not None))
 
 
 Begin: TypeAlias = Callable[[tuple[object, ...], Mapping[str, object]], "Call | None"]
@@ -281,9 +289,10 @@ class Beginner:
             call.arrival_ns = time_ns()
             call.started = perf_counter()
         except Exception as error:  # monitoring must never fail a prediction
-            observing = getattr(recorder or joined, "worker", None)
-            if observing is not None:
-                observing.note(error, lost=int(recorder is not None))
+            with suppress(Exception):  # such as a second RecursionError
+                observing = getattr(recorder or joined, "worker", None)
+                if observing is not None:
+                    observing.note(error, lost=int(recorder is not None))
             return None
         return call
 
@@ -344,3 +353,13 @@ def _encoded_with_annotations(values: dict[str, object], inputs: bytes, outputs:
 
 def _flat(role: str, named: Mapping[str, object]) -> dict[str, object]:
     return {f"{role}.{name}": value for name, value in named.items()}
+
+
+def _reduced(entry: Any) -> tuple[Any, ...]:
+    """Return how `pickle` makes a compiled beginner again, as it would a Python one."""
+    begins = entry.begin.__self__
+    return Beginner.of, (begins._path, begins._arguments, begins._recorder)  # noqa: SLF001
+
+
+if lane is not None:
+    copyreg.pickle(lane.CallEntry, _reduced)

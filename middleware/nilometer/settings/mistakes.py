@@ -21,10 +21,11 @@ from nilometer.values.nearest import did_you_mean
 
 Step: TypeAlias = str | int  # key of a table, or index of a list
 
-_AT = re.compile(r"^(?P<why>.*?)(?: - at `\$(?P<path>.*)`)?$")
+_AT = re.compile(r"^(?P<why>.*?)(?: - at (?:`key` in )?`\$(?P<path>.*)`)?$")
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<field>.*)`")
 _MISSING = re.compile(r"Object missing required field `(?P<field>.*)`")
 _STEPS = re.compile(r"\.(?P<key>[^.\[\]]+)|\[(?P<item>[^\]]*)\]")
+SECRETS = "secrets"  # key of tables whose values are never shown
 _SOME_KEY = "..."  # msgspec writes this in a path instead of a table's key
 
 
@@ -46,7 +47,10 @@ def sentence(
         steps = [*steps, missing["field"]]
         return f"{shown(steps)}: is missing: {must_be(type_at(kind, steps), why)}"
     allowed = must_be(value_type, why[:1].lower() + why[1:])
-    return f"{key or 'settings'} = {_value(raw, steps)!r}: {allowed}"
+    value = _value(raw, steps)
+    if isinstance(value, Mapping | list) or SECRETS in steps:  # it may hold a secret
+        return f"{key or 'settings'}: {allowed}"
+    return f"{key or 'settings'} = {value!r}: {allowed}"
 
 
 def unknown_variable(variable: str, prefix: str, kind: type[msgspec.Struct]) -> str:

@@ -54,6 +54,8 @@ def may_see(access: Access, entry: AuditEntry) -> bool:
     if access.is_unlimited and entry.outcome is Outcome.DONE:
         return True
     workspace = "" if access.workspace is None else access.workspace.name
+    if access.workspace is not None and entry.workspace not in {"", workspace}:
+        return False  # it may name what is in this workspace, and still tell who its caller is
     is_ours = access.workspace is None or entry.workspace == workspace
     if entry.outcome is not Outcome.DONE:
         return is_ours and _administers(access)

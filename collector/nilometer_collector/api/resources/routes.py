@@ -2,6 +2,7 @@
 
 import msgspec
 
+from nilometer_collector.access.needs import Need
 from nilometer_collector.alerting.routes import RouteDefinition, channel_outside, check_route
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json, refuse_controls
@@ -54,7 +55,7 @@ async def put_route(call: Call) -> PutRoute:
         Conflict: If a channel is not of the workspace of the route.
     """
     call.access.require_all()
-    context = call.context
+    context, reads = call.context, call.access.for_need(Need.READ)
     by = By(author_of(call), Origin.API)
     route = await read_json(call.request, RouteDefinition)
     call.access.require_named(route.name)
@@ -66,7 +67,7 @@ async def put_route(call: Call) -> PutRoute:
     def put() -> PutRoute:
         key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()
         change_one(context.declaring(), OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
-        known = KnownNames(context.store, may_use=call.access.naming)
+        known = KnownNames(context.store, reads.may, may_use=reads.naming)
         warnings = OBJECTS.warnings(plain, known)
         return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
 
@@ -105,7 +106,7 @@ OPERATIONS = (
         handler=put_route,
         answer=PutRoute,
         body=RouteDefinition,
-        errors=(400, 413, 415, 422),
+        errors=(400, 409, 413, 415, 422),
     ),
     Operation(
         method="DELETE",
