@@ -54,6 +54,9 @@ class Deliveries(Protocol):
     def split(self, notice: Notice, now_ns: int, failure: str) -> None:
         """Record that the channel refused a message, and queue its halves as messages of their own.
 
+        The halves have new keys. A receiver that took the message, whose response was lost, and that
+        refuses the repetition, gets its notifications twice: better twice than never.
+
         Args:
             notice: Message that tells at least two notifications.
             now_ns: Wall time, Unix nanoseconds.

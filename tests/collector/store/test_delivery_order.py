@@ -124,7 +124,8 @@ class Receiver:
             deliveries.failed(notice, self.now_ns, "status 503")
         elif outcome == "refused":
             deliveries.refused(notice, self.now_ns, "status 400")
-        elif outcome == "split" and notice.others:
+        elif outcome == "split" and notice.others and notice.key not in self.got:
+            # A receiver that has taken a message does not refuse the same message afterwards.
             deliveries.split(notice, self.now_ns, "status 413")
 
     def drain(self) -> list[str]:
