@@ -51,8 +51,11 @@ demo: $(VENV)/.installed-demo $(STATIC)/index.html ## Real flights, a fault, the
 # One more worker than cores, because a test waits for half of its time.
 WORKERS := $(shell $(PYTHON) -c 'import os; print(min((os.cpu_count() or 1) + 1, 4))')
 
+# Stores sync each commit. In memory that costs nothing; tests that need a disk bring their own.
+SCRATCH = $(shell $(PYTHON) scripts/scratch.py)
+
 test: $(VENV)/.installed-test $(STATIC)/index.html ## Unit, property, integration and browser tests
-	$(BIN)/python -m pytest -n $(WORKERS) --durations 15 $(ARGS)
+	TMPDIR=$(SCRATCH) $(BIN)/python -m pytest -n $(WORKERS) --durations 15 $(ARGS)
 
 SECONDS ?= 30
 
