@@ -24,10 +24,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from benchmarks.peers import python_of
 from scipy.special import ndtr
 from support.judged_windows import BASE_NS, DAY, SHAPES, START_NS, Truth, World, judge_of
 
+from benchmarks.peers import python_of
 from nilometer.alert.calibrated.columns import Column
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.judge import EntityState
@@ -168,7 +168,9 @@ def row(flags: Flags) -> str:
     others = {column for window, column in flags if window >= DAY} - set(MOVED)
     median = float(np.quantile(delays, 0.5, method="higher"))
     found = int(np.isfinite(delays).sum())
-    return f"{len(calm):>7}{windows:>9}{begun:>8}{found:>6}/{len(MOVED)}{median:>8g}{len(others):>8}"
+    return (
+        f"{len(calm):>7}{windows:>9}{begun:>8}{found:>6}/{len(MOVED)}{median:>8g}{len(others):>8}"
+    )
 
 
 def _lines(rows: list[int]) -> Iterator[str]:

@@ -60,7 +60,9 @@ def alibi(learned: Any, later: Any, numbers: list[str], texts: list[str]) -> Fla
     from alibi_detect.cd import TabularDrift  # type: ignore[import-not-found]
 
     columns = [*numbers, *texts]
-    names = {text: {name: i for i, name in enumerate(sorted(learned[text].unique()))} for text in texts}
+    names = {
+        text: {name: i for i, name in enumerate(sorted(learned[text].unique()))} for text in texts
+    }
 
     def array(frame: Any) -> Any:
         coded = frame[columns].copy()
