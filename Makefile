@@ -166,6 +166,7 @@ quality: $(VENV)/.installed-bench ## Accuracy of the sketches, alarms, random ex
 	PYTHONPATH=tests $(BIN)/python -m quality.canary
 	PYTHONPATH=tests $(BIN)/python -m quality.flights
 	PYTHONPATH=tests $(BIN)/python -m quality.comparators
+	PYTHONPATH=tests $(BIN)/python -m quality.peers
 	PYTHONPATH=tests $(BIN)/python -m quality.performance
 	PYTHONPATH=tests $(BIN)/python -m quality.causes
 	PYTHONPATH=tests $(BIN)/python -m quality.concept_drift

@@ -11,8 +11,10 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parent.parent / ".venv-peers"
 NEEDS = {
-    "whylogs": ["whylogs==1.6.4", "numpy<2", "pandas<3", "pyarrow<20", "setuptools<81"],
+    "whylogs": ["whylogs[viz]==1.6.4", "numpy<2", "pandas<3", "pyarrow<20", "setuptools<81"],
     "evidently": ["evidently==0.7.23", "pandas<3", "pyarrow"],
+    "alibi": ["alibi-detect==0.13.0", "pyarrow"],
+    "nannyml": ["nannyml==0.13.1", "pyarrow"],
     "polars": ["polars>=1.9", "pyarrow"],
 }
 

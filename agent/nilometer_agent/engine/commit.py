@@ -14,7 +14,7 @@ from nilometer.profile import Coverage, SummarySample
 from nilometer.values.entity import SERVICE
 from nilometer.wire.samples import samples_to_bytes
 from nilometer_agent.engine.accounts import Taken, lost, seen
-from nilometer_agent.engine.predictions import rows_of
+from nilometer_agent.engine.predictions import EntityTruth, rows_of, rows_of_ground_truth
 from nilometer_agent.engine.receive import Acknowledge, Receiver
 from nilometer_agent.engine.suppress import Suppression
 from nilometer_agent.measure.counters import Counter, Counters
@@ -34,6 +34,7 @@ class _Held:
         received: Partial profiles as they were received.
         taken: Partial profiles after suppression, as they are stored.
         predictions: Records of logged predictions.
+        ground_truth: Their ground truth, with its entity.
         sequences: Newest sequence by worker.
         waiting: For each connection, the function that acknowledges and the newest sequence.
         batches: Number of batches in the commit.
@@ -44,6 +45,7 @@ class _Held:
     received: list[Taken] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     predictions: list[PredictionRecord] = field(default_factory=list)
+    ground_truth: list[EntityTruth] = field(default_factory=list)
     sequences: dict[bytes, int] = field(default_factory=dict)
     waiting: dict[int, tuple[Acknowledge, int]] = field(default_factory=dict)
     batches: int = 0
@@ -130,7 +132,7 @@ class Committer:
         self._finish()
         held = self._held
         self._receiver.take_into(held.received)
-        self._receiver.logged.take_into(held.predictions)
+        self._receiver.logged.take_into(held.predictions, held.ground_truth)
         filtered, cells = self._suppression.filtered(held.received)
         # One statement, so that samples are never filtered twice, even if a later statement raises.
         held.taken[len(held.taken) :], held.received, self._suppression.cells = filtered, [], cells
@@ -146,7 +148,8 @@ class Committer:
         held.coverages = [one.coverage for one in samples if one.summary == SERVICE]
         held.stored_at = now
         store, fresh = self._buffer.commit_deltas, _Held()
-        logged = LoggedRows(rows_of(held.predictions), self._log_bytes)
+        rows = rows_of(held.predictions) + rows_of_ground_truth(held.ground_truth)
+        logged = LoggedRows(rows, self._log_bytes)
         # One statement, so that samples are never stored twice, even if a later statement raises.
         _, self._stored, self._held = store(deltas, held.sequences, logged), held, fresh
         self._finish()

@@ -1,14 +1,21 @@
-"""Records of predictions that wait for the next commit, for the entities that settings name."""
+"""Predictions, and their ground truth, that wait for the next commit; for entities in the settings."""
 
 from collections import Counter
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import TypeAlias
 
-from nilometer.predictions import PredictionBatch, PredictionRecord, batches_of
+from nilometer.predictions import (
+    GroundTruth,
+    PredictionBatch,
+    PredictionRecord,
+    batches_of,
+    ground_truth_from_bytes,
+)
 from nilometer.profiling.budget import Budget
 from nilometer.profiling.prediction_log import LeftOut, PredictionLog
 from nilometer.values.privacy import Privacy
-from nilometer.wire.predictions import batch_to_row
+from nilometer.wire.predictions import batch_to_row, ground_truth_to_row
 from nilometer_agent.outbox.logged import KIND
 from nilometer_agent.outbox.rows import NewRow
 from nilometer_agent.settings import AgentSettings
@@ -18,11 +25,15 @@ MAX_ENTITIES = 10_000  # logs that are kept; they are made anew when needed
 ROWS_OF_A_BATCH = 1000  # about 60 KiB
 MOST_BYTES = 192 << 10  # size of a row; the collector takes 256 KiB
 RECORD_BYTES = 800  # memory of a record with a few columns
+GROUND_TRUTH_BYTES = 300  # memory of a row of ground truth
 PRIVACY = "privacy"  # reason if the collector asks for a level that forbids the log
 
 
+EntityTruth: TypeAlias = tuple[str, GroundTruth]  # entity, and ground truth of one prediction
+
+
 class LoggedPredictions:
-    """The records since the last commit. Only the engine's thread may call.
+    """The records and the ground truth since the last commit. Only the engine's thread may call.
 
     Args:
         settings: Settings of the agent, which name the entities, inputs and subjects.
@@ -38,6 +49,7 @@ class LoggedPredictions:
         self._plans = plans
         self._budget = budget
         self._records: list[PredictionRecord] = []
+        self._ground_truth: list[EntityTruth] = []
         self._logs: dict[str, PredictionLog | None] = {}
         self.left_out: Counter[str] = Counter()
 
@@ -60,9 +72,22 @@ class LoggedPredictions:
         elif in_process:
             self.left_out[LeftOut.IN_PROCESS.value] += observations
 
-    def take_into(self, taken: list[PredictionRecord]) -> None:
-        """Move the records to *taken* in one statement, and so atomically."""
+    def add_ground_truth(self, entity: str, packed: bytes) -> None:
+        """Keep ground truth of *entity*, if its predictions are logged.
+
+        Raises:
+            BatchUnreadable: If *packed* is not ground truth.
+        """
+        if not self._is_named(entity) or not self._is_allowed:
+            return
+        rows = ground_truth_from_bytes(packed)
+        self._ground_truth += [(entity, row) for row in rows]
+        self._budget.held += GROUND_TRUTH_BYTES * len(rows)
+
+    def take_into(self, taken: list[PredictionRecord], ground_truth: list[EntityTruth]) -> None:
+        """Move the records, and then the ground truth, each in one statement, and so atomically."""
         taken[len(taken) :], self._records = self._records, []
+        ground_truth[len(ground_truth) :], self._ground_truth = self._ground_truth, []
 
     @property
     def _is_allowed(self) -> bool:
@@ -101,3 +126,16 @@ def _rows_of(batch: PredictionBatch) -> list[NewRow]:
         return [NewRow(KIND, payload, len(batch))]
     halves = batches_of(batch.records(), (len(batch) + 1) // 2)
     return [row for half in halves for row in _rows_of(half)]
+
+
+def rows_of_ground_truth(ground_truth: Sequence[EntityTruth]) -> list[NewRow]:
+    """Return *ground_truth* as rows of one entity each, for the outbox of predictions."""
+    by_entity: dict[str, list[GroundTruth]] = {}
+    for entity, one in ground_truth:
+        by_entity.setdefault(entity, []).append(one)
+    return [
+        NewRow(KIND, ground_truth_to_row(entity, some), len(some))
+        for entity, every in by_entity.items()
+        for start in range(0, len(every), ROWS_OF_A_BATCH)
+        for some in [every[start : start + ROWS_OF_A_BATCH]]
+    ]

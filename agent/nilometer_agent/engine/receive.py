@@ -249,6 +249,8 @@ class Receiver:
             self._observe(share, apart=apart)
         if held < batch.count:
             raise ValueError(f"a batch of {batch.count} observations holds {held} of them")
+        if batch.ground_truth:
+            self.logged.add_ground_truth(entity, batch.ground_truth)
         share.whole = True
 
     def _observe(self, share: Share, *, apart: bool) -> None:

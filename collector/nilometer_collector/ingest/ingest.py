@@ -7,65 +7,49 @@ reason for a rejection contains no values of a payload, except the first charact
 
 import logging
 import threading
-from collections import Counter as Counts
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
 
-from nilometer.alert import Evaluation
 from nilometer.alert.conditions import Reported
 from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import LAXEST, Disclosure
-from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
+from nilometer.wire.alerts import plan_to_wire
 from nilometer.wire.references import reference_from_wire, with_digest
-from nilometer.wire.samples import have_sound_digests, sample_from_wire
 from nilometer.wire.services import (
     GetPlanRequest,
     Plan,
     PutReferenceReply,
-    Row,
     ShipReply,
     ShipRequest,
 )
 from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
-from nilometer_collector.access.rights import Access, Forbidden
+from nilometer_collector.access.rights import Access
 from nilometer_collector.access.workspaces import SLASH
 from nilometer_collector.audit import Auditor, call_entry
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
-from nilometer_collector.errors import Busy, Refused, StoreUnavailable
+from nilometer_collector.errors import Busy, StoreUnavailable
 from nilometer_collector.ingest.method import Method
+from nilometer_collector.ingest.rows import MAX_SEQUENCE, checked_rows, reason_of
+from nilometer_collector.ingest.shipped_truth import join_shipped
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
-from nilometer_collector.limits.predictions import checked_predictions
 from nilometer_collector.limits.references import check_reference
-from nilometer_collector.limits.rows import (
-    MAX_EVIDENCE_CHARACTERS,
-    MAX_ROW_BYTES,
-    check_evaluation,
-    check_sample,
-)
 from nilometer_collector.store import (
-    Arrival,
     Origin,
     Predicted,
-    PredictionRows,
-    RowContent,
-    SampleRow,
     Shipment,
     Store,
 )
 
 MAX_ROWS = 16_384  # most rows in one call
-CHECKED_TOGETHER = 128  # rows whose t-digests are checked in one pass
 MAX_ENTITIES = 1000  # most entities in one plan
-MAX_SEQUENCE = (1 << 63) - 1  # largest integer of SQLite
-MAX_REASON_CHARACTERS = 300
 EPOCH_BYTES = 16
 SERVICE_NAME = "nilometer.v1.CollectorService"
 
@@ -135,42 +119,27 @@ class Ingest:
         """
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
-        arrivals = []
-        refused = Counts[str]()  # rows by entity
-        for row, is_sound in _with_soundness(request.rows):
-            try:
-                access.require(_entities_of(row))
-                content = _content(row, reply, digest=not is_sound)
-                arrivals.append(Arrival(sequence=_sequence(row), content=content))
-            except Forbidden as error:
-                refused.update(_entities_of(row))
-                reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
-            except (NilometerError, ValueError, ArithmeticError) as error:
-                reply.rejected.add(sequence=row.sequence, reason=_reason(error))
-            except Exception as error:
-                log.exception(
-                    "internal error while checking a row, row rejected: report this error",
-                    extra={"agent": request.agent},
-                )
-                reply.rejected.add(sequence=row.sequence, reason=type(error).__name__)
+        checked = checked_rows(request, access, reply)
         shipment = Shipment(
             agent=request.agent,
             epoch=request.epoch,
             oldest_held=request.oldest_held,
-            arrivals=[one for one in arrivals if _is_used(one.content)],
+            arrivals=checked.arrivals,
         )
         try:
             shipped = self._store.ship(shipment, self._clock.now_ns())
+            for place, rows in checked.truths:
+                join_shipped(self._store, self._counters, place, rows, reply, self._clock.now_ns())
         except StoreUnavailable as error:
             self._counters.add(Counter.SHIPMENTS_FAILED)
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         for sequence, conflict in shipped.refused.items():
-            reply.rejected.add(sequence=sequence, reason=_reason(conflict))
+            reply.rejected.add(sequence=sequence, reason=reason_of(conflict))
         self._counters.add(Counter.ROWS_STORED, shipped.stored)
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
         self._count_predictions(shipped.predicted, reply)
-        self._auditor.add_rows(access, request.agent, refused, self._clock.now_ns())
+        self._auditor.add_rows(access, request.agent, checked.refused, self._clock.now_ns())
         if reply.rejected:
             _log_rejected(request.agent, reply)
         if shipped.notices:
@@ -281,40 +250,6 @@ class Ingest:
         return PutReferenceReply(digest=reference.digest)
 
 
-def _with_soundness(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
-    """Yield each row, and whether its t-digest was checked; many are checked together.
-
-    A damaged one spoils the check of its neighbours, whose t-digests are then read one by one.
-    """
-    for start in range(0, len(rows), CHECKED_TOGETHER):
-        some = rows[start : start + CHECKED_TOGETHER]
-        is_sound = have_sound_digests([row.sample for row in some if row.HasField("sample")])
-        for row in some:
-            yield row, is_sound
-
-
-def _is_used(content: RowContent) -> bool:
-    """Return whether a row has an effect.
-
-    The collector judges merged windows itself. Of the evaluations of agents, it uses those that an
-    agent made while it was cut off. Agents of older versions send all of them.
-    """
-    return not isinstance(content, Evaluation) or content.edge
-
-
-def _entities_of(row: Row) -> tuple[str, ...]:
-    """Return the entity of a row; nothing if its content is unknown."""
-    match row.WhichOneof("content"):
-        case "sample":
-            return (row.sample.entity,)
-        case "evaluation":
-            return (row.evaluation.alerter.entity,)
-        case "predictions":
-            return (row.predictions.monitored_entity,)
-        case _:
-            return ()
-
-
 def _log_rejected(agent: str, reply: ShipReply) -> None:
     """Log the rejected rows of a reply: one line for each of the two kinds of reasons."""
     for forbidden, message in (
@@ -341,46 +276,5 @@ def _check_sender(request: ShipRequest) -> None:
         raise CallRefused(grpc.StatusCode.INVALID_ARGUMENT, why)
 
 
-def _sequence(row: Row) -> int:
-    if not 1 <= row.sequence <= MAX_SEQUENCE:
-        raise Refused(f"sequence must be 1 to {MAX_SEQUENCE}")
-    return row.sequence
-
-
-def _content(row: Row, reply: ShipReply, *, digest: bool) -> RowContent:
-    """Return the checked content of a row, and list refused predictions in *reply*.
-
-    Args:
-        row: Row to check.
-        reply: Reply to the sender.
-        digest: Whether to read the t-digest of a sample.
-    """
-    if row.ByteSize() > MAX_ROW_BYTES:
-        raise Refused(f"the row has {row.ByteSize()} bytes: must be at most {MAX_ROW_BYTES}")
-    match row.WhichOneof("content"):
-        case "sample":
-            sample = sample_from_wire(row.sample, digest=digest)
-            check_sample(sample, digest=digest)
-            return SampleRow.of(sample, row.sample.SerializeToString(deterministic=True))
-        case "evaluation":
-            evaluation = evaluation_from_wire(row.evaluation)
-            check_evaluation(evaluation)
-            if len(evaluation.evidence) > MAX_EVIDENCE_CHARACTERS:
-                raise Refused(f"evidence is over {MAX_EVIDENCE_CHARACTERS} characters")
-            return evaluation
-        case "predictions":
-            batch = row.predictions
-            records, refused = checked_predictions(batch.monitored_entity, batch.content)
-            for reason, rows in refused.items():
-                reply.refused_predictions.add(sequence=row.sequence, rows=rows, reason=reason)
-            return PredictionRows(records)
-        case _:
-            raise Refused("the row has no content of a type that this collector knows")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS]
-
-
 def _refused(code: grpc.StatusCode, error: Exception) -> CallRefused:
-    return CallRefused(code, _reason(error))
+    return CallRefused(code, reason_of(error))

@@ -8,6 +8,11 @@ from nilometer.predictions.batch import (
     batches_of,
 )
 from nilometer.predictions.checks import MAX_BATCH_ROWS, MAX_ID_CHARACTERS, fault_in, faults_in
+from nilometer.predictions.ground_truth import (
+    GroundTruth,
+    ground_truth_from_bytes,
+    ground_truth_to_bytes,
+)
 from nilometer.predictions.record import NO_LABELS, NO_VALUES, PredictionRecord, Scalar
 
 __all__ = [
@@ -16,6 +21,7 @@ __all__ = [
     "NO_LABELS",
     "NO_VALUES",
     "BatchUnreadable",
+    "GroundTruth",
     "PredictionBatch",
     "PredictionRecord",
     "Scalar",
@@ -24,4 +30,6 @@ __all__ = [
     "batches_of",
     "fault_in",
     "faults_in",
+    "ground_truth_from_bytes",
+    "ground_truth_to_bytes",
 ]

@@ -141,7 +141,7 @@ def _fitted(columns: Mapping[str, Column], rows: int) -> Columns:
         if len(cells) == 1 < rows:
             cells *= rows
         if len(cells) == rows and not any(map(_is_other, cells)):
-            found[name] = [_scalar(cell) for cell in cells]
+            found[name] = [scalar(cell) for cell in cells]
     return found
 
 
@@ -150,7 +150,8 @@ def _is_other(cell: object) -> bool:
     return isinstance(cell, list | tuple | dict | bytes | np.ndarray)
 
 
-def _scalar(cell: object) -> Scalar:
+def scalar(cell: object) -> Scalar:
+    """Return *cell* as it is logged; None for a redacted value, a long text and anything else."""
     if isinstance(cell, np.generic):
         cell = cell.item()
     if isinstance(cell, str):

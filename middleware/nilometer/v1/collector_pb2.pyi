@@ -21,12 +21,14 @@ class Row(_message.Message):
     def __init__(self, sequence: _Optional[int] = ..., sample: _Optional[_Union[_summary_pb2.SummarySample, _Mapping]] = ..., evaluation: _Optional[_Union[_alert_pb2.Evaluation, _Mapping]] = ..., predictions: _Optional[_Union[PredictionBatch, _Mapping]] = ...) -> None: ...
 
 class PredictionBatch(_message.Message):
-    __slots__ = ("monitored_entity", "content")
+    __slots__ = ("monitored_entity", "content", "ground_truth")
     MONITORED_ENTITY_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    GROUND_TRUTH_FIELD_NUMBER: _ClassVar[int]
     monitored_entity: str
     content: bytes
-    def __init__(self, monitored_entity: _Optional[str] = ..., content: _Optional[bytes] = ...) -> None: ...
+    ground_truth: bytes
+    def __init__(self, monitored_entity: _Optional[str] = ..., content: _Optional[bytes] = ..., ground_truth: _Optional[bytes] = ...) -> None: ...
 
 class ShipRequest(_message.Message):
     __slots__ = ("agent", "epoch", "oldest_held", "rows", "instance")

@@ -36,7 +36,7 @@ from nilometer.wire.services import GetPlanRequest, Row, ShipReply, ShipRequest
 from nilometer_collector.api.coverage import coverage_view
 from nilometer_collector.contents.bins import common_bins_of
 from nilometer_collector.contents.registered import SHOWN
-from nilometer_collector.ingest import ingest
+from nilometer_collector.ingest import rows as checks
 from nilometer_collector.ingest.ingest import SERVICE_NAME
 from nilometer_collector.limits.bounds import MAX_COUNT
 from nilometer_collector.store import RowContent, SampleRow
@@ -222,7 +222,7 @@ def damage(data: st.DataObject, message: Any) -> None:
 def _checked(row: Row, *, digest: bool) -> RowContent | None:
     """Return the content of a row; None if the row is rejected."""
     try:
-        return ingest._content(row, ShipReply(), digest=digest)
+        return checks._content(row, ShipReply(), digest=digest)
     except (ValueError, ArithmeticError, NilometerError):
         return None
 
@@ -246,7 +246,7 @@ def test_whatever_passes_the_checks_can_be_merged_and_shown(
     row = a_row(1, sample)
     for _ in range(data.draw(st.integers(1, 3))):
         damage(data, row)
-    ((_, is_sound),) = ingest._with_soundness([row])
+    ((_, is_sound),) = checks._with_soundness([row])
     content = _checked(row, digest=not is_sound)
     assert (content is None) == (_checked(row, digest=True) is None)
     if not isinstance(content, SampleRow) or content.summary != sample.summary:

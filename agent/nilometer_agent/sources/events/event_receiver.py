@@ -3,7 +3,7 @@
 Events are profiled like requests that the middleware observes. The request's body is the input, the
 response's body is the output, and the time between both is the latency. If the other half of a
 prediction does not arrive, its event is profiled alone, with outcome ``unknown``. Seldon's feedback
-is ground truth: its columns become ``ground_truth.*``.
+is ground truth, see `nilometer_agent.sources.events.feedback`.
 
 Events that wait for their other half are in memory only, as are events that the engine has not
 committed yet. They are lost if the agent is killed, because a logger never sends an event again.
@@ -13,32 +13,21 @@ import logging
 import re
 import secrets
 import threading
-from collections import OrderedDict
-from collections.abc import Mapping
-from contextlib import suppress
 
-import msgspec
-import numpy as np
-
-from nilometer.decode import Side as Columns
-from nilometer.decode import decode_exchange
-from nilometer.decode.columns import Column
 from nilometer.handoff.pack import MAX_ID, batch_of
-from nilometer.profile import Coverage, FeatureSpec, SummarySample
-from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profiling.event_time import RFC_3339
 from nilometer.profiling.observation import MOST_NS, MOST_SECONDS, pack
 from nilometer.profiling.segments import checked_labels
 from nilometer.values.clock import NANOSECONDS, Clock
-from nilometer.values.entity import Role, entity_name, summary_name
-from nilometer.values.errors import ConfigError, Undecodable
+from nilometer.values.entity import entity_name
+from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.reasons import DropReason, Outcome
-from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
-from nilometer.wire.samples import sample_to_bytes
 from nilometer_agent.engine.engine import MAX_UNCOMMITTED_BATCHES, Arrival, Engine
 from nilometer_agent.measure.counters import Counter, Counters
+from nilometer_agent.sources.events.feedback import TYPE as FEEDBACK
+from nilometer_agent.sources.events.feedback import Feedback, Taken
 from nilometer_agent.sources.events.join import Half, Joiner, Pair, Side
 from nilometer_agent.sources.events.message import Event, NotEvents, events_in, log_requests_in
 from nilometer_agent.sources.http_server import Post, Reply
@@ -48,8 +37,6 @@ PATHS = ("/", "/v1/cloudevents")  # KServe's logger posts to the root path
 MARSHAL = "/marshal"
 MAX_REQUEST_BYTES = 64 << 20  # path for batches of KServe's logger
 MAX_READY_BYTES = 64 << 20  # bytes of observations that wait for the engine
-MAX_READY_TRUTH = 10_000  # ground truth columns that wait for the engine
-MAX_FEEDBACK_KEYS = 10_000  # feedback events remembered to detect repetitions
 MAX_BATCH = 256  # observations passed to the engine at once
 MAX_BATCH_BYTES = 1 << 20
 TICK_SECONDS = 0.1
@@ -61,7 +48,6 @@ _SIDES = {
 }
 OK_STATUS, FAILED_STATUS, SERVER_STATUS = 200, 400, 500
 STATUS_DIGITS = 3
-_FEEDBACK = "io.seldon.serving.feedback"
 _LABELS = {"namespace": "namespace", "endpoint": "endpoint", "modelid": "model"}
 _UNUSABLE = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -98,9 +84,8 @@ class EventReceiver:
         self._joiner = Joiner(join_seconds)
         self._ready: dict[tuple[str, Labels], list[bytes]] = {}
         self._ready_bytes = 0
-        self._truth: list[SummarySample] = []
+        self._truth = Feedback(clock)
         self._lost: dict[tuple[str, Labels], int] = {}
-        self._feedback_keys: OrderedDict[str, None] = OrderedDict()  # keys of received feedback
         self._lock = threading.Lock()
         self._worker = secrets.token_bytes(16)
         self._sequence = 0
@@ -129,7 +114,7 @@ class EventReceiver:
     def answer(self, post: Post) -> Reply:
         """Receive the events of a request; the response is 202 once they are accepted."""
         behind = self._engine.uncommitted >= MAX_UNCOMMITTED_BATCHES // 2
-        full = self._ready_bytes > MAX_READY_BYTES or len(self._truth) > MAX_READY_TRUTH
+        full = self._ready_bytes > MAX_READY_BYTES or self._truth.is_full
         if behind or full:
             return Reply(503, b"the agent is overloaded; retry later\n")
         try:
@@ -161,7 +146,7 @@ class EventReceiver:
         """Receive one event; return whether it could be used."""
         if event is None or not event.id:
             return False
-        if event.type == _FEEDBACK:
+        if event.type == FEEDBACK:
             return self._feedback(event)
         half = self._half(event)
         if half is None:
@@ -267,42 +252,17 @@ class EventReceiver:
         self._ready_bytes += len(packed)
 
     def _feedback(self, event: Event) -> bool:
-        """Receive ground truth from ``truth`` and ``reward``; return whether there was any."""
+        """Receive ground truth and a reward; return whether there was any."""
         where = self._where(event)
-        try:
-            body = msgspec.json.decode(event.data)
-        except (ValueError, RecursionError):  # UnicodeDecodeError is not a DecodeError
+        if where is None:
             return False
-        if where is None or not isinstance(body, dict):
-            return False
-        columns = _truth_in(body)
-        if not columns:
-            return False
-        time_ns = RFC_3339.unix_ns(event.attributes.get("time", "")) or self._clock.now_ns()
-        window = Window.containing(min(time_ns, MOST_NS), 60 * NANOSECONDS)
-        key = f"{where[0]} {event.id}"[: 2 * MAX_ID]
         with self._lock:
-            if key in self._feedback_keys:
-                self._counters.add(Counter.EVENTS_REPEATED)
-                return True
-            self._feedback_keys[key] = None
-            if len(self._feedback_keys) > MAX_FEEDBACK_KEYS:
-                self._feedback_keys.popitem(last=False)
-            for name, cells in columns.items():
-                recorder = FeatureRecorder(FeatureSpec(readable=True))
-                recorder.observe(cells)
-                self._truth.append(
-                    SummarySample(
-                        entity=where[0],
-                        summary=summary_name(Role.GROUND_TRUTH, name),
-                        labels=where[1],
-                        window=window,
-                        coverage=Coverage(profiled=1),
-                        content=recorder.profile(),
-                    )
-                )
-        self._counters.add(Counter.EVENTS_TRUTH)
-        return True
+            taken = self._truth.take(event, *where)
+        if taken is Taken.NEW:
+            self._counters.add(Counter.EVENTS_TRUTH)
+        elif taken is Taken.REPEATED:
+            self._counters.add(Counter.EVENTS_REPEATED)
+        return taken is not Taken.UNUSABLE
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
@@ -315,15 +275,14 @@ class EventReceiver:
             for pair in self._joiner.expired(now):
                 self._observe(pair)
             ready, self._ready = self._ready, {}
-            truth, self._truth = self._truth, []
+            truth = self._truth.batches()
             self._ready_bytes = 0
         for (entity, labels), packed in ready.items():
             for part in _parts(packed):
                 batch = Batch(entity=entity, observations=batch_of(part), count=len(part))
                 self._send(labels, batch)
-        for sample in truth:
-            partial = Batch(entity=sample.entity, partials=[sample_to_bytes(sample)])
-            self._send(sample.labels, partial)
+        for labels, batch in truth:
+            self._send(labels, batch)
 
     def _send(self, labels: Labels, batch: Batch) -> None:
         """Pass a batch to the engine; if that fails, the next batch reports its loss."""
@@ -372,18 +331,3 @@ def _parts(packed: list[bytes]) -> list[list[bytes]]:
         parts[-1].append(one)
         size += len(one)
     return parts
-
-
-def _truth_in(body: Mapping[str, object]) -> dict[str, Column]:
-    """Return the columns of Seldon's feedback, from ``truth`` and ``reward``."""
-    columns: dict[str, Column] = {}
-    truth = body.get("truth")
-    if isinstance(truth, dict):
-        side = Columns()
-        with suppress(Undecodable):  # feedback with an unreadable truth may have a reward
-            decode_exchange(msgspec.json.encode(truth), "", "", Role.INPUT, side)
-            columns.update(side.columns(set()))
-    reward = body.get("reward")
-    if isinstance(reward, int | float) and not isinstance(reward, bool):
-        columns["reward"] = np.array([float(reward)])
-    return columns

@@ -8,17 +8,16 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from nilometer.values.entity import NAME
-from nilometer.values.time_zone import zone_named
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.api.operation import Call, Context, Operation
 from nilometer_collector.api.parameters import ENTITY, Parameter, Schema
-from nilometer_collector.counters import Counter
 from nilometer_collector.ground_truth.definition import Task
-from nilometer_collector.ground_truth.reading import TruthRow, read_rows
-from nilometer_collector.ground_truth.truths import REFUSED, Outcome
+from nilometer_collector.ground_truth.reading import TruthRow
+from nilometer_collector.ground_truth.truths import Outcome
 from nilometer_collector.query.definitions import performance_of
-from nilometer_collector.store import MOST_ROWS, TruthChunk
+from nilometer_collector.received_truth import receive
+from nilometer_collector.store import MOST_ROWS
 
 MAX_BODY_BYTES = 8 << 20
 LAST = (1 << 53) - 1
@@ -122,27 +121,16 @@ async def read_ground_truth(call: Call) -> TruthStatus:
 
 
 def _join(context: Context, body: TruthBody, now_ns: int) -> TruthAnswer:
-    store = context.store
-    definition = performance_of(store, body.entity)
-    declared = store.entities.read(body.entity)
-    zone = zone_named("" if declared is None else declared.declaration.time_zone)
-    rows, refused = read_rows(body.rows, definition, zone)
-    answer = store.truths.join(
-        TruthChunk(
-            entity=body.entity,
-            source=None if body.source is UNSET else bytes.fromhex(body.source),
-            number=body.chunk,
-            position=body.position,
-            rows=rows,
-            refused=refused,
-        ),
-        definition,
+    answer = receive(
+        context.store,
+        context.counters,
+        body.entity,
+        body.rows,
         now_ns,
+        source=None if body.source is UNSET else bytes.fromhex(body.source),
+        number=body.chunk,
+        position=body.position,
     )
-    if not answer.is_repeated:
-        unused = sum(answer.counts.get(outcome, 0) for outcome in REFUSED)
-        context.counters.add(Counter.LABELS_REFUSED, unused)
-        context.counters.add(Counter.LABELS_USED, sum(answer.counts.values()) - unused)
     return TruthAnswer(
         rows=sum(answer.counts.values()),
         repeated=answer.is_repeated,

@@ -1,0 +1,150 @@
+"""Checks the rows of one call, each separately: what may be stored, and why other rows may not."""
+
+import logging
+from collections import Counter as Counts
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from nilometer.alert import Evaluation
+from nilometer.values.errors import NilometerError
+from nilometer.wire.alerts import evaluation_from_wire
+from nilometer.wire.samples import have_sound_digests, sample_from_wire
+from nilometer.wire.services import Row, ShipReply, ShipRequest
+from nilometer_collector.access.rights import Access, Forbidden
+from nilometer_collector.errors import Refused
+from nilometer_collector.ground_truth.reading import TruthRow
+from nilometer_collector.ingest.shipped_truth import Place, rows_of
+from nilometer_collector.limits.predictions import checked_predictions
+from nilometer_collector.limits.rows import (
+    MAX_EVIDENCE_CHARACTERS,
+    MAX_ROW_BYTES,
+    check_evaluation,
+    check_sample,
+)
+from nilometer_collector.store import Arrival, PredictionRows, RowContent, SampleRow
+
+CHECKED_TOGETHER = 128  # rows whose t-digests are checked in one pass
+MAX_SEQUENCE = (1 << 63) - 1  # largest integer of SQLite
+MAX_REASON_CHARACTERS = 300
+
+log = logging.getLogger("nilometer.collector")
+
+
+@dataclass(slots=True)
+class Checked:
+    """The rows of a call that may be stored.
+
+    Attributes:
+        arrivals: Rows for the store.
+        truths: Ground truth to join, and where it comes from.
+        refused: Number of rows that the agent may not ship, by entity.
+    """
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    truths: list[tuple[Place, list[TruthRow]]] = field(default_factory=list)
+    refused: Counts[str] = field(default_factory=Counts)
+
+
+def checked_rows(request: ShipRequest, access: Access, reply: ShipReply) -> Checked:
+    """Return the rows of *request* that may be stored, and list the others in *reply*."""
+    checked = Checked()
+    for row, is_sound in _with_soundness(request.rows):
+        try:
+            access.require(_entities_of(row))
+            sequence = _sequence(row)
+            if row.predictions.ground_truth:
+                place = Place(request.epoch, sequence, row.predictions.monitored_entity)
+                checked.truths.append((place, rows_of(row)))
+                continue
+            content = _content(row, reply, digest=not is_sound)
+            if _is_used(content):
+                checked.arrivals.append(Arrival(sequence=sequence, content=content))
+        except Forbidden as error:
+            checked.refused.update(_entities_of(row))
+            reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
+        except (NilometerError, ValueError, ArithmeticError) as error:
+            reply.rejected.add(sequence=row.sequence, reason=reason_of(error))
+        except Exception as error:
+            log.exception(
+                "internal error while checking a row, row rejected: report this error",
+                extra={"agent": request.agent},
+            )
+            reply.rejected.add(sequence=row.sequence, reason=type(error).__name__)
+    return checked
+
+
+def _entities_of(row: Row) -> tuple[str, ...]:
+    """Return the entity of a row; nothing if its content is unknown."""
+    match row.WhichOneof("content"):
+        case "sample":
+            return (row.sample.entity,)
+        case "evaluation":
+            return (row.evaluation.alerter.entity,)
+        case "predictions":
+            return (row.predictions.monitored_entity,)
+        case _:
+            return ()
+
+
+def _with_soundness(rows: Sequence[Row]) -> Iterator[tuple[Row, bool]]:
+    """Yield each row, and whether its t-digest was checked; many are checked together.
+
+    A damaged one spoils the check of its neighbours, whose t-digests are then read one by one.
+    """
+    for start in range(0, len(rows), CHECKED_TOGETHER):
+        some = rows[start : start + CHECKED_TOGETHER]
+        is_sound = have_sound_digests([row.sample for row in some if row.HasField("sample")])
+        for row in some:
+            yield row, is_sound
+
+
+def _sequence(row: Row) -> int:
+    """Return the sequence of a row of allowed size."""
+    if not 1 <= row.sequence <= MAX_SEQUENCE:
+        raise Refused(f"sequence must be 1 to {MAX_SEQUENCE}")
+    if row.ByteSize() > MAX_ROW_BYTES:
+        raise Refused(f"the row has {row.ByteSize()} bytes: must be at most {MAX_ROW_BYTES}")
+    return row.sequence
+
+
+def _content(row: Row, reply: ShipReply, *, digest: bool) -> RowContent:
+    """Return the checked content of a row, and list refused predictions in *reply*.
+
+    Args:
+        row: Row to check.
+        reply: Reply to the sender.
+        digest: Whether to read the t-digest of a sample.
+    """
+    match row.WhichOneof("content"):
+        case "sample":
+            sample = sample_from_wire(row.sample, digest=digest)
+            check_sample(sample, digest=digest)
+            return SampleRow.of(sample, row.sample.SerializeToString(deterministic=True))
+        case "evaluation":
+            evaluation = evaluation_from_wire(row.evaluation)
+            check_evaluation(evaluation)
+            if len(evaluation.evidence) > MAX_EVIDENCE_CHARACTERS:
+                raise Refused(f"evidence is over {MAX_EVIDENCE_CHARACTERS} characters")
+            return evaluation
+        case "predictions":
+            batch = row.predictions
+            records, refused = checked_predictions(batch.monitored_entity, batch.content)
+            for reason, rows in refused.items():
+                reply.refused_predictions.add(sequence=row.sequence, rows=rows, reason=reason)
+            return PredictionRows(records)
+        case _:
+            raise Refused("the row has no content of a type that this collector knows")
+
+
+def _is_used(content: RowContent) -> bool:
+    """Return whether a row has an effect.
+
+    The collector judges merged windows itself. Of the evaluations of agents, it uses those that an
+    agent made while it was cut off. Agents of older versions send all of them.
+    """
+    return not isinstance(content, Evaluation) or content.edge
+
+
+def reason_of(error: Exception) -> str:
+    """Return the kind and the text of *error*, cut to `MAX_REASON_CHARACTERS`."""
+    return f"{type(error).__name__}: {error}"[:MAX_REASON_CHARACTERS]
