@@ -8,7 +8,7 @@ silence and the hours of a route end by the collector's clock.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from nilometer.alert import AlertStatus
@@ -37,6 +37,7 @@ from nilometer_collector.store.delivery_records import (
     status_of,
 )
 from nilometer_collector.store.postgresql.acting import read_turn
+from nilometer_collector.store.postgresql.arrays import as_array
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes, read_transition
 from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS
@@ -118,6 +119,7 @@ SELECT d.id, d.channel, d.key, d.entity, t.episode, t.status, d.acknowledged, d.
 FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
 WHERE (%(channel)s::text IS NULL OR d.channel = %(channel)s)
   AND (%(entity)s::text IS NULL OR d.entity = %(entity)s)
+  AND (%(among)s::text[] IS NULL OR d.entity = ANY(%(among)s))
 ORDER BY d.id DESC LIMIT %(limit)s
 """
 _ATTEMPTS = """
@@ -247,10 +249,19 @@ class Deliveries:
         )
 
     def records(
-        self, channel: str | None = None, entity: str | None = None
+        self,
+        channel: str | None = None,
+        entity: str | None = None,
+        *,
+        among: Collection[str] | None = None,
     ) -> list[DeliveryRecord]:
         """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts."""
-        asked = {"channel": channel, "entity": entity, "limit": MOST_DELIVERIES}
+        asked = {
+            "channel": channel,
+            "entity": entity,
+            "among": as_array(among),
+            "limit": MOST_DELIVERIES,
+        }
 
         def read(session: Session) -> list[DeliveryRecord]:
             rows = session.rows(_RECORDS, asked)

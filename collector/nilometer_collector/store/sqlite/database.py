@@ -1,10 +1,11 @@
 """One SQLite connection with a lock, in WAL mode with synchronous FULL."""
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,11 @@ class Database:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+def in_json(values: Collection[str] | Collection[int] | None) -> str | None:
+    """Return *values* as a parameter for ``json_each``; None stays NULL."""
+    return None if values is None else json.dumps(list(values))
 
 
 def known_migrations() -> set[str]:
