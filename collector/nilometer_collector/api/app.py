@@ -20,7 +20,7 @@ from nilometer_collector.access.principals import Principal
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.approval import Approval
-from nilometer_collector.api.auditing import Auditing
+from nilometer_collector.api.auditing import Announcing, Auditing
 from nilometer_collector.api.authentication import Authentication
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
@@ -126,7 +126,9 @@ def make_app(
         causes=causes,
         watch_rules=watch_rules,
     )
-    audit = Middleware(Auditing, auditor=Auditor(store, clock, counters), clock=clock)
+    auditor = Auditor(store, clock, counters)
+    audit = Middleware(Auditing, auditor=auditor, clock=clock)
+    announce = Middleware(Announcing, auditor=auditor, clock=clock)
     door = Middleware(
         Authentication, principals, clock, store.workspaces, secure=secure, public_url=public_url
     )
@@ -136,6 +138,7 @@ def make_app(
             Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
             audit,
             door,
+            announce,
         ],
         exception_handlers=_ON_ERRORS,
     )

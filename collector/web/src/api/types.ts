@@ -97,7 +97,7 @@ export interface Audit {
   operation: string;
   entity: string;
   name: string; // object that it names; empty for none
-  outcome: "done" | "failed" | "refused";
+  outcome: "done" | "failed" | "refused" | "started";
   status: number;
   times: number;
 }
