@@ -87,8 +87,8 @@ class Kind(ABC, Generic[D]):
         del context
         return definition
 
-    def check_removal(self, key: Key, context: DeclareContext, gone: Collection[Key] = ()) -> None:
-        """Check that nothing needs the object, except the objects *gone*, which are removed too.
+    def check_removal(self, key: Key, context: DeclareContext) -> None:
+        """Check that nothing needs the object after the transaction: see `DeclareContext.planned`.
 
         Raises:
             Conflict: If another object needs it; the message names that object.

@@ -141,7 +141,7 @@ class ReceiverObjects(Kind[ReceiverObject]):
         """Return all receivers; those of one entity are none."""
         key = store.links_key
         return {
-            self.key_named("", one.name): _plain(one, fingerprints_of(one, key))
+            self.key_named("", one.name): plain_receiver(one, key)
             for one in (self.receivers(store) if entity in {None, ""} else [])
         }
 
@@ -247,6 +247,16 @@ def fingerprints_of(receiver: ChannelDefinition, key: bytes) -> dict[str, str]:
 def _fingerprint(key: bytes, word: str, receiver: str, name: str, text: str) -> str:
     said = f"secret\n{word}\n{receiver}\n{name}\n{text}".encode("utf-8", "surrogatepass")
     return hmac.new(key, said, hashlib.sha256).hexdigest()[:FINGERPRINT_CHARACTERS]
+
+
+def plain_receiver(receiver: ChannelDefinition, key: bytes) -> Plain:
+    """Return the definition of a stored *receiver* as JSON values, with fingerprints of its secrets.
+
+    Args:
+        receiver: Channel or target with the texts of its secrets.
+        key: Key of the installation.
+    """
+    return _plain(receiver, fingerprints_of(receiver, key))
 
 
 def _plain(receiver: ChannelDefinition, fingerprints: dict[str, str]) -> Plain:

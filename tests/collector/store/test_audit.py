@@ -108,8 +108,8 @@ def test_equal_refusals_with_long_texts_are_counted(store: Store) -> None:
         "".join(chr(0x4E00 + (step * 7919 + shift * 104_729) % 20_000) for step in range(256))
         for shift in range(4)
     ]
-    names = ("principal", "operation", "entity", "name")
-    refused = replace(CHANGE, outcome=Outcome.REFUSED, **dict(zip(names, texts, strict=True)))
+    refused = replace(CHANGE, outcome=Outcome.REFUSED, principal=texts[0], operation=texts[1])
+    refused = replace(refused, entity=texts[2], name=texts[3])
     for _ in range(2):
         store.audit.add(refused)
     assert [one.entry for one in store.audit.entries(None, 9)] == [replace(refused, times=2)]
