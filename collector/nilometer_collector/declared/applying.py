@@ -1,7 +1,7 @@
 """Changes declared objects: all objects of a document at once, one object, or back to a revision."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -88,6 +88,7 @@ def apply(
         Forbidden: If the set belongs to another principal.
     """
     check_names(document)
+    context = replace(context, is_dry_run=is_dry_run)
     present = keys_in(document)
 
     def plan() -> Plan:

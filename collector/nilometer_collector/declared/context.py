@@ -43,6 +43,7 @@ class DeclareContext:
         may_use: Function that returns whether a warning may be about a channel or target; None for
             all of them if *may_name* allows every entity, else for none.
         planned: What the same transaction puts and removes.
+        is_dry_run: Whether nothing is changed. The answer then tells nothing about stored secrets.
     """
 
     store: Store
@@ -51,3 +52,4 @@ class DeclareContext:
     may_name: Callable[[str], bool] = _any_name
     may_use: Callable[[str], bool] | None = None
     planned: Planned = NOTHING_PLANNED
+    is_dry_run: bool = False

@@ -104,6 +104,11 @@ class Kind(ABC, Generic[D]):
                 ``[3].reads_from[0]``.
         """
 
+    def unseen(self, definition: D, context: DeclareContext) -> list[str]:
+        """Return a sentence for each value in a completed definition that a dry run does not compare."""
+        del definition, context
+        return []
+
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
         """Return a sentence for each name in the definition that points nowhere."""
         del plain, known

@@ -149,6 +149,7 @@ def _changed(
                 f"{kind.plural}[{places[key]}]",
                 f"{place}.{kind.names_itself}",
             )
+        plan.warnings += [Warned(key, each) for each in kind.unseen(completed, context)]
         places[key] = at
         found.append((kind, key, plain))
         before = stored.get(key)

@@ -241,14 +241,22 @@ def _reads(call: Call) -> Access:
 
 def _may(access: Access, key: Key) -> bool:
     """Return whether the caller has access to an object; one without an entity has an owner."""
-    return access.may(key.entity) if key.entity else access.may_use(key.name)
+    if not key.entity:
+        return access.may_use(key.name)
+    return access.may_all(key.entity) if _is_for_pattern(key) else access.may(key.entity)
 
 
 def _sees(access: Access, key: Key) -> bool:
     """Return whether an object is not hidden by the caller's workspace."""
-    if key.entity or access.workspace is None:
-        return access.sees(key.entity)
-    return access.workspace.owns(key.name)
+    if access.workspace is None:
+        return True
+    if not key.entity:
+        return access.workspace.owns(key.name)
+    return access.sees_all(key.entity) if _is_for_pattern(key) else access.sees(key.entity)
+
+
+def _is_for_pattern(key: Key) -> bool:
+    return key.kind != DECISION and kind_named(key.kind).is_for_pattern
 
 
 def _require(access: Access, key: Key) -> None:
