@@ -63,7 +63,7 @@ class ActionObjects(StoredKind[ActionDefinition]):
             patterns = targets.get(action.target)
             if patterns is not None and not covers(patterns, action.entity):
                 raise Conflict(
-                    f"target = {action.target!r}: is not for all entities {action.entity[:64]!r}",
+                    f"{action.target!r} is not for all entities {action.entity[:64]!r}",
                     f"[{at}].target",
                 )
 

@@ -13,13 +13,15 @@ LIMIT = 2
 
 @pytest.fixture(autouse=True)
 def _small_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    for kind in ("sqlite", "postgresql"):
-        for module, most in (
-            ("episodes", "MOST_EPISODES"),
-            ("deliveries", "MOST_DELIVERIES"),
-            ("acting", "MOST_RUNS"),
-        ):
-            monkeypatch.setattr(f"nilometer_collector.store.{kind}.{module}.{most}", LIMIT)
+    for place in (
+        "sqlite.episodes.MOST_EPISODES",
+        "sqlite.deliveries.MOST_DELIVERIES",
+        "sqlite.acting.MOST_RUNS",
+        "postgresql.episodes.MOST_EPISODES",
+        "postgresql.delivery_lists.MOST_DELIVERIES",
+        "postgresql.acting.MOST_RUNS",
+    ):
+        monkeypatch.setattr(f"nilometer_collector.store.{place}", LIMIT)
 
 
 @pytest.fixture
