@@ -104,9 +104,9 @@ class Kind(ABC, Generic[D]):
                 ``[3].reads_from[0]``.
         """
 
-    def unseen(self, definition: D, context: DeclareContext) -> list[str]:
+    def unseen(self, definition: D) -> list[str]:
         """Return a sentence for each value in a completed definition that a dry run does not compare."""
-        del definition, context
+        del definition
         return []
 
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:

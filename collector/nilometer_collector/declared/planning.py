@@ -149,7 +149,7 @@ def _changed(
                 f"{kind.plural}[{places[key]}]",
                 f"{place}.{kind.names_itself}",
             )
-        plan.warnings += [Warned(key, each) for each in kind.unseen(completed, context)]
+        plan.warnings += [Warned(key, each) for each in kind.unseen(completed)]
         places[key] = at
         found.append((kind, key, plain))
         before = stored.get(key)

@@ -140,9 +140,8 @@ class ReceiverObjects(Kind[ReceiverObject]):
             uncompared=[name for name in uncompared if fingerprints[name] != NOT_COMPUTED],
         )
 
-    def unseen(self, definition: ReceiverObject, context: DeclareContext) -> list[str]:
+    def unseen(self, definition: ReceiverObject) -> list[str]:
         """Return a sentence for each secret whose text a dry run does not compare."""
-        del context
         return [
             f"secrets.{name}: a dry run does not compare this secret with the stored one"
             for name in (definition.uncompared if isinstance(definition, _Completed) else ())

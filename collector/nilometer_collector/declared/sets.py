@@ -121,7 +121,11 @@ class Sets:
         return NO_MEMBERS if known is None else known.members
 
     def missing(self, name: str, present: Collection[Key]) -> list[Key]:
-        """Return the objects of the set that are not *present*, and that no other set has."""
+        """Return the objects of the set that are not *present*, and that no other set has.
+
+        A set that is made for the first time at the same moment may still lose an object to this
+        one; its next apply creates the object again.
+        """
         others = {key for other, one in self.all.items() if other != name for key in one.members}
         return sorted(self.members(name) - set(present) - others)
 
