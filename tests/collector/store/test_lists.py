@@ -3,9 +3,11 @@
 import pytest
 from support.acting import an_action, declare
 from support.shipping import Agents
+from support.watch_steps import a_part, a_step, an_opening
 
+from nilometer.values.labels import LabelFilter, Labels
 from nilometer_collector.store import RunQuestion, Store
-from nilometer_collector.testing import START_NS, an_alerter
+from nilometer_collector.testing import ENTITY, START_NS, an_alerter
 
 QUIET, BUSY = "quiet-model", "busy-model"
 LIMIT = 2
@@ -49,6 +51,14 @@ def test_episodes_without_the_labels_do_not_fill_a_list(filled: Store) -> None:
     assert found.labels.as_dict() == {"version": "1"}
     absent = (("version", frozenset({"1"})), ("region", frozenset({"eu"})))
     assert filled.alerts.episodes(labels=absent) == []
+
+
+def test_an_episode_is_found_by_the_labels_of_each_part(store: Store) -> None:
+    parts = a_part(), a_part("input.age", labels=Labels.of(version="7", region="eu"))
+    store.watching.save(ENTITY, a_step(0, episodes=[an_opening(1, *parts)]), START_NS)
+    for version, found in (("7", 1), ("8", 0)):
+        labels = LabelFilter.of([("version", version), ("region", "eu")]).allowed
+        assert len(store.alerts.episodes(labels=labels)) == found
 
 
 def test_deliveries_of_others_do_not_fill_a_list(filled: Store) -> None:
