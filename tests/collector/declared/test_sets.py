@@ -135,6 +135,24 @@ def test_what_an_apply_leaves_as_it_is_is_not_pruned_meanwhile(
     assert {key.name for key in Sets(store).members("risk")} == {"a", "b", "c"}
 
 
+def test_what_another_set_prunes_meanwhile_is_made_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context, planned, only = DeclareContext(store), plan_of, [entities_document("a")]
+    other = PartOf("other", "ann")
+    apply_document(context, entities_document("a", "b"), BY, 1, part_of=other)
+
+    def interrupted(*asked: Any) -> Plan:
+        found = planned(*asked)
+        if only:
+            apply_document(context, only.pop(), BY, 2, part_of=other, prunes=True)
+        return found
+
+    monkeypatch.setattr(applying, "plan_of", interrupted)
+    apply_document(context, entities_document("b"), BY, 3, part_of=RISK)
+    assert [one.name for one in store.entities.all()] == ["a", "b"]
+
+
 @pytest.mark.parametrize("part", [{}, {"entity": "b*"}])
 def test_a_rollback_restores_what_was_pruned_and_its_place_in_the_set(
     served: Running, part: dict[str, str]
