@@ -3,7 +3,11 @@
 import logging
 import threading
 from collections import Counter as Counts
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from http import HTTPStatus
+from typing import NamedTuple
 
 from nilometer.values.clock import Clock
 from nilometer.values.once import OnceAMinute
@@ -12,50 +16,68 @@ from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import AuditEntry, Outcome, Store
 
-MOST_A_MINUTE = 120  # most entries a minute of requests that were not done; others are only counted
+MOST_A_MINUTE = 120  # entries of each workspace in a minute that were not done; others are counted
 MOST_ENTITIES = 8  # entities of one shipment that get an entry
 _MINUTE_SECONDS = 60.0
 
 log = logging.getLogger("nilometer.collector")
 
 
-def call_entry(
-    access: Access | None,
+class Caller(NamedTuple):
+    """Who has sent a request.
+
+    Attributes:
+        principal: Name of the principal; empty for a caller without a known token.
+        author: Person that a trusted proxy names, else the principal.
+        workspace: Workspace of the principal; empty for none.
+        address: Address that the request came from; empty for gRPC.
+    """
+
+    principal: str = ""
+    author: str = ""
+    workspace: str = ""
+    address: str = ""
+
+    @classmethod
+    def of(cls, access: Access | None, address: str = "") -> "Caller":
+        """Return the caller with these rights; None for one without a known token."""
+        if access is None:
+            return cls(address=address)
+        workspace = "" if access.workspace is None else access.workspace.name
+        return cls(access.caller, access.caller, workspace, address)
+
+
+def entry_of(
+    caller: Caller,
     operation: str,
     now_ns: int,
+    outcome: Outcome = Outcome.REFUSED,
+    status: int = HTTPStatus.FORBIDDEN.value,
     *,
     entity: str = "",
     name: str = "",
-    address: str = "",
-    outcome: Outcome = Outcome.REFUSED,
     times: int = 1,
 ) -> AuditEntry:
-    """Return the entry of a gRPC call, or of rows in it.
+    """Return the entry of a request, or of rows in it.
 
     Args:
-        access: Rights of the call; None for a caller without a known token.
-        operation: Name of the method.
+        caller: Who has sent it.
+        operation: Method and path, or name of the gRPC method.
         now_ns: Wall time.
+        outcome: What became of it.
+        status: Status of the answer; 0 before there is one.
         entity: Entity that it names.
         name: Agent or object that it names.
-        address: Address of the caller.
-        outcome: What became of it.
-        times: Number of rows.
+        times: Number of requests or rows.
     """
-    caller = "" if access is None else access.caller
-    workspace = "" if access is None or access.workspace is None else access.workspace.name
-    status = HTTPStatus.OK if outcome is Outcome.DONE else HTTPStatus.FORBIDDEN
     return AuditEntry(
         at_ns=now_ns,
-        principal=caller,
-        author=caller,
-        workspace=workspace,
-        address=address,
+        **caller._asdict(),
         operation=operation,
         entity=entity,
         name=name,
         outcome=outcome,
-        status=status.value,
+        status=status,
         times=times,
     )
 
@@ -76,19 +98,37 @@ class Auditor:
         self._lock = threading.Lock()
         self._once = OnceAMinute()
         self._since = float("-inf")
-        self._stored = 0
+        self._stored: Counts[tuple[str, bool]] = Counts()
 
-    def add(self, entry: AuditEntry) -> None:
+    def begin(self, entry: AuditEntry) -> int | None:
+        """Store *entry* of a change before it is made; return its id, which `add` takes.
+
+        So a collector that ends between the change and its entry leaves a trace. None if the store
+        fails; the change then fails, too, or its entry is stored afterwards.
+        """
+        try:
+            return self._store.audit.add(entry)
+        except StoreUnavailable as error:
+            self._tell_lost(entry, str(error))
+            return None
+
+    def add(self, entry: AuditEntry, begun: int | None = None) -> None:
         """Store *entry*. A store that fails is logged, because the change has been made.
 
-        Anybody may send requests that are refused, so at most `MOST_A_MINUTE` of those are stored.
+        Anybody may send requests that are refused, so at most `MOST_A_MINUTE` of those are stored
+        for each workspace, and for all callers without a known token.
+
+        Args:
+            entry: Entry to store.
+            begun: Id of the entry that `begin` has stored; None if there is none.
         """
         if entry.outcome is Outcome.REFUSED:
             self._counters.add(Counter.CALLS_REFUSED, entry.times)
-        if entry.outcome is not Outcome.DONE and not self._has_room():
-            return
         try:
-            self._store.audit.add(entry)
+            if entry.outcome is Outcome.DONE or self._has_room(entry):
+                self._store.audit.add(entry, begun)
+            elif begun is not None:
+                self._store.audit.withdraw(begun)
         except StoreUnavailable as error:
             self._tell_lost(entry, str(error))
 
@@ -101,18 +141,31 @@ class Auditor:
 
     def add_rows(self, access: Access, agent: str, refused: Counts[str], now_ns: int) -> None:
         """Store rows that *agent* may not ship, by entity: those with most rows."""
+        caller = Caller.of(access)
         for entity, rows in refused.most_common(MOST_ENTITIES):
-            self.add(call_entry(access, "Ship", now_ns, entity=entity, name=agent, times=rows))
+            self.add(entry_of(caller, "Ship", now_ns, entity=entity, name=agent, times=rows))
 
-    def add_upload(self, access: Access, entity: str, name: str, now_ns: int) -> None:
-        """Store that a program has uploaded a reference."""
-        done = Outcome.DONE
-        self.add(call_entry(access, "PutReference", now_ns, entity=entity, name=name, outcome=done))
+    @contextmanager
+    def upload(self, access: Access, entity: str, name: str, now_ns: int) -> Iterator[None]:
+        """Store that a program uploads a reference inside the block; nothing if the block fails."""
+        entry = entry_of(
+            Caller.of(access), "PutReference", now_ns, Outcome.STARTED, 0, entity=entity, name=name
+        )
+        begun = self.begin(entry)
+        try:
+            yield
+        except BaseException:
+            if begun is not None:
+                with suppress(StoreUnavailable):
+                    self._store.audit.withdraw(begun)
+            raise
+        self.add(replace(entry, outcome=Outcome.DONE, status=HTTPStatus.OK.value), begun)
 
-    def _has_room(self) -> bool:
-        now = self._clock.monotonic()
+    def _has_room(self, entry: AuditEntry) -> bool:
+        now, share = self._clock.monotonic(), (entry.workspace, not entry.principal)
         with self._lock:
             if now - self._since >= _MINUTE_SECONDS:
-                self._since, self._stored = now, 0
-            self._stored += 1
-            return self._stored <= MOST_A_MINUTE
+                self._since = now
+                self._stored.clear()
+            self._stored[share] += 1
+            return self._stored[share] <= MOST_A_MINUTE

@@ -28,7 +28,7 @@ from nilometer_collector.background import Background
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Couriers, Heartbeat, Receivers
 from nilometer_collector.counters import Counters
-from nilometer_collector.declared.arriving import take_settings
+from nilometer_collector.declared.arriving import OfSettings, take_settings
 from nilometer_collector.functions.functions import Functions
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.ingest.serving import CollectorServer
@@ -39,7 +39,7 @@ from nilometer_collector.query.query import Query
 from nilometer_collector.rollups.collecting import Collecting
 from nilometer_collector.rollups.worker import RollUpWorker
 from nilometer_collector.settings import RETENTION, CollectorSettings
-from nilometer_collector.store import LEVELS, SETTINGS_ORIGIN, Level, Store, open_store
+from nilometer_collector.store import LEVELS, Level, Store, open_store
 from nilometer_collector.telemetry import CollectorExports
 from nilometer_collector.watch.watch import Watch
 from nilometer_collector.watch.watchdog import Watchdog
@@ -108,7 +108,13 @@ class Collector:
         )
         self._resources.callback(store.close)
         alerters = [alerter_of(definition) for definition in self.settings.alerters]
-        take_settings(store, alerters, self._clock.now_ns())
+        defined = OfSettings(
+            alerters,
+            self.settings.channel_definitions,
+            self.settings.target_definitions,
+            self.settings.routes,
+        )
+        take_settings(store, defined, self._clock.now_ns())
         for alerter in alerters:
             for line in missing_names(KnownNames(store), alerter):
                 told = {"alerter": alerter.name, "reason": line}
@@ -116,10 +122,6 @@ class Collector:
                     "an alerter names a summary or reference that does not exist: correct the name",
                     extra=told,
                 )
-        now_ns = self._clock.now_ns()
-        store.channels.replace_all(list(self.settings.channel_definitions), SETTINGS_ORIGIN, now_ns)
-        store.routes.replace_all(list(self.settings.routes), SETTINGS_ORIGIN, now_ns)
-        store.targets.replace_all(list(self.settings.target_definitions), SETTINGS_ORIGIN, now_ns)
         causes = Causes(store, self._clock)
         receivers = Receivers(
             own=own,

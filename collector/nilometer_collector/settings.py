@@ -30,7 +30,7 @@ from nilometer_collector.alerting.receivers import (
     check_channel,
     with_secret_files,
 )
-from nilometer_collector.alerting.routes import RouteDefinition, channel_outside, check_route
+from nilometer_collector.alerting.routes import RouteDefinition, check_route
 from nilometer_collector.alerting.targets import (
     MOST_TARGETS,
     TargetDefinition,
@@ -231,8 +231,6 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             check_channel(channel, self.allowed)
         for route in self.routes:
             check_route(route)
-            if outside := channel_outside(route):
-                raise ConfigError(f"route {route.name!r}: {outside}")
         check_patterns(self.functions_allow)
         for target in self.target_definitions:
             check_channel(target, self.allowed)

@@ -7,9 +7,10 @@ import msgspec
 import schemathesis
 
 from nilometer.values.errors import ConfigError
+from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.actions import ActionDefinition, check_action
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
-from nilometer_collector.alerting.receivers import ChannelDefinition, check_names
+from nilometer_collector.alerting.receivers import ChannelDefinition, check_channel
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
@@ -23,7 +24,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
 
     This is an alerter whose limits or times contradict each other, an incident that ends before it
     starts, a time zone that does not exist, a sample or a performance that contradicts itself, an
-    action whose fields do not fit together, and a channel or target of no kind.
+    action whose fields do not fit together, and a channel or target with a wrong value.
     """
     del context
     body = case.body
@@ -40,8 +41,8 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
         and all(_is_ordered(one, "start", "end", strictly=True) for one in incidents)
         and all(one.get("time_zone", "UTC") == "UTC" for one in rules)
         and all(map(_fits_together, _mappings(body, "actions")))
-        and all(_is_of_a_kind(one, ChannelDefinition) for one in _mappings(body, "channels"))
-        and all(_is_of_a_kind(one, TargetDefinition) for one in _mappings(body, "targets"))
+        and all(_can_be_used(one, ChannelDefinition) for one in _mappings(body, "channels"))
+        and all(_can_be_used(one, TargetDefinition) for one in _mappings(body, "targets"))
     )
 
 
@@ -79,8 +80,8 @@ def _fits_together(body: Mapping[str, Any]) -> bool:
     return True
 
 
-def _is_of_a_kind(body: Mapping[str, Any], kind: type[ChannelDefinition]) -> bool:
-    """Whether *body* is no receiver, or one with the settings and secrets of its kind.
+def _can_be_used(body: Mapping[str, Any], kind: type[ChannelDefinition]) -> bool:
+    """Whether *body* is no receiver, or one with values that this collector accepts.
 
     A fingerprint of a secret is left out, because none of them is stored.
     """
@@ -88,7 +89,7 @@ def _is_of_a_kind(body: Mapping[str, Any], kind: type[ChannelDefinition]) -> boo
     if isinstance(secrets, Mapping) and any(isinstance(one, Mapping) for one in secrets.values()):
         return False
     try:
-        check_names(decoded(msgspec.json.encode(body), kind))
+        check_channel(decoded(msgspec.json.encode(body), kind), Allowed())
     except ConfigError:
         return False
     except (ApiError, TypeError, ValueError):

@@ -88,6 +88,17 @@ class Access:
         """Whether *entity* is not hidden by the caller's workspace."""
         return self.workspace is None or self.workspace.holds(entity)
 
+    def may_all(self, pattern: str) -> bool:
+        """Whether the call has access to every entity that matches *pattern*."""
+        principal = self.principal
+        return principal is None or (
+            self.sees_all(pattern) and covers(principal.patterns(self.need), pattern)
+        )
+
+    def sees_all(self, pattern: str) -> bool:
+        """Whether no entity that matches *pattern* is hidden by the caller's workspace."""
+        return self.workspace is None or covers(self.workspace.entities, pattern)
+
     def may(self, entity: str) -> bool:
         """Whether the call has access to *entity*."""
         principal = self.principal
@@ -132,8 +143,7 @@ class Access:
         if self.principal is None or self.is_unlimited:
             return
         said = f"all entities {pattern[:SHOWN_CHARACTERS]!r}"
-        workspace = self.workspace
-        self._require_sight(said, is_seen=workspace is None or covers(workspace.entities, pattern))
+        self._require_sight(said, is_seen=self.sees_all(pattern))
         if not covers(self.principal.patterns(self.need), pattern):
             self._refuse(said)
 

@@ -208,7 +208,8 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
 def goes_elsewhere(channel: ChannelDefinition, stored: ChannelDefinition) -> bool:
     """Return whether *channel* sends to another address, or in another way, than *stored*.
 
-    An address that is a secret may be its text or its public text.
+    An address that is a secret must be in its public form. If its text were compared, the answer
+    would say whether somebody has guessed it.
     """
     kind, shown = channel.kinds().get(channel.kind), stored.shown()
     return (
@@ -216,7 +217,7 @@ def goes_elsewhere(channel: ChannelDefinition, stored: ChannelDefinition) -> boo
         or stored.kind != channel.kind
         or any(
             channel.settings.get(name) != stored.settings.get(name)
-            or channel.secrets.get(name) not in {shown.secrets.get(name), stored.secrets.get(name)}
+            or channel.secrets.get(name) != shown.secrets.get(name)
             for name, field in kind.fields.items()
             if field.is_address
         )

@@ -83,7 +83,7 @@ class Subject:
 
 
 def check_route(route: RouteDefinition) -> None:
-    """Refuse a route whose hours or time zone do not exist.
+    """Refuse a route whose hours or time zone do not exist, or that leaves its workspace.
 
     Raises:
         ConfigError: The message names the route, the field and what is allowed.
@@ -93,14 +93,12 @@ def check_route(route: RouteDefinition) -> None:
     _minutes(key, route.hours)
     if len(set(route.days)) < len(route.days):
         raise ConfigError(f"{key}: days: names a day twice")
-
-
-def channel_outside(route: RouteDefinition) -> str:
-    """Return why a channel is not allowed for *route*, which stays in its workspace; else empty."""
     owner = owner_of(route.name)
-    if owner and any(owner_of(channel) != owner for channel in route.channels):
-        return f"channels: must be channels of the workspace {owner!r}"
-    return ""
+    for channel in route.channels if owner else ():
+        if owner_of(channel) != owner:
+            raise ConfigError(
+                f"{key}: channels = {channel!r}: must be a channel of the workspace {owner!r}"
+            )
 
 
 def routed(

@@ -40,6 +40,7 @@ from nilometer_collector.limits.bounds import MAX_COUNT, MAX_NAME_CHARACTERS, NO
 Schema: TypeAlias = Mapping[str, object]
 
 FINITE: Schema = {"minimum": -sys.float_info.max, "maximum": sys.float_info.max}
+ANY_TEXT: Schema = {"type": "string"}
 SEVERITY: Schema = {"enum": [severity.value for severity in Severity]}
 TEXT: Schema = {"minLength": 1, "maxLength": MAX_NAME_CHARACTERS, "pattern": NO_CONTROL}
 
@@ -78,30 +79,41 @@ def alerter_schema() -> Schema:
     }
 
 
-def channel_schema() -> Schema:
-    """Return the kinds of channels, each with the names of its settings and secrets."""
-    return _receiver_schema(KINDS)
+def channel_schema(secret: Schema = ANY_TEXT) -> Schema:
+    """Return the kinds of channels, each with the names of its settings and secrets.
+
+    Args:
+        secret: Schema of one secret.
+    """
+    return _receiver_schema(KINDS, secret)
 
 
-def target_schema() -> Schema:
-    """Return the kinds of targets, each with the names of its settings and secrets."""
-    return _receiver_schema(TARGET_KINDS)
+def target_schema(secret: Schema = ANY_TEXT) -> Schema:
+    """Return the kinds of targets, each with the names of its settings and secrets.
+
+    Args:
+        secret: Schema of one secret.
+    """
+    return _receiver_schema(TARGET_KINDS, secret)
 
 
-def _receiver_schema(kinds: Mapping[str, Kind]) -> Schema:
+def _receiver_schema(kinds: Mapping[str, Kind], secret: Schema) -> Schema:
+    def named(kind: Kind, *, is_secret: bool) -> Schema:
+        return _named(kind, secret if is_secret else ANY_TEXT, is_secret=is_secret)
+
     return {
         "properties": {"kind": {"enum": list(kinds)}},
         "anyOf": [
             {
                 "properties": {
                     "kind": {"const": name},
-                    "settings": _texts_of(kind, is_secret=False),
-                    "secrets": _texts_of(kind, is_secret=True),
+                    "settings": named(kind, is_secret=False),
+                    "secrets": named(kind, is_secret=True),
                 },
                 "required": [
                     part
                     for part, is_secret in (("settings", False), ("secrets", True))
-                    if _texts_of(kind, is_secret=is_secret)["required"]
+                    if named(kind, is_secret=is_secret)["required"]
                 ],
             }
             for name, kind in kinds.items()
@@ -109,11 +121,11 @@ def _receiver_schema(kinds: Mapping[str, Kind]) -> Schema:
     }
 
 
-def _texts_of(kind: Kind, *, is_secret: bool) -> Schema:
+def _named(kind: Kind, value: Schema, *, is_secret: bool) -> Schema:
     fields = {name: one for name, one in kind.fields.items() if one.is_secret is is_secret}
     return {
         "type": "object",
-        "properties": {name: {"type": "string"} for name in fields},
+        "properties": dict.fromkeys(fields, value),
         "additionalProperties": False,
         "required": [name for name, one in fields.items() if one.is_required],
     }

@@ -20,7 +20,7 @@ from nilometer_collector.access.principals import Principal
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.approval import Approval
-from nilometer_collector.api.auditing import Auditing
+from nilometer_collector.api.auditing import Announcing, Auditing
 from nilometer_collector.api.authentication import Authentication
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
@@ -126,21 +126,41 @@ def make_app(
         causes=causes,
         watch_rules=watch_rules,
     )
-    audit = Middleware(Auditing, auditor=Auditor(store, clock, counters), clock=clock)
-    door = Middleware(
-        Authentication, principals, clock, store.workspaces, secure=secure, public_url=public_url
-    )
     app = Starlette(
         routes=[*_routes(OPERATIONS, context), *_documents(static)],
         middleware=[
             Middleware(Shield, public_host=urlsplit(public_url).hostname or ""),
-            audit,
-            door,
+            *_doors(store, clock, counters, principals, secure=secure, public_url=public_url),
         ],
         exception_handlers=_ON_ERRORS,
     )
     app.router.redirect_slashes = False  # paths of the API do not end with a slash
     return app
+
+
+def _doors(
+    store: Store,
+    clock: Clock,
+    counters: Counters,
+    principals: Sequence[Principal],
+    *,
+    secure: bool,
+    public_url: str,
+) -> list[Middleware]:
+    """Return what authenticates requests, between the two parts of the audit log."""
+    auditor = Auditor(store, clock, counters)
+    return [
+        Middleware(Auditing, auditor=auditor, clock=clock),
+        Middleware(
+            Authentication,
+            principals,
+            clock,
+            store.workspaces,
+            secure=secure,
+            public_url=public_url,
+        ),
+        Middleware(Announcing, auditor=auditor, clock=clock),
+    ]
 
 
 def _documents(static: Path) -> list[BaseRoute]:

@@ -22,6 +22,7 @@ from nilometer_collector.alerting.action_runs import Run, may_decide
 from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import CURES
 from nilometer_collector.alerting.decisions import MOST_REASON_CHARACTERS
+from nilometer_collector.api.auditing import audited
 from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.authors import named_author
 from nilometer_collector.api.operation import Context
@@ -87,6 +88,8 @@ class Approval:
             return _plain(
                 404, "This link is not valid", "Open the newest message about the action."
             )
+        about = audited(request)
+        about.entity, about.name = run.entity, run.action.name
         access = access_of(request)
         now_ns = self._context.clock.now_ns()
         if run.state is not RunState.AWAITING_APPROVAL or now_ns >= link.until_ns:

@@ -31,6 +31,7 @@ from nilometer_collector.api.query_parameters import MAX_QUERY_BYTES
 from nilometer_collector.api.resources.alerters import PutAlerter
 from nilometer_collector.api.resources.episodes import EpisodeView
 from nilometer_collector.declared.entities import EntityDefinition, EntityObject
+from nilometer_collector.declared.receivers import ReceiverObject, TargetObject
 
 
 def _entity_schema() -> Schema:
@@ -58,6 +59,8 @@ _REFINEMENTS: Mapping[type, Callable[[], Schema]] = {
     },
     ChannelDefinition: channel_schema,
     TargetDefinition: target_schema,
+    ReceiverObject: lambda: channel_schema(secret={}),  # a text or a fingerprint
+    TargetObject: lambda: target_schema(secret={}),
     EpisodeView: lambda: {"properties": {"severity": SEVERITY}},
 }
 _REFERENCES = "#/components/schemas/{name}"

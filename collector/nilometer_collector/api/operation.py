@@ -109,6 +109,15 @@ class Call:
     context: Context
     access: Access  # rights of the caller, to check entities in a body or a list
 
+    def among(self) -> list[str] | None:
+        """Return the entities with alerters or episodes that the caller may see; None for all.
+
+        A list chooses among them before its limit, so that others do not fill it. It reads the store.
+        """
+        if self.access.is_unlimited:
+            return None
+        return sorted(filter(self.access.may, self.context.store.alerts.entities()))
+
 
 Handler: TypeAlias = Callable[[Call], Awaitable[msgspec.Struct | None]]
 

@@ -16,8 +16,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="create and change the objects that files declare",
         description="Create and change the entities, references, alerters and other objects that "
         "YAML files declare. All objects of all files change together, or none does. Objects that "
-        "the files do not name stay as they are, without --prune. The document goes to the collector; writes to "
-        "standard output only.",
+        "no file names stay as they are, unless --prune removes them. Sends one request to the "
+        "collector, and writes to standard output only.",
     )
     parser.add_argument(
         "-f",
@@ -26,23 +26,23 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         action="append",
         required=True,
         metavar="DIR|FILE",
-        help="file, or directory of files that end in .yaml, .yml or .json; may be repeated",
+        help="file, or directory of files that end in .yaml, .yml or .json; can be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="print the changes, and make none")
     parser.add_argument(
-        "--set", metavar="NAME", default="", help="name of the set that the objects belong to"
+        "--set", metavar="NAME", default="", help="store these objects as the set NAME, for --prune"
     )
     parser.add_argument(
         "--prune",
         action="store_true",
-        help="remove the objects of the set that the files do not have any more; needs --set",
+        help="remove objects of the set that the files no longer have; needs --set",
     )
     add_collector_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Send the document, and print what it changes."""
+    """Send the objects of all files as one document, and print what it changes."""
     from nilometer.client.errors import Problem
     from nilometer_collector.api.resources.declared_views import AppliedView
     from nilometer_collector.commands.apply_report import lines_of
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
     from nilometer_collector.commands.declared_files import read_files
 
     if arguments.prune and not arguments.set:
-        raise ConfigError("--prune: needs --set, the name under which the files are applied")
+        raise ConfigError("--prune: needs --set NAME, the set whose objects may be removed")
     flags = {"dry_run": arguments.dry_run, "prune": arguments.prune}
     asked = {name: "true" for name, is_set in flags.items() if is_set}
     if arguments.set:

@@ -2,10 +2,17 @@
 
 import argparse
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from nilometer.commands.collector_options import add_collector_options
 from nilometer.values.errors import ConfigError
 from nilometer_collector.commands.apply import ANSWER_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nilometer_collector.api.resources.audit import AuditView
+    from nilometer_collector.api.resources.declared_views import RevisionView
 
 SHOWN = 200  # changes shown by default
 
@@ -73,7 +80,6 @@ def run(arguments: argparse.Namespace) -> int:
 def print_changes(arguments: argparse.Namespace) -> int:
     """Print the newest `limit` changes of the objects of a kind, entity and name; None is any."""
     from nilometer_collector.api.resources.declared_views import Changes
-    from nilometer_collector.commands.apply_report import change_lines, plain
     from nilometer_collector.commands.collector_client import CollectorClient
 
     asked = {"kind": arguments.kind, "entity": arguments.entity, "name": arguments.name}
@@ -82,25 +88,34 @@ def print_changes(arguments: argparse.Namespace) -> int:
     found = CollectorClient.of(arguments).call(
         "GET", "/api/v1/changes", Changes, parameters=parameters
     )
-    for revision in found.revisions:
-        made = datetime.fromtimestamp(revision.made, UTC)
-        print(
-            f"revision {revision.revision}, {made:%Y-%m-%d %H:%M:%S} UTC, by "
-            f"{plain(revision.author)}, {revision.origin}"
-        )
-        for change in revision.changes:
-            for line in change_lines(change):
-                print(f"  {line}")
-    if not found.revisions:
-        print("no changes")
-    elif found.next is not None:
-        print("older changes exist: raise --limit")
+    lines = [line for revision in found.revisions for line in _revision_lines(revision)]
+    return _print_list("changes", lines, is_cut=found.next is not None)
+
+
+def _revision_lines(revision: "RevisionView") -> "Iterator[str]":
+    from nilometer_collector.commands.apply_report import change_lines, plain
+
+    made = datetime.fromtimestamp(revision.made, UTC)
+    yield (
+        f"revision {revision.revision}, {made:%Y-%m-%d %H:%M:%S} UTC, by "
+        f"{plain(revision.author)}, {revision.origin}"
+    )
+    for change in revision.changes:
+        for line in change_lines(change):
+            yield f"  {line}"
+
+
+def _print_list(what: str, lines: "Sequence[str]", *, is_cut: bool) -> int:
+    """Print the *lines* of a list; say if there are none, or if older ones are left out."""
+    for line in lines or [f"no {what}"]:
+        print(line)
+    if is_cut:
+        print(f"older {what} exist: raise --limit")
     return 0
 
 
 def _print_audit(arguments: argparse.Namespace) -> int:
     from nilometer_collector.api.resources.audit import AuditPage
-    from nilometer_collector.commands.apply_report import plain
     from nilometer_collector.commands.collector_client import CollectorClient
 
     if arguments.kind is not None or arguments.name is not None:
@@ -111,21 +126,22 @@ def _print_audit(arguments: argparse.Namespace) -> int:
     found = CollectorClient.of(arguments).call(
         "GET", "/api/v1/audit", AuditPage, parameters=parameters
     )
-    for one in found.entries:
-        at = datetime.fromtimestamp(one.at, UTC)
-        what = " ".join(plain(text) for text in (one.operation, one.entity, one.name) if text)
-        who = plain(one.author or "an unknown token")
-        by = f"{who} by {plain(one.principal)}" if one.author != one.principal else who
-        times = f", {one.times} times" if one.times > 1 else ""
-        print(
-            f"{at:%Y-%m-%d %H:%M:%S} UTC, {by}, from {plain(one.address or 'gRPC')}: {what}: "
-            f"{one.outcome} ({one.status}){times}"
-        )
-    if not found.entries:
-        print("no entries")
-    elif found.next is not None:
-        print("older entries exist: raise --limit")
-    return 0
+    return _print_list("entries", [*map(_audit_line, found.entries)], is_cut=found.next is not None)
+
+
+def _audit_line(one: "AuditView") -> str:
+    from nilometer_collector.commands.apply_report import plain
+
+    at = datetime.fromtimestamp(one.at, UTC)
+    what = " ".join(plain(text) for text in (one.operation, one.entity, one.name) if text)
+    who = plain(one.author or "an unknown token")
+    by = f"{who} by {plain(one.principal)}" if one.author != one.principal else who
+    status = f" ({one.status})" if one.status else ""
+    times = f", {one.times} times" if one.times > 1 else ""
+    return (
+        f"{at:%Y-%m-%d %H:%M:%S} UTC, {by}, from {plain(one.address or 'gRPC')}: {what}: "
+        f"{one.outcome}{status}{times}"
+    )
 
 
 def roll_back(arguments: argparse.Namespace) -> int:

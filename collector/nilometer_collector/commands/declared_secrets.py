@@ -5,11 +5,13 @@ it opens no file that somebody else names.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 KINDS = ("channels", "targets")  # keys of a document whose objects have secrets
 MAX_BYTES = 65_536  # largest file of a secret
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")  # else it may be the secret itself
 _FORMS = "{file: PATH}, {env: VARIABLE} or {fingerprint: TEXT}"
 
 
@@ -50,10 +52,14 @@ def _secret(name: str, given: object, directory: Path) -> object:
         raise WrongSecret(name, f"must be {_FORMS}")
     match form:
         case "file":
+            if "://" in value:
+                raise WrongSecret(name, "file: must be the path of a file, not a URL")
             return _of_file(name, directory / value)
         case "env":
+            if not _VARIABLE.fullmatch(value):
+                raise WrongSecret(name, "env: must be the name of an environment variable")
             if not os.environ.get(value):
-                raise WrongSecret(name, f"the environment has no variable {value[:128]!r}")
+                raise WrongSecret(name, f"the environment has no variable {value!r}")
             return os.environ[value].strip()
         case _:
             return given

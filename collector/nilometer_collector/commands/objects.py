@@ -24,7 +24,10 @@ def add_get(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -
         "`nilometer apply` reads. Writes to standard output only.",
     )
     parser.add_argument(
-        "kind", nargs="?", metavar="KIND", help="kind, such as alerter; default: all kinds"
+        "kind",
+        nargs="?",
+        metavar="KIND",
+        help="kind, such as alerter or set; default: all kinds but sets",
     )
     parser.add_argument("name", nargs="?", metavar="NAME", help="name of the object")
     parser.add_argument("--entity", help="list only objects of this entity")
@@ -75,10 +78,15 @@ def get(arguments: argparse.Namespace) -> int:
     import msgspec
 
     from nilometer_collector.commands.collector_client import CollectorClient
+    from nilometer_collector.declared.sets import KIND as SET
 
     kind = _kind(arguments.kind) if arguments.kind else None
     found = _objects(CollectorClient.of(arguments), kind, arguments.name, arguments.entity)
     match arguments.output:
+        case "yaml" if kind == SET:
+            raise ConfigError(
+                "--output = 'yaml': a set is no part of a document: use table or json"
+            )
         case "yaml":
             sys.stdout.write(_yaml_of(document_of_objects(found)))
         case "json":

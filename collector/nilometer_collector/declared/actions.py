@@ -7,6 +7,7 @@ import msgspec
 
 from nilometer_collector.access.workspaces import covers
 from nilometer_collector.alerting.actions import KIND, ActionDefinition, check_action
+from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import (
     Misdeclared,
@@ -50,12 +51,19 @@ class ActionObjects(StoredKind[ActionDefinition]):
     ) -> None:
         """Refuse an action for entities that its target is not for."""
         del stored
-        targets = {one.name: one for one in context.store.targets.all()} if definitions else {}
+        planned = context.planned
+        targets = {
+            one.name: one.entities
+            for one in (context.store.targets.all() if definitions else ())
+            if Key(TargetDefinition.word, "", one.name) not in planned.gone
+        }
+        for one in planned.definitions.get(TargetDefinition.word, ()):
+            targets[one.name] = one.entities
         for at, action in enumerate(definitions):
-            target = targets.get(action.target)
-            if target is not None and not covers(target.entities, action.entity):
+            patterns = targets.get(action.target)
+            if patterns is not None and not covers(patterns, action.entity):
                 raise Conflict(
-                    f"target = {action.target!r}: is not for all entities {action.entity[:64]!r}",
+                    f"{action.target!r} is not for all entities {action.entity[:64]!r}",
                     f"[{at}].target",
                 )
 

@@ -1,7 +1,7 @@
 """Changes declared objects: all objects of a document at once, one object, or back to a revision."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -10,10 +10,19 @@ import msgspec
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
 from nilometer_collector.declared.planning import Plan, change_of, check_names, keys_in, plan_of
-from nilometer_collector.declared.registered import FORMAT, KINDS, Document, kind_named
-from nilometer_collector.declared.sets import Sets
+from nilometer_collector.declared.registered import FORMAT, KINDS, Document
+from nilometer_collector.declared.sets import KIND as SET
+from nilometer_collector.declared.sets import (
+    NO_MEMBERS,
+    PartOf,
+    SetDefinition,
+    Sets,
+    read_set,
+    set_key,
+)
 from nilometer_collector.errors import Busy, Conflict, Moved, Unknown
 from nilometer_collector.store import (
+    Change,
     ChangeQuestion,
     Command,
     Key,
@@ -21,6 +30,8 @@ from nilometer_collector.store import (
     Revision,
     Store,
 )
+
+_RESTORED = {kind.name for kind in KINDS}  # a decision about an episode cannot be undone
 
 ATTEMPTS = 10  # attempts of one change; each one fails only if another change has succeeded
 MOST_UNDONE = 100_000  # most changes that one rollback undoes
@@ -53,7 +64,7 @@ def apply(
     now_ns: int,
     *,
     is_dry_run: bool = False,
-    part_of: str = "",
+    part_of: PartOf | None = None,
     prunes: bool = False,
     require: Callable[[Key], None] = lambda _: None,
 ) -> Applied:
@@ -67,28 +78,32 @@ def apply(
         by: Author of the changes.
         now_ns: Wall time.
         is_dry_run: Whether to find the changes only, and to make none.
-        part_of: Name of the set that the objects belong to; empty for none.
+        part_of: Set that the objects belong to; None for none.
         prunes: Whether to remove the objects of the set that *document* does not have.
         require: Function that raises an error if the author may not remove an object.
 
     Raises:
         Misdeclared: If an object is not allowed; nothing has changed then.
         Conflict: If objects contradict each other or what is stored; nothing has changed then.
+        Forbidden: If the set belongs to another principal.
     """
     check_names(document)
+    context = replace(context, is_dry_run=is_dry_run)
     present = keys_in(document)
 
     def plan() -> Plan:
-        if not part_of:
+        if part_of is None:
             return plan_of(context, document)
-        sets = Sets(context.store)
-        missing = sets.missing(part_of, present) if prunes else []
+        sets, name = Sets(context.store), part_of.name
+        part_of.require(sets)
+        missing = sets.missing(name, present) if prunes else []
         for key in missing:
             require(key)
-            kind_named(key.kind).check_removal(key, context, missing)
         found = plan_of(context, document, missing)
-        members = present if prunes else sets.with_members(part_of, present)
-        found.commands += sets.commands(part_of, members)
+        members = present if prunes else sets.members(name).union(present)
+        _add(found, sets.change(name, part_of.caller, members))
+        # Another apply may change the set, prune what is present here, or take what is missing here.
+        found.depends_on += [*present, set_key(name), *map(set_key, sets.all if missing else ())]
         return found
 
     return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
@@ -129,8 +144,11 @@ def roll_back(
     is_dry_run: bool = False,
     sees: Callable[[Key], bool] = lambda _: True,
     require: Callable[[Key], None] = lambda _: None,
+    may_change: Callable[[SetDefinition], bool] = lambda _: True,
 ) -> Applied:
     """Make the objects of *part* as they were after *revision*, as a new revision.
+
+    Each of these objects also belongs to the same sets as then.
 
     Args:
         context: Store of all objects, and what this collector allows.
@@ -141,6 +159,7 @@ def roll_back(
         is_dry_run: Whether to find the changes only, and to make none.
         sees: Function that returns whether an object exists for the author; others stay.
         require: Function that raises an error if the author may not change an object.
+        may_change: Function that returns whether the author may change a set; others stay.
 
     Raises:
         Unknown: If there is no such revision.
@@ -151,11 +170,17 @@ def roll_back(
     def plan() -> Plan:
         if revision > context.store.history.newest:
             raise Unknown(f"there is no revision {revision}")
-        then = _definitions_after(context.store, revision, part)
-        then = {key: text for key, text in then.items() if sees(key)}
+        before = _definitions_after(context.store, revision)
+        then = {
+            key: text
+            for key, text in before.items()
+            if key.kind in _RESTORED and part.holds(key) and sees(key)
+        }
         for key in then:
             require(key)
-        return _plan_back(context, then, revision)
+        found = _plan_back(context, then, revision)
+        _plan_sets_back(context, before, part, may_change, found)
+        return found
 
     return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
 
@@ -164,8 +189,7 @@ def change_one(
     context: DeclareContext,
     kind: Kind[Any],
     key: Key,
-    after: Plain | None,
-    command: Command,
+    make: Callable[[], tuple[Plain | None, Command]],
     by: By,
     now_ns: int,
 ) -> bool:
@@ -175,8 +199,9 @@ def change_one(
         context: Store of all objects, and what this collector allows.
         kind: Kind of the object.
         key: Identity of the object.
-        after: New definition; None removes the object.
-        command: Command that makes the change.
+        make: Function that returns the new definition, or None to remove the object, and the
+            command for it. What it reads of the object is newest: if that changes before the commit,
+            it is called again.
         by: Author of the change.
         now_ns: Wall time.
 
@@ -190,6 +215,7 @@ def change_one(
 
     def plan() -> Plan:
         nonlocal existed
+        after, command = make()
         before = kind.stored(context.store, key.entity).get(key)
         existed = before is not None
         if existed and after is None:
@@ -199,6 +225,13 @@ def change_one(
 
     commit_plan(context.store, plan, by, now_ns)
     return existed
+
+
+def remove_one(
+    context: DeclareContext, kind: Kind[Any], key: Key, command: Command, by: By, now_ns: int
+) -> bool:
+    """Remove one object, as `change_one` does; return whether it existed."""
+    return change_one(context, kind, key, lambda: (None, command), by, now_ns)
 
 
 def commit_plan(
@@ -232,19 +265,41 @@ def commit_plan(
     raise Busy("others are changing the same objects: try again", seconds=1)
 
 
-def _definitions_after(store: Store, revision: int, part: Part) -> dict[Key, str | None]:
-    """Return what every object of *part* that changed after *revision* was at that time."""
+def _add(plan: Plan, change: tuple[Change, Command] | None) -> None:
+    if change is not None:
+        plan.changes.append(change[0])
+        plan.commands.append(change[1])
+
+
+def _definitions_after(store: Store, revision: int) -> dict[Key, str | None]:
+    """Return what every object that changed after *revision* was at that time."""
     question = ChangeQuestion(after=revision)
     records = store.history.changes(question, limit=MOST_UNDONE + 1)
     if len(records) > MOST_UNDONE:
         raise Conflict(f"more than {MOST_UNDONE} changes came after revision {revision}")
     # Records are newest first, so the oldest one of each object wins.
-    kinds = {kind.name for kind in KINDS}  # a decision about an episode cannot be undone
-    return {
-        record.change.key: record.change.before
-        for record in records
-        if record.change.key.kind in kinds and part.holds(record.change.key)
-    }
+    return {record.change.key: record.change.before for record in records}
+
+
+def _plan_sets_back(
+    context: DeclareContext,
+    before: Mapping[Key, str | None],
+    part: Part,
+    may_change: Callable[[SetDefinition], bool],
+    plan: Plan,
+) -> None:
+    """Add the changes of sets to *plan*: the objects of *part* belong to the same ones as *before*."""
+    sets = Sets(context.store)
+    for key in (one for one in before if one.kind == SET):
+        text = before[key]
+        old = None if text is None else read_set(key.name, text)
+        known = sets.all.get(key.name, old)
+        if known is None or not may_change(known):
+            continue
+        then, now = (NO_MEMBERS if old is None else old.members), sets.members(key.name)
+        moving = {one for one in then ^ now if part.holds(one) or part.holds(key)}
+        _add(plan, sets.change(key.name, known.owner, now ^ moving))
+        plan.depends_on.append(key)
 
 
 def _plan_back(

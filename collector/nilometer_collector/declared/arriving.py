@@ -1,20 +1,39 @@
-"""Objects that arrive without a document: uploaded references, and alerters of the settings."""
+"""Objects that arrive without a document: references, receivers, and those of the settings."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, TypeAlias
 
 from nilometer.alert import Alerter
 from nilometer.profile import Reference
+from nilometer_collector.alerting.receivers import ChannelDefinition, with_stored_secrets
+from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, plain_alerter
 from nilometer_collector.declared.applying import By, change_one, commit_plan
 from nilometer_collector.declared.context import DeclareContext
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
 from nilometer_collector.declared.planning import Plan, change_of
+from nilometer_collector.declared.receivers import (
+    ChannelObjects,
+    ReceiverObjects,
+    TargetObjects,
+    object_of,
+    plain_receiver,
+)
 from nilometer_collector.declared.references import ReferenceObjects, reference_key
+from nilometer_collector.declared.routes import RouteObjects
+from nilometer_collector.errors import Conflict
 from nilometer_collector.store import (
     SETTINGS_ORIGIN,
     AddReference,
+    Command,
+    Key,
     Origin,
-    RemoveAlerter,
     SetAlerter,
+    SetReceiver,
+    SetRoute,
     Store,
 )
 
@@ -26,7 +45,37 @@ def add_reference(store: Store, reference: Reference, by: By, now_ns: int) -> No
     entity, name = reference.entity, reference.name
     plain = {"entity": entity, "name": name, "digest": reference.digest}
     key, command = reference_key(entity, name), AddReference(reference)
-    change_one(DeclareContext(store), ReferenceObjects(), key, plain, command, by, now_ns)
+    change_one(DeclareContext(store), ReferenceObjects(), key, lambda: (plain, command), by, now_ns)
+
+
+def put_receiver(
+    context: DeclareContext,
+    kind: ReceiverObjects,
+    definition: ChannelDefinition,
+    by: By,
+    now_ns: int,
+) -> ChannelDefinition:
+    """Create or replace a receiver; return it without its secrets.
+
+    A secret in its public form keeps its value, as long as nothing changes about where messages go.
+    The value is the one that the transaction finds, so a new one is not overwritten.
+
+    Raises:
+        Conflict: If this collector does not accept a value, such as a forbidden address.
+    """
+    kept = definition
+
+    def make() -> tuple[Plain, Command]:
+        nonlocal kept
+        kept = with_stored_secrets(definition, kind.read(context.store, definition.name))
+        try:
+            completed = kind.completed(object_of(kept, {**kept.secrets}), context)
+        except Misdeclared as error:  # its names are checked, so a value is not allowed here
+            raise Conflict(str(error), error.field) from error
+        return kind.checked(completed), kind.put(completed)
+
+    change_one(context, kind, kind.key_named("", definition.name), make, by, now_ns)
+    return kept.shown()
 
 
 def propose_reference(store: Store, reference: Reference, by: By, now_ns: int) -> None:
@@ -35,24 +84,70 @@ def propose_reference(store: Store, reference: Reference, by: By, now_ns: int) -
     commit_plan(store, lambda: Plan(commands=[command]), by, now_ns)
 
 
-def take_settings(store: Store, alerters: Sequence[Alerter], now_ns: int) -> None:
-    """Make *alerters* the only alerters of the settings; record what that changes."""
-    wanted = {alerter_key(one.entity, one.name): one for one in alerters}
+@dataclass(frozen=True, slots=True)
+class OfSettings:
+    """The objects that the collector's own settings define."""
+
+    alerters: Sequence[Alerter] = ()
+    channels: Sequence[ChannelDefinition] = ()
+    targets: Sequence[TargetDefinition] = ()
+    routes: Sequence[RouteDefinition] = ()
+
+
+def take_settings(store: Store, defined: OfSettings, now_ns: int) -> None:
+    """Make the *defined* objects the only ones of the settings; record what that changes."""
 
     def plan() -> Plan:
         found = Plan()
-        ours = {alerter_key(*names) for names in store.alerts.named(SETTINGS_ORIGIN)}
-        stored = AlerterObjects().stored(store) if wanted or ours else {}
-        for key, alerter in sorted(wanted.items()):
-            before, after = stored.get(key), plain_alerter(alerter)
-            if before != after or key not in ours:
-                found.commands.append(SetAlerter(alerter, SETTINGS_ORIGIN))
-                found.depends_on.append(key)
-            if before != after:
-                found.changes.append(change_of(key, before, after))
-        for key in sorted(ours - wanted.keys()):
-            found.commands.append(RemoveAlerter(key.entity, key.name))
-            found.changes.append(change_of(key, stored.get(key), None))
+        for kind, (ours, wanted) in _by_kind(store, defined).items():
+            stored = kind.stored(store) if wanted or ours else {}
+            for key, (after, command) in sorted(wanted.items(), key=itemgetter(0)):
+                before = stored.get(key)
+                if before != after or key not in ours:
+                    found.commands.append(command)
+                    found.depends_on.append(key)
+                if before != after:
+                    found.changes.append(change_of(key, before, after))
+            for key in sorted(ours - wanted.keys()):
+                found.commands.append(kind.remove(key))
+                found.changes.append(change_of(key, stored.get(key), None))
         return found
 
     commit_plan(store, plan, By(SETTINGS_AUTHOR, Origin.SETTINGS), now_ns)
+
+
+_Wanted: TypeAlias = dict[Key, tuple[Plain, Command]]
+
+
+def _by_kind(
+    store: Store, defined: OfSettings
+) -> Mapping[Kind[Any], tuple[Collection[Key], _Wanted]]:
+    """Return the stored objects of the settings and the defined ones, by kind."""
+    origin, key = SETTINGS_ORIGIN, store.links_key
+    alerters: _Wanted = {
+        alerter_key(one.entity, one.name): (plain_alerter(one), SetAlerter(one, origin))
+        for one in defined.alerters
+    }
+    found: dict[Kind[Any], tuple[set[Key], _Wanted]] = {
+        AlerterObjects(): ({alerter_key(*one) for one in store.alerts.named(origin)}, alerters)
+    }
+    for receivers, named, wanted in (
+        (ChannelObjects(), store.channels.named(origin), defined.channels),
+        (TargetObjects(), store.targets.named(origin), defined.targets),
+    ):
+        found[receivers] = (
+            {receivers.key_named("", name) for name in named},
+            {
+                receivers.key_named("", one.name): (
+                    plain_receiver(one, key),
+                    SetReceiver(one, origin),
+                )
+                for one in wanted
+            },
+        )
+    routes = RouteObjects()
+    found[routes] = (
+        {routes.key_named("", name) for name in store.routes.named(origin)},
+        {routes.key(one): (without_defaults(one), SetRoute(one, origin)) for one in defined.routes},
+    )
+    return found

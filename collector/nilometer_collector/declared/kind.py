@@ -87,8 +87,8 @@ class Kind(ABC, Generic[D]):
         del context
         return definition
 
-    def check_removal(self, key: Key, context: DeclareContext, gone: Collection[Key] = ()) -> None:
-        """Check that nothing needs the object, except the objects *gone*, which are removed too.
+    def check_removal(self, key: Key, context: DeclareContext) -> None:
+        """Check that nothing needs the object after the transaction: see `DeclareContext.planned`.
 
         Raises:
             Conflict: If another object needs it; the message names that object.
@@ -103,6 +103,11 @@ class Kind(ABC, Generic[D]):
             Conflict: If they contradict each other; its field is a place such as
                 ``[3].reads_from[0]``.
         """
+
+    def unseen(self, definition: D) -> list[str]:
+        """Return a sentence for each value in a completed definition that a dry run does not compare."""
+        del definition
+        return []
 
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
         """Return a sentence for each name in the definition that points nowhere."""

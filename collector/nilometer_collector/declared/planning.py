@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 
 from nilometer.values.errors import ConfigError
 from nilometer_collector.declared.apart import check_apart
-from nilometer_collector.declared.context import DeclareContext
+from nilometer_collector.declared.context import DeclareContext, Planned
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, text_of, title_of
-from nilometer_collector.declared.registered import KINDS
+from nilometer_collector.declared.registered import KINDS, kind_named
 from nilometer_collector.errors import Conflict, Refused
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Change, Command, Key
@@ -91,19 +91,26 @@ def plan_of(
         Conflict: If two objects contradict each other, or what is stored. The field of both errors
             is the place in the document.
     """
+    definitions = {kind.name: getattr(document, kind.plural) for kind in KINDS}
+    context = replace(context, planned=Planned(definitions, frozenset(gone)))
     plan = Plan()
     checked: list[tuple[Kind[Any], Key, Plain]] = []
     for kind in KINDS:
-        definitions = getattr(document, kind.plural)
+        defined = definitions[kind.name]
         removed = [key for key in gone if key.kind == kind.name]
-        if not definitions and not removed:
+        if not defined and not removed:
             continue
         stored = kind.stored(context.store)
         _remove(kind, removed, stored, plan)
-        checked += _changed(kind, definitions, stored, plan, context)
-        _check_apart(kind, definitions, context)
-        _check_together(kind, definitions, stored, context)
-    entities = {key.entity for kind, key, _ in checked if not kind.is_for_pattern}
+        checked += _changed(kind, defined, stored, plan, context)
+        _check_apart(kind, defined, context)
+        _check_together(kind, defined, stored, context)
+    for change in plan.changes:
+        if change.after is None:
+            kind_named(change.key.kind).check_removal(change.key, context)
+    entities = {
+        key.entity for kind, key, _ in checked if not (kind.is_for_pattern or kind.is_for_all)
+    }
     receivers = {
         word: {key.name for kind, key, _ in checked if kind.name == word} for word in _NAMED
     }
@@ -142,6 +149,7 @@ def _changed(
                 f"{kind.plural}[{places[key]}]",
                 f"{place}.{kind.names_itself}",
             )
+        plan.warnings += [Warned(key, each) for each in kind.unseen(completed)]
         places[key] = at
         found.append((kind, key, plain))
         before = stored.get(key)

@@ -25,6 +25,8 @@ from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveReceiver, 
 
 FINGERPRINT_CHARACTERS = 16  # 64 bits in hexadecimal
 GIVE_IT = "give a file or a variable that has it"
+# A fingerprint that a dry run showed would say whether a text is an earlier secret.
+NOT_COMPUTED = "not computed in a dry run"
 # The key in ``channel 'team': url: is a private address``.
 _PLACE = re.compile(r"^\w+ '[^']*': ((\w+)\b.*)", re.DOTALL)
 
@@ -70,6 +72,7 @@ class _Completed(ReceiverObject, frozen=True, kw_only=True):
 
     receiver: ChannelDefinition
     fingerprints: dict[str, str]
+    uncompared: list[str] = []  # secrets that are given as text, and not compared with stored ones
 
 
 class ReceiverObjects(Kind[ReceiverObject]):
@@ -111,21 +114,38 @@ class ReceiverObjects(Kind[ReceiverObject]):
         place = control_in(msgspec.structs.replace(definition, settings={}, secrets={}))
         if place is not None:
             raise Misdeclared(f"{place}: must not contain control characters", place)
-        key = context.store.links_key
-        receiver = self._with_texts(definition, self.read(context.store, definition.name), key)
+        key, stored = context.store.links_key, self.read(context.store, definition.name)
+        receiver = self._with_texts(definition, stored, key)
         try:
             check_channel(receiver, context.addresses)
             if isinstance(receiver, TargetDefinition):
                 check_entry_point(receiver, context.functions)
         except ConfigError as error:
             raise _placed(error, receiver) from error
+        fingerprints = fingerprints_of(receiver, key)
+        uncompared = [
+            name
+            for name, given in definition.secrets.items()
+            if isinstance(given, str) and context.is_dry_run
+        ]
+        if uncompared:
+            kept = {} if stored is None else fingerprints_of(stored, key)
+            fingerprints |= {name: kept.get(name, NOT_COMPUTED) for name in uncompared}
         return _Completed(
             name=receiver.name,
             kind=receiver.kind,
             settings=receiver.settings,
             receiver=receiver,
-            fingerprints=fingerprints_of(receiver, key),
+            fingerprints=fingerprints,
+            uncompared=[name for name in uncompared if fingerprints[name] != NOT_COMPUTED],
         )
+
+    def unseen(self, definition: ReceiverObject) -> list[str]:
+        """Return a sentence for each secret whose text a dry run does not compare."""
+        return [
+            f"secrets.{name}: a dry run does not compare this secret with the stored one"
+            for name in (definition.uncompared if isinstance(definition, _Completed) else ())
+        ]
 
     def checked(self, definition: ReceiverObject) -> Plain:
         """Return the definition with a fingerprint in place of each secret.
@@ -141,7 +161,7 @@ class ReceiverObjects(Kind[ReceiverObject]):
         """Return all receivers; those of one entity are none."""
         key = store.links_key
         return {
-            self.key_named("", one.name): _plain(one, fingerprints_of(one, key))
+            self.key_named("", one.name): plain_receiver(one, key)
             for one in (self.receivers(store) if entity in {None, ""} else [])
         }
 
@@ -160,26 +180,35 @@ class ReceiverObjects(Kind[ReceiverObject]):
     ) -> ChannelDefinition:
         """Return the receiver with the text of each secret.
 
+        A stored secret is only used if each secret address is the stored one by its fingerprint.
+        Else the answer would say whether the text of an address is the stored one.
+
         Raises:
             Misdeclared: If a secret is not stored, or would be sent to another address.
         """
         is_same_kind = stored is not None and stored.kind == definition.kind
         known = stored.secrets if stored is not None and is_same_kind else {}
         texts: dict[str, str] = {}
-        kept = False
+        told: dict[str, str] = {}  # with public texts in place of stored secrets
         for name, given in definition.secrets.items():
             if isinstance(given, str):
-                texts[name] = given
+                texts[name] = told[name] = given
                 continue
-            place, kept = f"secrets.{name}", True
+            place = f"secrets.{name}"
             text = known.get(name)
             if text is None or not hmac.compare_digest(
                 _fingerprint(key, self.name, definition.name, name, text), given.fingerprint
             ):
                 raise Misdeclared(f"{place}: this secret is not stored: {GIVE_IT}", place)
             texts[name] = text
+        shown = {} if stored is None else stored.shown().secrets
+        told |= {name: shown[name] for name in definition.secrets.keys() - told.keys()}
+        is_kept = any(not isinstance(given, str) for given in definition.secrets.values())
+        elsewhere = stored is not None and goes_elsewhere(
+            self.with_secrets(definition, told), stored
+        )
         receiver = self.with_secrets(definition, texts)
-        if kept and stored is not None and goes_elsewhere(receiver, stored):
+        if is_kept and elsewhere:
             raise Misdeclared(
                 f"secrets: a stored secret is not sent to another address: {GIVE_IT}", "secrets"
             )
@@ -247,6 +276,16 @@ def fingerprints_of(receiver: ChannelDefinition, key: bytes) -> dict[str, str]:
 def _fingerprint(key: bytes, word: str, receiver: str, name: str, text: str) -> str:
     said = f"secret\n{word}\n{receiver}\n{name}\n{text}".encode("utf-8", "surrogatepass")
     return hmac.new(key, said, hashlib.sha256).hexdigest()[:FINGERPRINT_CHARACTERS]
+
+
+def plain_receiver(receiver: ChannelDefinition, key: bytes) -> Plain:
+    """Return the definition of a stored *receiver* as JSON values, with fingerprints of its secrets.
+
+    Args:
+        receiver: Channel or target with the texts of its secrets.
+        key: Key of the installation.
+    """
+    return _plain(receiver, fingerprints_of(receiver, key))
 
 
 def _plain(receiver: ChannelDefinition, fingerprints: dict[str, str]) -> Plain:

@@ -1,13 +1,14 @@
 """Declared references: which stored version of a reference is the current one."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from nilometer.profile.reference import LEARNED
-from nilometer_collector.declared.alerters import alerter_key
+from nilometer_collector.alerting.definitions import alerter_of
+from nilometer_collector.declared.alerters import AlerterObjects, alerter_key
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.entities import Name
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
@@ -69,13 +70,21 @@ class ReferenceObjects(Kind[ReferenceObject]):
         """Return the command that leaves the reference without a current version."""
         return WithdrawReference(key.entity, key.name)
 
-    def check_removal(self, key: Key, context: DeclareContext, gone: Collection[Key] = ()) -> None:
-        """Refuse to remove a reference with which an alerter compares."""
+    def check_removal(self, key: Key, context: DeclareContext) -> None:
+        """Refuse to remove a reference with which an alerter compares, stored or planned."""
+        planned = {
+            alerter_key(one.entity, one.name): alerter_of(one)
+            for one in context.planned.definitions.get(AlerterObjects.name, ())
+            if one.entity == key.entity
+        }
+        stored = {
+            alerter_key(one.entity, one.name): one
+            for one in context.store.alerts.alerters(key.entity)
+        }
         users = sorted(
-            alerter.name
-            for alerter in context.store.alerts.alerters(key.entity)
-            if alerter.condition.reference == key.name
-            and alerter_key(alerter.entity, alerter.name) not in gone
+            one.name
+            for other, one in {**stored, **planned}.items()
+            if one.condition.reference == key.name and other not in context.planned.gone
         )
         if users:
             shown = ", ".join(map(repr, users[:MOST_SHOWN]))

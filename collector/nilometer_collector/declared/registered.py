@@ -15,6 +15,7 @@ from nilometer_collector.declared.performance import PerformanceObjects
 from nilometer_collector.declared.receivers import ChannelObjects, TargetObjects
 from nilometer_collector.declared.references import ReferenceObjects
 from nilometer_collector.declared.routes import RouteObjects
+from nilometer_collector.declared.sets import SetObjects
 from nilometer_collector.declared.watch_rules import WatchRuleObjects
 
 FORMAT = 1  # version of the format of documents
@@ -31,6 +32,7 @@ KINDS: tuple[Kind[Any], ...] = (
     ActionObjects(),
     PerformanceObjects(),
 )
+ALL_KINDS: tuple[Kind[Any], ...] = (*KINDS, SetObjects())  # also those that no document has
 
 
 def _list_of(kind: Kind[Any]) -> object:
@@ -78,8 +80,8 @@ def kind_named(word: str) -> Kind[Any]:
     Raises:
         Misdeclared: If there is none; the message lists all kinds.
     """
-    for kind in KINDS:
+    for kind in ALL_KINDS:
         if word in {kind.name, kind.plural}:
             return kind
-    names = ", ".join(kind.name for kind in KINDS)
+    names = ", ".join(kind.name for kind in ALL_KINDS)
     raise Misdeclared(f"kind = {word[:64]!r}: must be one of {names}", "kind")

@@ -1,13 +1,9 @@
 """Declared routes: which channels are told about which episodes."""
 
-from collections.abc import Mapping, Sequence
-
 import msgspec
 
-from nilometer_collector.alerting.routes import RouteDefinition, channel_outside, check_route
-from nilometer_collector.declared.context import DeclareContext
+from nilometer_collector.alerting.routes import RouteDefinition, check_route
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
-from nilometer_collector.errors import Conflict
 from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveRoute, SetRoute, Store
@@ -37,18 +33,6 @@ class RouteObjects(Kind[RouteDefinition]):
             raise Misdeclared(f"{place}: must not contain control characters", place)
         check_route(definition)
         return without_defaults(definition)
-
-    def check_together(
-        self,
-        definitions: Sequence[RouteDefinition],
-        stored: Mapping[Key, Plain],
-        context: DeclareContext,
-    ) -> None:
-        """Refuse a route to a channel outside its workspace."""
-        del stored, context
-        for at, route in enumerate(definitions):
-            if outside := channel_outside(route):
-                raise Conflict(outside, f"[{at}].channels")
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all routes; those of one entity are none."""

@@ -31,7 +31,7 @@ from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.access.rights import Access
 from nilometer_collector.access.workspaces import SLASH
-from nilometer_collector.audit import Auditor, call_entry
+from nilometer_collector.audit import Auditor, Caller, entry_of
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
@@ -177,7 +177,7 @@ class Ingest:
     def tell_refused(self, method: str, access: Access | None, address: str) -> None:
         """Add a refused call to the audit log; without a known principal, *access* is None."""
         name = method.rpartition("/")[2]
-        self._auditor.add(call_entry(access, name, self._clock.now_ns(), address=address))
+        self._auditor.add(entry_of(Caller.of(access, address), name, self._clock.now_ns()))
 
     def plan(self, request: GetPlanRequest, access: Access) -> Plan:
         """Return the references and alerters of the requested entities, or "unchanged".
@@ -232,13 +232,12 @@ class Ingest:
                 "internal error while checking a reference, reference refused: report this error"
             )
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
+        now_ns, by = self._clock.now_ns(), By(access.caller, Origin.UPLOAD)
         try:
-            add_reference(
-                self._store, reference, By(access.caller, Origin.UPLOAD), self._clock.now_ns()
-            )
+            with self._auditor.upload(access, reference.entity, reference.name, now_ns):
+                add_reference(self._store, reference, by, now_ns)
         except (StoreUnavailable, Busy) as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        self._auditor.add_upload(access, reference.entity, reference.name, self._clock.now_ns())
         log.info(
             "reference stored",
             extra={

@@ -1,7 +1,8 @@
 """Takes the picture of a whole pipeline from the store, and keeps it for some seconds."""
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -14,7 +15,7 @@ from nilometer_collector.pipeline.reading import SPAN_NS, Reading
 from nilometer_collector.pipeline.records import Alarm, Compared, Edge, Node, Picture, Service
 from nilometer_collector.query.query import Query
 from nilometer_collector.query.records import EntityRecord
-from nilometer_collector.store import Level, SeriesRecord, Store
+from nilometer_collector.store import MOST_EPISODES, EpisodeRecord, Level, SeriesRecord, Store
 
 KEPT_SECONDS = 2.0  # age up to which a picture is returned again
 LEARNED_SECONDS = 60.0  # age up to which observed calls are not read again
@@ -145,7 +146,7 @@ class Pipeline:
     def _alarms(self) -> dict[str, Alarm]:
         """Return the open episodes of each entity that has any."""
         found: dict[str, list[tuple[int, str]]] = {}
-        for one in self._store.alerts.episodes(is_open=True):
+        for one in self._open_episodes():
             onset_ns = min((part.onset_ns for part in one.parts), default=one.since_ns)
             is_named = not one.summary or one.summary in one.evidence
             evidence = one.evidence if is_named else f"{one.summary}: {one.evidence}"
@@ -154,6 +155,18 @@ class Pipeline:
             entity: Alarm(episodes=len(each), onset_ns=min(each)[0], evidence=min(each)[1])
             for entity, each in found.items()
         }
+
+    def _open_episodes(self) -> Iterator[EpisodeRecord]:
+        """Yield all open episodes, in lists of several entities that the store does not cut."""
+        alerts, entities, size = self._store.alerts, list[str](), 0
+        for entity, number in sorted(Counter(name for name, _ in alerts.open_episodes()).items()):
+            if entities and size + number > MOST_EPISODES:
+                yield from alerts.episodes(is_open=True, among=entities)
+                entities, size = [], 0
+            entities.append(entity)
+            size += number
+        if entities:
+            yield from alerts.episodes(is_open=True, among=entities)
 
     def _compare(
         self,

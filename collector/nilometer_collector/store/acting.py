@@ -1,6 +1,6 @@
 """Runs of actions: the verbs that `Store.actions` implements, and the rows that each database has."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -17,12 +17,17 @@ RUN_LEASE_SECONDS = 60.0  # longest time that one collector keeps a run; an atte
 
 
 class RunQuestion(NamedTuple):
-    """Selection of runs. None selects every value."""
+    """Selection of runs. None selects every value.
+
+    Attributes:
+        among: Entities that the asker may see.
+    """
 
     entity: str | None = None
-    episode: int | None = None
+    episodes: Collection[int] | None = None
     run: int | None = None
     is_over: bool | None = None
+    among: Collection[str] | None = None
 
 
 EVERY_RUN = RunQuestion()

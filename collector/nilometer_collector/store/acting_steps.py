@@ -137,7 +137,7 @@ class Steps:
         if len(fitting) > 1:
             raise Conflict(f"{len(fitting)} actions are named {name!r} for {entity}: rename one")
         action = fitting[0]
-        runs = self._tables.runs(RunQuestion(entity=entity, episode=episode))
+        runs = self._tables.runs(RunQuestion(entity=entity, episodes=[episode]))
         number = 1 + max(
             (one.number for one in runs if _key(one.action) == _key(action)), default=0
         )
@@ -167,7 +167,7 @@ class Steps:
         fitting = [one for one in actions if is_for(one, subject)]
         if not fitting:
             return
-        asked = RunQuestion(entity=subject.entity, episode=episode.id)
+        asked = RunQuestion(entity=subject.entity, episodes=[episode.id])
         known = {_key(one.action) for one in self._tables.runs(asked) if not one.number}
         for action in fitting:
             if _key(action) not in known:

@@ -1,9 +1,10 @@
 """Alerters and episodes: the verbs that `Store.alerts` implements."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 from nilometer.alert import Alerter, Evaluation
+from nilometer.values.labels import ByKey
 from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.store.records import EpisodeRecord
 
@@ -73,7 +74,20 @@ class Alerts(Protocol):
         ...
 
     def episodes(
-        self, entity: str | None = None, *, is_open: bool | None = None
+        self,
+        entity: str | None = None,
+        *,
+        is_open: bool | None = None,
+        among: Collection[str] | None = None,
+        labels: ByKey = (),
     ) -> list[EpisodeRecord]:
-        """List episodes with their history, newest first, at most `MOST_EPISODES`."""
+        """List episodes with their history, newest first, at most `MOST_EPISODES`.
+
+        Args:
+            entity: Only episodes of this entity; None for all.
+            is_open: Whether they are open; None for open and closed ones.
+            among: Entities that the asker may see; None for all.
+            labels: Allowed values by key. An episode has them if its own labels, or those of one of
+                its parts, have one of the values for each key.
+        """
         ...

@@ -1,5 +1,6 @@
 """The store's interface for queued notifications, which `Store.deliveries` implements."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from nilometer_collector.store.delivery_records import DeliveryCounts, DeliveryRecord, Notice
@@ -86,9 +87,19 @@ class Deliveries(Protocol):
         ...
 
     def records(
-        self, channel: str | None = None, entity: str | None = None
+        self,
+        channel: str | None = None,
+        entity: str | None = None,
+        *,
+        among: Collection[str] | None = None,
     ) -> list[DeliveryRecord]:
-        """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts."""
+        """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts.
+
+        Args:
+            channel: Only deliveries to this channel; None for all.
+            entity: Only deliveries about this entity; None for all.
+            among: Entities that the asker may see; None for all.
+        """
         ...
 
     def counts(self, channel: str) -> DeliveryCounts:

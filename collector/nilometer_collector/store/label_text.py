@@ -4,7 +4,7 @@ import hashlib
 import json
 from functools import lru_cache
 
-from nilometer.values.labels import Labels
+from nilometer.values.labels import ByKey, Labels
 from nilometer_collector.store.texts import check_texts
 
 
@@ -22,6 +22,12 @@ def to_text(labels: Labels) -> str:
 def from_text(text: str) -> Labels:
     """Return the labels in a text of `to_text`."""
     return Labels.of(json.loads(text))
+
+
+def filter_text(allowed: ByKey) -> str | None:
+    """Return a JSON object of the lists of allowed values by key; None if there are none."""
+    found = {key: list(values) for key, values in allowed}
+    return json.dumps(found, ensure_ascii=False) if found else None
 
 
 @lru_cache(maxsize=1024)

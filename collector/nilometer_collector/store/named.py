@@ -21,12 +21,13 @@ class Objects(Protocol[D]):
         """Create or replace the object of this name.
 
         Raises:
-            Refused: If there would be more than *most* objects.
+            Refused: If there would be more than *most* objects in its workspace. Settings have a
+                bound of their own, so they may exceed it.
         """
         ...
 
-    def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
-        """Make *definitions* the only objects of *origin*; delete its others."""
+    def named(self, origin: str) -> set[str]:
+        """Return the names of the objects that were last put with this *origin*."""
         ...
 
     def delete(self, name: str, now_ns: int) -> bool:

@@ -24,9 +24,11 @@ from nilometer_collector.access.workspaces import (
     shared_name,
 )
 from nilometer_collector.actions.targets import is_for_entity
+from nilometer_collector.alerting.actions import ActionDefinition
 from nilometer_collector.alerting.routes import RouteDefinition, Subject
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.counters import Counter
+from nilometer_collector.declared.apart import outside
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store.routing import due_by_channel
 from nilometer_collector.testing import Running, feature_sample, running
@@ -172,6 +174,17 @@ def test_a_target_is_used_for_its_entities_only() -> None:
     assert not is_for_entity(owned, "fraud-eu", BOTH)
 
 
+def test_an_action_may_escalate_to_a_channel_of_the_whole_collector() -> None:
+    def places(channel: str) -> list[str]:
+        action = ActionDefinition(
+            entity="fraud-*", name="ask", cure="ask_human", escalate_to=channel
+        )
+        return [*outside(action, BOTH)]
+
+    assert places("pager") == places("payments/pager") == []
+    assert places("search/pager") == ["escalate_to"]
+
+
 def told_principal(name: str, workspace: str = "", **rights: Any) -> dict[str, Any]:
     digest = hashlib.sha256(name.encode()).hexdigest()
     rights = {"read": ["*"], "write": ["*"], "agents": [], **rights}
@@ -240,6 +253,24 @@ def test_an_action_cannot_use_a_target_that_is_for_other_entities(served: Runnin
         body = {"version": 1, "actions": [{**action, "target": name}]}
         answer = ask(served, "ada", "POST", "apply", json=body)
         assert (answer.status_code, answer.json()["field"]) == (422, "actions[0].target")
+
+
+def test_an_object_whose_pattern_reaches_outside_is_not_seen(tmp_path: Path) -> None:
+    """The text of the pattern matches one of the workspace; what the pattern matches need not."""
+    told: dict[str, Any] = {
+        "principals": [told_principal("chief"), told_principal("ada", "one")],
+        "workspaces": [{"name": "one", "entities": ["fraud-?"]}],
+    }
+    with running(tmp_path / "c.db", SteppedClock(), **told) as it:
+        rules = [{"entity": name, "budget_days": 60} for name in ("fraud-*", "fraud-?")]
+        document = {"version": 1, "watch": rules}
+        ask(it, "chief", "POST", "apply", json=document).raise_for_status()
+        found = ask(it, "ada", "GET", "objects").json()["objects"]
+        assert [one["name"] for one in found] == ["fraud-?"]
+        revisions = ask(it, "ada", "GET", "changes").json()["revisions"]
+        assert [one["name"] for each in revisions for one in each["changes"]] == ["fraud-?"]
+        back = ask(it, "ada", "POST", "rollback", json={"revision": 0}).raise_for_status().json()
+        assert [one["name"] for one in back["changes"]] == ["fraud-?"]
 
 
 def test_rows_for_another_workspace_are_refused_and_hold_nothing_up(served: Running) -> None:

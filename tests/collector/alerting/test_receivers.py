@@ -168,6 +168,8 @@ def test_a_channel_that_was_read_may_be_sent_back_but_its_secret_goes_nowhere_el
     shown = stored.shown()
     assert shown.secrets == {"url": "https://hooks.example/...", "signing_key": NOT_SHOWN}
     assert with_stored_secrets(shown, stored) == stored
+    guessed = a_channel("webhook", {}, {"url": URL, "signing_key": NOT_SHOWN})
+    assert with_stored_secrets(guessed, stored) == guessed  # or the answer would confirm the URL
     moved = a_channel("webhook", {}, {"url": "https://evil.example/", "signing_key": NOT_SHOWN})
     assert with_stored_secrets(moved, stored) == moved
     pager = a_channel("pagerduty", {}, {"routing_key": SECRET})

@@ -431,3 +431,43 @@ def test_the_same_in_python(store: Store) -> None:
     assert apply(DeclareContext(store), document, by, 1).revision == 1
     assert apply(DeclareContext(store), document, by, 2).plan.unchanged == 2
     assert [one.author for one in store.history.changes()] == ["ann", "ann"]
+
+
+def test_a_reference_stays_while_an_alerter_of_the_same_document_needs_it(served: Running) -> None:
+    training = a_reference({"input.amount": [1.0]})
+    put_reference(training, served.collector.grpc_target)
+    reference = {"entity": ENTITY, "name": "training", "digest": training.digest}
+    apply_set = {"set": "team"}
+    first = {"version": 1, "references": [reference]}
+    served.http.post("/api/v1/apply", json=first, params=apply_set).raise_for_status()
+    using = {"version": 1, "alerters": [ALERTER]}
+    pruned = {**apply_set, "prune": "true"}
+    refused = served.http.post("/api/v1/apply", json=using, params=pruned)
+    assert "is needed by alerter 'drift'" in is_problem(refused, 409).detail
+    assert list(objects(served)) == [("reference", "training")]
+    served.put_alerter(ALERTER).raise_for_status()
+    elsewhere = {"version": 1, "alerters": [{**ALERTER, "reference": "golden"}]}
+    served.http.post("/api/v1/apply", json=elsewhere, params=pruned).raise_for_status()
+    assert list(objects(served)) == [("alerter", "drift")]
+
+
+def test_a_rollback_does_not_remove_a_reference_that_is_needed(served: Running) -> None:
+    put_reference(a_reference({"input.amount": [1.0]}), served.collector.grpc_target)
+    served.put_alerter(ALERTER).raise_for_status()
+    back = {"revision": 0, "kind": "reference"}
+    refused = served.http.post("/api/v1/rollback", json=back)
+    assert "is needed by alerter 'drift'" in is_problem(refused, 409).detail
+    served.http.post("/api/v1/rollback", json={"revision": 0}).raise_for_status()
+    assert objects(served) == {}
+
+
+def test_an_action_is_checked_against_the_target_of_the_same_document(served: Running) -> None:
+    secrets = {"url": "https://ci.example/hook", "signing_key": "k" * 32}
+    target = {"name": "ci", "kind": "webhook", "secrets": secrets, "entities": ["ranking-*"]}
+    action = {"entity": "fraud-*", "name": "retrain", "cure": "retrain", "target": "ci"}
+    document = {"version": 1, "targets": [target], "actions": [action]}
+    refused = apply_over(served, document)
+    assert is_problem(refused, 409).field == "actions[0].target"
+    apply_over(served, {"version": 1, "targets": [target]}).raise_for_status()
+    wider = [{**target, "entities": ["fraud-*", "ranking-*"]}]
+    apply_over(served, {**document, "targets": wider}).raise_for_status()

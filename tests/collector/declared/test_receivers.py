@@ -145,6 +145,9 @@ def test_the_command_reads_secrets_of_files_and_variables(
     for wrong, reason in (
         ("{file: no-key}", "cannot be read: No such file or directory"),
         ("{env: NO_KEY}", "the environment has no variable 'NO_KEY'"),
+        ("{env: 'https://x.example/a-s3cret'}", "must be the name of an environment variable"),
+        ("{env: a-s3cret}", "must be the name of an environment variable"),
+        ("{file: 'https://x.example/a-s3cret'}", "must be the path of a file, not a URL"),
         ("a-s3cret", "do not write a secret into this file"),
         ("{text: a-s3cret}", "must be {file: PATH}, {env: VARIABLE} or {fingerprint: TEXT}"),
     ):
@@ -152,3 +155,40 @@ def test_the_command_reads_secrets_of_files_and_variables(
         assert answer.startswith(f"nilometer: {file}:7: channels[0].secrets.signing_key: ")
         assert reason in answer
         assert "s3cret" not in answer
+
+
+def test_no_answer_says_whether_a_secret_was_guessed(served: Running) -> None:
+    apply(served, a_channel()).raise_for_status()
+    (shown,) = served.get("objects")["objects"]
+    signed = shown["definition"]["secrets"]["signing_key"]
+
+    def answers(url: str, key: str) -> list[tuple[int, bytes]]:
+        both, one = {"url": url, "signing_key": key}, {"url": url, "signing_key": signed}
+        sent = {"url": url, "signing_key": "..."}
+        given = [
+            apply(served, a_channel(secrets=both), dry_run="true"),
+            apply(served, a_channel(secrets=one), dry_run="true"),
+            apply(served, a_channel(secrets=one)),
+            served.http.put("/api/v1/channels", json=a_channel(secrets=sent)),
+        ]
+        return [(one.status_code, one.content) for one in given]
+
+    right = answers(URL, KEY)
+    assert answers("https://hooks.example/guess", f"{KEY}-guess") == right
+    dry = json.loads(right[0][1])
+    assert (dry["changes"], dry["unchanged"]) == ([], 1)
+    assert [one["sentence"] for one in dry["warnings"]] == [
+        f"secrets.{name}: a dry run does not compare this secret with the stored one"
+        for name in ("url", "signing_key")
+    ]
+    served.http.delete("/api/v1/channels", params={"name": "team"}).raise_for_status()
+    removed = apply(served, a_channel(), dry_run="true").json()
+    assert signed["fingerprint"] not in json.dumps(removed)
+
+
+def test_an_error_names_its_key_once(served: Running) -> None:
+    wrong = a_channel(secrets={"url": URL, "signing_key": "short"})
+    told = apply(served, wrong).json()["detail"]
+    assert told.count("signing_key") == 1, told
+    put = served.http.put("/api/v1/channels", json=wrong)
+    assert (put.status_code, put.json()["field"]) == (409, "secrets.signing_key")

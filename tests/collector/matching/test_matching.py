@@ -12,7 +12,7 @@ from support.truths import BINARY, NOW_NS, a_truth, scored, tell
 from nilometer.testing import SteppedClock
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.counters import Counter, Counters
-from nilometer_collector.declared.applying import By, apply, change_one
+from nilometer_collector.declared.applying import By, apply, remove_one
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.performance import PerformanceObjects, performance_key
 from nilometer_collector.declared.registered import document_of
@@ -65,7 +65,7 @@ def test_labels_wait_on_while_their_performance_is_not_declared(store: Store) ->
     log_predictions(store, scored(1))
     kind = PerformanceObjects()
     key = performance_key(ENTITY)
-    change_one(DeclareContext(store), kind, key, None, kind.remove(key), AUTHOR, NOW_NS)
+    remove_one(DeclareContext(store), kind, key, kind.remove(key), AUTHOR, NOW_NS)
     matching = Matching(store, clock, Counters(), 10 * DAY_NS)
     assert matching.step() == 0
     apply(DeclareContext(store), document_of(DECLARED), AUTHOR, NOW_NS)

@@ -7,8 +7,13 @@ import pytest
 from support.stores import Place
 
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
-from nilometer_collector.declared.applying import By, apply, change_one, roll_back
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
+from nilometer_collector.declared.applying import By, apply, remove_one, roll_back
+from nilometer_collector.declared.arriving import OfSettings, put_receiver, take_settings
 from nilometer_collector.declared.context import DeclareContext
+from nilometer_collector.declared.receivers import ChannelObjects
 from nilometer_collector.declared.registered import KINDS, document_of
 from nilometer_collector.errors import Conflict, Moved, Unknown
 from nilometer_collector.store import (
@@ -32,6 +37,7 @@ from nilometer_collector.store import (
 )
 from nilometer_collector.testing import ENTITY, START_NS, a_reference, an_alerter
 
+ANN = By("ann", Origin.API)
 RULE = Key("watch", "fraud-*", "fraud-*")
 
 
@@ -218,7 +224,7 @@ def test_documents_are_applied_and_rolled_back_in_every_store(store: Store) -> N
     apply(DeclareContext(store), document_of({"version": 1, "entities": turned}), by, 4)
     (kind,) = (one for one in KINDS if one.name == "alerter")
     key = kind.key_named("a", "<b>late")
-    assert change_one(DeclareContext(store), kind, key, None, kind.remove(key), by, 5)
+    assert remove_one(DeclareContext(store), kind, key, kind.remove(key), by, 5)
     assert len(roll_back(DeclareContext(store), 1, by, 6).plan.changes) == 3
     edges = {one.name: one.declaration.reads_from for one in store.entities.all()}
     assert edges == {"a": ("b",), "b": ()}
@@ -226,3 +232,56 @@ def test_documents_are_applied_and_rolled_back_in_every_store(store: Store) -> N
     assert len(roll_back(DeclareContext(store), 0, by, 7).plan.changes) == 3
     assert (store.entities.all(), store.history.objects("watch")) == ([], {})
     assert [one.name for one in store.alerts.alerters()] == ["<b>late"]
+
+
+class Rotating(ChannelObjects):
+    """Channels, of which the first one that is read gets a new secret at once."""
+
+    is_rotated = False
+
+    def read(self, store: Store, name: str) -> ChannelDefinition | None:
+        """Return the stored channel, and then replace its secret."""
+        found = super().read(store, name)
+        if not self.is_rotated:
+            self.is_rotated = True
+            put_receiver(DeclareContext(store), ChannelObjects(), a_webhook("new"), ANN, 2)
+        return found
+
+
+def a_webhook(key: str, **settings: str) -> ChannelDefinition:
+    secrets = {"url": "https://hooks.example/x", "signing_key": key.ljust(32, "-")}
+    return ChannelDefinition(name="team", kind="webhook", secrets=secrets, settings=settings)
+
+
+def test_a_secret_that_is_rotated_meanwhile_is_not_written_back(store: Store) -> None:
+    put_receiver(DeclareContext(store), ChannelObjects(), a_webhook("old"), ANN, 1)
+    shown = a_webhook("old", content_type="text/plain").shown()
+    put_receiver(DeclareContext(store), Rotating(), shown, ANN, 3)
+    kept = store.channels.read("team")
+    assert kept == a_webhook("new", content_type="text/plain")
+    assert [one.revision for one in store.history.changes()] == [3, 2, 1]
+
+
+def test_receivers_and_routes_of_the_settings_are_recorded(store: Store) -> None:
+    channel = a_webhook("a")
+    target = TargetDefinition(**msgspec.structs.asdict(channel))
+    route = RouteDefinition(name="night", channels=["team"])
+    put_receiver(DeclareContext(store), ChannelObjects(), channel, ANN, 1)
+    whole = OfSettings(channels=[channel], targets=[target], routes=[route])
+    rotated = OfSettings(channels=[a_webhook("b")], routes=[route])
+    for at, defined in enumerate((whole, whole, rotated, OfSettings())):
+        take_settings(store, defined, 2 + at)
+    made = [
+        (one.author, one.change.key.kind, one.change.before is None, one.change.after is None)
+        for one in store.history.changes(ChangeQuestion(after=1))
+    ]
+    assert made == [
+        ("settings", "channel", False, True),
+        ("settings", "route", False, True),
+        ("settings", "channel", False, False),
+        ("settings", "target", False, True),
+        ("settings", "route", True, False),
+        ("settings", "target", True, False),
+    ]
+    assert (store.channels.all(), store.targets.all(), store.routes.all()) == ([], [], [])
+    assert "https" not in "".join(str(one.change) for one in store.history.changes())

@@ -9,7 +9,7 @@ from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.errors import Refused
-from nilometer_collector.store import EntityDeclaration, EntityKind, Notice, Store
+from nilometer_collector.store import SETTINGS_ORIGIN, EntityDeclaration, EntityKind, Notice, Store
 from nilometer_collector.store.composing import FLAPPING_OPENINGS, STORM_ENTITIES
 from nilometer_collector.testing import ENTITY, START_NS, an_alerter, an_evaluation
 
@@ -54,13 +54,14 @@ def told(store: Store, channel: str, now_ns: int = START_NS) -> list[list[str]]:
 
 def test_objects_are_kept_replaced_and_deleted_by_name_and_origin(store: Store) -> None:
     put(store, a_channel("a"), a_channel("b"), a_route("r", "a", severity="critical"))
-    store.channels.replace_all([a_channel("c"), a_channel("d")], "file", START_NS)
-    store.channels.replace_all([a_channel("d", "teams")], "file", START_NS)
+    store.channels.put(a_channel("d", "teams"), SETTINGS_ORIGIN, START_NS, 2)  # no limit for those
     assert [(one.name, one.kind) for one in store.channels.all()] == [
         ("a", "slack"),
         ("b", "slack"),
         ("d", "teams"),
     ]
+    assert store.channels.named(SETTINGS_ORIGIN) == {"d"}
+    assert store.routes.named(SETTINGS_ORIGIN) == set()
     assert store.routes.read("r") == a_route("r", "a", severity="critical")
     assert store.channels.delete("a", START_NS)
     assert not store.channels.delete("a", START_NS)

@@ -125,16 +125,16 @@ def run_view(run: Run) -> RunView:
 
 async def list_runs(call: Call) -> Runs:
     """List the newest runs of the entities that the caller may read."""
-    value, actions, may = call.parameters.value, call.context.store.actions, call.access.may
-    is_open = value(OPEN)
+    value, actions = call.parameters.value, call.context.store.actions
+    is_open, episode = value(OPEN), value(ANY_EPISODE)
     question = RunQuestion(
         entity=value(ANY_ENTITY),
-        episode=value(ANY_EPISODE),
+        episodes=None if episode is None else [episode],
         run=value(ANY_RUN),
         is_over=None if is_open is None else not is_open,
     )
-    found = await call.context.ask(lambda: actions.runs(question))
-    return Runs(runs=[run_view(one) for one in found if may(one.entity)])
+    found = await call.context.ask(lambda: actions.runs(question._replace(among=call.among())))
+    return Runs(runs=[run_view(one) for one in found])
 
 
 async def approve(call: Call) -> RunView:

@@ -16,13 +16,14 @@ from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import Health, Why, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, RequiredText
-from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, plain_alerter
+from nilometer_collector.declared.alerters import AlerterObjects, alerter_key
 from nilometer_collector.declared.apart import check_apart
-from nilometer_collector.declared.applying import By, change_one
+from nilometer_collector.declared.applying import By, change_one, remove_one
+from nilometer_collector.declared.kind import Plain
 from nilometer_collector.errors import Unknown
 from nilometer_collector.query.alerter_statuses import alerter_statuses
 from nilometer_collector.query.missing_names import KnownNames, missing_names
-from nilometer_collector.store import API_ORIGIN, Origin, RemoveAlerter, SetAlerter
+from nilometer_collector.store import Command, Origin, RemoveAlerter
 
 OBJECTS = AlerterObjects()
 NAME = RequiredText("name", "Name of the alerter.")
@@ -129,16 +130,14 @@ async def put_alerter(call: Call) -> PutAlerter:
     alerter = await context.ask(lambda: alerter_of(definition))  # it may read a time zone's file
     call.access.require((alerter.entity,))
     check_apart(definition, context.store.workspaces)
-    key, plain, now_ns = (
-        alerter_key(alerter.entity, alerter.name),
-        plain_alerter(alerter),
-        context.clock.now_ns(),
-    )
-    command = SetAlerter(alerter, API_ORIGIN)
-    OBJECTS.completed(definition, context.declaring())
-    await context.ask(
-        lambda: change_one(context.declaring(), OBJECTS, key, plain, command, by, now_ns)
-    )
+    declaring, now_ns = context.declaring(), context.clock.now_ns()
+
+    def make() -> tuple[Plain, Command]:
+        completed = OBJECTS.completed(definition, declaring)
+        return OBJECTS.checked(completed), OBJECTS.put(completed)
+
+    key = OBJECTS.key(definition)
+    await context.ask(lambda: change_one(declaring, OBJECTS, key, make, by, now_ns))
     context.wake()
     may_read = call.access.for_need(Need.READ).may  # because a warning reveals names
     warnings = []
@@ -163,7 +162,7 @@ async def delete_alerter(call: Call) -> None:
     )
     key, command = alerter_key(entity, name), RemoveAlerter(entity, name)
     if not await call.context.ask(
-        lambda: change_one(context.declaring(), OBJECTS, key, None, command, by, now_ns)
+        lambda: remove_one(context.declaring(), OBJECTS, key, command, by, now_ns)
     ):
         raise Unknown(f"{entity} has no alerter {name!r}")
     call.context.wake()

@@ -15,7 +15,7 @@ PAGE = 1000  # entries that are read from the store at once
 LISTED = 200  # entries in one answer by default
 MOST_LISTED = 10_000  # most entries in one answer
 
-OutcomeWord: TypeAlias = Literal["done", "failed", "refused"]
+OutcomeWord: TypeAlias = Literal["done", "failed", "refused", "started"]
 
 BEFORE = AnyId("before", "Value of `next` from the page before.")
 LIMIT = Count("limit", "Largest number of entries in the answer.", LISTED, MOST_LISTED)

@@ -30,11 +30,18 @@ from nilometer_collector.api.resources.declared_views import (
     revisions_of,
     warning_view,
 )
-from nilometer_collector.declared.applying import Applied, By, Part, apply, change_one, roll_back
+from nilometer_collector.declared.applying import Applied, By, Part, apply, remove_one, roll_back
 from nilometer_collector.declared.kind import Kind, title_of
 from nilometer_collector.declared.listing import visible_changes
 from nilometer_collector.declared.planning import keys_in
-from nilometer_collector.declared.registered import KINDS, Document, document_of, kind_named
+from nilometer_collector.declared.registered import (
+    ALL_KINDS,
+    KINDS,
+    Document,
+    document_of,
+    kind_named,
+)
+from nilometer_collector.declared.sets import PartOf, SetDefinition, set_key
 from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import DECISION, ChangeQuestion, Key, Origin
@@ -46,7 +53,9 @@ LISTED = 200  # changes in one answer by default
 
 KindWord: TypeAlias = Annotated[
     str,
-    Meta(pattern=f"^({'|'.join(word for kind in KINDS for word in (kind.name, kind.plural))})$"),
+    Meta(
+        pattern=f"^({'|'.join(word for kind in ALL_KINDS for word in (kind.name, kind.plural))})$"
+    ),
 ]
 
 
@@ -59,11 +68,15 @@ class Rollback(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     name: str | None = None  # pattern of their names; null for all names
 
 
-KIND = OneWord("kind", "Kind of the objects.", lambda: [kind.name for kind in KINDS])
-CHANGED_KIND = OneWord(
-    "kind", "Kind of what changed.", lambda: [*(kind.name for kind in KINDS), DECISION]
+KIND = OneWord(
+    "kind",
+    "Kind of the objects; without it, all kinds that a document may have.",
+    lambda: [kind.name for kind in ALL_KINDS],
 )
-OBJECT_KIND = RequiredWord("kind", "Kind of the object.", lambda: [kind.name for kind in KINDS])
+CHANGED_KIND = OneWord(
+    "kind", "Kind of what changed.", lambda: [*(kind.name for kind in ALL_KINDS), DECISION]
+)
+OBJECT_KIND = RequiredWord("kind", "Kind of the object.", lambda: [kind.name for kind in ALL_KINDS])
 OBJECT_ENTITY = Text("entity", "Entity of the object; not needed for an entity.")
 ANY_OWNER = Text("entity", "Entity of the objects, or their pattern of entities.")
 ANY_NAME = Text("name", "Name of the object.")
@@ -87,13 +100,9 @@ async def apply_document(call: Call) -> AppliedView:
     context, by = call.context, By(author_of(call), Origin.APPLY)
     dry_run = call.parameters.value(DRY_RUN) or False
     reads, prunes = _reads(call), call.parameters.value(PRUNE) or False
-    part_of = call.parameters.value(SET) or ""
-    if part_of and not re.fullmatch(SET_NAME, part_of):
-        raise Conflict(f"set = {part_of[:64]!r}: must match {SET_NAME}", "set")
-    if prunes and not part_of:
+    part_of = _part_of(call)
+    if prunes and part_of is None:
         raise Conflict("prune: needs the name of a set", "prune")
-    if part_of and call.access.workspace is not None:  # a set belongs to its workspace
-        part_of = f"{call.access.workspace.name}/{part_of}"
 
     def make() -> Applied:
         document = document_of(raw)
@@ -138,6 +147,7 @@ async def roll_back_objects(call: Call) -> AppliedView:
             is_dry_run=dry_run,
             sees=lambda key: _sees(call.access, key),
             require=lambda key: _require_known(call.access, reads, key),
+            may_change=lambda known: _may_change(call.access, known),
         )
     )
     context.wake()
@@ -159,7 +169,7 @@ async def list_objects(call: Call) -> Objects:
                 definition=dict(plain),
                 warnings=kind.warnings(plain, known),
             )
-            for kind in KINDS
+            for kind in (ALL_KINDS if words else KINDS)
             if not words or kind.name in words
             for key, plain in kind.stored(store, entity).items()
             if name in {None, key.name} and _may(call.access, key)
@@ -183,7 +193,7 @@ async def remove_object(call: Call) -> None:
     context, by = call.context, By(author_of(call), Origin.API)
     now_ns, command = context.clock.now_ns(), kind.remove(key)
     declaring = context.declaring()
-    if not await context.ask(lambda: change_one(declaring, kind, key, None, command, by, now_ns)):
+    if not await context.ask(lambda: remove_one(declaring, kind, key, command, by, now_ns)):
         raise Unknown(f"there is no {title_of(key)}")
     context.wake()
 
@@ -206,6 +216,24 @@ async def list_changes(call: Call) -> Changes:
     return Changes(revisions=revisions_of(found), next=following)
 
 
+def _part_of(call: Call) -> PartOf | None:
+    """Return the set of a request, which belongs to the caller's workspace; None without one."""
+    name, access = call.parameters.value(SET), call.access
+    if not name:
+        return None
+    if not re.fullmatch(SET_NAME, name):
+        raise Conflict(f"set = {name[:64]!r}: must match {SET_NAME}", "set")
+    if access.workspace is not None:
+        name = f"{access.workspace.name}/{name}"
+    return PartOf(name, access.caller, access.may_use)
+
+
+def _may_change(access: Access, known: SetDefinition) -> bool:
+    """Return whether the caller may change a set: its owner may, and who administers it."""
+    is_own = known.owner == access.caller and _sees(access, set_key(known.name))
+    return is_own or access.may_use(known.name)
+
+
 def _reads(call: Call) -> Access:
     """Return the caller's right to read, which a right to write does not include."""
     return call.access.for_need(Need.READ)
@@ -213,14 +241,22 @@ def _reads(call: Call) -> Access:
 
 def _may(access: Access, key: Key) -> bool:
     """Return whether the caller has access to an object; one without an entity has an owner."""
-    return access.may(key.entity) if key.entity else access.may_use(key.name)
+    if not key.entity:
+        return access.may_use(key.name)
+    return access.may_all(key.entity) if _is_for_pattern(key) else access.may(key.entity)
 
 
 def _sees(access: Access, key: Key) -> bool:
     """Return whether an object is not hidden by the caller's workspace."""
-    if key.entity or access.workspace is None:
-        return access.sees(key.entity)
-    return access.workspace.owns(key.name)
+    if access.workspace is None:
+        return True
+    if not key.entity:
+        return access.workspace.owns(key.name)
+    return access.sees_all(key.entity) if _is_for_pattern(key) else access.sees(key.entity)
+
+
+def _is_for_pattern(key: Key) -> bool:
+    return key.kind != DECISION and kind_named(key.kind).is_for_pattern
 
 
 def _require(access: Access, key: Key) -> None:

@@ -48,9 +48,9 @@ class Deliveries(msgspec.Struct, frozen=True, kw_only=True):
 async def list_deliveries(call: Call) -> Deliveries:
     """List the newest deliveries of the entities that the caller may read."""
     channel, entity = call.parameters.value(CHANNEL), call.parameters.value(ANY_ENTITY)
-    deliveries, may = call.context.store.deliveries, call.access.may
-    found = await call.context.ask(lambda: deliveries.records(channel, entity))
-    return Deliveries(deliveries=[_view(one) for one in found if may(one.entity)])
+    deliveries = call.context.store.deliveries
+    found = await call.context.ask(lambda: deliveries.records(channel, entity, among=call.among()))
+    return Deliveries(deliveries=[_view(one) for one in found])
 
 
 def _view(delivery: DeliveryRecord) -> DeliveryView:

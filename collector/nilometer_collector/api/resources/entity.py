@@ -14,7 +14,7 @@ from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Count, EntityName
 from nilometer_collector.api.resources.entities import EntityView, entity_view
 from nilometer_collector.declared.apart import check_apart
-from nilometer_collector.declared.applying import By, change_one
+from nilometer_collector.declared.applying import By, change_one, remove_one
 from nilometer_collector.declared.entities import (
     MAX_VERSION,
     EntityDefinition,
@@ -81,7 +81,9 @@ async def put_entity(call: Call) -> PutEntity:
         command = DeclareEntity(name, declaration, replaces)
         plain = OBJECTS.checked(entity_object(name, declaration))
         try:
-            change_one(context.declaring(), OBJECTS, entity_key(name), plain, command, by, now_ns)
+            change_one(
+                context.declaring(), OBJECTS, entity_key(name), lambda: (plain, command), by, now_ns
+            )
         except Conflict as error:
             raise _without_edges_of_others(error, name, declaration, may_read) from error
         view = _view(context.query.entity(name, may_read), context.store, call.access.sees)
@@ -102,9 +104,7 @@ async def delete_entity(call: Call) -> None:
     declaring, now_ns = call.context.declaring(), call.context.clock.now_ns()
     command = RemoveEntity(name, None if version == ANY_VERSION else version)
     key, by = entity_key(name), By(author_of(call), Origin.API)
-    if not await call.context.ask(
-        lambda: change_one(declaring, OBJECTS, key, None, command, by, now_ns)
-    ):
+    if not await call.context.ask(lambda: remove_one(declaring, OBJECTS, key, command, by, now_ns)):
         raise Unknown(f"entity {name!r} has no declaration")
 
 

@@ -1,12 +1,13 @@
 """Episodes: when alerters opened and closed."""
 
+from collections.abc import Sequence
 from typing import Literal, TypeAlias, cast
 
 import msgspec
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.conditions import UnknownCondition
-from nilometer.values.labels import LabelFilter, Pairs
+from nilometer.values.labels import LabelFilter
 from nilometer_collector.alerting.decisions import acknowledgement_of, silence_of
 from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.api.fields import Health, seconds
@@ -16,7 +17,6 @@ from nilometer_collector.api.resources.actions import RunView, run_view
 from nilometer_collector.api.resources.decisions import DecisionView, decision_view
 from nilometer_collector.api.resources.samples import LABEL
 from nilometer_collector.store import (
-    MOST_EPISODES,
     EpisodeRecord,
     PartRecord,
     RunQuestion,
@@ -207,7 +207,7 @@ def _views(call: Call) -> list[EpisodeView]:
         alerter = episode.alerter
         return statuses.get((alerter.entity, alerter.name, episode.summary, episode.labels))
 
-    runs = _runs_by_episode(call)
+    runs = _runs_by_episode(call, found)
     return [
         msgspec.structs.replace(
             episode_view(one, now_ns, status_of(one)),
@@ -217,10 +217,15 @@ def _views(call: Call) -> list[EpisodeView]:
     ]
 
 
-def _runs_by_episode(call: Call) -> dict[tuple[str, int], list[RunView]]:
-    """Return the newest runs of actions, oldest first, by entity and episode."""
+def _runs_by_episode(
+    call: Call, episodes: Sequence[EpisodeRecord]
+) -> dict[tuple[str, int], list[RunView]]:
+    """Return the newest runs of actions for *episodes*, oldest first, by entity and episode."""
     found: dict[tuple[str, int], list[RunView]] = {}
-    question = RunQuestion(entity=call.parameters.value(ANY_ENTITY))
+    question = RunQuestion(
+        episodes=[one.id for one in episodes],
+        among={one.alerter.entity for one in episodes},
+    )
     for run in reversed(call.context.store.actions.runs(question)):
         found.setdefault((run.entity, run.episode), []).append(run_view(run))
     return found
@@ -228,26 +233,12 @@ def _runs_by_episode(call: Call) -> dict[tuple[str, int], list[RunView]]:
 
 def _visible(call: Call) -> list[EpisodeRecord]:
     """List the newest episodes of the entities that the caller may read."""
-    alerts, access = call.context.store.alerts, call.access
-    entity, is_open = call.parameters.value(ANY_ENTITY), call.parameters.value(OPEN)
-    pairs = call.parameters.value(LABEL)
-    if entity is not None or access.is_unlimited:
-        return _with_labels(alerts.episodes(entity, is_open=is_open), pairs)
-    found: list[EpisodeRecord] = []
-    for name in filter(access.may, alerts.entities()):
-        found += alerts.episodes(name, is_open=is_open)
-    found.sort(key=lambda one: (one.opened_ns, one.id), reverse=True)
-    return _with_labels(found[:MOST_EPISODES], pairs)
-
-
-def _with_labels(episodes: list[EpisodeRecord], pairs: Pairs) -> list[EpisodeRecord]:
-    """Return the episodes of which the episode itself or a part has the labels."""
-    matches = LabelFilter.of(pairs).matches
-    return [
-        one
-        for one in episodes
-        if matches(one.labels) or any(matches(part.labels) for part in one.parts)
-    ]
+    return call.context.store.alerts.episodes(
+        call.parameters.value(ANY_ENTITY),
+        is_open=call.parameters.value(OPEN),
+        among=call.among(),
+        labels=LabelFilter.of(call.parameters.value(LABEL)).allowed,
+    )
 
 
 def _part_view(part: PartRecord) -> PartView:

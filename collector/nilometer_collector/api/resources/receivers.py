@@ -2,18 +2,14 @@
 
 import msgspec
 
-from nilometer_collector.alerting.receivers import (
-    ChannelDefinition,
-    check_names,
-    with_stored_secrets,
-)
+from nilometer_collector.alerting.receivers import ChannelDefinition, check_names
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call
-from nilometer_collector.declared.applying import By, change_one
-from nilometer_collector.declared.kind import Misdeclared
-from nilometer_collector.declared.receivers import ReceiverObjects, object_of
-from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.declared.applying import By, remove_one
+from nilometer_collector.declared.arriving import put_receiver as declared_receiver
+from nilometer_collector.declared.receivers import ReceiverObjects
+from nilometer_collector.errors import Unknown
 from nilometer_collector.store import Origin
 
 
@@ -34,19 +30,9 @@ async def put_receiver(call: Call, kind: ReceiverObjects) -> ChannelDefinition:
     refuse_controls(msgspec.structs.replace(definition, settings={}, secrets={}))
     check_names(definition)
 
-    def put() -> ChannelDefinition:
-        declaring, store = context.declaring(), context.store
-        receiver = with_stored_secrets(definition, kind.read(store, definition.name))
-        given = object_of(receiver, {**receiver.secrets})
-        try:
-            completed = kind.completed(given, declaring)
-        except Misdeclared as error:  # its names are checked, so a value is not allowed here
-            raise Conflict(str(error)) from error
-        key, plain, command = kind.key(completed), kind.checked(completed), kind.put(completed)
-        change_one(declaring, kind, key, plain, command, by, context.clock.now_ns())
-        return receiver.shown()
-
-    answer = await context.ask(put)
+    answer = await context.ask(
+        lambda: declared_receiver(context.declaring(), kind, definition, by, context.clock.now_ns())
+    )
     context.wake()
     return answer
 
@@ -61,8 +47,8 @@ async def delete_receiver(call: Call, kind: ReceiverObjects, name: str) -> None:
     context, by = call.context, By(author_of(call), Origin.API)
     key = kind.key_named("", name)
     existed = await context.ask(
-        lambda: change_one(
-            context.declaring(), kind, key, None, kind.remove(key), by, context.clock.now_ns()
+        lambda: remove_one(
+            context.declaring(), kind, key, kind.remove(key), by, context.clock.now_ns()
         )
     )
     if not existed:

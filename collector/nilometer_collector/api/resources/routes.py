@@ -3,14 +3,14 @@
 import msgspec
 
 from nilometer_collector.access.needs import Need
-from nilometer_collector.alerting.routes import RouteDefinition, channel_outside, check_route
+from nilometer_collector.alerting.routes import RouteDefinition, check_route
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json, refuse_controls
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import RequiredText
-from nilometer_collector.declared.applying import By, change_one
+from nilometer_collector.declared.applying import By, change_one, remove_one
 from nilometer_collector.declared.routes import RouteObjects, route_key
-from nilometer_collector.errors import Conflict, Unknown
+from nilometer_collector.errors import Unknown
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Origin
 
@@ -51,8 +51,7 @@ async def put_route(call: Call) -> PutRoute:
     """Create the route, or replace the route of this name.
 
     Raises:
-        ConfigError: If its hours or its time zone are wrong.
-        Conflict: If a channel is not of the workspace of the route.
+        ConfigError: If its hours or its time zone are wrong, or a channel is not of its workspace.
     """
     call.access.require_all()
     context, reads = call.context, call.access.for_need(Need.READ)
@@ -61,12 +60,11 @@ async def put_route(call: Call) -> PutRoute:
     call.access.require_named(route.name)
     refuse_controls(route)
     check_route(route)
-    if outside := channel_outside(route):
-        raise Conflict(outside, "channels")
 
     def put() -> PutRoute:
         key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()
-        change_one(context.declaring(), OBJECTS, key, plain, OBJECTS.put(route), by, now_ns)
+        command = OBJECTS.put(route)
+        change_one(context.declaring(), OBJECTS, key, lambda: (plain, command), by, now_ns)
         known = KnownNames(context.store, reads.may, may_use=reads.naming)
         warnings = OBJECTS.warnings(plain, known)
         return PutRoute(**msgspec.structs.asdict(route), warnings=warnings)
@@ -84,7 +82,7 @@ async def delete_route(call: Call) -> None:
     call.access.require_named(name)
     key, now_ns = route_key(name), context.clock.now_ns()
     if not await context.ask(
-        lambda: change_one(context.declaring(), OBJECTS, key, None, OBJECTS.remove(key), by, now_ns)
+        lambda: remove_one(context.declaring(), OBJECTS, key, OBJECTS.remove(key), by, now_ns)
     ):
         raise Unknown(f"there is no route {name!r}")
 

@@ -25,6 +25,7 @@ from nilometer_collector.store.acting import (
 )
 from nilometer_collector.store.acting_steps import Steps
 from nilometer_collector.store.delivering import ATTEMPTS_KEPT_SECONDS
+from nilometer_collector.store.postgresql.arrays import as_array
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes
 from nilometer_collector.store.postgresql.queueing import Queue
@@ -38,9 +39,10 @@ _ACTIONS = "SELECT entity, name, content FROM objects WHERE kind = %(kind)s ORDE
 _RUNS = """
 SELECT id, key, entity, episode, number, definition, state, attempts, last_failure, held_by
 FROM action_runs WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
-  AND (%(episode)s::bigint IS NULL OR episode = %(episode)s)
+  AND (%(episodes)s::bigint[] IS NULL OR episode = ANY(%(episodes)s))
   AND (%(run)s::bigint IS NULL OR id = %(run)s)
   AND (%(is_over)s::boolean IS NULL OR is_over = %(is_over)s)
+  AND (%(among)s::text[] IS NULL OR entity = ANY(%(among)s))
 ORDER BY id DESC LIMIT %(limit)s
 """
 _TURNS = """
@@ -107,7 +109,15 @@ _FORGET = "DELETE FROM attempts WHERE channel = %(channel)s AND at_ns < %(before
 
 def read_runs(session: Session, question: RunQuestion) -> list[Run]:
     """Read runs with their turns, newest first, at most `MOST_RUNS`."""
-    rows = session.rows(_RUNS, {**question._asdict(), "limit": MOST_RUNS})
+    rows = session.rows(
+        _RUNS,
+        {
+            **question._asdict(),
+            "episodes": as_array(question.episodes),
+            "among": as_array(question.among),
+            "limit": MOST_RUNS,
+        },
+    )
     turns: dict[int, list[RunTurn]] = {}
     for run, *turn in session.rows(_TURNS, {"runs": [row[0] for row in rows]}):
         turns.setdefault(run, []).append(run_turn_of(turn))

@@ -1,10 +1,11 @@
 """Alerters and episodes in PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
+from nilometer.values.labels import ByKey
 from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes
 from nilometer_collector.alerting.episodes import heard_since_ns
@@ -208,9 +209,16 @@ class Alerts:
         return {entity for (entity,) in rows}
 
     def episodes(
-        self, entity: str | None = None, *, is_open: bool | None = None
+        self,
+        entity: str | None = None,
+        *,
+        is_open: bool | None = None,
+        among: Collection[str] | None = None,
+        labels: ByKey = (),
     ) -> list[EpisodeRecord]:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
         return self._database.read(
-            lambda session: read_episodes(session, entity, is_open=is_open, episode=None)
+            lambda session: read_episodes(
+                session, entity, is_open=is_open, episode=None, among=among, labels=labels
+            )
         )

@@ -4,9 +4,9 @@ The adapter of psycopg for lists looks at each element several times, which take
 of a join of ground truth. PostgreSQL's source describes the form in ``array_recv``.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from struct import Struct
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import psycopg
@@ -20,6 +20,13 @@ _TEXT_OID, _TEXTS_OID = 25, 1009
 _HEADER = Struct(">iiIii")  # dimensions, flags, type of the elements, length, and lower bound
 _CELL = np.dtype([("size", ">i4"), ("value", ">i8")])
 _size = Struct(">i").pack
+
+T = TypeVar("T")
+
+
+def as_array(values: Collection[T] | None) -> list[T] | None:
+    """Return a few *values* as a parameter for an array; None stays NULL."""
+    return None if values is None else list(values)
 
 
 class Bigints:

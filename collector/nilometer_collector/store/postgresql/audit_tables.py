@@ -23,3 +23,9 @@ def create_audit_tables(session: Session) -> None:
         )""")
     session.execute("CREATE INDEX audit_at ON audit (at_ns)")
     session.execute("CREATE INDEX audit_outcome ON audit (outcome, id)")
+
+
+def bound_audit_by_workspace(session: Session) -> None:
+    """Replace the index by one for the bounds of each workspace, and of callers without a token."""
+    session.execute("DROP INDEX audit_outcome")
+    session.execute("CREATE INDEX audit_share ON audit (workspace, outcome, (principal = ''), id)")

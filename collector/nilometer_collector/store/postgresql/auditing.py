@@ -1,34 +1,20 @@
 """The audit log in PostgreSQL."""
 
+import re
+from collections.abc import Mapping
+from typing import Any
+
 from nilometer_collector.store.auditing import (
-    AUDIT_DAYS,
-    MOST_ENTRIES,
     AuditEntry,
     AuditRecord,
-    audit_record,
-    audit_values,
+    add_entry,
+    list_entries,
+    withdraw_entry,
 )
-from nilometer_collector.store.levels import Level
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 
-_ADD = """
-INSERT INTO audit (at_ns, principal, author, workspace, address, operation, entity, name, outcome,
-                   status, times, slot)
-VALUES (%(at_ns)s, %(principal)s, %(author)s, %(workspace)s, %(address)s, %(operation)s, %(entity)s,
-        %(name)s, %(outcome)s, %(status)s, %(times)s, %(slot)s)
-ON CONFLICT (slot) DO UPDATE SET times = audit.times + excluded.times, at_ns = excluded.at_ns
-"""
-_ENTRIES = """
-SELECT id, at_ns, principal, author, workspace, address, operation, entity, name, outcome, status,
-       times
-FROM audit WHERE %(before)s::bigint IS NULL OR id < %(before)s ORDER BY id DESC LIMIT %(limit)s
-"""
-_OLD = "DELETE FROM audit WHERE at_ns < %(oldest)s"
-_SURPLUS = """
-DELETE FROM audit WHERE outcome = %(outcome)s AND id <=
-  (SELECT id FROM audit WHERE outcome = %(outcome)s ORDER BY id DESC LIMIT 1 OFFSET %(most)s)
-"""
+_PARAMETER = re.compile(r":(\w+)")
 
 
 class AuditLog:
@@ -41,20 +27,31 @@ class AuditLog:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, entry: AuditEntry) -> None:
-        """Store *entry*, and remove what is too old or too much."""
-        values, most = audit_values(entry), MOST_ENTRIES[entry.outcome]
-        oldest_ns = entry.at_ns - AUDIT_DAYS * Level.DAY.length_ns
+    def add(self, entry: AuditEntry, begun: int | None = None) -> int:
+        """Store *entry*, remove what is too old or too much, and return its id."""
+        return self._database.write(lambda session: add_entry(_Statements(session), entry, begun))
 
-        def add(session: Session) -> None:
-            session.execute(_ADD, values)
-            session.execute(_OLD, {"oldest": oldest_ns})
-            session.execute(_SURPLUS, {"outcome": entry.outcome.value, "most": most})
-
-        self._database.write(add)
+    def withdraw(self, begun: int) -> None:
+        """Remove the entry with the id *begun*."""
+        self._database.write(lambda session: withdraw_entry(_Statements(session), begun))
 
     def entries(self, before: int | None, limit: int) -> list[AuditRecord]:
         """List at most *limit* entries with an id below *before*, newest first."""
-        asked = {"before": before, "limit": limit}
-        rows = self._database.read(lambda session: session.rows(_ENTRIES, asked))
-        return [audit_record(row) for row in rows]
+        return self._database.read(
+            lambda session: list_entries(_Statements(session), before, limit)
+        )
+
+
+class _Statements:
+    """Runs statements of both databases in a session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def rows(self, statement: str, values: Mapping[str, object]) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        return self._session.rows(_PARAMETER.sub(r"%(\1)s", statement), values)
+
+    def execute(self, statement: str, values: Mapping[str, object]) -> int:
+        """Run one statement; return the number of changed rows."""
+        return self._session.execute(_PARAMETER.sub(r"%(\1)s", statement), values)

@@ -8,7 +8,7 @@ silence and the hours of a route end by the collector's clock.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from nilometer.alert import AlertStatus
@@ -30,7 +30,6 @@ from nilometer_collector.store.delivering import (
 )
 from nilometer_collector.store.delivery_records import (
     ACKNOWLEDGEMENT,
-    AttemptRecord,
     DeliveryCounts,
     DeliveryRecord,
     Notice,
@@ -38,10 +37,10 @@ from nilometer_collector.store.delivery_records import (
 )
 from nilometer_collector.store.postgresql.acting import read_turn
 from nilometer_collector.store.postgresql.database import Database
+from nilometer_collector.store.postgresql.delivery_lists import read_deliveries
 from nilometer_collector.store.postgresql.episodes import read_episodes, read_transition
 from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.rows import delivery_of
 from nilometer_collector.store.texts import short_text
 
 # Collectors take turns at composing the next message of a channel.
@@ -110,18 +109,6 @@ ORDER BY d.id LIMIT %(limit)s
 _COUNTS = """
 SELECT count(*), count(delivered_ns), count(refused_ns), count(withheld_ns)
 FROM deliveries WHERE channel = %(channel)s
-"""
-_RECORDS = """
-SELECT d.id, d.channel, d.key, d.entity, t.episode, t.status, d.acknowledged, d.created_ns,
-       d.delivered_ns, d.refused_ns, d.withheld_ns, d.attempts, d.last_failure,
-       d.action_turn
-FROM deliveries d JOIN transitions t ON t.entity = d.entity AND t.id = d.transition
-WHERE (%(channel)s::text IS NULL OR d.channel = %(channel)s)
-  AND (%(entity)s::text IS NULL OR d.entity = %(entity)s)
-ORDER BY d.id DESC LIMIT %(limit)s
-"""
-_ATTEMPTS = """
-SELECT key, at_ns, outcome, reason FROM attempts WHERE key = ANY(%(keys)s::text[]) ORDER BY id
 """
 
 
@@ -247,19 +234,14 @@ class Deliveries:
         )
 
     def records(
-        self, channel: str | None = None, entity: str | None = None
+        self,
+        channel: str | None = None,
+        entity: str | None = None,
+        *,
+        among: Collection[str] | None = None,
     ) -> list[DeliveryRecord]:
         """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts."""
-        asked = {"channel": channel, "entity": entity, "limit": MOST_DELIVERIES}
-
-        def read(session: Session) -> list[DeliveryRecord]:
-            rows = session.rows(_RECORDS, asked)
-            attempts: dict[str, list[AttemptRecord]] = {}
-            for key, *attempt in session.rows(_ATTEMPTS, {"keys": [row[2] for row in rows]}):
-                attempts.setdefault(key, []).append(AttemptRecord(*attempt))
-            return [delivery_of(row, attempts.get(row[2], ())) for row in rows]
-
-        return self._database.read(read)
+        return self._database.read(lambda session: read_deliveries(session, channel, entity, among))
 
     def _settle(
         self,

@@ -1,20 +1,34 @@
 """Reads episodes with their history, parts and decisions from PostgreSQL."""
 
+from collections.abc import Collection
+
+from nilometer.values.labels import ByKey
 from nilometer_collector.alerting.decisions import Decision
+from nilometer_collector.store import label_text
 from nilometer_collector.store.alerting_verbs import MOST_EPISODES
+from nilometer_collector.store.postgresql.arrays import as_array
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
 from nilometer_collector.store.rows import decision_of, episode_of, part_of, transition_of
 
-_EPISODES = """
+# Whether labels have one of the values of each key; `allowed` is an object of lists of values by key.
+_HAS_LABELS = """
+NOT EXISTS (SELECT 1 FROM jsonb_each(%(allowed)s::jsonb) f
+  WHERE NOT COALESCE(f.value ? ({labels}::jsonb ->> f.key), false))
+"""
+_EPISODES = f"""
 SELECT e.entity, e.id, j.summary, j.labels_text, e.alerter_payload, e.opened_ns, e.closed_ns, e.worst,
        e.reference_digest, e.evidence, e.since_ns, e.worst_ns
 FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
 WHERE (%(entity)s::text IS NULL OR e.entity = %(entity)s)
   AND (%(open)s::boolean IS NULL OR (e.closed_ns IS NULL) = %(open)s)
   AND (%(episode)s::bigint IS NULL OR e.id = %(episode)s)
+  AND (%(among)s::text[] IS NULL OR e.entity = ANY(%(among)s))
+  AND (%(allowed)s::text IS NULL OR {_HAS_LABELS.format(labels="j.labels_text")} OR EXISTS
+    (SELECT 1 FROM episode_parts p WHERE p.entity = e.entity AND p.episode = e.id
+     AND {_HAS_LABELS.format(labels="p.labels_text")}))
 ORDER BY e.opened_ns DESC, e.id DESC LIMIT %(limit)s
-"""
+"""  # noqa: S608
 _TRANSITIONS = """
 SELECT episode, status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest,
        alerter_payload
@@ -41,10 +55,23 @@ FROM transitions WHERE entity = %(entity)s AND id = %(id)s
 
 
 def read_episodes(
-    session: Session, entity: str | None, *, is_open: bool | None, episode: int | None
+    session: Session,
+    entity: str | None,
+    *,
+    is_open: bool | None,
+    episode: int | None,
+    among: Collection[str] | None = None,
+    labels: ByKey = (),
 ) -> list[EpisodeRecord]:
     """Read episodes with their history, newest first, at most `MOST_EPISODES`."""
-    asked = {"entity": entity, "open": is_open, "episode": episode, "limit": MOST_EPISODES}
+    asked = {
+        "entity": entity,
+        "open": is_open,
+        "episode": episode,
+        "among": as_array(among),
+        "allowed": label_text.filter_text(labels),
+        "limit": MOST_EPISODES,
+    }
     rows = session.rows(_EPISODES, asked)
     history: dict[int, list[TransitionRecord]] = {}
     chosen = {"entities": [row[0] for row in rows], "episodes": [row[1] for row in rows]}

@@ -6,7 +6,7 @@ from psycopg import sql
 
 from nilometer_collector.access.workspaces import owner_of
 from nilometer_collector.errors import Refused
-from nilometer_collector.store.named import D, definition_of, payload_of
+from nilometer_collector.store.named import SETTINGS_ORIGIN, D, definition_of, payload_of
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 
@@ -54,19 +54,11 @@ class Objects(Generic[D]):
         """Create or replace the object of this name; *most* is a limit for each workspace."""
         self._database.write(lambda session: self.store(session, definition, origin, now_ns, most))
 
-    def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
-        """Make *definitions* the only objects of *origin*; delete its others."""
-        wanted = {one.name for one in definitions}
-
-        def replace(session: Session) -> None:
-            session.rows(_LOCK)
-            for (name,) in session.rows(_NAMES.format(self._table), {"origin": origin}):
-                if name not in wanted:
-                    self.remove(session, name, now_ns)
-            for one in definitions:
-                self._save(session, one, origin, now_ns)
-
-        self._database.write(replace)
+    def named(self, origin: str) -> set[str]:
+        """Return the names of the objects that were last put with this *origin*."""
+        statement, asked = _NAMES.format(self._table), {"origin": origin}
+        rows = self._database.read(lambda session: session.rows(statement, asked))
+        return {name for (name,) in rows}
 
     def delete(self, name: str, now_ns: int) -> bool:
         """Delete an object; return False if it does not exist."""
@@ -97,7 +89,7 @@ class Objects(Generic[D]):
             _OTHERS.format(self._table),
             {"name": definition.name, "owner": owner_of(definition.name)},
         )
-        if others >= most:
+        if others >= most and origin != SETTINGS_ORIGIN:
             raise Refused(f"there are {others} {self._name} already, at most {most} may exist")
         self._save(session, definition, origin, now_ns)
 

@@ -159,7 +159,7 @@ class Queue:
         due = due_by_channel(channels, routes, subject, openings, now_ns, self._workspaces)
         if not is_opening:
             session.execute(_GIVE_UP, {**asked, "least": 0, "channel": None})
-            told = [one for one in _told(session, asked) if one in channels]
+            told = [one for one in self._told(session, asked) if one in channels]
             for channel in told:
                 add.run(transition, channel, due_ns=due.get(channel, 0))
             return len(told)
@@ -182,7 +182,7 @@ class Queue:
         add = _Addition(session, entity, decision.made_ns)
         if decision.kind is DecisionKind.SILENCED:
             until_ns = decision.until_ns or 0
-            told = set(_told(session, asked))
+            told = set(self._told(session, asked))
             held = {channel for (channel,) in session.rows(_HOLD, {**asked, "until": until_ns})}
             for channel in sorted(told - held):
                 _, transition = _count_and_last(session, asked)
@@ -193,7 +193,9 @@ class Queue:
             asking = acknowledging(self._channels.read_in(session))
             for channel in sorted(asking):
                 session.execute(_GIVE_UP, {**asked, "least": 0, "channel": channel})
-            for channel in sorted(asking.intersection(_told(session, asked, even_refused=False))):
+            for channel in sorted(
+                asking.intersection(self._told(session, asked, even_refused=False))
+            ):
                 _, transition = _count_and_last(session, asked)
                 add.run(transition, channel, acknowledged=True)
 
@@ -216,12 +218,20 @@ class Queue:
         escalated = {escalate_to} if self._workspaces.serves(escalate_to, entity) else set()
         due = dict.fromkeys(escalated & telling, 0)
         for channel, due_ns in session.rows(_TOLD_AT, asked):
-            if channel in telling:
+            if channel in telling and self._workspaces.serves(channel, entity):
                 due.setdefault(channel, due_ns)
         add, (_, transition) = _Addition(session, entity, now_ns), _count_and_last(session, asked)
         for channel in sorted(due):
             add.run(transition, channel, due_ns=due[channel], acknowledged=True, action_turn=turn)
         return len(due)
+
+    def _told(
+        self, session: Session, asked: Mapping[str, object], *, even_refused: bool = True
+    ) -> list[str]:
+        """Return the channels that were or will be told of the opening, and still may be."""
+        rows = session.rows(_TOLD, {**asked, "even_refused": even_refused})
+        entity = str(asked["entity"])
+        return [channel for (channel,) in rows if self._workspaces.serves(channel, entity)]
 
 
 class _Addition:
@@ -260,12 +270,6 @@ class _Addition:
 def _openings(entity: str, episode: int, now_ns: int) -> dict[str, object]:
     status = AlertStatus.ALERTING.value
     return {"entity": entity, "episode": episode, "status": status, "now": now_ns}
-
-
-def _told(session: Session, asked: Mapping[str, object], *, even_refused: bool = True) -> list[str]:
-    """Return the channels that were or will be told of the opening."""
-    rows = session.rows(_TOLD, {**asked, "even_refused": even_refused})
-    return [channel for (channel,) in rows]
 
 
 def _count_and_last(session: Session, asked: Mapping[str, object]) -> tuple[int, int]:

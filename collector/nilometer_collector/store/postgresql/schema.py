@@ -18,7 +18,10 @@ from nilometer_collector.store.postgresql.alert_tables import (
     create_deliveries,
     create_episodes,
 )
-from nilometer_collector.store.postgresql.audit_tables import create_audit_tables
+from nilometer_collector.store.postgresql.audit_tables import (
+    bound_audit_by_workspace,
+    create_audit_tables,
+)
 from nilometer_collector.store.postgresql.decision_tables import create_decision_tables
 from nilometer_collector.store.postgresql.history_tables import create_history_tables
 from nilometer_collector.store.postgresql.migrations import Migrations
@@ -326,3 +329,6 @@ def count_waiting_truths(session: Session) -> None:
         "INSERT INTO truth_totals (entity, outcome, rows) "
         "SELECT entity, 'waiting', count(*) FROM waiting_truths GROUP BY entity"
     )
+
+
+MIGRATIONS(bound_audit_by_workspace)

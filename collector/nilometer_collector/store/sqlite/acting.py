@@ -22,15 +22,16 @@ from nilometer_collector.store.acting_steps import Steps
 from nilometer_collector.store.delivering import ATTEMPTS_KEPT_SECONDS
 from nilometer_collector.store.records import EpisodeRecord
 from nilometer_collector.store.rows import run_of, run_turn_of
-from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.database import Database, in_json
 from nilometer_collector.store.sqlite.episodes import read_episodes
 from nilometer_collector.store.sqlite.queueing import Queue
 
 _RUNS = """
 SELECT id, key, entity, episode, number, definition, state, attempts, last_failure, held_by
-FROM action_runs WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR episode = ?2)
+FROM action_runs WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR episode IN (SELECT value FROM json_each(?2)))
   AND (?3 IS NULL OR id = ?3) AND (?4 IS NULL OR is_over = ?4)
-ORDER BY id DESC LIMIT ?5
+  AND (?5 IS NULL OR entity IN (SELECT value FROM json_each(?5)))
+ORDER BY id DESC LIMIT ?6
 """
 _TO_SEND = """
 SELECT entity, id FROM action_runs
@@ -51,7 +52,8 @@ _TURNS = "SELECT state, at_ns, author, reason FROM action_turns WHERE run = ? OR
 def read_runs(database: Database, question: RunQuestion) -> list[Run]:
     """Read runs with their turns, newest first, at most `MOST_RUNS`."""
     is_over = None if question.is_over is None else int(question.is_over)
-    asked = (question.entity, question.episode, question.run, is_over, MOST_RUNS)
+    episodes, among = in_json(question.episodes), in_json(question.among)
+    asked = (question.entity, episodes, question.run, is_over, among, MOST_RUNS)
     return [
         run_of(row, [run_turn_of(turn) for turn in database.rows(_TURNS, (row[0],))])
         for row in database.rows(_RUNS, asked)

@@ -3,10 +3,11 @@
 Every change of an episode writes its transition and its delivery row in the same transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation
 from nilometer.values.clock import SystemClock
+from nilometer.values.labels import ByKey
 from nilometer.values.window import Window
 from nilometer.wire.alerts import alerter_to_bytes, stored_alerter_from_bytes
 from nilometer_collector.alerting.episodes import (
@@ -256,10 +257,15 @@ class Alerts:
         return {entity for (entity,) in rows}
 
     def episodes(
-        self, entity: str | None = None, *, is_open: bool | None = None
+        self,
+        entity: str | None = None,
+        *,
+        is_open: bool | None = None,
+        among: Collection[str] | None = None,
+        labels: ByKey = (),
     ) -> list[EpisodeRecord]:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
-        return read_episodes(self._database, entity, is_open=is_open)
+        return read_episodes(self._database, entity, is_open=is_open, among=among, labels=labels)
 
     def _open_episode(self, key: Key) -> OpenEpisode | None:
         found = self._database.row(

@@ -14,3 +14,9 @@ def create_audit_tables(db: Database) -> None:
     )
     db.execute("CREATE INDEX idx_audit_at ON audit (at_ns)")
     db.execute("CREATE INDEX idx_audit_outcome ON audit (outcome, id)")
+
+
+def bound_audit_by_workspace(db: Database) -> None:
+    """Replace the index by one for the bounds of each workspace, and of callers without a token."""
+    db.execute("DROP INDEX idx_audit_outcome")
+    db.execute("CREATE INDEX idx_audit_share ON audit (workspace, outcome, (principal = ''), id)")

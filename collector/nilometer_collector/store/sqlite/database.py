@@ -1,13 +1,14 @@
 """One SQLite connection with a lock, in WAL mode with synchronous FULL."""
 
 import fcntl
+import json
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlite_utils import Database as SchemaDatabase
 
@@ -21,6 +22,8 @@ from nilometer_collector.store.versions import written_by_newer
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
 CACHE_KIB = 64 << 10  # cache for pages, because a query reads its data twice
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
+
+Values: TypeAlias = Sequence[object] | Mapping[str, object]  # parameters by position, or by name
 
 
 class Database:
@@ -95,9 +98,9 @@ class Database:
                 self._roll_back()
                 raise
 
-    def execute(self, statement: str, values: Sequence[object] = ()) -> int:
+    def execute(self, statement: str, values: Values = ()) -> int:
         """Run one statement inside `write`; return the id of an inserted row."""
-        check_texts(values)
+        _check(values)
         with self._lock:
             return self._connection.execute(statement, values).lastrowid or 0
 
@@ -113,13 +116,13 @@ class Database:
         with self._lock:
             self._connection.executemany(statement, values)
 
-    def rows(self, statement: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Values = ()) -> list[tuple[Any, ...]]:
         """Return all rows of a query.
 
         Raises:
             StoreUnavailable: If the database cannot be read.
         """
-        check_texts(values)
+        _check(values)
         with self._lock:
             try:
                 return self._connection.execute(statement, values).fetchall()
@@ -151,6 +154,15 @@ class Database:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
+
+
+def _check(values: Values) -> None:
+    check_texts(values.values() if isinstance(values, Mapping) else values)
+
+
+def in_json(values: Collection[str] | Collection[int] | None) -> str | None:
+    """Return *values* as a parameter for ``json_each``; None stays NULL."""
+    return None if values is None else json.dumps(list(values))
 
 
 def known_migrations() -> set[str]:

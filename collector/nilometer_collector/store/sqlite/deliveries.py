@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from nilometer.alert import AlertStatus
@@ -32,7 +32,7 @@ from nilometer_collector.store.delivery_records import (
 )
 from nilometer_collector.store.rows import delivery_of
 from nilometer_collector.store.sqlite.acting import read_turn
-from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.database import Database, in_json
 from nilometer_collector.store.sqlite.episodes import read_episodes, read_transition
 from nilometer_collector.store.sqlite.queueing import RECENT_OPENINGS
 from nilometer_collector.store.texts import short_text
@@ -74,7 +74,8 @@ SELECT d.id, d.channel, d.key, e.entity, t.episode, t.status, d.acknowledged, d.
        d.action_turn
 FROM deliveries d JOIN transitions t ON t.id = d.transition JOIN episodes e ON e.id = t.episode
 WHERE (?1 IS NULL OR d.channel = ?1) AND (?2 IS NULL OR e.entity = ?2)
-ORDER BY d.id DESC LIMIT ?3
+  AND (?3 IS NULL OR e.entity IN (SELECT value FROM json_each(?3)))
+ORDER BY d.id DESC LIMIT ?4
 """
 
 
@@ -199,10 +200,14 @@ class Deliveries:
         )
 
     def records(
-        self, channel: str | None = None, entity: str | None = None
+        self,
+        channel: str | None = None,
+        entity: str | None = None,
+        *,
+        among: Collection[str] | None = None,
     ) -> list[DeliveryRecord]:
         """List the newest `MOST_DELIVERIES` deliveries, newest first, with their attempts."""
-        rows = self._database.rows(_RECORDS, (channel, entity, MOST_DELIVERIES))
+        rows = self._database.rows(_RECORDS, (channel, entity, in_json(among), MOST_DELIVERIES))
         return [delivery_of(row, self._attempts(row[2])) for row in rows]
 
     def _attempts(self, key: str) -> list[AttemptRecord]:

@@ -1,18 +1,31 @@
 """Reads episodes with their history, parts and decisions from SQLite."""
 
+from collections.abc import Collection
+
+from nilometer.values.labels import ByKey
 from nilometer_collector.alerting.decisions import Decision
+from nilometer_collector.store import label_text
 from nilometer_collector.store.alerting_verbs import MOST_EPISODES
 from nilometer_collector.store.records import EpisodeRecord, PartRecord, TransitionRecord
 from nilometer_collector.store.rows import decision_of, episode_of, part_of, transition_of
-from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.sqlite.database import Database, in_json
 
-_EPISODES = """
+# Whether labels have one of the values of each key; ?6 is an object of lists of values by key.
+_HAS_LABELS = """
+NOT EXISTS (SELECT 1 FROM json_each(?6) f WHERE NOT EXISTS
+  (SELECT 1 FROM json_each({labels}) l
+   WHERE l.key = f.key AND l.value IN (SELECT value FROM json_each(f.value))))
+"""
+_EPISODES = f"""
 SELECT id, summary, labels, alerter_payload, opened_ns, closed_ns, worst, reference_digest, evidence,
        since_ns, worst_ns
 FROM episodes WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR (closed_ns IS NULL) = ?2)
-  AND (?3 IS NULL OR id = ?3)
+  AND (?3 IS NULL OR id = ?3) AND (?5 IS NULL OR entity IN (SELECT value FROM json_each(?5)))
+  AND (?6 IS NULL OR {_HAS_LABELS.format(labels="episodes.labels")} OR EXISTS
+    (SELECT 1 FROM episode_parts p WHERE p.episode = episodes.id
+     AND {_HAS_LABELS.format(labels="p.labels")}))
 ORDER BY opened_ns DESC, id DESC LIMIT ?4
-"""
+"""  # noqa: S608
 _TRANSITIONS = (
     "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, "
     "alerter_payload FROM transitions WHERE "
@@ -34,9 +47,13 @@ def read_episodes(
     *,
     is_open: bool | None = None,
     episode: int | None = None,
+    among: Collection[str] | None = None,
+    labels: ByKey = (),
 ) -> list[EpisodeRecord]:
     """Read episodes with their history, newest first, at most `MOST_EPISODES`."""
-    asked = (entity, None if is_open is None else int(is_open), episode, MOST_EPISODES)
+    opened = None if is_open is None else int(is_open)
+    filtered = (in_json(among), label_text.filter_text(labels))
+    asked = (entity, opened, episode, MOST_EPISODES, *filtered)
     return [
         episode_of(
             row,

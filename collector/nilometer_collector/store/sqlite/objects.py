@@ -4,7 +4,7 @@ from typing import Generic, Literal
 
 from nilometer_collector.access.workspaces import owner_of
 from nilometer_collector.errors import Refused
-from nilometer_collector.store.named import D, definition_of, payload_of
+from nilometer_collector.store.named import SETTINGS_ORIGIN, D, definition_of, payload_of
 from nilometer_collector.store.sqlite.database import Database
 
 
@@ -32,22 +32,17 @@ class Objects(Generic[D]):
                 "WHERE name != ? AND substr(name, 1, max(instr(name, '/') - 1, 0)) = ?",
                 (definition.name, owner_of(definition.name)),
             )
-            if others >= most:
+            if others >= most and origin != SETTINGS_ORIGIN:
                 raise Refused(f"there are {others} {self._table} already, at most {most} may exist")
             self._save(definition, origin, now_ns)
 
-    def replace_all(self, definitions: list[D], origin: str, now_ns: int) -> None:
-        """Make *definitions* the only objects of *origin*; delete its others."""
-        wanted = {one.name for one in definitions}
-        with self._database.write():
-            for (name,) in self._database.rows(
-                f"SELECT name FROM {self._table} WHERE origin = ?",  # noqa: S608
-                (origin,),
-            ):
-                if name not in wanted:
-                    self.delete(name, now_ns)
-            for one in definitions:
-                self._save(one, origin, now_ns)
+    def named(self, origin: str) -> set[str]:
+        """Return the names of the objects that were last put with this *origin*."""
+        rows = self._database.rows(
+            f"SELECT name FROM {self._table} WHERE origin = ?",  # noqa: S608
+            (origin,),
+        )
+        return {name for (name,) in rows}
 
     def delete(self, name: str, now_ns: int) -> bool:
         """Delete an object; return False if it does not exist."""

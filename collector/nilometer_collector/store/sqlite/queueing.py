@@ -162,7 +162,7 @@ class Queue:
             "AND withheld_ns IS NULL GROUP BY channel",
             opening,
         ):
-            if channel in telling:
+            if channel in telling and self._workspaces.serves(channel, entity):
                 due.setdefault(channel, due_ns)
         for channel in sorted(due):
             self._add(
@@ -215,14 +215,15 @@ class Queue:
         )
 
     def _told(self, episode: int, *, even_refused: bool = True) -> list[str]:
-        """Return the channels that were or will be told of the opening."""
+        """Return the channels that were or will be told of the opening, and still may be."""
         rows = self._database.rows(
             f"SELECT DISTINCT channel FROM deliveries WHERE {_OPENINGS} "  # noqa: S608
             "AND acknowledged = 0 AND withheld_ns IS NULL AND (? OR refused_ns IS NULL) "
             "ORDER BY channel",
             (episode, AlertStatus.ALERTING.value, int(even_refused)),
         )
-        return [channel for (channel,) in rows]
+        ((entity,),) = self._database.rows("SELECT entity FROM episodes WHERE id = ?", (episode,))
+        return [channel for (channel,) in rows if self._workspaces.serves(channel, entity)]
 
     def _add_again(
         self,

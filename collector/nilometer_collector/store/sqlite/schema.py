@@ -13,7 +13,10 @@ from nilometer_collector.store.sqlite.alert_tables import (
     create_deliveries,
     create_episodes,
 )
-from nilometer_collector.store.sqlite.audit_tables import create_audit_tables
+from nilometer_collector.store.sqlite.audit_tables import (
+    bound_audit_by_workspace,
+    create_audit_tables,
+)
 from nilometer_collector.store.sqlite.decision_tables import create_decision_tables
 from nilometer_collector.store.sqlite.history_tables import create_history_tables
 from nilometer_collector.store.sqlite.pipeline_tables import add_columns_of_edges
@@ -308,3 +311,6 @@ def count_waiting_truths(db: Database) -> None:
         "INSERT INTO truth_totals (entity, outcome, rows) "
         "SELECT entity, 'waiting', count(*) FROM waiting_truths GROUP BY entity"
     )
+
+
+migrations()(bound_audit_by_workspace)

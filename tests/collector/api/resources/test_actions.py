@@ -235,6 +235,14 @@ def test_a_link_shows_and_only_its_form_decides_once(
     made = served.http.post("/approve", data=decision)
     assert made.status_code == 200
     assert "&lt;b&gt;the unit&lt;/b&gt;" in made.text
+    audited = served.get("audit", limit=1)["entries"][0]
+    said = {key: audited[key] for key in ("operation", "entity", "name", "outcome")}
+    assert said == {
+        "operation": "POST /approve",
+        "entity": ENTITY,
+        "name": "retrain",
+        "outcome": "done",
+    }
     for method in ("GET", "POST"):
         again = served.http.request(method, link, data=decision if method == "POST" else None)
         assert again.status_code == 409

@@ -220,9 +220,15 @@ def test_a_refused_row_keeps_its_number_until_a_later_request(served: Running) -
     assert len(logged(served)) == 3
 
 
-def test_only_a_logged_summary_is_forgotten(served: Running) -> None:
-    named = {"entity": ENTITY, "summary": "logged.y"}
-    is_problem(served.http.delete("/api/v1/summaries", params=named), 404)
+def test_a_logged_summary_is_forgotten_with_its_samples(served: Running) -> None:
+    post(served, number(1.0), number(2.0, 1)).raise_for_status()
+    assert len(logged(served)) == 2
+    named = {"entity": ENTITY, "summary": "logged.x"}
+    assert served.http.delete("/api/v1/summaries", params=named).status_code == 204
+    is_problem(served.http.get("/api/v1/samples", params=named), 404)  # it has no samples
+    for summary in ("logged.x", "logged.y"):
+        gone = served.http.delete("/api/v1/summaries", params={**named, "summary": summary})
+        is_problem(gone, 404)
 
 
 BAD: list[tuple[dict[str, Any], str]] = [

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from support.problems import ALERTER
 
@@ -186,3 +187,18 @@ def test_the_first_mover_is_named_with_those_that_followed(
     nodes = {one["name"]: one for one in answer["nodes"]}
     assert nodes["comfort"]["open_episodes"] == 1
     assert nodes["comfort"]["onset"] == minute(0).start_ns / 1e9
+
+
+def test_open_episodes_of_one_entity_do_not_hide_those_of_another(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("store.sqlite.episodes", "pipeline.pipeline"):
+        monkeypatch.setattr(f"nilometer_collector.{module}.MOST_EPISODES", 2)
+    for entity, labels in (("quiet", "a"), ("busy", "bcd")):
+        said = [
+            an_evaluation(0.5, 1, alerter=an_alerter(entity=entity), labels={"segment": one})
+            for one in labels
+        ]
+        served.sender(entity).ship(column(entity, "input.amount", CELSIUS), *said)
+    nodes = served.get("pipeline")["nodes"]
+    assert {one["name"]: one["open_episodes"] for one in nodes} == {"quiet": 1, "busy": 2}
