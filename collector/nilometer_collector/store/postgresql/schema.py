@@ -326,3 +326,9 @@ def count_waiting_truths(session: Session) -> None:
         "INSERT INTO truth_totals (entity, outcome, rows) "
         "SELECT entity, 'waiting', count(*) FROM waiting_truths GROUP BY entity"
     )
+
+
+@MIGRATIONS
+def add_links_of_decisions(session: Session) -> None:
+    """Add what the signed link of a message may do once to the decision that it made."""
+    session.execute("ALTER TABLE decisions ADD COLUMN link text NOT NULL DEFAULT ''")

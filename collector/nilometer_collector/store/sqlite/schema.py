@@ -308,3 +308,9 @@ def count_waiting_truths(db: Database) -> None:
         "INSERT INTO truth_totals (entity, outcome, rows) "
         "SELECT entity, 'waiting', count(*) FROM waiting_truths GROUP BY entity"
     )
+
+
+@migrations()
+def add_links_of_decisions(db: Database) -> None:
+    """Add what the signed link of a message may do once to the decision that it made."""
+    db.execute("ALTER TABLE decisions ADD COLUMN link TEXT NOT NULL DEFAULT ''")
