@@ -372,3 +372,23 @@ def test_a_run_without_its_episode_fails_and_holds_up_no_other(
     assert store.actions.take(after(3)) is None
     assert states(store) == ["failed", "accepted"]
     assert store.actions.runs()[1].turns[-1].reason == "the episode does not exist any more"
+
+
+def test_a_run_that_waits_for_its_next_attempt_is_sent_after_the_clock_has_gone_back(
+    agents: Agents, store: Store
+) -> None:
+    declare(store, an_action())
+    agents.say("pod-1", 0.5, 1)
+    for _ in range(2):
+        step(store)
+    run = store.actions.take(after(0))
+    assert run is not None
+    retried = Reply(outcome="failed", reason="status 503", wait_seconds=60.0)
+    store.actions.answered(run, retried, after(0))
+    assert store.actions.take(after(59)) is None
+    again = store.actions.take(after(-3600))
+    assert again is not None
+    assert (again.key, again.attempts) == (run.key, 1)
+    store.actions.answered(again, DELIVERED, after(-3600))
+    assert store.actions.take(after(3600)) is None
+    assert states(store) == ["accepted"]

@@ -316,3 +316,22 @@ def test_a_link_decides_once_also_if_many_use_it_at_the_same_time(place: Place) 
     assert kept.link == "message/acknowledged"
     other = a_decision(SILENCED, 1, link="message/silenced")
     assert store.decisions.make(ENTITY, episode, other) == other
+
+
+@pytest.mark.parametrize("jump", [-1.0, 1.0])
+def test_a_jump_of_the_clock_loses_and_doubles_no_message(
+    agents: Agents, store: Store, jump: float
+) -> None:
+    agents.say("pod-1", 0.5, 1)
+    notice = store.deliveries.take("slack", START_NS)
+    assert notice is not None
+    store.deliveries.failed(notice, START_NS, "status 503", 0.0)
+    assert sent(store, jump) == [("ALERTING", False)]  # what was queued before the jump
+    decide(store, a_decision(SILENCED, 2))
+    assert sent(store, jump) == []
+    assert sent(store, 1.9) == []
+    assert sent(store, 2 + jump) == ([("ALERTING", True)] if jump > 0 else [])
+    assert sent(store, 2) == ([] if jump > 0 else [("ALERTING", True)])  # it ends by the wall clock
+    agents.say("pod-1", 0.1, 2)
+    assert sent(store, 2 + jump) == [("OK", False)]
+    assert sent(store, 9) == []
