@@ -19,6 +19,7 @@ from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.testing import SteppedClock
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.actions.actor import Actor
 from nilometer_collector.channels import Courier, Receivers, posting
 from nilometer_collector.counters import Counters
 from nilometer_collector.store import Arrival, Shipment, Store, open_store
@@ -42,9 +43,9 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     log_to_stderr()
     files = Path(directory) / agent
     acknowledged = files.with_suffix(".acknowledged")
-    steps = _Steps(step, files.with_suffix(".place"))
+    steps = Steps(step, files.with_suffix(".place"))
     at_each_statement(store, steps.meet)
-    _at_each_request(steps)
+    at_each_request(steps, Courier)
     opened = open_store(Secret(store) if store.startswith("postgresql:") else Path(store), "")
     files.with_suffix(".holder").write_text(getattr(opened.deliveries, "_holder", ""))
     steps.begin()
@@ -52,7 +53,7 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     couriers = _couriers(opened, clock)
     first = int(acknowledged.read_text()) + 1 if acknowledged.exists() else 1
     for sequence in range(first, last + 1):
-        _ship(opened, agent, sequence)
+        ship(opened, agent, sequence, time.time_ns())
         acknowledged.write_text(str(sequence))
         steps.meet()
         for courier in couriers:
@@ -62,7 +63,7 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     opened.close()
 
 
-class _Steps:
+class Steps:
     """Counts steps once it has begun, and kills the process at one of them.
 
     Args:
@@ -91,9 +92,10 @@ class _Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _at_each_request(steps: _Steps) -> None:
+def at_each_request(steps: Steps, sender: type[Courier] | type[Actor]) -> None:
+    """Count a step around each request, and after *sender* has recorded its outcome."""
     send: Callable[..., Any] = posting._send
-    record: Callable[..., Any] = Courier._record
+    record: Callable[..., Any] = sender._record
 
     async def sent(*arguments: Any) -> Any:
         steps.meet()
@@ -102,15 +104,15 @@ def _at_each_request(steps: _Steps) -> None:
         steps.meet()
         return answer
 
-    def recorded(*arguments: Any) -> Any:
-        result = record(*arguments)
+    def recorded(*arguments: Any, **keywords: Any) -> Any:
+        result = record(*arguments, **keywords)
         steps.is_sent = False
         steps.meet()
         return result
 
     patches: tuple[tuple[object, str, object], ...] = (
         (posting, "_send", sent),
-        (Courier, "_record", recorded),
+        (sender, "_record", recorded),
     )
     for owner, name, patch in patches:
         setattr(owner, name, patch)
@@ -122,7 +124,7 @@ def _couriers(store: Store, clock: SteppedClock) -> list[Courier]:
     return [Courier(one.name, store, receivers, clock, Counters()) for one in store.channels.all()]
 
 
-def _ship(store: Store, agent: str, sequence: int) -> None:
+def ship(store: Store, agent: str, sequence: int, now_ns: int) -> None:
     """Open or close an episode of its own, because one that flaps is told less often."""
     labels = {"episode": str((sequence + 1) // CHANGES)}
     value = 0.5 if sequence % CHANGES else 0.1
@@ -133,7 +135,7 @@ def _ship(store: Store, agent: str, sequence: int) -> None:
         oldest_held=sequence,
         arrivals=[Arrival(sequence=sequence, content=content)],
     )
-    store.ship(shipment, time.time_ns())
+    store.ship(shipment, now_ns)
 
 
 def _empty(courier: Courier, clock: SteppedClock) -> None:
