@@ -141,7 +141,7 @@ class Killing:
         )
 
 
-def _states(content: dict[str, object]) -> Iterator[tuple[str, str, int, str]]:
+def _states(content: dict[str, object]) -> Iterator[tuple[str, str, object, str]]:
     """Return the changes that a message tells: receiver, entity, episode and state."""
     episodes = content.get("episodes")
     if isinstance(episodes, list):
@@ -149,7 +149,7 @@ def _states(content: dict[str, object]) -> Iterator[tuple[str, str, int, str]]:
             yield "team", one["entity"], one["id"], one["stage"]
         return
     _, entity, episode = str(content["dedup_key"]).split("/")
-    yield "pager", entity, int(episode), str(content["event_action"])
+    yield "pager", entity, episode, str(content["event_action"])
 
 
 def kills(
