@@ -4,11 +4,12 @@ It is one thread, so its steps have an order: the statements of the store, and t
 of each request. The child kills itself at one of them, with signal 9.
 """
 
+import importlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from faults.delivering import CHANGES, Steps, at_each_request, ship
+from faults.delivering import CHANGES, POSTGRESQL, Steps, at_each_request, patient, ship
 from faults.statements import at_each_statement
 
 from nilometer.commands.stderr_log import log_to_stderr
@@ -42,6 +43,8 @@ def act(store: str, agent: str, directory: str, step: int, last: int) -> None:
     steps = Steps(step, files.with_suffix(".place"))
     at_each_statement(store, steps.meet)
     at_each_request(steps, Actor)
+    if store.startswith("postgresql:"):
+        patient(importlib.import_module(f"{POSTGRESQL}.acting"), "RUN_LEASE_SECONDS")
     opened = open_store(Secret(store) if store.startswith("postgresql:") else Path(store), "")
     files.with_suffix(".holder").write_text(getattr(opened.actions, "_holder", ""))
     steps.begin()

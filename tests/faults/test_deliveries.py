@@ -121,10 +121,14 @@ class Killing:
             AssertionError: If a message is lost or doubled.
         """
         changes = sum(self.last.values())
-        ended = "SELECT count(*), count(delivered_ns) FROM deliveries"
-        assert self.place.change(sqlite=ended, postgresql=ended) == [
-            (changes * len(CHANNELS), changes * len(CHANNELS))
-        ]
+        ended = "SELECT count(*), count(delivered_ns), count(withheld_ns), max(last_failure) FROM deliveries"
+        ((queued, delivered, withheld, failure),) = self.place.change(
+            sqlite=ended, postgresql=ended
+        )
+        assert (queued, delivered) == (changes * len(CHANNELS),) * 2, (
+            f"{queued} queued and {delivered} delivered of {changes * len(CHANNELS)}, {withheld} "
+            f"withheld, last failure {failure!r}"
+        )
         told = defaultdict(set)
         for posted in self.webhook.accepted:
             told[posted.key].add(tuple(_states(posted.content)))
