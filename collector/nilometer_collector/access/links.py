@@ -55,15 +55,17 @@ class DecisionLink:
         kind: Kind of the decision, such as ``silenced``.
         entity: Entity of the episode.
         episode: Id of the episode.
+        opened_ns: Wall time at which the episode opened; a restored database may use its id again.
         channel: Name of the channel whose message has the link.
         message: Idempotency key of this message.
         until_ns: Wall time at which the link expires.
-        signature: Signature over all of them and the episode's opening, in hexadecimal.
+        signature: Signature over all of them, in hexadecimal.
     """
 
     kind: str
     entity: str
     episode: int
+    opened_ns: int
     channel: str
     message: str
     until_ns: int
@@ -74,19 +76,13 @@ class DecisionLink:
         """Name of what the link may do once: one kind of decision for each message."""
         return f"{self.message}/{self.kind}"
 
-    def signed(self, key: bytes, opened_ns: int) -> "DecisionLink":
-        """Return the link with its signature.
+    def signed(self, key: bytes) -> "DecisionLink":
+        """Return the link with its signature by the *key* of the installation."""
+        return replace(self, signature=self._signature(key))
 
-        Args:
-            key: Key of the installation.
-            opened_ns: Wall time at which the episode opened.
-        """
-        return replace(self, signature=self._signature(key, opened_ns))
-
-    def is_signed(self, key: bytes, opened_ns: int) -> bool:
-        """Return whether this installation made the link for the episode that opened then."""
-        known = self._signature(key, opened_ns)
-        return hmac.compare_digest(known.encode(), self.signature.encode())
+    def is_signed(self, key: bytes) -> bool:
+        """Return whether this installation made the link."""
+        return hmac.compare_digest(self._signature(key).encode(), self.signature.encode())
 
     def parameters(self) -> dict[str, str]:
         """Return the link as parameters of a URL, or as fields of a form."""
@@ -94,6 +90,7 @@ class DecisionLink:
             "kind": self.kind,
             "entity": self.entity,
             "episode": str(self.episode),
+            "opened": str(self.opened_ns),
             "channel": self.channel,
             "message": self.message,
             "until": str(self.until_ns),
@@ -104,8 +101,8 @@ class DecisionLink:
         """Return its URL; *page_url* is the URL of the pages, without a final slash."""
         return f"{page_url}{DECIDE_PATH}?{urlencode(self.parameters())}"
 
-    def _signature(self, key: bytes, opened_ns: int) -> str:
-        said = (self.kind, self.entity, self.episode, opened_ns)
+    def _signature(self, key: bytes) -> str:
+        said = (self.kind, self.entity, self.episode, self.opened_ns)
         return _signature(key, "decide", *said, self.channel, self.message, self.until_ns)
 
 

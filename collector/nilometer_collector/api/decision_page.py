@@ -134,24 +134,27 @@ class DecisionPage:
         The links of a channel are void when the channel is removed.
         """
         store = self._context.store
+        if not self._context.receivers.has_links or not link.is_signed(store.links_key):
+            return None
         alerts = store.alerts
         found = chain(alerts.episodes(link.entity), alerts.episodes(link.entity, is_open=True))
         episode = next((one for one in found if one.id == link.episode), None)
-        if episode is None or not link.is_signed(store.links_key, episode.opened_ns):
+        if episode is None or episode.opened_ns != link.opened_ns:
             return None
         is_known = self._context.receivers.read(store, link.channel) is not None
-        return episode if is_known and self._context.receivers.has_links else None
+        return episode if is_known else None
 
 
 def _link(given: Mapping[str, str]) -> DecisionLink | None:
-    episode, until_ns = (number_of(given.get(name, "")) for name in ("episode", "until"))
+    numbers = [number_of(given.get(name, "")) for name in ("episode", "opened", "until")]
     kind = given.get("kind", "")
-    if episode is None or until_ns is None or episode > LAST_ID:
-        return None
     if kind not in {one.value for one in _TITLES}:
         return None
+    episode, opened_ns, until_ns = numbers
+    if episode is None or opened_ns is None or until_ns is None or episode > LAST_ID:
+        return None
     texts = {name: given.get(name, "") for name in ("entity", "channel", "message", "signature")}
-    return DecisionLink(kind=kind, episode=episode, until_ns=until_ns, **texts)
+    return DecisionLink(kind=kind, episode=episode, opened_ns=opened_ns, until_ns=until_ns, **texts)
 
 
 def _without_form(link: DecisionLink, episode: EpisodeRecord, now_ns: int) -> Response | None:

@@ -64,11 +64,12 @@ def choices_of(
             kind=kind.value,
             entity=episode.alerter.entity,
             episode=episode.id,
+            opened_ns=episode.opened_ns,
             channel=channel,
             message=notice.key,
             until_ns=(now_ns // day_ns + 1 + LASTING_DAYS) * day_ns,
         )
-        .signed(key, episode.opened_ns)
+        .signed(key)
         .url(page_url)
         for kind in TEXTS
         if kind in kinds

@@ -1,8 +1,9 @@
 """The page that the signed links of a message open: it decides once, and a GET decides nothing."""
 
 import shutil
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -13,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from support.watch_steps import a_part, a_step, an_opening
 
 from nilometer.testing import SteppedClock, eventually
-from nilometer_collector.access.links import DECIDE_PATH, DecisionLink
+from nilometer_collector.access.links import DECIDE_PATH
 from nilometer_collector.channels.choices import LASTING_DAYS
 from nilometer_collector.store import open_store
 from nilometer_collector.testing import ENTITY, START_NS, Running, Webhook, an_evaluation, running
@@ -114,6 +115,7 @@ def test_forged_links_and_those_of_other_episodes_decide_nothing(
         {**known, "episode": "99"},
         {**known, "episode": "9" * 19},
         {**known, "episode": "x"},
+        {**known, "opened": str(int(known["opened"]) + 1)},
         {**known, "channel": "other"},
         {**known, "message": "another message"},
         {**known, "until": str(int(known["until"]) + 1)},
@@ -134,13 +136,14 @@ def test_forged_links_and_those_of_other_episodes_decide_nothing(
     assert decisions(served) == []
 
 
-def test_a_link_of_another_episode_of_the_same_id_is_not_valid() -> None:
-    link = DecisionLink(
-        kind="silenced", entity="a", episode=1, channel="c", message="m", until_ns=9
-    ).signed(b"k" * 32, 5)
-    assert link.is_signed(b"k" * 32, 5)
-    assert not link.is_signed(b"k" * 32, 6)
-    assert not link.is_signed(b"l" * 32, 5)
+def test_a_link_of_an_earlier_episode_with_the_same_id_is_not_valid(
+    served: Running, webhook: Webhook, database: Path
+) -> None:
+    fields = links_in(webhook)["acknowledged"]
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE episodes SET opened_ns = opened_ns + 1")
+    assert post(served, fields).status_code == 404
+    assert decisions(served) == []
 
 
 def test_a_link_expires(served: Running, webhook: Webhook, clock: SteppedClock) -> None:
