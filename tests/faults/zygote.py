@@ -97,7 +97,7 @@ class Zygote:
         """End the interpreter and all children."""
         self._lines.close()
         self._socket.close()
-        self._process.wait(10)
+        self._process.wait(60)
         self._log.close()
 
     def _ask(self, *request: object) -> Any:
