@@ -17,10 +17,13 @@ from nilometer import kinds
 from nilometer.handoff.settings import frame_socket
 from nilometer.profile.schema import Schema
 from nilometer.serving.descriptors import raise_limit
+from nilometer.settings import secrets as secret_files
 from nilometer.settings.private import check_private, open_private, private_directory
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
+from nilometer_agent.direct import DirectAlerts
+from nilometer_agent.engine.close import OnClosed
 from nilometer_agent.engine.engine import Engine
 from nilometer_agent.engine.in_work import FILE, InWork
 from nilometer_agent.health import Health
@@ -52,6 +55,7 @@ LOCK_WAIT_SECONDS = 0.02  # pause after each attempt
 STOP_ENGINE_SECONDS = 30.0  # longest wait for the last commit
 STOP_SHIP_SECONDS = 2.5  # longest time to ship the last rows
 STOP_LOG_SECONDS = 1.0  # longest time to ship the last logged predictions
+STOP_DIRECT_SECONDS = 1.0  # longest time for the current direct alert
 STOP_EXPORT_SECONDS = 1.5  # longest time to export the last points
 
 P = ParamSpec("P")
@@ -105,6 +109,7 @@ class Agent:
             self.log_shipper = self._log_shipper()
             if self.log_shipper is not None:
                 ends.callback(self.log_shipper.stop, STOP_LOG_SECONDS)
+            self.direct = self._direct(ends)
             self._in_work = InWork(settings.home / FILE, self.buffer.worker_sequences())
             ends.callback(self._in_work.close)
             self.engine = self._engine()
@@ -195,10 +200,25 @@ class Agent:
             on_observed=self.exports.observed,
             on_cost=_both(self.entities.cost, self.exports.cost),
             on_committed=_both(self.entities.committed, self.exports.committed),
-            on_closed=_both(self.entities.closed, self.exports.closed),
+            on_closed=self._on_closed(),
             on_queued=self.shipper.wake,
             in_work=self._in_work,
         )
+
+    def _on_closed(self) -> OnClosed:
+        told = _both(self.entities.closed, self.exports.closed)
+        return told if self.direct is None else _both(self.direct.closed, told)
+
+    def _direct(self, ends: ExitStack) -> DirectAlerts | None:
+        """Return what sends the agent's own alerts; None without a receiver or a collector."""
+        channel = self.settings.direct_channel
+        if channel is None or self._dial is None:
+            return None
+        secret_files.warn(log, (self.settings.direct_channel_file,))
+        name = self.settings.agent_name
+        direct = DirectAlerts(channel, name, lambda: self.plans.is_away, self.counters)
+        ends.callback(direct.stop, STOP_DIRECT_SECONDS)
+        return direct
 
     def _frame_socket(self) -> FrameSocket:
         return FrameSocket(
@@ -228,6 +248,8 @@ class Agent:
         self.shipper.start()
         if self.log_shipper is not None:
             self.log_shipper.start()
+        if self.direct is not None:
+            self.direct.start()
         self.engine.start()
         self._planner.start()
         self.sources.start()

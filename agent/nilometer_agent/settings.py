@@ -19,6 +19,7 @@ from nilometer.values.entity import Role, entity_name, role_of
 from nilometer.values.errors import ConfigError
 from nilometer.values.nearest import not_one_of
 from nilometer.values.privacy import MAX_SUPPRESS_BELOW, Disclosure, Privacy, PrivacyName
+from nilometer_agent.direct_channel import DirectChannel, read_channel
 from nilometer_agent.proxy.settings import ProxySettings, check_all
 
 PREFIX = "NILOMETER_AGENT_"
@@ -50,6 +51,8 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
             The agent reads the TLS files again when they change.
         tls_key: File of the private key of ``tls_certificate``; PEM.
         tls_server_name: Host name in the collector's certificate, if it differs from ``collector``.
+        direct_channel_file: TOML file with a receiver of incidents, to which the agent sends its own
+            alerts while it cannot reach its collector; empty sends none. See docs/agent-alerts.md.
         token_file: File with this agent's token; needs ``tls_ca``, except to a loopback address.
         max_outbox_bytes: Largest size of the outbox file. The agent also never uses more than half
             of the free disk space.
@@ -156,6 +159,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
     tls_key: str = ""
     tls_server_name: str = ""
     token_file: str = ""
+    direct_channel_file: str = ""
     max_outbox_bytes: Annotated[int, Meta(ge=1 << 20)] = 256 << 20
     max_memory_bytes: Annotated[int, Meta(ge=1 << 20, le=1 << 30)] = 16 << 20
     max_working_bytes: Annotated[int, Meta(ge=4 << 20, le=1 << 36)] = MAX_HELD_BYTES
@@ -204,6 +208,7 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         if self.events_entity:
             entity_name(self.events_entity)
         self._check_credentials()
+        _ = self.direct_channel
         self._check_prediction_log()
         check_all(self.proxy)
         for word in self.reductions:
@@ -245,6 +250,15 @@ class AgentSettings(Settings, frozen=True, kw_only=True):
         if self.collector:
             credentials.require_privacy(host_of(self.collector), secure=bool(self.tls_ca))
         credentials.require_files()
+
+    @property
+    def direct_channel(self) -> DirectChannel | None:
+        """The receiver of the agent's own alerts; None without one.
+
+        Raises:
+            ConfigError: If its file cannot be read or has a wrong value.
+        """
+        return read_channel(self.direct_channel_file) if self.direct_channel_file else None
 
     @property
     def credentials(self) -> Credentials:

@@ -128,6 +128,7 @@ class Collector:
             allowed=self.settings.allowed,
             page_url=lambda: self.page_url,
             likely_cause=causes.likely,
+            has_links=bool(self.settings.public_url) and self.settings.decision_links,
         )
         self._couriers = Couriers(store, receivers, self._clock, self.counters)
         targets = Targets(

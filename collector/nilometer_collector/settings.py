@@ -99,6 +99,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             besides public addresses. A listed name may have a private or loopback address. Link-local and metadata
             addresses need a range.
         public_url: URL of the pages for links in notifications; empty means the HTTP address.
+        decision_links: Whether messages have signed links with which everybody who has the message may
+            acknowledge, silence or accept the episode. They need `public_url`. See docs/channels.md.
         privacy: Least strict privacy level for all agents: ``open``, ``pod`` or ``strict``. An
             agent may be stricter, but not less strict. See docs/privacy.md.
         suppress_below: Smallest number of observations behind a number or a pseudonym that agents
@@ -166,6 +168,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     heartbeat_seconds: Annotated[float, Meta(ge=1, le=3600)] = 60.0
     webhook_allow: tuple[str, ...] = ()
     public_url: str = ""
+    decision_links: bool = True
     privacy: PrivacyName = "open"
     suppress_below: Annotated[int, Meta(ge=0, le=MAX_SUPPRESS_BELOW)] = 0
     prediction_sums: bool = True

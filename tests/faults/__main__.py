@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 from faults import (
+    test_acting,
     test_bodies,
     test_collectors,
     test_damage,
@@ -143,9 +144,22 @@ def collectors(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
 
 
 def deliveries(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    return _on_both(zygote, directory, seed, scale, test_deliveries.Killing)
+
+
+def acting(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    return _on_both(zygote, directory, seed, scale, test_acting.Acting)
+
+
+def _on_both(
+    zygote: Zygote, directory: Path, seed: int, scale: float, killing: type[test_deliveries.Killing]
+) -> str:
+    """Kill a collector on SQLite and three on PostgreSQL, each store 1,000 times."""
     kills = max(int(1000 * scale), 1)
     place = SqlitePlace(directory / "s" / "c.db")
-    seen = test_deliveries.kills(zygote, directory / "d", place, seed=seed, count=kills)
+    seen = test_deliveries.kills(
+        zygote, directory / "d", place, seed=seed, count=kills, killing=killing
+    )
     seen = f"SQLite: {seen}"
     folder = programs()
     if folder is None:
@@ -153,7 +167,7 @@ def deliveries(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     with running_server(folder) as server:
         shared = PostgresqlPlace(server, server.create_database())
         found = test_deliveries.kills(
-            zygote, directory / "e", shared, seed=seed, count=kills, collectors=3
+            zygote, directory / "e", shared, seed=seed, count=kills, collectors=3, killing=killing
         )
     return f"{seen}; PostgreSQL: {found}"
 
@@ -227,6 +241,11 @@ FORMS: dict[str, Form] = {
         "2,000 kill -9 between a change of state and its delivery: 1 message a receiver, and twice "
         "only with its key after a lost 2xx",
         deliveries,
+    ),
+    "acting": Form(
+        "2,000 kill -9 between an episode and the order of its action: 1 key a decision, and twice only "
+        "after a lost 2xx",
+        acting,
     ),
     "migrations": Form(
         "kill -9 at each statement of the last two migrations: the next start finishes them",

@@ -4,6 +4,7 @@ It is one thread, so its steps have an order: the statements of the store, and t
 of each request. The child kills itself at one of them, with signal 9.
 """
 
+import importlib
 import json
 import os
 import signal
@@ -19,12 +20,15 @@ from nilometer.commands.stderr_log import log_to_stderr
 from nilometer.testing import SteppedClock
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.access.secret import Secret
+from nilometer_collector.actions.actor import Actor
 from nilometer_collector.channels import Courier, Receivers, posting
 from nilometer_collector.counters import Counters
 from nilometer_collector.store import Arrival, Shipment, Store, open_store
 from nilometer_collector.testing import PAGES, an_alerter, an_evaluation
 
+POSTGRESQL = "nilometer_collector.store.postgresql"  # imported only where it is installed
 CHANGES = 2  # of state in one round: an opening and a closing
+PATIENT_SECONDS = 600.0  # in place of limits that a busy machine exceeds although all is well
 MOST_SECONDS = 300.0  # until another collector has delivered what it holds
 
 
@@ -42,9 +46,11 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     log_to_stderr()
     files = Path(directory) / agent
     acknowledged = files.with_suffix(".acknowledged")
-    steps = _Steps(step, files.with_suffix(".place"))
+    steps = Steps(step, files.with_suffix(".place"))
     at_each_statement(store, steps.meet)
-    _at_each_request(steps)
+    at_each_request(steps, Courier)
+    if store.startswith("postgresql:"):
+        patient(importlib.import_module(f"{POSTGRESQL}.deliveries"), "LEASE_SECONDS")
     opened = open_store(Secret(store) if store.startswith("postgresql:") else Path(store), "")
     files.with_suffix(".holder").write_text(getattr(opened.deliveries, "_holder", ""))
     steps.begin()
@@ -52,7 +58,7 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     couriers = _couriers(opened, clock)
     first = int(acknowledged.read_text()) + 1 if acknowledged.exists() else 1
     for sequence in range(first, last + 1):
-        _ship(opened, agent, sequence)
+        ship(opened, agent, sequence, time.time_ns())
         acknowledged.write_text(str(sequence))
         steps.meet()
         for courier in couriers:
@@ -62,7 +68,7 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     opened.close()
 
 
-class _Steps:
+class Steps:
     """Counts steps once it has begun, and kills the process at one of them.
 
     Args:
@@ -91,9 +97,11 @@ class _Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _at_each_request(steps: _Steps) -> None:
+def at_each_request(steps: Steps, sender: type[Courier] | type[Actor]) -> None:
+    """Count a step around each request, and after *sender* has recorded its outcome."""
+    patient(posting, "TOTAL_SECONDS")
     send: Callable[..., Any] = posting._send
-    record: Callable[..., Any] = Courier._record
+    record: Callable[..., Any] = sender._record
 
     async def sent(*arguments: Any) -> Any:
         steps.meet()
@@ -102,18 +110,24 @@ def _at_each_request(steps: _Steps) -> None:
         steps.meet()
         return answer
 
-    def recorded(*arguments: Any) -> Any:
-        result = record(*arguments)
+    def recorded(*arguments: Any, **keywords: Any) -> Any:
+        result = record(*arguments, **keywords)
         steps.is_sent = False
         steps.meet()
         return result
 
     patches: tuple[tuple[object, str, object], ...] = (
         (posting, "_send", sent),
-        (Courier, "_record", recorded),
+        (sender, "_record", recorded),
     )
     for owner, name, patch in patches:
         setattr(owner, name, patch)
+
+
+def patient(module: object, name: str) -> None:
+    """Raise a limit of time, so that the receiver stays healthy and a lease ends by a kill only."""
+    assert hasattr(module, name)
+    setattr(module, name, PATIENT_SECONDS)
 
 
 def _couriers(store: Store, clock: SteppedClock) -> list[Courier]:
@@ -122,7 +136,7 @@ def _couriers(store: Store, clock: SteppedClock) -> list[Courier]:
     return [Courier(one.name, store, receivers, clock, Counters()) for one in store.channels.all()]
 
 
-def _ship(store: Store, agent: str, sequence: int) -> None:
+def ship(store: Store, agent: str, sequence: int, now_ns: int) -> None:
     """Open or close an episode of its own, because one that flaps is told less often."""
     labels = {"episode": str((sequence + 1) // CHANGES)}
     value = 0.5 if sequence % CHANGES else 0.1
@@ -133,7 +147,7 @@ def _ship(store: Store, agent: str, sequence: int) -> None:
         oldest_held=sequence,
         arrivals=[Arrival(sequence=sequence, content=content)],
     )
-    store.ship(shipment, time.time_ns())
+    store.ship(shipment, now_ns)
 
 
 def _empty(courier: Courier, clock: SteppedClock) -> None:

@@ -10,9 +10,9 @@ import random
 import signal
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from faults.delivering import CHANGES
@@ -21,10 +21,12 @@ from support.stores import Place, PostgresqlPlace, SqlitePlace
 
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.demo.postgresql import Server
+from nilometer_collector.store import Store
 from nilometer_collector.testing import START_NS, Webhook, listening_webhook
 
 CHANNELS = ("pager", "team")
-END_LEASE = "UPDATE deliveries SET held_until = clock_timestamp() WHERE holder = '{}'"
+END_LEASE = "UPDATE {} SET held_until = clock_timestamp() WHERE holder = '{}'"
+KILLS_A_VERDICT = 50  # kills after which all that has arrived is judged
 
 
 @dataclass
@@ -32,12 +34,17 @@ class Killing:
     """Children that deliver from one store, one or several at a time.
 
     Attributes:
+        child: Function of the children.
+        leased: Table in PostgreSQL whose rows a killed child may hold.
         store: Path or URL of the store.
         webhook: Receiver of all channels.
         kills: Number of kills so far.
         lost_replies: Kills between a response of 2xx and the record of it.
         places: Steps at which a child was killed.
     """
+
+    child: ClassVar[str] = "delivering.deliver"
+    leased: ClassVar[str] = "deliveries"
 
     zygote: Zygote
     place: Place
@@ -50,8 +57,13 @@ class Killing:
     def __post_init__(self) -> None:
         self.places: set[int] = set()
         self.last: Counter[str] = Counter()
-        where = self.webhook.url
         opened = self.place.open("")
+        self.prepare(opened)
+        opened.close()
+
+    def prepare(self, store: Store) -> None:
+        """Make the channels."""
+        where = self.webhook.url
         for channel in (
             ChannelDefinition(
                 name="pager",
@@ -61,8 +73,7 @@ class Killing:
             ),
             ChannelDefinition(name="team", kind="webhook", secrets={"url": where}),
         ):
-            opened.channels.put(channel, "api", START_NS, 10)
-        opened.close()
+            store.channels.put(channel, "api", START_NS, 10)
 
     def round(self, agents: list[str], steps: list[int]) -> None:
         """Let a child for each of *agents* change its state, and die at its step; 0 for none."""
@@ -70,7 +81,7 @@ class Killing:
         for agent, step in zip(agents, steps, strict=True):
             self.last[agent] += CHANGES
             children[agent] = self.zygote.start(
-                "delivering.deliver",
+                self.child,
                 store=self.store,
                 agent=agent,
                 directory=str(self.directory),
@@ -91,7 +102,7 @@ class Killing:
         self.places.add(found["step"])
         # As if the lease of the killed collector had ended. Those of the others go on.
         holder = (self.directory / f"{agent}.holder").read_text()
-        self.place.change(sqlite="SELECT 1", postgresql=END_LEASE.format(holder))
+        self.place.change(sqlite="SELECT 1", postgresql=END_LEASE.format(self.leased, holder))
 
     def steps(self, agent: str) -> int:
         """Return how many steps a round has without a kill."""
@@ -99,13 +110,25 @@ class Killing:
         return int((self.directory / f"{agent}.steps").read_text())
 
     def judge(self) -> str:
-        """Compare what the receiver got with the changes of state."""
+        """Compare what the receiver got with the changes of state, after a round without a kill."""
         self.round(list(self.last), [0] * len(self.last))
+        return f"{self.kills} kills at {len(self.places)} steps, {self.compare()}"
+
+    def compare(self) -> str:
+        """Return what was seen.
+
+        Raises:
+            AssertionError: If a message is lost or doubled.
+        """
         changes = sum(self.last.values())
-        ended = "SELECT count(*), count(delivered_ns) FROM deliveries"
-        assert self.place.change(sqlite=ended, postgresql=ended) == [
-            (changes * len(CHANNELS), changes * len(CHANNELS))
-        ]
+        ended = "SELECT count(*), count(delivered_ns), count(withheld_ns), max(last_failure) FROM deliveries"
+        ((queued, delivered, withheld, failure),) = self.place.change(
+            sqlite=ended, postgresql=ended
+        )
+        assert (queued, delivered) == (changes * len(CHANNELS),) * 2, (
+            f"{queued} queued and {delivered} delivered of {changes * len(CHANNELS)}, {withheld} "
+            f"withheld, last failure {failure!r}"
+        )
         told = defaultdict(set)
         for posted in self.webhook.accepted:
             told[posted.key].add(tuple(_states(posted.content)))
@@ -116,13 +139,13 @@ class Killing:
         repeated = len(self.webhook.accepted) - len(told)
         assert repeated <= self.lost_replies, "a message came twice although its 2xx was recorded"
         return (
-            f"{self.kills} kills at {len(self.places)} steps, {changes} changes of state for "
+            f"{changes} changes of state for "
             f"{len(CHANNELS)} receivers, {self.lost_replies} lost 2xx, {repeated} repeated with "
             "their key"
         )
 
 
-def _states(content: dict[str, object]) -> Iterator[tuple[str, str, int, str]]:
+def _states(content: dict[str, object]) -> Iterator[tuple[str, str, object, str]]:
     """Return the changes that a message tells: receiver, entity, episode and state."""
     episodes = content.get("episodes")
     if isinstance(episodes, list):
@@ -130,21 +153,7 @@ def _states(content: dict[str, object]) -> Iterator[tuple[str, str, int, str]]:
             yield "team", one["entity"], one["id"], one["stage"]
         return
     _, entity, episode = str(content["dedup_key"]).split("/")
-    yield "pager", entity, int(episode), str(content["event_action"])
-
-
-@contextmanager
-def killing(
-    zygote: Zygote, directory: Path, place: SqlitePlace | PostgresqlPlace
-) -> Iterator[Killing]:
-    """Yield the children on the store of *place*, which is closed in the end."""
-    directory.mkdir(parents=True, exist_ok=True)
-    store = str(place.path) if isinstance(place, SqlitePlace) else place.url
-    try:
-        with listening_webhook() as webhook:
-            yield Killing(zygote, place, store, directory, webhook)
-    finally:
-        place.close()
+    yield "pager", entity, episode, str(content["event_action"])
 
 
 def kills(
@@ -155,25 +164,46 @@ def kills(
     seed: int,
     count: int,
     collectors: int = 1,
+    killing: type[Killing] = Killing,
 ) -> str:
-    """Kill collectors *count* times, each at a random step; return what was seen."""
+    """Kill collectors *count* times, each at a random step; return what was seen.
+
+    After each `KILLS_A_VERDICT` kills, all that has arrived so far is judged, and a line says so. So a
+    run that is cut off has a verdict, too.
+    """
     draw = random.Random(seed)
     agents = [f"model-{number}" for number in range(collectors)]
-    with killing(zygote, directory, place) as it:
-        steps = it.steps(agents[0])
-        while it.kills < count:
-            # Some survive, so that the work of the killed ones does not pile up.
-            it.round(agents, [draw.randint(1, 2 * steps) for _ in agents])
-        return f"{it.judge()}; a round has {steps} steps"
+    directory.mkdir(parents=True, exist_ok=True)
+    store = str(place.path) if isinstance(place, SqlitePlace) else place.url
+    try:
+        with listening_webhook() as webhook:
+            it = killing(zygote, place, store, directory, webhook)
+            steps, seen = it.steps(agents[0]), ""
+            while it.kills < count:
+                most = min(it.kills + KILLS_A_VERDICT, count)
+                while it.kills < most:
+                    # Some survive, so that the work of the killed ones does not pile up.
+                    it.round(agents, [draw.randint(1, 2 * steps) for _ in agents])
+                seen = it.judge()
+                print(f"holds so far, {count} kills asked for: {seen}", flush=True)
+            return f"{seen}; a round has {steps} steps"
+    finally:
+        place.close()
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])
 def test_a_kill_between_any_two_steps_loses_and_doubles_no_message(
     zygote: Zygote, tmp_path: Path, request: pytest.FixtureRequest, store: str
 ) -> None:
-    place: SqlitePlace | PostgresqlPlace = SqlitePlace(tmp_path / "s" / "c.db")
-    collectors = 1
+    place, collectors = place_of(store, tmp_path, request)
+    print(kills(zygote, tmp_path, place, seed=1, count=10, collectors=collectors))
+
+
+def place_of(
+    store: str, directory: Path, request: pytest.FixtureRequest
+) -> tuple[SqlitePlace | PostgresqlPlace, int]:
+    """Return an empty database, and how many collectors may share it."""
     if store == "postgresql":
         server: Server = request.getfixturevalue("postgresql")
-        place, collectors = PostgresqlPlace(server, server.create_database()), 3
-    print(kills(zygote, tmp_path, place, seed=1, count=10, collectors=collectors))
+        return PostgresqlPlace(server, server.create_database()), 3
+    return SqlitePlace(directory / "s" / "c.db"), 1

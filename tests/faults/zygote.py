@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 HERE = Path(__file__).resolve().parent
-IMPORTS = ("faults.children", "faults.delivering")
+IMPORTS = ("faults.acting", "faults.children", "faults.delivering")
 
 
 class Zygote:
@@ -97,7 +97,7 @@ class Zygote:
         """End the interpreter and all children."""
         self._lines.close()
         self._socket.close()
-        self._process.wait(10)
+        self._process.wait(60)
         self._log.close()
 
     def _ask(self, *request: object) -> Any:

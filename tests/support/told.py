@@ -8,6 +8,7 @@ from nilometer.alert import Alerter, AlertStatus, Severity
 from nilometer.alert.calibrated.effects import Unit
 from nilometer.alert.conditions import Calibrated
 from nilometer.values.labels import Labels
+from nilometer_collector.channels.choices import Choice, choices_of
 from nilometer_collector.channels.message import Message, message_of
 from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.store import EpisodeRecord, Notice, PartRecord, TransitionRecord
@@ -34,6 +35,10 @@ class Beside(Surroundings):
     def cause(self, episodes: Sequence[EpisodeRecord]) -> str:
         """Return a sentence."""
         return CAUSE
+
+    def choices(self, notice: Notice) -> Sequence[Choice]:
+        """Return the signed links of a channel."""
+        return choices_of(notice, "team", b"k" * 32, PAGES, START_NS)
 
 
 def a_part(summary: str, onset: int = 0, **changes: Any) -> PartRecord:

@@ -98,8 +98,8 @@ def judge(window: OpenWindow, plan: ActivePlan) -> Judged | None:
         told.append(service)
         rows.append(_row(service, fewest))
     if window.edge or not plan.collector_judges:
-        marked = [dataclasses.replace(one, edge=window.edge) for one in evaluations]
-        rows += _evaluation_rows(key, marked)
+        evaluations = [dataclasses.replace(one, edge=window.edge) for one in evaluations]
+        rows += _evaluation_rows(key, evaluations)
     closing = Closing(key, merged.ids, rows)
     return Judged(closing, told, evaluations, window.late, merged.damaged)
 

@@ -79,6 +79,8 @@ class Counter(Enum):
     EVENTS_REPEATED = "events_repeated"
     EVENTS_REFUSED = "events_refused"
     EVENTS_TRUTH = "events_truth"
+    DIRECT_ALERTS = "direct_alerts"
+    DIRECT_ALERTS_FAILED = "direct_alerts_failed"
 
 
 class Counters:

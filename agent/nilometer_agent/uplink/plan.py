@@ -214,6 +214,11 @@ class PlanKeeper:
             self.entities = self.entities | {entity}
             self.wanted.set()
 
+    @property
+    def is_away(self) -> bool:
+        """Whether the collector did not answer the last request."""
+        return self._cut_off_at is not None
+
     def is_cut_off(self, window_seconds: float) -> bool:
         """Return whether the collector has not answered for `CUT_OFF_WINDOWS` of *window_seconds*."""
         since = self._cut_off_at

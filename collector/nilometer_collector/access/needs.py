@@ -99,6 +99,8 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("POST", "/api/v1/actions/run"): Need.WRITE,
     ("GET", "/approve"): Need.LINK,
     ("POST", "/approve"): Need.LINK,
+    ("GET", "/decide"): Need.LINK,
+    ("POST", "/decide"): Need.LINK,
     ("GET", "/api/v1/watch"): Need.READ,
     ("GET", "/api/v1/storage"): Need.READ,
     ("GET", "/api/v1/pipeline"): Need.READ,

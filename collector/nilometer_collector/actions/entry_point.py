@@ -11,7 +11,7 @@ from nilometer_collector.actions.called import NO_FUNCTION
 from nilometer_collector.actions.forms import Ordering
 from nilometer_collector.channels.plain import printable
 from nilometer_collector.channels.posting import Answer, Outcome, as_json
-from nilometer_collector.functions.processes import Processes, inherited
+from nilometer_collector.processes import Processes, inherited
 
 ENTRY_POINT_SECONDS = 20.0
 

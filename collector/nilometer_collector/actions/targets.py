@@ -14,7 +14,7 @@ from nilometer_collector.alerting.action_runs import Run
 from nilometer_collector.alerting.receivers import check_values
 from nilometer_collector.alerting.targets import PYTHON, TargetDefinition, check_entry_point
 from nilometer_collector.channels.posting import Answer, Outcome, Request, send
-from nilometer_collector.functions.processes import Processes
+from nilometer_collector.processes import Processes
 from nilometer_collector.store import EpisodeRecord, Store
 
 # Statuses that say that the target is not there, or that it does not let the collector in.

@@ -40,6 +40,7 @@ class Decision:
         is_pending: Whether the default alerter has not yet acted on it.
         has_lapsed: Whether the part of a new normal closed before the default alerter acted, so that
             nothing was learned.
+        link: Name of what the signed link of a message may do once; empty without a link.
     """
 
     kind: DecisionKind
@@ -51,6 +52,7 @@ class Decision:
     labels: Labels = NO_LABELS
     is_pending: bool = False
     has_lapsed: bool = False
+    link: str = ""
 
     def holds(self, now_ns: int) -> bool:
         """Return whether the decision is in force at *now_ns*."""

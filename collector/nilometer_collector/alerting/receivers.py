@@ -17,6 +17,7 @@ from nilometer.values.nearest import did_you_mean
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.access.secret import shown_url
 from nilometer_collector.access.workspaces import OwnedName
+from nilometer_collector.alerting.apprise_urls import check_apprise_url
 from nilometer_collector.alerting.receiver_fields import (
     NOT_SHOWN,
     SECRET_URL,
@@ -44,6 +45,9 @@ JSON = "application/json"
 EVENTS_BURST = 60
 EVENTS_PACE_SECONDS = 1.0
 FILE_SUFFIX = "_file"  # a secret of a settings file may name a file instead
+
+GUARD = "guard"  # setting with which a channel may switch the check of addresses off
+EVERYWHERE = Allowed.of(GUARD, ["0.0.0.0/0", "::/0"])
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
 
@@ -192,6 +196,8 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
         ConfigError: The message names the channel, the field and what is allowed.
     """
     fields = channel.kinds()[channel.kind].fields
+    if channel.settings.get(GUARD) == "off":
+        allowed = EVERYWHERE
     for name, value in {**channel.settings, **channel.secrets}.items():
         key = f"{channel.word} {channel.name!r}: {name}"
         if len(value) > MOST_TEXT and name != "template":
@@ -288,6 +294,23 @@ KINDS: Mapping[str, Kind] = {
         burst=EVENTS_BURST,
         pace_seconds=EVENTS_PACE_SECONDS,
         acknowledges=True,
+    ),
+    "apprise": Kind(
+        tells_actions=True,
+        fields={
+            "url": Field(
+                about="the URL in the form of Apprise",
+                check=check_apprise_url,
+                is_secret=True,
+                is_required=True,
+                is_address=True,
+            ),
+            GUARD: Field(
+                about="whether the addresses of the receiver are checked",
+                check=one_of("on", "off"),
+                default="on",
+            ),
+        },
     ),
     "alertmanager": Kind(
         fields={

@@ -85,6 +85,7 @@ def _message(stage: str, episodes: Sequence[Mapping[str, object]]) -> Mapping[st
         "health": _HARD,
         "remedy": _HARD,
         "link": "https://nilometer.example/",
+        "decisions": [{"text": "Acknowledge", "url": "https://nilometer.example/decide"}],
         "text": _HARD,
         "action": None,
         "episodes": list(episodes),

@@ -15,13 +15,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from nilometer.values.clock import Clock
-from nilometer_collector.access.links import APPROVE_PATH
+from nilometer_collector.access.links import APPROVE_PATH, DECIDE_PATH
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.api.approval import Approval
 from nilometer_collector.api.auditing import Announcing, Auditing
 from nilometer_collector.api.authentication import Authentication
+from nilometer_collector.api.decision_page import DecisionPage
 from nilometer_collector.api.openapi import document
 from nilometer_collector.api.operation import Context, Operation
 from nilometer_collector.api.problems import EXPECTED, on_bug, on_error, on_http_error
@@ -183,14 +184,14 @@ def _documents(static: Path) -> list[BaseRoute]:
 def _routes(operations: Iterable[Operation], context: Context) -> list[Route]:
     """Make one route for each path, so that a 405 response lists all allowed methods.
 
-    The page of signed links is no operation of the API.
+    The pages of signed links are no operations of the API.
     """
     by_path: dict[str, dict[str, Operation]] = {}
     for operation in operations:
         by_path.setdefault(operation.path, {})[operation.method] = operation
-    approval = Route(APPROVE_PATH, Approval(context).__call__, methods=["GET", "POST"])
+    linked = {APPROVE_PATH: Approval(context).__call__, DECIDE_PATH: DecisionPage(context).__call__}
     return [
-        approval,
+        *(Route(path, page, methods=["GET", "POST"]) for path, page in linked.items()),
         *(
             Route(path, _endpoint(by_method, context), methods=list(by_method))
             for path, by_method in by_path.items()

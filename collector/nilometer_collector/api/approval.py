@@ -6,14 +6,11 @@ message; whether that is enough to decide is a field of the action. Otherwise th
 its approvers, by a session of the pages or by the token of a proxy that names the person.
 """
 
-import base64
-import hashlib
 from collections.abc import Mapping
 from html import escape
-from urllib.parse import parse_qs
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import HTMLResponse, Response
+from starlette.requests import Request
+from starlette.responses import Response
 
 from nilometer.values.times import time_text
 from nilometer_collector.access.links import APPROVE_PATH, ApprovalLink
@@ -21,47 +18,28 @@ from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.alerting.action_runs import Run, may_decide
 from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import CURES
-from nilometer_collector.alerting.decisions import MOST_REASON_CHARACTERS
 from nilometer_collector.api.auditing import audited
 from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.authors import named_author
+from nilometer_collector.api.linked_page import (
+    REASON_FIELD,
+    facts_list,
+    form_of,
+    hidden,
+    is_from_elsewhere,
+    is_reason,
+    number_of,
+    page,
+    plain,
+)
 from nilometer_collector.api.operation import Context
 from nilometer_collector.api.parameters import LAST_ID
-from nilometer_collector.api.shield import HEADERS as SHIELDED
 from nilometer_collector.errors import Conflict
-from nilometer_collector.limits.bounds import has_control
 from nilometer_collector.store import RunQuestion, Verdict
 
-MOST_FORM_BYTES = 8192
-MOST_FIELDS = 16
 BY_LINK = "the link"  # author of a decision whose maker has sent no name
-STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:44rem;padding:0 1rem}"
-    "dt{font-weight:600}dd{margin:0 0 .5rem}textarea{width:100%;box-sizing:border-box}"
-    "button{margin:.5rem .5rem 0 0;padding:.4rem 1rem;font:inherit}"
-    "@media(prefers-color-scheme:dark){body{background:#16181d;color:#e6e6e6}a{color:#8ab4ff}}"
-)
-_DIGEST = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
-# With `no-referrer`, a browser would post the form with `Origin: null`.
-HEADERS = {
-    "cache-control": "no-store",
-    "content-security-policy": f"{SHIELDED['content-security-policy']}; img-src data:; "
-    f"style-src 'sha256-{_DIGEST}'",
-    "referrer-policy": "same-origin",
-    "x-robots-tag": "noindex",
-}
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><link rel="icon" href="data:,">
-<title>nilometer: {title}</title><style>{style}</style>
-<meta name="viewport" content="width=device-width, initial-scale=1"></head>
-<body><main><h1>{title}</h1>{content}</main></body></html>
-"""
 FORM = """<form method="post" action="{action}">
-<input type="hidden" name="run" value="{run}"><input type="hidden" name="until" value="{until}">
-<input type="hidden" name="signature" value="{signature}">
-<label for="reason">Reason</label>
-<textarea id="reason" name="reason" rows="2" maxlength="{most}" required></textarea>
-<button name="decision" value="approve">Approve</button>
+{hidden}{reason}<button name="decision" value="approve">Approve</button>
 <button name="decision" value="decline">Decline</button></form>
 """
 
@@ -79,15 +57,13 @@ class Approval:
     async def __call__(self, request: Request) -> Response:
         """Respond with the request for approval, or record the decision of its form."""
         is_post = request.method == "POST"
-        if is_post and request.headers.get("sec-fetch-site") not in {None, "same-origin"}:
-            return _plain(403, "This form is not ours", "Open the link in the message again.")
-        given = await _form(request) if is_post else dict(request.query_params)
+        if is_post and is_from_elsewhere(request):
+            return plain(403, "This form is not ours", "Open the link in the message again.")
+        given = await form_of(request) if is_post else dict(request.query_params)
         link = None if given is None else _link(given)
         run = None if link is None else await self._run_of(link)
         if given is None or link is None or run is None:
-            return _plain(
-                404, "This link is not valid", "Open the newest message about the action."
-            )
+            return plain(404, "This link is not valid", "Open the newest message about the action.")
         about = audited(request)
         about.entity, about.name = run.entity, run.action.name
         access = access_of(request)
@@ -101,7 +77,7 @@ class Approval:
             author, by_link = author or BY_LINK, True
         if not is_post:
             evidence = await self._context.ask(lambda: self._evidence(run))
-            return _page(200, _title(run), evidence + _facts(run) + _form_of(link, author))
+            return page(200, _title(run), evidence + _facts(run) + _form_of(link, author))
         return await self._judge(
             run,
             given,
@@ -114,11 +90,10 @@ class Approval:
         )
 
     async def _judge(self, run: Run, given: Mapping[str, str], verdict: Verdict) -> Response:
-        is_fine = 0 < len(verdict.reason) <= MOST_REASON_CHARACTERS
-        if not is_fine or has_control(verdict.reason):
-            return _plain(422, "The reason is missing", "Go back and write one line.")
+        if not is_reason(verdict.reason):
+            return plain(422, "The reason is missing", "Go back and write one line.")
         if given.get("decision") not in {"approve", "decline"}:
-            return _plain(422, "The decision is missing", "Go back and choose one.")
+            return plain(422, "The decision is missing", "Go back and choose one.")
         context = self._context
         try:
             made = await context.ask(
@@ -128,10 +103,10 @@ class Approval:
             (run,) = await context.ask(lambda: context.store.actions.runs(RunQuestion(run=run.id)))
             return _decided(run)
         except Forbidden as error:
-            return _plain(403, "You may not decide this", f"{error}.")
+            return plain(403, "You may not decide this", f"{error}.")
         context.wake()
         word = "Approved" if verdict.is_approval else "Declined"
-        return _page(200, f"{word}: {made.action.name}", _facts(made))
+        return page(200, f"{word}: {made.action.name}", _facts(made))
 
     def _evidence(self, run: Run) -> str:
         """Return what has moved as HTML; empty if the episode is not among the newest."""
@@ -153,29 +128,9 @@ class Approval:
         return await self._context.ask(read)
 
 
-async def _form(request: Request) -> dict[str, str] | None:
-    """Return the fields of a form; None if it has too much, or did not arrive."""
-    body = bytearray()
-    try:
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_FORM_BYTES:
-                return None
-    except ClientDisconnect:
-        return None
-    try:
-        fields = parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
-    except ValueError:
-        return None
-    return {name: values[0] for name, values in fields.items()}
-
-
 def _link(given: Mapping[str, str]) -> ApprovalLink | None:
-    numbers = [given.get(name, "") for name in ("run", "until")]
-    if not all(text.isascii() and text.isdigit() and len(text) < 20 for text in numbers):
-        return None
-    run, until_ns = map(int, numbers)
-    if run > LAST_ID:
+    run, until_ns = (number_of(given.get(name, "")) for name in ("run", "until"))
+    if run is None or until_ns is None or run > LAST_ID:
         return None
     return ApprovalLink(run=run, until_ns=until_ns, signature=given.get("signature", ""))
 
@@ -199,17 +154,13 @@ def _facts(run: Run) -> str:
         facts["By"] = last.author
     if run.state is RunState.AWAITING_APPROVAL:
         facts["Expires"] = time_text(run.expires_ns)
-    rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    return f"<dl>{rows}</dl>"
+    return facts_list(facts)
 
 
 def _form_of(link: ApprovalLink, author: str) -> str:
+    fields = {"run": str(link.run), "until": str(link.until_ns), "signature": link.signature}
     form = FORM.format(
-        action=APPROVE_PATH.removeprefix("/"),
-        run=link.run,
-        until=link.until_ns,
-        signature=escape(link.signature),
-        most=MOST_REASON_CHARACTERS,
+        action=APPROVE_PATH.removeprefix("/"), hidden=hidden(fields), reason=REASON_FIELD
     )
     return f"<p>You decide as <strong>{escape(author)}</strong>.</p>{form}"
 
@@ -217,7 +168,7 @@ def _form_of(link: ApprovalLink, author: str) -> str:
 def _decided(run: Run) -> Response:
     awaits = run.state is RunState.AWAITING_APPROVAL
     title = "The request has expired" if awaits else "This was decided already"
-    return _page(410 if awaits else 409, title, _facts(run) + "<p>Nothing has changed now.</p>")
+    return page(410 if awaits else 409, title, _facts(run) + "<p>Nothing has changed now.</p>")
 
 
 def _needs_name(run: Run, author: str, status: int) -> Response:
@@ -226,13 +177,4 @@ def _needs_name(run: Run, author: str, status: int) -> Response:
     content = (
         f'<p>{who}. {names} may decide: <a href="login">log in</a>, and open this link again.</p>'
     )
-    return _page(status, _title(run), _facts(run) + content)
-
-
-def _plain(status: int, title: str, text: str) -> Response:
-    return _page(status, title, f"<p>{escape(text)}</p>")
-
-
-def _page(status: int, title: str, content: str) -> Response:
-    text = PAGE.format(title=escape(title), style=STYLE, content=content)
-    return HTMLResponse(text, status, HEADERS)
+    return page(status, _title(run), _facts(run) + content)

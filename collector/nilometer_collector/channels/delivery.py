@@ -124,14 +124,19 @@ class Courier:
         return answer
 
     def _send(self, channel: ChannelDefinition, notice: Notice) -> Answer:
+        now_ns = self._clock.now_ns()
         surroundings = Surroundings(
-            self._store, self._receivers.page_url(), self._receivers.likely_cause
+            self._store,
+            self._receivers.page_url(),
+            self._receivers.likely_cause,
+            links_for=channel.name if self._receivers.has_links else "",
+            now_ns=now_ns,
         )
         sending = Sending(
             channel=channel,
             message=any_message_of(notice, surroundings),
             allowed=self._receivers.allowed,
-            now_ns=self._clock.now_ns(),
+            now_ns=now_ns,
         )
         return self._receivers.senders[channel.kind](sending)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from nilometer.values.clock import SystemClock
 from nilometer_collector.channels.alertmanager import send_alertmanager
+from nilometer_collector.channels.apprise import send_apprise
 from nilometer_collector.channels.mail import Mailer
 from nilometer_collector.channels.opsgenie import send_opsgenie
 from nilometer_collector.channels.pagerduty import send_pagerduty
@@ -23,6 +24,7 @@ def send_slack(sending: Sending) -> Answer:
 
 SENDERS: Mapping[str, Send] = {
     "alertmanager": send_alertmanager,
+    "apprise": send_apprise,
     "email": Mailer(SystemClock()).send,
     "opsgenie": send_opsgenie,
     "pagerduty": send_pagerduty,

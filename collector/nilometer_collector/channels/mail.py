@@ -163,7 +163,8 @@ def _body(message: Message) -> str:
         )
         for row in message.rows
     ]
-    return "\n\n".join([*lines[:-1], "\n".join(table), lines[-1]]) + "\n"
+    links = [lines[-1], *(f"{one.text}: {one.url}" for one in message.choices)]
+    return "\n\n".join([*lines[:-1], "\n".join(table), *links]) + "\n"
 
 
 class Deadline:

@@ -16,12 +16,12 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import role_of, stored_summary
 from nilometer.values.labels import Labels
 from nilometer.values.times import time_text
+from nilometer_collector.channels.choices import MAX_LINK_CHARACTERS, Choice
 from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.store import EpisodeRecord, Notice, PartRecord, TransitionRecord
 from nilometer_collector.store.composing import FLAPPING_OPENINGS
 
 OWN_SUMMARIES = "nilometer."  # start of the summaries of episodes about the monitoring itself
-MAX_LINK_CHARACTERS = 2000  # Slack takes 3,000 of a button
 MOST_ROWS = 10  # rows of a message's table; further ones are counted
 REMEDY = (
     "Open the page to see the distributions. Acknowledge the episode if you work on it, silence it if "
@@ -114,6 +114,7 @@ class Message:
         note: That the episode is flapping, or that a silence has ended; empty otherwise.
         link: URL of the page, or of the form that approves an action.
         link_text: What the link does.
+        choices: Signed links with which readers decide about the episode.
     """
 
     key: str
@@ -127,6 +128,7 @@ class Message:
     note: str = ""
     link: str
     link_text: str = "Open the page"
+    choices: Sequence[Choice] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -196,6 +198,7 @@ def message_of(notice: Notice, surroundings: Surroundings) -> Message:
         remedy="" if is_over else REMEDY,
         note=_note(lead.notice),
         link=lead.link,
+        choices=surroundings.choices(lead.notice) if len(told) == 1 else (),
     )
 
 

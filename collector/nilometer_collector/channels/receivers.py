@@ -21,6 +21,8 @@ class Receivers:
         page_url: Function that returns the URL of the pages, without a final slash.
         likely_cause: Function that returns the likely cause of episodes of one entity, one sentence;
             empty if it is unknown.
+        has_links: Whether messages have signed links with which their readers decide about the
+            episode.
         senders: Function that sends to each kind of receiver.
     """
 
@@ -28,6 +30,7 @@ class Receivers:
     allowed: Allowed
     page_url: Callable[[], str]
     likely_cause: LikelyCause = no_cause
+    has_links: bool = False
     senders: Mapping[str, Send] = field(default_factory=lambda: SENDERS)
 
     def all(self, store: Store) -> list[ChannelDefinition]:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from nilometer.alert.conditions import Calibrated, Overdue
+from nilometer.alert.incidents import incident_key as key_of_incident
 from nilometer.values.times import time_iso
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
@@ -55,8 +57,15 @@ def refused(reason: str) -> Answer:
 
 
 def incident_key(told: Told) -> str:
-    """Return the key under which a receiver keeps an episode, at most 160 characters."""
-    return f"nilometer/{told.episode.alerter.entity}/{told.episode.id}"
+    """Return the key under which a receiver keeps an episode, at most 160 characters.
+
+    An agent that is cut off uses the same key for the alerters that it judges.
+    """
+    episode = told.episode
+    entity, alerter = episode.alerter.entity, episode.alerter
+    if isinstance(alerter.condition, Calibrated | Overdue):  # several may be open at a time
+        return f"nilometer/{entity}/{episode.id}"
+    return key_of_incident(entity, alerter.name, episode.summary, episode.labels)
 
 
 def described(told: Told) -> Mapping[str, object]:

@@ -44,8 +44,9 @@ def slack_content(message: Message) -> dict[str, object]:
     ]
     if message.remedy:
         blocks.append({"type": "context", "elements": [_markdown(_escaped(message.remedy))]})
-    button = {"type": "button", "text": _plain(message.link_text), "url": message.link}
-    blocks.append({"type": "actions", "elements": [button]})
+    links = [(message.link_text, message.link), *((one.text, one.url) for one in message.choices)]
+    buttons = [{"type": "button", "text": _plain(text), "url": url} for text, url in links]
+    blocks.append({"type": "actions", "elements": buttons})
     return {"text": shortened(_escaped(text), MAX_SECTION_CHARACTERS), "blocks": blocks}
 
 

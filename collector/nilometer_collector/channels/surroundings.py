@@ -12,9 +12,10 @@ from nilometer.values.window import Window
 from nilometer.wire.samples import merged_sample_from_bytes
 from nilometer_collector.access.links import ApprovalLink
 from nilometer_collector.alerting.action_runs import Run
+from nilometer_collector.channels.choices import Choice, choices_of
 from nilometer_collector.channels.sparkline import sparkline
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.store import EpisodeRecord, Store
+from nilometer_collector.store import EpisodeRecord, Notice, Store
 
 HEALTH_SECONDS = 900  # span of the service's figures, up to the end of the window
 MOST_SAMPLES = 500
@@ -38,12 +39,32 @@ class Surroundings:
         store: Store of samples.
         page_url: URL of the pages, without a final slash.
         likely_cause: Function that returns the likely cause of episodes of one entity.
+        links_for: Name of the channel whose messages have signed links of decisions; empty for
+            messages without them.
+        now_ns: Wall time, Unix nanoseconds, from which these links are valid.
     """
 
-    def __init__(self, store: Store, page_url: str, likely_cause: LikelyCause = no_cause) -> None:
+    def __init__(
+        self,
+        store: Store,
+        page_url: str,
+        likely_cause: LikelyCause = no_cause,
+        *,
+        links_for: str = "",
+        now_ns: int = 0,
+    ) -> None:
         self._store = store
         self._likely_cause = likely_cause
+        self._links_for = links_for
+        self._now_ns = now_ns
         self.page_url = page_url
+
+    def choices(self, notice: Notice) -> Sequence[Choice]:
+        """Return the signed links of decisions about the episode of *notice*; none if they are off."""
+        if not self._links_for:
+            return ()
+        key = self._store.links_key
+        return choices_of(notice, self._links_for, key, self.page_url, self._now_ns)
 
     def approval_url(self, run: Run) -> str:
         """Return the signed URL of the request for approval of *run*."""

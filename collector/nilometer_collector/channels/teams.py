@@ -68,7 +68,13 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
             },
             *(block(text) for text in texts if text),
         ],
-        "actions": [{"type": "Action.OpenUrl", "title": message.link_text, "url": message.link}],
+        "actions": [
+            {"type": "Action.OpenUrl", "title": text, "url": url}
+            for text, url in (
+                (message.link_text, message.link),
+                *((one.text, one.url) for one in message.choices),
+            )
+        ],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}

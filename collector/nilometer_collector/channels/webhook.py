@@ -102,6 +102,7 @@ def webhook_content(message: Message) -> Mapping[str, object]:
         "health": message.health,
         "remedy": message.remedy,
         "link": message.link,
+        "decisions": [{"text": one.text, "url": one.url} for one in message.choices],
         "action": _action_content(message.told[0].notice.action),
         "text": "\n".join(message.lines()),
         "episodes": [described(told) for told in message.told],

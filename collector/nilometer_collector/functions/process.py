@@ -15,7 +15,7 @@ from nilometer.functions.child import MOST_FILE_BYTES, Answer, Call
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.window import Window
 from nilometer_collector.alerting.function_limits import FunctionLimits
-from nilometer_collector.functions.processes import Processes, inherited
+from nilometer_collector.processes import Processes, inherited
 
 # Libraries for linear algebra reserve memory for each thread.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}

@@ -9,10 +9,12 @@ import msgspec
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.alerting.action_runs import Run, RunTurn
 from nilometer_collector.alerting.actions import KIND, ActionDefinition
+from nilometer_collector.store.delivering import MOST_WAIT_SECONDS
 from nilometer_collector.store.records import EpisodeRecord
 from nilometer_collector.store.texts import short_text
 
 MOST_RUNS = 1000  # runs in one response
+MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)  # longest wait between two attempts at a run
 RUN_LEASE_SECONDS = 60.0  # longest time that one collector keeps a run; an attempt takes up to 30 s
 
 
@@ -220,7 +222,7 @@ def failure_of(reply: Reply) -> str | None:
 
 def not_before_ns(reply: Reply, now_ns: int) -> int:
     """Return the wall time before which a run must not be tried again."""
-    return now_ns + round(reply.wait_seconds * NANOSECONDS)
+    return now_ns + min(round(reply.wait_seconds * NANOSECONDS), MOST_WAIT_NS)
 
 
 def channel_of(run: Run) -> str:

@@ -4,6 +4,7 @@ Everything that decides is here or in `alerting.action_runs`. A turn of a run is
 transaction with the messages about it.
 """
 
+import logging
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -38,6 +39,9 @@ from nilometer_collector.store.records import EpisodeRecord
 from nilometer_collector.store.texts import storable
 
 FIRST_TURN = "the condition of the action is checked"
+NO_EPISODE = "the episode does not exist any more"
+
+log = logging.getLogger("nilometer.collector")
 
 
 class Steps:
@@ -66,18 +70,22 @@ class Steps:
                 self._make(episode, actions.known)
         told = 0
         for run in reversed(self._tables.runs(RunQuestion(entity=entity, is_over=False))):
-            told += self._advance(run, actions, episodes[run.episode])
+            told += self._advance(run, actions, episodes.get(run.episode)) or 0
         return told
 
     def take(self) -> Run | None:
-        """Return the next run to send, held by this collector."""
+        """Return the next run to send, held by this collector.
+
+        A run that cannot be advanced is left out, so that it does not hold up the others.
+        """
         for entity, identity in self._tables.to_send(self._now_ns):
             self._tables.lock()
             run, actions = self.read(identity), self._tables.actions()
             episodes = {one.id: one for one in self._tables.episodes(entity)}
             if not run.state.is_under_way or not _is_ours(run, actions):
                 continue
-            self._advance(run, actions, episodes[run.episode])
+            if self._advance(run, actions, episodes.get(run.episode)) is None:
+                continue
             run = self.read(identity)
             sending = {RunState.APPROVED, RunState.SENDING, RunState.SENT}
             if run.state not in sending or not self._tables.hold(run):
@@ -173,11 +181,25 @@ class Steps:
             if _key(action) not in known:
                 self._tables.add(_new_run(episode, action, 0, self._now_ns))
 
-    def _advance(self, run: Run, actions: DeclaredActions, episode: EpisodeRecord) -> int:
+    def _advance(
+        self, run: Run, actions: DeclaredActions, episode: EpisodeRecord | None
+    ) -> int | None:
+        """Advance a run; return the number of queued messages, None if it has failed."""
         if not _is_ours(run, actions):
             return 0
-        facts = self._facts(run, actions.known, episode)
-        turn = decide(run, facts, self._now_ns)
+        if episode is None:  # nobody can be told: the receivers of the message follow from it
+            gone = RunTurn(state=RunState.FAILED, at_ns=self._now_ns, reason=NO_EPISODE)
+            self._tables.turn(replace(run, state=gone.state, turns=(*run.turns, gone)), gone)
+            return None
+        try:
+            facts = self._facts(run, actions.known, episode)
+            turn = decide(run, facts, self._now_ns)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            log.exception(
+                "a run cannot be advanced, the others go on: report this error",
+                extra={"run": run.id, "entity": run.entity, "action": run.action.name},
+            )
+            return None
         if turn is not None:
             was_waiting = run.state is RunState.WAITING
             changed = replace(run, action=facts.action) if was_waiting and facts.action else run

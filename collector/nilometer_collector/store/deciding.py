@@ -54,10 +54,11 @@ class Decisions(Protocol):
 
         Raises:
             Unknown: If the entity has no such episode, or the episode no such part.
-            Conflict: If the episode or part is closed, there is nothing to end, the episode has too
-                many decisions, or it is about the monitoring itself and has no new normal. The
-                silence of the newest episode of its alerter, summary and label set can be ended
-                although the episode is closed, because it also holds for the next one.
+            Conflict: If the episode or part is closed, there is nothing to end, the link of the
+                decision was used before, the episode has too many decisions, or it is about the
+                monitoring itself and has no new normal. The silence of the newest episode of its
+                alerter, summary and label set can be ended although the episode is closed, because
+                it also holds for the next one.
             Refused: If the end is not allowed, or the part must be named.
         """
         ...
@@ -80,19 +81,16 @@ def checked(episode: EpisodeRecord, decision: Decision, newest: int) -> Decision
 
     Raises:
         Unknown: If the episode has no such part.
-        Conflict: If it does not fit, such as a new normal of the monitoring itself.
+        Conflict: If it does not fit, such as a new normal of the monitoring itself, or a link that
+            was used before.
         Refused: If the end is not allowed, or the part must be named.
     """
+    if decision.link and any(one.link == decision.link for one in episode.decisions):
+        raise Conflict("this link was used before")
     ends_silence = decision.kind is DecisionKind.UNSILENCED and episode.id == newest
     if episode.closed_ns is not None and not ends_silence:
         raise Conflict(f"episode {episode.id} is closed since {time_text(episode.closed_ns)}")
-    if decision.until_ns is not None:
-        least, most = decision.made_ns, decision.made_ns + MOST_SECONDS * NANOSECONDS
-        if not least < decision.until_ns <= most:
-            raise Refused(
-                f"until = {decision.until_ns / NANOSECONDS:.0f}: must be after now, and at most "
-                "366 days after"
-            )
+    _check_end(decision)
     match decision.kind:
         case DecisionKind.ACKNOWLEDGED | DecisionKind.SILENCED:
             if len(episode.decisions) >= MOST_DECISIONS:
@@ -109,6 +107,16 @@ def checked(episode: EpisodeRecord, decision: Decision, newest: int) -> Decision
                     "silence the episode instead"
                 )
             return _with_part(episode, decision)
+
+
+def _check_end(decision: Decision) -> None:
+    if decision.until_ns is not None:
+        least, most = decision.made_ns, decision.made_ns + MOST_SECONDS * NANOSECONDS
+        if not least < decision.until_ns <= most:
+            raise Refused(
+                f"until = {decision.until_ns / NANOSECONDS:.0f}: must be after now, and at most "
+                "366 days after"
+            )
 
 
 def is_outlived(episode: EpisodeRecord, transition: TransitionRecord, held_until_ns: int) -> bool:

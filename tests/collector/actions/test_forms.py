@@ -23,7 +23,7 @@ from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.action_runs import Run
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.channels.posting import Answer, Outcome, Request
-from nilometer_collector.functions.processes import Processes
+from nilometer_collector.processes import Processes
 from nilometer_collector.store import Store
 from nilometer_collector.testing import ENTITY, START_NS
 

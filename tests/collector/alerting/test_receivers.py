@@ -25,6 +25,7 @@ SECRET = "s3cret-of-sixteen"
 URL = f"https://hooks.example/{SECRET}"
 MAIL = {"server": "smtp.example:587", "from": "n@example.com", "to": "a@example.com, b@example.com"}
 FINE = {
+    "apprise": ({}, {"url": f"jsons://x.example/{SECRET}"}),
     "slack": ({}, {"url": URL}),
     "teams": ({}, {"url": URL}),
     "webhook": (

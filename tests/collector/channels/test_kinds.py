@@ -3,11 +3,13 @@
 import json
 import logging
 from typing import Any
+from urllib.parse import quote, unquote
 
 import pytest
 from support.told import a_message, a_notice, a_part, a_storm
 
 from nilometer.alert import Severity
+from nilometer.alert.incidents import incident_key
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.labels import Labels
 from nilometer_collector.access.destinations import Allowed
@@ -20,6 +22,7 @@ from nilometer_collector.channels.opsgenie import opsgenie_request
 from nilometer_collector.channels.pagerduty import pagerduty_event
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.sending import Sending
+from nilometer_collector.channels.sending import incident_key as incident_of
 from nilometer_collector.channels.slack import slack_content
 from nilometer_collector.channels.teams import teams_content
 from nilometer_collector.channels.webhook import signature, webhook_content
@@ -56,6 +59,20 @@ def acknowledged() -> Message:
     return a_message(a_notice(is_acknowledgement=True))
 
 
+def key_of(labels: Labels) -> str:
+    """Return the key of the incident of `a_notice` with *labels*."""
+    episode = a_notice().episode
+    return incident_key(episode.alerter.entity, episode.alerter.name, episode.summary, labels)
+
+
+def test_episodes_of_the_default_alerter_have_an_incident_each() -> None:
+    keys = [
+        incident_of(a_message(a_notice(number, parts=[a_part("input.amount")])).told[0])
+        for number in (1, 2)
+    ]
+    assert keys == ["nilometer/fraud-scorer/1", "nilometer/fraud-scorer/2"]
+
+
 def test_every_kind_has_a_function_that_sends() -> None:
     assert SENDERS.keys() == KINDS.keys()
 
@@ -67,7 +84,7 @@ def test_pagerduty_triggers_acknowledges_and_resolves_one_incident(webhook: Webh
     events: list[Any] = [posted.content for posted in webhook.posted]
     assert {posted.path for posted in webhook.posted} == {"/v2/enqueue"}
     assert [one["event_action"] for one in events] == ["trigger", "acknowledge", "resolve"]
-    assert {one["dedup_key"] for one in events} == {"nilometer/fraud-scorer/1"}
+    assert {one["dedup_key"] for one in events} == {key_of(Labels())}
     payload = events[0]["payload"]
     assert payload["severity"] == "warning"
     assert payload["timestamp"] == "2023-11-14T22:14:00Z"
@@ -81,12 +98,12 @@ def test_opsgenie_creates_acknowledges_and_closes_one_alert(webhook: Webhook) ->
     labels = {"owner": "x" * 10}
     for message in (
         a_message(a_notice(labels=Labels.of(labels))),
-        acknowledged(),
-        a_message(a_notice(closed=True)),
+        a_message(a_notice(labels=Labels.of(labels), is_acknowledgement=True)),
+        a_message(a_notice(labels=Labels.of(labels), closed=True)),
     ):
         answer = send("opsgenie", webhook, message, None, {"api_key": SECRET})
         assert answer.outcome is Outcome.DELIVERED
-    alias = "nilometer%2Ffraud-scorer%2F1"
+    alias = quote(key_of(Labels.of(labels)), "")
     assert [posted.path for posted in webhook.posted] == [
         "/v2/alerts",
         f"/v2/alerts/{alias}/acknowledge?identifierType=alias",
@@ -94,7 +111,7 @@ def test_opsgenie_creates_acknowledges_and_closes_one_alert(webhook: Webhook) ->
     ]
     first = webhook.posted[0]
     assert first.headers["authorization"] == f"GenieKey {SECRET}"
-    assert first.content["alias"] == "nilometer/fraud-scorer/1"
+    assert first.content["alias"] == unquote(alias)
     assert first.content["priority"] == "P3"
     assert len(first.content["message"]) <= 130
 
@@ -172,8 +189,9 @@ def test_the_longest_texts_stay_within_the_limits_of_the_receivers(
     blocks: Any = slack_content(message)["blocks"]
     assert len(blocks[0]["text"]["text"]) <= 150
     assert all(len(one["text"]["text"]) <= 3000 for one in blocks if "text" in one)
-    (button,) = blocks[-1]["elements"]
-    assert len(button["url"]) <= 3000
+    buttons = blocks[-1]["elements"]
+    assert len(buttons) == (4 if entities == 1 else 1)
+    assert all(len(one["url"]) <= 3000 and len(one["text"]["text"]) <= 75 for one in buttons)
     assert len(json.dumps(teams_content(message))) <= TEAMS_BYTES
     sending = Sending(
         channel=ChannelDefinition(name="c", kind="pagerduty", secrets={"routing_key": SECRET}),

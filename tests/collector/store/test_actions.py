@@ -6,6 +6,7 @@ from support.shipping import Agents
 from support.stores import NewPlace, Place, SqlitePlace
 
 from nilometer_collector.access.rights import Forbidden
+from nilometer_collector.alerting.action_runs import Facts, Run, RunTurn, decide
 from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import KIND
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
@@ -21,10 +22,11 @@ from nilometer_collector.store import (
     SetObject,
     Store,
     Verdict,
+    acting_steps,
 )
 from nilometer_collector.store.acting import definition_text
 from nilometer_collector.store.rows import run_of, run_turn_of
-from nilometer_collector.testing import ENTITY, START_NS
+from nilometer_collector.testing import ENTITY, START_NS, an_alerter
 
 DELIVERED = Reply(outcome="delivered")
 
@@ -337,3 +339,56 @@ def test_a_state_of_a_newer_version_keeps_other_actions_waiting() -> None:
     assert (run.state.value, run.turns[0].state.value, run.is_read) == ("unread", "unread", False)
     assert run.state.is_under_way
     assert "upgrade this collector" in run.waits_for
+
+
+def test_a_run_without_its_episode_fails_and_holds_up_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = place.open()
+    other = "other-model"
+    declare(store, an_action(), an_action(entity=other))
+    agents = Agents(store)
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.5, 1, alerter=an_alerter(entity=other))
+    for entity in (ENTITY, other):
+        for _ in range(2):
+            store.actions.step(entity, {}, START_NS)
+    assert states(store) == ["approved", "approved"]
+
+    def fail(run: Run, facts: Facts, now_ns: int) -> RunTurn | None:
+        if run.entity == ENTITY:
+            raise ZeroDivisionError
+        return decide(run, facts, now_ns)
+
+    monkeypatch.setattr(acting_steps, "decide", fail)
+    sent = store.actions.take(after(1))
+    assert sent is not None
+    assert sent.entity == other
+    store.actions.answered(sent, DELIVERED, after(1))
+    assert store.actions.take(after(2)) is None
+    monkeypatch.undo()
+    gone = f"DELETE FROM episodes WHERE entity = '{ENTITY}'"
+    place.change(sqlite=gone, postgresql=gone)
+    assert store.actions.take(after(3)) is None
+    assert states(store) == ["failed", "accepted"]
+    assert store.actions.runs()[1].turns[-1].reason == "the episode does not exist any more"
+
+
+def test_a_run_that_waits_for_its_next_attempt_is_sent_after_the_clock_has_gone_back(
+    agents: Agents, store: Store
+) -> None:
+    declare(store, an_action())
+    agents.say("pod-1", 0.5, 1)
+    for _ in range(2):
+        step(store)
+    run = store.actions.take(after(0))
+    assert run is not None
+    retried = Reply(outcome="failed", reason="status 503", wait_seconds=60.0)
+    store.actions.answered(run, retried, after(0))
+    assert store.actions.take(after(59)) is None
+    again = store.actions.take(after(-3600))
+    assert again is not None
+    assert (again.key, again.attempts) == (run.key, 1)
+    store.actions.answered(again, DELIVERED, after(-3600))
+    assert store.actions.take(after(3600)) is None
+    assert states(store) == ["accepted"]

@@ -1,5 +1,7 @@
 """People acknowledge, silence and accept episodes, in every store; messages are held and sent once."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from support.shipping import Agents
 from support.stores import Place
@@ -293,3 +295,43 @@ def test_a_silence_without_a_channel_is_recorded(place: Place) -> None:
     decide(store, a_decision(SILENCED, 1))
     assert store.alerts.episodes()[0].decisions == (a_decision(SILENCED, 1),)
     assert store.deliveries.counts("slack").waiting == 0
+
+
+def test_a_link_decides_once_also_if_many_use_it_at_the_same_time(place: Place) -> None:
+    store = place.open()
+    Agents(store).say("pod-1", 0.5, 1)
+    episode = store.alerts.episodes()[0].id
+    decision = a_decision(ACKNOWLEDGED, link="message/acknowledged")
+
+    def use(_: int) -> bool:
+        try:
+            return store.decisions.make(ENTITY, episode, decision) == decision
+        except Conflict as error:
+            assert "used before" in str(error)
+            return False
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sum(pool.map(use, range(8))) == 1
+    (kept,) = store.alerts.episodes()[0].decisions
+    assert kept.link == "message/acknowledged"
+    other = a_decision(SILENCED, 1, link="message/silenced")
+    assert store.decisions.make(ENTITY, episode, other) == other
+
+
+@pytest.mark.parametrize("jump", [-1.0, 1.0])
+def test_a_jump_of_the_clock_loses_and_doubles_no_message(
+    agents: Agents, store: Store, jump: float
+) -> None:
+    agents.say("pod-1", 0.5, 1)
+    notice = store.deliveries.take("slack", START_NS)
+    assert notice is not None
+    store.deliveries.failed(notice, START_NS, "status 503", 0.0)
+    assert sent(store, jump) == [("ALERTING", False)]  # what was queued before the jump
+    decide(store, a_decision(SILENCED, 2))
+    assert sent(store, jump) == []
+    assert sent(store, 1.9) == []
+    assert sent(store, 2 + jump) == ([("ALERTING", True)] if jump > 0 else [])
+    assert sent(store, 2) == ([] if jump > 0 else [("ALERTING", True)])  # it ends by the wall clock
+    agents.say("pod-1", 0.1, 2)
+    assert sent(store, 2 + jump) == [("OK", False)]
+    assert sent(store, 9) == []

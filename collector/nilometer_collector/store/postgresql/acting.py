@@ -13,6 +13,7 @@ from nilometer_collector.alerting.actions import KIND, ActionDefinition
 from nilometer_collector.store.acting import (
     EVERY_RUN,
     MOST_RUNS,
+    MOST_WAIT_NS,
     RUN_LEASE_SECONDS,
     DeclaredActions,
     Reply,
@@ -53,9 +54,10 @@ _TURN = "SELECT run, state, at_ns, author, reason FROM action_turns WHERE id = %
 _EPISODES = """
 SELECT DISTINCT episode FROM action_runs WHERE entity = %(entity)s AND NOT is_over
 """
+# A wait that is longer than allowed means that the clock went back.
 _TO_SEND = """
-SELECT entity, id FROM action_runs
-WHERE NOT is_over AND state IN ('approved', 'sending', 'sent') AND not_before_ns <= %(now)s
+SELECT entity, id FROM action_runs WHERE NOT is_over AND state IN ('approved', 'sending', 'sent')
+  AND (not_before_ns <= %(now)s OR not_before_ns > %(now)s + %(most_wait)s)
   AND (holder IS NULL OR holder = %(holder)s OR held_until < clock_timestamp()) ORDER BY id
 """
 _HOLD = """
@@ -218,7 +220,9 @@ class _Tables:
 
     def to_send(self, now_ns: int) -> list[tuple[str, int]]:
         """List entity and id of the runs that may be sent now, oldest first."""
-        rows = self._session.rows(_TO_SEND, {"now": now_ns, "holder": self._holder})
+        rows = self._session.rows(
+            _TO_SEND, {"now": now_ns, "most_wait": MOST_WAIT_NS, "holder": self._holder}
+        )
         return [(entity, run) for entity, run in rows]
 
     def hold(self, run: Run) -> bool:

@@ -31,16 +31,16 @@ _LOCK = "SELECT judged FROM episodes WHERE entity = %(entity)s AND id = %(episod
 _NEWEST = "SELECT max(id) FROM episodes WHERE entity = %(entity)s AND judged = %(judged)s"
 _MAKE = """
 INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
-                       pending)
+                       pending, link)
 VALUES (%(entity)s, %(episode)s, %(kind)s, %(author)s, %(reason)s, %(made)s, %(until)s, %(summary)s,
-        %(labels)s, %(pending)s)
+        %(labels)s, %(pending)s, %(link)s)
 """
 _QUIET = """
 UPDATE judged SET quiet_until_ns = %(until)s WHERE entity = %(entity)s AND id = %(judged)s
 """
 _PENDING = """
 SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, d.labels_text,
-       d.pending, d.lapsed
+       d.pending, d.lapsed, d.link
 FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
 WHERE d.entity = %(entity)s AND d.pending ORDER BY d.id
 """
@@ -94,6 +94,7 @@ class Decisions:
                 "summary": decision.summary,
                 "labels": label_text.to_text(decision.labels),
                 "pending": decision.is_pending,
+                "link": decision.link,
             },
         )
         self._queue.apply(session, entity, episode, decision)

@@ -332,3 +332,9 @@ def count_waiting_truths(session: Session) -> None:
 
 
 MIGRATIONS(bound_audit_by_workspace)
+
+
+@MIGRATIONS
+def add_links_of_decisions(session: Session) -> None:
+    """Add what the signed link of a message may do once to the decision that it made."""
+    session.execute("ALTER TABLE decisions ADD COLUMN link text NOT NULL DEFAULT ''")

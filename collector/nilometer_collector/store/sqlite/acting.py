@@ -9,6 +9,7 @@ from nilometer_collector.alerting.actions import KIND, ActionDefinition
 from nilometer_collector.store.acting import (
     EVERY_RUN,
     MOST_RUNS,
+    MOST_WAIT_NS,
     DeclaredActions,
     Reply,
     RunQuestion,
@@ -33,9 +34,10 @@ FROM action_runs WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR episode IN
   AND (?5 IS NULL OR entity IN (SELECT value FROM json_each(?5)))
 ORDER BY id DESC LIMIT ?6
 """
+# A wait that is longer than allowed means that the clock went back.
 _TO_SEND = """
-SELECT entity, id FROM action_runs
-WHERE NOT is_over AND state IN ('approved', 'sending', 'sent') AND not_before_ns <= ? ORDER BY id
+SELECT entity, id FROM action_runs WHERE NOT is_over AND state IN ('approved', 'sending', 'sent')
+  AND (not_before_ns <= ?1 OR not_before_ns > ?1 + ?2) ORDER BY id
 """
 _ENTITIES = """
 SELECT entity FROM action_runs WHERE NOT is_over UNION SELECT entity FROM episodes
@@ -149,7 +151,8 @@ class _Tables:
 
     def to_send(self, now_ns: int) -> list[tuple[str, int]]:
         """List entity and id of the runs that may be sent now, oldest first."""
-        return [(entity, run) for entity, run in self._database.rows(_TO_SEND, (now_ns,))]
+        asked = (now_ns, MOST_WAIT_NS)
+        return [(entity, run) for entity, run in self._database.rows(_TO_SEND, asked)]
 
     def hold(self, run: Run) -> bool:
         """Return True: one collector uses the file."""

@@ -46,7 +46,7 @@ class Decisions:
             decision = checked(found[0], decision, self._newest(episode))
             self._database.execute(
                 "INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, "
-                "summary, labels, pending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "summary, labels, pending, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     entity,
                     episode,
@@ -58,6 +58,7 @@ class Decisions:
                     decision.summary,
                     label_text.to_text(decision.labels),
                     int(decision.is_pending),
+                    decision.link,
                 ),
             )
             self._history.record(decision_revision(entity, episode, decision), decision.made_ns)
@@ -85,7 +86,7 @@ class Decisions:
         """List what the default alerter of *entity* has still to learn, oldest first."""
         rows = self._database.rows(
             "SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, "
-            "d.labels, d.pending, d.lapsed FROM decisions d JOIN episodes e ON e.id = d.episode "
+            "d.labels, d.pending, d.lapsed, d.link FROM decisions d JOIN episodes e ON e.id = d.episode "
             "WHERE d.entity = ? AND d.pending = 1 ORDER BY d.id",
             (entity,),
         )

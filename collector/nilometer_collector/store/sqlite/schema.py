@@ -314,3 +314,9 @@ def count_waiting_truths(db: Database) -> None:
 
 
 migrations()(bound_audit_by_workspace)
+
+
+@migrations()
+def add_links_of_decisions(db: Database) -> None:
+    """Add what the signed link of a message may do once to the decision that it made."""
+    db.execute("ALTER TABLE decisions ADD COLUMN link TEXT NOT NULL DEFAULT ''")

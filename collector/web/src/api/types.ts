@@ -210,7 +210,7 @@ Attributes:
     secrets: Secrets of the kind, as texts. */
 export interface ChannelDefinition {
   name: string;
-  kind: "slack" | "teams" | "webhook" | "pagerduty" | "opsgenie" | "alertmanager" | "email";
+  kind: "slack" | "teams" | "webhook" | "pagerduty" | "opsgenie" | "apprise" | "alertmanager" | "email";
   settings: Record<string, string>;
   secrets: Record<string, string>;
 }

@@ -1,0 +1,145 @@
+"""Tells a receiver of incidents what opens while the agent cannot reach its collector.
+
+The agent only opens incidents. The collector gets the same evaluations later, joins the incident by its
+key, and resolves it. So nobody is paged twice, and an incident ends only when the episode does.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+from nilometer.alert import Evaluation
+from nilometer.alert.status import EpisodeState, Transition, advance
+from nilometer.profile import SummarySample
+from nilometer_agent.direct.posting import Outcome, post
+from nilometer_agent.direct.requests import DirectRequest, key_of, opening
+from nilometer_agent.direct_channel import DirectChannel
+from nilometer_agent.measure.counters import Counter, Counters
+from nilometer_agent.uplink.backoff import Backoff
+
+MOST_STATES = 10_000  # alerters times summaries and label sets; further ones are not told
+MOST_WAITING = 1000  # alerts that wait for the receiver; further ones are left to the collector
+IDLE_SECONDS = 60.0
+
+log = logging.getLogger("nilometer.agent")
+
+Post = Callable[[DirectRequest], Outcome]
+
+
+class DirectAlerts:
+    """Follows the states of the agent's alerters, and tells openings on a thread of its own.
+
+    Args:
+        channel: Receiver.
+        agent: Name of the agent.
+        is_away: Function that returns whether the collector did not answer the last request.
+        counters: Counters of the agent.
+        send: Function that sends a request.
+    """
+
+    def __init__(
+        self,
+        channel: DirectChannel,
+        agent: str,
+        is_away: Callable[[], bool],
+        counters: Counters,
+        send: Post = post,
+    ) -> None:
+        self._channel = channel
+        self._agent = agent
+        self._is_away = is_away
+        self._counters = counters
+        self._send = send
+        self._backoff = Backoff()
+        self._states: dict[str, EpisodeState] = {}
+        self._opened: dict[str, Evaluation] = {}  # openings that the collector may not know
+        self._waiting: dict[str, Evaluation] = {}  # openings to tell
+        self._lock = threading.Lock()
+        self._awake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="nilometer-direct", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self, timeout: float) -> None:
+        """End after the current attempt. May be called before `start`, and twice."""
+        self._stopping.set()
+        self._awake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+
+    def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
+        """Take the evaluations of a closed window. Never waits for the receiver."""
+        del samples
+        for evaluation in evaluations:
+            self._follow(evaluation)
+        if self._waiting:
+            self._awake.set()
+
+    def _follow(self, evaluation: Evaluation) -> None:
+        key = key_of(evaluation)
+        before = self._states.get(key)
+        if before is None and len(self._states) >= MOST_STATES:
+            return
+        self._states[key], transition = advance(before or EpisodeState(), evaluation)
+        with self._lock:
+            if transition is Transition.OPENED and self._is_away():
+                self._opened[key] = evaluation
+            elif transition is Transition.CLOSED:
+                self._opened.pop(key, None)  # one that waits is told: somebody should know
+            if evaluation.edge:
+                for opened in list(self._opened)[: MOST_WAITING - len(self._waiting)]:
+                    self._waiting[opened] = self._opened.pop(opened)
+
+    def tell_next(self) -> float:
+        """Tell the oldest alert that waits; return the seconds until the next attempt.
+
+        When the collector answers again, what still waits is left to it.
+        """
+        with self._lock:
+            if not self._is_away():
+                self._waiting.clear()
+                self._opened.clear()
+            key = next(iter(self._waiting), None)
+            evaluation = None if key is None else self._waiting[key]
+        if key is None or evaluation is None:
+            self._backoff.succeed()
+            return IDLE_SECONDS
+        outcome = self._send(opening(self._channel, evaluation, self._agent))
+        known = {"entity": evaluation.alerter.entity, "alerter": evaluation.alerter.name}
+        if not (outcome.is_told or outcome.is_refused):
+            self._counters.add(Counter.DIRECT_ALERTS_FAILED)
+            log.warning(
+                "alert not sent, will retry: check the receiver of direct_channel_file",
+                extra={**known, "reason": outcome.reason},
+            )
+            return self._backoff.fail(outcome.wait_seconds)
+        with self._lock:
+            if self._waiting.get(key) is evaluation:
+                del self._waiting[key]
+        self._backoff.succeed()
+        if outcome.is_refused:
+            self._counters.add(Counter.DIRECT_ALERTS_FAILED)
+            log.error(
+                "alert refused by the receiver, will not retry: correct direct_channel_file",
+                extra={**known, "reason": outcome.reason},
+            )
+        else:
+            self._counters.add(Counter.DIRECT_ALERTS)
+            log.info("alert sent directly, the collector does not answer", extra=known)
+        return 0.0
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            self._awake.clear()
+            try:
+                seconds = self.tell_next()
+            except Exception:  # without this thread no alert would be sent
+                log.exception("internal error in a direct alert, will retry: report this error")
+                seconds = IDLE_SECONDS
+            if seconds == IDLE_SECONDS:
+                self._awake.wait(seconds)
+            elif seconds:
+                self._stopping.wait(seconds)

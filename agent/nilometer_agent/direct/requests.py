@@ -1,0 +1,93 @@
+"""The requests that open an incident at a receiver, in the forms that the collector uses, too.
+
+Source: PagerDuty, "Events API v2": ``summary`` has at most 1024 characters. Opsgenie, "Alert API":
+``message`` has at most 130 characters, ``description`` 15,000.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nilometer.alert import Evaluation, Severity
+from nilometer.alert.incidents import incident_key
+from nilometer.values.times import time_iso
+from nilometer_agent.direct_channel import DirectChannel
+
+MAX_SUMMARY_CHARACTERS = 1024
+MAX_MESSAGE_CHARACTERS = 130
+MAX_DESCRIPTION_CHARACTERS = 15_000
+PRIORITIES = {Severity.INFO: "P5", Severity.WARNING: "P3", Severity.CRITICAL: "P1"}
+NOTE = "Told by an agent that cannot reach its collector. It saw the traffic of one pod only."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectRequest:
+    """A request to a receiver. Its text is not shown, because it contains a secret."""
+
+    url: str
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+
+
+def key_of(evaluation: Evaluation) -> str:
+    """Return the key of the incident, which the collector uses for the same episode."""
+    alerter = evaluation.alerter
+    return incident_key(alerter.entity, alerter.name, evaluation.summary, evaluation.labels)
+
+
+def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> DirectRequest:
+    """Return the request that opens the incident of *evaluation*, or joins an open one.
+
+    Args:
+        channel: Receiver.
+        evaluation: Breach that opened the episode.
+        agent: Name of the agent.
+    """
+    alerter, severity = evaluation.alerter, evaluation.severity
+    where = f" [{evaluation.labels}]" if len(evaluation.labels) else ""
+    headline = _line(f"{severity.value.upper()}: {alerter.entity} / {evaluation.summary}{where}")
+    evidence = _line(evaluation.evidence)
+    headers = {"content-type": "application/json"}
+    if channel.kind == "opsgenie":
+        headers["authorization"] = f"GenieKey {channel.key}"
+        text = f"{headline}\n{evidence}.\n{NOTE}\nAgent: {agent}"
+        content: Mapping[str, object] = {
+            "message": _short(headline, MAX_MESSAGE_CHARACTERS),
+            "alias": key_of(evaluation),
+            "description": _short(text, MAX_DESCRIPTION_CHARACTERS),
+            "entity": alerter.entity,
+            "source": "nilometer",
+            "priority": PRIORITIES[severity],
+            "tags": ["nilometer", severity.value],
+        }
+        return DirectRequest(url=f"{channel.base}/v2/alerts", body=_json(content), headers=headers)
+    content = {
+        "routing_key": channel.key,
+        "event_action": "trigger",
+        "dedup_key": key_of(evaluation),
+        "client": "nilometer",
+        "payload": {
+            "summary": _short(f"{headline}. {evidence}", MAX_SUMMARY_CHARACTERS),
+            "source": alerter.entity,
+            "severity": severity.value,
+            "timestamp": time_iso(evaluation.window.start_ns),
+            "component": evaluation.summary,
+            "group": alerter.entity,
+            "class": alerter.condition.measure,
+            "custom_details": {"note": NOTE, "agent": agent, "alerter": alerter.name},
+        },
+    }
+    return DirectRequest(url=f"{channel.base}/v2/enqueue", body=_json(content), headers=headers)
+
+
+def _json(content: Mapping[str, object]) -> bytes:
+    return json.dumps(content, allow_nan=False).encode()
+
+
+def _line(text: str) -> str:
+    """Return *text* with a space for each character that is not printable."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _short(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -1,0 +1,129 @@
+"""Receivers by the library Apprise, with its scheme `json://` against a receiver on loopback."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.addresses import INSIDE
+from support.told import a_message, a_notice
+
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.called_apprise import ADDRESS_REFUSED
+from nilometer_collector.access.destinations import Allowed
+from nilometer_collector.alerting.receivers import ChannelDefinition, check_channel
+from nilometer_collector.channels.apprise import send_apprise
+from nilometer_collector.channels.posting import Answer, Outcome
+from nilometer_collector.channels.sending import Sending
+from nilometer_collector.testing import START_NS, Webhook
+
+pytest.importorskip("apprise", reason="apprise is not installed (extra: apprise)")
+SECRET = "canary-of-apprise"
+LOOPBACK = Allowed.of("webhook_allow", ["127.0.0.0/8"])
+
+
+def a_channel(url: str, **settings: str) -> ChannelDefinition:
+    return ChannelDefinition(name="c", kind="apprise", settings=settings, secrets={"url": url})
+
+
+def url_of(webhook: Webhook, scheme: str = "json") -> str:
+    return webhook.url.replace("http://", f"{scheme}://")
+
+
+def send(url: str, allowed: Allowed, **settings: str) -> Answer:
+    message = a_message(a_notice(evidence="<b>moved\x1b[31m"))
+    channel = a_channel(url, **settings)
+    return send_apprise(Sending(channel=channel, message=message, allowed=allowed, now_ns=START_NS))
+
+
+def test_a_message_arrives_and_a_refused_one_may_have_arrived(webhook: Webhook) -> None:
+    webhook.statuses = [200, 503]
+    check_channel(a_channel(url_of(webhook)), LOOPBACK)
+    assert send(url_of(webhook), LOOPBACK).outcome is Outcome.DELIVERED
+    (posted,) = webhook.posted
+    assert posted.content["title"] == "WARNING: fraud-scorer / input.amount"
+    assert "Acknowledge: " in posted.content["message"]
+    assert "\x1b" not in posted.content["message"]
+    failed = send(url_of(webhook), LOOPBACK)
+    assert (failed.outcome, failed.may_have_arrived) == (Outcome.FAILED, True)
+    assert "s3cret" not in failed.reason
+
+
+def test_a_forbidden_address_is_refused_unless_the_guard_is_off(webhook: Webhook) -> None:
+    guarded = send(url_of(webhook), Allowed())
+    assert guarded.outcome is Outcome.FAILED
+    assert guarded.reason == (
+        "127.0.0.1 resolves to 127.0.0.1, a loopback address: name the host or its range in "
+        "webhook_allow to allow it"
+    )
+    assert webhook.posted == []
+    with pytest.raises(ConfigError, match="webhook_allow"):
+        check_channel(a_channel(url_of(webhook)), Allowed())
+    check_channel(a_channel(url_of(webhook), guard="off"), Allowed())
+    assert send(url_of(webhook), Allowed(), guard="off").outcome is Outcome.DELIVERED
+
+
+def test_a_redirect_leads_nowhere(webhook: Webhook) -> None:
+    webhook.statuses, webhook.headers = [307], {"location": "http://10.0.0.1/"}
+    assert send(url_of(webhook), LOOPBACK).outcome is Outcome.FAILED
+    assert len(webhook.posted) == 1
+
+
+def test_a_name_that_means_an_inside_address_is_refused_when_it_is_sent(tmp_path: Path) -> None:
+    """The process resolves names itself, so only the address of a connection counts."""
+    hosts = tmp_path / "sitecustomize.py"
+    hosts.write_text(
+        "import socket\nreal = socket.getaddrinfo\n"
+        "def found(host, port, *rest, **more):\n"
+        "    return real('10.0.0.1' if host == 'hooks.example' else host, port, *rest, **more)\n"
+        "socket.getaddrinfo = found\n"
+    )
+    told = {
+        "url": "jsons://hooks.example/x",
+        "title": "t",
+        "body": "b",
+        "type": "info",
+        "is_guarded": True,
+        "allowed": [],
+    }
+    ended = subprocess.run(
+        [sys.executable, "-m", "nilometer_collector.access.called_apprise"],
+        input=json.dumps(told).encode(),
+        env={"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == ADDRESS_REFUSED, ended.stderr
+    assert b"10.0.0.1, a private address" in ended.stdout
+
+
+@pytest.mark.parametrize("host", [one for one in INSIDE if ":" not in one])
+def test_an_inside_address_is_refused_when_it_is_saved(host: str) -> None:
+    with pytest.raises(ConfigError, match="webhook_allow") as caught:
+        check_channel(a_channel(f"json://{host}/{SECRET}"), Allowed())
+    assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        (f"nothing://{SECRET}", "is not a URL that apprise understands"),
+        (SECRET, "is not a URL"),
+        (f"syslog://{SECRET}", "acts on the collector's own machine"),
+        (f"dbus://{SECRET}", "acts on the collector's own machine"),
+        (f"json://x.example/{SECRET}\n", "is not a URL"),
+    ],
+)
+def test_a_wrong_url_is_refused_and_not_shown(url: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=reason) as caught:
+        check_channel(a_channel(url), Allowed())
+    assert SECRET not in str(caught.value)
+    assert SECRET not in str(a_channel(url).shown().secrets)
+
+
+def test_a_token_in_the_place_of_a_host_is_no_host() -> None:
+    url = "tgram://123456789:abcdefghijklmnopqrstuvwxyzabcdefghi/12345/"
+    check_channel(a_channel(url), Allowed())
+    assert "123456789" not in str(a_channel(url).shown().secrets)
