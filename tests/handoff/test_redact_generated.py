@@ -96,9 +96,30 @@ def line_of(piece: str) -> bytes:
     return line({"model": "m", "response": piece, "done": False})
 
 
+def fragment_of(piece: str) -> bytes:
+    return event({"type": "token", "content": piece})
+
+
+def text_of(piece: str) -> bytes:
+    return event(piece)
+
+
+def token_of(piece: str) -> bytes:
+    return line({"token": piece})
+
+
+MADE = {
+    chunk_of: "text/event-stream",
+    line_of: NDJSON,
+    fragment_of: "text/event-stream",
+    text_of: "text/event-stream",
+    token_of: NDJSON,
+}
+
+
 @pytest.mark.parametrize("secret", ["ssn: 123-45-6789", "4111 1111 1111 1111", "jo@example.org"])
 def test_a_secret_that_is_cut_into_frames_does_not_leave(secret: str) -> None:
-    for made, media in ((chunk_of, "text/event-stream"), (line_of, NDJSON)):
+    for made, media in MADE.items():
         frames = [made(character) for character in secret]
         one = redacted(streamed(frames, media), ("ssn",), ("card", "email"))
         _, columns = told(one)
