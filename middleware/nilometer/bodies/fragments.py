@@ -103,7 +103,7 @@ def is_marked_fragment(value: object) -> bool:
 
 
 def _in_object(value: Object, kind: str, depth: int) -> Fragment | None:
-    kind = next((one for key in _KINDS if isinstance(one := value.get(key), str)), kind).lower()
+    kind = _kind_of(value) or kind.lower()
     texts: dict[str, Fragment] = {}
     for key, one in value.items():
         found = _text_under(key, one, kind, depth)
@@ -123,6 +123,15 @@ def _in_object(value: Object, kind: str, depth: int) -> Fragment | None:
         inner.is_marked or key in PARTS or not _DONE.isdisjoint(value),
         {**inner.beside, **value},
     )
+
+
+def _kind_of(value: Object) -> str:
+    """Return the kind that a frame names, in lower case; may be empty."""
+    for key in _KINDS:
+        found = value.get(key)
+        if isinstance(found, str):
+            return found.lower()
+    return ""
 
 
 def _newest(texts: Mapping[str, Fragment]) -> tuple[str | None, Fragment]:

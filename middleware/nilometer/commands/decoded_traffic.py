@@ -277,6 +277,9 @@ def _lines(role: Role, side: SeenSide) -> list[str]:
 
 
 def _shown(cell: Cell) -> str:
+    """Return a cell as it is read: text in quotes, `nan` and infinite numbers without."""
+    if isinstance(cell, float | np.floating) and not math.isfinite(cell):
+        return str(float(cell))
     return json.dumps(_plain(cell), ensure_ascii=True)
 
 

@@ -7,6 +7,8 @@ JSON protocols. `nilometer.decode.registry` lists all protocols.
 
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from nilometer.bodies.carriers import PACKED
 from nilometer.bodies.json_text import begins_like_json
 from nilometer.bodies.media import in_utf8, is_json, is_plain, media_type
@@ -16,7 +18,7 @@ from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.dialects import decode_list
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends
-from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.facts import Facts, Protocol, text_of
 from nilometer.decode.files import (
     WITH_FILES,
     columns_without_files,
@@ -29,6 +31,7 @@ from nilometer.decode.lists import Lists
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
+from nilometer.decode.said import names_model
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -229,7 +232,10 @@ def _document(value: Cell, body: Body, side: Side) -> Facts:
         facts = decode_list(value, body.content, side)
         if facts is not None:
             return facts
-    return free_json.decode(value, side)
+    facts = free_json.decode(value, side)
+    if isinstance(value, dict) and names_model(body.path):
+        return replace(facts, model=text_of(value.get("model")))
+    return facts
 
 
 def _unpacked(content: bytes) -> Cell:
