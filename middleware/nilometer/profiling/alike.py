@@ -70,9 +70,7 @@ class AlikeReader:
             return None
         paths = {row.path for row in rows}
         said = set(map(said_by_path, paths))
-        if len(said) > 1 or any(
-            is_probe(kind.method, path) or names_model(path) for path in paths
-        ):
+        if len(said) > 1 or any(is_probe(kind.method, path) or names_model(path) for path in paths):
             return None
         by_path = said.pop()
         if kind.left_out:
