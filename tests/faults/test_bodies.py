@@ -9,7 +9,7 @@ import asyncio
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -54,7 +54,7 @@ TYPES = (
     *("application/msgpack", "text/libsvm", "application/vnd.apache.arrow.stream"),
     *("application/vnd.apache.parquet", "application/x-protobuf", "\udcff;;"),
 )
-COMPRESS = {"gzip": gzip.compress, "deflate": zlib.compress}
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 ENCODINGS = ("gzip", "deflate", "br", "zstd", "identity, gzip", "unheard-of")
 
 

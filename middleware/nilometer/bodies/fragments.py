@@ -113,14 +113,14 @@ def _in_object(value: Object, kind: str, depth: int) -> Fragment | None:
             return None
     if not texts:
         return Fragment("", False, False, value)  # noqa: FBT003  named in the class
-    key, inner = _newest(texts)
-    if key is None:
+    newest, inner = _newest(texts)
+    if newest is None:
         return None
     is_other = kind in _OTHER_KINDS
     return Fragment(
         "" if is_other else inner.text,
         inner.is_reasoning or any(word in kind for word in _REASONING),
-        inner.is_marked or key in PARTS or not _DONE.isdisjoint(value),
+        inner.is_marked or newest in PARTS or not _DONE.isdisjoint(value),
         {**inner.beside, **value},
     )
 

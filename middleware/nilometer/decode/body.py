@@ -59,6 +59,7 @@ def decode_exchange(
     path: str = "",
     query: str = "",
     header_length: str = "",
+    is_included: bool = False,
     ends: tuple[bytes, bytes] | None = None,
     known: Known = NOTHING_KNOWN,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
@@ -76,6 +77,7 @@ def decode_exchange(
         path: Path of the request, if known; it distinguishes dialects.
         query: Query string of the URL; used for a request without a body.
         header_length: Value of ``Inference-Header-Content-Length``, if known.
+        is_included: Whether a rule makes the request a prediction on any path.
         ends: Start and end of a stream over the capture limit; used if *body* is None.
         known: Known column names and lists of this side of the entity.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
@@ -83,7 +85,7 @@ def decode_exchange(
     Raises:
         Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
     """
-    if path and is_probe(method, path):
+    if path and not is_included and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
     if content_type == WITHHELD:
         raise Undecodable(UndecodableReason.WITHHELD.value)

@@ -40,9 +40,7 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     """
     items = value[key]
     if isinstance(items, list):
-        if not items:
-            pass  # no rows, so no column is known
-        elif dict in set(map(type, items)):
+        if dict in set(map(type, items)):
             side.add_rows(table_rows(items))
         elif (scored := best_of_each(items)) is not None:
             side.add_rows(scored)
