@@ -13,7 +13,8 @@ H2O, "MLOps: Scoring".
 from collections.abc import Mapping, Sequence
 
 from nilometer.bodies.column_names import MAX_COLUMNS, frame_name, series_name, table_names
-from nilometer.bodies.named_tables import NAMED, NAMED_ROWS, SERIES, SPLIT
+from nilometer.bodies.named_tables import SERIES, SPLIT
+from nilometer.bodies.named_tables import named_rows as named_table
 from nilometer.decode.columns import Block, Row
 from nilometer.decode.tensors import check_table, table_rows
 from nilometer.profile.feature import Cell
@@ -46,28 +47,13 @@ def named_rows(items: Sequence[Cell]) -> list[Row] | None:
     """Return the rows of objects with a list of names and rows; None if an item is something else."""
     rows: list[Row] = []
     for item in items:
-        found = _named_rows(item) if isinstance(item, dict) else None
-        if found is None:
+        found = named_table(item) if isinstance(item, dict) else None
+        if found is None or len(found[0]) > MAX_COLUMNS:
             return None
-        rows += found
+        names = table_names(found[0])
+        rows += (dict(zip(names, cells, strict=True)) for cells in found[1])
     check_table(rows)
     return rows
-
-
-def _named_rows(item: Mapping[str, Cell]) -> list[Row] | None:
-    """Return the rows of one object with two lists, the names and the rows, and perhaps an id."""
-    if len(item.keys() - {"id"}) != 2 or len(NAMED.intersection(item)) != 1:
-        return None
-    (key,) = NAMED.intersection(item)
-    names, cells = item[key], next((item[name] for name in NAMED_ROWS if name in item), None)
-    if not isinstance(names, list) or not isinstance(cells, list):
-        return None
-    if set(map(type, names)) != {str} or len(names) > MAX_COLUMNS:
-        return None
-    if any(not isinstance(row, list) or len(row) != len(names) for row in cells):
-        return None
-    columns = table_names(names)
-    return [dict(zip(columns, row, strict=True)) for row in cells]
 
 
 def split_block(frame: Mapping[str, Cell]) -> Block:
