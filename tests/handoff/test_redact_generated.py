@@ -100,6 +100,18 @@ def fragment_of(piece: str) -> bytes:
     return event({"type": "token", "content": piece})
 
 
+def data_of(piece: str) -> bytes:
+    return event({"event": "token", "data": piece})
+
+
+def named_of(piece: str) -> bytes:
+    return event({"data": piece}, "token")
+
+
+def pair_of(piece: str) -> bytes:
+    return event([{"content": piece, "type": "AIMessageChunk"}, {"langgraph_step": 1}])
+
+
 def text_of(piece: str) -> bytes:
     return event(piece)
 
@@ -112,6 +124,9 @@ MADE = {
     chunk_of: "text/event-stream",
     line_of: NDJSON,
     fragment_of: "text/event-stream",
+    data_of: "text/event-stream",
+    named_of: "text/event-stream",
+    pair_of: "text/event-stream",
     text_of: "text/event-stream",
     token_of: NDJSON,
 }

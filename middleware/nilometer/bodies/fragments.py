@@ -90,9 +90,9 @@ def fragment_in(value: object, kind: str = "") -> Fragment | None:
     return _in_object(value, kind, 0) if isinstance(value, dict) else None
 
 
-def is_fragment(value: object) -> bool:
-    """Return whether *value* is a frame with text."""
-    found = fragment_in(value)
+def is_fragment(value: object, kind: str = "") -> bool:
+    """Return whether *value* is a frame with text. *kind* is the type of the event."""
+    found = fragment_in(value, kind)
     return found is not None and bool(found.text)
 
 

@@ -39,6 +39,7 @@ _TEXTS = frozenset(
         "content", "text", "thinking", "reasoning", "reasoning_content", "refusal", "delta",
         "generated_text", "instructions", "partial_json", "response", "token", "tokens", "tool_plan",
         "text_output", "transcript", "chunk", "answer", "completion", "output_text",
+        "data",
     }
 )  # fmt: skip
 _ARGUMENTS = frozenset({"args", "arguments", "input", "bytes"})

@@ -176,7 +176,7 @@ class Bodies:
                     raise Withheld from None
                 data = self._text(data.decode()).encode()
             else:
-                is_part = is_frame(value) or is_fragment(value)
+                is_part = is_frame(value) or is_fragment(value, kind)
                 data = self._documents.encoded(masked(value) if is_part else value)
         named = [b"event: " + kind.encode()] if kind else []
         return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
