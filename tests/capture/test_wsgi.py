@@ -311,6 +311,20 @@ def test_a_stream_tells_first_byte_gaps_and_end(monkeypatch: pytest.MonkeyPatch)
     assert (seen.stream_end, seen.outcome) == ("completed", "ok")
 
 
+@pytest.mark.parametrize("length", ["x", "", "1.5", "-1", "9" * 30, "9" * 5000])
+def test_a_content_length_that_is_no_length_is_no_fault(
+    length: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+        start_response("200 OK", [("Content-Length", length), *JSON])
+        return [ANSWER]
+
+    watched = Watched(app, monkeypatch)
+    seen = watched.one()
+    assert (seen.outcome, seen.response_type) == ("ok", "application/json")
+    assert (seen.response_body, watched.worker.guard.faults) == (ANSWER, 0)
+
+
 @pytest.mark.parametrize("chunks", [1, 3])
 @pytest.mark.parametrize(("sized", "after"), [(True, 0.0), (False, 3.0)])
 def test_the_latency_ends_with_the_last_byte_where_its_place_is_known(

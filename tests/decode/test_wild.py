@@ -25,6 +25,13 @@ IRIS = {"features.0": [5.1], "features.1": [3.5], "features.2": [1.4], "features
 
 ASKED = {"messages": [1], "characters": [16], "attachments": [0], "tools": [0]}
 CHATTED = {"model": ["m"], "stream": [True], **ASKED}
+CLAUDE = {
+    **CHATTED,
+    "max_tokens": [100],
+    "temperature": [0.5],
+    "model": ["claude-x"],
+    "characters": [30],
+}
 ANSWERED = {"choices": [1], "characters": [13], "tool_calls": [0]}
 CHAT = {**ANSWERED, "model": ["m"], "finish_reason": ["stop"], "stream_end": ["completed"]}
 
@@ -95,13 +102,7 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
     "hf_classify_flat": ({"inputs": ["I love it"]}, {"label": ["POSITIVE"], "score": [0.99]}),
     # Language models: one row each.
     "anthropic_stream": (
-        {
-            **CHATTED,
-            "max_tokens": [100],
-            "temperature": [0.5],
-            "model": ["claude-x"],
-            "characters": [30],
-        },
+        CLAUDE,
         {
             **ANSWERED,
             "model": ["claude-x"],
@@ -112,7 +113,7 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
         },
     ),
     "anthropic_stream_error": (
-        None,
+        CLAUDE,
         {
             **ANSWERED,
             "model": ["claude-x"],
@@ -128,7 +129,7 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
         {**ANSWERED, "model": [None], "finish_reason": ["COMPLETE"]},
     ),
     "cohere_chat_v2": (
-        None,
+        {"model": ["command-r"], **ASKED},
         {
             **ANSWERED,
             "model": [None],
@@ -170,7 +171,7 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
         },
     ),
     "ollama_chat_stream": (
-        None,
+        {"model": ["llama3"], **ASKED},
         {
             **ANSWERED,
             "model": ["llama3"],
@@ -182,7 +183,14 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
         },
     ),
     "ollama_generate": (
-        None,
+        {
+            "model": ["llama3"],
+            "stream": [False],
+            "prompts": [1],
+            "characters": [16],
+            "attachments": [0],
+            "tools": [0],
+        },
         {
             **ANSWERED,
             "model": ["llama3"],
@@ -207,7 +215,7 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
         {**CHAT, "characters": [0], "tool_calls": [1]},
     ),
     "openai_responses_stream_cut": (
-        None,
+        {"model": ["gpt-x"], "stream": [True], **ASKED, "characters": [2]},
         {**ANSWERED, "model": ["gpt-x"], "finish_reason": [None], "stream_end": ["cut"]},
     ),
     # CSV.
@@ -252,6 +260,7 @@ EXPECTED: Mapping[str, tuple[Any, Any]] = {
         {
             "model": ["dall-e"],
             "n": [1],
+            "size": ["1024x1024"],
             "prompts": [1],
             "characters": [16],
             "attachments": [0],
@@ -468,8 +477,39 @@ TYPES = (
 def test_a_body_becomes_the_columns_of_its_user(case: str) -> None:
     seen = see(EXCHANGES[case])
     for side, expected in zip((seen.request, seen.response), EXPECTED[case], strict=True):
-        if expected is not None:  # None: not decided yet
-            assert columns_of(side) == expected
+        assert columns_of(side) == expected
+
+
+# The model and its version, by case; all other exchanges name none.
+MODELS = {
+    **dict.fromkeys(("tfs_b64_image", "tfs_columnar_uneven", "tfs_sig", "tfs_regress"), ("m", "")),
+    **dict.fromkeys(("vllm_rerank", "vllm_pooling", "vllm_classify"), ("m", "")),
+    **dict.fromkeys(("hf_classify", "hf_classify_flat", "hf_qa", "hf_ner"), ("x", "")),
+    **dict.fromkeys(
+        ("openai_stream_comments", "openai_stream_crlf", "openai_stream_error"), ("m", "")
+    ),
+    **dict.fromkeys(
+        ("openai_stream_midcut", "openai_stream_nodone", "openai_tool_stream"), ("m", "")
+    ),
+    **dict.fromkeys(("openai_custom_path", "openai_completion_nomodel"), ("m", "")),
+    **dict.fromkeys(("openai_responses", "openai_responses_stream_cut"), ("gpt-x", "")),
+    **dict.fromkeys(("anthropic_stream", "anthropic_stream_error"), ("claude-x", "")),
+    **dict.fromkeys(("ollama_chat_stream", "ollama_generate"), ("llama3", "")),
+    "hf_feature_extraction": ("x", ""),
+    "kfserving_v2_http_no_data": ("m", ""),
+    "gemini": ("gemini-2", ""),
+    "cohere_chat_v1": ("command", ""),
+    "cohere_chat_v2": ("command-r", ""),
+    "ollama_embed": ("all-minilm", ""),
+    "openai_embed_tokens": ("e", ""),
+    "openai_images": ("dall-e", ""),
+    "openai_transcription": ("whisper-1", ""),
+}
+
+
+@pytest.mark.parametrize("case", EXCHANGES)
+def test_the_model_is_the_one_that_the_exchange_names(case: str) -> None:
+    assert see(EXCHANGES[case]).said == MODELS.get(case, ("", ""))
 
 
 def test_every_exchange_has_its_columns() -> None:

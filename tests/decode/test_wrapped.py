@@ -57,6 +57,25 @@ def columns(body: Any, **more: Any) -> dict[str, list[Any]]:
             {"a": [1]},
         ),
         ({"inputs": {"columns": ["a"], "index": [0], "data": [[1]]}}, {"a": [1]}),
+        # Names beside the rows, as in Watson Machine Learning and H2O.
+        ({"fields": ["a", "b"], "values": [[1, "x"], [2, None]]}, TABLE),
+        ({"columns": ["a", "b"], "rows": [[1, "x"], [2, None]]}, TABLE),
+        ({"input_data": [{"fields": ["a", "b"], "values": [[1, "x"], [2, None]]}]}, TABLE),
+        (
+            {"predictions": [{"fields": ["p", "q"], "values": [[0, [0.25, 0.75]], [1, [0.5, 0.5]]]}]},
+            {"p": [0, 1], "q.0": [0.25, 0.5], "q.1": [0.75, 0.5]},
+        ),
+        ({"fields": ["a", "b"], "id": "x", "score": [[1, "x"], [2, None]]}, TABLE),
+        ({"fields": ["a"], "values": [[1, 2]]}, {"fields": ["a"], "values.0": [1], "values.1": [2]}),
+        ({"fields": ["a"], "values": [[1]], "more": 1}, {"fields": [["a"]], "values": [[[1]]], "more": [1]}),
+        # Envelopes with a code and a message.
+        ({"code": 0, "msg": "ok", "data": RECORDS}, {**TABLE, "code": [0, 0], "msg": ["ok", "ok"]}),
+        # A matrix beside lists, one item per row.
+        (
+            {"id": "x", "embeddings": [[1, 2], [3, 4]], "texts": ["a", "b"]},
+            {"embeddings.0": [1, 3], "embeddings.1": [2, 4], "texts": ["a", "b"], "id": ["x", "x"]},
+        ),
+        ({"m": [[1, 2], [3, 4]], "t": ["a"]}, {"m": [[[1, 2], [3, 4]]], "t": [["a"]]}),
         # Scores beside predictions, one per row.
         (
             {"predictions": ["a", "b"], "probabilities": [[0.1, 0.9], [0.7, 0.3]], "score": [1, 2]},

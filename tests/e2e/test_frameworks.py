@@ -59,6 +59,23 @@ SERVED = [
         FLASK, name="flask gthread", command=(*FLASK.command[:-1], "gthread", "--threads", "4")
     ),
     replace(FLASK, name="flask waitress", command=(*WAITRESS, "flask_app:app"), ends_at_once=True),
+    replace(
+        FLASK,
+        name="uwsgi",
+        packages=("uwsgi==2.0.31", "flask==3.1.3"),
+        command=(
+            *("{bin}/uwsgi", "--http-socket", f"{HOST}:{{port}}", "--master", "--processes", "2"),
+            *(
+                "--enable-threads",
+                "--die-on-term",
+                "--home",
+                "{bin}/..",
+                "--module",
+                "flask_app:app",
+            ),
+        ),
+        ends_at_once=True,
+    ),
     DJANGO,
     replace(
         DJANGO, name="django waitress", command=(*WAITRESS, "django_app:wsgi"), ends_at_once=True

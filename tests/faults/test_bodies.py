@@ -1,12 +1,15 @@
-"""Whatever is wrong with a body, the answer is the bare one, and one reason is counted at most.
+"""Whatever is wrong with a body, the answer is the bare one, and each lost side has one reason.
 
-Each body of real traffic is cut, declared as something else, or has another length than its header
-says. No feature is named after a value in it.
+Each body of real traffic is cut, declared or compressed as something else, or has another length
+than its header says. It is served over ASGI and over WSGI, and both observe the same. No feature is
+named after a value in it.
 """
 
 import asyncio
+import gzip
 import json
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -15,22 +18,34 @@ from typing import Any
 import pytest
 from support.asgi_zoo import exchange as exchanged
 from support.asgi_zoo import request_of, scope_of
+from support.wsgi_zoo import Served, environ_of
 
-from nilometer import NilometerMiddleware
-from nilometer.capture.types import ASGIApp, Receive, Scope, Send
+from nilometer import NilometerMiddleware, NilometerWSGIMiddleware
+from nilometer.capture.types import (
+    ASGIApp,
+    Environ,
+    Receive,
+    Scope,
+    Send,
+    StartResponse,
+    WSGIApp,
+)
 from nilometer.commands.traffic_files import Exchange, read
+from nilometer.decode import Side, decode_exchange
 from nilometer.handoff.pack import batch_of
 from nilometer.handoff.worker import Worker
 from nilometer.profile import Profile
 from nilometer.profiling.observation import Observation, unpack
 from nilometer.profiling.profiling import Profiling
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
 from nilometer.values.labels import Labels
 from nilometer.values.value_like import is_position, looks_like_value
 
 WILD = Path(__file__).parents[1] / "decode" / "wild"
 EXCHANGES = {one.case: one for one in read(WILD / "manifest.json")}
 MINUTE = 60 * 10**9
-CUTS = 6  # of each body, drawn by chance
+CUTS = 3  # of each body, drawn by chance
 TYPES = (
     *("", "application/json", "text/csv", "text/plain", "text/event-stream", "text/html"),
     *("application/x-ndjson", "application/octet-stream", "application/x-npy", "image/png"),
@@ -39,6 +54,7 @@ TYPES = (
     *("application/msgpack", "text/libsvm", "application/vnd.apache.arrow.stream"),
     *("application/vnd.apache.parquet", "application/x-protobuf", "\udcff;;"),
 )
+COMPRESS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
 ENCODINGS = ("gzip", "deflate", "br", "zstd", "identity, gzip", "unheard-of")
 
 
@@ -84,6 +100,33 @@ class Damaged:
 
         return app
 
+    def wsgi_app(self) -> WSGIApp:
+        def app(environ: Environ, start_response: StartResponse) -> list[bytes]:
+            while environ["wsgi.input"].read(1000):
+                pass
+            headers = [
+                (name.decode("latin-1"), value.decode("latin-1"))
+                for name, value in self.headers(self.response_type)
+            ]
+            start_response("200 OK", headers)
+            return [self.response]
+
+        return app
+
+    def environ(self) -> Environ:
+        """The same request as a WSGI server passes it on."""
+        keys = {
+            name.decode().upper().replace("-", "_"): value.decode("latin-1")
+            for name, value in self.headers(self.request_type)
+        }
+        environ = environ_of(self.request, PATH_INFO=self.path)
+        for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+            del environ[name]
+        return environ | {
+            name if name in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{name}": value
+            for name, value in keys.items()
+        }
+
 
 def damaged(one: Exchange, chance: Random, cuts: Sequence[int] | None = None) -> Iterator[Damaged]:
     """Yield *one* damaged in each way; cut at *cuts*, or at bytes drawn by chance."""
@@ -99,6 +142,13 @@ def damaged(one: Exchange, chance: Random, cuts: Sequence[int] | None = None) ->
         yield Damaged.of(one, request_type=media, response_type=media)
     for encoding in chance.sample(ENCODINGS, 2) if cuts is None else ENCODINGS:
         yield Damaged.of(one, encoding=encoding)
+    for encoding, compress in COMPRESS.items():
+        whole = {"request": compress(request), "response": compress(response)}
+        yield Damaged.of(one, encoding=encoding, **whole)
+        shortest = min(map(len, whole.values()))
+        for at in range(shortest) if cuts else [chance.randrange(shortest)]:
+            cut = {name: body[:at] for name, body in whole.items()}
+            yield Damaged.of(one, encoding=encoding, **cut)
     for length in ("0", "1", str(longest // 2), str(longest + 7), "9" * 30, "-1", "x"):
         yield Damaged.of(one, length=length)
 
@@ -138,19 +188,65 @@ class Observed:
             assert self._answer is not None
             await self._answer(scope, receive, send)
 
+        def wsgi_app(environ: Environ, start_response: StartResponse) -> Any:
+            assert self._wsgi_answer is not None
+            return self._wsgi_answer(environ, start_response)
+
+        self._wsgi_answer: WSGIApp | None = None
         self._middleware = NilometerMiddleware(app, entity="tested")
+        self._wsgi_middleware = NilometerWSGIMiddleware(wsgi_app, entity="tested")
 
     def observe(self, one: Damaged) -> Observation:
-        """Serve one exchange; the answer is the bare application's."""
+        """Serve one exchange both ways; the answers are the bare application's."""
         scope = scope_of(one.path, headers=one.headers(one.request_type))
         incoming = request_of(one.request[:7], one.request[7:])
         self._answer = one.app()
         bare = asyncio.run(exchanged(self._answer, scope, incoming))
         assert asyncio.run(exchanged(self._middleware, dict(scope), incoming)) == bare, one
-        worker = self._middleware._worker
+        observation = self._taken(self._middleware._worker)
+        self._wsgi_answer = one.wsgi_app()
+        bare_calls = Served(self._wsgi_answer, one.environ()).seen
+        assert Served(self._wsgi_middleware, one.environ()).seen == bare_calls, one
+        also = self._taken(self._wsgi_middleware._worker)
+        assert content_of(also) == content_of(observation), one
+        return observation
+
+    def _taken(self, worker: Worker) -> Observation:
+        """The observation that the middleware of *worker* has made, without a fault."""
         assert worker.guard.faults == 0
         (observation,) = unpack(batch_of(worker.sink.take(10, 1 << 30)))
         return observation
+
+
+def content_of(observation: Observation) -> tuple[object, ...]:
+    """What both interfaces observe alike."""
+    one = observation
+    return (
+        *(one.path, one.status, one.request_size, one.response_size),
+        *(one.request_type, one.request_encoding, one.response_type, one.response_encoding),
+        *(one.request_body, one.response_body, one.header_lengths),
+    )
+
+
+def reason_of(observation: Observation, role: Role) -> str:
+    """Why one side gives no columns; empty if it does."""
+    is_input = role is Role.INPUT
+    lengths = observation.header_lengths or ("", "")
+    side = Side()
+    try:
+        decode_exchange(
+            observation.request_body if is_input else observation.response_body,
+            observation.request_type if is_input else observation.response_type,
+            observation.request_encoding if is_input else observation.response_encoding,
+            role,
+            side,
+            method=observation.method,
+            path=observation.path,
+            header_length=lengths[0 if is_input else 1],
+        )
+    except Undecodable as error:
+        return error.reason
+    return "" if side.rows else "empty"
 
 
 def profile_of(observation: Observation) -> Profile:
@@ -161,15 +257,23 @@ def profile_of(observation: Observation) -> Profile:
 
 
 def check(one: Damaged, observation: Observation, values: set[str]) -> None:
-    """Count one reason at most for each side, and no name that is one of the *values*."""
+    """Each lost side has its one reason, and no feature has a name that is one of the *values*."""
     profile = profile_of(observation)
     coverage = profile.coverage
     assert coverage.seen == 1
     assert not coverage.dropped, one
     assert "decoder_failed" not in {**coverage.undecodable, **coverage.lost_inputs}, one
     assert "decoder_failed" not in coverage.lost_outputs, one
-    for reasons in (coverage.undecodable, coverage.lost_inputs, coverage.lost_outputs):
-        assert sum(reasons.values()) <= 1, (one, reasons)
+    lost = {role: reason_of(observation, role) for role in (Role.INPUT, Role.OUTPUT)}
+    if all(lost.values()):
+        assert coverage.profiled == 0, one
+        assert sum(coverage.undecodable.values()) == 1, (one, coverage)
+        assert {*coverage.undecodable} <= {*lost.values(), "not_inference"}, (one, coverage)
+    for role, reasons in ((Role.INPUT, coverage.lost_inputs), (Role.OUTPUT, coverage.lost_outputs)):
+        if coverage.profiled and lost[role]:
+            assert reasons == {lost[role]: 1}, (one, coverage)
+        elif coverage.profiled:
+            assert sum(reasons.values()) <= 1, (one, coverage)  # some lines of a whole body
     for name in profile.features:
         column = name.partition(".")[2]
         parts = [column, *column.split(".")]

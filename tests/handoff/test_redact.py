@@ -74,6 +74,16 @@ def redacted(
             ("ssn",),
             {"dataframe_split": {"columns": ["age"], "index": [0], "data": [[2]]}},
         ),
+        (
+            {"input_data": [{"fields": ["ssn", "a"], "values": [["1", 2]]}]},
+            ("ssn",),
+            {"input_data": [{"fields": ["a"], "values": [[2]]}]},
+        ),
+        (
+            {"fields": ["a", "b"], "values": [1, 42], "more": 1},
+            ("values.1",),
+            {"fields": ["a", "b"], "values": [1, None], "more": 1},
+        ),
         ({"a": float("nan"), "b": 1}, ("b",), {"a": float("nan")}),
     ],
 )

@@ -96,9 +96,45 @@ def line_of(piece: str) -> bytes:
     return line({"model": "m", "response": piece, "done": False})
 
 
+def fragment_of(piece: str) -> bytes:
+    return event({"type": "token", "content": piece})
+
+
+def data_of(piece: str) -> bytes:
+    return event({"event": "token", "data": piece})
+
+
+def named_of(piece: str) -> bytes:
+    return event({"data": piece}, "token")
+
+
+def pair_of(piece: str) -> bytes:
+    return event([{"content": piece, "type": "AIMessageChunk"}, {"langgraph_step": 1}])
+
+
+def text_of(piece: str) -> bytes:
+    return event(piece)
+
+
+def token_of(piece: str) -> bytes:
+    return line({"token": piece})
+
+
+MADE = {
+    chunk_of: "text/event-stream",
+    line_of: NDJSON,
+    fragment_of: "text/event-stream",
+    data_of: "text/event-stream",
+    named_of: "text/event-stream",
+    pair_of: "text/event-stream",
+    text_of: "text/event-stream",
+    token_of: NDJSON,
+}
+
+
 @pytest.mark.parametrize("secret", ["ssn: 123-45-6789", "4111 1111 1111 1111", "jo@example.org"])
 def test_a_secret_that_is_cut_into_frames_does_not_leave(secret: str) -> None:
-    for made, media in ((chunk_of, "text/event-stream"), (line_of, NDJSON)):
+    for made, media in MADE.items():
         frames = [made(character) for character in secret]
         one = redacted(streamed(frames, media), ("ssn",), ("card", "email"))
         _, columns = told(one)

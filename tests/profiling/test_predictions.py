@@ -217,6 +217,31 @@ def test_a_rule_includes_requests_as_predictions() -> None:
     assert service(profiled).coverage == NOT_INFERENCE
 
 
+@pytest.mark.parametrize(("method", "path"), [("GET", "/info"), ("POST", "/tokenize")])
+def test_a_rule_includes_a_path_that_is_a_probe_elsewhere(method: str, path: str) -> None:
+    profiled = profiling()
+    profiled.included = RequestRules.of([path])
+    profiled.observe([observation(method, path, response={"risk": 0.5})])
+    found = samples(profiled)
+    assert found["service", BASE].coverage.profiled == 1
+    assert ("output.risk", BASE) in found
+
+
+def test_free_json_of_a_known_endpoint_names_its_model() -> None:
+    """Alike bodies, and bodies that are decoded one by one."""
+    profiled = profiling()
+    asked = {"model": "ranker-2", "query": "q"}
+    answers = [{"index": at, "relevance_score": 0.5, "model": "ranker-2"} for at in range(40)]
+    assert len(answers) > FEWEST_ALIKE
+    profiled.observe([observation("POST", "/v1/rerank", asked, answer) for answer in answers])
+    profiled.observe([observation("POST", "/v1/rerank", asked, answers[0])])
+    profiled.observe([observation("POST", "/predict", asked, answers[0])])
+    found = samples(profiled)
+    named = Labels.of(region="eu", model="ranker-2")
+    assert found["service", named].coverage.profiled == len(answers) + 1
+    assert found["service", BASE].coverage.profiled == 1
+
+
 def test_a_probe_moves_no_watermark() -> None:
     profiled = profiling()
     profiled.observe([observation("GET", "/")])

@@ -27,6 +27,7 @@ _MARKS = frozenset(
         *("choices", "object", "output", "content", "candidates", "response", "generations"),
         *("generated_text", "token", "text", "delta", "content_block", "data", "embeddings"),
         *("usage", "usageMetadata", "details", "eval_count", "error"),
+        *("chunk", "answer", "completion", "output_text", "text_output"),
     }
 )
 

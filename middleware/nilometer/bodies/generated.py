@@ -38,7 +38,8 @@ _TEXTS = frozenset(
     {
         "content", "text", "thinking", "reasoning", "reasoning_content", "refusal", "delta",
         "generated_text", "instructions", "partial_json", "response", "token", "tokens", "tool_plan",
-        "text_output", "transcript",
+        "text_output", "transcript", "chunk", "answer", "completion", "output_text",
+        "data",
     }
 )  # fmt: skip
 _ARGUMENTS = frozenset({"args", "arguments", "input", "bytes"})
@@ -123,6 +124,8 @@ def masked(value: object, depth: int = 0) -> object:
         return None
     if isinstance(value, list):
         return [masked(one, depth + 1) for one in value]
+    if isinstance(value, str) and not depth:
+        return MASK * len(value)
     if not isinstance(value, dict):
         return value
     return {key: _masked(key, one, depth) for key, one in value.items()}

@@ -81,7 +81,7 @@ class WsgiExchange(Exchange):
     started: float
     stream: Any
 
-    def start(  # noqa: C901  in the path of every request
+    def start(  # noqa: C901, PLR0912  in the path of every request
         self, status: str, headers: Any, exc_info: Any = None
     ) -> Any:
         """Start the response like the server's `start_response`."""
@@ -110,7 +110,10 @@ class WsgiExchange(Exchange):
                 if key == TYPE:
                     found += content_types[value]
                 elif key == LENGTH:
-                    self.length = int(value)
+                    try:
+                        self.length = int(value)
+                    except ValueError:  # the server decides what it makes of it
+                        self.length = -1
                 else:
                     found.append((key, value.encode("latin-1", "replace")))
         except Exception as error:  # monitoring must never fail a prediction

@@ -162,12 +162,13 @@ def see(exchange: Exchange, selection: Selection | None = None) -> Seen:
     if excluded_by:
         return Seen(exchange, exchange.outcome, "", excluded_by=excluded_by)
     request = response = SeenSide()
+    is_included = bool(selection.include.match(*at))
     if exchange.outcome is not Outcome.OK:
         request = SeenSide(undecodable=UndecodableReason.FAILED_REQUEST.value)
     else:
         if exchange.request.body or exchange.query or exchange.method not in BODYLESS:
-            request = _see(exchange, exchange.request, Role.INPUT)
-        response = _see(exchange, exchange.response, Role.OUTPUT)
+            request = _see(exchange, exchange.request, Role.INPUT, is_included=is_included)
+        response = _see(exchange, exchange.response, Role.OUTPUT, is_included=is_included)
     decoded = Decoded(lost_input=request.undecodable, is_taken=request.facts is not None)
     is_prediction = selection.predictions.is_one(
         observation_of(exchange), decoded, selection.include, response.rows
@@ -221,7 +222,7 @@ def observation_of(exchange: Exchange, arrival_ns: int = 0, latency: float = 0.0
     )
 
 
-def _see(exchange: Exchange, message: Message, role: Role) -> SeenSide:
+def _see(exchange: Exchange, message: Message, role: Role, *, is_included: bool) -> SeenSide:
     side = Side()
     try:
         facts = decode_exchange(
@@ -232,6 +233,7 @@ def _see(exchange: Exchange, message: Message, role: Role) -> SeenSide:
             side,
             method=exchange.method,
             path=exchange.path,
+            is_included=is_included,
             query=exchange.query,
             header_length=message.headers.get(_HEADER_LENGTH, ""),
         )
@@ -268,8 +270,9 @@ def _lines(role: Role, side: SeenSide) -> list[str]:
     }
     facts = "".join(f"  {name}={value}" for name, value in told.items())
     lines = [f"    {role.value}: {side.facts.protocol.value}, {side.rows} rows{facts}"]
-    width = max(map(len, side.columns), default=0)
-    for name, cells in side.columns.items():
+    columns = side.columns if side.rows else {}
+    width = max(map(len, columns), default=0)
+    for name, cells in columns.items():
         shown = ", ".join(_shown(cell) for cell in cells[:SHOWN_CELLS])
         more = ", ..." if len(cells) > SHOWN_CELLS else ""
         lines.append(f"        {name.ljust(width)}  {_cut(shown)}{more}")
@@ -277,6 +280,9 @@ def _lines(role: Role, side: SeenSide) -> list[str]:
 
 
 def _shown(cell: Cell) -> str:
+    """Return a cell as it is read: text in quotes, `nan` and infinite numbers without."""
+    if isinstance(cell, float | np.floating) and not math.isfinite(cell):
+        return str(float(cell))
     return json.dumps(_plain(cell), ensure_ascii=True)
 
 

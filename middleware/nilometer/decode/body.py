@@ -7,6 +7,8 @@ JSON protocols. `nilometer.decode.registry` lists all protocols.
 
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from nilometer.bodies.carriers import PACKED
 from nilometer.bodies.json_text import begins_like_json
 from nilometer.bodies.media import in_utf8, is_json, is_plain, media_type
@@ -16,7 +18,7 @@ from nilometer.decode.budget import weight_of
 from nilometer.decode.columns import Side
 from nilometer.decode.dialects import decode_list
 from nilometer.decode.encodings import MAX_DECODED_BYTES, decoded, decoded_ends
-from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.facts import Facts, Protocol, text_of
 from nilometer.decode.files import (
     WITH_FILES,
     columns_without_files,
@@ -29,6 +31,7 @@ from nilometer.decode.lists import Lists
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
+from nilometer.decode.said import names_model
 from nilometer.profile.feature import Cell
 from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
@@ -56,6 +59,7 @@ def decode_exchange(
     path: str = "",
     query: str = "",
     header_length: str = "",
+    is_included: bool = False,
     ends: tuple[bytes, bytes] | None = None,
     known: Known = NOTHING_KNOWN,
     max_decoded_bytes: int = MAX_DECODED_BYTES,
@@ -73,6 +77,7 @@ def decode_exchange(
         path: Path of the request, if known; it distinguishes dialects.
         query: Query string of the URL; used for a request without a body.
         header_length: Value of ``Inference-Header-Content-Length``, if known.
+        is_included: Whether a rule makes the request a prediction on any path.
         ends: Start and end of a stream over the capture limit; used if *body* is None.
         known: Known column names and lists of this side of the entity.
         max_decoded_bytes: Limit of the body after its content encoding is undone, in bytes.
@@ -80,7 +85,7 @@ def decode_exchange(
     Raises:
         Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
     """
-    if path and is_probe(method, path):
+    if path and not is_included and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
     if content_type == WITHHELD:
         raise Undecodable(UndecodableReason.WITHHELD.value)
@@ -229,7 +234,10 @@ def _document(value: Cell, body: Body, side: Side) -> Facts:
         facts = decode_list(value, body.content, side)
         if facts is not None:
             return facts
-    return free_json.decode(value, side)
+    facts = free_json.decode(value, side)
+    if isinstance(value, dict) and names_model(body.path):
+        return replace(facts, model=text_of(value.get("model")))
+    return facts
 
 
 def _unpacked(content: bytes) -> Cell:

@@ -28,6 +28,7 @@ class Protocol(Enum):
     COHERE = "cohere"
     TRITON = "triton"  # generate extension of V2
     LLAMA_CPP = "llama_cpp"
+    FRAGMENTS = "fragments"  # home-made streams of text
     FORM = "form"
     QUERY = "query"
     MULTIPART = "multipart"

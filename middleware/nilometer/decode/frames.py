@@ -4,15 +4,19 @@ The orients ``split`` and ``tight`` have the cells of each row in a list, and a 
 names. The orient ``table`` has objects and a schema. `nilometer.decode.naming` decodes ``index``
 and ``columns``, which are objects keyed by row id; ``records`` is a list of objects.
 
-Source: pandas, ``DataFrame.to_json`` and ``DataFrame.to_dict``.
+Watson Machine Learning and H2O have ``fields`` with the names, and ``values`` or ``rows``.
+
+Sources: pandas, ``DataFrame.to_json`` and ``DataFrame.to_dict``; IBM, "Watson Machine Learning API";
+H2O, "MLOps: Scoring".
 """
 
 from collections.abc import Mapping, Sequence
 
 from nilometer.bodies.column_names import MAX_COLUMNS, frame_name, series_name, table_names
 from nilometer.bodies.named_tables import SERIES, SPLIT
+from nilometer.bodies.named_tables import named_rows as named_table
 from nilometer.decode.columns import Block, Row
-from nilometer.decode.tensors import table_rows
+from nilometer.decode.tensors import check_table, table_rows
 from nilometer.profile.feature import Cell
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import UndecodableReason
@@ -27,7 +31,7 @@ def frame_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
     """
     data = value.get("data")
     if not isinstance(data, list):
-        return None
+        return named_rows([value])
     keys = value.keys()
     if keys <= SPLIT and ("columns" in keys or "index" in keys):
         return split_block(value) if set(map(type, data)) <= {list} else None
@@ -37,6 +41,19 @@ def frame_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
     if keys <= {"schema", "data"} and isinstance(schema, dict) and "fields" in schema:
         return _without_index(table_rows(data), schema.get("primaryKey"))
     return None
+
+
+def named_rows(items: Sequence[Cell]) -> list[Row] | None:
+    """Return the rows of objects with a list of names and rows; None if an item is something else."""
+    rows: list[Row] = []
+    for item in items:
+        found = named_table(item) if isinstance(item, dict) else None
+        if found is None or len(found[0]) > MAX_COLUMNS:
+            return None
+        names = table_names(found[0])
+        rows += (dict(zip(names, cells, strict=True)) for cells in found[1])
+    check_table(rows)
+    return rows
 
 
 def split_block(frame: Mapping[str, Cell]) -> Block:

@@ -14,7 +14,7 @@ from nilometer.decode import free_json
 from nilometer.decode.budget import check_cells
 from nilometer.decode.columns import Block, Side
 from nilometer.decode.facts import Facts, Protocol, id_of
-from nilometer.decode.frames import frame_in
+from nilometer.decode.frames import frame_in, named_rows
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import DecodeObject, JsonProtocol
 from nilometer.decode.tensors import (
@@ -41,7 +41,7 @@ def decode(value: Mapping[str, Cell], key: str, protocol: Protocol, side: Side) 
     items = value[key]
     if isinstance(items, list):
         if dict in set(map(type, items)):
-            side.add_rows(table_rows(items))
+            side.add_rows(named_rows(items) or table_rows(items))
         elif (scored := best_of_each(items)) is not None:
             side.add_rows(scored)
         else:

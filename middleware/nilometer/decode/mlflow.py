@@ -56,12 +56,18 @@ def _decode_data_frame(value: Mapping[str, Cell], path: str, side: Side) -> Fact
 
 def _decoder_of(key: str) -> DecodeObject:
     def decode(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
-        del path
         if value.keys() <= _BESIDE:
-            return kserve_v1.decode(value, key, Protocol.MLFLOW, side)
+            return kserve_v1.decode(value, key, _protocol_of(path), side)
         return free_json.decode(value, side)
 
     return decode
+
+
+def _protocol_of(path: str) -> Protocol:
+    """Return the protocol whose bodies have these keys on *path*."""
+    if "/v2/models/" in path:
+        return Protocol.OIP_V2  # without tensors
+    return Protocol.KSERVE_V1 if "/v1/models/" in path else Protocol.MLFLOW
 
 
 TENSORS = JsonProtocol(

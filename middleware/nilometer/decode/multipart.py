@@ -15,19 +15,20 @@ from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part
 from nilometer.bodies.multipart import parts as parts_of
 from nilometer.decode.budget import check_text
 from nilometer.decode.columns import Side
-from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.facts import Facts, Protocol, text_of
 from nilometer.decode.form import add_field
 from nilometer.decode.json_body import from_json
 from nilometer.decode.naming import flat
 from nilometer.decode.protocol import Format
+from nilometer.decode.said import names_model
 from nilometer.decode.scalars import typed
 from nilometer.profile.feature import Cell
 
 _DEFAULT_TYPE = "application/octet-stream"
 
 
-def decode(body: bytes, content_type: str, side: Side) -> Facts:
-    """Add one row of all parts.
+def decode(body: bytes, content_type: str, side: Side, path: str = "") -> Facts:
+    """Add one row of all parts. *path* is that of the request; it may be empty.
 
     Raises:
         Undecodable: If a part has no name, the end is missing, or there are more than
@@ -44,7 +45,8 @@ def decode(body: bytes, content_type: str, side: Side) -> Facts:
         for name, cell in _cells(part):
             add_field(row, name, cell)
     side.add_rows([flat(row)])
-    return Facts(Protocol.MULTIPART)
+    model = text_of(row.get("model")) if names_model(path) else ""
+    return Facts(Protocol.MULTIPART, model=model)
 
 
 def _cells(part: Part) -> Iterator[tuple[str, Cell]]:
@@ -68,5 +70,5 @@ def _field(part: Part) -> tuple[str, Cell]:
 
 FORMAT = Format.of(
     carriers.MULTIPART,
-    decode=lambda body, side: decode(body.content, body.content_type, side),
+    decode=lambda body, side: decode(body.content, body.content_type, side, body.path),
 )

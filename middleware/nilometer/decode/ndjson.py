@@ -1,6 +1,7 @@
 """Decodes newline-delimited JSON; each line is free JSON, and rows are in the order of lines.
 
-A response that a language model streams is one row (`nilometer.decode.dialects`).
+A response that a language model streams is one row (`nilometer.decode.dialects`), and so is a
+home-made stream of fragments (`nilometer.decode.fragments`).
 """
 
 from nilometer.bodies import carriers
@@ -11,6 +12,7 @@ from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.dialects import answer_begun_by
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.fragments import Fragments
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import Format
@@ -77,6 +79,7 @@ class _Lines:
         self._may_skip = may_skip
         self._is_response = is_response
         self._answer: Answer | None = None
+        self._fragments = Fragments(only_marked=True)
         self._rows: list[Row] = []
         self._end: StreamEnd | None = None
         self._error = ""
@@ -105,12 +108,19 @@ class _Lines:
 
     def interrupt(self, *, is_end_known: bool) -> None:
         """Record that lines are missing."""
+        self._fragments.interrupt(is_end_known=is_end_known)
         if self._answer is not None:
             self._answer.interrupt(is_end_known=is_end_known)
 
     def decoded(self, side: Side, *, partial: bool) -> Facts:
         """Add the rows to *side*; *partial* means that lines are missing."""
         answer = self._answer
+        if answer is None:
+            answer = self._fragments.answer()
+            if answer is not None and self._error:
+                answer.failed(self._error)
+            elif answer is not None and self._end is None:
+                answer.done()
         if answer is not None:
             side.add_rows([answer.row()])
             return answer.facts()
@@ -141,6 +151,8 @@ class _Lines:
         if error and is_last:
             self._end, self._error = StreamEnd.ERROR, error
             return
+        if self._is_response:
+            self._fragments.add(value, place)
         self._rows.extend(rows_of(value))
         check_rows(len(self._rows))
 

@@ -8,7 +8,7 @@ Source: OpenAI, "API reference".
 from collections.abc import Mapping
 
 from nilometer.bodies.generated import is_openai_answer
-from nilometer.decode import free_json, openai_request, openai_response, openai_vectors
+from nilometer.decode import openai_request, openai_response, openai_vectors
 from nilometer.decode.answer import decode
 from nilometer.decode.columns import Side
 from nilometer.decode.facts import Facts
@@ -16,10 +16,9 @@ from nilometer.decode.protocol import JsonProtocol
 from nilometer.profile.feature import Cell
 
 
-def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts:
-    """Add a request; without a model and a known path it is decoded as free JSON."""
-    facts = openai_request.decode(value, path, side)
-    return free_json.decode(value, side) if facts is None else facts
+def _decode_input(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:
+    """Add a request; return None without a model and a known path, because it is free JSON."""
+    return openai_request.decode(value, path, side)
 
 
 def _decode_output(value: Mapping[str, Cell], path: str, side: Side) -> Facts | None:

@@ -26,6 +26,9 @@ _SETTINGS = (
     "service_tier",
     "encoding_format",
     "dimensions",
+    "size",  # of an image
+    "quality",
+    "style",
 )
 _SCALARS = (str, int, float, bool)
 

@@ -14,6 +14,16 @@ _PROBES = re.compile(
     r"|/ray\.(?:rpc|serve)\..*)"
 )
 _ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.", "/ray.")
+# Endpoints that manage a server or prepare a request, with a body. Sources: the API references of
+# Triton, Ollama, vLLM, SGLang, llama.cpp, Text Generation Inference and OpenAI.
+_MANAGEMENT = re.compile(
+    r"/v2/(?:system|cuda)sharedmemory/(?:.*/)?(?:un)?register"
+    r"|/v2/(?:models/[^/:]+(?:/versions/[^/]+)?/)?trace/setting|/v2/logging"
+    r"|/api/(?:pull|push|show|blobs/.*)"
+    r"|(?:/v1)?/(?:de|chat_)?tokenize|/apply-template"
+    r"|/v1/(?:un)?load_lora_adapter|/(?:un)?load_lora_adapter|/lora-adapters"
+    r"|/v1/(?:files|uploads|batches|fine_tuning|vector_stores|containers)(?:/.*)?"
+)
 
 
 # Endpoints that only make predictions; a body that no decoder reads there is broken.
@@ -35,5 +45,5 @@ def is_inference(method: str, path: str) -> bool:
 def is_probe(method: str, path: str) -> bool:
     """Return whether a request is a probe or asks for metadata, and so is not a prediction."""
     if method not in BODYLESS and not path.startswith(_ANY_METHOD):
-        return False
+        return _MANAGEMENT.fullmatch(path.rstrip("/")) is not None
     return _PROBES.fullmatch(path.rstrip("/") or "/") is not None

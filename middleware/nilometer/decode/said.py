@@ -24,6 +24,12 @@ _PATHS = re.compile(
     # TorchServe
     r"|/(?:predictions|explanations)/(?P<served>[^/:]+)(?:/(?P<of_served>[^/:]+))?/?"
 )
+# Other endpoints of OpenAI-style servers and of Ollama. Their bodies have the shape of free JSON, or
+# are forms, but `model` in them is the name of the model.
+_NAMES_MODEL = re.compile(
+    r"(?:.*/)?(?:rerank|score|pooling|classify|moderations|api/embed(?:dings)?"
+    r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))/?"
+)
 _PARTS = (("model", "version"), ("deployment", ""), ("served", "of_served"))
 
 
@@ -52,6 +58,12 @@ def said_by_path(path: str) -> Said:
         if found[model]:
             return Said(found[model], (version and found[version]) or "")
     return NOTHING_SAID
+
+
+@lru_cache(maxsize=1024)
+def names_model(path: str) -> bool:
+    """Return whether the field `model` of free JSON or of a form on this path names the model."""
+    return _NAMES_MODEL.fullmatch(path) is not None
 
 
 def said_by(path: str, request: Facts | None, response: Facts | None) -> Said:

@@ -1,7 +1,8 @@
 """Decodes server-sent events, recognised by their framing instead of the content type.
 
-The stream of a language model is one response (`nilometer.decode.dialects`). In other streams, each
-event with JSON is decoded as free JSON, and text is only counted.
+The stream of a language model is one response (`nilometer.decode.dialects`), and so is a home-made
+stream of fragments (`nilometer.decode.fragments`). In other streams, each event with JSON is decoded
+as free JSON, and text is only counted.
 
 Source: WHATWG HTML, "Server-sent events".
 """
@@ -10,12 +11,14 @@ import json
 import re
 
 from nilometer.bodies import carriers
+from nilometer.bodies.column_names import VALUE
 from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
 from nilometer.decode.answer import Answer
 from nilometer.decode.budget import check_lines, check_rows
 from nilometer.decode.columns import Row, Side
 from nilometer.decode.dialects import answer_begun_by
 from nilometer.decode.facts import Facts, Protocol
+from nilometer.decode.fragments import Fragments
 from nilometer.decode.json_body import from_json
 from nilometer.decode.json_rows import rows_of
 from nilometer.decode.protocol import Format
@@ -73,7 +76,9 @@ class _Stream:
 
     def __init__(self) -> None:
         self._answer: Answer | None = None
+        self._fragments = Fragments()
         self._rows: list[Row] = []
+        self._scalars: list[tuple[Cell, int]] = []  # events with a single value, and their lengths
         self._texts = self._characters = 0
         self._end: StreamEnd | None = None
         self._error = ""
@@ -99,16 +104,17 @@ class _Stream:
                 self._add_text(event)
                 continue
             if not isinstance(value, dict):
-                self._add_rows(value, event)
+                self._add_value(value, event, place)
             elif event.kind == _ERROR or error_in(value):
                 self._fail(error_in(value) or UNNAMED)
                 self._refused = None if event.kind == _ERROR else value
             elif not self._add_frame(value, place + event.end):
-                self._add_rows(value, event)
+                self._add_value(value, event, place)
 
     def interrupt(self, cut: bytes, *, is_end_known: bool) -> None:
         """Record that events are missing; *cut* is the end of an event whose start is missing."""
         answer = self._answer
+        self._fragments.interrupt(is_end_known=is_end_known)
         if answer is not None:
             answer.interrupt(is_end_known=is_end_known)
             for found in [*_USAGE_KEY.finditer(cut)][-MAX_USAGES:]:
@@ -117,6 +123,9 @@ class _Stream:
     def decoded(self, side: Side, *, partial: bool = False) -> Facts:
         """Add the rows to *side*; *partial* means that events in between are missing."""
         answer = self._answer
+        if answer is None:
+            answer = self._fragments.answer(beside=self._texts)
+            self._end = self._end if answer is None else self._end or StreamEnd.COMPLETED
         if answer is not None:
             if self._end is StreamEnd.ERROR:
                 answer.failed(self._error)
@@ -125,6 +134,11 @@ class _Stream:
             side.add_rows([answer.row()])
             return answer.facts()
         rows = self._rows
+        if not self._texts:
+            rows.extend({VALUE: value} for value, _ in self._scalars)
+        else:  # a number may be a part of a text
+            self._texts += len(self._scalars)
+            self._characters += sum(length for _, length in self._scalars)
         if self._texts and not partial:
             rows.append({"texts": self._texts, "characters": self._characters})
         if partial and not rows:
@@ -142,25 +156,37 @@ class _Stream:
         self._answer.add(frame, place)
         return True
 
-    def _add_rows(self, value: Cell, event: Event) -> None:
+    def _add_value(self, value: Cell, event: Event, place: int) -> None:
+        """Add an event that is neither a frame of a known API nor an error."""
         if event.kind == _ERROR:
             self._fail(UNNAMED)
             return
-        if self._refused is not None:  # the stream continued, so this was no stream error
+        kind = event.kind.decode("utf-8", "replace")
+        is_frame = self._fragments.add(value, place + event.end, kind)
+        if self._refused is not None and not (is_frame and isinstance(value, dict)):
+            # The stream continued with data, so the object before was data, too.
             self._rows.extend(rows_of(self._refused))
             self._end, self._error, self._refused = None, "", None
-        self._rows.extend(rows_of(value))
-        check_rows(len(self._rows))
+        if isinstance(value, dict | list):
+            self._rows.extend(rows_of(value))
+        else:
+            self._scalars.append((value, _length(event)))
+        check_rows(len(self._rows) + len(self._scalars))
 
     def _add_text(self, event: Event) -> None:
         if event.kind == _ERROR:
             self._fail(UNNAMED)
             return
         self._texts += 1
-        self._characters += len(event.data.decode("utf-8", "replace"))
+        self._characters += _length(event)
 
     def _fail(self, error: str) -> None:
         self._end, self._error = StreamEnd.ERROR, self._error or error
+
+
+def _length(event: Event) -> int:
+    """Return the number of characters of an event."""
+    return len(event.data.decode("utf-8", "replace"))
 
 
 def _value_at(piece: bytes, start: int) -> Cell:

@@ -13,7 +13,7 @@ from nilometer.bodies.column_names import MAX_COLUMNS, told_apart, value_like_ke
 from nilometer.bodies.scored import best_of_each
 from nilometer.decode.budget import check_cells, check_rows
 from nilometer.decode.columns import Block, Row
-from nilometer.decode.frames import frame_in
+from nilometer.decode.frames import frame_in, named_rows
 from nilometer.decode.naming import flat, flat_table
 from nilometer.decode.tensors import add_columns, batch_block, check_table, nested_columns
 from nilometer.profile.feature import Cell
@@ -28,6 +28,7 @@ _METADATA = frozenset(
         *("id", "model", "version", "signature", "object", "usage", "status", "success", "error"),
         *("params", "parameters", "options", "config", "meta", "metadata", "context", "schema"),
         *("took", "ms", "duration", "latency", "elapsed", "created", "timestamp", "count"),
+        *("ok", "code", "message", "msg", "errors", "warnings"),
     }
 )
 _OF_CALLS = frozenset({"signature_name", "model_name", "modelDisplayName"})
@@ -46,7 +47,7 @@ def table_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
         return frame
     tables = [key for key, cell in value.items() if type(cell) in _TABLES and not is_metadata(key)]
     if len(tables) > 1:
-        return _by_column(value)
+        return _by_column(value) or _by_matrix(value, tables)
     if len(tables) != 1 or value_like_keys(value):
         return None
     key = tables[0]
@@ -89,7 +90,7 @@ def _list(key: str, items: list[Cell]) -> Block | list[Row] | None:
     kinds = set(map(type, items))
     if kinds == {dict}:
         check_rows(len(items))
-        rows = flat_table(items)
+        rows = named_rows(items) or flat_table(items)
         check_table(rows)
         return rows
     if kinds == {list}:
@@ -109,6 +110,29 @@ def _by_column(value: Mapping[str, Cell]) -> Block | None:
         if not isinstance(items, list) or not items or set(map(type, items)) & _TABLES:
             return None
     return batch_block(value)
+
+
+def _by_matrix(value: Mapping[str, Cell], tables: Sequence[str]) -> Block | None:
+    """Return a block of equally long lists, of which one is a matrix, beside metadata.
+
+    Embeddings beside their texts are such lists.
+    """
+    beside = {name: cell for name, cell in value.items() if name not in tables}
+    lists = {name: value[name] for name in tables}
+    kinds = [
+        set(map(type, items)) if isinstance(items, list) else set() for items in lists.values()
+    ]
+    if (
+        not all(kinds)
+        or {dict} in kinds
+        or {list} not in kinds
+        or not all(map(is_metadata, beside))
+    ):
+        return None
+    if any(len(one) > 1 and one & _TABLES for one in kinds):
+        return None
+    block = batch_block(lists)
+    return None if block is None else _block_beside(block, flat(beside))
 
 
 def _rows_beside(rows: Sequence[Row], beside: Row) -> list[Row]:

@@ -18,6 +18,7 @@ from nilometer.bodies.column_names import MAX_COLUMNS, table_names
 from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
 from nilometer.bodies.form import fields as form_fields
 from nilometer.bodies.form import is_form
+from nilometer.bodies.fragments import is_fragment, is_marked_fragment
 from nilometer.bodies.generated import is_frame, masked
 from nilometer.bodies.json_text import parsed
 from nilometer.bodies.lines import lines, text_lines
@@ -175,7 +176,8 @@ class Bodies:
                     raise Withheld from None
                 data = self._text(data.decode()).encode()
             else:
-                data = self._documents.encoded(masked(value) if is_frame(value) else value)
+                is_part = is_frame(value) or is_fragment(value, kind)
+                data = self._documents.encoded(masked(value) if is_part else value)
         named = [b"event: " + kind.encode()] if kind else []
         return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
 
@@ -198,7 +200,8 @@ class Bodies:
                     raise
                 clean.append(b"{")
                 continue
-            clean.append(self._documents.encoded(masked(value) if is_frame(value) else value))
+            is_part = is_frame(value) or is_marked_fragment(value)
+            clean.append(self._documents.encoded(masked(value) if is_part else value))
         if not any(clean):
             raise ValueError("no lines of JSON")
         return b"\n".join(clean)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from math import prod
 
 from nilometer.bodies.column_names import frame_name, table_names
-from nilometer.bodies.named_tables import NAMES, ROWS, TENSOR
+from nilometer.bodies.named_tables import FIELDS, NAMES, ROWS, TENSOR, named_rows
 from nilometer.handoff.named_fields import NamedFields
 from nilometer.handoff.withheld import Withheld
 
@@ -24,6 +24,8 @@ def without_columns(table: Table, fields: NamedFields) -> tuple[Table, bool]:
     is_told = False
     for key in NAMES:
         names = table.get(key)
+        if key == FIELDS and named_rows(table) is None:
+            continue  # a list of this name has another meaning
         if isinstance(names, list):
             texts = [*map(frame_name, names)]
             columns = table_names(texts)

@@ -320,7 +320,7 @@ class Profiling:
         sampled = held and (self.sample >= 1.0 or self._chance.random() < self.sample)
         decoded = None
         if sampled or (held and self._needs_columns(observation)):
-            decoded = decode_sides(observation, inputs, outputs, self._known)
+            decoded = decode_sides(observation, inputs, outputs, self._known, self.included)
         if not self._predictions.is_one(observation, decoded, self.included, outputs.rows):
             self._leave_out(observation)
             return None

@@ -16,6 +16,7 @@ from nilometer.values.entity import Role, summary_name
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import ConnectionEnd, Outcome, UndecodableReason
 from nilometer.values.redacted import WITHHELD
+from nilometer.values.request_rules import NO_RULES, RequestRules
 
 PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
 _UNANSWERED = frozenset({ConnectionEnd.REFUSED.value, ConnectionEnd.SERVER_ERROR.value})
@@ -71,7 +72,11 @@ def is_answered(observation: Observation) -> bool:
 
 
 def decode_sides(
-    observation: Observation, inputs: Side, outputs: Side, known: tuple[Known, Known]
+    observation: Observation,
+    inputs: Side,
+    outputs: Side,
+    known: tuple[Known, Known],
+    rules: RequestRules = NO_RULES,
 ) -> Decoded:
     """Decode both bodies and add their columns to *inputs* and *outputs*.
 
@@ -80,6 +85,7 @@ def decode_sides(
         inputs: Side that the columns of the request are added to.
         outputs: Side that the columns of the response are added to.
         known: Names and lists of the inputs and of the outputs of the entity.
+        rules: Rules that include requests as predictions.
     """
     said = said_by(observation.path, None, None)
     if observation.websocket is not None:
@@ -96,8 +102,8 @@ def decode_sides(
         or observation.method not in BODYLESS
         or observation.request_type == WITHHELD
     ):
-        lost_input, request = decode_request(observation, inputs, known[0])
-    lost_output, response = _decode_response(observation, outputs, known[1])
+        lost_input, request = decode_request(observation, inputs, known[0], rules)
+    lost_output, response = _decode_response(observation, outputs, known[1], rules)
     return Decoded(
         "" if inputs.rows or outputs.rows else lost_input or lost_output,
         lost_input,
@@ -109,7 +115,9 @@ def decode_sides(
     )
 
 
-def decode_request(observation: Observation, side: Side, known: Known) -> tuple[str, Facts | None]:
+def decode_request(
+    observation: Observation, side: Side, known: Known, rules: RequestRules = NO_RULES
+) -> tuple[str, Facts | None]:
     """Decode a request; return the reason for missing columns (may be empty), and facts."""
     try:
         facts = decode_exchange(
@@ -120,6 +128,7 @@ def decode_request(observation: Observation, side: Side, known: Known) -> tuple[
             side,
             method=observation.method,
             path=observation.path,
+            is_included=_is_included(observation, rules),
             query=observation.query,
             header_length=observation.header_lengths[0] if observation.header_lengths else "",
             known=known,
@@ -130,7 +139,7 @@ def decode_request(observation: Observation, side: Side, known: Known) -> tuple[
 
 
 def _decode_response(
-    observation: Observation, side: Side, known: Known
+    observation: Observation, side: Side, known: Known, rules: RequestRules
 ) -> tuple[str, Facts | None]:
     """Decode a response; return the reason for missing columns (may be empty), and facts."""
     try:
@@ -142,6 +151,7 @@ def _decode_response(
             side,
             method=observation.method,
             path=observation.path,
+            is_included=_is_included(observation, rules),
             header_length=observation.header_lengths[1] if observation.header_lengths else "",
             ends=observation.response_ends,
             known=known,
@@ -149,6 +159,12 @@ def _decode_response(
     except Undecodable as error:
         return error.reason, None
     return _missing(side, facts), facts
+
+
+def _is_included(observation: Observation, rules: RequestRules) -> bool:
+    """Return whether a rule makes a request a prediction."""
+    one = observation
+    return bool(rules) and bool(rules.match(one.method, one.path, one.request_type))
 
 
 def _missing(side: Side, facts: Facts) -> str:

@@ -111,6 +111,9 @@ class RequestRules:
         return ""
 
 
+NO_RULES = RequestRules()
+
+
 @lru_cache(maxsize=256)
 def rules_of(texts: tuple[str, ...]) -> RequestRules:
     """Return the rules in *texts*, which were already checked; invalid texts are left out."""

@@ -160,10 +160,16 @@ def _looks_like_value(name: str) -> bool:
         or _IDENTIFIER.search(folded) is not None
         or _IDENTIFYING.search(name) is not None
         or REDACTED in folded
-        or (folded.startswith("{") and folded.endswith("}") and ":" in folded)  # JSON
+        or _has_document(folded)
         or _is_address(folded)
         or (len(folded) >= RANDOM_FROM and _is_random(name))
     )
+
+
+def _has_document(folded: str) -> bool:
+    """Return whether *folded* is or contains a JSON object."""
+    is_object = folded.startswith("{") and folded.endswith("}") and ":" in folded
+    return is_object or '{"' in folded or '":' in folded
 
 
 def _has_mail_address(folded: str) -> bool:
