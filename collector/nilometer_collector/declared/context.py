@@ -25,6 +25,7 @@ class DeclareContext:
         may_name: Function that returns whether a warning may reveal an entity.
         may_use: Function that returns whether a warning may be about a channel or target; None for
             all of them if *may_name* allows every entity, else for none.
+        now_ns: Wall time at which warnings are made, Unix nanoseconds; 0 makes none about times.
     """
 
     store: Store
@@ -32,3 +33,4 @@ class DeclareContext:
     addresses: Allowed = NO_ADDRESS
     may_name: Callable[[str], bool] = _any_name
     may_use: Callable[[str], bool] | None = None
+    now_ns: int = 0

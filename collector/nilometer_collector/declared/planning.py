@@ -107,7 +107,14 @@ def plan_of(
     receivers = {
         word: {key.name for kind, key, _ in checked if kind.name == word} for word in _NAMED
     }
-    known = KnownNames(context.store, context.may_name, entities, receivers, context.may_use)
+    known = KnownNames(
+        context.store,
+        context.may_name,
+        entities,
+        receivers,
+        context.may_use,
+        now_ns=context.now_ns,
+    )
     for kind, key, plain in checked:
         if context.may_name(key.entity) or (not key.entity and context.may_use is not None):
             plan.warnings += [Warned(key, each) for each in kind.warnings(plain, known)]

@@ -15,6 +15,7 @@ from nilometer_collector.declared.performance import PerformanceObjects
 from nilometer_collector.declared.receivers import ChannelObjects, TargetObjects
 from nilometer_collector.declared.references import ReferenceObjects
 from nilometer_collector.declared.routes import RouteObjects
+from nilometer_collector.declared.silences import SilenceObjects
 from nilometer_collector.declared.watch_rules import WatchRuleObjects
 
 FORMAT = 1  # version of the format of documents
@@ -29,6 +30,7 @@ KINDS: tuple[Kind[Any], ...] = (
     WatchRuleObjects(),
     RouteObjects(),
     ActionObjects(),
+    SilenceObjects(),
     PerformanceObjects(),
 )
 

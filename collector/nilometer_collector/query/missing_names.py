@@ -1,6 +1,8 @@
 """Finds names that point nowhere: entities, summaries and references that do not exist yet."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import islice
 from types import MappingProxyType
 
 from nilometer.alert import Alerter
@@ -8,6 +10,7 @@ from nilometer.alert.conditions import Reported
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.store import Store
 
+MOST_ENTITIES = 100  # most entities whose summaries a warning about a pattern looks at
 MOST_NAMES = 10  # most known names that a warning lists
 MOST_COMPARISONS = 20_000  # most comparisons of names for hints, which takes up to half a second
 NO_RECEIVERS: Mapping[str, Collection[str]] = MappingProxyType({})
@@ -23,6 +26,7 @@ class KnownNames:
         receivers: Channels and targets that will exist, by ``channel`` and ``target``.
         may_use: Function that returns whether a warning may be about a channel or target; None for
             all of them if *may_name* allows every entity, else for none.
+        now_ns: Wall time at which something has ended or expired, Unix nanoseconds; 0 if nothing has.
     """
 
     def __init__(
@@ -32,8 +36,11 @@ class KnownNames:
         planned: Collection[str] = (),
         receivers: Mapping[str, Collection[str]] = NO_RECEIVERS,
         may_use: Callable[[str], bool] | None = None,
+        *,
+        now_ns: int = 0,
     ) -> None:
         self._store = store
+        self.now_ns = now_ns
         self._planned = planned
         self._receivers = receivers
         self._summaries: dict[str, list[str]] = {}
@@ -133,6 +140,30 @@ class KnownNames:
                 hint = self.hint(name, self.entities)
                 found.append(f"reads_from = {name!r}: does not exist yet{hint}")
         return found
+
+
+def matching_nothing(
+    known: KnownNames, entity: str, key: str, patterns: Iterable[str]
+) -> list[str]:
+    """Return a warning if no entity matches, and for each pattern that matches no summary of them.
+
+    Args:
+        known: Names that exist.
+        entity: Pattern of entities.
+        key: Field of the patterns.
+        patterns: Patterns over the summaries of these entities.
+    """
+    matched = [name for name in known.entities if fnmatchcase(name, entity)]
+    if not matched:
+        return [f"entity = {entity!r}: matches no entity yet"]
+    summaries = [
+        summary for name in islice(matched, MOST_ENTITIES) for summary in known.summaries(name)
+    ]
+    return [
+        f"{key}: {pattern!r} matches no summary of these entities"
+        for pattern in patterns
+        if summaries and not any(fnmatchcase(summary, pattern) for summary in summaries)
+    ]
 
 
 def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:

@@ -145,6 +145,7 @@ def decision_of(row: Sequence[Any]) -> Decision:
         labels=label_text.from_text(row[6]),
         is_pending=bool(row[7]),
         has_lapsed=bool(row[8]),
+        declared=row[9],
     )
 
 

@@ -39,7 +39,7 @@ from nilometer_collector.store.delivery_records import (
 from nilometer_collector.store.postgresql.acting import read_turn
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_episodes, read_transition
-from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS
+from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS, Queue
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.rows import delivery_of
 from nilometer_collector.store.texts import short_text
@@ -126,14 +126,21 @@ SELECT key, at_ns, outcome, reason FROM attempts WHERE key = ANY(%(keys)s::text[
 
 
 class Deliveries:
-    """Reads queued deliveries and records their outcome."""
+    """Reads queued deliveries and records their outcome.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Database that holds them.
+        queue: Queue that adds them.
+    """
+
+    def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
+        self._queue = queue
         self._holder = uuid.uuid4().hex
 
     def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
         """Return the next message of *channel*; None if there is none, or it must wait."""
+        self._queue.settle_silences(self._database, now_ns)
         return self._database.write(
             lambda session: self._take(session, channel, now_ns, is_grouping=is_grouping)
         )

@@ -326,3 +326,10 @@ def count_waiting_truths(session: Session) -> None:
         "INSERT INTO truth_totals (entity, outcome, rows) "
         "SELECT entity, 'waiting', count(*) FROM waiting_truths GROUP BY entity"
     )
+
+
+@MIGRATIONS
+def add_declared_silences(session: Session) -> None:
+    """Add which declared silence made a decision; empty for a person."""
+    session.execute("ALTER TABLE decisions ADD COLUMN declared text NOT NULL DEFAULT ''")
+    session.execute("CREATE INDEX decisions_declared ON decisions (until_ns) WHERE declared <> ''")

@@ -23,8 +23,8 @@ SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, ef
 FROM episode_parts WHERE episode = ? ORDER BY opened_ns, summary, labels
 """
 _DECISIONS = (
-    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending, lapsed FROM decisions "
-    "WHERE episode = ? ORDER BY id"
+    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending, lapsed, declared "
+    "FROM decisions WHERE episode = ? ORDER BY id"
 )
 
 

@@ -308,3 +308,10 @@ def count_waiting_truths(db: Database) -> None:
         "INSERT INTO truth_totals (entity, outcome, rows) "
         "SELECT entity, 'waiting', count(*) FROM waiting_truths GROUP BY entity"
     )
+
+
+@migrations()
+def add_declared_silences(db: Database) -> None:
+    """Add which declared silence made a decision; empty for a person."""
+    db.execute("ALTER TABLE decisions ADD COLUMN declared TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE INDEX decisions_declared ON decisions (until_ns) WHERE declared <> ''")
