@@ -17,20 +17,15 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.time_zone import zone_named
-from nilometer.values.times import time_iso, time_of
+from nilometer.values.times import time_iso
 from nilometer_collector.alerting.decisions import MOST_REASON_CHARACTERS, MOST_SECONDS
 from nilometer_collector.alerting.receivers import ObjectName
 from nilometer_collector.alerting.routes import Pattern, Patterns
-from nilometer_collector.limits.bounds import LAST_NS, NO_CONTROL
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+from nilometer_collector.limits.moments import Time, nanoseconds_of
 
 KIND = "silence"  # name of the kind among declared objects
-MOST_TEXT = 64  # most characters of a time
-LAST_SECONDS = LAST_NS // NANOSECONDS
 
-Time: TypeAlias = (
-    Annotated[str, Meta(min_length=1, max_length=MOST_TEXT, pattern=NO_CONTROL)]
-    | Annotated[float, Meta(ge=0, le=LAST_SECONDS)]
-)
 Reason: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=MOST_REASON_CHARACTERS // 2, pattern=NO_CONTROL)
 ]
@@ -77,7 +72,9 @@ class SilenceDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
         try:
             zone_named(self.time_zone)
         except ValueError as error:
-            raise ConfigError(f"time_zone = {self.time_zone[:MOST_TEXT]!r}: {error}") from error
+            raise ConfigError(
+                f"time_zone = {self.time_zone[:MAX_NAME_CHARACTERS]!r}: {error}"
+            ) from error
         wrong = self._maintenance(start_ns, end_ns).wrong()
         if wrong is not None:
             raise ConfigError(f"until = {self.until!r}: must be {wrong.allowed}")
@@ -120,15 +117,3 @@ class SilenceDefinition(msgspec.Struct, frozen=True, kw_only=True, forbid_unknow
     @property
     def _zone(self) -> tzinfo:
         return zone_named(self.time_zone)
-
-
-def nanoseconds_of(key: str, time: str | float) -> int:
-    """Return a time in Unix nanoseconds, to the second.
-
-    Raises:
-        ConfigError: If *time* is not a time between 1970 and the last one that is stored.
-    """
-    seconds = time_of(key, time)
-    if not 0 <= seconds <= LAST_SECONDS:
-        raise ConfigError(f"{key} = {time!r}: must be between 1970 and {time_iso(LAST_NS)}")
-    return int(seconds) * NANOSECONDS

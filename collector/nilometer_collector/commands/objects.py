@@ -84,7 +84,7 @@ def get(arguments: argparse.Namespace) -> int:
         case "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         case _:
-            for line in _table(found):
+            for line in [*_table(found), *_warnings(found)]:
                 print(line)
     return 0
 
@@ -175,6 +175,15 @@ def _table(objects: "Sequence[DeclaredObjectView]") -> Iterable[str]:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def _warnings(objects: "Sequence[DeclaredObjectView]") -> Iterable[str]:
+    """Return a line for each warning."""
+    from nilometer_collector.commands.apply_report import plain, title
+
+    for one in objects:
+        for warning in one.warnings:
+            yield f"warning: {title(one.kind, one.entity, one.name)}: {plain(warning)}"
 
 
 def _yaml_of(value: dict[str, object]) -> str:

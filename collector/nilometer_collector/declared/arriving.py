@@ -8,7 +8,7 @@ from nilometer_collector.declared.alerters import AlerterObjects, alerter_key, p
 from nilometer_collector.declared.applying import By, change_one, commit_plan
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.planning import Plan, change_of
-from nilometer_collector.declared.references import ReferenceObjects, reference_key
+from nilometer_collector.declared.references import ReferenceObjects, plain_reference, reference_key
 from nilometer_collector.store import (
     SETTINGS_ORIGIN,
     AddReference,
@@ -21,11 +21,26 @@ from nilometer_collector.store import (
 SETTINGS_AUTHOR = "settings"
 
 
-def add_reference(store: Store, reference: Reference, by: By, now_ns: int) -> None:
-    """Make *reference* the current version of its name; record who uploaded it."""
-    entity, name = reference.entity, reference.name
-    plain = {"entity": entity, "name": name, "digest": reference.digest}
-    key, command = reference_key(entity, name), AddReference(reference)
+def add_reference(
+    store: Store, reference: Reference, by: By, now_ns: int, expires_ns: int | None = None
+) -> None:
+    """Make *reference* the current version of its name; record who uploaded it.
+
+    If it is current already, it keeps its expiry unless there is a new one.
+
+    Args:
+        store: Store of all references.
+        reference: Version with its digest.
+        by: Who uploads it.
+        now_ns: Wall time.
+        expires_ns: Wall time at which it expires, Unix nanoseconds; None for never.
+    """
+    entity, name, digest = reference.entity, reference.name, reference.digest
+    for record in store.references.records(entity) if expires_ns is None else ():
+        if (record.name, record.digest) == (name, digest):
+            expires_ns = record.expires_ns
+    plain = plain_reference(entity, name, digest, expires_ns)
+    key, command = reference_key(entity, name), AddReference(reference, expires_ns=expires_ns)
     change_one(DeclareContext(store), ReferenceObjects(), key, plain, command, by, now_ns)
 
 

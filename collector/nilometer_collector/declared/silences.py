@@ -4,7 +4,7 @@ import msgspec
 
 from nilometer.values.errors import ConfigError
 from nilometer.values.times import time_text
-from nilometer_collector.alerting.silences import KIND, SilenceDefinition, nanoseconds_of
+from nilometer_collector.alerting.silences import KIND, SilenceDefinition
 from nilometer_collector.declared.kind import (
     Misdeclared,
     Plain,
@@ -13,6 +13,7 @@ from nilometer_collector.declared.kind import (
     without_defaults,
 )
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
+from nilometer_collector.limits.moments import nanoseconds_of
 from nilometer_collector.query.missing_names import KnownNames, matching_nothing
 from nilometer_collector.store import Key
 

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from nilometer.alert import Alerter
 from nilometer.alert.conditions import Reported
 from nilometer.values.nearest import did_you_mean
-from nilometer_collector.store import Store
+from nilometer.values.times import time_text
+from nilometer_collector.store import LoggedType, ReferenceRecord, Store
 
 MOST_ENTITIES = 100  # most entities whose summaries a warning about a pattern looks at
 MOST_NAMES = 10  # most known names that a warning lists
@@ -44,7 +45,7 @@ class KnownNames:
         self._planned = planned
         self._receivers = receivers
         self._summaries: dict[str, list[str]] = {}
-        self._references: dict[str, list[str]] | None = None
+        self._references: dict[str, list[ReferenceRecord]] | None = None
         self._with_data: set[str] | None = None
         self._named_with_data: list[str] | None = None
         self._entities: list[str] | None = None
@@ -63,11 +64,32 @@ class KnownNames:
 
     def references(self, entity: str) -> list[str]:
         """Return the current references of *entity*, ascending."""
+        return [record.name for record in self._records(entity)]
+
+    def expiry(self, entity: str, reference: str) -> int | None:
+        """Return the Unix nanoseconds at which a current *reference* expires; None for never."""
+        found = (one.expires_ns for one in self._records(entity) if one.name == reference)
+        return next(found, None)
+
+    def _records(self, entity: str) -> list[ReferenceRecord]:
         if self._references is None:
             self._references = {}
             for record in self._store.references.records():
-                self._references.setdefault(record.entity, []).append(record.name)
+                self._references.setdefault(record.entity, []).append(record)
         return self._references.get(entity, [])
+
+    def type_of(self, entity: str, summary: str) -> LoggedType:
+        """Return data type and unit of the samples of a summary; empty words for unknown ones."""
+        logged = self._store.entities.types(entity).get(summary)
+        if logged is not None:
+            return logged
+        series = self._store.samples.series(entity, summary)
+        numbers, categories = (
+            sum(getattr(one, count) for one in series) for count in ("numbers", "categories")
+        )
+        if not numbers and not categories:
+            return LoggedType("")
+        return LoggedType("categories" if categories > numbers else "distribution")
 
     @property
     def with_data(self) -> list[str]:
@@ -166,6 +188,11 @@ def matching_nothing(
     ]
 
 
+def expired_sentence(expires_ns: int) -> str:
+    """Return the sentence on a reference that has expired."""
+    return f"it expired on {time_text(expires_ns)}, and no window is compared with it any more"
+
+
 def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:
     """Return a warning for each name in *alerter* that does not exist, with a similar name.
 
@@ -191,6 +218,9 @@ def missing_names(known: KnownNames, alerter: Alerter) -> list[str]:
     if reference and reference not in references:
         what = f"{entity} has no such reference{known.hint(reference, references)}"
         found.append(_line("reference", reference, what, references))
+    expires_ns = known.expiry(entity, reference)
+    if expires_ns is not None and expires_ns <= known.now_ns:
+        found.append(f"reference = {reference!r}: {expired_sentence(expires_ns)}")
     return found
 
 

@@ -63,6 +63,7 @@ def reference_of(row: Sequence[Any]) -> ReferenceRecord:
         rows=row[5],
         source=row[6],
         current=bool(row[7]),
+        expires_ns=row[8],
     )
 
 

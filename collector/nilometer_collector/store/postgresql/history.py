@@ -165,10 +165,14 @@ class History:
                 self._alerts.remove(session, command.entity, command.name, now_ns)
             case AddReference():
                 self._references.store(
-                    session, command.reference, now_ns, is_current=command.is_current
+                    session,
+                    command.reference,
+                    now_ns,
+                    is_current=command.is_current,
+                    expires_ns=command.expires_ns,
                 )
-            case ChooseReference():
-                self._references.choose(session, command.entity, command.name, command.digest)
+            case ChooseReference(entity=entity, name=name, digest=digest):
+                self._references.choose(session, entity, name, digest, command.expires_ns)
             case WithdrawReference():
                 self._references.withdraw(session, command.entity, command.name)
             case _:
