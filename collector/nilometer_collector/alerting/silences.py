@@ -21,13 +21,13 @@ from nilometer.values.times import time_iso
 from nilometer_collector.alerting.decisions import MOST_REASON_CHARACTERS, MOST_SECONDS
 from nilometer_collector.alerting.receivers import ObjectName
 from nilometer_collector.alerting.routes import Pattern, Patterns
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, SAYS_SOMETHING
 from nilometer_collector.limits.moments import Time, nanoseconds_of
 
 KIND = "silence"  # name of the kind among declared objects
 
 Reason: TypeAlias = Annotated[
-    str, Meta(min_length=1, max_length=MOST_REASON_CHARACTERS // 2, pattern=NO_CONTROL)
+    str, Meta(min_length=1, max_length=MOST_REASON_CHARACTERS // 2, pattern=SAYS_SOMETHING)
 ]
 
 

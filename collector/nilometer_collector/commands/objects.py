@@ -121,14 +121,23 @@ def describe(arguments: argparse.Namespace) -> int:
 
 def delete(arguments: argparse.Namespace) -> int:
     """Remove the object."""
-    from nilometer_collector.commands.apply_report import title
+    from nilometer.client.errors import NotFound
+    from nilometer_collector.commands.apply_report import plain, title
     from nilometer_collector.commands.collector_client import CollectorClient
 
     kind = _kind(arguments.kind)
     parameters = {"kind": kind, "name": arguments.name}
     if arguments.entity:
         parameters["entity"] = arguments.entity
-    CollectorClient.of(arguments).send("DELETE", "/api/v1/objects", parameters=parameters)
+    client = CollectorClient.of(arguments)
+    try:
+        client.send("DELETE", "/api/v1/objects", parameters=parameters)
+    except NotFound as error:
+        found = [] if arguments.entity else _objects(client, kind, arguments.name, None)
+        if not found:
+            raise
+        entities = ", ".join(plain(one.entity) for one in found)
+        raise NilometerError(f"{kind} {arguments.name!r}: add --entity ({entities})") from error
     print(f"{title(kind, arguments.entity or '', arguments.name)}: removed")
     return 0
 

@@ -64,14 +64,15 @@ def check_names(document: msgspec.Struct) -> None:
     """Refuse a new name with markup, which a page or a message could take as its own.
 
     Raises:
-        Misdeclared: If a name contains the start of a tag.
+        Misdeclared: If a name or a pattern of entities contains the start of a tag.
     """
     for kind in KINDS:
         for at, definition in enumerate(getattr(document, kind.plural)):
-            name = kind.key(definition).name
-            if _MARKUP.search(name):
-                place = f"{kind.plural}[{at}].{kind.names_itself}"
-                raise Misdeclared(f"{place} = {name[:64]!r}: must not contain markup", place)
+            key = kind.key(definition)
+            for word, name in ((kind.names_itself, key.name), ("entity", key.entity)):
+                if _MARKUP.search(name):
+                    place = f"{kind.plural}[{at}].{word}"
+                    raise Misdeclared(f"{place} = {name[:64]!r}: must not contain markup", place)
 
 
 def plan_of(

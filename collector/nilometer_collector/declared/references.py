@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Meta
 
 from nilometer.profile.reference import LEARNED
+from nilometer.values.errors import ConfigError
 from nilometer.values.times import time_iso, time_text
 from nilometer_collector.declared.alerters import alerter_key
 from nilometer_collector.declared.context import DeclareContext
@@ -67,9 +68,11 @@ class ReferenceObjects(Kind[ReferenceObject]):
                 f"name = {LEARNED!r}: is reserved for the reference that the collector learns",
                 "name",
             )
-        return plain_reference(
-            definition.entity, definition.name, definition.digest, _expires_ns(definition)
-        )
+        try:
+            expires_ns = _expires_ns(definition)
+        except ConfigError as error:
+            raise Misdeclared(str(error), "expires") from error
+        return plain_reference(definition.entity, definition.name, definition.digest, expires_ns)
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return the current versions, except those that the collector learned itself."""
