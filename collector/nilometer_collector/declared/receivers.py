@@ -112,7 +112,9 @@ class ReceiverObjects(Kind[ReceiverObject]):
         if place is not None:
             raise Misdeclared(f"{place}: must not contain control characters", place)
         key = context.store.links_key
-        receiver = self._with_texts(definition, self.read(context.store, definition.name), key)
+        is_kept = any(not isinstance(one, str) for one in definition.secrets.values())
+        stored = self.read(context.store, definition.name) if is_kept else None
+        receiver = self._with_texts(definition, stored, key)
         try:
             check_channel(receiver, context.addresses)
             if isinstance(receiver, TargetDefinition):

@@ -7,9 +7,10 @@ from types import MappingProxyType
 
 from nilometer.alert import Alerter
 from nilometer.alert.conditions import Reported
+from nilometer.values.entity import is_logged
 from nilometer.values.nearest import did_you_mean
 from nilometer.values.times import time_text
-from nilometer_collector.store import LoggedType, ReferenceRecord, Store
+from nilometer_collector.store import LoggedType, ReferenceRecord, SeriesRecord, Store
 
 MOST_ENTITIES = 100  # most entities whose summaries a warning about a pattern looks at
 MOST_NAMES = 10  # most known names that a warning lists
@@ -45,6 +46,9 @@ class KnownNames:
         self._planned = planned
         self._receivers = receivers
         self._summaries: dict[str, list[str]] = {}
+        self._series: dict[str, list[SeriesRecord]] = {}
+        self._hints: dict[tuple[str, int], tuple[Sequence[str], str]] = {}  # by name and list
+        self._usable_names: dict[str, list[str] | None] = {}
         self._references: dict[str, list[ReferenceRecord]] | None = None
         self._with_data: set[str] | None = None
         self._named_with_data: list[str] | None = None
@@ -55,12 +59,17 @@ class KnownNames:
 
     def summaries(self, entity: str) -> list[str]:
         """Return the summaries of *entity*, ascending."""
-        if entity not in self._all_with_data:
-            return []
         if entity not in self._summaries:
-            found = {series.summary for series in self._store.samples.series(entity)}
+            found = {series.summary for series in self._series_of(entity)}
             self._summaries[entity] = sorted(found)
         return self._summaries[entity]
+
+    def _series_of(self, entity: str) -> list[SeriesRecord]:
+        if entity not in self._all_with_data:
+            return []
+        if entity not in self._series:
+            self._series[entity] = self._store.samples.series(entity)
+        return self._series[entity]
 
     def references(self, entity: str) -> list[str]:
         """Return the current references of *entity*, ascending."""
@@ -80,10 +89,9 @@ class KnownNames:
 
     def type_of(self, entity: str, summary: str) -> LoggedType:
         """Return data type and unit of the samples of a summary; empty words for unknown ones."""
-        logged = self._store.entities.types(entity).get(summary)
-        if logged is not None:
-            return logged
-        series = self._store.samples.series(entity, summary)
+        if is_logged(summary):
+            return self._store.entities.types(entity).get(summary, LoggedType(""))
+        series = [one for one in self._series_of(entity) if one.summary == summary]
         numbers, categories = (
             sum(getattr(one, count) for one in series) for count in ("numbers", "categories")
         )
@@ -117,14 +125,15 @@ class KnownNames:
     @property
     def targets(self) -> list[str] | None:
         """Names of the targets of actions, ascending; None for those who may not name them."""
-        found = {one.name for one in self._store.targets.all()}
-        return self._usable(found.union(self._receivers.get("target", ())))
+        return self._usable("target", lambda: {one.name for one in self._store.targets.all()})
 
     @property
     def channels(self) -> list[str] | None:
         """Names of all channels, ascending; None for those who may not name them."""
-        found = {one.name for one in self._store.channels.all()} | {self._store.own_channel}
-        return self._usable(found.union(self._receivers.get("channel", ())) - {""})
+        own = {self._store.own_channel} - {""}
+        return self._usable(
+            "channel", lambda: {one.name for one in self._store.channels.all()} | own
+        )
 
     def is_missing(self, name: str, known: Collection[str] | None) -> bool:
         """Return whether a warning may say that *name*, a channel or target, is not *known*."""
@@ -134,15 +143,28 @@ class KnownNames:
             and (self._may_use is None or self._may_use(name))
         )
 
-    def _usable(self, names: Collection[str]) -> list[str] | None:
-        if self._may_use is not None:
-            return sorted(filter(self._may_use, names))
-        return sorted(names) if self.may_name("*") else None
+    def _usable(self, kind: str, stored: Callable[[], set[str]]) -> list[str] | None:
+        """Return the stored and the planned receivers of a kind; None for who may not name them."""
+        if kind not in self._usable_names:
+            found: list[str] | None = None
+            if self._may_use is not None or self.may_name("*"):
+                names = stored().union(self._receivers.get(kind, ()))
+                found = sorted(filter(self._may_use, names) if self._may_use else names)
+            self._usable_names[kind] = found
+        return self._usable_names[kind]
 
     def hint(self, name: str, known: Sequence[str]) -> str:
         """Return ``; did you mean 'x'?``; empty if no name is similar, or after `MOST_COMPARISONS`."""
-        self._comparisons += len(known)
-        return did_you_mean(name, known) if self._comparisons <= MOST_COMPARISONS else ""
+        asked = (name, id(known))
+        if asked not in self._hints:
+            self._comparisons += len(known)
+            is_asked = self._comparisons <= MOST_COMPARISONS
+            hint = did_you_mean(name, known) if is_asked else ""
+            self._hints[asked] = (
+                known,
+                hint,
+            )  # the list stays alive, and so its place stays its own
+        return self._hints[asked][1]
 
     def missing_entities(self, names: Sequence[str]) -> list[str]:
         """Return a warning for each entity in *names* that does not exist, or may not be named.

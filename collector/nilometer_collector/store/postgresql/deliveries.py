@@ -126,20 +126,19 @@ SELECT key, at_ns, outcome, reason FROM attempts WHERE key = ANY(%(keys)s::text[
 
 
 class Deliveries:
-    """Reads queued deliveries and records their outcome.
-
-    Args:
-        database: Database that holds them.
-        queue: Queue that adds them.
-    """
+    """Reads queued deliveries and records their outcome. A queue adds them."""
 
     def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
         self._queue = queue
         self._holder = uuid.uuid4().hex
+        self._limits: dict[str, object] = {"holder": self._holder, "limit": MOST_DELIVERIES}
 
     def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
         """Return the next message of *channel*; None if there is none, or it must wait."""
+        asked = {**self._limits, "channel": channel, "now": now_ns}
+        if not self._database.read(lambda session: session.rows(_WAITING, asked)):
+            return None
         self._queue.settle_silences(self._database, now_ns)
         return self._database.write(
             lambda session: self._take(session, channel, now_ns, is_grouping=is_grouping)
@@ -148,13 +147,8 @@ class Deliveries:
     def _take(
         self, session: Session, channel: str, now_ns: int, *, is_grouping: bool
     ) -> Notice | None:
-        asked = {
-            "channel": channel,
-            "holder": self._holder,
-            "now": now_ns,
-            "limit": MOST_DELIVERIES,
-        }
         session.rows(_LOCK, {"channel": channel})
+        asked = {**self._limits, "channel": channel, "now": now_ns}
         rows = _not_outlived(session, session.rows(_WAITING, asked), now_ns)
         rows = _after_openings(session, rows, channel, now_ns)
         if not rows or any(row[8] for row in rows):
