@@ -132,12 +132,10 @@ class Deliveries:
         self._database = database
         self._queue = queue
         self._holder = uuid.uuid4().hex
-        self._limits: dict[str, object] = {"holder": self._holder, "limit": MOST_DELIVERIES}
 
     def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
         """Return the next message of *channel*; None if there is none, or it must wait."""
-        asked = {**self._limits, "channel": channel, "now": now_ns}
-        if not self._database.read(lambda session: session.rows(_WAITING, asked)):
+        if not self._database.read(lambda session: self._queue.holds(session, channel)):
             return None
         self._queue.settle_silences(self._database, now_ns)
         return self._database.write(
@@ -148,7 +146,8 @@ class Deliveries:
         self, session: Session, channel: str, now_ns: int, *, is_grouping: bool
     ) -> Notice | None:
         session.rows(_LOCK, {"channel": channel})
-        asked = {**self._limits, "channel": channel, "now": now_ns}
+        asked: dict[str, object] = {"channel": channel, "holder": self._holder, "now": now_ns}
+        asked["limit"] = MOST_DELIVERIES
         rows = _not_outlived(session, session.rows(_WAITING, asked), now_ns)
         rows = _after_openings(session, rows, channel, now_ns)
         if not rows or any(row[8] for row in rows):

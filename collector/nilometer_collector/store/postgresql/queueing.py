@@ -38,6 +38,10 @@ INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, 
 VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0, %(until)s, %(due)s,
         %(acknowledged)s, %(action_turn)s)
 """
+_QUEUED = """
+SELECT 1 FROM deliveries WHERE channel = %(channel)s AND delivered_ns IS NULL
+  AND refused_ns IS NULL AND withheld_ns IS NULL LIMIT 1
+"""
 # Deliveries of the openings of an episode that wait and have certainly not arrived.
 _HOLD = """
 UPDATE deliveries SET held_until_ns = %(until)s WHERE entity = %(entity)s AND transition IN
@@ -212,6 +216,10 @@ class Queue:
             for channel in sorted(asking.intersection(_told(session, asked, even_refused=False))):
                 _, transition = _count_and_last(session, asked)
                 add.run(transition, channel, acknowledged=True)
+
+    def holds(self, session: Session, channel: str) -> bool:
+        """Return whether a notification of *channel* is queued, also one that must wait."""
+        return session.row(_QUEUED, {"channel": channel}) is not None
 
     def settle_silences(self, database: Database, now_ns: int) -> None:
         """Silence open episodes as users have declared, and end silences that hold no more.

@@ -93,11 +93,10 @@ class Deliveries:
     def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
         """Return the next message of *channel*; None if there is none or it must wait."""
         with self._database.write():
-            asked = (channel, now_ns, MOST_DELIVERIES)
-            if not self._database.rows(_WAITING, asked):
+            if not self._queue.holds(channel):
                 return None
             self._queue.settle_silences(now_ns)
-            found_rows = self._database.rows(_WAITING, asked)
+            found_rows = self._database.rows(_WAITING, (channel, now_ns, MOST_DELIVERIES))
             rows = self._after_openings(self._not_outlived(found_rows, now_ns), now_ns)
             # A wait that is longer than allowed means that the clock went back.
             if not rows or any(now_ns < row[8] <= now_ns + _MOST_WAIT_NS for row in rows):

@@ -32,6 +32,10 @@ _WAITING = (
     "AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL"
 )
 _LATER = f"{_WAITING} AND max(held_until_ns, due_ns) > ?"
+_QUEUED = """
+SELECT 1 FROM deliveries WHERE channel = ? AND delivered_ns IS NULL AND refused_ns IS NULL
+  AND withheld_ns IS NULL LIMIT 1
+"""
 _SUBJECT = """
 SELECT e.entity, COALESCE(n.owner, ''), t.alerter_payload, e.labels
 FROM transitions t JOIN episodes e ON e.id = t.episode
@@ -181,6 +185,10 @@ class Queue:
                 action_turn=turn,
             )
         return len(due)
+
+    def holds(self, channel: str) -> bool:
+        """Return whether a notification of *channel* is queued, also one that must wait."""
+        return self._database.row(_QUEUED, (channel,)) is not None
 
     def settle_silences(self, now_ns: int) -> None:
         """Silence open episodes as users have declared, and end silences that hold no more."""
