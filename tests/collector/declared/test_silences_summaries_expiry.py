@@ -14,7 +14,9 @@ from nilometer.wire.services import GetPlanRequest
 from nilometer_collector.alerting.watch_rules import rule_of
 from nilometer_collector.declared.applying import By, apply
 from nilometer_collector.declared.context import DeclareContext
+from nilometer_collector.declared.references import RENEW
 from nilometer_collector.declared.registered import document_of
+from nilometer_collector.query.missing_names import expired_sentence
 from nilometer_collector.store import Origin, Store, open_store
 from nilometer_collector.testing import (
     ENTITY,
@@ -138,19 +140,17 @@ def test_a_reference_of_windows_has_the_declared_edges(served: Running) -> None:
     asked = {"entity": ENTITY, "name": "week", "end": (START_NS + DAY_NS) / NANOSECONDS}
     served.http.post("/api/v1/references", json=asked).raise_for_status()
     found = served.get("samples", entity=ENTITY, summary="input.amount", reference="week", start=0)
-    assert found["reference"]["feature"]["histogram"]["edges"] == [2.5]
+    assert found["reference"]["feature"]["histogram"]["edges"] == [1.0, 2.5, 4.0]
 
 
 @pytest.mark.parametrize(
     ("days", "told"),
     [
         (30, []),
-        (3.5, ["expires: on 2023-11-19 10:13 UTC, in 3 days: approve another version, or the same "
-               "one with a later `expires`"]),
-        (-1, ["expires: it expired on 2023-11-14 22:13 UTC, and no window is compared with it any "
-              "more: approve another version, or the same one with a later `expires`"]),
+        (3.5, [f"expires: on 2023-11-19 10:14 UTC, in 3 days: {RENEW}"]),
+        (-1, [f"expires: {expired_sentence(START_NS)}: {RENEW}"]),
     ],
-)  # fmt: skip
+)
 def test_the_expiry_of_a_reference_is_a_warning_before_and_after(
     served: Running, days: float, told: list[str]
 ) -> None:
