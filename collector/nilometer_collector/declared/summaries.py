@@ -37,9 +37,14 @@ class SummaryObjects(StoredKind[SummaryDefinition]):
         return named_first(without_defaults(definition))
 
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
-        """Return a sentence if the summary has no samples yet, or samples of another type or unit."""
+        """Return a sentence if its samples have another type or unit, or only others have samples.
+
+        A summary may be declared before its entity has data.
+        """
         entity, name = str(plain["entity"]), str(plain["name"])
         summaries = known.summaries(entity)
+        if not summaries:
+            return []
         if name not in summaries:
             return [
                 f"name = {name!r}: {entity} has no such summary yet{known.hint(name, summaries)}"
