@@ -160,10 +160,7 @@ class KnownNames:
             self._comparisons += len(known)
             is_asked = self._comparisons <= MOST_COMPARISONS
             hint = did_you_mean(name, known) if is_asked else ""
-            self._hints[asked] = (
-                known,
-                hint,
-            )  # the list stays alive, and so its place stays its own
+            self._hints[asked] = (known, hint)  # a list that is kept shares its id with no other
         return self._hints[asked][1]
 
     def missing_entities(self, names: Sequence[str]) -> list[str]:

@@ -1,13 +1,20 @@
 """Declared silences: what both databases make of them for an episode."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import msgspec
 
+from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import Decision, DecisionKind, silences_of
 from nilometer_collector.alerting.silences import SilenceDefinition
+
+MOST_KEPT = 10_000  # silences that stay decoded in memory
+
+log = logging.getLogger("nilometer.collector")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +36,28 @@ class DeclaredSilence:
 
 
 def declared_silences(rows: Iterable[tuple[str, str | None]]) -> list[DeclaredSilence]:
-    """Return the declared silences in *rows* of definition and author."""
-    return [
-        DeclaredSilence(msgspec.json.decode(content, type=SilenceDefinition), author or "")
-        for content, author in rows
-    ]
+    """Return the declared silences in *rows* of definition and author, except unreadable ones."""
+    found = ((_silence_of(content), author or "") for content, author in rows)
+    return [DeclaredSilence(silence, author) for silence, author in found if silence is not None]
+
+
+@lru_cache(maxsize=MOST_KEPT)
+def _silence_of(content: str) -> SilenceDefinition | None:
+    """Return a stored silence; None for one of a newer version, or in a zone unknown here.
+
+    Episodes must open although a silence cannot be read.
+    """
+    try:
+        silence = msgspec.json.decode(content, type=SilenceDefinition)
+        silence.end_ns(0)
+    except (msgspec.ValidationError, ConfigError, ValueError) as error:
+        log.warning(
+            "a declared silence cannot be read and holds no message: upgrade this collector, or "
+            "install tzdata",
+            extra={"reason": str(error)},
+        )
+        return None
+    return silence
 
 
 def decisions_due(

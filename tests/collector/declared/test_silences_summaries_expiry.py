@@ -80,8 +80,7 @@ def test_a_wrong_silence_is_refused_at_its_place(
     served: Running, changes: dict[str, Any], place: str, why: str
 ) -> None:
     refused = apply_over(served, silences=[{**SALE, **changes}])
-    assert is_problem(refused, 422)
-    assert refused.json()["field"] == f"silences[0].{place}"
+    assert is_problem(refused, 422).field == f"silences[0].{place}"
     assert why in refused.json()["detail"]
 
 
@@ -101,8 +100,7 @@ def test_a_wrong_summary_is_refused_at_its_place(
     served: Running, changes: dict[str, Any], place: str, why: str
 ) -> None:
     refused = apply_over(served, summaries=[{**AMOUNT, **changes}])
-    assert is_problem(refused, 422)
-    assert refused.json()["field"] == f"summaries[0].{place}"
+    assert is_problem(refused, 422).field == f"summaries[0].{place}"
     assert why in refused.json()["detail"]
 
 
@@ -163,7 +161,8 @@ def test_the_expiry_of_a_reference_is_a_warning_before_and_after(
 
 
 def test_agents_do_not_get_an_alerter_whose_reference_has_expired(served: Running) -> None:
-    alerter = {"entity": ENTITY, "name": "drift", "summary": "input.*", "kind": "REFERENCE"}
+    alerter: dict[str, Any] = {"entity": ENTITY, "name": "drift", "summary": "input.*"}
+    alerter |= {"kind": "REFERENCE"}
     alerter |= {"reference": "training", "comparator": "psi", "threshold": 0.2}
     version = {"entity": ENTITY, "name": "training", "digest": REFERENCE.digest}
     for expires, names in (("2099-01-01", ["drift"]), ("2020-01-01", [])):

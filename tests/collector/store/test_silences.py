@@ -13,7 +13,7 @@ from nilometer_collector.alerting.decisions import Decision, DecisionKind, silen
 from nilometer_collector.declared.applying import By, apply, change_one
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.registered import document_of, kind_named
-from nilometer_collector.store import Origin, Store
+from nilometer_collector.store import Origin, Revision, SetObject, Store
 from nilometer_collector.testing import ENTITY, START_NS
 
 HOUR_NS = 3600 * NANOSECONDS
@@ -162,3 +162,17 @@ def test_a_weekly_silence_comes_again(agents: Agents, store: Store) -> None:
     assert agents.say("pod-1", 0.5, 1) == 0
     assert sent(store, week + 1.9) == []
     assert sent(store, week + 2) == [("ALERTING", True)]
+
+
+def test_a_silence_of_a_newer_version_holds_nothing_and_stops_no_episode(
+    agents: Agents, store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    declare(store)
+    key = kind_named("silence").key_named("fraud-*", "sale")
+    newer = store.history.objects("silence")[key].replace('"reason"', '"newer":1,"reason"')
+    command = SetObject(key, newer)
+    revision = Revision(author="ana", origin=Origin.API, commands=[command], changes=[])
+    store.history.commit(revision, START_NS)
+    assert agents.say("pod-1", 0.5, 1) == 1
+    assert sent(store) == [("ALERTING", False)]
+    assert "cannot be read" in caplog.text
