@@ -5,6 +5,7 @@ import sys
 
 from benchmarks import (
     accuracy,
+    apply,
     backup,
     cost_per_request,
     digest,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "ingest": ingest.main,
     "join": join.main,
     "backup": backup.main,
+    "apply": apply.main,
     "table": table.main,
     "request": cost_per_request.main,
     "latency": latency.main,

@@ -8,6 +8,16 @@ import pytest
 from nilometer.client import answers
 from nilometer_collector.api.points import MomentsView, PointView, SeriesPage, SeriesView
 from nilometer_collector.api.resources.alerter_reports import ReportsView
+from nilometer_collector.api.resources.declared_views import (
+    AppliedView,
+    Changes,
+    ChangeView,
+    DeclaredObjectView,
+    FieldView,
+    Objects,
+    RevisionView,
+    WarningView,
+)
 from nilometer_collector.api.resources.entities import Entities, EntityView
 from nilometer_collector.api.resources.entity import DeclaredEntityView
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
@@ -42,6 +52,14 @@ PAIRS: list[tuple[type[msgspec.Struct], type[msgspec.Struct]]] = [
     (answers.TruthStatus, TruthStatus),
     (answers.MaturityWindow, MaturityWindow),
     (answers.Maturity, MaturityView),
+    (answers.ChangedField, FieldView),
+    (answers.ObjectChange, ChangeView),
+    (answers.ObjectWarning, WarningView),
+    (answers.Applied, AppliedView),
+    (answers.DeclaredObject, DeclaredObjectView),
+    (answers.ObjectList, Objects),
+    (answers.Revision, RevisionView),
+    (answers.RevisionList, Changes),
 ]
 
 

@@ -76,6 +76,7 @@ class Actor:
             StoreUnavailable: If the database fails; the next step goes on.
         """
         queued, actions = 0, self._store.actions
+        self._store.decisions.settle_silences(self._clock.now_ns())  # actions wait for silences
         entities = actions.entities()
         metrics = self._metrics() if entities else set()
         for entity in entities:

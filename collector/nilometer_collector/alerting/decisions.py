@@ -41,6 +41,7 @@ class Decision:
         has_lapsed: Whether the part of a new normal closed before the default alerter acted, so that
             nothing was learned.
         link: Name of what the signed link of a message may do once; empty without a link.
+        declared: Identity of the declared silence that made the decision; empty for a person's.
     """
 
     kind: DecisionKind
@@ -53,19 +54,36 @@ class Decision:
     is_pending: bool = False
     has_lapsed: bool = False
     link: str = ""
+    declared: str = ""
 
     def holds(self, now_ns: int) -> bool:
         """Return whether the decision is in force at *now_ns*."""
         return self.until_ns is None or self.until_ns > now_ns
 
 
+def silences_of(decisions: Iterable[Decision]) -> dict[str, Decision]:
+    """Return the newest silence of people, under an empty key, and of each declared silence.
+
+    The end of a silence by a person ends all of them; that of a declared silence only its own.
+
+    Args:
+        decisions: Decisions about an episode, oldest first.
+    """
+    found: dict[str, Decision] = {}
+    for one in decisions:
+        if one.kind is DecisionKind.SILENCED:
+            found[one.declared] = one
+        elif one.kind is DecisionKind.UNSILENCED and one.declared:
+            found.pop(one.declared, None)
+        elif one.kind is DecisionKind.UNSILENCED:
+            found.clear()
+    return found
+
+
 def silence_of(decisions: Iterable[Decision], now_ns: int) -> Decision | None:
-    """Return the silence in force at *now_ns*; *decisions* are oldest first."""
-    kinds = {DecisionKind.SILENCED, DecisionKind.UNSILENCED}
-    newest = next((one for one in reversed(list(decisions)) if one.kind in kinds), None)
-    if newest is None or newest.kind is DecisionKind.UNSILENCED or not newest.holds(now_ns):
-        return None
-    return newest
+    """Return the silence in force at *now_ns* that ends last; *decisions* are oldest first."""
+    found = [one for one in silences_of(decisions).values() if one.holds(now_ns)]
+    return max(found, key=lambda one: one.until_ns or 0, default=None)
 
 
 def acknowledgement_of(decisions: Iterable[Decision], now_ns: int) -> Decision | None:

@@ -23,6 +23,7 @@ STATUSES = {
     Reason.NOTHING_TO_JUDGE: AlertStatus.NOT_WATCHED,
     Reason.NO_SUCH_SUMMARY: AlertStatus.NOT_WATCHED,
     Reason.NO_SUCH_REFERENCE: AlertStatus.NOT_WATCHED,
+    Reason.REFERENCE_EXPIRED: AlertStatus.NOT_WATCHED,
     Reason.FAILED: AlertStatus.NOT_WATCHED,
     Reason.UNREADABLE: AlertStatus.NOT_WATCHED,
 }

@@ -31,6 +31,7 @@ Why: TypeAlias = Literal[
     "nothing_to_judge",
     "no_such_summary",
     "no_such_reference",
+    "reference_expired",
     "failed",
     "unreadable",
 ]  # reasons of statuses, see nilometer.alert.Reason

@@ -78,7 +78,12 @@ class Context:
         Args:
             reads: Right to read of the caller, who sees the warnings; None if nobody sees them.
         """
-        found = DeclareContext(self.store, self.targets.functions, self.receivers.allowed)
+        found = DeclareContext(
+            self.store,
+            self.targets.functions,
+            self.receivers.allowed,
+            now_ns=self.clock.now_ns(),
+        )
         return found if reads is None else replace(found, may_name=reads.may, may_use=reads.naming)
 
     async def ask(self, question: Callable[[], T]) -> T:

@@ -94,8 +94,15 @@ class _References:
     def generation(self) -> int:
         return self._stored.generation
 
-    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
-        del now_ns, is_current
+    def put(
+        self,
+        reference: Reference,
+        now_ns: int,
+        *,
+        is_current: bool = True,
+        expires_ns: int | None = None,
+    ) -> None:
+        del now_ns, is_current, expires_ns
         self._learned[reference.entity] = reference
 
     def records(self, entity: str | None = None, *, current: bool = True) -> list[ReferenceRecord]:

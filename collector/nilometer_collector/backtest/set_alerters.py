@@ -6,7 +6,7 @@ The windows of all agents are judged together, as live.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, Verdict, evaluate
+from nilometer.alert import Alerter, AlertStatus, EpisodeState, Evaluation, Verdict
 from nilometer.profile import SummarySample
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -188,8 +188,7 @@ def replayed(
             continue
         for sample in stored.windows(one, edges_of):
             for test, track in watching:
-                references = others.references(test.alerter.condition, one, sample)
-                evaluation = evaluate(test.alerter, sample, references)
+                evaluation = others.evaluation(test.alerter, one, sample)
                 test.count(evaluation)
                 track.take(evaluation)
         for test, track in watching:

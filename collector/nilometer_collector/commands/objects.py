@@ -92,7 +92,7 @@ def get(arguments: argparse.Namespace) -> int:
         case "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         case _:
-            for line in _table(found):
+            for line in [*_table(found), *_warnings(found)]:
                 print(line)
     return 0
 
@@ -129,14 +129,23 @@ def describe(arguments: argparse.Namespace) -> int:
 
 def delete(arguments: argparse.Namespace) -> int:
     """Remove the object."""
-    from nilometer_collector.commands.apply_report import title
+    from nilometer.client.errors import NotFound
+    from nilometer_collector.commands.apply_report import plain, title
     from nilometer_collector.commands.collector_client import CollectorClient
 
     kind = _kind(arguments.kind)
     parameters = {"kind": kind, "name": arguments.name}
     if arguments.entity:
         parameters["entity"] = arguments.entity
-    CollectorClient.of(arguments).send("DELETE", "/api/v1/objects", parameters=parameters)
+    client = CollectorClient.of(arguments)
+    try:
+        client.send("DELETE", "/api/v1/objects", parameters=parameters)
+    except NotFound as error:
+        found = [] if arguments.entity else _objects(client, kind, arguments.name, None)
+        if not found:
+            raise
+        entities = ", ".join(plain(one.entity) for one in found)
+        raise NilometerError(f"{kind} {arguments.name!r}: add --entity ({entities})") from error
     print(f"{title(kind, arguments.entity or '', arguments.name)}: removed")
     return 0
 
@@ -183,6 +192,15 @@ def _table(objects: "Sequence[DeclaredObjectView]") -> Iterable[str]:
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         yield "  ".join(cells).rstrip()
+
+
+def _warnings(objects: "Sequence[DeclaredObjectView]") -> Iterable[str]:
+    """Return a line for each warning."""
+    from nilometer_collector.commands.apply_report import plain, title
+
+    for one in objects:
+        for warning in one.warnings:
+            yield f"warning: {title(one.kind, one.entity, one.name)}: {plain(warning)}"
 
 
 def _yaml_of(value: dict[str, object]) -> str:

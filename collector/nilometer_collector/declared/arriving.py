@@ -22,7 +22,7 @@ from nilometer_collector.declared.receivers import (
     object_of,
     plain_receiver,
 )
-from nilometer_collector.declared.references import ReferenceObjects, reference_key
+from nilometer_collector.declared.references import ReferenceObjects, plain_reference, reference_key
 from nilometer_collector.declared.routes import RouteObjects
 from nilometer_collector.errors import Conflict
 from nilometer_collector.store import (
@@ -40,12 +40,32 @@ from nilometer_collector.store import (
 SETTINGS_AUTHOR = "settings"
 
 
-def add_reference(store: Store, reference: Reference, by: By, now_ns: int) -> None:
-    """Make *reference* the current version of its name; record who uploaded it."""
-    entity, name = reference.entity, reference.name
-    plain = {"entity": entity, "name": name, "digest": reference.digest}
-    key, command = reference_key(entity, name), AddReference(reference)
-    change_one(DeclareContext(store), ReferenceObjects(), key, lambda: (plain, command), by, now_ns)
+def add_reference(
+    store: Store, reference: Reference, by: By, now_ns: int, expires_ns: int | None = None
+) -> None:
+    """Make *reference* the current version of its name; record who uploaded it.
+
+    If it is current already, it keeps its expiry unless there is a new one.
+
+    Args:
+        store: Store of all references.
+        reference: Version with its digest.
+        by: Who uploads it.
+        now_ns: Wall time.
+        expires_ns: Wall time at which it expires, Unix nanoseconds; None for never.
+    """
+    entity, name, digest = reference.entity, reference.name, reference.digest
+    key = reference_key(entity, name)
+
+    def make() -> tuple[Plain, Command]:
+        until_ns = expires_ns
+        for record in store.references.records(entity) if expires_ns is None else ():
+            if (record.name, record.digest) == (name, digest):
+                until_ns = record.expires_ns
+        plain = plain_reference(entity, name, digest, until_ns)
+        return plain, AddReference(reference, expires_ns=until_ns)
+
+    change_one(DeclareContext(store), ReferenceObjects(), key, make, by, now_ns)
 
 
 def put_receiver(

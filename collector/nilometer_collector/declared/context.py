@@ -44,6 +44,7 @@ class DeclareContext:
             all of them if *may_name* allows every entity, else for none.
         planned: What the same transaction puts and removes.
         is_dry_run: Whether nothing is changed. The answer then tells nothing about stored secrets.
+        now_ns: Wall time at which warnings are made, Unix nanoseconds; 0 makes none about times.
     """
 
     store: Store
@@ -53,3 +54,4 @@ class DeclareContext:
     may_use: Callable[[str], bool] | None = None
     planned: Planned = NOTHING_PLANNED
     is_dry_run: bool = False
+    now_ns: int = 0

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from functools import cache
 from typing import ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -147,13 +148,21 @@ def without_defaults(definition: msgspec.Struct, kept: Collection[str] = ()) -> 
         kept: Names of fields that stay also if they have their default.
     """
     plain: dict[str, object] = msgspec.to_builtins(definition)
-    for field in msgspec.structs.fields(definition):
-        default = field.default
-        if field.default_factory is not msgspec.NODEFAULT:
-            default = field.default_factory()
-        if field.encode_name not in kept and plain.get(field.encode_name) == default:
-            plain.pop(field.encode_name, None)
+    for name, default in _defaults(type(definition)).items():
+        if name not in kept and plain.get(name) == default:
+            plain.pop(name, None)
     return named_first(plain)
+
+
+@cache
+def _defaults(definition: type[msgspec.Struct]) -> dict[str, object]:
+    """Return the default of each field by its name in a document."""
+    return {
+        field.encode_name: field.default
+        if field.default_factory is msgspec.NODEFAULT
+        else field.default_factory()
+        for field in msgspec.structs.fields(definition)
+    }
 
 
 def named_first(plain: Plain) -> Plain:

@@ -64,14 +64,15 @@ def check_names(document: msgspec.Struct) -> None:
     """Refuse a new name with markup, which a page or a message could take as its own.
 
     Raises:
-        Misdeclared: If a name contains the start of a tag.
+        Misdeclared: If a name or a pattern of entities contains the start of a tag.
     """
     for kind in KINDS:
         for at, definition in enumerate(getattr(document, kind.plural)):
-            name = kind.key(definition).name
-            if _MARKUP.search(name):
-                place = f"{kind.plural}[{at}].{kind.names_itself}"
-                raise Misdeclared(f"{place} = {name[:64]!r}: must not contain markup", place)
+            key = kind.key(definition)
+            for word, name in ((kind.names_itself, key.name), ("entity", key.entity)):
+                if _MARKUP.search(name):
+                    place = f"{kind.plural}[{at}].{word}"
+                    raise Misdeclared(f"{place} = {name[:64]!r}: must not contain markup", place)
 
 
 def plan_of(
@@ -114,7 +115,14 @@ def plan_of(
     receivers = {
         word: {key.name for kind, key, _ in checked if kind.name == word} for word in _NAMED
     }
-    known = KnownNames(context.store, context.may_name, entities, receivers, context.may_use)
+    known = KnownNames(
+        context.store,
+        context.may_name,
+        entities,
+        receivers,
+        context.may_use,
+        now_ns=context.now_ns,
+    )
     for kind, key, plain in checked:
         if context.may_name(key.entity) or (not key.entity and context.may_use is not None):
             plan.warnings += [Warned(key, each) for each in kind.warnings(plain, known)]

@@ -114,7 +114,10 @@ class ReceiverObjects(Kind[ReceiverObject]):
         place = control_in(msgspec.structs.replace(definition, settings={}, secrets={}))
         if place is not None:
             raise Misdeclared(f"{place}: must not contain control characters", place)
-        key, stored = context.store.links_key, self.read(context.store, definition.name)
+        key = context.store.links_key
+        is_kept = any(not isinstance(one, str) for one in definition.secrets.values())
+        is_asked = is_kept or context.is_dry_run
+        stored = self.read(context.store, definition.name) if is_asked else None
         receiver = self._with_texts(definition, stored, key)
         try:
             check_channel(receiver, context.addresses)

@@ -16,6 +16,8 @@ from nilometer_collector.declared.receivers import ChannelObjects, TargetObjects
 from nilometer_collector.declared.references import ReferenceObjects
 from nilometer_collector.declared.routes import RouteObjects
 from nilometer_collector.declared.sets import SetObjects
+from nilometer_collector.declared.silences import SilenceObjects
+from nilometer_collector.declared.summaries import SummaryObjects
 from nilometer_collector.declared.watch_rules import WatchRuleObjects
 
 FORMAT = 1  # version of the format of documents
@@ -23,6 +25,7 @@ MOST_OBJECTS = 10_000  # most objects of one kind in one document
 
 KINDS: tuple[Kind[Any], ...] = (
     EntityObjects(),
+    SummaryObjects(),
     ReferenceObjects(),
     ChannelObjects(),
     TargetObjects(),
@@ -30,6 +33,7 @@ KINDS: tuple[Kind[Any], ...] = (
     WatchRuleObjects(),
     RouteObjects(),
     ActionObjects(),
+    SilenceObjects(),
     PerformanceObjects(),
 )
 ALL_KINDS: tuple[Kind[Any], ...] = (*KINDS, SetObjects())  # also those that no document has

@@ -1,8 +1,5 @@
 """Declared rules of the default alerter."""
 
-from fnmatch import fnmatchcase
-from itertools import islice
-
 import msgspec
 
 from nilometer_collector.alerting.watch_rules import WatchRule
@@ -14,11 +11,9 @@ from nilometer_collector.declared.kind import (
     without_defaults,
 )
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
-from nilometer_collector.query.missing_names import KnownNames
+from nilometer_collector.query.missing_names import KnownNames, matching_nothing
 from nilometer_collector.store import Key
 from nilometer_collector.watch.rules import KIND
-
-MOST_ENTITIES = 100  # most entities whose summaries a warning looks at
 
 
 class WatchRuleObjects(StoredKind[WatchRule]):
@@ -51,15 +46,6 @@ class WatchRuleObjects(StoredKind[WatchRule]):
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
         """Return a sentence for each pattern that matches nothing yet."""
         rule = msgspec.convert(plain, WatchRule)
-        matched = [name for name in known.entities if fnmatchcase(name, rule.entity)]
-        if not matched:
-            return [f"entity = {rule.entity!r}: matches no entity yet"]
-        summaries = [
-            summary for name in islice(matched, MOST_ENTITIES) for summary in known.summaries(name)
-        ]
-        return [
-            f"{key}: {pattern!r} matches no summary of these entities"
-            for key in ("tolerances", "share_tolerances")
-            for pattern in getattr(rule, key)
-            if summaries and not any(fnmatchcase(summary, pattern) for summary in summaries)
-        ]
+        found = matching_nothing(known, rule.entity, "tolerances", rule.tolerances)
+        more = matching_nothing(known, rule.entity, "share_tolerances", rule.share_tolerances)
+        return [*found, *(one for one in more if one not in found)]

@@ -195,12 +195,16 @@ class Ingest:
             for entity in sorted(set(request.entities)):
                 if has_control(entity) or not access.may(entity):
                     continue
-                found = map(self._store.references.read, self._store.references.records(entity))
+                records = self._store.references.records(entity)
+                found = map(self._store.references.read, records)
                 references += [reference for reference in found if reference is not None]
+                now_ns = self._clock.now_ns()
+                expired = {one.name for one in records if one.has_expired(now_ns)}
                 alerters += [
                     one
                     for one in self._store.alerts.alerters(entity)
                     if not isinstance(one.condition, Reported)
+                    and one.condition.reference not in expired
                 ]
             names_key = self._store.names_key
         except StoreUnavailable as error:

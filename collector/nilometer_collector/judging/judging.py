@@ -9,7 +9,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
-from nilometer.alert import Alerter, Evaluation, Reason, evaluate
+from nilometer.alert import Alerter, Evaluation, Reason
 from nilometer.alert.conditions import AgainstOther, Reported
 from nilometer.alert.evaluation import not_judged
 from nilometer.profile import SummarySample
@@ -196,8 +196,7 @@ class Judging:
             why = self._immature(window.sample)
             if why:
                 return not_judged(alerter, window.sample, Reason.IMMATURE, why)
-            references = self._others.references(alerter.condition, *window)
-            found = evaluate(alerter, window.sample, references)
+            found = self._others.evaluation(alerter, *window)
         except StoreUnavailable:
             raise
         except Exception as error:  # conditions and comparators may be the user's code

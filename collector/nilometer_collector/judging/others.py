@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from functools import singledispatchmethod
 from typing import NamedTuple
 
-from nilometer.alert import Condition
+from nilometer.alert import Alerter, Condition, Evaluation, Reason, evaluate
 from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious
+from nilometer.alert.evaluation import not_judged
 from nilometer.profile import Reference, SummarySample
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -13,6 +14,7 @@ from nilometer.wire.references import with_digest
 from nilometer_collector.judging.windows import STEP_NS, merged_sample
 from nilometer_collector.query.difference import column_of
 from nilometer_collector.query.edges import ReferenceEdges
+from nilometer_collector.query.missing_names import expired_sentence
 from nilometer_collector.store import Level, SeriesRecord, Store
 
 DAY_NS = Level.DAY.length_ns
@@ -60,19 +62,28 @@ class Others:
         self._newest_day = 0  # of all baselines
         self._newest: dict[int, _Newest] = {}  # by id of the series, the newest last
         self._references: dict[str, Mapping[str, Reference]] = {}
+        self._expiries: dict[str, Mapping[str, int]] = {}  # by entity and name, Unix nanoseconds
         self._generation = -1
 
-    def references(
-        self, condition: Condition, series: SeriesRecord, sample: SummarySample
-    ) -> Mapping[str, Reference]:
-        """Return the other side of *condition* by its name; all references for other kinds.
+    def evaluation(
+        self, alerter: Alerter, series: SeriesRecord, sample: SummarySample
+    ) -> Evaluation:
+        """Return the evaluation of *alerter* on *sample*, with the other side of its comparison.
+
+        A window that ends after the expiry of the alerter's reference is not judged.
 
         Args:
-            condition: Condition that judges *sample*.
+            alerter: Alerter that watches *series*.
             series: Series of the sample.
             sample: Window that is judged.
         """
-        return self._found(condition, series, sample)
+        references = self._found(alerter.condition, series, sample)
+        expiries = self._expiries.get(sample.entity, {})
+        expires_ns = expiries.get(alerter.condition.reference, sample.window.end_ns)
+        if expires_ns < sample.window.end_ns:
+            why = f"reference {alerter.condition.reference!r}: {expired_sentence(expires_ns)}"
+            return not_judged(alerter, sample, Reason.REFERENCE_EXPIRED, why)
+        return evaluate(alerter, sample, references)
 
     def is_other_side(self, condition: Condition, series: SeriesRecord) -> bool:
         """Return whether *series* is what *condition* compares the other series with."""
@@ -88,11 +99,16 @@ class Others:
         references = self._store.references
         if references.generation != self._generation:
             self._references, self._generation = {}, references.generation
+            self._expiries = {}
         found = self._references.get(sample.entity)
         if found is None:
-            read = map(references.read, references.records(sample.entity))
+            records = references.records(sample.entity)
+            read = map(references.read, records)
             found = {one.name: one for one in read if one is not None}
             self._references[sample.entity] = found
+            self._expiries[sample.entity] = {
+                one.name: one.expires_ns for one in records if one.expires_ns is not None
+            }
         return found
 
     @_found.register

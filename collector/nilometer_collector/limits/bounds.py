@@ -18,6 +18,8 @@ LAST_NS = 1 << 62  # year 2116, so that sums fit int64
 SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
 PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character; in the notation of JSON Schema
 NO_CONTROL = f"^{PRINTABLE}*$"
+# Requires a character that is neither a space nor a control character.
+SAYS_SOMETHING = rf"^{PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{PRINTABLE}*$"
 
 
 def has_control(text: str) -> bool:

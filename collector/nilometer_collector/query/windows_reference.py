@@ -11,6 +11,7 @@ from nilometer.values.entity import Role, is_logged, role_of
 from nilometer.values.times import time_text
 from nilometer.wire.references import with_digest
 from nilometer_collector.errors import Unknown
+from nilometer_collector.query.declared_summaries import declared_edges
 from nilometer_collector.query.groups import groups_of
 from nilometer_collector.query.series import SeriesReader
 from nilometer_collector.query.series_records import Measures, Point, Selection, SeriesQuestion
@@ -37,8 +38,8 @@ def reference_of_windows(
 ) -> WindowsReference:
     """Return the merged windows of *selection* as a reference.
 
-    The edges of numbers are quantiles of the merged t-digest, and the counts between them are
-    estimated from it. Categories keep the dictionary on which the windows were counted. Without
+    The edges of numbers are the declared ones of the summary, else quantiles of the merged t-digest.
+    The counts between them are estimated from it. Categories keep the dictionary on which the windows were counted. Without
     one, the dictionary has the readable names.
 
     Args:
@@ -54,6 +55,7 @@ def reference_of_windows(
     """
     summaries = selection.summaries or _features(store, selection.entity)
     known = _columns(store, selection.entity)
+    edges = declared_edges(store, selection.entity)
     columns: dict[str, ReferenceColumn] = {}
     warnings: list[str] = []
     points = _points(store, reader, replace(selection, summaries=summaries)) if summaries else {}
@@ -62,7 +64,7 @@ def reference_of_windows(
         if not isinstance(feature, FeatureProfile):
             warnings.append(f"{summary} is left out: a reference holds features only")
             continue
-        column = _column(summary, feature, known.get(summary, ()))
+        column = _column(summary, feature, known.get(summary, ()), edges.get(summary, ()))
         if column is None:
             warnings.append(
                 f"{summary} is left out: the windows have pseudonyms instead of names, and were not "
@@ -123,7 +125,10 @@ def _points(store: Store, reader: SeriesReader, selection: Selection) -> dict[st
 
 
 def _column(
-    summary: str, feature: FeatureProfile, known: Sequence[ReferenceColumn]
+    summary: str,
+    feature: FeatureProfile,
+    known: Sequence[ReferenceColumn],
+    edges: tuple[float, ...],
 ) -> ReferenceColumn | None:
     """Return *feature* as a column; None if its categories have no dictionary.
 
@@ -131,12 +136,16 @@ def _column(
         summary: Name of the summary.
         feature: Merged windows.
         known: Columns of this summary in earlier references, the newest first.
+        edges: Declared edges of its numbers, ascending; empty for quantiles.
     """
     numbers, categories = feature.numbers, feature.categories
     if numbers.count >= max(categories.total, 1):
         bins = OUTPUT_BINS if role_of(summary) is Role.OUTPUT else INPUT_BINS
         own = replace(numbers, binned=None, below_reference=0, above_reference=0)
-        return reference_column(replace(feature, numbers=own, expected=""), bins)
+        counted = replace(feature, numbers=own, expected="")
+        if edges:
+            return ReferenceColumn(feature=counted, edges=edges)
+        return reference_column(counted, bins)
     embedding = next((one.embedding for one in known if one.embedding is not None), None)
     if not categories.total:
         return ReferenceColumn(feature=replace(feature, expected=""), embedding=embedding)

@@ -63,6 +63,17 @@ class Decisions(Protocol):
         """
         ...
 
+    def settle_silences(self, now_ns: int) -> None:
+        """Silence open episodes as users have declared, and end silences that hold no more.
+
+        A new episode is silenced when it opens, and `Deliveries.take` settles before it returns a
+        message. So this only shows earlier that a silence has begun or was changed.
+
+        Args:
+            now_ns: Wall time, Unix nanoseconds.
+        """
+        ...
+
     def pending(self, entity: str) -> list[NormalRecord]:
         """List what the default alerter of *entity* has still to learn, oldest first.
 
@@ -93,7 +104,8 @@ def checked(episode: EpisodeRecord, decision: Decision, newest: int) -> Decision
     _check_end(decision)
     match decision.kind:
         case DecisionKind.ACKNOWLEDGED | DecisionKind.SILENCED:
-            if len(episode.decisions) >= MOST_DECISIONS:
+            made = sum(not one.declared for one in episode.decisions)
+            if made >= MOST_DECISIONS:
                 raise Conflict(f"episode {episode.id} has {MOST_DECISIONS} decisions already")
             return decision
         case DecisionKind.UNSILENCED:

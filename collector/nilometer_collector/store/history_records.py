@@ -81,19 +81,26 @@ class AddReference:
 
     Attributes:
         is_current: Whether it becomes the current version of its name.
+        expires_ns: Wall time at which it expires, Unix nanoseconds; None for never.
     """
 
     reference: Reference
     is_current: bool = True
+    expires_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChooseReference:
-    """Make the stored version with this digest the current version of its name."""
+    """Make the stored version with this digest the current version of its name.
+
+    Attributes:
+        expires_ns: Wall time at which it expires, Unix nanoseconds; None for never.
+    """
 
     entity: str
     name: str
     digest: str
+    expires_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

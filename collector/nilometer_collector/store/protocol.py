@@ -217,10 +217,18 @@ class References(Protocol):
         """Number that changes with the versions and the current ones, for readers with a cache."""
         ...
 
-    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+    def put(
+        self,
+        reference: Reference,
+        now_ns: int,
+        *,
+        is_current: bool = True,
+        expires_ns: int | None = None,
+    ) -> None:
         """Add a version if the digest is new; make it the current one of its name if *is_current*.
 
-        A version that is current stays current.
+        A version that is current stays current. Only a version that becomes current gets a new
+        expiry.
         """
         ...
 

@@ -215,7 +215,12 @@ class Uncollected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReferenceRecord:
-    """One version of a reference, without its columns."""
+    """One version of a reference, without its columns.
+
+    Attributes:
+        expires_ns: Wall time from which no window is compared with it, Unix nanoseconds; None for
+            never.
+    """
 
     id: int
     entity: str
@@ -225,6 +230,11 @@ class ReferenceRecord:
     rows: int
     source: str
     current: bool
+    expires_ns: int | None = None
+
+    def has_expired(self, at_ns: int) -> bool:
+        """Return whether it has expired at *at_ns*."""
+        return self.expires_ns is not None and self.expires_ns <= at_ns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

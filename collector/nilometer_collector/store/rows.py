@@ -63,6 +63,7 @@ def reference_of(row: Sequence[Any]) -> ReferenceRecord:
         rows=row[5],
         source=row[6],
         current=bool(row[7]),
+        expires_ns=row[8],
     )
 
 
@@ -146,6 +147,7 @@ def decision_of(row: Sequence[Any]) -> Decision:
         is_pending=bool(row[7]),
         has_lapsed=bool(row[8]),
         link=row[9],
+        declared=row[10],
     )
 
 

@@ -36,5 +36,6 @@ class Reason(Enum):
     NOTHING_TO_JUDGE = "nothing_to_judge"  # no value or distance can be computed
     NO_SUCH_SUMMARY = "no_such_summary"
     NO_SUCH_REFERENCE = "no_such_reference"
+    REFERENCE_EXPIRED = "reference_expired"
     FAILED = "failed"  # the alerter's code or the comparator raised an error
     UNREADABLE = "unreadable"  # the kind, comparator or statistic is not installed

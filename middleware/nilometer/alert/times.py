@@ -98,6 +98,11 @@ class Maintenance:
             for start, end in self._times(window, zone)
         )
 
+    def time_at(self, at_ns: int, zone: tzinfo) -> tuple[int, int] | None:
+        """Return start and end of its time that contains *at_ns*, Unix nanoseconds; else None."""
+        found = self._times(Window(at_ns, at_ns + 1), zone)
+        return next(((start, end) for start, end in found if start <= at_ns < end), None)
+
     def wrong(self) -> WrongField | None:
         """Return the first field whose value is not allowed."""
         if not 0 <= self.start_ns < self.end_ns:

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
@@ -197,3 +198,72 @@ class Maturity(msgspec.Struct, frozen=True, kw_only=True):
     step: int  # length of the windows in seconds
     lags: dict[str, float]  # quantiles over all windows
     windows: list[MaturityWindow]
+
+
+class ChangedField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field that a change sets, changes or removes."""
+
+    field: str
+    before: str | None  # JSON text; null if the field was not set
+    after: str | None  # JSON text; null if the field is not set any more
+
+
+class ObjectChange(msgspec.Struct, frozen=True, kw_only=True):
+    """A change of one declared object."""
+
+    kind: str
+    entity: str  # entity of the object, or a pattern of entities
+    name: str
+    action: str  # created, changed or removed
+    fields: list[ChangedField]
+
+
+class ObjectWarning(msgspec.Struct, frozen=True, kw_only=True):
+    """A warning about one declared object."""
+
+    kind: str
+    entity: str
+    name: str
+    sentence: str
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True):
+    """What a document or a rollback changed, or would change."""
+
+    revision: int | None  # number of the revision; null if nothing was changed
+    dry_run: bool
+    changes: list[ObjectChange]
+    unchanged: int  # number of objects that are stored as they are given
+    warnings: list[ObjectWarning]
+
+
+class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
+    """A declared object."""
+
+    kind: str
+    entity: str
+    name: str
+    definition: dict[str, Any]  # definition without defaults, as in a document
+    warnings: list[str]
+
+
+class ObjectList(msgspec.Struct, frozen=True, kw_only=True):
+    """Declared objects by kind, entity and name."""
+
+    objects: list[DeclaredObject]
+
+
+class Revision(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes of declared objects that were made together."""
+
+    revision: int
+    author: str
+    origin: str  # apply, api, settings, upload or rollback
+    made: float
+    changes: list[ObjectChange]
+
+
+class RevisionList(msgspec.Struct, frozen=True, kw_only=True):
+    """Changes of declared objects, newest first."""
+
+    revisions: list[Revision]

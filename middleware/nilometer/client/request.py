@@ -63,7 +63,9 @@ def read(path: str, answer: type[T], parameters: Parameters = ()) -> Conversatio
     return decoded(body, answer)
 
 
-def send(path: str, answer: type[T], content: Mapping[str, Any]) -> Conversation[T]:
+def send(
+    path: str, answer: type[T], content: Mapping[str, Any], parameters: Parameters = ()
+) -> Conversation[T]:
     """Post *content* as JSON to *path*, and return the answer.
 
     Raises:
@@ -75,5 +77,5 @@ def send(path: str, answer: type[T], content: Mapping[str, Any]) -> Conversation
         packed = msgspec.json.encode(content)
     except (TypeError, UnicodeEncodeError) as error:
         raise ValueError(f"content is not JSON: {error}") from error
-    body = yield Request(path=path, method="POST", body=packed)
+    body = yield Request(path=path, method="POST", parameters=parameters, body=packed)
     return decoded(body, answer)

@@ -5,6 +5,15 @@ from collections.abc import Iterable
 import msgspec
 import msgspec.inspect as types
 
+_PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"
+# Patterns that a reader does not have to decipher.
+_WORDS = {
+    f"^{_PRINTABLE}*$": " without control characters",
+    rf"^{_PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{_PRINTABLE}*$": (
+        " without control characters, and not only spaces"
+    ),
+}
+
 
 def type_at(kind: type[msgspec.Struct], steps: Iterable[str | int]) -> types.Type:
     """Return the type of the value at *steps* of the structure *kind*."""
@@ -21,23 +30,34 @@ def keys_of(found: types.Type) -> list[str]:
 
 def must_be(found: types.Type, why: str) -> str:
     """Return "must be ..." for a value of the type *found*; *why* if the type is not specific."""
+    allowed = _allowed(found)
+    return f"must be {allowed}" if allowed else why
+
+
+def _allowed(found: types.Type) -> str:
+    """Return what a value of the type *found* is, in words; empty if the type is not specific."""
     match found:
         case types.LiteralType():
-            return f"must be one of {', '.join(map(repr, found.values))}"
+            return f"one of {', '.join(map(repr, found.values))}"
         case types.BoolType():
-            return "must be true or false"
+            return "true or false"
         case types.IntType():
-            return f"must be a whole number{_bounds(found)}"
+            return f"a whole number{_bounds(found)}"
         case types.FloatType():
-            return f"must be a number{_bounds(found)}"
+            return f"a number{_bounds(found)}"
         case types.StrType():
-            return f"must be a text{_form(found)}"
+            return f"a text{_length(found, 'character')}{_form(found)}"
         case types.VarTupleType() | types.ListType():
-            return "must be a list"
-        case types.DictType() | types.StructType():
-            return "must be a table"
+            return f"a list{_length(found, 'item')}"
+        case types.DictType():
+            return f"a table{_length(found, 'key')}"
+        case types.StructType():
+            return "a table"
+        case types.UnionType():
+            parts = [_allowed(_plain(one)) for one in found.types if not _is_none(one)]
+            return " or ".join(parts) if all(parts) else ""
         case _:
-            return why
+            return ""
 
 
 def _part(whole: types.Type, step: str | int) -> types.Type:
@@ -59,16 +79,32 @@ def _plain(found: types.Type) -> types.Type:
         case types.Metadata():
             return _plain(found.type)
         case types.UnionType():
-            others = [one for one in found.types if not isinstance(one, types.NoneType)]
+            others = [one for one in found.types if not _is_none(one)]
             return _plain(others[0]) if len(others) == 1 else found
         case _:
             return found
 
 
+def _is_none(found: types.Type) -> bool:
+    return isinstance(found, types.NoneType)
+
+
+def _length(
+    found: types.StrType | types.VarTupleType | types.ListType | types.DictType, part: str
+) -> str:
+    """Return the bounds of a length: " of at least 1 and at most 256 characters"."""
+    least, most = found.min_length, found.max_length
+    bounds = [] if not least else [f"at least {least}"]
+    bounds += [] if most is None else [f"at most {most}"]
+    last = least if most is None else most
+    return f" of {' and '.join(bounds)} {part}{'s' * (last != 1)}" if bounds else ""
+
+
 def _form(found: types.StrType) -> str:
-    """Return the length and the pattern of a text: " of at most 256 characters"."""
-    most = f" of at most {found.max_length} characters" if found.max_length is not None else ""
-    return most + (f" that matches {found.pattern}" if found.pattern is not None else "")
+    """Return the pattern of a text in words: " without control characters"."""
+    if found.pattern is None:
+        return ""
+    return _WORDS.get(found.pattern, f" that matches {found.pattern}")
 
 
 def _bounds(found: types.IntType | types.FloatType) -> str:

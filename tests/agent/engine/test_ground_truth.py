@@ -13,7 +13,7 @@ from nilometer_agent.engine import predictions
 from nilometer_agent.measure.laws import broken
 from nilometer_agent.uplink.plan import ActivePlan
 
-TRUTH = [GroundTruth("x", row, value) for row, value in enumerate(("spam", 1.5, True))]
+TRUTH = [GroundTruth("x", 0, "spam"), GroundTruth("x", 1, 1.5), GroundTruth("x", 2, True)]  # noqa: FBT003  # a value
 
 
 def given(rig: Rig, content: bytes, sequence: int = 1) -> None:

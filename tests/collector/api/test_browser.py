@@ -238,5 +238,5 @@ def test_the_page_of_declared_objects_shows_changes_and_names_that_point_nowhere
     page.get_by_text("threshold: 2.0 → 3.0").wait_for(timeout=10_000)
     page.get_by_text(warning).wait_for()
     page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}")
-    page.get_by_role("heading", name="Names that point nowhere").wait_for(timeout=10_000)
+    page.get_by_role("heading", name="Warnings").wait_for(timeout=10_000)
     page.get_by_text(warning).wait_for()

@@ -19,13 +19,20 @@ from nilometer.alert import (
     Range,
     Reason,
 )
-from nilometer.alert.conditions import AgainstBaseline, AgainstOther, AgainstPrevious, Direction
+from nilometer.alert.conditions import (
+    AgainstBaseline,
+    AgainstOther,
+    AgainstPrevious,
+    AgainstReference,
+    Direction,
+)
 from nilometer.alert.conditions.fixed import ThresholdSide
 from nilometer.profile import SummarySample
 from nilometer.profile.feature import Cell
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import PERFORMANCE
+from nilometer.values.times import time_text
 from nilometer_collector.declared.applying import By, apply
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.registered import document_of
@@ -37,6 +44,7 @@ from nilometer_collector.store import Arrival, Level, Origin, Store
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
+    a_reference,
     an_alerter,
     an_evaluation,
     feature_sample,
@@ -570,3 +578,27 @@ def test_a_new_alerter_begins_with_the_newest_window(pods: Pods) -> None:
     pods.judge()
     (episode,) = pods.store.alerts.episodes()
     assert episode.since_ns == minute(2).start_ns
+
+
+def test_no_window_after_its_expiry_is_compared_with_a_reference(pods: Pods) -> None:
+    reference = a_reference({"input.amount": AROUND})
+    limit = AgainstReference(reference="training", threshold=0.2)
+    put(pods, an_alerter(condition=limit, minimum_count=10))
+    expires_ns = minute(1).end_ns
+    pods.store.references.put(reference, START_NS, expires_ns=expires_ns)
+    for number in range(3):
+        pods.send("pod-1", number, AROUND)
+        pods.judge()
+        found = (AlertStatus.OK, Reason.WITHIN_LIMIT)
+        if number == 2:
+            found = (AlertStatus.NOT_WATCHED, Reason.REFERENCE_EXPIRED)
+        assert pods.status() == found
+    (status,) = pods.store.alerts.statuses()
+    assert status.sentence == (
+        f"reference 'training': it expired on {time_text(expires_ns)}, and no window is compared "
+        "with it any more"
+    )
+    pods.store.references.put(reference, START_NS)  # the same version, without an expiry
+    pods.send("pod-1", 3, AROUND)
+    pods.judge()
+    assert pods.status() == (AlertStatus.OK, Reason.WITHIN_LIMIT)

@@ -115,3 +115,22 @@ def test_a_source_with_nul_is_kept_with_a_mark_in_its_place(store: Store) -> Non
     store.references.put(replace(OLD, source="a\0b"), 1)
     (record,) = store.references.records()
     assert record.source == "a\ufffdb"
+
+
+def expiries(store: Store) -> list[int | None]:
+    return [one.expires_ns for one in store.references.records()]
+
+
+def test_a_version_expires_when_it_is_chosen_with_an_expiry(store: Store) -> None:
+    store.references.put(OLD, 1)
+    before = store.references.generation
+    commit(store, ChooseReference(ENTITY, "training", OLD.digest, expires_ns=5))
+    assert expiries(store) == [5]
+    assert [store.references.records()[0].has_expired(at) for at in (4, 5)] == [False, True]
+    assert store.references.generation != before  # readers with a cache see it
+    store.references.put(OLD, 1, is_current=False)  # a proposal of it changes nothing
+    assert expiries(store) == [5]
+    commit(store, AddReference(OLD, expires_ns=7))
+    assert expiries(store) == [7]
+    commit(store, ChooseReference(ENTITY, "training", OLD.digest))
+    assert expiries(store) == [None]

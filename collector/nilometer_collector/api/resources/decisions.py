@@ -24,7 +24,7 @@ from nilometer_collector.errors import Unknown
 from nilometer_collector.limits.bounds import (
     MAX_NAME_CHARACTERS,
     NO_CONTROL,
-    PRINTABLE,
+    SAYS_SOMETHING,
     has_control,
 )
 
@@ -32,8 +32,6 @@ ERRORS = (400, 404, 409, 413, 415, 422)
 EPISODE = RequiredId("episode", "Id of the episode.")
 
 Kind: TypeAlias = Literal["acknowledged", "silenced", "unsilenced", "new_normal"]
-# Requires a character that is neither a space nor a control character.
-SAYS_SOMETHING = rf"^{PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{PRINTABLE}*$"
 Reason: TypeAlias = Annotated[
     str, Meta(min_length=1, max_length=MOST_REASON_CHARACTERS, pattern=SAYS_SOMETHING)
 ]

@@ -160,7 +160,8 @@ async def list_objects(call: Call) -> Objects:
     name, store, may = call.parameters.value(ANY_NAME), call.context.store, call.access.may
 
     def read() -> list[DeclaredObjectView]:
-        known = KnownNames(store, may, may_use=call.access.naming)
+        now_ns = call.context.clock.now_ns()
+        known = KnownNames(store, may, may_use=call.access.naming, now_ns=now_ns)
         return [
             DeclaredObjectView(
                 kind=kind.name,

@@ -20,6 +20,7 @@ class ReferenceView(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     created: float
     current: bool  # whether agents get this version; each name has at most one such version
+    expires: float | None  # time from which no window is compared with it; null for never
     feature: FeatureView | None
 
 
@@ -37,6 +38,7 @@ def reference_view(
     feature: FeatureView | None = None,
     *,
     is_current: bool = True,
+    expires_ns: int | None = None,
 ) -> ReferenceView:
     """Return *reference* as the API shows it, with its distribution of one *feature*."""
     return ReferenceView(
@@ -47,6 +49,7 @@ def reference_view(
         source=reference.source,
         created=seconds(reference.created_ns),
         current=is_current,
+        expires=None if expires_ns is None else seconds(expires_ns),
         feature=feature,
     )
 
@@ -57,7 +60,7 @@ async def list_references(call: Call) -> References:
     access, versions = call.access, call.parameters.value(VERSIONS) or False
     found = await call.context.ask(
         lambda: [
-            reference_view(one, is_current=one.current)
+            reference_view(one, is_current=one.current, expires_ns=one.expires_ns)
             for one in stored.records(entity, current=not versions)
             if access.may(one.entity)
         ]

@@ -5,10 +5,12 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from nilometer.values.entity import PERFORMANCE, is_logged
+from nilometer_collector.alerting.summaries import SummaryDefinition
 from nilometer_collector.api.fields import Health, seconds
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, RequiredText
 from nilometer_collector.errors import Unknown
+from nilometer_collector.query.declared_summaries import declared_summaries
 from nilometer_collector.query.records import SummaryRecord
 from nilometer_collector.store import LoggedType
 
@@ -25,6 +27,14 @@ class LoggedTypeView(msgspec.Struct, frozen=True, kw_only=True):
     unit: str
 
 
+class DeclaredSummaryView(msgspec.Struct, frozen=True, kw_only=True):
+    """What users have declared about a summary."""
+
+    data_type: str  # empty if it is left open
+    unit: str
+    description: str
+
+
 class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     """A named series of an entity."""
 
@@ -38,6 +48,7 @@ class SummaryView(msgspec.Struct, frozen=True, kw_only=True):
     window: float  # length of the window that arrived last, in seconds
     labels: dict[str, list[str]]  # every key with its values, sorted
     logged: LoggedTypeView | None  # type of a summary that users log; null for others
+    declared: DeclaredSummaryView | None  # null if nobody has declared the summary
 
 
 class Summaries(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +57,8 @@ class Summaries(msgspec.Struct, frozen=True, kw_only=True):
     summaries: list[SummaryView]
 
 
-def summary_view(summary: SummaryRecord) -> SummaryView:
-    """Return *summary* as the API shows it."""
+def summary_view(summary: SummaryRecord, declared: SummaryDefinition | None) -> SummaryView:
+    """Return *summary* as the API shows it, with what is *declared* about it."""
     return SummaryView(
         entity=summary.entity,
         name=summary.name,
@@ -59,6 +70,13 @@ def summary_view(summary: SummaryRecord) -> SummaryView:
         window=seconds(summary.window_ns),
         labels=summary.labels,
         logged=None if summary.logged is None else _type_view(summary.logged),
+        declared=None
+        if declared is None
+        else DeclaredSummaryView(
+            data_type=declared.data_type,
+            unit=declared.unit,
+            description=declared.description,
+        ),
     )
 
 
@@ -78,9 +96,14 @@ def _role_of(summary: SummaryRecord) -> SummaryRole:
 
 async def list_summaries(call: Call) -> Summaries:
     """List the summaries of one entity."""
-    query, entity = call.context.query, call.parameters.value(ENTITY)
-    found = await call.context.ask(lambda: [summary_view(one) for one in query.summaries(entity)])
-    return Summaries(summaries=found)
+    context, entity = call.context, call.parameters.value(ENTITY)
+
+    def read() -> list[SummaryView]:
+        declared = {one.name: one for one in declared_summaries(context.store, entity)}
+        found = context.query.summaries(entity)
+        return [summary_view(one, declared.get(one.name)) for one in found]
+
+    return Summaries(summaries=await context.ask(read))
 
 
 async def forget_summary(call: Call) -> None:

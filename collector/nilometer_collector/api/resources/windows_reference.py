@@ -15,10 +15,12 @@ from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import LAST_SECONDS, Flag
+from nilometer_collector.api.problems import ApiError
 from nilometer_collector.api.resources.references import ReferenceView, reference_view
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference, propose_reference
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
+from nilometer_collector.limits.moments import nanoseconds_of
 from nilometer_collector.limits.references import (
     MAX_COLUMNS,
     MAX_REFERENCE_NAME_BYTES,
@@ -52,6 +54,9 @@ class WindowsReferenceDefinition(
     summaries: Annotated[list[_Text], Meta(max_length=MAX_COLUMNS)] = []  # by default all features
     labels: Annotated[dict[_Key, _Values], Meta(max_length=MOST_KEYS)] = {}  # values by key
     current: bool = True  # whether agents get it; if not, it is a proposal until it is approved
+    expires: _Moment | None = (
+        None  # time from which nothing is compared with it; not for a proposal
+    )
 
 
 class ReferenceColumnView(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,12 +88,15 @@ async def make_reference(call: Call) -> WindowsReferenceView:
         Busy: If other long questions wait already.
     """
     asked = await read_json(call.request, WindowsReferenceDefinition)
+    if asked.expires is not None and not asked.current:
+        raise ApiError(422, "expires: a proposal gets its expiry when it is approved", "expires")
     call.access.require([asked.entity])
     call.access.for_need(Need.READ).require([asked.entity])
     context, by = call.context, By(author_of(call), Origin.API)
     dry_run = call.parameters.value(DRY_RUN) or False
     now_ns = context.clock.now_ns()
     end_ns = now_ns if asked.end is None else round(asked.end * NANOSECONDS)
+    expires_ns = None if asked.expires is None else nanoseconds_of("expires", asked.expires)
     selection = Selection(
         entity=asked.entity,
         summaries=asked.summaries,
@@ -103,14 +111,20 @@ async def make_reference(call: Call) -> WindowsReferenceView:
         made = context.query.reference_of(selection, asked.name)
         reference = made.reference
         check_reference(reference)
-        if not dry_run:
-            store_version = add_reference if asked.current else propose_reference
-            store_version(context.store, reference, by, now_ns)
+        if not dry_run and asked.current:
+            add_reference(context.store, reference, by, now_ns, expires_ns)
+        elif not dry_run:
+            propose_reference(context.store, reference, by, now_ns)
         stored = context.store.references.records(reference.entity)
-        current = {one.digest for one in stored if one.name == reference.name}
+        current = {one.digest: one for one in stored if one.name == reference.name}
+        known = current.get(reference.digest)
         return WindowsReferenceView(
             dry_run=dry_run,
-            reference=reference_view(reference, is_current=reference.digest in current),
+            reference=reference_view(
+                reference,
+                is_current=known is not None,
+                expires_ns=None if known is None else known.expires_ns,
+            ),
             columns=[
                 ReferenceColumnView(summary=summary, count=column.feature.count)
                 for summary, column in sorted(reference.columns.items())

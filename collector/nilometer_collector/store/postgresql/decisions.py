@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
-from nilometer_collector.store import label_text
 from nilometer_collector.store.deciding import (
     NormalRecord,
     checked,
@@ -17,30 +16,17 @@ from nilometer_collector.store.postgresql.episodes import read_episodes
 from nilometer_collector.store.postgresql.history import record, take_turn
 from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.silencing import add_decision, lock
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.store.rows import decision_of
-from nilometer_collector.store.texts import storable
 
-# The judgement of evaluations locks the row of what an episode is about, and then the episode. The
-# default alerter locks only the episode, and may change what it is about.
-_LOCK_JUDGED = """
-SELECT j.id FROM judged j JOIN episodes e ON e.entity = j.entity AND e.judged = j.id
-WHERE e.entity = %(entity)s AND e.id = %(episode)s AND e.number IS NULL FOR UPDATE OF j
-"""
-_LOCK = "SELECT judged FROM episodes WHERE entity = %(entity)s AND id = %(episode)s FOR UPDATE"
 _NEWEST = "SELECT max(id) FROM episodes WHERE entity = %(entity)s AND judged = %(judged)s"
-_MAKE = """
-INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
-                       pending, link)
-VALUES (%(entity)s, %(episode)s, %(kind)s, %(author)s, %(reason)s, %(made)s, %(until)s, %(summary)s,
-        %(labels)s, %(pending)s, %(link)s)
-"""
 _QUIET = """
 UPDATE judged SET quiet_until_ns = %(until)s WHERE entity = %(entity)s AND id = %(judged)s
 """
 _PENDING = """
 SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, d.labels_text,
-       d.pending, d.lapsed, d.link
+       d.pending, d.lapsed, d.link, d.declared
 FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
 WHERE d.entity = %(entity)s AND d.pending ORDER BY d.id
 """
@@ -71,39 +57,26 @@ class Decisions:
 
     def _make(self, session: Session, entity: str, episode: int, decision: Decision) -> Decision:
         newest_revision = take_turn(session)
-        asked = {"entity": entity, "episode": episode}
-        session.row(_LOCK_JUDGED, asked)
-        locked = session.row(_LOCK, asked)
+        locked = lock(session, entity, episode)
         found = read_episodes(session, entity, is_open=None, episode=episode)
         if locked is None or not found:
             raise Unknown(f"{entity} has no episode {episode}")
-        ((newest,),) = session.rows(_NEWEST, {"entity": entity, "judged": locked[0]})
+        ((newest,),) = session.rows(_NEWEST, {"entity": entity, "judged": locked})
         decision = checked(found[0], decision, newest)
         revision = decision_revision(entity, episode, decision)
         record(session, newest_revision + 1, revision, decision.made_ns)
-        session.execute(
-            _MAKE,
-            {
-                "entity": entity,
-                "episode": episode,
-                "kind": decision.kind.value,
-                "author": storable(decision.author),
-                "reason": storable(decision.reason),
-                "made": decision.made_ns,
-                "until": decision.until_ns,
-                "summary": decision.summary,
-                "labels": label_text.to_text(decision.labels),
-                "pending": decision.is_pending,
-                "link": decision.link,
-            },
-        )
+        add_decision(session, entity, episode, decision)
         self._queue.apply(session, entity, episode, decision)
         if decision.kind is DecisionKind.NEW_NORMAL and not decision.is_pending:
             until_ns = quiet_until_ns(decision)
-            session.execute(_QUIET, {"entity": entity, "judged": locked[0], "until": until_ns})
+            session.execute(_QUIET, {"entity": entity, "judged": locked, "until": until_ns})
             closed = closing(found[0], decision)
             self._turns.close(session, entity, episode, closed, decision.made_ns)
         return decision
+
+    def settle_silences(self, now_ns: int) -> None:
+        """Silence open episodes as users have declared, and end silences that hold no more."""
+        self._queue.settle_silences(self._database, now_ns)
 
     def pending(self, entity: str) -> list[NormalRecord]:
         """List what the default alerter of *entity* has still to learn, oldest first."""

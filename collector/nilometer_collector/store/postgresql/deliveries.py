@@ -39,7 +39,7 @@ from nilometer_collector.store.postgresql.acting import read_turn
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.delivery_lists import read_deliveries
 from nilometer_collector.store.postgresql.episodes import read_episodes, read_transition
-from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS
+from nilometer_collector.store.postgresql.queueing import RECENT_OPENINGS, Queue
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.texts import short_text
 
@@ -113,14 +113,18 @@ FROM deliveries WHERE channel = %(channel)s
 
 
 class Deliveries:
-    """Reads queued deliveries and records their outcome."""
+    """Reads queued deliveries and records their outcome. A queue adds them."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
+        self._queue = queue
         self._holder = uuid.uuid4().hex
 
     def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
         """Return the next message of *channel*; None if there is none, or it must wait."""
+        if not self._database.read(lambda session: self._queue.holds(session, channel)):
+            return None
+        self._queue.settle_silences(self._database, now_ns)
         return self._database.write(
             lambda session: self._take(session, channel, now_ns, is_grouping=is_grouping)
         )
@@ -128,13 +132,9 @@ class Deliveries:
     def _take(
         self, session: Session, channel: str, now_ns: int, *, is_grouping: bool
     ) -> Notice | None:
-        asked = {
-            "channel": channel,
-            "holder": self._holder,
-            "now": now_ns,
-            "limit": MOST_DELIVERIES,
-        }
         session.rows(_LOCK, {"channel": channel})
+        asked: dict[str, object] = {"channel": channel, "holder": self._holder, "now": now_ns}
+        asked["limit"] = MOST_DELIVERIES
         rows = _not_outlived(session, session.rows(_WAITING, asked), now_ns)
         rows = _after_openings(session, rows, channel, now_ns)
         if not rows or any(row[8] for row in rows):

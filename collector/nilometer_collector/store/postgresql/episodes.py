@@ -43,7 +43,7 @@ ORDER BY opened_ns, summary, labels_text
 """
 _DECISIONS = """
 SELECT episode, kind, author, reason, made_ns, until_ns, summary, labels_text, pending,
-       lapsed, link
+       lapsed, link, declared
 FROM decisions WHERE entity = ANY(%(entities)s::text[]) AND episode = ANY(%(episodes)s::bigint[])
 ORDER BY id
 """

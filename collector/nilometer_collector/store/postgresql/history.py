@@ -1,6 +1,6 @@
 """Changes of declared objects in PostgreSQL, and objects that have no table of their own."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from nilometer_collector.alerting.receivers import MOST_CHANNELS, MOST_ROUTES, ChannelDefinition
@@ -61,7 +61,7 @@ ORDER BY c.revision DESC, c.kind, c.entity, c.name LIMIT %(limit)s
 """
 _PUT = """
 INSERT INTO objects (kind, entity, name, content)
-VALUES (%(kind)s, %(entity)s, %(name)s, %(content)s)
+SELECT * FROM unnest(%(kinds)s::text[], %(entities)s::text[], %(names)s::text[], %(contents)s::text[])
 ON CONFLICT (kind, entity, name) DO UPDATE SET content = excluded.content
 """
 _REMOVE = """
@@ -126,6 +126,7 @@ class History:
             of_entities = [one for one in commands if isinstance(one, DeclareEntity | RemoveEntity)]
             if of_entities:
                 self._entities.change(session, of_entities, now_ns)
+            _put(session, [one for one in commands if isinstance(one, SetObject)])
             for command in commands:
                 self._make(session, command, now_ns)
             if not revision.changes:
@@ -165,10 +166,14 @@ class History:
                 self._alerts.remove(session, command.entity, command.name, now_ns)
             case AddReference():
                 self._references.store(
-                    session, command.reference, now_ns, is_current=command.is_current
+                    session,
+                    command.reference,
+                    now_ns,
+                    is_current=command.is_current,
+                    expires_ns=command.expires_ns,
                 )
-            case ChooseReference():
-                self._references.choose(session, command.entity, command.name, command.digest)
+            case ChooseReference(entity=entity, name=name, digest=digest):
+                self._references.choose(session, entity, name, digest, command.expires_ns)
             case WithdrawReference():
                 self._references.withdraw(session, command.entity, command.name)
             case _:
@@ -196,9 +201,23 @@ class History:
                 receivers = self._targets if is_target else self._channels
                 receivers.remove(session, command.name, now_ns)
             case SetObject():
-                session.execute(_PUT, {**command.key._asdict(), "content": command.content})
+                pass  # all of them are put together
             case RemoveObject():
                 session.execute(_REMOVE, command.key._asdict())
+
+
+def _put(session: Session, commands: Sequence[SetObject]) -> None:
+    """Store objects that have no table of their own, in one statement."""
+    if commands:
+        session.execute(
+            _PUT,
+            {
+                "kinds": [one.key.kind for one in commands],
+                "entities": [one.key.entity for one in commands],
+                "names": [one.key.name for one in commands],
+                "contents": [one.content for one in commands],
+            },
+        )
 
 
 def _newest(session: Session) -> int:

@@ -5,6 +5,7 @@ Every method runs inside a transaction.
 
 import uuid
 from collections.abc import Mapping
+from functools import partial
 
 from nilometer.alert import AlertStatus, Severity
 from nilometer.wire.alerts import stored_alerter_from_bytes
@@ -14,9 +15,16 @@ from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition, Subject
 from nilometer_collector.store import label_text
 from nilometer_collector.store.composing import FLAPPING_NS
+from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.episodes import read_decisions
 from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.silencing import (
+    episodes_due,
+    lock_open,
+    read_declared,
+    silence,
+)
 from nilometer_collector.store.routing import (
     acknowledging,
     due_by_channel,
@@ -29,6 +37,10 @@ INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, 
                         acknowledged, action_turn)
 VALUES (%(entity)s, %(transition)s, %(channel)s, %(key)s, %(now)s, 0, %(until)s, %(due)s,
         %(acknowledged)s, %(action_turn)s)
+"""
+_QUEUED = """
+SELECT 1 FROM deliveries WHERE channel = %(channel)s AND delivered_ns IS NULL
+  AND refused_ns IS NULL AND withheld_ns IS NULL LIMIT 1
 """
 # Deliveries of the openings of an episode that wait and have certainly not arrived.
 _HOLD = """
@@ -144,13 +156,15 @@ class Queue:
         escalation is an opening that gives up the opening before it if that would be sent later. A
         closing goes to the channels that were told of the opening.
         """
+        is_opening = status is AlertStatus.ALERTING
+        if is_opening:
+            silence(session, entity, episode, now_ns, read_declared(session))
         channels = names_of(self._channels.read_in(session), self._own)
         if not channels:
             return 0
         add = _Addition(session, entity, now_ns)
         asked = _openings(entity, episode, now_ns)
         openings = 0
-        is_opening = status is AlertStatus.ALERTING
         if is_opening and _count_and_last(session, asked)[0] == 1:
             recent = {**asked, "since": now_ns - FLAPPING_NS}
             ((openings,),) = session.rows(RECENT_OPENINGS, recent)
@@ -163,8 +177,7 @@ class Queue:
             for channel in told:
                 add.run(transition, channel, due_ns=due.get(channel, 0))
             return len(told)
-        silence = silence_of(read_decisions(session, entity, episode), now_ns)
-        until_ns = (silence and silence.until_ns) or 0
+        until_ns = _silenced_until(session, entity, episode, now_ns)
         for channel, due_ns in due.items():
             least_ns = max(until_ns, due_ns)
             session.execute(_GIVE_UP, {**asked, "least": least_ns, "channel": channel})
@@ -177,11 +190,18 @@ class Queue:
         If the opening was delivered before, it is delivered once more after the silence. A channel
         that is told of acknowledgements gets one after its opening. If its opening would be sent
         later, it gets neither.
+
+        Args:
+            session: Session in a transaction.
+            entity: Entity of the episode.
+            episode: Id of the episode.
+            decision: Decision, which is stored already.
         """
         asked = _openings(entity, episode, decision.made_ns)
         add = _Addition(session, entity, decision.made_ns)
-        if decision.kind is DecisionKind.SILENCED:
-            until_ns = decision.until_ns or 0
+        until_ns = _silenced_until(session, entity, episode, decision.made_ns)
+        is_silence = decision.kind in {DecisionKind.SILENCED, DecisionKind.UNSILENCED}
+        if is_silence and until_ns:  # also if one of several silences ends
             told = set(self._told(session, asked))
             held = {channel for (channel,) in session.rows(_HOLD, {**asked, "until": until_ns})}
             for channel in sorted(told - held):
@@ -198,6 +218,23 @@ class Queue:
             ):
                 _, transition = _count_and_last(session, asked)
                 add.run(transition, channel, acknowledged=True)
+
+    def holds(self, session: Session, channel: str) -> bool:
+        """Return whether a notification of *channel* is queued, also one that must wait."""
+        return session.row(_QUEUED, {"channel": channel}) is not None
+
+    def settle_silences(self, database: Database, now_ns: int) -> None:
+        """Silence open episodes as users have declared, and end silences that hold no more.
+
+        Each episode changes in a transaction of its own, so that no other one waits for long.
+        """
+        for entity, episode in database.read(lambda session: episodes_due(session, now_ns)):
+            database.write(partial(self._settle, entity=entity, episode=episode, now_ns=now_ns))
+
+    def _settle(self, session: Session, *, entity: str, episode: int, now_ns: int) -> None:
+        if lock_open(session, entity, episode):
+            for decision in silence(session, entity, episode, now_ns, read_declared(session)):
+                self.apply(session, entity, episode, decision)
 
     def tell_action(
         self,
@@ -265,6 +302,12 @@ class _Addition:
                 "action_turn": action_turn,
             },
         )
+
+
+def _silenced_until(session: Session, entity: str, episode: int, now_ns: int) -> int:
+    """Return the end of the silence in force, Unix nanoseconds; 0 for none."""
+    found = silence_of(read_decisions(session, entity, episode), now_ns)
+    return (found and found.until_ns) or 0
 
 
 def _openings(entity: str, episode: int, now_ns: int) -> dict[str, object]:

@@ -16,15 +16,17 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(entity)s || '/' || %(name)s, 0))
 """
 _PUT = """
 INSERT INTO reference_versions (entity, name, digest, created_ns, rows, source, current,
-                                received_ns, payload, crc)
+                                received_ns, payload, crc, expires_ns)
 VALUES (%(entity)s, %(name)s, %(digest)s, %(created)s, %(rows)s, %(source)s, %(current)s, %(now)s,
-        %(payload)s, %(crc)s)
+        %(payload)s, %(crc)s, %(expires)s)
 ON CONFLICT (entity, name, digest)
-DO UPDATE SET current = reference_versions.current OR excluded.current
+DO UPDATE SET current = reference_versions.current OR excluded.current,
+  expires_ns = CASE WHEN excluded.current THEN excluded.expires_ns
+               ELSE reference_versions.expires_ns END
 RETURNING id
 """
 _CHOOSE = """
-UPDATE reference_versions SET current = true
+UPDATE reference_versions SET current = true, expires_ns = %(expires)s
 WHERE entity = %(entity)s AND name = %(name)s AND digest = %(digest)s RETURNING id
 """
 NO_ID = 0  # ids begin with 1
@@ -33,10 +35,12 @@ UPDATE reference_versions SET current = false
 WHERE entity = %(entity)s AND name = %(name)s AND current AND id <> %(id)s
 """
 _GENERATION = """
-SELECT coalesce(sum(hashtextextended(id || current::text, 0)), 0) FROM reference_versions
+SELECT coalesce(sum(hashtextextended(id || current::text || coalesce(expires_ns, 0), 0)), 0)
+FROM reference_versions
 """
 _RECORDS = """
-SELECT id, entity, name, digest, created_ns, rows, source, current FROM reference_versions
+SELECT id, entity, name, digest, created_ns, rows, source, current, expires_ns
+FROM reference_versions
 WHERE (%(entity)s::text IS NULL OR entity = %(entity)s) AND (current OR NOT %(current)s)
 ORDER BY entity, name, id
 """
@@ -54,14 +58,29 @@ class References:
         ((versions,),) = self._database.read(lambda session: session.rows(_GENERATION))
         return int(versions)
 
-    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+    def put(
+        self,
+        reference: Reference,
+        now_ns: int,
+        *,
+        is_current: bool = True,
+        expires_ns: int | None = None,
+    ) -> None:
         """Add a version if the digest is new; make it the current one of its name if *is_current*."""
         self._database.write(
-            lambda session: self.store(session, reference, now_ns, is_current=is_current)
+            lambda session: self.store(
+                session, reference, now_ns, is_current=is_current, expires_ns=expires_ns
+            )
         )
 
     def store(
-        self, session: Session, reference: Reference, now_ns: int, *, is_current: bool
+        self,
+        session: Session,
+        reference: Reference,
+        now_ns: int,
+        *,
+        is_current: bool,
+        expires_ns: int | None,
     ) -> None:
         """Do what `put` does inside a transaction."""
         payload = reference_to_bytes(reference)
@@ -76,19 +95,32 @@ class References:
             "now": now_ns,
             "payload": payload,
             "crc": checksum(payload),
+            "expires": expires_ns,
         }
         session.rows(_LOCK, values)
         ((identity,),) = session.rows(_PUT, values)
         if is_current:
             session.execute(_LEAVE, {**values, "id": identity})
 
-    def choose(self, session: Session, entity: str, name: str, digest: str) -> None:
+    def choose(
+        self,
+        session: Session,
+        entity: str,
+        name: str,
+        digest: str,
+        expires_ns: int | None = None,
+    ) -> None:
         """Make a stored version the current one inside a transaction.
 
         Raises:
             Unknown: If there is no such version.
         """
-        values = {"entity": entity, "name": name, "digest": digest}
+        values: dict[str, object] = {
+            "entity": entity,
+            "name": name,
+            "digest": digest,
+            "expires": expires_ns,
+        }
         session.rows(_LOCK, values)
         found = session.row(_CHOOSE, values)
         if found is None:

@@ -338,3 +338,16 @@ MIGRATIONS(bound_audit_by_workspace)
 def add_links_of_decisions(session: Session) -> None:
     """Add what the signed link of a message may do once to the decision that it made."""
     session.execute("ALTER TABLE decisions ADD COLUMN link text NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS
+def add_declared_silences(session: Session) -> None:
+    """Add which declared silence made a decision; empty for a person."""
+    session.execute("ALTER TABLE decisions ADD COLUMN declared text NOT NULL DEFAULT ''")
+    session.execute("CREATE INDEX decisions_declared ON decisions (until_ns) WHERE declared <> ''")
+
+
+@MIGRATIONS
+def add_expiry_of_references(session: Session) -> None:
+    """Add the time from which no window is compared with a version."""
+    session.execute("ALTER TABLE reference_versions ADD COLUMN expires_ns bigint")

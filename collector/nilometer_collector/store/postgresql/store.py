@@ -105,7 +105,7 @@ class PostgresqlStore:
         )
         self.decisions = Decisions(self._database, turns, queue)
         self.watching = Watching(self._database, turns, self.decisions)
-        self.deliveries = Deliveries(self._database)
+        self.deliveries = Deliveries(self._database, queue)
         self.actions = Actions(self._database, queue)
         self.audit = AuditLog(self._database)
 

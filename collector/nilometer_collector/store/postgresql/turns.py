@@ -44,7 +44,8 @@ VALUES (%(entity)s, %(episode)s, %(status)s, %(at)s, %(start)s, %(now)s, %(value
         %(alerter)s, %(digest)s)
 RETURNING id
 """
-# A silence also holds for the next episode of the same alerter, summary and label set.
+# A person's silence also holds for the next episode of the same alerter, summary and label set. A
+# declared one is made anew for each episode.
 _CARRY = """
 INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels_text,
                        pending)
@@ -52,7 +53,7 @@ SELECT d.entity, %(episode)s, d.kind, d.author, d.reason, d.made_ns, d.until_ns,
        false
 FROM (SELECT d.* FROM decisions d JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
       WHERE d.entity = %(entity)s AND e.judged = %(judged)s
-        AND d.kind IN ('silenced', 'unsilenced') ORDER BY d.id DESC LIMIT 1) d
+        AND d.kind IN ('silenced', 'unsilenced') AND d.declared = '' ORDER BY d.id DESC LIMIT 1) d
 WHERE d.kind = 'silenced' AND d.until_ns > %(now)s
 """
 # The rows of one alerter are always locked in the same order. Rows of other summaries stay free.
@@ -104,7 +105,7 @@ class Turns:
     def __init__(self, queue: Queue) -> None:
         self._queue = queue
 
-    def open(
+    def begin(
         self,
         session: Session,
         entity: str,
@@ -113,8 +114,8 @@ class Turns:
         now_ns: int,
         *,
         number: int | None = None,
-    ) -> tuple[OpenEpisode, int]:
-        """Open an episode, with the silence of an earlier one; return it and the deliveries queued.
+    ) -> OpenEpisode:
+        """Write an episode, with the silence of an earlier one; `record` must follow.
 
         Args:
             session: Session in a transaction.
@@ -129,17 +130,16 @@ class Turns:
         ((episode,),) = session.rows(_OPEN, {**_values(turn), **known})
         carried = {"entity": entity, "episode": episode, "judged": judged, "now": now_ns}
         session.execute(_CARRY, carried)
-        opened = OpenEpisode(
+        return OpenEpisode(
             id=episode, opened_ns=turn.at_ns, worst=turn.value, severity=turn.alerter.severity
         )
-        return opened, self._record(session, entity, episode, turn, now_ns)
 
     def close(
         self, session: Session, entity: str, episode: int, change: Closed, now_ns: int
     ) -> int:
         """Close an episode; return the number of queued deliveries."""
         session.execute(_CLOSE, {"entity": entity, "id": episode, "closed": change.closed_ns})
-        return self._record(session, entity, episode, change.turn, now_ns)
+        return self.record(session, entity, episode, change.turn, now_ns)
 
     def apply(
         self,
@@ -157,7 +157,8 @@ class Turns:
         """
         match change:
             case Opened():
-                return self.open(session, entity, judged, change, now_ns)
+                opened = self.begin(session, entity, judged, change, now_ns)
+                return opened, self.record(session, entity, opened.id, change.turn, now_ns)
             case Worsened() if episode is not None:
                 values = {"entity": entity, "id": episode.id, "worst": change.worst}
                 values["at"] = change.at_ns
@@ -174,7 +175,7 @@ class Turns:
                 }
                 session.execute(_ESCALATE, values)
                 worse = replace(episode, worst=change.worst, severity=turn.alerter.severity)
-                return worse, self._record(session, entity, episode.id, turn, now_ns)
+                return worse, self.record(session, entity, episode.id, turn, now_ns)
             case Closed() if episode is not None:
                 return None, self.close(session, entity, episode.id, change, now_ns)
         return episode, 0
@@ -230,7 +231,8 @@ class Turns:
         session.execute(_LEFT_STATES, chosen)
         session.execute(_LOUD, chosen)
 
-    def _record(self, session: Session, entity: str, episode: int, turn: Turn, now_ns: int) -> int:
+    def record(self, session: Session, entity: str, episode: int, turn: Turn, now_ns: int) -> int:
+        """Write a transition and queue its notification; return the number of queued deliveries."""
         values = {**_values(turn), "entity": entity, "episode": episode, "now": now_ns}
         ((transition,),) = session.rows(_RECORD, values)
         return self._queue.put(session, entity, episode, transition, turn.status, now_ns)

@@ -231,10 +231,9 @@ class Watching:
         notices = 0
         if isinstance(step.change, Opened):
             judged = _judged(session, entity, step.change.turn.alerter.name, step)
-            opened, notices = self._turns.open(
+            episode = self._turns.begin(
                 session, entity, judged, step.change, now_ns, number=step.number
-            )
-            episode = opened.id
+            ).id
         else:
             ((episode, alerter),) = session.rows(
                 _EPISODE, {"entity": entity, "number": step.number}
@@ -246,6 +245,8 @@ class Watching:
                 notices = self._turns.close(session, entity, episode, step.change, now_ns)
         for part in step.parts:
             _keep_part(session, entity, episode, part)
+        if isinstance(step.change, Opened):  # declared silences look at its parts
+            notices = self._turns.record(session, entity, episode, step.change.turn, now_ns)
         return notices
 
 

@@ -41,14 +41,15 @@ from nilometer_collector.store.sqlite.states import Key, States
 from nilometer_collector.store.texts import storable
 from nilometer_collector.store.unread_log import UnreadLog
 
-# A silence also holds for the next episode of the same alerter, summary and label set.
+# A person's silence also holds for the next episode of the same alerter, summary and label set. A
+# declared one is made anew for each episode.
 _CARRY = """
 INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, summary, labels,
                        pending)
 SELECT d.entity, ?5, d.kind, d.author, d.reason, d.made_ns, d.until_ns, '', d.labels, 0
 FROM (SELECT d.* FROM decisions d JOIN episodes e ON e.id = d.episode
       WHERE d.entity = ?1 AND e.alerter = ?2 AND e.summary = ?3 AND e.labels = ?4
-        AND d.kind IN ('silenced', 'unsilenced') ORDER BY d.id DESC LIMIT 1) d
+        AND d.kind IN ('silenced', 'unsilenced') AND d.declared = '' ORDER BY d.id DESC LIMIT 1) d
 WHERE d.kind = 'silenced' AND d.until_ns > ?6
 """
 

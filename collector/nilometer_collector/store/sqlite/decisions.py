@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.errors import Unknown
-from nilometer_collector.store import label_text
 from nilometer_collector.store.deciding import (
     NormalRecord,
     checked,
@@ -18,7 +17,7 @@ from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_episodes
 from nilometer_collector.store.sqlite.history import History
 from nilometer_collector.store.sqlite.queueing import Queue
-from nilometer_collector.store.texts import storable
+from nilometer_collector.store.sqlite.silencing import add_decision
 
 
 class Decisions:
@@ -44,23 +43,7 @@ class Decisions:
             if not found:
                 raise Unknown(f"{entity} has no episode {episode}")
             decision = checked(found[0], decision, self._newest(episode))
-            self._database.execute(
-                "INSERT INTO decisions (entity, episode, kind, author, reason, made_ns, until_ns, "
-                "summary, labels, pending, link) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    entity,
-                    episode,
-                    decision.kind.value,
-                    storable(decision.author),
-                    storable(decision.reason),
-                    decision.made_ns,
-                    decision.until_ns,
-                    decision.summary,
-                    label_text.to_text(decision.labels),
-                    int(decision.is_pending),
-                    decision.link,
-                ),
-            )
+            add_decision(self._database, entity, episode, decision)
             self._history.record(decision_revision(entity, episode, decision), decision.made_ns)
             self._queue.apply(episode, decision)
             if decision.kind is DecisionKind.NEW_NORMAL and not decision.is_pending:
@@ -82,11 +65,16 @@ class Decisions:
         )
         return int(newest)
 
+    def settle_silences(self, now_ns: int) -> None:
+        """Silence open episodes as users have declared, and end silences that hold no more."""
+        with self._database.write():
+            self._queue.settle_silences(now_ns)
+
     def pending(self, entity: str) -> list[NormalRecord]:
         """List what the default alerter of *entity* has still to learn, oldest first."""
         rows = self._database.rows(
             "SELECT d.id, e.number, d.kind, d.author, d.reason, d.made_ns, d.until_ns, d.summary, "
-            "d.labels, d.pending, d.lapsed, d.link FROM decisions d JOIN episodes e ON e.id = d.episode "
+            "d.labels, d.pending, d.lapsed, d.link, d.declared FROM decisions d JOIN episodes e ON e.id = d.episode "
             "WHERE d.entity = ? AND d.pending = 1 ORDER BY d.id",
             (entity,),
         )

@@ -34,7 +34,7 @@ from nilometer_collector.store.rows import delivery_of
 from nilometer_collector.store.sqlite.acting import read_turn
 from nilometer_collector.store.sqlite.database import Database, in_json
 from nilometer_collector.store.sqlite.episodes import read_episodes, read_transition
-from nilometer_collector.store.sqlite.queueing import RECENT_OPENINGS
+from nilometer_collector.store.sqlite.queueing import RECENT_OPENINGS, Queue
 from nilometer_collector.store.texts import short_text
 
 _MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)
@@ -80,14 +80,23 @@ ORDER BY d.id DESC LIMIT ?4
 
 
 class Deliveries:
-    """Reads queued deliveries and records their outcome. `Queue` queues them."""
+    """Reads queued deliveries and records their outcome.
 
-    def __init__(self, database: Database) -> None:
+    Args:
+        database: Database that holds them.
+        queue: Queue that adds them.
+    """
+
+    def __init__(self, database: Database, queue: Queue) -> None:
         self._database = database
+        self._queue = queue
 
     def take(self, channel: str, now_ns: int, *, is_grouping: bool = True) -> Notice | None:
         """Return the next message of *channel*; None if there is none or it must wait."""
         with self._database.write():
+            if not self._queue.holds(channel):
+                return None
+            self._queue.settle_silences(now_ns)
             found_rows = self._database.rows(_WAITING, (channel, now_ns, MOST_DELIVERIES))
             rows = self._after_openings(self._not_outlived(found_rows, now_ns), now_ns)
             # A wait that is longer than allowed means that the clock went back.

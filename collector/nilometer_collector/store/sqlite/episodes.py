@@ -36,7 +36,7 @@ SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, ef
 FROM episode_parts WHERE episode = ? ORDER BY opened_ns, summary, labels
 """
 _DECISIONS = (
-    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending, lapsed, link "
+    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending, lapsed, link, declared "
     "FROM decisions WHERE episode = ? ORDER BY id"
 )
 

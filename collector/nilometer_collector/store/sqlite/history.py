@@ -127,9 +127,14 @@ class History:
             case RemoveAlerter():
                 self._alerts.delete(command.entity, command.name, now_ns)
             case AddReference():
-                self._references.put(command.reference, now_ns, is_current=command.is_current)
-            case ChooseReference():
-                self._references.choose(command.entity, command.name, command.digest)
+                self._references.put(
+                    command.reference,
+                    now_ns,
+                    is_current=command.is_current,
+                    expires_ns=command.expires_ns,
+                )
+            case ChooseReference(entity=entity, name=name, digest=digest):
+                self._references.choose(entity, name, digest, command.expires_ns)
             case WithdrawReference():
                 self._references.withdraw(command.entity, command.name)
             case _:

@@ -22,6 +22,7 @@ from nilometer_collector.store.routing import (
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_decisions
 from nilometer_collector.store.sqlite.objects import Objects
+from nilometer_collector.store.sqlite.silencing import episodes_due, read_declared, silence
 
 # Opening notifications: all of an episode, those that wait and have certainly not arrived, and those
 # that wait until a later time.
@@ -31,6 +32,10 @@ _WAITING = (
     "AND delivered_ns IS NULL AND refused_ns IS NULL AND withheld_ns IS NULL"
 )
 _LATER = f"{_WAITING} AND max(held_until_ns, due_ns) > ?"
+_QUEUED = """
+SELECT 1 FROM deliveries WHERE channel = ? AND delivered_ns IS NULL AND refused_ns IS NULL
+  AND withheld_ns IS NULL LIMIT 1
+"""
 _SUBJECT = """
 SELECT e.entity, COALESCE(n.owner, ''), t.alerter_payload, e.labels
 FROM transitions t JOIN episodes e ON e.id = t.episode
@@ -81,10 +86,12 @@ class Queue:
         escalation is an opening that gives up the opening before it if that would be sent later. A
         closing goes to the channels that were told of the opening.
         """
+        is_opening = status is AlertStatus.ALERTING
+        if is_opening:
+            silence(self._database, episode, now_ns, read_declared(self._database))
         channels = names_of(self._channels.all(), self._own)
         if not channels:
             return 0
-        is_opening = status is AlertStatus.ALERTING
         is_first = is_opening and self._openings_of(episode) == 1
         openings = self._openings(episode, now_ns) if is_first else 0
         subject = self._subject(transition)
@@ -97,8 +104,7 @@ class Queue:
             for channel in told:
                 self._add(transition, channel, now_ns, due_ns=due.get(channel, 0))
             return len(told)
-        silence = silence_of(read_decisions(self._database, episode), now_ns)
-        until_ns = (silence and silence.until_ns) or 0
+        until_ns = self._silenced_until(episode, now_ns)
         for channel, due_ns in due.items():
             self._give_up(episode, now_ns, channel, least_ns=max(until_ns, due_ns))
             self._add(transition, channel, now_ns, held_until_ns=until_ns, due_ns=due_ns)
@@ -110,9 +116,15 @@ class Queue:
         If the opening was delivered before, it is delivered once more after the silence. A channel
         that is told of acknowledgements gets one after its opening. If its opening would be sent
         later, it gets neither.
+
+        Args:
+            episode: Id of the episode.
+            decision: Decision, which is stored already.
         """
         opening = (episode, AlertStatus.ALERTING.value)
-        if decision.kind is DecisionKind.SILENCED:
+        until_ns = self._silenced_until(episode, decision.made_ns)
+        is_silence = decision.kind in {DecisionKind.SILENCED, DecisionKind.UNSILENCED}
+        if is_silence and until_ns:  # also if one of several silences ends
             told = set(self._told(episode))
             waiting = self._database.rows(
                 f"SELECT DISTINCT channel FROM deliveries WHERE {_WAITING}",  # noqa: S608
@@ -120,9 +132,8 @@ class Queue:
             )
             self._database.execute(
                 f"UPDATE deliveries SET held_until_ns = ? WHERE {_WAITING}",  # noqa: S608
-                (decision.until_ns, *opening),
+                (until_ns, *opening),
             )
-            until_ns = decision.until_ns or 0
             for channel in sorted(told - {channel for (channel,) in waiting}):
                 self._add_again(episode, channel, decision.made_ns, held_until_ns=until_ns)
         elif decision.kind is DecisionKind.UNSILENCED:
@@ -174,6 +185,22 @@ class Queue:
                 action_turn=turn,
             )
         return len(due)
+
+    def holds(self, channel: str) -> bool:
+        """Return whether a notification of *channel* is queued, also one that must wait."""
+        return self._database.row(_QUEUED, (channel,)) is not None
+
+    def settle_silences(self, now_ns: int) -> None:
+        """Silence open episodes as users have declared, and end silences that hold no more."""
+        declared = read_declared(self._database)
+        for episode in episodes_due(self._database, declared, now_ns):
+            for decision in silence(self._database, episode, now_ns, declared):
+                self.apply(episode, decision)
+
+    def _silenced_until(self, episode: int, now_ns: int) -> int:
+        """Return the end of the silence in force, Unix nanoseconds; 0 for none."""
+        silence = silence_of(read_decisions(self._database, episode), now_ns)
+        return (silence and silence.until_ns) or 0
 
     def _subject(self, transition: int) -> Subject:
         ((entity, owner, payload, labels),) = self._database.rows(_SUBJECT, (transition,))

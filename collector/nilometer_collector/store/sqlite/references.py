@@ -9,7 +9,7 @@ from nilometer_collector.store.rows import reference_of
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.texts import storable
 
-_COLUMNS = "id, entity, name, digest, created_ns, rows, source, current"
+_COLUMNS = "id, entity, name, digest, created_ns, rows, source, current, expires_ns"
 
 
 class References:
@@ -23,7 +23,14 @@ class References:
         self._database = database
         self.generation = 0
 
-    def put(self, reference: Reference, now_ns: int, *, is_current: bool = True) -> None:
+    def put(
+        self,
+        reference: Reference,
+        now_ns: int,
+        *,
+        is_current: bool = True,
+        expires_ns: int | None = None,
+    ) -> None:
         """Add a version if the digest is new; make it the current one of its name if *is_current*."""
         payload = reference_to_bytes(reference)
         with self._database.write():
@@ -31,9 +38,10 @@ class References:
                 self.withdraw(reference.entity, reference.name)
             self._database.execute(
                 "INSERT INTO reference_versions (entity, name, digest, created_ns, rows, source, "
-                "current, received_ns, payload, crc) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                "ON CONFLICT (entity, name, digest) "
-                "DO UPDATE SET current = max(current, excluded.current)",
+                "current, received_ns, payload, crc, expires_ns) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (entity, name, digest) "
+                "DO UPDATE SET current = max(current, excluded.current), expires_ns = "
+                "CASE WHEN excluded.current THEN excluded.expires_ns ELSE expires_ns END",
                 (
                     reference.entity,
                     reference.name,
@@ -45,11 +53,12 @@ class References:
                     now_ns,
                     payload,
                     checksum(payload),
+                    expires_ns,
                 ),
             )
             self.generation += 1
 
-    def choose(self, entity: str, name: str, digest: str) -> None:
+    def choose(self, entity: str, name: str, digest: str, expires_ns: int | None = None) -> None:
         """Make a stored version the current one inside a transaction.
 
         Raises:
@@ -57,9 +66,9 @@ class References:
         """
         self.withdraw(entity, name)
         found = self._database.row(
-            "UPDATE reference_versions SET current = 1 WHERE entity = ? AND name = ? AND digest = ? "
-            "RETURNING id",
-            (entity, name, digest),
+            "UPDATE reference_versions SET current = 1, expires_ns = ? "
+            "WHERE entity = ? AND name = ? AND digest = ? RETURNING id",
+            (expires_ns, entity, name, digest),
         )
         if found is None:
             raise Unknown(f"reference {name!r} of {entity} has no version {digest!r}")

@@ -320,3 +320,16 @@ migrations()(bound_audit_by_workspace)
 def add_links_of_decisions(db: Database) -> None:
     """Add what the signed link of a message may do once to the decision that it made."""
     db.execute("ALTER TABLE decisions ADD COLUMN link TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()
+def add_declared_silences(db: Database) -> None:
+    """Add which declared silence made a decision; empty for a person."""
+    db.execute("ALTER TABLE decisions ADD COLUMN declared TEXT NOT NULL DEFAULT ''")
+    db.execute("CREATE INDEX decisions_declared ON decisions (until_ns) WHERE declared <> ''")
+
+
+@migrations()
+def add_expiry_of_references(db: Database) -> None:
+    """Add the time from which no window is compared with a version."""
+    db.execute("ALTER TABLE reference_versions ADD COLUMN expires_ns INTEGER")

@@ -81,7 +81,7 @@ class SqliteStore:
         )
         self.decisions = Decisions(self._database, self.alerts, queue, self.history)
         self.watching = Watching(self._database, self.alerts, self.decisions)
-        self.deliveries = Deliveries(self._database)
+        self.deliveries = Deliveries(self._database, queue)
         self.actions = Actions(self._database, queue)
         self.audit = AuditLog(self._database)
 

@@ -12,7 +12,7 @@ export interface AlerterStatus {
   summary: string; // the alerter's pattern if it has judged no window
   labels: Record<string, string>;
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "reference_expired" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   judged: number | null; // end of the newest window that it judged, or could not judge
   value: number | null; // newest measured value
@@ -319,6 +319,13 @@ export interface DeclaredObject {
   name: string;
   definition: Record<string, unknown>; // definition without defaults, as in a document
   warnings: string[]; // names in it that point nowhere
+}
+
+/** What users have declared about a summary. */
+export interface DeclaredSummary {
+  data_type: string; // empty if it is left open
+  unit: string;
+  description: string;
 }
 
 /** Deliveries, newest first; at most 1,000. */
@@ -874,6 +881,7 @@ export interface Reference {
   source: string;
   created: number;
   current: boolean; // whether agents get this version; each name has at most one such version
+  expires: number | null; // time from which no window is compared with it; null for never
   feature: Feature | null;
 }
 
@@ -1092,6 +1100,7 @@ export interface Summary {
   window: number; // length of the window that arrived last, in seconds
   labels: Record<string, string[]>; // every key with its values, sorted
   logged: LoggedType | null; // type of a summary that users log; null for others
+  declared: DeclaredSummary | null; // null if nobody has declared the summary
 }
 
 /** A target as a user writes it.
@@ -1175,7 +1184,7 @@ export interface Warning {
 export interface Watch {
   entity: string;
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "reference_expired" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   next_phase: number | null; // expected start of the next phase; null if unknown or the last one
@@ -1192,7 +1201,7 @@ export interface WatchedSummary {
   summary: string;
   labels: Record<string, string>; // empty for all traffic
   status: "ALERTING" | "LEARNING" | "NOT_WATCHED" | "NO_DATA" | "OK" | "PAUSED";
-  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
+  reason: "breach" | "breach_too_short" | "coarse" | "drift" | "failed" | "immature" | "learning" | "maintenance" | "new_normal" | "no_agent" | "no_earlier_window" | "no_such_reference" | "no_such_summary" | "no_traffic" | "no_window" | "no_window_yet" | "not_yet_closed" | "nothing_to_judge" | "outside_schedule" | "reference_expired" | "switched_off" | "too_few" | "unreadable" | "unstable_baseline" | "version_gone" | "watched" | "within_limit";
   sentence: string; // reason in words
   phase: "ACTIVE" | "COARSE" | "LEARNING";
   window_seconds: number; // length of the windows over which it is judged
@@ -1398,7 +1407,7 @@ export interface Reads {
   /** List the declared objects, with names in them that point nowhere. */
   "/api/v1/objects": {
     query: {
-      kind?: "action" | "alerter" | "channel" | "entity" | "performance" | "reference" | "route" | "set" | "target" | "watch" | undefined; // Kind of the objects; without it, all kinds that a document may have.
+      kind?: "action" | "alerter" | "channel" | "entity" | "performance" | "reference" | "route" | "silence" | "summary" | "target" | "watch" | undefined; // Kind of the objects.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
     };
@@ -1407,7 +1416,7 @@ export interface Reads {
   /** List who changed which declared objects, and when. */
   "/api/v1/changes": {
     query: {
-      kind?: "action" | "alerter" | "channel" | "decision" | "entity" | "performance" | "reference" | "route" | "set" | "target" | "watch" | undefined; // Kind of what changed.
+      kind?: "action" | "alerter" | "channel" | "decision" | "entity" | "performance" | "reference" | "route" | "silence" | "summary" | "target" | "watch" | undefined; // Kind of what changed.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
       before?: number | undefined; // Value of `next` from the page before.

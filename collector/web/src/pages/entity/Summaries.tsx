@@ -88,11 +88,12 @@ function Row({ summary, series }: { summary: api.Summary; series: api.Samples | 
     <tr>
       <th scope="row">
         <a href={summaryLink(entity, name)}>{name}</a>
+        {summary.declared?.description && <div class="faint">{format.firstLine(summary.declared.description)}</div>}
       </th>
       <td>
         <StatusMark status={summary.health} />
       </td>
-      <td class="faint">{logged ? logged.data_type.replaceAll("_", " ") : summary.data_type === "service" ? "requests" : summary.data_type}</td>
+      <td class="faint">{logged ? logged.data_type.replaceAll("_", " ") : summary.data_type === "service" ? "requests" : summary.data_type}{summary.declared?.unit && `, ${summary.declared.unit}`}</td>
       <td class={styles.spark}>
         {glance && (
           <Sparkline
