@@ -76,6 +76,7 @@ from nilometer_collector.store.records import (
     Size,
     StalePart,
     Stretch,
+    TooLarge,
     TransitionRecord,
 )
 from nilometer_collector.store.shipments import (
@@ -179,6 +180,7 @@ __all__ = [
     "Shipment",
     "Shipped",
     "Size",
+    "TooLarge",
     "SourceProgress",
     "StalePart",
     "Store",

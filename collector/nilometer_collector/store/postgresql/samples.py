@@ -15,6 +15,7 @@ from nilometer_collector.store.records import (
     SeriesRecord,
     Size,
     Stretch,
+    TooLarge,
 )
 from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.shipments import SampleRow
@@ -142,3 +143,22 @@ class Samples:
         return self._database.read(
             lambda session: stretches(session, series, question, level, pinned=False)
         )
+
+    def read_all(
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        most: Size,
+        level: Level = Level.SHIPPED,
+    ) -> list[Stretch]:
+        """Read like `read`, but raise `TooLarge` if more than *most* match."""
+        question = Question(start_ns, end_ns, most.samples + 1)
+
+        def work(session: Session) -> list[Stretch]:
+            found = size(session, series, question, level)
+            if not found.fits(most):
+                raise TooLarge(found)
+            return stretches(session, series, question, level, pinned=False)
+
+        return self._database.read(work)
