@@ -5,9 +5,7 @@ may be lost, doubled or stored in part, and every agent must be acknowledged wit
 """
 
 import os
-import pwd
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -146,7 +144,7 @@ FAULTS: tuple[Callable[[Rig], None], ...] = (
 def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, rounds: int) -> str:
     """Cause each fault in each of *rounds*; return what was seen."""
     longest: dict[str, float] = {}
-    with _roomy(directory / "disk", server) as disk, listening_webhook() as webhook:
+    with _tablespace(server) as disk, listening_webhook() as webhook:
         place = PostgresqlPlace(server, server.create_database("small"))
         told: dict[str, object] = {
             "store": place.url,
@@ -177,7 +175,6 @@ def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, round
         finally:
             collectors.kill_all()
             place.close()
-            server.run("DROP TABLESPACE small")
     slow = {name: seconds for name, seconds in longest.items() if seconds > RESUMED_SECONDS}
     assert not slow, f"resumed after more than {RESUMED_SECONDS:g} s: {slow}"
     times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest.items())
@@ -185,19 +182,18 @@ def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, round
 
 
 @contextmanager
-def _roomy(at: Path, server: Server) -> Iterator[Path]:
-    """A small disk for the tables; the server's log of changes is elsewhere."""
-    with small_disk(at, TABLESPACE_BYTES) as disk:
-        account = pwd.getpwuid(server.directory.stat().st_uid)
+def _tablespace(server: Server) -> Iterator[Path]:
+    """A small disk for the tables. The server's log of changes is on another one."""
+    with small_disk(server.directory / "disk", TABLESPACE_BYTES) as disk:
+        owner = server.directory.stat()
         tables = disk / "tables"
         tables.mkdir()
-        os.chown(tables, account.pw_uid, account.pw_gid)
-        for folder in (disk, *at.parents):
-            folder.chmod(folder.stat().st_mode | 0o011)  # the account of the server may pass
-            if folder.stat().st_uid != os.geteuid() or folder.parent == Path("/tmp"):  # noqa: S108
-                break
+        os.chown(tables, owner.st_uid, owner.st_gid)
         server.run(f"CREATE TABLESPACE small LOCATION '{tables}'")
-        yield disk
+        try:
+            yield disk
+        finally:
+            server.run("DROP TABLESPACE small")
 
 
 def _wait_for(agents: list[Agent], rows: int) -> float:

@@ -20,9 +20,7 @@ REFUSED = "nilometer.refused"  # key of the ASGI scope of a request without the 
 
 # The key in ``key = value: must be ...``, in ``RANGE needs the parameter 'high'``, and in
 # ``channel 'pager': secrets: needs ...``.
-_KEY = re.compile(
-    r"(?:^|: )([a-z][a-z_]*) = |needs the parameter '(\w+)'|: (settings|secrets): "
-)
+_KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = |needs the parameter '(\w+)'|: (settings|secrets): ")
 
 log = logging.getLogger("nilometer.collector")
 

@@ -201,9 +201,7 @@ def read_bounded(
         TooMuch: If the response would have more than *limit*.
     """
     try:
-        return stored.read_all(
-            series, span.start_ns, span.end_ns, limit.minus(used), span.level
-        )
+        return stored.read_all(series, span.start_ns, span.end_ns, limit.minus(used), span.level)
     except TooLarge as error:
         size = used.plus(error.size)
     if size.samples > limit.samples:

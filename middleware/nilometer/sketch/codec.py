@@ -132,9 +132,7 @@ def from_varints_of(
     return values, sizes
 
 
-def _ends_at(
-    lasts: NDArray[np.intp], sizes: NDArray[np.intp], borders: NDArray[np.intp]
-) -> bool:
+def _ends_at(lasts: NDArray[np.intp], sizes: NDArray[np.intp], borders: NDArray[np.intp]) -> bool:
     """Return whether packs of *sizes* values each, all at least 1, end at *borders*."""
     ends = np.cumsum(sizes)
     return bool(

@@ -10,8 +10,8 @@ from nilometer_collector.store.postgresql.copying import packed_rows
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.reading import Question, size, stretches
 from nilometer_collector.store.postgresql.series_ids import SeriesIds, SeriesKey
-from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.series_now import SERIES_NOW
+from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import (
     EntityTotals,
     SeriesRecord,
@@ -31,7 +31,7 @@ SELECT id, entity, summary, labels_text, seen, numbers, categories, samples, fir
        last_end_ns, longest_window_ns, last_window_ns, last_received_ns
 FROM ({SERIES_NOW}) AS series_now
 ORDER BY entity, summary, labels_text
-"""
+"""  # noqa: S608
 _TOTALS: LiteralString = f"""
 SELECT entity, count(*), max(seen)::bigint, min(first_ns), max(last_ns), max(received_ns),
        (array_agg(window_ns ORDER BY received_ns DESC, window_ns DESC))[1]
@@ -40,7 +40,7 @@ FROM (SELECT entity, sum(seen) AS seen, min(first_start_ns) AS first_ns,
              (array_agg(last_window_ns ORDER BY last_received_ns DESC))[1] AS window_ns
       FROM ({SERIES_NOW}) AS series_now GROUP BY entity, summary) AS of_summaries
 GROUP BY entity ORDER BY entity COLLATE "C"
-"""
+"""  # noqa: S608
 _COPY = """
 COPY samples (entity, series, window_start_ns, window_end_ns, stream, sequence, observations,
               received_ns, crc, payload) FROM STDIN (FORMAT BINARY)

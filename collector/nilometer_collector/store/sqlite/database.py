@@ -20,7 +20,7 @@ from nilometer_collector.store.versions import written_by_newer
 
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
 CACHE_KIB = 64 << 10  # cache for pages, because pages read the same data again and again
-PART_ROWS = 1024  # rows that are read between two checks of their size
+PART_ROWS = 64  # rows that are read between two checks of their size; each has at most 256 KiB
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
 
 

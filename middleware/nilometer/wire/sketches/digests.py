@@ -335,11 +335,7 @@ def _centroids(
         deltas, _ = from_varints_of(columns.means[part], sizes)
     except ValueError:
         return None
-    if not (
-        (sizes > 0).all()
-        and flags.min() >= 2
-        and flags.max() <= 2 * MAX_COUNT
-    ):
+    if not ((sizes > 0).all() and flags.min() >= 2 and flags.max() <= 2 * MAX_COUNT):
         return None
     ends = np.cumsum(sizes)
     starts = ends - sizes
