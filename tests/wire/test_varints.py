@@ -27,7 +27,7 @@ def test_packs_are_read_with_and_without_their_sizes(packs: list[list[int]]) -> 
         assert found.tolist() == sizes.tolist()
 
 
-@pytest.mark.parametrize("sizes", [[2, 2, 1], [1, 2, 2], [0, 4, 1], [1, 1, 2], [1, 3]])
+@pytest.mark.parametrize("sizes", [[2, 2, 1], [1, 2, 2], [0, 4, 1], [1, 1, 2], [1, 3], []])
 @pytest.mark.parametrize("first", [1, 300, 1 << 20])
 def test_packs_with_other_sizes_are_refused(sizes: list[int], first: int) -> None:
     packed = [varints(np.array(one, dtype=np.uint64)) for one in ([first], [2, 3, 300], [5])]

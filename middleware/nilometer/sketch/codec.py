@@ -134,10 +134,9 @@ def from_varints_of(
 
 def _ends_at(lasts: NDArray[np.intp], sizes: NDArray[np.intp], borders: NDArray[np.intp]) -> bool:
     """Return whether packs of *sizes* values each, all at least 1, end at *borders*."""
-    ends = np.cumsum(sizes)
-    return bool(
-        ends[-1] == lasts.size and (sizes > 0).all() and (lasts[ends - 1] == borders - 1).all()
-    )
+    if sizes.size != borders.size or sizes.min() < 1 or sizes.sum() != lasts.size:
+        return False
+    return bool((lasts[np.cumsum(sizes) - 1] == borders - 1).all())
 
 
 def _check_sizes(found: NDArray[np.intp], expected: NDArray[np.intp] | None) -> None:
