@@ -194,7 +194,7 @@ def waiting(place: PostgresqlPlace) -> int:
 def judged(place: PostgresqlPlace, agents: list[Agent], webhook: Webhook, faults: int) -> str:
     """Compare what is stored and was posted with what was acknowledged, after *faults*."""
     while before := waiting(place):  # kills leave a backlog, which is delivered at a limited pace
-        eventually(lambda: waiting(place) < before, SETTLED_SECONDS, 0.1)  # noqa: B023
+        eventually(lambda: waiting(place) < before, SETTLED_SECONDS, 0.1)
     rows = place.change(
         postgresql="SELECT agent, sequence, observations FROM samples "
         "JOIN streams ON streams.id = samples.stream"
