@@ -6,8 +6,7 @@ NilometerError
 ├── Moved              what was read has changed since; read it again and retry
 ├── Unknown            what was asked for is not here
 ├── Busy               transient: others ask or change the same; try again
-├── TooMuch            the answer would be larger than is served; ask for less
-└── TooLarge           more samples match than may be read; ask for less
+└── TooMuch            the answer would be larger than is served; ask for less
 """
 
 from nilometer.values.errors import NilometerError

@@ -23,7 +23,7 @@ from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.shipments import SampleRow
 from nilometer_collector.store.stale import due_ns
 
-EVERY = {"entity": None, "summary": None}
+_EVERY = {"entity": None, "summary": None}
 LARGEST_SUM = 1 << 53  # a sum stops here, because JSON readers have no larger integers
 
 _SERIES: LiteralString = f"""
@@ -117,7 +117,7 @@ class Samples:
 
     def totals(self) -> list[EntityTotals]:
         """List every entity that has samples, by name, without reading the samples."""
-        rows = self._database.read(lambda session: session.rows(_TOTALS, EVERY))
+        rows = self._database.read(lambda session: session.rows(_TOTALS, _EVERY))
         return [EntityTotals(*row) for row in rows]
 
     def size(

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from nilometer_collector.store.texts import check_texts
 from nilometer_collector.store.versions import written_by_newer
 
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
-CACHE_KIB = 64 << 10  # cache for pages, because pages read the same data again and again
+CACHE_KIB = 64 << 10  # cache for pages, because users ask for the same data again
 PART_ROWS = 64  # rows that are read between two checks of their size; each has at most 256 KiB
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
 
@@ -142,10 +142,11 @@ class Database:
         found: list[tuple[Any, ...]] = []
         with self._lock:
             try:
-                cursor = self._connection.execute(statement, values)
-                while part := cursor.fetchmany(PART_ROWS):
-                    check(part)
-                    found += part
+                # An open cursor would keep the log from being checkpointed.
+                with closing(self._connection.execute(statement, values)) as cursor:
+                    while part := cursor.fetchmany(PART_ROWS):
+                        check(part)
+                        found += part
             except sqlite3.Error as error:
                 raise StoreUnavailable(f"database: {error}") from error
         return found
