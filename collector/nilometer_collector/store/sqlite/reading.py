@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from nilometer.values.window import Window
@@ -51,6 +52,8 @@ WHERE level_ns <= ?2 AND window_start_ns < ?4 AND window_end_ns > ?3
 """
 
 Row: TypeAlias = tuple[Any, ...]
+
+_PAYLOAD = itemgetter(3)  # of a row that `stretches_of` takes
 
 
 class Question(NamedTuple):
@@ -123,7 +126,7 @@ class Reading:
 
         def check(part: Sequence[Row]) -> None:
             nonlocal size
-            size = size.plus(Size(len(part), sum(len(row[3]) for row in part)))
+            size = size.plus(Size(len(part), sum(map(len, map(_PAYLOAD, part)))))
             if most is not None and not size.fits(most):
                 raise TooLarge(size)
 
