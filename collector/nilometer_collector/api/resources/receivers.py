@@ -41,7 +41,7 @@ async def put_receiver(call: Call, kind: ReceiverObjects) -> ChannelDefinition:
         try:
             completed = kind.completed(given, declaring)
         except Misdeclared as error:  # its names are checked, so a value is not allowed here
-            raise Conflict(str(error)) from error
+            raise Conflict(str(error), error.field) from error
         key, plain, command = kind.key(completed), kind.checked(completed), kind.put(completed)
         change_one(declaring, kind, key, plain, command, by, context.clock.now_ns())
         return receiver.shown()
