@@ -23,6 +23,7 @@ from faults import (
     test_bodies,
     test_collectors,
     test_damage,
+    test_database,
     test_deliveries,
     test_errno,
     test_full,
@@ -143,6 +144,15 @@ def collectors(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
         )
 
 
+def database(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
+    folder = programs()
+    if folder is None:
+        pytest.skip("there is no PostgreSQL server (initdb), or no setpriv, on this machine")
+    rounds = max(int(20 * scale), 1)
+    with running_server(folder) as server:
+        return test_database.outages(zygote, directory, server, seed=seed, rounds=rounds)
+
+
 def deliveries(zygote: Zygote, directory: Path, seed: int, scale: float) -> str:
     return _on_both(zygote, directory, seed, scale, test_deliveries.Killing)
 
@@ -236,6 +246,11 @@ FORMS: dict[str, Form] = {
         "500 kill -9 of one of 3 collectors, or 20 min (KILLS=500: all): 0 lost, 0 doubled, no "
         "notification twice under two keys",
         collectors,
+    ),
+    "database": Form(
+        "20 times each: PostgreSQL restarts, crashes, only reads, is out of space, has deadlocks: 0 "
+        "lost, 0 doubled, nothing in part, used again within 5 s",
+        database,
     ),
     "deliveries": Form(
         "2,000 kill -9 between a change of state and its delivery: 1 message a receiver, and twice "

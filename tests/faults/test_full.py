@@ -22,11 +22,11 @@ DISK_BYTES = 8 << 20
 
 
 @contextmanager
-def small_disk(at: Path) -> Iterator[Path]:
-    """A file system of 8 MiB."""
+def small_disk(at: Path, size: int = DISK_BYTES) -> Iterator[Path]:
+    """A file system of *size* bytes."""
     at.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES}", "tmpfs", str(at)],
+        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(at)],
         capture_output=True,
         text=True,
         check=False,

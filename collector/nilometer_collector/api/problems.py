@@ -18,7 +18,9 @@ MEDIA_TYPE = "application/problem+json"
 MAX_DETAIL_CHARACTERS = 1000
 REFUSED = "nilometer.refused"  # key of the ASGI scope of a request without the right
 
-_KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = ")  # the key in ``key = value: must be ...``
+# The key in ``key = value: must be ...``, in ``RANGE needs the parameter 'high'``, and in
+# ``channel 'pager': secrets: needs ...``.
+_KEY = re.compile(r"(?:^|: )([a-z][a-z_]*) = |needs the parameter '(\w+)'|: (settings|secrets): ")
 
 log = logging.getLogger("nilometer.collector")
 
@@ -136,7 +138,7 @@ async def on_error(request: Request, error: Exception) -> Response:
             return problem(422, str(error), field=error.field)
         case Refused() | ConfigError():
             named = _KEY.search(str(error))
-            return problem(422, str(error), field=named[1] if named else "")
+            return problem(422, str(error), field=named[named.lastindex or 0] if named else "")
         case Busy():
             return problem(503, str(error), {"retry-after": str(error.seconds)})
         case StoreUnavailable():

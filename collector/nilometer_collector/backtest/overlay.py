@@ -78,6 +78,17 @@ class _History:
         start_ns = max(start_ns, self.begun_ns)
         return self.stored.read(series, start_ns, end_ns, limit, _rolled_up(level))
 
+    def read_all(
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        most: Size,
+        level: Level = Level.SHIPPED,
+    ) -> list[Stretch]:
+        start_ns = max(start_ns, self.begun_ns)
+        return self.stored.read_all(series, start_ns, end_ns, most, _rolled_up(level))
+
 
 def _rolled_up(level: Level) -> Level:
     return Level.FIVE_MINUTES if level is Level.SHIPPED else level

@@ -110,10 +110,10 @@ class Server:
         """Return the URL of *database*."""
         return f"postgresql://{user}@/{database}?host={quote(str(self.directory), safe='')}"
 
-    def create_database(self) -> str:
-        """Create an empty database and return its URL."""
+    def create_database(self, tablespace: str = "pg_default") -> str:
+        """Create an empty database in *tablespace* and return its URL."""
         name = f"nilometer_{next(self._numbers)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.run(f"CREATE DATABASE {name} TEMPLATE template0 TABLESPACE {tablespace}")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:

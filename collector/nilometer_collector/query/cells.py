@@ -13,13 +13,15 @@ from nilometer.values.entity import is_logged
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.groups import Group, Key
 from nilometer_collector.query.spans import Span, level_for, spans_of, up_to_multiple
-from nilometer_collector.store import LEVELS, Level, Samples, SeriesRecord, Stretch
+from nilometer_collector.store import LEVELS, Level, Samples, SeriesRecord, Size, Stretch, TooLarge
 
 MAX_SAMPLES = 50_000  # most samples that are merged for one response
 MAX_BYTES = 64 << 20  # most bytes of samples that are read for one response
 MAX_LOGGED_BYTES = (
     8 << 20
 )  # the same if samples are logged; decoded, they are some 30 times as large
+
+NOTHING = Size(0, 0)
 
 Times: TypeAlias = NDArray[np.int64]  # Unix nanoseconds
 Bounds: TypeAlias = tuple[int, int]  # start and end of a window
@@ -162,47 +164,52 @@ def cells_of(stored: Samples, part: Slice) -> Cells:
     """Read the samples of a *part* of an answer.
 
     Raises:
-        TooMuch: If too many samples match. They are counted before the first one is read.
+        TooMuch: If too many samples match.
     """
     series = [one for group in part.groups for one in group.series]
-    spans = part.spans
-    _check_size(stored, part, spans)
     key_of = {one.id: group.key for group in part.groups for one in group.series}
+    limit, used = most_of(series, MAX_SAMPLES), NOTHING
     found = Cells()
-    for number, span in enumerate(spans):
+    for number, span in enumerate(part.spans):
         # Windows that begin before this span belong to an earlier span or slice.
         earliest = 0 if number == 0 and part.is_first else span.start_ns
-        stretches = stored.read(series, span.start_ns, span.end_ns, MAX_SAMPLES, span.level)
-        for stretch in stretches:
+        for stretch in read_bounded(stored, series, span, limit, used):
+            used = used.plus(stretch.size)
             found.add(key_of[stretch.series], stretch, part, earliest)
     return found
 
 
-def check_bytes(series: Sequence[SeriesRecord], size: int) -> None:
-    """Refuse to read *size* bytes of samples of *series* for one response, if they are too many."""
+def most_of(series: Sequence[SeriesRecord], samples: int) -> Size:
+    """Return the most that is read of *series* for one response: *samples*, and their bytes."""
     is_any_logged = any(is_logged(one.summary) for one in series)
-    most, what = (MAX_LOGGED_BYTES, "logged samples") if is_any_logged else (MAX_BYTES, "samples")
-    if size > most:
-        raise TooMuch(
-            f"start: {what} of more than {most >> 20} MiB match: ask for a shorter time, fewer "
-            "summaries or fewer labels",
-            "start",
-        )
+    return Size(samples, MAX_LOGGED_BYTES if is_any_logged else MAX_BYTES)
 
 
-def _check_size(stored: Samples, part: Slice, spans: Sequence[Span]) -> None:
-    """Refuse a slice with too many samples or bytes."""
-    series = [one for group in part.groups for one in group.series]
-    samples = size = 0
-    for span in spans:
-        left = MAX_SAMPLES + 1 - samples
-        more = stored.size(series, span.start_ns, span.end_ns, left, span.level)
-        samples += more.samples
-        size += more.bytes
-        if samples > MAX_SAMPLES:
-            raise TooMuch(
-                f"start: more than {MAX_SAMPLES} samples match: ask for a shorter time, fewer "
-                "summaries or fewer labels",
-                "start",
-            )
-        check_bytes(series, size)
+def read_bounded(
+    stored: Samples, series: Sequence[SeriesRecord], span: Span, limit: Size, used: Size = NOTHING
+) -> list[Stretch]:
+    """Return all samples of *series* in a *span*.
+
+    Args:
+        stored: Samples of the store.
+        series: Series to read.
+        span: Span to read.
+        limit: Most samples and bytes of the response.
+        used: Those that the response has already.
+
+    Raises:
+        TooMuch: If the response would have more than *limit*.
+    """
+    try:
+        return stored.read_all(series, span.start_ns, span.end_ns, limit.minus(used), span.level)
+    except TooLarge as error:
+        size = used.plus(error.size)
+    if size.samples > limit.samples:
+        what = f"more than {limit.samples} samples"
+    elif limit.bytes == MAX_LOGGED_BYTES:
+        what = f"logged samples of more than {limit.bytes >> 20} MiB"
+    else:
+        what = f"samples of more than {limit.bytes >> 20} MiB"
+    raise TooMuch(
+        f"start: {what} match: ask for a shorter time, fewer summaries or fewer labels", "start"
+    )

@@ -13,9 +13,9 @@ from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.errors import TooMuch
-from nilometer_collector.query.cells import check_bytes
+from nilometer_collector.query.cells import most_of, read_bounded
 from nilometer_collector.query.records import SamplesQuestion
-from nilometer_collector.query.spans import level_for, up_to_multiple
+from nilometer_collector.query.spans import Span, level_for, up_to_multiple
 from nilometer_collector.store import Level, Samples, SeriesRecord
 
 MAX_WINDOWS = 2000  # most windows in one response
@@ -33,14 +33,9 @@ def merged_samples(
         TooMuch: If too many samples match, or the response would have too many windows.
     """
     start_ns, end_ns, level = _span(question)
-    size = stored.size(series, start_ns, end_ns, MAX_SAMPLES + 1, level)
-    if size.samples > MAX_SAMPLES:
-        raise TooMuch(
-            f"start: more than {MAX_SAMPLES} samples match: ask for a shorter time", "start"
-        )
-    check_bytes(series, size.bytes)
     groups: dict[Window, list[bytes]] = {}
-    for stretch in stored.read(series, start_ns, end_ns, MAX_SAMPLES, level):
+    span = Span(start_ns, end_ns, level)
+    for stretch in read_bounded(stored, series, span, most_of(series, MAX_SAMPLES)):
         for record in stretch.records():
             window = _merged_window(record.window_start_ns, record.window_end_ns, question.step_ns)
             # A short window may begin in the step before the span.

@@ -76,6 +76,7 @@ from nilometer_collector.store.records import (
     Size,
     StalePart,
     Stretch,
+    TooLarge,
     TransitionRecord,
 )
 from nilometer_collector.store.shipments import (
@@ -183,6 +184,7 @@ __all__ = [
     "StalePart",
     "Store",
     "Stretch",
+    "TooLarge",
     "TransitionRecord",
     "TruthChunk",
     "TruthTotals",

@@ -94,6 +94,28 @@ class Samples(Protocol):
         """
         ...
 
+    def read_all(
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        most: Size,
+        level: Level = Level.SHIPPED,
+    ) -> list[Stretch]:
+        """Read like `read`, but either all samples or none.
+
+        Args:
+            series: Series to read.
+            start_ns: Start of the span.
+            end_ns: End of the span.
+            most: Largest number of samples, and of their bytes.
+            level: Coarsest level to read from, as in `read`.
+
+        Raises:
+            TooLarge: If more match. It is found before much more than *most* is read.
+        """
+        ...
+
 
 class RollUps(Protocol):
     """Roll-ups of samples. A roll-up that lacks samples is stale.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nilometer.alert import Alerter
+from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.alerting.decisions import Decision
@@ -86,6 +87,37 @@ class SampleRecord(NamedTuple):
     level: Level
 
 
+class Size(NamedTuple):
+    """Number of samples, and the bytes of their contents."""
+
+    samples: int
+    bytes: int
+
+    def plus(self, other: "Size") -> "Size":
+        """Return the size of both together."""
+        return Size(self.samples + other.samples, self.bytes + other.bytes)
+
+    def minus(self, other: "Size") -> "Size":
+        """Return what remains without *other*."""
+        return Size(self.samples - other.samples, self.bytes - other.bytes)
+
+    def fits(self, most: "Size") -> bool:
+        """Return whether there are at most as many samples and bytes as in *most*."""
+        return self.samples <= most.samples and self.bytes <= most.bytes
+
+
+class TooLarge(NilometerError):
+    """More samples match than may be read.
+
+    Args:
+        size: Samples that were counted until there were too many.
+    """
+
+    def __init__(self, size: Size) -> None:
+        super().__init__(f"{size.samples} samples of {size.bytes} bytes are too many to read")
+        self.size = size
+
+
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Stored samples of one series and level, as columns: no object for each sample.
@@ -108,17 +140,15 @@ class Stretch:
         """Return the number of samples."""
         return len(self.payloads)
 
+    @property
+    def size(self) -> Size:
+        """Number and bytes of the samples."""
+        return Size(len(self.payloads), sum(map(len, self.payloads)))
+
     def records(self) -> Iterator[SampleRecord]:
         """Yield the samples one by one."""
         for start, end, payload in zip(self.starts, self.ends, self.payloads, strict=True):
             yield SampleRecord(start, end, payload, self.series, self.level)
-
-
-class Size(NamedTuple):
-    """Number of samples, and the bytes of their contents."""
-
-    samples: int
-    bytes: int
 
 
 class Part(NamedTuple):

@@ -92,37 +92,72 @@ def from_varints(packed: bytes) -> NDArray[np.uint64]:
     return from_varints_of([packed])[0]
 
 
-def from_varints_of(packs: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+def from_varints_of(
+    packs: Sequence[bytes], sizes: NDArray[np.intp] | None = None
+) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
     """Return the values of all *packs* in one array, and the number of values of each pack.
 
+    Args:
+        packs: Consecutive LEB128 numbers.
+        sizes: Expected number of values of each pack, which saves the time to find it; None if
+            unknown.
+
     Raises:
-        ValueError: If a pack's last value is cut off, or a value is longer than ten bytes.
+        ValueError: If a pack's last value is cut off, a value is longer than ten bytes, or a pack
+            has another number of values than expected.
     """
     packed = b"".join([*packs, bytes(_WORD)])
     size = len(packed) - _WORD
     raw = np.frombuffer(packed, dtype=np.uint8)
     is_last = raw[:size] < 0x80
-    sizes = np.fromiter(map(len, packs), np.intp, len(packs))
+    lengths = np.fromiter(map(len, packs), np.intp, len(packs))
     if is_last.all():
-        return raw[:size].astype(np.uint64), sizes
-    borders = np.cumsum(sizes)
+        _check_sizes(lengths, sizes)
+        return raw[:size].astype(np.uint64), lengths
+    borders = np.cumsum(lengths)
     lasts = np.flatnonzero(is_last)
     # A pack must end with a value: its last byte must be the last byte of a value.
     if not is_last[borders[borders > 0] - 1].all():
         raise ValueError("varints are cut short")
-    sizes = np.diff(np.searchsorted(lasts, borders), prepend=0)
-    # Almost all values have one or two bytes, so both forms are computed at every byte.
+    if sizes is None or not _ends_at(lasts, sizes, borders):
+        found = np.diff(np.searchsorted(lasts, borders), prepend=0)
+        _check_sizes(found, sizes)
+        sizes = found
     is_inner = ~is_last
-    wide = raw[:size].astype(np.uint16)
-    pairs = wide[1:] << 7
-    pairs |= wide[:-1] & 0x7F
-    wide[1:] = np.where(is_inner[:-1], pairs, wide[1:])
-    values = wide.take(lasts).astype(np.uint64)
+    values = _short_values(raw[:size], is_inner).take(lasts).astype(np.uint64)
     is_long = is_inner[:-2] & is_inner[1:-1] & is_last[2:]
     longer = np.searchsorted(lasts, np.flatnonzero(is_long) + 2)
     if longer.size:
         values[longer] = _long_values(packed, lasts, longer)
     return values, sizes
+
+
+def _ends_at(lasts: NDArray[np.intp], sizes: NDArray[np.intp], borders: NDArray[np.intp]) -> bool:
+    """Return whether packs of *sizes* values each, all at least 1, end at *borders*."""
+    if sizes.size != borders.size or sizes.min() < 1 or sizes.sum() != lasts.size:
+        return False
+    return bool((lasts[np.cumsum(sizes) - 1] == borders - 1).all())
+
+
+def _check_sizes(found: NDArray[np.intp], expected: NDArray[np.intp] | None) -> None:
+    if expected is not None and not np.array_equal(found, expected):
+        raise ValueError("a pack has another number of varints than expected")
+
+
+def _short_values(raw: NDArray[np.uint8], is_inner: NDArray[np.bool_]) -> NDArray[np.uint16]:
+    """Return for each last byte its LEB128 number, if that has one or two bytes.
+
+    Almost all numbers have. The steps have no branches, because lengths are hard to predict.
+
+    Args:
+        raw: Bytes of numbers, shape (n,).
+        is_inner: Whether another byte of the number follows, shape (n,).
+    """
+    inner = is_inner.view(np.uint8)
+    values = raw.astype(np.uint16)
+    values[1:] *= (inner[:-1] * np.uint8(0x7F) + np.uint8(1)).astype(np.uint16)
+    values[1:] += (raw[:-1] & np.uint8(0x7F)) * inner[:-1]
+    return values
 
 
 def _long_values(

@@ -247,7 +247,7 @@ def test_a_million_points_are_refused_before_any_is_read(
     assert "1200060 points" in refused.json()["detail"]
 
 
-def test_samples_and_bytes_are_counted_before_they_are_read(
+def test_too_many_samples_or_bytes_are_refused(
     served: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     served.sender().ship(*(feature_sample([1.0], window=minute(n)) for n in range(5)))

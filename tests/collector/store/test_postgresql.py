@@ -296,6 +296,20 @@ def test_statistics_do_not_change_when_the_worker_collects_them(place: Postgresq
     assert series.last_received_ns == later
 
 
+def test_statistics_are_read_without_a_loop_over_all_pairs(place: PostgresqlPlace) -> None:
+    """PostgreSQL knows nothing of new series, so it believes that a nested loop is short."""
+    from nilometer_collector.store.postgresql.series_now import SERIES_NOW
+
+    store = place.open()
+    samples = [feature_sample([1.0], labels={"user": str(at)}) for at in range(40)]
+    rows = [Arrival(sequence=at, content=a_sample_row(one)) for at, one in enumerate(samples, 1)]
+    ship(store, rows)
+    asked = SERIES_NOW % {"entity": f"'{samples[0].entity}'", "summary": f"'{samples[0].summary}'"}
+    plan = place.change(postgresql=f"EXPLAIN {asked}")
+    assert "Nested Loop" not in str(plan)
+    assert len(store.samples.series(samples[0].entity, samples[0].summary)) == 40
+
+
 def test_two_collectors_collect_each_addition_once(place: PostgresqlPlace) -> None:
     one, other = place.open(), place.open()
     with ThreadPoolExecutor() as pool:

@@ -19,7 +19,7 @@ from nilometer_collector.api.resources.samples import samples_view
 from nilometer_collector.errors import Refused
 from nilometer_collector.query.query import Query
 from nilometer_collector.query.records import SamplesQuestion
-from nilometer_collector.store import Arrival, SampleRow, Shipped, Store
+from nilometer_collector.store import Arrival, SampleRow, Shipped, Size, Store, TooLarge
 from nilometer_collector.testing import ENTITY, START_NS, an_evaluation, feature_sample, minute
 
 LARGEST = (1 << 63) - 1
@@ -264,6 +264,22 @@ def test_a_read_finds_the_overlapping_samples_up_to_a_limit(store: Store) -> Non
     assert store.samples.size(series, minute(6).end_ns, minute(9).end_ns, 10) == (0, 0)
     assert store.samples.read([], *span, 10) == []
     assert store.samples.size([], *span, 10) == (0, 0)
+
+
+def test_all_samples_are_read_or_none(store: Store) -> None:
+    rows = [numbered(number) for number in range(1, 151)]
+    ship(store, rows)
+    series = store.samples.series(ENTITY)
+    span = (minute(0).start_ns, minute(9).end_ns)
+    size = store.samples.size(series, *span, 1000)
+    found = store.samples.read_all(series, *span, size)
+    assert sum(len(one) for one in found) == size.samples == 150
+    assert sum(one.size.bytes for one in found) == size.bytes
+    for most in (size._replace(samples=149), size._replace(bytes=size.bytes - 1), Size(0, 0)):
+        with pytest.raises(TooLarge) as refused:
+            store.samples.read_all(series, *span, most)
+        assert not refused.value.size.fits(most)
+    assert store.samples.read_all([], *span, Size(0, 0)) == []
 
 
 def test_a_long_window_is_found_from_its_middle(store: Store) -> None:

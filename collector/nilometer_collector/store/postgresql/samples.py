@@ -1,6 +1,7 @@
 """Series and samples in PostgreSQL. A stored sample never changes."""
 
 from collections.abc import Sequence
+from typing import LiteralString
 
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum
@@ -9,35 +10,37 @@ from nilometer_collector.store.postgresql.copying import packed_rows
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.reading import Question, size, stretches
 from nilometer_collector.store.postgresql.series_ids import SeriesIds, SeriesKey
+from nilometer_collector.store.postgresql.series_now import SERIES_NOW
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.records import (
     EntityTotals,
     SeriesRecord,
     Size,
     Stretch,
+    TooLarge,
 )
 from nilometer_collector.store.rows import series_of
 from nilometer_collector.store.shipments import SampleRow
 from nilometer_collector.store.stale import due_ns
 
+_EVERY = {"entity": None, "summary": None}
 LARGEST_SUM = 1 << 53  # a sum stops here, because JSON readers have no larger integers
 
-_SERIES = """
+_SERIES: LiteralString = f"""
 SELECT id, entity, summary, labels_text, seen, numbers, categories, samples, first_start_ns,
        last_end_ns, longest_window_ns, last_window_ns, last_received_ns
-FROM series_now WHERE (%(entity)s::text IS NULL OR entity = %(entity)s)
-  AND (%(summary)s::text IS NULL OR summary = %(summary)s)
+FROM ({SERIES_NOW}) AS series_now
 ORDER BY entity, summary, labels_text
-"""
-_TOTALS = """
+"""  # noqa: S608
+_TOTALS: LiteralString = f"""
 SELECT entity, count(*), max(seen)::bigint, min(first_ns), max(last_ns), max(received_ns),
        (array_agg(window_ns ORDER BY received_ns DESC, window_ns DESC))[1]
 FROM (SELECT entity, sum(seen) AS seen, min(first_start_ns) AS first_ns,
              max(last_end_ns) AS last_ns, max(last_received_ns) AS received_ns,
              (array_agg(last_window_ns ORDER BY last_received_ns DESC))[1] AS window_ns
-      FROM series_now GROUP BY entity, summary) AS of_summaries
+      FROM ({SERIES_NOW}) AS series_now GROUP BY entity, summary) AS of_summaries
 GROUP BY entity ORDER BY entity COLLATE "C"
-"""
+"""  # noqa: S608
 _COPY = """
 COPY samples (entity, series, window_start_ns, window_end_ns, stream, sequence, observations,
               received_ns, crc, payload) FROM STDIN (FORMAT BINARY)
@@ -114,7 +117,7 @@ class Samples:
 
     def totals(self) -> list[EntityTotals]:
         """List every entity that has samples, by name, without reading the samples."""
-        rows = self._database.read(lambda session: session.rows(_TOTALS))
+        rows = self._database.read(lambda session: session.rows(_TOTALS, _EVERY))
         return [EntityTotals(*row) for row in rows]
 
     def size(
@@ -142,3 +145,22 @@ class Samples:
         return self._database.read(
             lambda session: stretches(session, series, question, level, pinned=False)
         )
+
+    def read_all(
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        most: Size,
+        level: Level = Level.SHIPPED,
+    ) -> list[Stretch]:
+        """Read like `read`, but raise `TooLarge` if more than *most* match."""
+        question = Question(start_ns, end_ns, most.samples + 1)
+
+        def work(session: Session) -> list[Stretch]:
+            found = size(session, series, question, level)
+            if not found.fits(most):
+                raise TooLarge(found)
+            return stretches(session, series, question, level, pinned=False)
+
+        return self._database.read(work)

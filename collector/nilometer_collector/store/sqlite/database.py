@@ -5,8 +5,8 @@ import json
 import os
 import sqlite3
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,7 +20,8 @@ from nilometer_collector.store.texts import check_texts
 from nilometer_collector.store.versions import written_by_newer
 
 BUSY_SECONDS = 5.0  # longest wait for the lock of another process, such as a backup
-CACHE_KIB = 64 << 10  # cache for pages, because a query reads its data twice
+CACHE_KIB = 64 << 10  # cache for pages, because users ask for the same data again
+PART_ROWS = 64  # rows that are read between two checks of their size; each has at most 256 KiB
 WAL_PAGES = 1000  # size of the write-ahead log at which a commit makes a checkpoint
 
 Values: TypeAlias = Sequence[object] | Mapping[str, object]  # parameters by position, or by name
@@ -128,6 +129,30 @@ class Database:
                 return self._connection.execute(statement, values).fetchall()
             except sqlite3.Error as error:
                 raise StoreUnavailable(f"database: {error}") from error
+
+    def rows_in_parts(
+        self,
+        statement: str,
+        values: Sequence[object],
+        check: Callable[[Sequence[tuple[Any, ...]]], None],
+    ) -> list[tuple[Any, ...]]:
+        """Return all rows of a query. *check* gets them part by part, and may end it by an error.
+
+        Raises:
+            StoreUnavailable: If the database cannot be read.
+        """
+        check_texts(values)
+        found: list[tuple[Any, ...]] = []
+        with self._lock:
+            try:
+                # An open cursor would keep the log from being checkpointed.
+                with closing(self._connection.execute(statement, values)) as cursor:
+                    while part := cursor.fetchmany(PART_ROWS):
+                        check(part)
+                        found += part
+            except sqlite3.Error as error:
+                raise StoreUnavailable(f"database: {error}") from error
+        return found
 
     def row(self, statement: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
         """Return the first row of a query; None if there is no row."""

@@ -2,11 +2,12 @@
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from nilometer.values.window import Window
 from nilometer_collector.store.levels import BY_LENGTH, DAY_NS, LEVELS, Level
-from nilometer_collector.store.records import Part, SeriesRecord, Size, Stretch
+from nilometer_collector.store.records import Part, SeriesRecord, Size, Stretch, TooLarge
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.stale import parts_to_replace
 from nilometer_collector.store.stretches import stretches_of
@@ -17,8 +18,10 @@ LAST_DAY = (1 << 63) // DAY_NS  # no arrival is later
 _FROM = """
 FROM {asked} CROSS JOIN {table} AS stored
 WHERE stored.series = asked.id AND {level} window_start_ns < ?6 AND window_end_ns > ?5
-  AND {day} >= ?3 AND {day} < ?4 AND {matching}
+  AND {days} {matching}
 """
+_DAYS = "{day} >= ?3 AND {day} < ?4 AND"
+_EVERY_DAY = (0, LAST_DAY)
 _LEVEL = {"samples": "", "rollups": "level_ns = ?2 AND"}
 # The plus keeps SQLite from the index of days, which is for retention.
 _DAY = {"samples": f"received_ns / {DAY_NS}", "rollups": "+arrival_day"}
@@ -49,6 +52,8 @@ WHERE level_ns <= ?2 AND window_start_ns < ?4 AND window_end_ns > ?3
 """
 
 Row: TypeAlias = tuple[Any, ...]
+
+_PAYLOAD = itemgetter(3)  # of a row that `stretches_of` takes
 
 
 class Question(NamedTuple):
@@ -95,7 +100,13 @@ class Reading:
         return Size(samples, size)
 
     def stretches(
-        self, series: Sequence[SeriesRecord], question: Question, level: Level, *, pinned: bool
+        self,
+        series: Sequence[SeriesRecord],
+        question: Question,
+        level: Level,
+        *,
+        pinned: bool = False,
+        most: Size | None = None,
     ) -> list[Stretch]:
         """Return the samples of *series* that the question asks for; leave out corrupt ones.
 
@@ -104,14 +115,27 @@ class Reading:
             question: Span and limit.
             level: Coarsest level to read where all levels hold the span.
             pinned: Whether *level* holds the whole span, because it is pinned.
+            most: Largest number of samples and of their bytes; None if only the limit holds.
+
+        Raises:
+            TooLarge: If more than *most* match.
         """
         found: list[Stretch] = []
         left = question.limit
+        size = Size(0, 0)
+
+        def check(part: Sequence[Row]) -> None:
+            nonlocal size
+            size = size.plus(Size(len(part), sum(map(len, map(_PAYLOAD, part)))))
+            if most is not None and not size.fits(most):
+                raise TooLarge(size)
+
         for selection in self._selections(series, question, level, pinned=pinned):
-            rows = self._database.rows(
+            rows = self._database.rows_in_parts(
                 "SELECT stored.series, window_start_ns, window_end_ns, payload, crc "
                 f"{selection.rest} LIMIT ?8",
                 (*selection.values, left),
+                check,
             )
             found += stretches_of(rows, table_of(selection.level), selection.level)
             left -= len(rows)
@@ -194,7 +218,7 @@ def _of_parts(parts: Sequence[Part], question: Question, without: Collection[Par
         )
         for part in parts
     ]
-    days, level = (0, LAST_DAY), parts[0].level.finer
+    days, level = _EVERY_DAY, parts[0].level.finer
     return _selection(_PARTS, _PART, json.dumps(asked), question, level, days, without)
 
 
@@ -213,7 +237,7 @@ def _selection(
         asked=asked,
         table=table,
         level=_LEVEL[table],
-        day=day,
+        days="" if days == _EVERY_DAY else _DAYS.format(day=day),
         matching=matching.format(day=day) + (_WITHOUT.format(day=day) if without else ""),
     )
     keys = [

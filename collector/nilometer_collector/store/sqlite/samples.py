@@ -134,4 +134,16 @@ class Samples:
     ) -> list[Stretch]:
         """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
         question = Question(start_ns, end_ns, limit)
-        return self._reading.stretches(series, question, level, pinned=False)
+        return self._reading.stretches(series, question, level)
+
+    def read_all(
+        self,
+        series: Sequence[SeriesRecord],
+        start_ns: int,
+        end_ns: int,
+        most: Size,
+        level: Level = Level.SHIPPED,
+    ) -> list[Stretch]:
+        """Read like `read`, but raise `TooLarge` if more than *most* match."""
+        question = Question(start_ns, end_ns, most.samples + 1)
+        return self._reading.stretches(series, question, level, most=most)

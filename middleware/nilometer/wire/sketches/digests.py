@@ -331,16 +331,11 @@ def _centroids(
     """Return bits, flags and numbers of the centroids in *part*; None if any is invalid."""
     counts, dropped = columns.counts[part], columns.dropped[part]
     try:
-        deltas, sizes = from_varints_of(columns.means[part])
-        flags, same = from_varints_of(columns.weights[part])
+        flags, sizes = from_varints_of(columns.weights[part])
+        deltas, _ = from_varints_of(columns.means[part], sizes)
     except ValueError:
         return None
-    if not (
-        (sizes == same).all()
-        and (sizes > 0).all()
-        and flags.min() >= 2
-        and flags.max() <= 2 * MAX_COUNT
-    ):
+    if not ((sizes > 0).all() and flags.min() >= 2 and flags.max() <= 2 * MAX_COUNT):
         return None
     ends = np.cumsum(sizes)
     starts = ends - sizes

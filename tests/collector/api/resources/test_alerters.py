@@ -51,6 +51,7 @@ def test_a_limit_that_is_missing_is_named_and_not_0(
     common = {key: ALERTER[key] for key in ("entity", "name", "summary")}
     problem = is_problem(served.put_alerter({**common, "kind": kind, **given}), 422)
     assert f"{kind} needs the parameter {missing!r}" in problem.detail
+    assert problem.field == missing
 
 
 def test_the_least_count_is_that_of_the_comparator(served: Running) -> None:

@@ -77,6 +77,8 @@ def test_a_wrong_channel_is_refused_when_it_is_saved(
     answer = put(served, "channels", **body)
     assert (answer.status_code, reason in answer.text) == (status, True)
     assert "s3cret" not in answer.text
+    (changed,) = changes
+    assert answer.json()["field"].startswith(changed)
     assert served.get("channels") == {"channels": []}
 
 
