@@ -1407,7 +1407,7 @@ export interface Reads {
   /** List the declared objects, with names in them that point nowhere. */
   "/api/v1/objects": {
     query: {
-      kind?: "action" | "alerter" | "channel" | "entity" | "performance" | "reference" | "route" | "silence" | "summary" | "target" | "watch" | undefined; // Kind of the objects.
+      kind?: "action" | "alerter" | "channel" | "entity" | "performance" | "reference" | "route" | "set" | "silence" | "summary" | "target" | "watch" | undefined; // Kind of the objects; without it, all kinds that a document may have.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
     };
@@ -1416,7 +1416,7 @@ export interface Reads {
   /** List who changed which declared objects, and when. */
   "/api/v1/changes": {
     query: {
-      kind?: "action" | "alerter" | "channel" | "decision" | "entity" | "performance" | "reference" | "route" | "silence" | "summary" | "target" | "watch" | undefined; // Kind of what changed.
+      kind?: "action" | "alerter" | "channel" | "decision" | "entity" | "performance" | "reference" | "route" | "set" | "silence" | "summary" | "target" | "watch" | undefined; // Kind of what changed.
       entity?: string | undefined; // Entity of the objects, or their pattern of entities.
       name?: string | undefined; // Name of the object.
       before?: number | undefined; // Value of `next` from the page before.
