@@ -18,7 +18,7 @@ from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.alerting.action_runs import Run, may_decide
 from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import CURES
-from nilometer_collector.api.auditing import audited
+from nilometer_collector.api.auditing import Audited, audited
 from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.authors import named_author
 from nilometer_collector.api.linked_page import (
@@ -81,6 +81,7 @@ class Approval:
         return await self._judge(
             run,
             given,
+            about,
             Verdict(
                 author=author,
                 reason=given.get("reason", "").strip(),
@@ -89,11 +90,15 @@ class Approval:
             ),
         )
 
-    async def _judge(self, run: Run, given: Mapping[str, str], verdict: Verdict) -> Response:
+    async def _judge(
+        self, run: Run, given: Mapping[str, str], about: Audited, verdict: Verdict
+    ) -> Response:
         if not is_reason(verdict.reason):
             return plain(422, "The reason is missing", "Go back and write one line.")
         if given.get("decision") not in {"approve", "decline"}:
             return plain(422, "The decision is missing", "Go back and choose one.")
+        about.author = verdict.author
+        await about.announce()
         context = self._context
         try:
             made = await context.ask(

@@ -2,9 +2,10 @@
 
 `Auditing` stands outside the authentication, so that no operation can be forgotten: every request that
 needs the right to write is recorded before its answer is sent. `Announcing` stands inside, and records
-that a change begins, before it can be made.
+that a change begins, before it can be made. Forms of signed links announce it themselves.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -38,6 +39,10 @@ class _Named(msgspec.Struct):
     name: str = ""
 
 
+async def _nothing() -> None:
+    """Record nothing."""
+
+
 @dataclass(slots=True)
 class Audited:
     """What is known of the request that is recorded.
@@ -47,12 +52,17 @@ class Audited:
         begun: Id of the entry that says that the change begins; None if there is none.
         entity: Entity that it concerns, if neither query nor body names it.
         name: Object that it concerns, if neither query nor body names it.
+        author: Person who has made the change, if no token names one.
+        announce: Function that records that the change begins. The page of a signed link calls it
+            once the link is valid, so that a request without one costs nothing.
     """
 
     body: bytearray = field(default_factory=bytearray)
     begun: int | None = None
     entity: str = ""
     name: str = ""
+    author: str = ""
+    announce: Callable[[], Awaitable[None]] = _nothing
 
 
 def audited(request: Request) -> Audited:
@@ -126,6 +136,11 @@ class Announcing:
                 entry = _entry(scope, Outcome.STARTED, 0, self._clock.now_ns())
                 about.begun = await to_thread.run_sync(self._auditor.begin, entry)
 
+        if _is_linked(scope):
+            about.announce = begin
+            await self.app(scope, receive, send)
+            return
+
         async def received() -> Message:
             message = await receive()
             if message["type"] == "http.request":
@@ -164,7 +179,7 @@ def _caller(request: Request) -> Caller:
     caller = principal.name if principal else access.caller if access else ""
     return Caller(
         principal=caller,
-        author=_author(request, access) or caller,
+        author=audited(request).author or _author(request, access) or caller,
         workspace=principal.workspace if principal else "",
         address=getattr(request.client, "host", ""),
     )
@@ -176,8 +191,15 @@ def _is_change(scope: Scope) -> bool:
     return not is_safe and http_need(scope["method"], scope["path"]) in {Need.WRITE, Need.LINK}
 
 
+def _is_linked(scope: Scope) -> bool:
+    """Return whether the request is the form of a signed link, which anybody may send."""
+    return http_need(scope["method"], scope["path"]) is Need.LINK
+
+
 def _is_dry(scope: Scope) -> bool:
-    return "true" in Request(scope).query_params.getlist("dry_run")
+    """Return whether the request makes no change. Operations without dry runs refuse the parameter."""
+    is_asked = "true" in Request(scope).query_params.getlist("dry_run")
+    return is_asked and not _is_linked(scope)
 
 
 def _outcome(scope: Scope, status: int) -> Outcome | None:

@@ -22,7 +22,7 @@ from nilometer_collector.alerting.decisions import (
     Decision,
     DecisionKind,
 )
-from nilometer_collector.api.auditing import audited
+from nilometer_collector.api.auditing import Audited, audited
 from nilometer_collector.api.authentication import access_of
 from nilometer_collector.api.authors import named_author
 from nilometer_collector.api.linked_page import (
@@ -93,10 +93,15 @@ class DecisionPage:
         known = "" if access.principal is None else named_author(request, access)
         if not is_post:
             return page(200, _title(link), _facts(episode) + _form(link, episode, known))
-        return await self._decide(link, episode, given, known)
+        return await self._decide(link, episode, given, known, about)
 
     async def _decide(
-        self, link: DecisionLink, episode: EpisodeRecord, given: Mapping[str, str], known: str
+        self,
+        link: DecisionLink,
+        episode: EpisodeRecord,
+        given: Mapping[str, str],
+        known: str,
+        about: Audited,
     ) -> Response:
         name = known or given.get("name", "").strip()
         if not name or len(name) > max(MOST_NAME_CHARACTERS, len(known)) or has_control(name):
@@ -120,6 +125,8 @@ class DecisionPage:
             labels=NO_LABELS if part is None else part.labels,
             link=link.use,
         )
+        about.author = decision.author
+        await about.announce()
         try:
             made = await context.ask(
                 lambda: context.store.decisions.make(link.entity, link.episode, decision)

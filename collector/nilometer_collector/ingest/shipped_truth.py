@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import NamedTuple
 
+import msgspec
+
 from nilometer.predictions import ground_truth_from_bytes
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.errors import NilometerError
 from nilometer.wire.services import Row, ShipReply
 from nilometer_collector.counters import Counters
-from nilometer_collector.errors import Conflict, Refused
+from nilometer_collector.errors import Refused, StoreUnavailable
 from nilometer_collector.ground_truth.reading import TruthRow
 from nilometer_collector.received_truth import receive
 from nilometer_collector.store import MOST_ROWS, Store
@@ -61,7 +64,8 @@ def join_shipped(
     """Join *rows* of ground truth, once however often they are shipped.
 
     Each row is a source of its own, so that later feedback may correct earlier feedback. Ground truth
-    of an entity whose performance nobody has declared is listed in *reply*, and left out.
+    of an entity whose performance nobody has declared, or is declared in a form that this collector
+    cannot read, is listed in *reply*, and left out: it must not hold up other rows.
 
     Raises:
         StoreUnavailable: If the database fails; the agent ships the row again.
@@ -70,5 +74,7 @@ def join_shipped(
     source = blake2b(name, digest_size=SOURCE_BYTES).digest()
     try:
         receive(store, counters, place.entity, rows, now_ns, source=source)
-    except Conflict as error:
+    except StoreUnavailable:
+        raise
+    except (NilometerError, msgspec.MsgspecError, ValueError) as error:
         reply.refused_predictions.add(sequence=place.sequence, rows=len(rows), reason=str(error))

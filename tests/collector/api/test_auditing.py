@@ -107,6 +107,14 @@ def test_what_changes_nothing_is_not_recorded(
     assert (bench.seen, bench.log()) == ([], [])
 
 
+@pytest.mark.parametrize("path", ["/decide", "/approve"])
+def test_the_form_of_a_link_costs_nothing_before_the_link_is_valid(store: Store, path: str) -> None:
+    bench = Bench(store, status=404)
+    bench.ask("POST", path, BODY, b"dry_run=true")
+    assert bench.seen == []
+    assert [outcome for outcome, _, _ in bench.log()] == ["failed"]
+
+
 def test_refusals_of_one_workspace_leave_room_for_those_of_another(store: Store) -> None:
     auditor = Bench(store).auditor
 

@@ -88,6 +88,25 @@ def test_a_get_decides_nothing_and_a_post_decides_once(served: Running, webhook:
     assert (second["kind"], second["until"]) == ("silenced", second["made"] + 4 * 3600)
 
 
+def test_the_audit_log_says_who_decided_whatever_the_query_says(
+    served: Running, webhook: Webhook
+) -> None:
+    fields = links_in(webhook)["silenced"]
+    answer = served.http.post(DECIDE_PATH, params={"dry_run": "true"}, data={**fields, **WRITTEN})
+    assert answer.status_code == 200
+    assert len(decisions(served)) == 1
+    newest = served.get("audit")["entries"][0]
+    assert {
+        name: newest[name] for name in ("operation", "outcome", "author", "entity", "name")
+    } == {
+        "operation": "POST /decide",
+        "outcome": "done",
+        "author": "Ann (link in team)",
+        "entity": ENTITY,
+        "name": "1",
+    }
+
+
 def test_a_new_normal_by_link_closes_the_episode_and_the_other_links_say_so(
     served: Running, webhook: Webhook
 ) -> None:

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 from support.predicted import a_prediction
 
 from nilometer.predictions import GroundTruth, batch_to_bytes, batches_of, ground_truth_to_bytes
 from nilometer.wire.services import Row
+from nilometer_collector import received_truth
 from nilometer_collector.testing import ENTITY, START_NS, Running
 
 TRUTH = [GroundTruth("x", row, value) for row, value in enumerate(("spam", "ham", "spam"))]
@@ -72,6 +74,21 @@ def test_without_a_declared_performance_it_is_left_out_and_told(served: Running)
     (refused,) = reply.refused_predictions
     assert (refused.sequence, refused.rows) == (2, 3)
     assert "nilometer apply" in refused.reason
+
+
+def test_an_entity_that_cannot_be_judged_holds_up_no_other_row(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(served)
+
+    def unreadable(*_: object) -> None:
+        raise msgspec.ValidationError("of a newer version")
+
+    monkeypatch.setattr(received_truth, "performance_of", unreadable)
+    reply = served.sender().send([predictions(), truth()])
+    assert not reply.rejected
+    (refused,) = reply.refused_predictions
+    assert refused.reason == "of a newer version"
 
 
 def _both() -> Row:
