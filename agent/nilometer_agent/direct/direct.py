@@ -6,6 +6,7 @@ key, and resolves it. So nobody is paged twice, and an incident ends only when t
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 from nilometer.alert import Evaluation
@@ -20,6 +21,9 @@ from nilometer_agent.uplink.backoff import Backoff
 MOST_STATES = 10_000  # alerters times summaries and label sets; further ones are not told
 MOST_WAITING = 1000  # alerts that wait for the receiver; further ones are left to the collector
 IDLE_SECONDS = 60.0
+# Time in which a collector that answers has got an opening. What opened later than that before the
+# collector was missed may have reached nobody: it is asked for its plan every 10 s, and given 5 s.
+KNOWN_SECONDS = 60.0
 
 log = logging.getLogger("nilometer.agent")
 
@@ -35,6 +39,7 @@ class DirectAlerts:
         is_away: Function that returns whether the collector did not answer the last request.
         counters: Counters of the agent.
         send: Function that sends a request.
+        monotonic: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -44,15 +49,18 @@ class DirectAlerts:
         is_away: Callable[[], bool],
         counters: Counters,
         send: Post = post,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channel = channel
         self._agent = agent
         self._is_away = is_away
         self._counters = counters
         self._send = send
+        self._monotonic = monotonic
         self._backoff = Backoff()
         self._states: dict[str, EpisodeState] = {}
-        self._opened: dict[str, Evaluation] = {}  # openings that the collector may not know
+        # Openings that the collector may not know, and when they were seen.
+        self._opened: dict[str, tuple[Evaluation, float]] = {}
         self._waiting: dict[str, Evaluation] = {}  # openings to tell
         self._lock = threading.Lock()
         self._awake = threading.Event()
@@ -85,23 +93,33 @@ class DirectAlerts:
             return
         self._states[key], transition = advance(before or EpisodeState(), evaluation)
         with self._lock:
-            if transition is Transition.OPENED and self._is_away():
-                self._opened[key] = evaluation
+            self._leave_known()
+            if transition is Transition.OPENED:
+                self._opened[key] = (evaluation, self._monotonic())
             elif transition is Transition.CLOSED:
                 self._opened.pop(key, None)  # one that waits is told: somebody should know
             if evaluation.edge:
                 for opened in list(self._opened)[: MOST_WAITING - len(self._waiting)]:
-                    self._waiting[opened] = self._opened.pop(opened)
+                    self._waiting[opened], _ = self._opened.pop(opened)
+
+    def _leave_known(self) -> None:
+        """Leave to a collector that answers what it knows by now, and perhaps what waits."""
+        if self._is_away():
+            return
+        now = self._monotonic()
+        self._opened = {
+            key: one for key, one in self._opened.items() if now - one[1] < KNOWN_SECONDS
+        } | {key: (one, now) for key, one in self._waiting.items()}
+        self._waiting = {}
 
     def tell_next(self) -> float:
         """Tell the oldest alert that waits; return the seconds until the next attempt.
 
-        When the collector answers again, what still waits is left to it.
+        When the collector answers again, what still waits is left to it, unless it is missed once
+        more within `KNOWN_SECONDS`.
         """
         with self._lock:
-            if not self._is_away():
-                self._waiting.clear()
-                self._opened.clear()
+            self._leave_known()
             key = next(iter(self._waiting), None)
             evaluation = None if key is None else self._waiting[key]
         if key is None or evaluation is None:

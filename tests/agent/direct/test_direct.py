@@ -13,7 +13,7 @@ from nilometer.alert import Evaluation
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_agent.direct import DirectAlerts, posting
-from nilometer_agent.direct.direct import IDLE_SECONDS
+from nilometer_agent.direct.direct import IDLE_SECONDS, KNOWN_SECONDS
 from nilometer_agent.direct_channel import DirectChannel, read_channel
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.server import Agent
@@ -31,10 +31,11 @@ LABELS = {"version": "v8"}
 
 
 class Away:
-    """Whether the collector is away."""
+    """Whether the collector is away, and what time it is."""
 
     def __init__(self) -> None:
         self.is_away = True
+        self.now = 0.0  # monotonic time
 
     def __call__(self) -> bool:
         return self.is_away
@@ -56,7 +57,7 @@ def alerts(
 ) -> DirectAlerts:
     base = webhook.url.partition("/services")[0]
     channel = DirectChannel(kind=kind, key=SECRET, url=base)
-    return DirectAlerts(channel, "pod-1", away, counters or Counters())
+    return DirectAlerts(channel, "pod-1", away, counters or Counters(), monotonic=lambda: away.now)
 
 
 def seen(value: float, number: int, *, edge: bool = True, **changes: Any) -> Evaluation:
@@ -97,14 +98,37 @@ def test_the_incident_of_the_agent_is_that_of_the_collector(
     assert "cannot reach its collector" in ours["custom_details"]["note"]
 
 
-def test_what_opens_while_the_collector_answers_is_left_to_it(webhook: Webhook, away: Away) -> None:
+@pytest.mark.parametrize(
+    ("after", "told"),
+    [(KNOWN_SECONDS - 1, 1), (KNOWN_SECONDS, 0)],
+    ids=["just before the outage", "long before it"],
+)
+def test_what_a_collector_that_answers_has_got_is_left_to_it(
+    webhook: Webhook, away: Away, after: float, told: int
+) -> None:
     direct = alerts(webhook, away)
     away.is_away = False
+    direct.closed([], [seen(0.5, 1, edge=False)])
+    away.now += after
     direct.closed([], [seen(0.5, 1, edge=False)])
     away.is_away = True
     direct.closed([], [seen(0.5, 2)])
     drained(direct)
+    assert len(webhook.posted) == told
+
+
+def test_an_answer_between_two_outages_forgets_nothing_that_nobody_was_told(
+    webhook: Webhook, away: Away
+) -> None:
+    direct = alerts(webhook, away)
+    direct.closed([], [seen(0.5, 1)])
+    away.is_away = False
+    drained(direct)
     assert webhook.posted == []
+    away.is_away = True
+    direct.closed([], [seen(0.5, 2)])
+    drained(direct)
+    assert len(webhook.posted) == 1
 
 
 def test_what_opened_in_the_first_windows_of_an_outage_is_told_once_it_is_one(
