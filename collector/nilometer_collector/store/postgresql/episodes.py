@@ -74,11 +74,11 @@ def read_episodes(
     }
     rows = session.rows(_EPISODES, asked)
     history: dict[int, list[TransitionRecord]] = {}
-    asked = chosen([(row[0], row[1]) for row in rows])
-    for row in session.rows(_TRANSITIONS, asked):
+    of_rows = chosen([(row[0], row[1]) for row in rows])
+    for row in session.rows(_TRANSITIONS, of_rows):
         history.setdefault(row[0], []).append(transition_of(row[1:]))
     parts: dict[int, list[PartRecord]] = {}
-    for row in session.rows(_PARTS, asked):
+    for row in session.rows(_PARTS, of_rows):
         parts.setdefault(row[0], []).append(part_of(row[1:]))
     decisions = decisions_by_episode(session, [(row[0], row[1]) for row in rows])
     return [
