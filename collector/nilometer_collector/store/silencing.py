@@ -1,10 +1,10 @@
 """Declared silences: what both databases make of them for an episode."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import msgspec
 
@@ -39,36 +39,63 @@ class DeclaredSilence:
         """Reason that the episode shows."""
         return f"{self.silence.reason} (silence {self.silence.name})"
 
+    def is_for(self, entity: str | None) -> bool:
+        """Return whether its pattern matches *entity*, or whether that is None."""
+        return entity is None or fnmatchcase(entity, self.silence.entity)
+
 
 class DeclaredSilences:
-    """The declared silences, and those of them that hold at one time.
+    """The declared silences, and those of them that hold at one time. Each is worked out when asked.
 
     Args:
         rows: Definition and author of each; unreadable ones are left out.
         now_ns: Wall time, Unix nanoseconds.
+        entity: Entity that the silences must be for; None for all.
     """
 
-    def __init__(self, rows: Iterable[tuple[str, str | None]], now_ns: int) -> None:
-        found = ((_silence_of(content), author or "") for content, author in rows)
-        known = [DeclaredSilence(one, author) for one, author in found if one is not None]
+    def __init__(
+        self, rows: Sequence[tuple[str, str | None]], now_ns: int, entity: str | None = None
+    ) -> None:
+        self.rows = rows
         self.now_ns = now_ns
-        self.by_identity = {one.identity: one for one in known}
-        ends = {one.identity: one.silence.end_ns(now_ns) for one in known}
-        self.ends_ns = {name: end_ns for name, end_ns in ends.items() if end_ns is not None}
+        self._entity = entity
+
+    def of(self, entity: str) -> "DeclaredSilences":
+        """Return those that are for *entity*."""
+        return DeclaredSilences(self.rows, self.now_ns, entity)
+
+    @cached_property
+    def by_identity(self) -> Mapping[str, DeclaredSilence]:
+        """The silences by identity."""
+        found = ((_silence_of(content), author or "") for content, author in self.rows)
+        known = [DeclaredSilence(one, author) for one, author in found if one is not None]
+        return {one.identity: one for one in known if one.is_for(self._entity)}
+
+    @cached_property
+    def ends_ns(self) -> Mapping[str, int]:
+        """The end of each that holds, by identity, Unix nanoseconds."""
+        return self._ends_at(self.now_ns)
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether none begins within `SETTLED_NS`; each lasts a second or longer."""
+        return self._ends_at(self.now_ns + SETTLED_NS - 1).keys() <= self.ends_ns.keys()
 
     def may_cover(self, entity: str) -> bool:
         """Return whether one that holds is for *entity*."""
-        return any(
-            fnmatchcase(entity, self.by_identity[one].silence.entity) for one in self.ends_ns
-        )
+        return any(self.by_identity[one].is_for(entity) for one in self.ends_ns)
+
+    def _ends_at(self, at_ns: int) -> dict[str, int]:
+        ends = {name: one.silence.end_ns(at_ns) for name, one in self.by_identity.items()}
+        return {name: end_ns for name, end_ns in ends.items() if end_ns is not None}
 
 
 class Settled:
     """Remembers for `SETTLED_NS` that the declared silences changed no open episode.
 
-    Couriers take messages often. A silence that is changed, begins or ends is seen at once, and an
-    episode that opens is silenced as it opens. Only a change of the parts of an episode may wait.
-    A settlement that changed something is not remembered: its transaction may yet fail.
+    Couriers take messages often. A silence that is changed or begins is seen at once, and an episode
+    that opens is silenced as it opens. Only a change of the parts of an episode may wait. A settlement
+    that changed something is not remembered: its transaction may yet fail.
     """
 
     def __init__(self) -> None:
@@ -80,13 +107,12 @@ class Settled:
         return (
             last is not None
             and last.now_ns <= declared.now_ns < last.now_ns + SETTLED_NS
-            and last.by_identity == declared.by_identity
-            and last.ends_ns == declared.ends_ns
+            and last.rows == declared.rows
         )
 
     def remember(self, declared: DeclaredSilences) -> None:
-        """Remember that *declared* changed no open episode."""
-        self._last = declared
+        """Remember that *declared* changed no open episode, unless one begins very soon."""
+        self._last = declared if declared.is_steady else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,6 +205,14 @@ def test_a_silence_that_changes_nothing_is_settled_once_a_second(
     assert made(store) == ["silenced", "silenced"]
 
 
+def test_a_silence_is_seen_as_soon_as_it_begins(agents: Agents, store: Store) -> None:
+    agents.say("pod-1", 0.5, 1)
+    declare(store, start=1)
+    for later_ns in (-NANOSECONDS // 2, 0):
+        store.decisions.settle_silences(START_NS + HOUR_NS + later_ns)
+    assert made(store) == ["silenced"]
+
+
 def test_collectors_whose_clocks_differ_do_not_undo_a_silence(agents: Agents, store: Store) -> None:
     agents.say("pod-1", 0.5, 1)
     declare(store, start=1, repeat="daily")

@@ -92,7 +92,7 @@ def silence(
     due = [
         decision
         for one in _read(session, [(entity, episode)])
-        for decision in decisions_due(declared, one)
+        for decision in decisions_due(declared.of(entity), one)
     ]
     for decision in due:
         add_decision(session, entity, episode, decision)

@@ -1,6 +1,6 @@
 """Silences episodes in SQLite as users have declared. Every function runs inside a transaction."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import Decision
@@ -59,7 +59,8 @@ def add_decision(database: Database, entity: str, episode: int, decision: Decisi
 
 def silence(database: Database, episode: int, declared: DeclaredSilences) -> list[Decision]:
     """Add the decisions that *declared* silences make about an open episode; return them."""
-    return [made for _, made in _add_due(database, [episode], declared)]
+    known = _read(database, [episode])
+    return [made for _, made in _add_due(database, known, declared.of(known[0].entity))]
 
 
 def silence_all(database: Database, declared: DeclaredSilences) -> list[tuple[int, Decision]]:
@@ -70,7 +71,7 @@ def silence_all(database: Database, declared: DeclaredSilences) -> list[tuple[in
     found = {int(episode) for (episode,) in database.rows(_HELD, (declared.now_ns,))}
     if declared.ends_ns:
         found.update(one for one, entity in database.rows(_OPEN) if declared.may_cover(entity))
-    return _add_due(database, sorted(found), declared)
+    return _add_due(database, _read(database, sorted(found)), declared)
 
 
 def read_declared(database: Database, now_ns: int) -> DeclaredSilences:
@@ -79,13 +80,9 @@ def read_declared(database: Database, now_ns: int) -> DeclaredSilences:
 
 
 def _add_due(
-    database: Database, episodes: Collection[int], declared: DeclaredSilences
+    database: Database, episodes: Sequence[KnownEpisode], declared: DeclaredSilences
 ) -> list[tuple[int, Decision]]:
-    due = [
-        (one, decision)
-        for one in _read(database, episodes)
-        for decision in decisions_due(declared, one)
-    ]
+    due = [(one, decision) for one in episodes for decision in decisions_due(declared, one)]
     for one, decision in due:
         add_decision(database, one.entity, one.id, decision)
     return [(one.id, decision) for one, decision in due]
