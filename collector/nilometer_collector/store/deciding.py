@@ -67,7 +67,8 @@ class Decisions(Protocol):
         """Silence open episodes as users have declared, and end silences that hold no more.
 
         A new episode is silenced when it opens, and `Deliveries.take` settles before it returns a
-        message. So this only shows earlier that a silence has begun or was changed.
+        message. So this only shows earlier that a silence has begun or was changed. Both look at the
+        parts of open episodes at most once a second, unless a silence begins or was changed.
 
         Args:
             now_ns: Wall time, Unix nanoseconds.

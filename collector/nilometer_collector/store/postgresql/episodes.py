@@ -74,21 +74,19 @@ def read_episodes(
     }
     rows = session.rows(_EPISODES, asked)
     history: dict[int, list[TransitionRecord]] = {}
-    chosen = {"entities": [row[0] for row in rows], "episodes": [row[1] for row in rows]}
-    for row in session.rows(_TRANSITIONS, chosen):
+    of_rows = chosen([(row[0], row[1]) for row in rows])
+    for row in session.rows(_TRANSITIONS, of_rows):
         history.setdefault(row[0], []).append(transition_of(row[1:]))
     parts: dict[int, list[PartRecord]] = {}
-    for row in session.rows(_PARTS, chosen):
+    for row in session.rows(_PARTS, of_rows):
         parts.setdefault(row[0], []).append(part_of(row[1:]))
-    decisions: dict[int, list[Decision]] = {}
-    for row in session.rows(_DECISIONS, chosen):
-        decisions.setdefault(row[0], []).append(decision_of(row[1:]))
+    decisions = decisions_by_episode(session, [(row[0], row[1]) for row in rows])
     return [
         episode_of(
             row[1:],
             history.get(row[1], ()),
             parts.get(row[1], ()),
-            decisions.get(row[1], ()),
+            decisions[row[1]],
         )
         for row in rows
     ]
@@ -96,8 +94,23 @@ def read_episodes(
 
 def read_decisions(session: Session, entity: str, episode: int) -> list[Decision]:
     """Read the decisions about an episode, oldest first."""
-    asked = {"entities": [entity], "episodes": [episode]}
-    return [decision_of(row[1:]) for row in session.rows(_DECISIONS, asked)]
+    return decisions_by_episode(session, [(entity, episode)])[episode]
+
+
+def decisions_by_episode(
+    session: Session, episodes: Collection[tuple[str, int]]
+) -> dict[int, list[Decision]]:
+    """Read the decisions about each of *episodes* of entity and id, oldest first, in one query."""
+    found: dict[int, list[Decision]] = {episode: [] for _, episode in episodes}
+    for row in session.rows(_DECISIONS, chosen(episodes)):
+        found[row[0]].append(decision_of(row[1:]))
+    return found
+
+
+def chosen(episodes: Collection[tuple[str, int]]) -> dict[str, object]:
+    """Return the parameters of a query for *episodes* of entity and id."""
+    entities = sorted({entity for entity, _ in episodes})
+    return {"entities": entities, "episodes": [episode for _, episode in episodes]}
 
 
 def read_transition(session: Session, entity: str, transition: int) -> TransitionRecord:

@@ -31,6 +31,7 @@ from nilometer_collector.store.routing import (
     names_of,
     telling_actions,
 )
+from nilometer_collector.store.silencing import DeclaredSilences, Settled
 
 _ADD = """
 INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, held_until_ns, due_ns,
@@ -140,6 +141,7 @@ class Queue:
         self._channels = channels
         self._routes = routes
         self._workspaces = workspaces
+        self._settled = Settled()
 
     def put(
         self,
@@ -157,15 +159,18 @@ class Queue:
         closing goes to the channels that were told of the opening.
         """
         is_opening = status is AlertStatus.ALERTING
+        asked = _openings(entity, episode, now_ns)
+        is_first = is_opening and _count_and_last(session, asked)[0] == 1
         if is_opening:
-            silence(session, entity, episode, now_ns, read_declared(session))
+            made = silence(session, entity, episode, read_declared(session, now_ns))
+            for decision in () if is_first else made:  # what waits since an earlier opening
+                self.apply(session, entity, episode, decision)
         channels = names_of(self._channels.read_in(session), self._own)
         if not channels:
             return 0
         add = _Addition(session, entity, now_ns)
-        asked = _openings(entity, episode, now_ns)
         openings = 0
-        if is_opening and _count_and_last(session, asked)[0] == 1:
+        if is_first:
             recent = {**asked, "since": now_ns - FLAPPING_NS}
             ((openings,),) = session.rows(RECENT_OPENINGS, recent)
         subject = _subject(session, entity, transition)
@@ -228,12 +233,20 @@ class Queue:
 
         Each episode changes in a transaction of its own, so that no other one waits for long.
         """
-        for entity, episode in database.read(lambda session: episodes_due(session, now_ns)):
-            database.write(partial(self._settle, entity=entity, episode=episode, now_ns=now_ns))
+        declared = database.read(lambda session: read_declared(session, now_ns))
+        if self._settled.holds(declared):
+            return
+        due = database.read(lambda session: episodes_due(session, declared))
+        for entity, episode in due:
+            database.write(partial(self._settle, entity=entity, episode=episode, declared=declared))
+        if not due:
+            self._settled.remember(declared)
 
-    def _settle(self, session: Session, *, entity: str, episode: int, now_ns: int) -> None:
+    def _settle(
+        self, session: Session, *, entity: str, episode: int, declared: DeclaredSilences
+    ) -> None:
         if lock_open(session, entity, episode):
-            for decision in silence(session, entity, episode, now_ns, read_declared(session)):
+            for decision in silence(session, entity, episode, declared):
                 self.apply(session, entity, episode, decision)
 
     def tell_action(

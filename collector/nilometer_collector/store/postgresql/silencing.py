@@ -1,13 +1,14 @@
 """Silences episodes in PostgreSQL as users have declared. Every function runs inside a transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 
+from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.alerting.silences import KIND
 from nilometer_collector.store import label_text
-from nilometer_collector.store.postgresql.episodes import read_decisions
+from nilometer_collector.store.postgresql.episodes import chosen, decisions_by_episode
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.silencing import DeclaredSilence, decisions_due, declared_silences
+from nilometer_collector.store.silencing import DeclaredSilences, KnownEpisode, decisions_due
 from nilometer_collector.store.texts import storable
 
 _DECLARED = """
@@ -17,13 +18,19 @@ SELECT o.content,
         ORDER BY c.revision DESC LIMIT 1)
 FROM objects o WHERE o.kind = %(kind)s ORDER BY o.entity, o.name
 """
-_IS_HELD = "SELECT 1 FROM decisions WHERE declared <> '' AND until_ns > %(now)s LIMIT 1"
+_OPEN = "SELECT entity, id FROM episodes WHERE closed_ns IS NULL"
+_HELD = """
+SELECT DISTINCT e.entity, e.id FROM decisions d
+JOIN episodes e ON e.entity = d.entity AND e.id = d.episode
+WHERE d.declared <> '' AND d.until_ns > %(now)s AND e.closed_ns IS NULL
+"""
 # The open parts of an episode of the default alerter; what an episode of another alerter is about.
 _PARTS = """
-SELECT COALESCE(p.summary, j.summary), COALESCE(p.labels_text, j.labels_text)
+SELECT e.entity, e.id, COALESCE(p.summary, j.summary), COALESCE(p.labels_text, j.labels_text)
 FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
 LEFT JOIN episode_parts p ON p.entity = e.entity AND p.episode = e.id AND p.closed_ns IS NULL
-WHERE e.entity = %(entity)s AND e.id = %(episode)s
+WHERE e.entity = ANY(%(entities)s::text[]) AND e.id = ANY(%(episodes)s::bigint[])
+ORDER BY e.entity, e.id
 """
 # The judgement of evaluations locks the row of what an episode is about, and then the episode. The
 # default alerter locks only the episode, and may change what it is about.
@@ -79,52 +86,43 @@ def add_decision(session: Session, entity: str, episode: int, decision: Decision
 
 
 def silence(
-    session: Session,
-    entity: str,
-    episode: int,
-    now_ns: int,
-    declared: Sequence[DeclaredSilence],
+    session: Session, entity: str, episode: int, declared: DeclaredSilences
 ) -> list[Decision]:
     """Add the decisions that *declared* silences make about an open episode; return them."""
-    due = _due(session, entity, episode, now_ns, declared)
+    due = [
+        decision
+        for one in _read(session, [(entity, episode)])
+        for decision in decisions_due(declared.of(entity), one)
+    ]
     for decision in due:
         add_decision(session, entity, episode, decision)
     return due
 
 
-def read_declared(session: Session) -> list[DeclaredSilence]:
-    """Read all declared silences."""
-    rows = session.rows(_DECLARED, {"kind": KIND})
-    return declared_silences((text, author) for text, author in rows)
+def read_declared(session: Session, now_ns: int) -> DeclaredSilences:
+    """Read the declared silences, and those that hold at *now_ns*."""
+    return DeclaredSilences(session.rows(_DECLARED, {"kind": KIND}), now_ns)
 
 
-def episodes_due(session: Session, now_ns: int) -> list[tuple[str, int]]:
-    """Return entity and id of the open episodes about which declared silences make decisions."""
-    declared = read_declared(session)
-    if not declared and not session.rows(_IS_HELD, {"now": now_ns}):
+def episodes_due(session: Session, declared: DeclaredSilences) -> list[tuple[str, int]]:
+    """Return entity and id of the open episodes about which *declared* silences make decisions.
+
+    Only episodes for whose entity one may hold, and those for which one has held, are read.
+    """
+    found = set(session.rows(_HELD, {"now": declared.now_ns}))
+    if declared.ends_ns:
+        found.update(one for one in session.rows(_OPEN) if declared.may_cover(one[0]))
+    known = _read(session, sorted(found))
+    return [(one.entity, one.id) for one in known if decisions_due(declared, one)]
+
+
+def _read(session: Session, episodes: Collection[tuple[str, int]]) -> list[KnownEpisode]:
+    """Read what declared silences look at in *episodes*, in one query for each table."""
+    if not episodes:
         return []
-    rows = session.rows(
-        "SELECT entity, id FROM episodes WHERE closed_ns IS NULL ORDER BY entity, id"
-    )
-    return [
-        (entity, episode)
-        for entity, episode in rows
-        if _due(session, entity, episode, now_ns, declared)
-    ]
-
-
-def _due(
-    session: Session,
-    entity: str,
-    episode: int,
-    now_ns: int,
-    declared: Sequence[DeclaredSilence],
-) -> list[Decision]:
-    known = read_decisions(session, entity, episode)
-    if not declared and not any(one.declared for one in known):
-        return []
-    parts = [
-        (summary, label_text.from_text(labels))
-        for summary, labels in session.rows(_PARTS, {"entity": entity, "episode": episode})
-    ]
-    return decisions_due(declared, entity, parts, known, now_ns)
+    decisions = decisions_by_episode(session, episodes)
+    parts: dict[tuple[str, int], list[tuple[str, Labels]]] = {}
+    for entity, episode, summary, labels in session.rows(_PARTS, chosen(episodes)):
+        part = (summary, label_text.from_text(labels))
+        parts.setdefault((entity, episode), []).append(part)
+    return [KnownEpisode(*one, parts[one], decisions[one[1]]) for one in parts]

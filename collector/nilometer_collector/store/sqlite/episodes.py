@@ -35,10 +35,10 @@ SELECT summary, labels, component, direction, onset_ns, opened_ns, closed_ns, ef
        tolerance, unit, severity, evidence, ended
 FROM episode_parts WHERE episode = ? ORDER BY opened_ns, summary, labels
 """
-_DECISIONS = (
-    "SELECT kind, author, reason, made_ns, until_ns, summary, labels, pending, lapsed, link, declared "
-    "FROM decisions WHERE episode = ? ORDER BY id"
-)
+_DECISIONS = """
+SELECT episode, kind, author, reason, made_ns, until_ns, summary, labels, pending, lapsed, link, declared
+FROM decisions WHERE episode IN (SELECT value FROM json_each(?)) ORDER BY id
+"""
 
 
 def read_episodes(
@@ -67,7 +67,17 @@ def read_episodes(
 
 def read_decisions(database: Database, episode: int) -> list[Decision]:
     """Read the decisions about an episode, oldest first."""
-    return [decision_of(row) for row in database.rows(_DECISIONS, (episode,))]
+    return decisions_by_episode(database, [episode])[episode]
+
+
+def decisions_by_episode(
+    database: Database, episodes: Collection[int]
+) -> dict[int, list[Decision]]:
+    """Read the decisions about each of *episodes*, oldest first, in one query."""
+    found: dict[int, list[Decision]] = {episode: [] for episode in episodes}
+    for episode, *row in database.rows(_DECISIONS, (in_json(episodes),)):
+        found[episode].append(decision_of(row))
+    return found
 
 
 def read_transition(database: Database, transition: int) -> TransitionRecord:

@@ -19,10 +19,11 @@ from nilometer_collector.store.routing import (
     names_of,
     telling_actions,
 )
+from nilometer_collector.store.silencing import Settled
 from nilometer_collector.store.sqlite.database import Database
 from nilometer_collector.store.sqlite.episodes import read_decisions
 from nilometer_collector.store.sqlite.objects import Objects
-from nilometer_collector.store.sqlite.silencing import episodes_due, read_declared, silence
+from nilometer_collector.store.sqlite.silencing import read_declared, silence, silence_all
 
 # Opening notifications: all of an episode, those that wait and have certainly not arrived, and those
 # that wait until a later time.
@@ -78,6 +79,7 @@ class Queue:
         self._channels = channels
         self._routes = routes
         self._workspaces = workspaces
+        self._settled = Settled()
 
     def put(self, episode: int, transition: int, status: AlertStatus, now_ns: int) -> int:
         """Queue the notifications of *transition*; return how many can be delivered now.
@@ -87,12 +89,14 @@ class Queue:
         closing goes to the channels that were told of the opening.
         """
         is_opening = status is AlertStatus.ALERTING
+        is_first = is_opening and self._openings_of(episode) == 1
         if is_opening:
-            silence(self._database, episode, now_ns, read_declared(self._database))
+            made = silence(self._database, episode, read_declared(self._database, now_ns))
+            for decision in () if is_first else made:  # what waits since an earlier opening
+                self.apply(episode, decision)
         channels = names_of(self._channels.all(), self._own)
         if not channels:
             return 0
-        is_first = is_opening and self._openings_of(episode) == 1
         openings = self._openings(episode, now_ns) if is_first else 0
         subject = self._subject(transition)
         due = due_by_channel(
@@ -192,10 +196,14 @@ class Queue:
 
     def settle_silences(self, now_ns: int) -> None:
         """Silence open episodes as users have declared, and end silences that hold no more."""
-        declared = read_declared(self._database)
-        for episode in episodes_due(self._database, declared, now_ns):
-            for decision in silence(self._database, episode, now_ns, declared):
-                self.apply(episode, decision)
+        declared = read_declared(self._database, now_ns)
+        if self._settled.holds(declared):
+            return
+        due = silence_all(self._database, declared)
+        for episode, decision in due:
+            self.apply(episode, decision)
+        if not due:
+            self._settled.remember(declared)
 
     def _silenced_until(self, episode: int, now_ns: int) -> int:
         """Return the end of the silence in force, Unix nanoseconds; 0 for none."""
