@@ -1,7 +1,7 @@
 """All other receivers, by the library Apprise, in a process of its own with limits.
 
 The library opens its connections itself. So the process checks each address before it connects, unless
-the channel switches that off, and it has no proxy, little memory and a time limit. The library says only
+a channel of the settings switches that off, and it has no proxy, little memory and a time limit. The library says only
 whether a receiver has accepted a message, so a message that failed may have arrived.
 """
 
@@ -31,7 +31,7 @@ def send_apprise(sending: Sending) -> Answer:
         "title": printable(message.headline),
         "body": "\n".join(map(printable, lines)),
         "type": _TYPES[message.severity.value],
-        "is_guarded": sending.setting("guard") != "off",
+        "is_guarded": sending.is_guarded,
         "allowed": [*sorted(allowed.names), *map(str, allowed.networks)],
     }
     command = [sys.executable, "-m", "nilometer_collector.access.called_apprise"]

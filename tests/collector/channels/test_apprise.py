@@ -31,10 +31,16 @@ def url_of(webhook: Webhook, scheme: str = "json") -> str:
     return webhook.url.replace("http://", f"{scheme}://")
 
 
-def send(url: str, allowed: Allowed, **settings: str) -> Answer:
-    message = a_message(a_notice(evidence="<b>moved\x1b[31m"))
-    channel = a_channel(url, **settings)
-    return send_apprise(Sending(channel=channel, message=message, allowed=allowed, now_ns=START_NS))
+def send(url: str, allowed: Allowed, *, is_guarded: bool = True, **settings: str) -> Answer:
+    return send_apprise(
+        Sending(
+            channel=a_channel(url, **settings),
+            message=a_message(a_notice(evidence="<b>moved\x1b[31m")),
+            allowed=allowed,
+            now_ns=START_NS,
+            is_guarded=is_guarded,
+        )
+    )
 
 
 def test_a_message_arrives_and_a_refused_one_may_have_arrived(webhook: Webhook) -> None:
@@ -51,7 +57,7 @@ def test_a_message_arrives_and_a_refused_one_may_have_arrived(webhook: Webhook) 
 
 
 def test_a_forbidden_address_is_refused_unless_the_guard_is_off(webhook: Webhook) -> None:
-    guarded = send(url_of(webhook), Allowed())
+    guarded = send(url_of(webhook), Allowed(), guard="off")  # which is not of the settings
     assert guarded.outcome is Outcome.FAILED
     assert guarded.reason == (
         "127.0.0.1 resolves to 127.0.0.1, a loopback address: name the host or its range in "
@@ -60,8 +66,9 @@ def test_a_forbidden_address_is_refused_unless_the_guard_is_off(webhook: Webhook
     assert webhook.posted == []
     with pytest.raises(ConfigError, match="webhook_allow"):
         check_channel(a_channel(url_of(webhook)), Allowed())
-    check_channel(a_channel(url_of(webhook), guard="off"), Allowed())
-    assert send(url_of(webhook), Allowed(), guard="off").outcome is Outcome.DELIVERED
+    check_channel(a_channel(url_of(webhook), guard="off"), Allowed(), is_of_settings=True)
+    unguarded = send(url_of(webhook), Allowed(), is_guarded=False, guard="off")
+    assert unguarded.outcome is Outcome.DELIVERED
 
 
 def test_a_redirect_leads_nowhere(webhook: Webhook) -> None:
