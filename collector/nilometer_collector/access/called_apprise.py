@@ -83,7 +83,7 @@ def send(told: Mapping[str, Any], guard: Guard) -> tuple[int, str]:
     try:
         sender.add(made_of(told["url"]))  # a text could be several URLs to it
     except Unusable as error:
-        return UNUSABLE, f"the URL {error}"
+        return UNUSABLE, f"url: {error}"
     is_sent = sender.notify(
         title=told["title"], body=told["body"], notify_type=told["type"], body_format="text"
     )

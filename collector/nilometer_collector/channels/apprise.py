@@ -1,8 +1,8 @@
 """All other receivers, by the library Apprise, in a process of its own with limits.
 
 The library opens its connections itself. So the process checks each address before it connects, unless
-a channel of the settings switches that off, and it has no proxy, little memory and a time limit. The library says only
-whether a receiver has accepted a message, so a message that failed may have arrived.
+a channel of the settings switches that off, and it has no proxy, little memory and a time limit. The
+library says only whether a receiver has accepted a message, so a message that failed may have arrived.
 """
 
 import importlib.util
