@@ -231,7 +231,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
             if len(set(names)) < len(names):
                 raise ConfigError(f"{kind}: two of them have the same name")
         for channel in self.channel_definitions:
-            check_channel(channel, self.allowed)
+            check_channel(channel, self.allowed, is_of_settings=True)
         for route in self.routes:
             check_route(route)
         check_patterns(self.functions_allow)

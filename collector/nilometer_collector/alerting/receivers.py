@@ -46,7 +46,7 @@ EVENTS_BURST = 60
 EVENTS_PACE_SECONDS = 1.0
 FILE_SUFFIX = "_file"  # a secret of a settings file may name a file instead
 
-GUARD = "guard"  # setting with which a channel may switch the check of addresses off
+GUARD = "guard"  # setting with which a channel of the settings file may switch the check off
 EVERYWHERE = Allowed.of(GUARD, ["0.0.0.0/0", "::/0"])
 
 _NAME = r"^[a-z0-9][a-z0-9._-]{0,63}$"
@@ -145,14 +145,21 @@ class Kind:
     repeat_seconds: float = 0.0
 
 
-def check_channel(channel: ChannelDefinition, allowed: Allowed) -> None:
+def check_channel(
+    channel: ChannelDefinition, allowed: Allowed, *, is_of_settings: bool = False
+) -> None:
     """Refuse a channel that this collector cannot use. Errors show no secret.
+
+    Args:
+        channel: Channel with its secrets.
+        allowed: Addresses that receivers may have, besides public ones.
+        is_of_settings: Whether it stands in the collector's own settings file.
 
     Raises:
         ConfigError: The message names the channel, the field and what is allowed.
     """
     check_names(channel)
-    check_values(channel, allowed)
+    check_values(channel, allowed, is_of_settings=is_of_settings)
 
 
 def check_names(channel: ChannelDefinition) -> None:
@@ -185,18 +192,27 @@ def check_names(channel: ChannelDefinition) -> None:
             raise ConfigError(f"{key}: {where}: needs {name!r}, {field.about}")
 
 
-def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
+def check_values(
+    channel: ChannelDefinition, allowed: Allowed, *, is_of_settings: bool = False
+) -> None:
     """Refuse values that this collector does not accept, such as a forbidden address.
 
     Args:
         channel: Channel whose names are checked.
         allowed: Addresses that receivers may have, besides public ones.
+        is_of_settings: Whether it stands in the collector's own settings file. Only such a channel
+            may switch the check of addresses off: they are the operator's to open.
 
     Raises:
         ConfigError: The message names the channel, the field and what is allowed.
     """
     fields = channel.kinds()[channel.kind].fields
-    if channel.settings.get(GUARD) == "off":
+    if has_no_guard(channel):
+        if not is_of_settings:
+            raise ConfigError(
+                f"{channel.word} {channel.name!r}: {GUARD} = 'off': may stand only under "
+                "[[collector.channels]] in the collector's own settings file"
+            )
         allowed = EVERYWHERE
     for name, value in {**channel.settings, **channel.secrets}.items():
         key = f"{channel.word} {channel.name!r}: {name}"
@@ -209,6 +225,11 @@ def check_values(channel: ChannelDefinition, allowed: Allowed) -> None:
             check_template(source, is_json=media_type == JSON)
         except TemplateError as error:
             raise ConfigError(f"channel {channel.name!r}: template: {error}") from error
+
+
+def has_no_guard(channel: ChannelDefinition) -> bool:
+    """Return whether *channel* says that the addresses of its receiver are not checked."""
+    return channel.settings.get(GUARD) == "off"
 
 
 def goes_elsewhere(channel: ChannelDefinition, stored: ChannelDefinition) -> bool:

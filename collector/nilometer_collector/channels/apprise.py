@@ -1,14 +1,19 @@
 """All other receivers, by the library Apprise, in a process of its own with limits.
 
 The library opens its connections itself. So the process checks each address before it connects, unless
-the channel switches that off, and it has no proxy, little memory and a time limit. The library says only
-whether a receiver has accepted a message, so a message that failed may have arrived.
+a channel of the settings switches that off, and it has no proxy, little memory and a time limit. The
+library says only whether a receiver has accepted a message, so a message that failed may have arrived.
 """
 
 import importlib.util
 import sys
 
-from nilometer_collector.access.called_apprise import ADDRESS_REFUSED, NOT_SENT, UNUSABLE
+from nilometer_collector.access.called_apprise import (
+    ADDRESS_REFUSED,
+    NOT_SENT,
+    PARTLY_REFUSED,
+    UNUSABLE,
+)
 from nilometer_collector.channels.plain import printable
 from nilometer_collector.channels.posting import Answer, Outcome, as_json
 from nilometer_collector.channels.sending import Sending, refused
@@ -31,23 +36,28 @@ def send_apprise(sending: Sending) -> Answer:
         "title": printable(message.headline),
         "body": "\n".join(map(printable, lines)),
         "type": _TYPES[message.severity.value],
-        "is_guarded": sending.setting("guard") != "off",
+        "is_guarded": sending.is_guarded,
         "allowed": [*sorted(allowed.names), *map(str, allowed.networks)],
     }
     command = [sys.executable, "-m", "nilometer_collector.access.called_apprise"]
-    return _answer(_PROCESSES.run(command, as_json(content), inherited(), TOTAL_SECONDS))
+    return answer_of(_PROCESSES.run(command, as_json(content), inherited(), TOTAL_SECONDS))
 
 
-def _answer(ended: Ended) -> Answer:
-    """Return the outcome of the process; its output is not shown, because it may have the URL."""
+def answer_of(ended: Ended) -> Answer:
+    """Return the outcome of the process.
+
+    Its output may have the URL. Only the last line is shown, and only for the exit codes that make it a
+    sentence without one.
+    """
     match ended.code:
         case 0:
             return Answer(outcome=Outcome.DELIVERED)
         case code if code == UNUSABLE:
-            return refused("apprise does not understand the URL")
+            return refused(_last_line(ended))
         case code if code == ADDRESS_REFUSED:
-            # The last line is the sentence of the guard, which names an address only.
-            return Answer(outcome=Outcome.FAILED, reason=printable(ended.output.splitlines()[-1]))
+            return Answer(outcome=Outcome.FAILED, reason=_last_line(ended))
+        case code if code == PARTLY_REFUSED:
+            reason = _last_line(ended)
         case code if code == NOT_SENT:
             reason = "the receiver has not accepted it"
         case None:
@@ -55,3 +65,7 @@ def _answer(ended: Ended) -> Answer:
         case _:
             reason = "the process of apprise ended"
     return Answer(outcome=Outcome.FAILED, reason=reason, may_have_arrived=True)
+
+
+def _last_line(ended: Ended) -> str:
+    return printable(ended.output.splitlines()[-1])

@@ -137,6 +137,7 @@ class Courier:
             message=any_message_of(notice, surroundings),
             allowed=self._receivers.allowed,
             now_ns=now_ns,
+            is_guarded=self._receivers.guards(self._store, channel),
         )
         return self._receivers.senders[channel.kind](sending)
 

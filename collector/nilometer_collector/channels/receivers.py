@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from nilometer_collector.access.destinations import Allowed
-from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.receivers import ChannelDefinition, has_no_guard
 from nilometer_collector.channels.kinds import SENDERS
 from nilometer_collector.channels.sending import Send
 from nilometer_collector.channels.surroundings import LikelyCause, no_cause
-from nilometer_collector.store import Store
+from nilometer_collector.store import SETTINGS_ORIGIN, Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +46,12 @@ class Receivers:
         if found is None and self.own is not None and self.own.name == name:
             return self.own
         return found
+
+    def guards(self, store: Store, channel: ChannelDefinition) -> bool:
+        """Return whether the addresses of a stored *channel* are checked when it sends.
+
+        Only one of the settings may go without, whatever another one says.
+        """
+        return not has_no_guard(channel) or channel.name not in store.channels.named(
+            SETTINGS_ORIGIN
+        )

@@ -25,7 +25,11 @@ def send_sample(
     answer = Answer(outcome=Outcome.DELIVERED)
     for message in sample_messages(Surroundings(store, receivers.page_url()), now_ns):
         sending = Sending(
-            channel=channel, message=message, allowed=receivers.allowed, now_ns=now_ns
+            channel=channel,
+            message=message,
+            allowed=receivers.allowed,
+            now_ns=now_ns,
+            is_guarded=receivers.guards(store, channel),
         )
         answer = receivers.senders[channel.kind](sending)
         if answer.outcome is not Outcome.DELIVERED:

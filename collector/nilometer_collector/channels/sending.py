@@ -23,12 +23,14 @@ class Sending:
         message: The message.
         allowed: Addresses that the receiver may have, besides public ones.
         now_ns: Wall time, Unix nanoseconds.
+        is_guarded: Whether addresses are checked; only a channel of the settings can go without.
     """
 
     channel: ChannelDefinition
     message: Message
     allowed: Allowed
     now_ns: int
+    is_guarded: bool = True
 
     def setting(self, name: str) -> str:
         """Return a setting, or its default."""

@@ -187,6 +187,12 @@ def test_a_settings_file_defines_channels_with_secrets_in_files(tmp_path: Path) 
     settings = checked(CollectorSettings, {"channels": [channel], "routes": [route]})
     assert settings.channel_definitions[0].secrets == {"url": URL}
     assert SECRET not in repr(settings)
+    inside = {
+        "kind": "apprise",
+        "settings": {"guard": "off"},
+        "secrets": {"url": "json://10.0.0.1/"},
+    }
+    checked(CollectorSettings, {"channels": [{"name": "c", **inside}]})
     for wrong, reason in (
         ({"channels": [channel, channel]}, "the same name"),
         ({"routes": [{**route, "hours": "9-5"}]}, "hours"),
@@ -198,3 +204,11 @@ def test_a_settings_file_defines_channels_with_secrets_in_files(tmp_path: Path) 
     ):
         with pytest.raises(ConfigError, match=reason):
             checked(CollectorSettings, wrong)
+
+
+def test_only_a_settings_file_switches_the_check_of_addresses_off() -> None:
+    settings, secrets = FINE["apprise"]
+    unguarded = a_channel("apprise", {**settings, "guard": "off"}, secrets)
+    check_channel(unguarded, Allowed(), is_of_settings=True)
+    with pytest.raises(ConfigError, match=r"guard = 'off': may stand only under \[\[collector"):
+        check_channel(unguarded, Allowed())

@@ -1,21 +1,31 @@
 """Receivers by the library Apprise, with its scheme `json://` against a receiver on loopback."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.addresses import INSIDE
 from support.told import a_message, a_notice
 
 from nilometer.values.errors import ConfigError
-from nilometer_collector.access.called_apprise import ADDRESS_REFUSED
+from nilometer_collector.access import called_apprise
+from nilometer_collector.access.called_apprise import (
+    ADDRESS_REFUSED,
+    NOT_SENT,
+    PARTLY_REFUSED,
+    UNUSABLE,
+    Guard,
+)
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receivers import ChannelDefinition, check_channel
-from nilometer_collector.channels.apprise import send_apprise
+from nilometer_collector.channels.apprise import answer_of, send_apprise
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.sending import Sending
+from nilometer_collector.processes import Ended
 from nilometer_collector.testing import START_NS, Webhook
 
 pytest.importorskip("apprise", reason="apprise is not installed (extra: apprise)")
@@ -31,10 +41,16 @@ def url_of(webhook: Webhook, scheme: str = "json") -> str:
     return webhook.url.replace("http://", f"{scheme}://")
 
 
-def send(url: str, allowed: Allowed, **settings: str) -> Answer:
-    message = a_message(a_notice(evidence="<b>moved\x1b[31m"))
-    channel = a_channel(url, **settings)
-    return send_apprise(Sending(channel=channel, message=message, allowed=allowed, now_ns=START_NS))
+def send(url: str, allowed: Allowed, *, is_guarded: bool = True, **settings: str) -> Answer:
+    return send_apprise(
+        Sending(
+            channel=a_channel(url, **settings),
+            message=a_message(a_notice(evidence="<b>moved\x1b[31m")),
+            allowed=allowed,
+            now_ns=START_NS,
+            is_guarded=is_guarded,
+        )
+    )
 
 
 def test_a_message_arrives_and_a_refused_one_may_have_arrived(webhook: Webhook) -> None:
@@ -51,7 +67,7 @@ def test_a_message_arrives_and_a_refused_one_may_have_arrived(webhook: Webhook) 
 
 
 def test_a_forbidden_address_is_refused_unless_the_guard_is_off(webhook: Webhook) -> None:
-    guarded = send(url_of(webhook), Allowed())
+    guarded = send(url_of(webhook), Allowed(), guard="off")  # which is not of the settings
     assert guarded.outcome is Outcome.FAILED
     assert guarded.reason == (
         "127.0.0.1 resolves to 127.0.0.1, a loopback address: name the host or its range in "
@@ -60,8 +76,9 @@ def test_a_forbidden_address_is_refused_unless_the_guard_is_off(webhook: Webhook
     assert webhook.posted == []
     with pytest.raises(ConfigError, match="webhook_allow"):
         check_channel(a_channel(url_of(webhook)), Allowed())
-    check_channel(a_channel(url_of(webhook), guard="off"), Allowed())
-    assert send(url_of(webhook), Allowed(), guard="off").outcome is Outcome.DELIVERED
+    check_channel(a_channel(url_of(webhook), guard="off"), Allowed(), is_of_settings=True)
+    unguarded = send(url_of(webhook), Allowed(), is_guarded=False, guard="off")
+    assert unguarded.outcome is Outcome.DELIVERED
 
 
 def test_a_redirect_leads_nowhere(webhook: Webhook) -> None:
@@ -113,6 +130,16 @@ def test_an_inside_address_is_refused_when_it_is_saved(host: str) -> None:
         (SECRET, "is not a URL"),
         (f"syslog://{SECRET}", "acts on the collector's own machine"),
         (f"dbus://{SECRET}", "acts on the collector's own machine"),
+        (f"gio://{SECRET}", "acts on the collector's own machine"),
+        (f" syslog://{SECRET}", "is not a URL"),
+        (f"json://x.example/{SECRET}/,syslog://", "is several URLs"),
+        (f"json://x.example/ , json://{SECRET}", "is not a URL"),
+        (f"slack://TXXXXXXXX/A1BRTD4JD/{SECRET}?template=/etc/passwd", "template= opens a file"),
+        (f"json://x.example/{SECRET}?a=b;%74EMPLATE=x", "template= opens a file"),
+        (f"vapid://me@x.example/{SECRET}?%20KeyFile=x", "keyfile= opens a file"),
+        (f"vapid://me@x.example/{SECRET}?subfile=x", "subfile= opens a file"),
+        (f"mailto://u:{SECRET}@x.example?pgppub=x", "pgppub= opens a file"),
+        (f"mailto://u:{SECRET}@x.example?x&PGPPRV=x", "pgpprv= opens a file"),
         (f"json://x.example/{SECRET}\n", "is not a URL"),
     ],
 )
@@ -127,3 +154,71 @@ def test_a_token_in_the_place_of_a_host_is_no_host() -> None:
     url = "tgram://123456789:abcdefghijklmnopqrstuvwxyzabcdefghi/12345/"
     check_channel(a_channel(url), Allowed())
     assert "123456789" not in str(a_channel(url).shown().secrets)
+
+
+@pytest.fixture
+def guard(monkeypatch: pytest.MonkeyPatch) -> Guard:
+    """A guard that allows loopback, and is installed for one test."""
+    for name in ("connect", "connect_ex", "sendto", "sendmsg"):
+        monkeypatch.setattr(socket.socket, name, getattr(socket.socket, name))
+    installed = Guard(LOOPBACK)
+    installed.install()
+    return installed
+
+
+@pytest.mark.parametrize(
+    ("addresses", "status", "code"),
+    [
+        (["10.0.0.1"], 200, ADDRESS_REFUSED),
+        (["10.0.0.1", "127.0.0.1"], 200, 0),
+        (["10.0.0.1", "127.0.0.1"], 503, PARTLY_REFUSED),
+        (["127.0.0.1"], 503, NOT_SENT),
+    ],
+)
+def test_a_message_that_one_of_two_addresses_took_is_delivered(
+    guard: Guard,
+    webhook: Webhook,
+    monkeypatch: pytest.MonkeyPatch,
+    addresses: list[str],
+    status: int,
+    code: int,
+) -> None:
+    def found(host: str, port: int, *rest: object, **more: object) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (one, port)) for one in addresses]
+
+    monkeypatch.setattr(socket, "getaddrinfo", found)
+    webhook.statuses = [status]
+    told = {"title": "t", "body": "b", "type": "info"}
+    url = url_of(webhook).replace("127.0.0.1", "hooks.example")
+    found_code, reason = called_apprise.send({"url": url, **told}, guard)
+    assert (found_code, "10.0.0.1" in reason) == (code, code in {ADDRESS_REFUSED, PARTLY_REFUSED})
+    assert len(webhook.posted) == addresses.count("127.0.0.1")
+
+
+def test_a_refused_address_may_have_come_after_another_one() -> None:
+    for code, may_have_arrived in ((ADDRESS_REFUSED, False), (PARTLY_REFUSED, True)):
+        answer = answer_of(Ended(code, f"{SECRET}\nit is refused\n"))
+        assert answer == Answer(
+            outcome=Outcome.FAILED, reason="it is refused", may_have_arrived=may_have_arrived
+        )
+
+
+def test_the_process_makes_one_receiver_of_the_url_and_no_forbidden_one(guard: Guard) -> None:
+    """A channel that an earlier version stored has not been checked like this."""
+    for url in ("syslog://", f"json://127.0.0.1/,json://{SECRET}"):
+        code, reason = called_apprise.send({"url": url}, guard)
+        assert (code, SECRET in reason) == (UNUSABLE, False)
+
+
+def test_datagrams_are_checked_too(guard: Guard) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sent:
+        with pytest.raises(PermissionError, match="private address"):
+            sent.sendmsg([b"x"], [], 0, ("10.0.0.1", 9))
+        with pytest.raises(PermissionError, match="private address"):
+            sent.sendto(b"x", ("10.0.0.1", 9))
+        assert not guard.has_passed
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as received:
+            received.bind(("127.0.0.1", 0))
+            sent.connect(received.getsockname())
+            sent.sendmsg([b"x"])  # to the address that was checked
+            assert received.recv(1) == b"x"

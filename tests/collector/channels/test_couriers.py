@@ -1,16 +1,17 @@
 """Couriers follow the channels: each has one, at its pace, and a bad one delays no other."""
 
+import pytest
 from support.shipping import Agents
 
 from nilometer.testing import SteppedClock, eventually
 from nilometer_collector.access.destinations import Allowed
-from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
-from nilometer_collector.channels import Courier, Couriers, Outcome, Receivers
+from nilometer_collector.alerting.receivers import KINDS, MOST_CHANNELS, ChannelDefinition
+from nilometer_collector.channels import Courier, Couriers, Outcome, Receivers, send_sample
 from nilometer_collector.channels.message import Stage
 from nilometer_collector.channels.posting import Answer
 from nilometer_collector.channels.sending import Sending
 from nilometer_collector.counters import Counters
-from nilometer_collector.store import Store
+from nilometer_collector.store import API_ORIGIN, SETTINGS_ORIGIN, Store
 from nilometer_collector.store.composing import STORM_ENTITIES
 from nilometer_collector.testing import (
     PAGES,
@@ -148,3 +149,26 @@ def test_an_episode_that_a_receiver_refuses_takes_no_other_with_it(
         pass
     counts = store.deliveries.counts("team")
     assert (counts.waiting, counts.delivered, counts.refused) == (0, STORM_ENTITIES - 1, 1)
+
+
+@pytest.mark.parametrize("origin", [API_ORIGIN, SETTINGS_ORIGIN])
+def test_only_a_channel_of_the_settings_sends_without_a_guard(store: Store, origin: str) -> None:
+    """One that an earlier version took from somebody else says so, too."""
+    secrets = {"url": "json://10.0.0.1/"}
+    channel = ChannelDefinition(
+        name="slack", kind="apprise", settings={"guard": "off"}, secrets=secrets
+    )
+    store.channels.put(channel, origin, START_NS, MOST_CHANNELS)
+    guarded = []
+
+    def send(sending: Sending) -> Answer:
+        guarded.append(sending.is_guarded)
+        return Answer(outcome=Outcome.DELIVERED)
+
+    receivers = Receivers(
+        own=None, allowed=Allowed(), page_url=lambda: PAGES, senders={"apprise": send}
+    )
+    Agents(store).say("pod-1", 0.5, 1)
+    Courier("slack", store, receivers, SteppedClock(), Counters()).deliver_oldest()
+    send_sample(channel, receivers, store, START_NS)
+    assert guarded == [origin == API_ORIGIN] * 3

@@ -90,6 +90,23 @@ def test_a_wrong_channel_names_its_place_and_not_its_secret(
     assert served.get("channels") == {"channels": []}
 
 
+def test_nobody_but_the_operator_switches_the_check_of_addresses_off(served: Running) -> None:
+    inside = {
+        "kind": "apprise",
+        "settings": {"guard": "off"},
+        "secrets": {"url": "json://10.0.0.1"},
+    }
+    applied = apply(served, {"name": "team", **inside})
+    put = served.http.put("/api/v1/channels", json={"name": "team", **inside})
+    for answer, code, place in (
+        (applied, 422, "channels[0].settings.guard"),
+        (put, 409, "settings.guard"),
+    ):
+        assert (answer.status_code, answer.json()["field"]) == (code, place)
+        assert "in the collector's own settings file" in answer.text
+    assert served.get("channels") == {"channels": []}
+
+
 def test_a_target_may_only_name_a_function_that_the_settings_allow(served: Running) -> None:
     target = {"name": "ci", "kind": "python", "settings": {"entry_point": "os:abort"}}
     answer = served.http.post("/api/v1/apply", json={"version": 1, "targets": [target]})
