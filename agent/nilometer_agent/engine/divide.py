@@ -34,7 +34,7 @@ class Divider:
     def parts(self, batch: Batch) -> list[tuple[Batch, bool]]:
         """Return one batch for each entity, and whether requests named entities beyond the limit.
 
-        The largest part gets the drops, the cost and ground truth, because their entity is not known. A batch
+        The largest part gets the drops and the cost, because their entity is not known. A batch
         that cannot be divided belongs to the fallback as a whole.
         """
         if not names_in(batch.entity):
@@ -58,7 +58,7 @@ class Divider:
                 count=part.observations,
             )
             if at:
-                changed.dropped, changed.cost, changed.ground_truth = {}, None, b""
+                changed.dropped, changed.cost = {}, None
             else:
                 changed.count += batch.count - held
             found.append((changed, part.is_over))

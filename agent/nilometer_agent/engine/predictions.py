@@ -15,6 +15,7 @@ from nilometer.predictions import (
 from nilometer.profiling.budget import Budget
 from nilometer.profiling.prediction_log import LeftOut, PredictionLog
 from nilometer.values.privacy import Privacy
+from nilometer.wire.frames import Batch
 from nilometer.wire.predictions import batch_to_row, ground_truth_to_row
 from nilometer_agent.outbox.logged import KIND
 from nilometer_agent.outbox.rows import NewRow
@@ -30,6 +31,16 @@ PRIVACY = "privacy"  # reason if the collector asks for a level that forbids the
 
 
 EntityTruth: TypeAlias = tuple[str, GroundTruth]  # entity, and ground truth of one prediction
+
+
+class TruthBatch(Batch, array_like=True, kw_only=True):
+    """A batch that is made in the agent's own process, with ground truth of earlier predictions.
+
+    Attributes:
+        ground_truth: Rows as `nilometer.predictions.ground_truth` packs them.
+    """
+
+    ground_truth: bytes = b""
 
 
 class LoggedPredictions:

@@ -32,7 +32,7 @@ from nilometer_agent.engine.accounts import Taken, seen
 from nilometer_agent.engine.accounts import taken as taken_of
 from nilometer_agent.engine.divide import Divider
 from nilometer_agent.engine.made_elsewhere import samples_made_elsewhere
-from nilometer_agent.engine.predictions import LoggedPredictions
+from nilometer_agent.engine.predictions import LoggedPredictions, TruthBatch
 from nilometer_agent.outbox.rows import WindowKey
 from nilometer_agent.settings import AgentSettings
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -249,7 +249,7 @@ class Receiver:
             self._observe(share, apart=apart)
         if held < batch.count:
             raise ValueError(f"a batch of {batch.count} observations holds {held} of them")
-        if batch.ground_truth:
+        if isinstance(batch, TruthBatch):
             self.logged.add_ground_truth(entity, batch.ground_truth)
         share.whole = True
 

@@ -71,6 +71,9 @@ def _episode(number: int, stage: str) -> Mapping[str, object]:
 
 
 def _message(stage: str, episodes: Sequence[Mapping[str, object]]) -> Mapping[str, object]:
+    # Only a message about one open episode has links; a template must do without.
+    has_links = stage == "opened" and len(episodes) == 1
+    link = {"text": "Acknowledge", "url": "https://nilometer.example/decide"}
     return {
         "version": 1,
         "key": "0123456789abcdef0123456789abcdef",
@@ -85,7 +88,7 @@ def _message(stage: str, episodes: Sequence[Mapping[str, object]]) -> Mapping[st
         "health": _HARD,
         "remedy": _HARD,
         "link": "https://nilometer.example/",
-        "decisions": [{"text": "Acknowledge", "url": "https://nilometer.example/decide"}],
+        "decisions": [link] if has_links else [],
         "text": _HARD,
         "action": None,
         "episodes": list(episodes),

@@ -16,8 +16,8 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="create and change the objects that files declare",
         description="Create and change the entities, references, alerters and other objects that "
         "YAML files declare. All objects of all files change together, or none does. Objects that "
-        "no file names stay as they are, unless --prune removes them. Sends one request to the "
-        "collector, and writes to standard output only.",
+        "no file names stay as they are, unless --prune removes them. Writes to standard output "
+        "only; its one request goes to the collector.",
     )
     parser.add_argument(
         "-f",

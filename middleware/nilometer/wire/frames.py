@@ -145,8 +145,6 @@ class Batch(Struct, array_like=True, kw_only=True):
             empty derives it from the magnitude.
         event_time_zone: IANA name of the time zone of event times without an offset; empty for UTC.
         include: Rules for requests that are predictions, see `nilometer.values.request_rules`.
-        ground_truth: Ground truth of earlier predictions of the entity, as
-            `nilometer.predictions.ground_truth` packs it.
     """
 
     worker: Annotated[bytes, Meta(min_length=1, max_length=MAX_WORKER_BYTES)] = b""
@@ -165,7 +163,6 @@ class Batch(Struct, array_like=True, kw_only=True):
     event_time_unit: str = ""
     event_time_zone: str = ""
     include: Annotated[list[str], Meta(max_length=MAX_RULES)] = field(default_factory=list)
-    ground_truth: bytes = b""
 
 
 class Account(Struct, array_like=True):

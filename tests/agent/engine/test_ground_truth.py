@@ -7,9 +7,9 @@ from support.engine_rig import Rig
 
 from nilometer.predictions import GroundTruth, ground_truth_from_bytes, ground_truth_to_bytes
 from nilometer.values.privacy import Disclosure, Privacy
-from nilometer.wire.frames import Batch
 from nilometer.wire.services import Row
 from nilometer_agent.engine import predictions
+from nilometer_agent.engine.predictions import TruthBatch
 from nilometer_agent.measure.laws import broken
 from nilometer_agent.uplink.plan import ActivePlan
 
@@ -18,7 +18,7 @@ TRUTH = [GroundTruth("x", 0, "spam"), GroundTruth("x", 1, 1.5), GroundTruth("x",
 
 def given(rig: Rig, content: bytes, sequence: int = 1) -> None:
     """Give the engine ground truth."""
-    rig.give(Batch(worker=b"w", sequence=sequence, entity="tested", ground_truth=content))
+    rig.give(TruthBatch(worker=b"w", sequence=sequence, entity="tested", ground_truth=content))
     rig.commit()
 
 

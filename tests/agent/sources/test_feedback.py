@@ -7,6 +7,7 @@ import pytest
 from nilometer.predictions import ground_truth_from_bytes
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
+from nilometer_agent.engine.predictions import TruthBatch
 from nilometer_agent.sources.events import feedback
 from nilometer_agent.sources.events.feedback import TYPE, Feedback, Taken
 from nilometer_agent.sources.events.message import Event
@@ -28,7 +29,7 @@ def shipped(held: Feedback) -> list[tuple[object, ...]]:
     return [
         (one.prediction_id, one.row, one.value, one.known_ns)
         for _, batch in held.batches()
-        if batch.ground_truth
+        if isinstance(batch, TruthBatch)
         for one in ground_truth_from_bytes(batch.ground_truth)
     ]
 
@@ -65,7 +66,8 @@ def test_without_an_id_it_is_profiled_only() -> None:
     told = event({"truth": {"label": 1.0}}, requestid="")
     assert held.take(told, "iris", Labels()) is Taken.NEW
     ((_, batch),) = held.batches()
-    assert (len(batch.partials), batch.ground_truth) == (1, b"")
+    assert len(batch.partials) == 1
+    assert not isinstance(batch, TruthBatch)
 
 
 def test_large_feedback_is_passed_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:

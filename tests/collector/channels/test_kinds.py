@@ -298,7 +298,7 @@ def _kinds(value: object, name: str = "") -> object:
     if isinstance(value, dict) and name != "labels":
         return {key: _kinds(one, key) for key, one in value.items()}
     if isinstance(value, list):
-        return [_kinds(value[0])]
+        return [_kinds(one) for one in value[:1]]
     return type(value).__name__
 
 

@@ -29,6 +29,7 @@ from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.frames import Batch
 from nilometer.wire.samples import sample_to_bytes
+from nilometer_agent.engine.predictions import TruthBatch
 from nilometer_agent.sources.events.message import Event
 
 TYPE = "io.seldon.serving.feedback"
@@ -92,14 +93,14 @@ class Feedback:
         """Return what waits as batches for the engine, and forget it."""
         samples, self._samples = self._samples, []
         truths, self._truths = self._truths, {}
-        found = [
+        found: list[tuple[Labels, Batch]] = [
             (one.labels, Batch(entity=one.entity, partials=[sample_to_bytes(one)]))
             for one in samples
         ]
         for (entity, labels), rows in truths.items():
             for start in range(0, len(rows), MAX_BATCH_ROWS):
                 packed = ground_truth_to_bytes(rows[start : start + MAX_BATCH_ROWS])
-                found.append((labels, Batch(entity=entity, ground_truth=packed)))
+                found.append((labels, TruthBatch(entity=entity, ground_truth=packed)))
         return found
 
     def _profile(
