@@ -242,6 +242,16 @@ def test_free_json_of_a_known_endpoint_names_its_model() -> None:
     assert found["service", BASE].coverage.profiled == 1
 
 
+@pytest.mark.parametrize("rows", [1, FEWEST_ALIKE + 1], ids=["alone", "alike"])
+def test_a_feature_called_model_is_no_label_on_a_path_of_an_api(rows: int) -> None:
+    profiled = profiling()
+    car = {"model": "Golf", "year": 2015}
+    profiled.observe([observation("POST", "/score", car, {"price": 1.0})] * rows)
+    found = samples(profiled)
+    assert {key[1] for key in found} == {BASE}
+    assert ("input.model", BASE) in found
+
+
 def test_a_probe_moves_no_watermark() -> None:
     profiled = profiling()
     profiled.observe([observation("GET", "/")])

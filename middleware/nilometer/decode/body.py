@@ -235,7 +235,7 @@ def _document(value: Cell, body: Body, side: Side) -> Facts:
         if facts is not None:
             return facts
     facts = free_json.decode(value, side)
-    if isinstance(value, dict) and names_model(body.path):
+    if isinstance(value, dict) and names_model(body.path, value):
         return replace(facts, model=text_of(value.get("model")))
     return facts
 

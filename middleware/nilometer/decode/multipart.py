@@ -45,7 +45,7 @@ def decode(body: bytes, content_type: str, side: Side, path: str = "") -> Facts:
         for name, cell in _cells(part):
             add_field(row, name, cell)
     side.add_rows([flat(row)])
-    model = text_of(row.get("model")) if names_model(path) else ""
+    model = text_of(row.get("model")) if names_model(path, row) else ""
     return Facts(Protocol.MULTIPART, model=model)
 
 

@@ -5,6 +5,7 @@ a client omits: a response of the Open Inference Protocol names the version that
 """
 
 import re
+from collections.abc import Collection
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -25,11 +26,27 @@ _PATHS = re.compile(
     r"|/(?:predictions|explanations)/(?P<served>[^/:]+)(?:/(?P<of_served>[^/:]+))?/?"
 )
 # Other endpoints of OpenAI-style servers and of Ollama. Their bodies have the shape of free JSON, or
-# are forms, but `model` in them is the name of the model.
+# are forms, but `model` in them is the name of the model. Applications of users have such paths, too,
+# where `model` may be a feature: the name of a car. So the body must have a field of that API.
 _NAMES_MODEL = re.compile(
-    r"(?:.*/)?(?:rerank|score|pooling|classify|moderations|api/embed(?:dings)?"
+    r"(?:.*/)?(?P<of>rerank|score|pooling|classify|moderations|api/embed(?:dings)?"
     r"|audio/(?:speech|transcriptions|translations)|images/(?:generations|edits|variations))/?"
 )
+_FIELDS = {
+    "rerank": {"query", "documents", "texts"},
+    "score": {"text_1", "text_2", "queries"},
+    "pooling": {"input", "messages"},
+    "classify": {"input", "messages"},
+    "moderations": {"input"},
+    "api/embed": {"input"},
+    "api/embeddings": {"prompt"},
+    "audio/speech": {"input"},
+    "audio/transcriptions": {"file.bytes", "url"},
+    "audio/translations": {"file.bytes"},
+    "images/generations": {"prompt"},
+    "images/edits": {"prompt"},
+    "images/variations": {"image.bytes"},
+}
 _PARTS = (("model", "version"), ("deployment", ""), ("served", "of_served"))
 
 
@@ -60,10 +77,22 @@ def said_by_path(path: str) -> Said:
     return NOTHING_SAID
 
 
+def names_model(path: str, fields: Collection[str]) -> bool:
+    """Return whether the field `model` of free JSON or of a form names the model.
+
+    Args:
+        path: Path of the request.
+        fields: Fields of its body. A file of a form has the field ``name.bytes``.
+    """
+    marks = fields_beside_model(path)
+    return not marks.isdisjoint(fields)
+
+
 @lru_cache(maxsize=1024)
-def names_model(path: str) -> bool:
-    """Return whether the field `model` of free JSON or of a form on this path names the model."""
-    return _NAMES_MODEL.fullmatch(path) is not None
+def fields_beside_model(path: str) -> frozenset[str]:
+    """Return the fields that bodies on *path* have if their `model` names the model; may be empty."""
+    found = _NAMES_MODEL.fullmatch(path)
+    return frozenset(_FIELDS[found["of"]]) if found else frozenset()
 
 
 def said_by(path: str, request: Facts | None, response: Facts | None) -> Said:

@@ -8,7 +8,7 @@ from nilometer.decode import Side
 from nilometer.decode.learned import Shapes
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
-from nilometer.decode.said import Said, names_model, said_by_path
+from nilometer.decode.said import Said, fields_beside_model, said_by_path
 from nilometer.profiling.layout import Kind
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.predictions import route_of
@@ -70,8 +70,12 @@ class AlikeReader:
             return None
         paths = {row.path for row in rows}
         said = set(map(said_by_path, paths))
-        if len(said) > 1 or any(is_probe(kind.method, path) or names_model(path) for path in paths):
+        if len(said) > 1 or any(is_probe(kind.method, path) for path in paths):
             return None
+        if any(map(fields_beside_model, paths)) and any(
+            b"model" in row.request_body for row in rows
+        ):
+            return None  # each body may name another model
         by_path = said.pop()
         if kind.left_out:
             if not all(row.request_size for row in rows):
