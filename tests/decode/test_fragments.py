@@ -125,6 +125,11 @@ def test_usage_model_and_reason_are_read_as_in_other_dialects() -> None:
     assert facts.frames.tokens == 9
 
 
+def test_a_counter_of_frames_is_no_id_of_a_prediction() -> None:
+    facts, _ = read(events(*({"id": at, "token": word} for at, word in enumerate(WORDS))))
+    assert (facts.protocol, facts.prediction_id) == (Protocol.FRAGMENTS, "")
+
+
 @pytest.mark.parametrize("after", [b"", event({"done": True})], ids=["", "done"])
 def test_an_error_ends_the_stream(after: bytes) -> None:
     facts, rows = read(STREAMS["a token"] + event({"error": "the model is gone"}) + after)

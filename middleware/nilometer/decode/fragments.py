@@ -18,7 +18,8 @@ _GROWING = 3  # frames after which a text that grows with each frame is the text
 
 
 def _add(answer: Answer, value: Mapping[str, Cell]) -> None:
-    answer.name(value)
+    # An `id` may be a counter of frames, the same in every stream, which is no id of a prediction.
+    answer.name(value, identity="")
     answer.add_usage(value.get("usage"))
     for key in REASONS:
         answer.finish(value.get(key))
