@@ -89,11 +89,14 @@ class LoggedPredictions:
         Raises:
             BatchUnreadable: If *packed* is not ground truth.
         """
-        if not self._is_named(entity) or not self._is_allowed:
+        if not self._is_named(entity):
             return
         rows = ground_truth_from_bytes(packed)
+        if not self._is_allowed:
+            self.left_out[PRIVACY] += len(rows)
+            return
         self._ground_truth += [(entity, row) for row in rows]
-        self._budget.held += GROUND_TRUTH_BYTES * len(rows)
+        self._budget.held += GROUND_TRUTH_BYTES * len(rows) + len(packed)
 
     def take_into(self, taken: list[PredictionRecord], ground_truth: list[EntityTruth]) -> None:
         """Move the records, and then the ground truth, each in one statement, and so atomically."""
@@ -145,8 +148,17 @@ def rows_of_ground_truth(ground_truth: Sequence[EntityTruth]) -> list[NewRow]:
     for entity, one in ground_truth:
         by_entity.setdefault(entity, []).append(one)
     return [
-        NewRow(KIND, ground_truth_to_row(entity, some), len(some))
+        row
         for entity, every in by_entity.items()
         for start in range(0, len(every), ROWS_OF_A_BATCH)
-        for some in [every[start : start + ROWS_OF_A_BATCH]]
+        for row in _truth_rows(entity, every[start : start + ROWS_OF_A_BATCH])
     ]
+
+
+def _truth_rows(entity: str, some: Sequence[GroundTruth]) -> list[NewRow]:
+    """Return ground truth as rows, which are split while they are too large for the collector."""
+    payload = ground_truth_to_row(entity, some)
+    if len(payload) <= MOST_BYTES or len(some) == 1:
+        return [NewRow(KIND, payload, len(some))]
+    middle = len(some) // 2
+    return _truth_rows(entity, some[:middle]) + _truth_rows(entity, some[middle:])

@@ -10,6 +10,7 @@ from nilometer.values.privacy import Disclosure, Privacy
 from nilometer.wire.services import Row
 from nilometer_agent.engine import predictions
 from nilometer_agent.engine.predictions import TruthBatch
+from nilometer_agent.measure.counters import Counter
 from nilometer_agent.measure.laws import broken
 from nilometer_agent.uplink.plan import ActivePlan
 
@@ -48,6 +49,17 @@ def test_it_waits_for_the_collector_once(tmp_path: Path, monkeypatch: pytest.Mon
     rig.buffer.close()
 
 
+def test_long_texts_are_shipped_in_rows_that_the_collector_takes(tmp_path: Path) -> None:
+    long = [GroundTruth("x" * 256, row, "é" * 1024) for row in range(400)]
+    rig = Rig(tmp_path, prediction_log=("tested",))
+    given(rig, ground_truth_to_bytes(long))
+    parts = shipped(rig)
+    assert [one for part in parts for one in part] == long
+    sizes = [len(one.payload) for one in rig.buffer.oldest_predictions(1000, 1 << 30)[0]]
+    assert max(sizes) <= predictions.MOST_BYTES
+    rig.buffer.close()
+
+
 def test_nothing_is_shipped_where_predictions_are_not_logged(tmp_path: Path) -> None:
     strict = ActivePlan([], [], disclosure=Disclosure(Privacy.STRICT))
     for at, (logs, plan) in enumerate((((), None), (("other",), None), (("tested",), strict))):
@@ -56,6 +68,8 @@ def test_nothing_is_shipped_where_predictions_are_not_logged(tmp_path: Path) -> 
             rig.engine._plans.active = plan
         given(rig, ground_truth_to_bytes(TRUTH))
         assert shipped(rig) == []
+        left_out = {} if plan is None else {"privacy": len(TRUTH)}
+        assert rig.counters.reasons(Counter.PREDICTIONS_LEFT_OUT) == left_out
         rig.buffer.close()
 
 

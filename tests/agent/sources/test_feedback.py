@@ -42,9 +42,22 @@ def shipped(held: Feedback) -> list[tuple[object, ...]]:
         ({"truth": {"label": 1.0, "other": 2.0}, "reward": 0.5}, []),  # which is the output?
         ({"truth": {"data": {"ndarray": [[1.0, 2.0]]}}}, []),
         ({"truth": {"label": None}, "reward": 1}, []),
+        ({"truth": {"label": 2**70}}, [("of the event", 0, float(2**70), 0)]),
+        ({"truth": {"label": 2**63}}, [("of the event", 0, 2**63, 0)]),
+        ({"truth": {"label": -(2**63) - 1}}, [("of the event", 0, float(-(2**63)), 0)]),
         ({"reward": 0.5}, []),
     ],
-    ids=["rows", "id in the body", "two columns", "two values", "missing", "a reward"],
+    ids=[
+        "rows",
+        "id in the body",
+        "two columns",
+        "two values",
+        "missing",
+        "large",
+        "64 bits",
+        "negative",
+        "a reward",
+    ],
 )
 def test_one_column_is_the_true_output(
     told: dict[str, object], rows: list[tuple[object, ...]]

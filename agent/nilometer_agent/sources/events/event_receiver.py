@@ -266,8 +266,15 @@ class EventReceiver:
 
     def _run(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
-            self._forward(self._clock.monotonic())
-        self._forward(float("inf"))
+            self._forward_safely(self._clock.monotonic())
+        self._forward_safely(float("inf"))
+
+    def _forward_safely(self, now: float) -> None:
+        """Forward what waits. After an error, later events must still be forwarded."""
+        try:
+            self._forward(now)
+        except Exception:
+            log.exception("internal error, events were lost: report this error")
 
     def _forward(self, now: float) -> None:
         """Pass joined pairs and expired single events to the engine."""
