@@ -75,6 +75,11 @@ def columns(body: Any, **more: Any) -> dict[str, list[Any]]:
             {"id": "x", "embeddings": [[1, 2], [3, 4]], "texts": ["a", "b"]},
             {"embeddings.0": [1, 3], "embeddings.1": [2, 4], "texts": ["a", "b"], "id": ["x", "x"]},
         ),
+        (
+            {"basket": [[1, 2], [3, 4]], "coupons": ["A", "B"]},  # as many by chance
+            {"basket": [[[1, 2], [3, 4]]], "coupons": [["A", "B"]]},
+        ),
+        ({"m": [[*range(8)], [*range(8)]], "t": ["a", "b"]}, {**{f"m.{at}": [at, at] for at in range(8)}, "t": ["a", "b"]}),
         ({"m": [[1, 2], [3, 4]], "t": ["a"]}, {"m": [[[1, 2], [3, 4]]], "t": [["a"]]}),
         # Scores beside predictions, one per row.
         (

@@ -34,6 +34,9 @@ _METADATA = frozenset(
 _OF_CALLS = frozenset({"signature_name", "model_name", "modelDisplayName"})
 _RESULTS = frozenset({"results", "Results", "result"})  # one value per request row
 _TABLES = frozenset({list, dict})
+# Keys of a matrix with a row for each observation.
+_MATRICES = frozenset({"embedding", "embeddings", "vector", "vectors", "values", "features"})
+_EMBEDDING_WIDTH = 8  # fewest numbers in a row of a matrix under any other key
 
 
 def table_in(value: Mapping[str, Cell]) -> Block | list[Row] | None:
@@ -115,7 +118,8 @@ def _by_column(value: Mapping[str, Cell]) -> Block | None:
 def _by_matrix(value: Mapping[str, Cell], tables: Sequence[str]) -> Block | None:
     """Return a block of equally long lists, of which one is a matrix, beside metadata.
 
-    Embeddings beside their texts are such lists.
+    Embeddings beside their texts are such lists. Other lists of lists, such as the basket and the
+    coupons of one customer, may have the same length by chance.
     """
     beside = {name: cell for name, cell in value.items() if name not in tables}
     lists = {name: value[name] for name in tables}
@@ -131,8 +135,21 @@ def _by_matrix(value: Mapping[str, Cell], tables: Sequence[str]) -> Block | None
         return None
     if any(len(one) > 1 and one & _TABLES for one in kinds):
         return None
+    matrices = (name for name, one in zip(lists, kinds, strict=True) if one == {list})
+    if not all(_is_matrix(name, value[name]) for name in matrices):
+        return None
     block = batch_block(lists)
     return None if block is None else _block_beside(block, flat(beside))
+
+
+def _is_matrix(key: str, rows: Cell) -> bool:
+    """Return whether *rows* are equally wide lists of numbers, and wide or under a usual key."""
+    if not isinstance(rows, list):
+        return False
+    widths = set(map(len, rows))
+    if len(widths) != 1 or not {type(cell) for row in rows for cell in row} <= {int, float}:
+        return False
+    return key in _MATRICES or widths.pop() >= _EMBEDDING_WIDTH
 
 
 def _rows_beside(rows: Sequence[Row], beside: Row) -> list[Row]:
