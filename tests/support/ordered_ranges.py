@@ -1,6 +1,6 @@
 """Hooks of schemathesis: what JSON Schema cannot say about objects and samples."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -11,6 +11,9 @@ from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.actions import ActionDefinition, check_action
 from nilometer_collector.alerting.definitions import AlerterDefinition, alerter_of
 from nilometer_collector.alerting.receivers import ChannelDefinition, check_channel
+from nilometer_collector.alerting.routes import RouteDefinition, check_route
+from nilometer_collector.alerting.silences import SilenceDefinition
+from nilometer_collector.alerting.summaries import SummaryDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
@@ -23,8 +26,9 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     """Leave out bodies that are refused although the schema allows them.
 
     This is an alerter whose limits or times contradict each other, an incident that ends before it
-    starts, a time zone that does not exist, a sample or a performance that contradicts itself, an
-    action whose fields do not fit together, and a channel or target with a wrong value.
+    starts, a time zone that does not exist, a sample, a performance, a silence or a summary that
+    contradicts itself, an action whose fields do not fit together, a route that leaves its
+    workspace, and a channel or target with a wrong value.
     """
     del context
     body = case.body
@@ -37,14 +41,25 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     incidents, rules = _mappings(body, "incidents"), _mappings(body, "watch")
     return (
         all(map(_is_consistent, alerters))
-        and all(map(_can_be_judged, _mappings(body, "performance")))
+        and all(
+            _passes(one, kind, check) for key, kind, check in CHECKS for one in _mappings(body, key)
+        )
         and all(_is_ordered(one, "start", "end", strictly=True) for one in incidents)
         and all(one.get("time_zone", "UTC") == "UTC" for one in rules)
-        and all(map(_fits_together, _mappings(body, "actions")))
+        and (case.path != "/api/v1/routes" or _passes(body, RouteDefinition, check_route))
         and all(_can_be_used(one, ChannelDefinition) for one in _mappings(body, "channels"))
         and all(_can_be_used(one, TargetDefinition) for one in _mappings(body, "targets"))
     )
 
+
+# Kind and check of the objects under each key of a document.
+CHECKS: tuple[tuple[str, type[Any], Callable[[Any], object]], ...] = (
+    ("performance", PerformanceDefinition, PerformanceDefinition.check),
+    ("actions", ActionDefinition, check_action),
+    ("routes", RouteDefinition, check_route),
+    ("silences", SilenceDefinition, SilenceDefinition.with_plain_times),
+    ("summaries", SummaryDefinition, SummaryDefinition.check),
+)
 
 # Fields of an alerter whose values must agree with other fields, with a calendar, or with a syntax.
 AGREEING = (
@@ -69,10 +84,10 @@ def _is_consistent(body: Mapping[str, Any]) -> bool:
     return True
 
 
-def _fits_together(body: Mapping[str, Any]) -> bool:
-    """Whether *body* is no action, or one whose fields fit together."""
+def _passes(body: Mapping[str, Any], kind: type[Any], check: Callable[[Any], object]) -> bool:
+    """Whether *body* is no object of *kind*, or one that *check* does not refuse."""
     try:
-        check_action(decoded(msgspec.json.encode(body), ActionDefinition))
+        check(decoded(msgspec.json.encode(body), kind))
     except ConfigError:
         return False
     except (ApiError, TypeError, ValueError):
@@ -88,24 +103,7 @@ def _can_be_used(body: Mapping[str, Any], kind: type[ChannelDefinition]) -> bool
     secrets = body.get("secrets")
     if isinstance(secrets, Mapping) and any(isinstance(one, Mapping) for one in secrets.values()):
         return False
-    try:
-        check_channel(decoded(msgspec.json.encode(body), kind), Allowed())
-    except ConfigError:
-        return False
-    except (ApiError, TypeError, ValueError):
-        return True
-    return True
-
-
-def _can_be_judged(body: Mapping[str, Any]) -> bool:
-    """Whether *body* is no performance, or one whose fields agree with each other."""
-    try:
-        decoded(msgspec.json.encode(body), PerformanceDefinition).check()
-    except ConfigError:
-        return False
-    except (ApiError, TypeError, ValueError):
-        return True
-    return True
+    return _passes(body, kind, lambda one: check_channel(one, Allowed()))
 
 
 def _mappings(body: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
