@@ -252,6 +252,13 @@ def test_a_feature_called_model_is_no_label_on_a_path_of_an_api(rows: int) -> No
     assert ("input.model", BASE) in found
 
 
+def test_rows_without_their_body_are_read_on_a_path_of_an_api() -> None:
+    profiled = profiling()
+    one = observation("POST", "/score", None, {"price": 1.0}, request_body=None, request_size=9)
+    profiled.observe([one] * (FEWEST_ALIKE + 1))
+    assert service(profiled).coverage.profiled == FEWEST_ALIKE + 1
+
+
 def test_a_probe_moves_no_watermark() -> None:
     profiled = profiling()
     profiled.observe([observation("GET", "/")])

@@ -73,7 +73,7 @@ class AlikeReader:
         if len(said) > 1 or any(is_probe(kind.method, path) for path in paths):
             return None
         if any(map(fields_beside_model, paths)) and any(
-            b"model" in row.request_body for row in rows
+            b"model" in (row.request_body or b"") for row in rows
         ):
             return None  # each body may name another model
         by_path = said.pop()
