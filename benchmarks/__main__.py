@@ -18,6 +18,7 @@ from benchmarks import (
     merge,
     pipeline,
     query,
+    start,
     table,
     throughput,
     tokens,
@@ -26,6 +27,7 @@ from benchmarks import (
 
 BENCHMARKS = {
     "import": import_cost.main,
+    "start": start.main,
     "accuracy": accuracy.main,
     "digest": digest.main,
     "pipeline": pipeline.main,
