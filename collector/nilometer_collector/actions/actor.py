@@ -120,7 +120,7 @@ class Actor:
             reason = "a collector ended while it was sent"
             answer = Answer(outcome=Outcome.FAILED, reason=reason, may_have_arrived=True)
             return self._record(run, answer, may_repeat=may_repeat)
-        episode = self._episode(run)
+        episode = self._store.alerts.episode(run.entity, run.episode)
         try:
             answer = self._targets.send(self._store, run, episode, now_ns)
         except StoreUnavailable:
@@ -173,10 +173,6 @@ class Actor:
             may_have_arrived=answer.may_have_arrived,
             may_repeat=may_repeat,
         )
-
-    def _episode(self, run: Run) -> EpisodeRecord | None:
-        found = self._store.alerts.episodes(run.entity)
-        return next((one for one in found if one.id == run.episode), None)
 
     def _turn(self) -> Pause:
         self.step()

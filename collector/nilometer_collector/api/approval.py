@@ -114,11 +114,9 @@ class Approval:
         return page(200, f"{word}: {made.action.name}", _facts(made))
 
     def _evidence(self, run: Run) -> str:
-        """Return what has moved as HTML; empty if the episode is not among the newest."""
-        for episode in self._context.store.alerts.episodes(run.entity):
-            if episode.id == run.episode:
-                return f"<p>{escape(episode.evidence)}.</p>"
-        return ""
+        """Return what has moved as HTML; empty if the episode is gone."""
+        episode = self._context.store.alerts.episode(run.entity, run.episode)
+        return "" if episode is None else f"<p>{escape(episode.evidence)}.</p>"
 
     async def _run_of(self, link: ApprovalLink) -> Run | None:
         """Return the run of *link*; None if there is none, or this collector did not sign it."""

@@ -8,7 +8,6 @@ transaction of the decision.
 
 from collections.abc import Mapping
 from html import escape
-from itertools import chain
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -146,9 +145,7 @@ class DecisionPage:
         store = self._context.store
         if not self._context.receivers.has_links or not link.is_signed(store.links_key):
             return None
-        alerts = store.alerts
-        found = chain(alerts.episodes(link.entity), alerts.episodes(link.entity, is_open=True))
-        episode = next((one for one in found if one.id == link.episode), None)
+        episode = store.alerts.episode(link.entity, link.episode)
         if episode is None or episode.opened_ns != link.opened_ns:
             return None
         is_known = self._context.receivers.read(store, link.channel) is not None

@@ -91,3 +91,7 @@ class Alerts(Protocol):
                 its parts, have one of the values for each key.
         """
         ...
+
+    def episode(self, entity: str, number: int) -> EpisodeRecord | None:
+        """Return one episode of *entity* with its history, however old; None if there is none."""
+        ...

@@ -91,7 +91,7 @@ def test_a_browser_logs_in_sees_the_pages_and_cannot_change_a_thing(
 def test_the_pages_show_what_was_shipped(served: Running, page: Page) -> None:
     served.sender().ship(feature_sample([1.0, 2.0, 3.0]))
     page.goto(served.collector.http_url + "/")
-    page.get_by_text(ENTITY).first.wait_for(timeout=10_000)
+    page.get_by_text(ENTITY).first.wait_for()
 
 
 def test_the_pipeline_leads_from_an_edge_to_its_row_and_from_a_node_to_its_entity(
@@ -105,10 +105,10 @@ def test_the_pipeline_leads_from_an_edge_to_its_row_and_from_a_node_to_its_entit
     graph = page.get_by_role("group", name="Graph of the pipeline")
     graph.get_by_role("link", name="sensor to comfort, declared").press("Enter")
     assert page.url.endswith("#/pipeline?source=sensor&reader=comfort")
-    page.get_by_role("cell", name="not compared").wait_for(timeout=10_000)
+    page.get_by_role("cell", name="not compared").wait_for()
     assert page.get_by_role("heading", name="Without edges").is_visible()
     graph.get_by_role("link", name="comfort No data").press("Enter")
-    page.get_by_role("heading", name="comfort").wait_for(timeout=10_000)
+    page.get_by_role("heading", name="comfort").wait_for()
     assert page.url.endswith("#/entity/comfort")
 
 
@@ -123,7 +123,7 @@ def test_a_table_asks_once_for_the_windows_of_all_its_summaries(
     page.on("request", lambda request: asked.append(request.url.partition("?")[0]))
     page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}")
     charts = page.get_by_role("img", name="median of the newest 3 windows")
-    charts.nth(len(names) - 1).wait_for(timeout=10_000)
+    charts.nth(len(names) - 1).wait_for()
     paths = [url.rpartition("/")[2] for url in asked]
     assert (paths.count("newest"), paths.count("samples")) == (1, 0)
 
@@ -153,7 +153,7 @@ def test_the_pages_show_kinds_that_they_do_not_know(served: Running, page: Page)
     page.route("**/api/v1/alerters?*", lambda route: route.fulfill(json=alerters))
     page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}/summary/input.amount")
     panel = page.get_by_role("region", name=re.compile("^Window"))
-    panel.get_by_text("hits").wait_for(timeout=10_000)
+    panel.get_by_text("hits").wait_for()
     assert "hit ratio\t75.0 %" in panel.inner_text()
     assert page.get_by_role("img", name="hit ratio over 1 windows").is_visible()
     words = page.get_by_role("cell", name="MOST, statistic = hit_ratio, values_allowed = 7")
@@ -187,11 +187,11 @@ def test_a_logged_window_is_compared_with_earlier_ones_and_with_segments(
         ("region:us", "0.2857", "0"),
     ):
         found.get_by_label(side).check()
-        found.get_by_text(distance, exact=True).wait_for(timeout=10_000)
+        found.get_by_text(distance, exact=True).wait_for()
         row = found.get_by_role("row", name="new")
         assert row.get_by_role("cell").all_inner_texts() == ["new", change]
     found.get_by_label("a week earlier").check()
-    found.get_by_text("No difference: a side has no samples.").wait_for(timeout=10_000)
+    found.get_by_text("No difference: a side has no samples.").wait_for()
 
 
 @pytest.fixture
@@ -235,8 +235,8 @@ def test_the_page_of_declared_objects_shows_changes_and_names_that_point_nowhere
         served.http.post("/api/v1/apply", json=document).raise_for_status()
     warning = f"matches no summary of {ENTITY}; did you mean 'input.amount'?"
     page.goto(f"{served.collector.http_url}/#/declared")
-    page.get_by_text("threshold: 2.0 → 3.0").wait_for(timeout=10_000)
+    page.get_by_text("threshold: 2.0 → 3.0").wait_for()
     page.get_by_text(warning).wait_for()
     page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}")
-    page.get_by_role("heading", name="Warnings").wait_for(timeout=10_000)
+    page.get_by_role("heading", name="Warnings").wait_for()
     page.get_by_text(warning).wait_for()

@@ -175,6 +175,21 @@ def test_episodes_are_listed_newest_first_by_entity_and_by_state(agents: Agents)
     assert agents.store.alerts.entities() == {"churn", ENTITY}
 
 
+def test_one_episode_is_read_however_old(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
+    agents.say("pod-1", 0.5, 1)
+    agents.say("pod-1", 0.1, 2)
+    agents.say("pod-1", 0.5, 3)
+    agents.say("pod-1", 0.5, 3, alerter=an_alerter(entity="churn"))
+    alerts = agents.store.alerts
+    newest, oldest = alerts.episodes(ENTITY)
+    for store in ("sqlite", "postgresql"):
+        monkeypatch.setattr(f"nilometer_collector.store.{store}.episodes.MOST_EPISODES", 1)
+    assert alerts.episodes(ENTITY) == [newest]
+    assert alerts.episode(ENTITY, oldest.id) == oldest
+    assert alerts.episode("churn", oldest.id) is None
+    assert alerts.episode(ENTITY, 2**62) is None
+
+
 def test_what_was_judged_is_told_with_its_status(agents: Agents) -> None:
     agents.say("pod-1", 0.5, 1)
     agents.say("pod-2", 0.1, 1)

@@ -119,7 +119,7 @@ def _cause_view(one: Cause) -> CauseView:
 
 
 def _episode(store: Store, entity: str, number: int) -> EpisodeRecord:
-    found = next((one for one in store.alerts.episodes(entity) if one.id == number), None)
+    found = store.alerts.episode(entity, number)
     if found is None:
         raise Unknown(f"{entity} has no episode {number}")
     return found

@@ -222,3 +222,10 @@ class Alerts:
                 session, entity, is_open=is_open, episode=None, among=among, labels=labels
             )
         )
+
+    def episode(self, entity: str, number: int) -> EpisodeRecord | None:
+        """Return one episode of *entity* with its history, however old; None if there is none."""
+        found = self._database.read(
+            lambda session: read_episodes(session, entity, is_open=None, episode=number)
+        )
+        return next(iter(found), None)

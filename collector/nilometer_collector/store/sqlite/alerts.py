@@ -268,6 +268,10 @@ class Alerts:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
         return read_episodes(self._database, entity, is_open=is_open, among=among, labels=labels)
 
+    def episode(self, entity: str, number: int) -> EpisodeRecord | None:
+        """Return one episode of *entity* with its history, however old; None if there is none."""
+        return next(iter(read_episodes(self._database, entity, episode=number)), None)
+
     def _open_episode(self, key: Key) -> OpenEpisode | None:
         found = self._database.row(
             "SELECT id, opened_ns, worst, alerter_payload FROM episodes WHERE entity = ? AND alerter = ? "
