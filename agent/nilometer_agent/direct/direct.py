@@ -21,8 +21,9 @@ from nilometer_agent.uplink.backoff import Backoff
 MOST_STATES = 10_000  # alerters times summaries and label sets; further ones are not told
 MOST_WAITING = 1000  # alerts that wait for the receiver; further ones are left to the collector
 IDLE_SECONDS = 60.0
-# Time in which a collector that answers has got an opening. What opened later than that before the
-# collector was missed may have reached nobody: it is asked for its plan every 10 s, and given 5 s.
+# An episode that opened at most this long before the collector was missed may have reached nobody, so
+# the agent tells it. The agent asks for its plan every 10 s and waits 5 s, so it misses a collector
+# well within this time.
 KNOWN_SECONDS = 60.0
 
 log = logging.getLogger("nilometer.agent")

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from nilometer_agent.direct.requests import DirectRequest
 
 TOTAL_SECONDS = 8.0
+# Unlike the collector, whose channel can be corrected while it runs, an agent gives up at a wrong key.
 REFUSED = frozenset({400, 401, 403, 404, 413, 415, 422})
 _SECONDS = re.compile(r"[0-9]{1,6}")
 

@@ -1,22 +1,20 @@
-"""The requests that open an incident at a receiver, in the forms that the collector uses, too.
-
-Source: PagerDuty, "Events API v2": ``summary`` has at most 1024 characters. Opsgenie, "Alert API":
-``message`` has at most 130 characters, ``description`` 15,000.
-"""
+"""The requests that open an incident at a receiver, in the forms that the collector uses, too."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nilometer.alert import Evaluation, Severity
-from nilometer.alert.incidents import incident_key
+from nilometer.alert import Evaluation
+from nilometer.alert.incidents import (
+    MOST_OPSGENIE_DESCRIPTION,
+    MOST_OPSGENIE_MESSAGE,
+    MOST_PAGERDUTY_SUMMARY,
+    OPSGENIE_PRIORITIES,
+    incident_key,
+)
 from nilometer.values.times import time_iso
 from nilometer_agent.direct_channel import DirectChannel
 
-MAX_SUMMARY_CHARACTERS = 1024
-MAX_MESSAGE_CHARACTERS = 130
-MAX_DESCRIPTION_CHARACTERS = 15_000
-PRIORITIES = {Severity.INFO: "P5", Severity.WARNING: "P3", Severity.CRITICAL: "P1"}
 NOTE = "Told by an agent that cannot reach its collector. It saw the traffic of one pod only."
 
 
@@ -52,12 +50,12 @@ def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> Direc
         headers["authorization"] = f"GenieKey {channel.key}"
         text = f"{headline}\n{evidence}.\n{NOTE}\nAgent: {agent}"
         content: Mapping[str, object] = {
-            "message": _short(headline, MAX_MESSAGE_CHARACTERS),
+            "message": _short(headline, MOST_OPSGENIE_MESSAGE),
             "alias": key_of(evaluation),
-            "description": _short(text, MAX_DESCRIPTION_CHARACTERS),
+            "description": _short(text, MOST_OPSGENIE_DESCRIPTION),
             "entity": alerter.entity,
             "source": "nilometer",
-            "priority": PRIORITIES[severity],
+            "priority": OPSGENIE_PRIORITIES[severity],
             "tags": ["nilometer", severity.value],
         }
         return DirectRequest(url=f"{channel.base}/v2/alerts", body=_json(content), headers=headers)
@@ -67,7 +65,7 @@ def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> Direc
         "dedup_key": key_of(evaluation),
         "client": "nilometer",
         "payload": {
-            "summary": _short(f"{headline}. {evidence}", MAX_SUMMARY_CHARACTERS),
+            "summary": _short(f"{headline}. {evidence}", MOST_PAGERDUTY_SUMMARY),
             "source": alerter.entity,
             "severity": severity.value,
             "timestamp": time_iso(evaluation.window.start_ns),

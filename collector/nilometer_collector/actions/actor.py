@@ -18,7 +18,7 @@ from nilometer_collector.alerting.actions import KIND
 from nilometer_collector.background import Background, Pause
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.store import EpisodeRecord, Reply, Store
+from nilometer_collector.store import Reply, Store
 from nilometer_collector.store.acting import definition_from
 
 IDLE_SECONDS = 2.0  # interval of checks

@@ -1,22 +1,22 @@
 """Opsgenie: one alert for each episode, created, acknowledged and closed.
 
-Source: Opsgenie, "Alert API": ``message`` has at most 130 characters, ``description`` 15,000,
-``details`` 8,000 with their names.
+Source: Opsgenie, "Alert API": ``details`` has at most 8,000 characters with the names.
 """
 
 from urllib.parse import quote
 
-from nilometer.alert import Severity
+from nilometer.alert.incidents import (
+    MOST_OPSGENIE_DESCRIPTION,
+    MOST_OPSGENIE_MESSAGE,
+    OPSGENIE_PRIORITIES,
+)
 from nilometer_collector.channels.message import Message, Stage, Told
 from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import JSON_HEADERS, Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending, incident_key
 
-MAX_MESSAGE_CHARACTERS = 130
-MAX_DESCRIPTION_CHARACTERS = 15_000
 MAX_DETAILS_CHARACTERS = 8_000
 
-_PRIORITIES = {Severity.INFO: "P5", Severity.WARNING: "P3", Severity.CRITICAL: "P1"}
 _ACTIONS = {Stage.ACKNOWLEDGED: "acknowledge", Stage.CLOSED: "close"}
 
 
@@ -34,14 +34,14 @@ def opsgenie_request(message: Message) -> tuple[str, dict[str, object]]:
     alias, text = incident_key(told), "\n".join(message.lines())
     if action := _ACTIONS.get(message.stage):
         path = f"/v2/alerts/{quote(alias, safe='')}/{action}?identifierType=alias"
-        return path, {"source": "nilometer", "note": shortened(text, MAX_DESCRIPTION_CHARACTERS)}
+        return path, {"source": "nilometer", "note": shortened(text, MOST_OPSGENIE_DESCRIPTION)}
     return "/v2/alerts", {
-        "message": shortened(printable(message.headline), MAX_MESSAGE_CHARACTERS),
+        "message": shortened(printable(message.headline), MOST_OPSGENIE_MESSAGE),
         "alias": alias,
-        "description": shortened(text, MAX_DESCRIPTION_CHARACTERS),
+        "description": shortened(text, MOST_OPSGENIE_DESCRIPTION),
         "entity": told.episode.alerter.entity,
         "source": "nilometer",
-        "priority": _PRIORITIES[message.severity],
+        "priority": OPSGENIE_PRIORITIES[message.severity],
         "tags": ["nilometer", message.severity.value],
         "details": _details(told, message.link),
     }

@@ -1,18 +1,16 @@
 """PagerDuty: one incident for each episode, triggered, acknowledged and resolved.
 
-Source: PagerDuty, "Events API v2": ``summary`` has at most 1024 characters, ``dedup_key`` at most 255,
-and an event at most 512 KB.
+Source: PagerDuty, "Events API v2": ``dedup_key`` has at most 255 characters, an event at most 512 KB.
 """
 
 from dataclasses import replace
 
+from nilometer.alert.incidents import MOST_PAGERDUTY_SUMMARY
 from nilometer.values.times import time_iso
 from nilometer_collector.channels.message import MOST_ROWS, Stage
 from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending, described, incident_key
-
-MAX_SUMMARY_CHARACTERS = 1024
 
 _ACTIONS = {Stage.ACKNOWLEDGED: "acknowledge", Stage.CLOSED: "resolve"}
 
@@ -41,7 +39,7 @@ def pagerduty_event(sending: Sending) -> dict[str, object]:
     return event | {
         "payload": {
             "summary": shortened(
-                printable(f"{message.headline}. {told.evidence}"), MAX_SUMMARY_CHARACTERS
+                printable(f"{message.headline}. {told.evidence}"), MOST_PAGERDUTY_SUMMARY
             ),
             "source": told.episode.alerter.entity,
             "severity": message.severity.value,

@@ -1,12 +1,25 @@
-"""The keys under which receivers with incidents keep the episodes of alerters that users set.
+"""What an agent that is cut off and the collector both tell receivers with incidents.
 
-An agent that is cut off and the collector use the same key, so their alerts join one incident.
+Both use the same key for an episode of an alerter that users set, so their alerts join one incident.
+
+Source of the limits: PagerDuty, "Events API v2"; Opsgenie, "Alert API".
 """
 
 import hashlib
 import json
+from collections.abc import Mapping
 
+from nilometer.alert.alerter import Severity
 from nilometer.values.labels import Labels
+
+MOST_PAGERDUTY_SUMMARY = 1024  # characters
+MOST_OPSGENIE_MESSAGE = 130
+MOST_OPSGENIE_DESCRIPTION = 15_000
+OPSGENIE_PRIORITIES: Mapping[Severity, str] = {
+    Severity.INFO: "P5",
+    Severity.WARNING: "P3",
+    Severity.CRITICAL: "P1",
+}
 
 _DIGEST_CHARACTERS = 16
 
