@@ -13,7 +13,7 @@ MAX_COLUMN_CHARACTERS = 256  # longest name of a column
 MAX_TEXT_CHARACTERS = 1024  # longest text in a column
 MAX_ROW = (1 << 31) - 1  # largest index of a row
 MAX_TIME_NS = 1 << 62  # year 2116
-_INTEGERS = range(-(1 << 63), 1 << 64)  # of MessagePack
+INTEGERS = range(-(1 << 63), 1 << 64)  # of MessagePack
 
 
 def fault_in(record: PredictionRecord) -> str:
@@ -72,6 +72,6 @@ def _fault_in_values(values: Iterable[Scalar]) -> str:
                 return f"a text is over {MAX_TEXT_CHARACTERS} characters"
             if not value.isascii() and any("\ud800" <= one <= "\udfff" for one in value):
                 return "a text has a lone surrogate"
-        elif isinstance(value, int) and value not in _INTEGERS:
+        elif isinstance(value, int) and value not in INTEGERS:
             return "an integer is over 64 bits"
     return ""

@@ -8,7 +8,7 @@ import numpy as np
 from nilometer.decode import Side
 from nilometer.decode.columns import Column
 from nilometer.predictions import PredictionRecord, Scalar, fault_in
-from nilometer.predictions.checks import MAX_TEXT_CHARACTERS
+from nilometer.predictions.checks import INTEGERS, MAX_TEXT_CHARACTERS
 from nilometer.profiling.gathered import handed_over, side_of
 from nilometer.profiling.observation import Observation
 from nilometer.profiling.sides import Decoded
@@ -16,7 +16,7 @@ from nilometer.values.entity import Role, role_of
 from nilometer.values.labels import Labels
 from nilometer.values.redacted import REDACTED
 
-MOST_INTEGER = 1 << 64
+_LEAST_INEXACT = 2.0**53
 _TRACE_DIGITS = 32  # length of a W3C trace id
 
 Columns = dict[str, list[Scalar]]
@@ -151,23 +151,36 @@ def _is_other(cell: object) -> bool:
 
 
 def scalar(cell: object) -> Scalar:
-    """Return *cell* as it is logged; None for a redacted value, a long text and anything else."""
+    """Return *cell* as it is logged.
+
+    Returns:
+        An integer over 64 bits as the nearest float. None for a redacted value, a long text, an integer
+        that no float can hold, and anything that is no scalar.
+    """
     if isinstance(cell, np.generic):
         cell = cell.item()
     if isinstance(cell, str):
         return None if cell == REDACTED or len(cell) > MAX_TEXT_CHARACTERS else cell
+    if isinstance(cell, int) and cell not in INTEGERS:
+        try:
+            return float(cell)
+        except OverflowError:
+            return None
     return cell if isinstance(cell, bool | int | float) else None
 
 
 def _text_of(cell: Scalar) -> str:
-    """Return *cell* as a subject; empty for a missing one, and for an integer over 64 bits."""
-    if cell is None or (isinstance(cell, int) and abs(cell) >= MOST_INTEGER):
-        return ""  # Python refuses to print integers of thousands of digits
+    """Return *cell* as a subject; empty for a missing one, and for a float that is no exact number.
+
+    Different integers may be read as the same large float, and so would be the same subject.
+    """
     if isinstance(cell, bool):
         return "true" if cell else "false"
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2.0**53:
-        cell = int(cell)
-    return str(cell)
+    if isinstance(cell, float):
+        if not abs(cell) < _LEAST_INEXACT:
+            return ""
+        return str(int(cell) if cell.is_integer() else cell)
+    return "" if cell is None else str(cell)
 
 
 def _trace_of(trace_parent: str) -> str:

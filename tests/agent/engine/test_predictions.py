@@ -167,15 +167,27 @@ def test_vectors_long_texts_and_redacted_values_stay_in_the_pod(tmp_path: Path) 
     assert record.outputs == {"score": 0.5, "text": None, "name": None, "is_fraud": True}
 
 
-def test_subjects_are_texts_and_one_with_a_control_character_is_not_allowed(tmp_path: Path) -> None:
-    subjects: list[object] = [17.0, True, None, 1e300, "a\nb"]
+def test_an_integer_over_64_bits_is_logged_as_the_nearest_float(tmp_path: Path) -> None:
+    scores = [2**70, -(2**63) - 1, 2**64 - 1, 10**400]
+    answer = {"predictions": [{"score": score} for score in scores]}
+    rig = given(tmp_path, predicted(1, None, answer))
+    found = [record.outputs["score"] for record in logged(rig.buffer)]
+    assert found == [2.0**70, -(2.0**63), 2**64 - 1, None]
+    assert list(map(type, found)) == [float, float, int, type(None)]
+
+
+def test_subjects_are_exact_texts_and_one_with_a_control_character_is_not_allowed(
+    tmp_path: Path,
+) -> None:
+    subjects: list[object] = [17.0, True, None, 1e300, "a\nb", 2**64 - 1, 2**70, -1.5]
     rows = {"instances": [{"customer": subject} for subject in subjects]}
     answer = {"predictions": [{"score": at / 8} for at in range(len(subjects))]}
     rig = given(
         tmp_path, predicted(1, rows, answer), prediction_log_subjects={"*": "input.customer"}
     )
     found = {one.row: one.subject for one in logged(rig.buffer)}
-    assert found == {0: "17", 1: "true", 2: "", 3: "1e+300"}
+    most = str(2**64 - 1)
+    assert found == {0: "17", 1: "true", 2: "", 3: "", 5: most, 6: "", 7: "-1.5"}
     assert rig.counters.reasons(Counter.PREDICTIONS_LEFT_OUT) == {"not_allowed": 1}
 
 

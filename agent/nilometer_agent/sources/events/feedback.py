@@ -16,12 +16,12 @@ from nilometer.decode import Side as Columns
 from nilometer.decode import decode_exchange
 from nilometer.decode.columns import Column
 from nilometer.handoff.pack import MAX_ID
-from nilometer.predictions import MAX_BATCH_ROWS, GroundTruth, Scalar, ground_truth_to_bytes
+from nilometer.predictions import MAX_BATCH_ROWS, GroundTruth, ground_truth_to_bytes
 from nilometer.profile import Coverage, FeatureSpec, SummarySample
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profiling.event_time import RFC_3339
 from nilometer.profiling.observation import MOST_NS
-from nilometer.profiling.prediction_log import MOST_INTEGER, scalar
+from nilometer.profiling.prediction_log import scalar
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.entity import Role, summary_name
 from nilometer.values.errors import Undecodable
@@ -106,7 +106,7 @@ class Feedback:
     def _profile(
         self, columns: Mapping[str, Column], entity: str, labels: Labels, time_ns: int
     ) -> None:
-        window = Window.containing(min(time_ns, MOST_NS), 60 * NANOSECONDS)
+        window = Window.containing(time_ns, 60 * NANOSECONDS)
         for name, cells in columns.items():
             recorder = FeatureRecorder(FeatureSpec(readable=True))
             recorder.observe(cells)
@@ -163,19 +163,9 @@ def _rows_of(truth: Mapping[str, Column], prediction_id: str, known_ns: int) -> 
         return []
     (column,) = truth.values()
     cells = column.tolist() if isinstance(column, np.ndarray) else column
-    values = [_packable(scalar(cell)) for cell in cells]
+    values = [scalar(cell) for cell in cells]
     return [
         GroundTruth(prediction_id, row, value, known_ns)
         for row, value in enumerate(values)
         if value is not None
     ]
-
-
-def _packable(value: Scalar) -> Scalar:
-    """Return *value*; an integer over 64 bits, which MessagePack does not know, as a float."""
-    if not isinstance(value, int) or -MOST_INTEGER // 2 <= value < MOST_INTEGER:
-        return value
-    try:
-        return float(value)
-    except OverflowError:
-        return None
