@@ -201,7 +201,7 @@ KS = alerter_with(
             PSI,
             feature(*[1.0] * 200),
             {"training": training([1.0] * 49)},
-            "psi needs 50 values: the reference has 49",
+            "psi needs 100 values: the reference has 49",
         ),
         (PSI, feature(1.0), {"training": training([None])}, "psi does not exist for this column"),
         (fixed("mean", 1.0), feature("a"), {}, "mean does not exist for this summary"),

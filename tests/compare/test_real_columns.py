@@ -19,6 +19,7 @@ from nilometer.compare import (
     compare_by,
 )
 from nilometer.profile import FeatureProfile, FeatureSpec, Reference, ReferenceColumn
+from nilometer.wire.references import reference_from_wire, reference_to_wire
 
 Floats = NDArray[np.float64]
 PRICES = np.array([0.1, 0.2, 0.3, 0.4, 0.7, 1.1, 2.3, 19.99, 49.99])
@@ -116,6 +117,8 @@ DRAWS: dict[str, Callable[[np.random.Generator, int], object]] = {
     "lognormal": lambda rng, n: rng.lognormal(0, 1, n),
     "zeros": lambda rng, n: np.where(rng.random(n) < 0.6, 0, rng.gamma(2, 3, n)),
     "names": lambda rng, n: [f"c{k}" for k in rng.zipf(1.5, n) % 40],
+    "equally frequent names": lambda rng, n: [f"c{k}" for k in rng.integers(0, 30, n)],
+    "a few such names": lambda rng, n: [f"c{k}" for k in rng.integers(0, 12, n)],
 }
 
 
@@ -183,3 +186,35 @@ def test_a_column_of_few_names_expects_no_new_one() -> None:
     bins = common_bins(column, column.feature)
     assert bins is not None
     assert dict(zip(bins.names, bins.reference, strict=True))["unseen"] == 0
+
+
+def test_the_share_of_names_with_own_counts_is_that_of_later_rows() -> None:
+    """Of 100 references to 30 names that are equally frequent, with 100 rows each."""
+    rng = np.random.default_rng(14)
+    excess = []
+    for _ in range(100):
+        column = reference(DRAWS["equally frequent names"](rng, 100)).columns["input.x"]
+        bins = common_bins(column, column.feature)
+        assert bins is not None
+        assert column.dictionary is not None
+        known = len(column.dictionary.names)
+        before = sum(bins.reference[:known]) / sum(bins.reference)
+        excess.append(before - known / 30)
+    assert abs(np.mean(excess)) < 0.03  # without the correction, .17
+
+
+def test_borderline_rows_travel_with_the_reference() -> None:
+    names = ["a"] * 5 + ["b"] * 4 + ["c"] * 20
+    known = reference(names)
+    assert known.columns["input.x"].borderline == 5  # without one of its rows, "a" is not published
+    received = reference_from_wire(reference_to_wire(known))
+    assert received.columns["input.x"].borderline == 5
+
+
+def test_a_name_of_the_last_place_is_borderline_if_another_one_follows_closely() -> None:
+    counts = {f"n{number:02}": 9 for number in range(21)} | {"z": 30}
+    column = reference([name for name, rows in counts.items() for _ in range(rows)])
+    assert column.columns["input.x"].borderline == 19 * 9
+    del counts["n20"], counts["n19"]  # no other name could take a place
+    column = reference([name for name, rows in counts.items() for _ in range(rows)])
+    assert column.columns["input.x"].borderline == 0

@@ -30,7 +30,7 @@ def test_a_reference_that_is_large_enough_has_no_shortfall() -> None:
 def test_a_small_column_names_the_comparators_and_the_size_that_suffices() -> None:
     (sentence,) = shortfalls(reference(x=numbers(60)))
     assert sentence == (
-        "input.x has 60 values, too few for jensen_shannon, hellinger, total_variation and 2 more "
+        "input.x has 60 values, too few for psi, jensen_shannon, hellinger and 3 more "
         "(100), p01_change, p99_change (500): use at least 500"
     )
 

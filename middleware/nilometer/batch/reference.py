@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from nilometer.batch.table_sums import table_sums
 from nilometer.compare.bins import categorical_reference_column
 from nilometer.profile import FeatureSpec, Reference, ReferenceColumn
 from nilometer.profile.bin_sums import Summed
+from nilometer.profile.borderline import borderline_rows
 from nilometer.profile.category import (
     DICTIONARY_HASHES,
     DICTIONARY_NAMES,
@@ -115,16 +116,21 @@ def _frozen(name: str, table: "pyarrow.Table") -> ReferenceColumn:
         recorder = FeatureRecorder(FeatureSpec(bounds=bounds))
         record(recorder, column)
         return ReferenceColumn(feature=recorder.profile(), edges=edges)
-    dictionary, singletons = _dictionary(column) if is_text(column) else (None, 0)
-    recorder = FeatureRecorder(FeatureSpec(dictionary=dictionary))
+    strings = _strings(column) if is_text(column) else _Strings()
+    recorder = FeatureRecorder(FeatureSpec(dictionary=strings.dictionary))
     record(recorder, column)
     feature = recorder.profile()
     embedding = _embedding(column)
     if embedding is not None:
         return ReferenceColumn(feature=feature, embedding=embedding)
-    if dictionary is None:
+    if strings.dictionary is None:
         return categorical_reference_column(feature)
-    return ReferenceColumn(feature=feature, dictionary=dictionary, singletons=singletons)
+    return ReferenceColumn(
+        feature=feature,
+        dictionary=strings.dictionary,
+        singletons=strings.singletons,
+        borderline=strings.borderline,
+    )
 
 
 def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
@@ -140,25 +146,38 @@ def _embedding(column: "pyarrow.ChunkedArray") -> Embedding | None:
     return Embedding.of(vectors[np.isfinite(vectors).all(axis=1)])
 
 
-def _dictionary(column: "pyarrow.ChunkedArray") -> tuple[Dictionary, int]:
-    """Return the strings of *column*, and how many of them occur once.
+class _Strings(NamedTuple):
+    """The strings of a column.
 
-    The dictionary holds the most frequent names, and hashes of some other names.
+    Attributes:
+        dictionary: The most frequent names, and hashes of some other names.
+        singletons: See `ReferenceColumn.singletons`.
+        borderline: See `ReferenceColumn.borderline`.
     """
+
+    dictionary: Dictionary | None = None
+    singletons: int = 0
+    borderline: int = 0
+
+
+def _strings(column: "pyarrow.ChunkedArray") -> _Strings:
+    """Return the strings of *column*."""
     counted: dict[str, int] = {}
     for entry in column.drop_null().value_counts():
         counted[entry["values"].as_py()] = entry["counts"].as_py()
         if len(counted) > 4 * DICTIONARY_HASHES:  # identifiers, not categories
-            return Dictionary((), (), complete=False), 0
+            return _Strings(Dictionary((), (), complete=False))
     ranked = sorted(counted, key=lambda name: (-counted[name], name))
-    names = [
-        name
+    valid = {
+        name: counted[name]
         for name in ranked
-        if counted[name] >= PUBLISHED_AT_LEAST
-        and len(name) <= MAX_NAME_CHARACTERS
-        and name not in NULL_LIKE
-    ][:DICTIONARY_NAMES]
+        if len(name) <= MAX_NAME_CHARACTERS and name not in NULL_LIKE
+    }
+    names = [name for name in valid if valid[name] >= PUBLISHED_AT_LEAST][:DICTIONARY_NAMES]
     others = sorted(set(ranked) - set(names) - NULL_LIKE)
     hashes = sorted(hash_strings(others).tolist())[:DICTIONARY_HASHES]
-    once = sum(counted[name] == 1 for name in others)
-    return Dictionary(tuple(names), tuple(hashes), complete=len(hashes) == len(others)), once
+    return _Strings(
+        Dictionary(tuple(names), tuple(hashes), complete=len(hashes) == len(others)),
+        singletons=sum(counted[name] == 1 for name in others),
+        borderline=borderline_rows(valid, names, fewest=PUBLISHED_AT_LEAST),
+    )

@@ -122,5 +122,5 @@ PSI = Comparator(
     unit="nats",
     bias="0; about (k - 1) (1/n + 1/N) is subtracted",
     source="Lewis 1994; Yurdakul 2018",
-    fewest=Fewest(reference=50, current=100),
+    fewest=Fewest(reference=100, current=100),
 )
