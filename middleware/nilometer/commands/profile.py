@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nilometer.commands.collector_options import add_expires_option, expiry_of
 from nilometer.commands.credentials import add_credential_options, credentials_of
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
-from nilometer.values.times import time_iso
+from nilometer.values.times import time_iso, time_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 COLLECTOR = "127.0.0.1:7501"
 WINDOW_SECONDS = 300  # default length of a past window
+_NO_EXPIRY = "the collector is older than this command, so the reference never expires: upgrade it"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,6 +40,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--as-reference", metavar="NAME", help="register the profile as reference NAME"
     )
+    add_expires_option(parser)
     parser.add_argument(
         "--collector",
         default=COLLECTOR,
@@ -105,16 +109,22 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError("--log needs --time-column: the column with the time of each row")
     if arguments.time_column and not arguments.log:
         raise ConfigError("--time-column needs --log")
+    if arguments.expires and not arguments.as_reference:
+        raise ConfigError("--expires needs --as-reference: only a reference expires")
+    expires = expiry_of(arguments.expires)
     credentials = credentials_of(arguments)
     profilers = load(arguments.profilers)
     entity = entity_name(arguments.entity)
     if arguments.log and not arguments.as_reference:
         return _log(arguments, credentials, profilers)
     table = read_table(arguments.table)
-    reference = None
+    reference, expires_ns = None, None
     if arguments.as_reference:
         reference = _reference(arguments, entity, table, profilers)
-        put_reference(reference, arguments.collector, credentials)
+        wanted_ns = None if expires is None else int(expires) * NANOSECONDS
+        expires_ns = put_reference(reference, arguments.collector, credentials, wanted_ns)
+        if wanted_ns is not None and expires_ns is None:
+            print(f"nilometer: warning: {_NO_EXPIRY}", file=sys.stderr)
         for sentence in shortfalls(reference):
             print(f"nilometer: warning: {sentence}", file=sys.stderr)
     if arguments.log:
@@ -126,7 +136,8 @@ def _run(arguments: argparse.Namespace) -> int:
     print(f"{entity}: {table.num_rows} rows of {arguments.table.name}")
     print(feature_table(profiles))
     if reference is not None:
-        print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}")
+        until = "" if expires_ns is None else f", expires {time_text(expires_ns)}"
+        print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}{until}")
     return 0
 
 
