@@ -101,17 +101,12 @@ def _run(arguments: argparse.Namespace) -> int:
     from nilometer.batch.read import read_table
     from nilometer.batch.reference_upload import put_reference
     from nilometer.batch.report import as_json, feature_table
-    from nilometer.compare import shortfalls
     from nilometer.profile.profiler import load
     from nilometer.values.entity import entity_name
 
-    if arguments.log and not arguments.time_column:
-        raise ConfigError("--log needs --time-column: the column with the time of each row")
-    if arguments.time_column and not arguments.log:
-        raise ConfigError("--time-column needs --log")
-    if arguments.expires and not arguments.as_reference:
-        raise ConfigError("--expires needs --as-reference: only a reference expires")
+    _check_together(arguments)
     expires = expiry_of(arguments.expires)
+    wanted_ns = None if expires is None else int(expires) * NANOSECONDS
     credentials = credentials_of(arguments)
     profilers = load(arguments.profilers)
     entity = entity_name(arguments.entity)
@@ -121,12 +116,8 @@ def _run(arguments: argparse.Namespace) -> int:
     reference, expires_ns = None, None
     if arguments.as_reference:
         reference = _reference(arguments, entity, table, profilers)
-        wanted_ns = None if expires is None else int(expires) * NANOSECONDS
         expires_ns = put_reference(reference, arguments.collector, credentials, wanted_ns)
-        if wanted_ns is not None and expires_ns is None:
-            print(f"nilometer: warning: {_NO_EXPIRY}", file=sys.stderr)
-        for sentence in shortfalls(reference):
-            print(f"nilometer: warning: {sentence}", file=sys.stderr)
+        _warn_of(reference, is_forgotten=wanted_ns is not None and expires_ns is None)
     if arguments.log:
         _log(arguments, credentials, profilers)
     profiles = profile_of(table, profilers=profilers)
@@ -139,6 +130,33 @@ def _run(arguments: argparse.Namespace) -> int:
         until = "" if expires_ns is None else f", expires {time_text(expires_ns)}"
         print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}{until}")
     return 0
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse options that need another one.
+
+    Raises:
+        ConfigError: If the other one is missing.
+    """
+    if arguments.log and not arguments.time_column:
+        raise ConfigError("--log needs --time-column: the column with the time of each row")
+    if arguments.time_column and not arguments.log:
+        raise ConfigError("--time-column needs --log")
+    if arguments.expires and not arguments.as_reference:
+        raise ConfigError("--expires needs --as-reference: only a reference expires")
+
+
+def _warn_of(reference: "Reference", *, is_forgotten: bool) -> None:
+    """Write the warnings of a stored reference to standard error.
+
+    Args:
+        reference: Stored reference.
+        is_forgotten: Whether the collector did not store its expiry.
+    """
+    from nilometer.compare import shortfalls
+
+    for sentence in [*([_NO_EXPIRY] if is_forgotten else []), *shortfalls(reference)]:
+        print(f"nilometer: warning: {sentence}", file=sys.stderr)
 
 
 def _log(
