@@ -47,7 +47,7 @@ def main() -> None:
     if not parser.parse_args().check:
         PAGE.write_text(page())
     elif sys.version_info >= OTHER_FORM:
-        sys.exit(0)  # its argparse prints options with a value in another form
+        pass  # its argparse prints options with a value in another form
     elif not PAGE.is_file() or PAGE.read_text() != page():
         sys.exit("docs/commands.md differs from the code; run `make commands`")
     print("docs/commands.md is up to date")
