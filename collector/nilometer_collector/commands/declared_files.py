@@ -176,9 +176,9 @@ def _read(file: Path, found: DeclaredFiles) -> None:
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{file}{line}: is not YAML: {error.problem or error.context}") from error
     except yaml.reader.ReaderError as error:
-        line = text.count("\n", 0, error.position) + 1
+        at = text.count("\n", 0, error.position) + 1
         raise ConfigError(
-            f"{file}:{line}: is not YAML: character {error.character:#x} is not allowed"
+            f"{file}:{at}: is not YAML: character {error.character:#x} is not allowed"
         ) from error
 
 

@@ -303,7 +303,7 @@ def _plan_sets_back(
         if known is None or not may_change(known):
             continue
         now = sets.members(key.name)
-        then = members_before(now, of_set)
+        then = members_before(key.name, now, of_set)
         moving = {one for one in then ^ now if part.holds(one) or part.holds(key)}
         _add(plan, sets.change(key.name, known.owner, now ^ moving))
         plan.depends_on.append(key)

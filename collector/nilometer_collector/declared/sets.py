@@ -152,14 +152,24 @@ class Sets:
             The objects, ascending, and the names of the other sets that were looked at.
 
         Raises:
-            Conflict: If a newer version wrote one of the sets; its field is ``set``.
+            Conflict: If a newer version wrote one of the sets, which may have what is missing; its
+                field is ``set``.
         """
         gone = self.members(name) - set(present)
         if not gone:
             return [], []
         texts = {key.name: text for key, text in self._store.history.objects(KIND).items()}
         texts.pop(name, None)
-        others = {key for one, text in texts.items() for key in _readable_set(one, text).members}
+        others: set[Key] = set()
+        for other, text in texts.items():
+            found = read_set(other, text)
+            if isinstance(found, Unread):  # it may belong to others, so the error does not name it
+                raise Conflict(
+                    f"set = {name!r}: cannot be pruned, because a newer collector wrote another set, "
+                    "which may have the same objects: upgrade this collector",
+                    "set",
+                )
+            others |= found.members
         return sorted(gone - others), list(texts)
 
     def change(
@@ -224,13 +234,14 @@ class Sets:
 
 
 def members_before(
-    now: frozenset[Key], changes: Iterable[tuple[str | None, str | None]]
+    name: str, now: frozenset[Key], changes: Iterable[tuple[str | None, str | None]]
 ) -> frozenset[Key]:
-    """Return the objects of a set before *changes*.
+    """Return the objects of the set *name* before *changes*.
 
     Older versions have stored all objects on both sides of a change. The result is the same.
 
     Args:
+        name: Name of the set.
         now: Objects after the changes.
         changes: What left and what came with each change, as the history has them, newest first.
 
@@ -239,7 +250,7 @@ def members_before(
     """
     for before, after in changes:
         leave, come = (
-            NO_MEMBERS if text is None else _readable_set("", text).members
+            NO_MEMBERS if text is None else _readable_set(name, text).members
             for text in (before, after)
         )
         now = (now - come) | leave

@@ -87,7 +87,7 @@ def test_a_mistake_names_its_file_and_line(tmp_path: Path, name: str, text: str,
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        (b"version: 1\nentities:\n  - name: caf\xe9\n", ":3: is not UTF-8: byte 0xe9"),
+        (b"version: 1\nentities:\n  - name: M\xfcller\n", ":3: is not UTF-8: byte 0xfc"),
         (b"version: 1\nentities:\n  - name: a\0b\n", ":3: is not YAML: character 0x0"),
         (b"version: 1\nentities: !!python/tuple [a]\n", ":2: entities: tags ("),
         (b"!foo {version: 1}\n", ":1: the top level: tags ("),
