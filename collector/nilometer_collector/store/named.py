@@ -8,7 +8,7 @@ import msgspec
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
-from nilometer_collector.store.written import Unread, read_content, readable_of
+from nilometer_collector.store.written import Unread, read_content
 
 API_ORIGIN = "api"  # origin of objects that users create
 SETTINGS_ORIGIN = "file"  # origin of objects of the collector's settings
@@ -55,11 +55,6 @@ class Objects(Protocol[D]):
 def payload_of(definition: ChannelDefinition | RouteDefinition) -> str:
     """Return *definition* as the text that the store keeps."""
     return msgspec.json.encode(definition, order="deterministic").decode()
-
-
-def definitions_of(payloads: Iterable[str], kind: type[D]) -> list[D]:
-    """Return the definitions in *payloads* without those of a newer version, which are logged."""
-    return readable_of(payloads, kind)
 
 
 def unread_of(rows: Iterable[tuple[str, str]], kind: type[D]) -> dict[str, Unread]:

@@ -90,7 +90,7 @@ def expiry_of(text: str | None) -> float | None:
         expires = SystemClock().now_ns() // NANOSECONDS + duration_of("--expires", text)
     else:
         expires = time_of("--expires", text)
-    if not 0 < expires < LAST_SECONDS:
+    if not 1 <= expires < LAST_SECONDS:
         raise ConfigError(f"--expires = {text!r}: must be between 1970 and 2116")
     return expires
 

@@ -9,13 +9,12 @@ from nilometer_collector.errors import Refused
 from nilometer_collector.store.named import (
     SETTINGS_ORIGIN,
     D,
-    definitions_of,
     payload_of,
     unread_of,
 )
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
-from nilometer_collector.store.written import Unread
+from nilometer_collector.store.written import Unread, readable_of
 
 # Collectors take turns, so that two of them cannot create the last object that may exist.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer objects', 0))"
@@ -83,7 +82,7 @@ class Objects(Generic[D]):
     def read_in(self, session: Session, name: str | None = None) -> list[D]:
         """List all objects, or the one of this *name*, by name, in a transaction."""
         rows = session.rows(_READ.format(self._table), {"name": name})
-        return definitions_of((payload for _, payload in rows), self._kind)
+        return readable_of((payload for _, payload in rows), self._kind)
 
     def unread(self) -> dict[str, Unread]:
         """Return the reason of each object that this version cannot read, by name."""

@@ -7,12 +7,11 @@ from nilometer_collector.errors import Refused
 from nilometer_collector.store.named import (
     SETTINGS_ORIGIN,
     D,
-    definitions_of,
     payload_of,
     unread_of,
 )
 from nilometer_collector.store.sqlite.database import Database
-from nilometer_collector.store.written import Unread
+from nilometer_collector.store.written import Unread, readable_of
 
 
 class Objects(Generic[D]):
@@ -72,12 +71,12 @@ class Objects(Generic[D]):
             f"SELECT payload FROM {self._table} WHERE name = ?",  # noqa: S608
             (name,),
         )
-        return next(iter(definitions_of((payload for (payload,) in rows), self._kind)), None)
+        return next(iter(readable_of((payload for (payload,) in rows), self._kind)), None)
 
     def all(self) -> list[D]:
         """List all objects by name, without those that a newer version wrote."""
         rows = self._database.rows(f"SELECT payload FROM {self._table} ORDER BY name")  # noqa: S608
-        return definitions_of((payload for (payload,) in rows), self._kind)
+        return readable_of((payload for (payload,) in rows), self._kind)
 
     def unread(self) -> dict[str, Unread]:
         """Return the reason of each object that this version cannot read, by name."""
