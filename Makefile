@@ -12,7 +12,7 @@ ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test check lint types layers generated web web-check web-api proto settings bench quality faults format clean telemetry e2e injection lock coverage speedups sanitize
+.PHONY: help demo test check lint types layers generated web web-check web-api proto settings commands bench quality faults format clean telemetry e2e injection lock coverage speedups sanitize
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -124,6 +124,7 @@ $(PROTO_VENV)/.made:
 generated: $(PROTO_VENV)/.made $(VENV)/.installed-check
 	$(PROTO_VENV)/bin/python scripts/generate_proto.py --check
 	$(BIN)/python scripts/generate_settings.py --check
+	$(BIN)/python scripts/generate_commands.py --check
 	$(BIN)/python scripts/generate_telemetry.py --check
 	$(BIN)/python scripts/generate_injection.py --check
 	$(BIN)/python scripts/generate_web_api.py --check
@@ -133,6 +134,9 @@ proto: $(PROTO_VENV)/.made ## Generate nilometer.v1 from proto/
 
 settings: $(VENV)/.installed-check ## Generate docs/settings.md and the typed capture options from the code
 	$(BIN)/python scripts/generate_settings.py
+
+commands: $(VENV)/.installed-check ## Generate docs/commands.md, the help of every command
+	$(BIN)/python scripts/generate_commands.py
 
 telemetry: $(VENV)/.installed-check ## Generate metrics page, dashboard and rules from the table
 	$(BIN)/python scripts/generate_telemetry.py

@@ -8,7 +8,7 @@ import pytest
 
 from nilometer.batch import collector_calls
 from nilometer.batch.reference_upload import put_reference
-from nilometer.values.errors import BatchRejected, CollectorUnavailable
+from nilometer.values.errors import BatchRejected, CollectorUnavailable, ConfigError
 from nilometer.wire.services import CollectorServiceServicer, PutReferenceReply, serve_collector
 from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.testing import a_reference
@@ -48,7 +48,8 @@ def collector(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
 
 
 def put(collector: Collector) -> None:
-    put_reference(REFERENCE, collector.address)
+    # This collector is of an older version: it stores no expiry.
+    assert put_reference(REFERENCE, collector.address, expires_ns=4_070_908_800 * 10**9) is None
 
 
 def test_a_collector_that_is_away_for_a_moment_gets_the_reference(collector: Collector) -> None:
@@ -62,6 +63,12 @@ def test_a_collector_that_stays_away_is_an_error_with_the_reason(collector: Coll
     with pytest.raises(CollectorUnavailable, match=r"no collector answers at .*: the disk is full"):
         put(collector)
     assert len(collector.refuses) == 1
+
+
+def test_a_url_is_refused_before_a_call() -> None:
+    """The commands that read over HTTP take a URL, so it is a likely mistake."""
+    with pytest.raises(ConfigError, match=r"'http://127\.0\.0\.1:7500': must be HOST:PORT"):
+        put_reference(REFERENCE, "http://127.0.0.1:7500")
 
 
 def test_a_refusal_is_not_repeated(collector: Collector) -> None:

@@ -81,6 +81,7 @@ def test_a_profile_for_a_human_is_a_table(table: Path, capsys: pytest.CaptureFix
         (["missing.parquet", "--entity", "e"], "missing.parquet"),
         (["table.xlsx", "--entity", "e"], "must end in one of .parquet"),
         (["{table}", "--entity", "no spaces"], "entity = 'no spaces'"),
+        (["{table}", "--entity", "e", "--expires", "90d"], "--expires needs --as-reference"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(

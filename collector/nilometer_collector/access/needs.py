@@ -61,6 +61,7 @@ HTTP: Mapping[tuple[str, str], Need] = {
     ("GET", "/api/v1/references"): Need.READ,
     ("POST", "/api/v1/references"): Need.WRITE,
     ("GET", "/api/v1/references/comparison"): Need.READ,
+    ("GET", "/api/v1/references/version"): Need.READ,
     ("GET", "/api/v1/alerters"): Need.READ,
     ("PUT", "/api/v1/alerters"): Need.WRITE,
     ("DELETE", "/api/v1/alerters"): Need.WRITE,

@@ -75,7 +75,8 @@ class DeclaredFiles:
         steps = steps_of(place)
         part = self._part(steps)
         if part is None:
-            return detail
+            listed = self.parts.get(place)
+            return f"{listed[0].file}: {detail}" if listed else detail
         line = _line_in(part.node, steps[2:])
         first = True
 
@@ -105,7 +106,8 @@ def read_files(paths: Sequence[Path]) -> DeclaredFiles:
 
     Raises:
         ConfigError: If a file cannot be read, or is not a document; the message names the file, the
-            line and the key.
+            line and the key. If a directory contains something with one of `SUFFIXES` that is not a
+            file, or a link to a directory. Hidden files, such as those of editors, are not read.
     """
     found = DeclaredFiles()
     for path in paths:
@@ -117,10 +119,28 @@ def read_files(paths: Sequence[Path]) -> DeclaredFiles:
 def _files_of(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(one for one in path.rglob("*") if one.suffix in SUFFIXES and one.is_file())
+    files = []
+    for one in sorted(path.rglob("*")):
+        if any(part.startswith(".") for part in one.relative_to(path).parts):
+            continue  # Kubernetes mounts the files of a ConfigMap once more in a hidden directory
+        if one.is_dir():
+            if one.is_symlink():
+                raise ConfigError(f"{one}: is a link to a directory: name that directory itself")
+        elif one.suffix in SUFFIXES:
+            _require_file(one)
+            files.append(one)
     if not files:
         raise ConfigError(f"{path}: contains no file that ends in one of {', '.join(SUFFIXES)}")
     return files
+
+
+def _require_file(path: Path) -> None:
+    """Refuse what cannot be read to its end; leaving it out would let a prune remove objects."""
+    if not path.is_file():
+        why = "is a link to nothing" if path.is_symlink() else "is not a regular file"
+        raise ConfigError(f"{path}: {why}")
+    if not str(path).isprintable():
+        raise ConfigError(f"{str(path)!r}: the name must have printable characters only")
 
 
 def _text_of(file: Path) -> str:
@@ -131,7 +151,9 @@ def _text_of(file: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: is not UTF-8: {error}") from error
+        line = error.object.count(b"\n", 0, error.start) + 1
+        byte = error.object[error.start]
+        raise ConfigError(f"{file}:{line}: is not UTF-8: byte {byte:#x}, {error.reason}") from error
 
 
 def _read(file: Path, found: DeclaredFiles) -> None:
@@ -153,8 +175,11 @@ def _read(file: Path, found: DeclaredFiles) -> None:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
         raise ConfigError(f"{file}{line}: is not YAML: {error.problem or error.context}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: is not YAML: {' '.join(str(error).split())}") from error
+    except yaml.reader.ReaderError as error:
+        at = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{file}:{at}: is not YAML: character {error.character:#x} is not allowed"
+        ) from error
 
 
 def _yaml_of_json(text: str) -> str:
@@ -181,6 +206,7 @@ def _take(file: Path, node: yaml.Node, found: DeclaredFiles) -> None:
         raise reader.wrong(
             node, "the top level must be keys with values: version, " + ", ".join(keys)
         )
+    reader.require_no_tag(node, "the top level")
     version = None
     for key, value in reader.items(node):
         if key == "version":
@@ -197,6 +223,7 @@ def _take(file: Path, node: yaml.Node, found: DeclaredFiles) -> None:
         elif not isinstance(value, yaml.SequenceNode):
             raise reader.wrong(value, f"{key}: must be a list")
         else:
+            reader.require_no_tag(value, key)
             listed = found.document.setdefault(key, [])
             parts = found.parts.setdefault(key, [])
             for number, item in enumerate(value.value):
@@ -236,7 +263,7 @@ class _Reader:
                 raise self.wrong(key_node, "merge keys (<<) are not allowed")
             key = None
             if isinstance(key_node, yaml.ScalarNode):
-                self._require_no_tag(key_node, key_node.value)
+                self.require_no_tag(key_node, key_node.value)
                 key = self._scalar(key_node, key_node.value)
             if not isinstance(key, str):
                 raise self.wrong(key_node, "a key must be a text")
@@ -250,7 +277,7 @@ class _Reader:
         if id(node) in self._seen:
             raise self.wrong(node, f"{place}: aliases are not allowed")
         self._seen.add(id(node))
-        self._require_no_tag(node, place)
+        self.require_no_tag(node, place)
         match node:
             case yaml.MappingNode():
                 return {key: self.value(one, f"{place}.{key}") for key, one in self.items(node)}
@@ -259,7 +286,8 @@ class _Reader:
             case _:
                 return self._scalar(cast("yaml.ScalarNode", node), place)
 
-    def _require_no_tag(self, node: yaml.Node, place: str) -> None:
+    def require_no_tag(self, node: yaml.Node, place: str) -> None:
+        """Refuse a tag such as ``!!binary`` at *place*."""
         value = node.value if isinstance(node, yaml.ScalarNode) else None
         is_plain = isinstance(node, yaml.ScalarNode) and not node.style
         if node.tag != _resolved_tag(type(node), value, (is_plain, not is_plain)):

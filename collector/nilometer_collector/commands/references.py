@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from nilometer.commands.collector_options import (
     add_collector_options,
+    add_expires_option,
     add_summary_option,
     add_time_options,
+    expiry_of,
 )
 from nilometer.values.clock import NANOSECONDS, SystemClock, nanoseconds
 from nilometer.values.errors import ConfigError
-from nilometer.values.times import duration_of, time_of, time_text
+from nilometer.values.times import time_text
 
 if TYPE_CHECKING:
     from nilometer_collector.api.resources.windows_reference import WindowsReferenceView
@@ -61,7 +63,7 @@ def _add_make(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
         action="store_true",
         help="store a version that becomes current only when it is approved",
     )
-    _add_expires(parser)
+    add_expires_option(parser)
     parser.add_argument(
         "--dry-run", action="store_true", help="print the reference, and store nothing"
     )
@@ -91,26 +93,9 @@ def _add_approve(actions: "argparse._SubParsersAction[argparse.ArgumentParser]")
     parser.add_argument("name", metavar="NAME", help="name of the reference")
     parser.add_argument("digest", metavar="VERSION", help="version, as `reference list` prints it")
     parser.add_argument("--entity", required=True, help="name of the entity")
-    _add_expires(parser)
+    add_expires_option(parser)
     add_collector_options(parser)
     parser.set_defaults(run=_approve)
-
-
-def _add_expires(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--expires",
-        metavar="TIME",
-        help="time from which no window is compared with it, such as 2027-01-01 or 90d; default never",
-    )
-
-
-def _expiry(text: str | None) -> float | None:
-    """Return the Unix seconds of a time, or of a duration from now; None for never."""
-    if text is None:
-        return None
-    if text[-1:].isalpha() and text[-1:] != "Z":
-        return SystemClock().now_ns() // NANOSECONDS + duration_of("--expires", text)
-    return time_of("--expires", text)
 
 
 def _add_compare(actions: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -150,7 +135,7 @@ def _make(arguments: argparse.Namespace) -> int:
         end=end,
         seconds=end - start,
         current=not arguments.propose,
-        expires=_expiry(arguments.expires),
+        expires=expiry_of(arguments.expires),
         summaries=arguments.summaries,
         labels={
             key: list(values) for key, values in labels_of("--label", arguments.labels).items()
@@ -200,7 +185,7 @@ def _approve(arguments: argparse.Namespace) -> int:
         "entity": arguments.entity,
         "name": arguments.name,
         "digest": arguments.digest,
-        "expires": _expiry(arguments.expires),
+        "expires": expiry_of(arguments.expires),
     }
     applied = CollectorClient.of(arguments).call(
         "POST", "/api/v1/apply", AppliedView, body={"version": FORMAT, "references": [version]}

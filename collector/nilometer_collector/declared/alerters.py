@@ -22,6 +22,7 @@ from nilometer_collector.store import (
     SetAlerter,
     Store,
 )
+from nilometer_collector.store.written import Unread
 
 
 class AlerterObjects(Kind[AlerterDefinition]):
@@ -57,6 +58,13 @@ class AlerterObjects(Kind[AlerterDefinition]):
         return {
             alerter_key(one.entity, one.name): plain_alerter(one)
             for one in sorted(found, key=lambda one: (one.entity, one.name))
+        }
+
+    def unread(self, store: Store) -> dict[Key, Unread]:
+        """Return why this collector cannot read an alerter, for each that it cannot read."""
+        return {
+            alerter_key(one.entity, one.name): Unread(why)
+            for one, why in store.alerts.unread_alerters()
         }
 
     def put(self, definition: AlerterDefinition) -> Command:

@@ -1,6 +1,6 @@
 """Changes declared objects: all objects of a document at once, one object, or back to a revision."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -13,10 +13,10 @@ from nilometer_collector.declared.planning import Plan, change_of, check_names, 
 from nilometer_collector.declared.registered import FORMAT, KINDS, Document
 from nilometer_collector.declared.sets import KIND as SET
 from nilometer_collector.declared.sets import (
-    NO_MEMBERS,
     PartOf,
     SetDefinition,
     Sets,
+    members_before,
     read_set,
     set_key,
 )
@@ -24,6 +24,7 @@ from nilometer_collector.errors import Busy, Conflict, Moved, Unknown
 from nilometer_collector.store import (
     Change,
     ChangeQuestion,
+    ChangeRecord,
     Command,
     Key,
     Origin,
@@ -96,14 +97,14 @@ def apply(
             return plan_of(context, document)
         sets, name = Sets(context.store), part_of.name
         part_of.require(sets)
-        missing = sets.missing(name, present) if prunes else []
+        missing, others = sets.missing(name, present) if prunes else ([], [])
         for key in missing:
             require(key)
         found = plan_of(context, document, missing)
         members = present if prunes else sets.members(name).union(present)
         _add(found, sets.change(name, part_of.caller, members))
         # Another apply may change the set, prune what is present here, or take what is missing here.
-        found.depends_on += [*present, set_key(name), *map(set_key, sets.all if missing else ())]
+        found.depends_on += [*present, set_key(name), *map(set_key, others)]
         return found
 
     return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
@@ -170,16 +171,19 @@ def roll_back(
     def plan() -> Plan:
         if revision > context.store.history.newest:
             raise Unknown(f"there is no revision {revision}")
-        before = _definitions_after(context.store, revision)
+        records = _changes_after(context.store, revision)
+        # Records are newest first, so the oldest one of each object wins.
         then = {
-            key: text
-            for key, text in before.items()
-            if key.kind in _RESTORED and part.holds(key) and sees(key)
+            record.change.key: record.change.before
+            for record in records
+            if record.change.key.kind in _RESTORED
+            and part.holds(record.change.key)
+            and sees(record.change.key)
         }
         for key in then:
             require(key)
         found = _plan_back(context, then, revision)
-        _plan_sets_back(context, before, part, may_change, found)
+        _plan_sets_back(context, records, part, may_change, found)
         return found
 
     return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
@@ -271,35 +275,47 @@ def _add(plan: Plan, change: tuple[Change, Command] | None) -> None:
         plan.commands.append(change[1])
 
 
-def _definitions_after(store: Store, revision: int) -> dict[Key, str | None]:
-    """Return what every object that changed after *revision* was at that time."""
+def _changes_after(store: Store, revision: int) -> list[ChangeRecord]:
+    """Return every change after *revision*, newest first."""
     question = ChangeQuestion(after=revision)
     records = store.history.changes(question, limit=MOST_UNDONE + 1)
     if len(records) > MOST_UNDONE:
         raise Conflict(f"more than {MOST_UNDONE} changes came after revision {revision}")
-    # Records are newest first, so the oldest one of each object wins.
-    return {record.change.key: record.change.before for record in records}
+    return records
 
 
 def _plan_sets_back(
     context: DeclareContext,
-    before: Mapping[Key, str | None],
+    records: Sequence[ChangeRecord],
     part: Part,
     may_change: Callable[[SetDefinition], bool],
     plan: Plan,
 ) -> None:
-    """Add the changes of sets to *plan*: the objects of *part* belong to the same ones as *before*."""
+    """Add the changes of sets to *plan*: the objects of *part* belong to the same ones as before *records*."""
     sets = Sets(context.store)
-    for key in (one for one in before if one.kind == SET):
-        text = before[key]
-        old = None if text is None else read_set(key.name, text)
-        known = sets.all.get(key.name, old)
+    changes: dict[Key, list[tuple[str | None, str | None]]] = {}
+    for record in records:
+        if record.change.key.kind == SET:
+            found = changes.setdefault(record.change.key, [])
+            found.append((record.change.before, record.change.after))
+    for key, of_set in changes.items():
+        known = sets.read(key.name) or _removed_set(key.name, of_set)
         if known is None or not may_change(known):
             continue
-        then, now = (NO_MEMBERS if old is None else old.members), sets.members(key.name)
+        now = sets.members(key.name)
+        then = members_before(key.name, now, of_set)
         moving = {one for one in then ^ now if part.holds(one) or part.holds(key)}
         _add(plan, sets.change(key.name, known.owner, now ^ moving))
         plan.depends_on.append(key)
+
+
+def _removed_set(
+    name: str, changes: Iterable[tuple[str | None, str | None]]
+) -> SetDefinition | None:
+    """Return a set that does not exist now, with its owner before *changes*; None without one."""
+    text = next((before for before, _ in reversed([*changes]) if before is not None), None)
+    found = None if text is None else read_set(name, text)
+    return found if isinstance(found, SetDefinition) else None
 
 
 def _plan_back(

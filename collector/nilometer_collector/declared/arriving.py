@@ -42,8 +42,8 @@ SETTINGS_AUTHOR = "settings"
 
 def add_reference(
     store: Store, reference: Reference, by: By, now_ns: int, expires_ns: int | None = None
-) -> None:
-    """Make *reference* the current version of its name; record who uploaded it.
+) -> int | None:
+    """Make *reference* the current version of its name, and return when it expires.
 
     If it is current already, it keeps its expiry unless there is a new one.
 
@@ -53,11 +53,16 @@ def add_reference(
         by: Who uploads it.
         now_ns: Wall time.
         expires_ns: Wall time at which it expires, Unix nanoseconds; None for never.
+
+    Returns:
+        Unix nanoseconds of its expiry; None for never.
     """
+    until_ns = expires_ns
     entity, name, digest = reference.entity, reference.name, reference.digest
     key = reference_key(entity, name)
 
     def make() -> tuple[Plain, Command]:
+        nonlocal until_ns
         until_ns = expires_ns
         for record in store.references.records(entity) if expires_ns is None else ():
             if (record.name, record.digest) == (name, digest):
@@ -66,6 +71,7 @@ def add_reference(
         return plain, AddReference(reference, expires_ns=until_ns)
 
     change_one(DeclareContext(store), ReferenceObjects(), key, make, by, now_ns)
+    return until_ns
 
 
 def put_receiver(

@@ -11,6 +11,7 @@ from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.errors import Refused
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Command, Key, RemoveObject, SetObject, Store
+from nilometer_collector.store.written import Unread, read_content
 
 Plain: TypeAlias = Mapping[str, object]  # a definition as JSON values, without defaults
 
@@ -69,6 +70,11 @@ class Kind(ABC, Generic[D]):
     @abstractmethod
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all objects, or those of one entity, in order of their keys."""
+
+    def unread(self, store: Store) -> Mapping[Key, Unread]:
+        """Return why this version cannot read a stored object, for each that it cannot read."""
+        del store
+        return {}
 
     @abstractmethod
     def put(self, definition: D) -> Command:
@@ -130,6 +136,12 @@ class StoredKind(Kind[D]):
             for key, content in store.history.objects(self.name).items()
             if entity in {None, key.entity}
         }
+
+    def unread(self, store: Store) -> Mapping[Key, Unread]:
+        """Return why this version cannot read a stored object, for each that it cannot read."""
+        found = store.history.objects(self.name).items()
+        read = ((key, read_content(content, self.definition)) for key, content in found)
+        return {key: one for key, one in read if isinstance(one, Unread)}
 
     def put(self, definition: D) -> Command:
         """Return the command that stores the definition."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from nilometer_collector.declared.registered import ALL_KINDS
 from nilometer_collector.store import ChangeQuestion, ChangeRecord, Key, Store
 
 
@@ -29,6 +30,11 @@ def visible_changes(
         before = None if is_last else whole[-1].revision
         if found or is_last:
             return found, before
+
+
+def count_unread(store: Store) -> int:
+    """Return the number of stored objects that this version cannot read; each is set aside."""
+    return sum(len(kind.unread(store)) for kind in ALL_KINDS)
 
 
 def _whole(page: list[ChangeRecord], limit: int) -> list[ChangeRecord]:

@@ -46,7 +46,7 @@ class PerformanceObjects(StoredKind[PerformanceDefinition]):
 
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:
         """Return a sentence if the entity does not exist yet."""
-        return known.missing_entities([str(plain["entity"])])
+        return known.missing_entities([str(plain["entity"])], "entity")
 
 
 def performance_key(entity: str) -> Key:

@@ -22,6 +22,7 @@ from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
 from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveReceiver, SetReceiver, Store
+from nilometer_collector.store.written import Unread
 
 FINGERPRINT_CHARACTERS = 16  # 64 bits in hexadecimal
 GIVE_IT = "give a file or a variable that has it"
@@ -162,10 +163,12 @@ class ReceiverObjects(Kind[ReceiverObject]):
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all receivers; those of one entity are none."""
-        key = store.links_key
-        return {
-            self.key_named("", one.name): plain_receiver(one, key)
-            for one in (self.receivers(store) if entity in {None, ""} else [])
+        if entity not in {None, ""}:
+            return {}
+        unread: dict[Key, Plain] = {key: {"name": key.name} for key in self.unread(store)}
+        return unread | {
+            self.key_named("", one.name): plain_receiver(one, store.links_key)
+            for one in self.receivers(store)
         }
 
     def put(self, definition: ReceiverObject) -> Command:
@@ -229,6 +232,10 @@ class ChannelObjects(ReceiverObjects):
         """Return all stored channels, by name."""
         return store.channels.all()
 
+    def unread(self, store: Store) -> dict[Key, Unread]:
+        """Return why this version cannot read a channel, for each that it cannot read."""
+        return {self.key_named("", name): one for name, one in store.channels.unread().items()}
+
     def read(self, store: Store, name: str) -> ChannelDefinition | None:
         """Return the stored channel of this name; None if there is none."""
         return store.channels.read(name)
@@ -257,6 +264,10 @@ class TargetObjects(ReceiverObjects):
     def receivers(self, store: Store) -> list[ChannelDefinition]:
         """Return all targets, by name."""
         return [*store.targets.all()]
+
+    def unread(self, store: Store) -> dict[Key, Unread]:
+        """Return why this version cannot read a target, for each that it cannot read."""
+        return {self.key_named("", name): one for name, one in store.targets.unread().items()}
 
     def read(self, store: Store, name: str) -> ChannelDefinition | None:
         """Return the target of this name; None if there is none."""

@@ -7,6 +7,7 @@ from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_
 from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveRoute, SetRoute, Store
+from nilometer_collector.store.written import Unread
 
 
 class RouteObjects(Kind[RouteDefinition]):
@@ -36,8 +37,14 @@ class RouteObjects(Kind[RouteDefinition]):
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all routes; those of one entity are none."""
-        found = store.routes.all() if entity in {None, ""} else []
-        return {route_key(one.name): without_defaults(one) for one in found}
+        if entity not in {None, ""}:
+            return {}
+        unread: dict[Key, Plain] = {key: {"name": key.name} for key in self.unread(store)}
+        return unread | {route_key(one.name): without_defaults(one) for one in store.routes.all()}
+
+    def unread(self, store: Store) -> dict[Key, Unread]:
+        """Return why this version cannot read a stored route, for each that it cannot read."""
+        return {route_key(name): one for name, one in store.routes.unread().items()}
 
     def put(self, definition: RouteDefinition) -> Command:
         """Return the command that creates or replaces the route."""

@@ -1,6 +1,6 @@
 """Sets of objects: what was applied under one name, so that objects that are missing now can go."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 import msgspec
@@ -10,9 +10,11 @@ from nilometer_collector.access.workspaces import owner_of
 from nilometer_collector.declared.kind import Plain, StoredKind, named_first, text_of
 from nilometer_collector.errors import Conflict
 from nilometer_collector.store import Change, Command, Key, Store
+from nilometer_collector.store.written import Unread, read_content
 
 KIND = "set"
 MOST_SETS = 256  # most sets of one workspace
+MOST_OWNED = 64  # most sets of one owner in it, so that no principal takes the room of all
 MOST_MEMBERS = 10_000  # most objects of one set
 
 NO_MEMBERS: frozenset[Key] = frozenset()
@@ -74,8 +76,18 @@ class SetObjects(StoredKind[SetDefinition]):
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all sets; those of one entity are none."""
-        found = Sets(store).all if entity in {None, ""} else {}
-        return {set_key(name): self.checked(one) for name, one in found.items()}
+        if entity not in {None, ""}:
+            return {}
+        found = {key: read_set(key.name, text) for key, text in store.history.objects(KIND).items()}
+        return {
+            key: {"name": key.name} if isinstance(one, Unread) else self.checked(one)
+            for key, one in found.items()
+        }
+
+    def unread(self, store: Store) -> dict[Key, Unread]:
+        """Return why this version cannot read a set, for each that it cannot read."""
+        found = {key: read_set(key.name, text) for key, text in store.history.objects(KIND).items()}
+        return {key: one for key, one in found.items() if isinstance(one, Unread)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,41 +110,74 @@ class PartOf:
         Raises:
             Forbidden: If the caller may not change it.
         """
-        known = sets.all.get(self.name)
+        known = sets.read(self.name)
         if known is not None and known.owner != self.caller and not self.may_change(self.name):
             raise Forbidden(f"set {self.name!r} belongs to another principal")
 
 
 class Sets:
-    """The objects of each set.
+    """The objects of each set. Each set is read when it is asked for.
 
     Args:
         store: Store of all objects.
     """
 
     def __init__(self, store: Store) -> None:
-        self.all: Mapping[str, SetDefinition] = {
-            key.name: read_set(key.name, text) for key, text in store.history.objects(KIND).items()
-        }
+        self._store = store
+        self._read: dict[str, SetDefinition | None] = {}
+
+    def read(self, name: str) -> SetDefinition | None:
+        """Return the set *name*; None if it does not exist.
+
+        Raises:
+            Conflict: If a newer version wrote it; its field is ``set``.
+        """
+        if name not in self._read:
+            text = self._store.history.object(set_key(name))
+            self._read[name] = None if text is None else _readable_set(name, text)
+        return self._read[name]
 
     def members(self, name: str) -> frozenset[Key]:
         """Return the objects of the set *name*; none if it does not exist."""
-        known = self.all.get(name)
+        known = self.read(name)
         return NO_MEMBERS if known is None else known.members
 
-    def missing(self, name: str, present: Collection[Key]) -> list[Key]:
+    def missing(self, name: str, present: Collection[Key]) -> tuple[list[Key], list[str]]:
         """Return the objects of the set that are not *present*, and that no other set has.
 
         A set that is made for the first time at the same moment may still lose an object to this
         one; its next apply creates the object again.
+
+        Returns:
+            The objects, ascending, and the names of the other sets that were looked at.
+
+        Raises:
+            Conflict: If a newer version wrote one of the sets, which may have what is missing; its
+                field is ``set``.
         """
-        others = {key for other, one in self.all.items() if other != name for key in one.members}
-        return sorted(self.members(name) - set(present) - others)
+        gone = self.members(name) - set(present)
+        if not gone:
+            return [], []
+        texts = {key.name: text for key, text in self._store.history.objects(KIND).items()}
+        texts.pop(name, None)
+        others: set[Key] = set()
+        for other, text in texts.items():
+            found = read_set(other, text)
+            if isinstance(found, Unread):  # it may belong to others, so the error does not name it
+                raise Conflict(
+                    f"set = {name!r}: cannot be pruned, because a newer collector wrote another set, "
+                    "which may have the same objects: upgrade this collector",
+                    "set",
+                )
+            others |= found.members
+        return sorted(gone - others), list(texts)
 
     def change(
         self, name: str, owner: str, members: Collection[Key]
     ) -> tuple[Change, Command] | None:
         """Return the change that makes *members* the objects of the set; None if they are.
+
+        The history gets the objects that leave and those that come, not those that stay.
 
         Args:
             name: Name of the set.
@@ -142,29 +187,74 @@ class Sets:
         Raises:
             Conflict: If there would be too many sets or objects; its field is ``set``.
         """
-        known, kind = self.all.get(name), SetObjects()
-        if frozenset(members) == self.members(name):
+        known, kind, now = self.read(name), SetObjects(), self.members(name)
+        wanted = frozenset(members)
+        if wanted == now:
             return None
-        self._check(name, members)
-        before = None if known is None else text_of(kind.checked(known))
-        if not members:
-            return Change(key=set_key(name), before=before, after=None), kind.remove(set_key(name))
-        wanted = SetDefinition.of(name, owner if known is None else known.owner, members)
-        after = text_of(kind.checked(wanted))
-        return Change(key=set_key(name), before=before, after=after), kind.put(wanted)
+        self._check(name, owner, wanted)
+        owner = owner if known is None else known.owner
+        leave, come = (
+            text_of(kind.checked(SetDefinition.of(name, owner, one)))
+            for one in (now - wanted, wanted - now)
+        )
+        change = Change(
+            key=set_key(name),
+            before=None if known is None else leave,
+            after=come if wanted else None,
+        )
+        if not wanted:
+            return change, kind.remove(set_key(name))
+        return change, kind.put(SetDefinition.of(name, owner, wanted))
 
-    def _check(self, name: str, members: Collection[Key]) -> None:
+    def _check(self, name: str, owner: str, members: Collection[Key]) -> None:
         if len(members) > MOST_MEMBERS:
             raise Conflict(
                 f"set = {name!r}: would have {len(members)} objects, at most {MOST_MEMBERS}: prune "
                 "it, or use several sets",
                 "set",
             )
-        others = [one for one in self.all if one != name and owner_of(one) == owner_of(name)]
-        if name not in self.all and len(others) >= MOST_SETS:
+        if self.read(name) is not None:
+            return
+        texts = self._store.history.objects(KIND)
+        others = {
+            key.name: text for key, text in texts.items() if owner_of(key.name) == owner_of(name)
+        }
+        if len(others) >= MOST_SETS:
             raise Conflict(
                 f"set = {name!r}: there are {len(others)} sets already, at most {MOST_SETS}", "set"
             )
+        found = (read_set(other, text) for other, text in others.items())
+        owned = sum(isinstance(one, SetDefinition) and one.owner == owner for one in found)
+        if owned >= MOST_OWNED:
+            raise Conflict(
+                f"set = {name!r}: {owner or 'nobody'} owns {owned} sets already, at most "
+                f"{MOST_OWNED}: prune one to nothing, which removes it",
+                "set",
+            )
+
+
+def members_before(
+    name: str, now: frozenset[Key], changes: Iterable[tuple[str | None, str | None]]
+) -> frozenset[Key]:
+    """Return the objects of the set *name* before *changes*.
+
+    Older versions have stored all objects on both sides of a change. The result is the same.
+
+    Args:
+        name: Name of the set.
+        now: Objects after the changes.
+        changes: What left and what came with each change, as the history has them, newest first.
+
+    Raises:
+        Conflict: If a newer version wrote one of them.
+    """
+    for before, after in changes:
+        leave, come = (
+            NO_MEMBERS if text is None else _readable_set(name, text).members
+            for text in (before, after)
+        )
+        now = (now - come) | leave
+    return now
 
 
 def set_key(name: str) -> Key:
@@ -172,7 +262,20 @@ def set_key(name: str) -> Key:
     return Key(KIND, "", name)
 
 
-def read_set(name: str, text: str) -> SetDefinition:
+def read_set(name: str, text: str) -> SetDefinition | Unread:
     """Return the stored set *name*; an older version has stored a list of its objects."""
-    found = msgspec.json.decode(text, type=SetDefinition | list[Key])
-    return SetDefinition.of(name, "", found) if isinstance(found, list) else found
+    if text.startswith("["):
+        return SetDefinition.of(name, "", msgspec.json.decode(text, type=list[Key]))
+    return read_content(text, SetDefinition)
+
+
+def _readable_set(name: str, text: str) -> SetDefinition:
+    """Return the stored set *name*.
+
+    Raises:
+        Conflict: If a newer version wrote it.
+    """
+    found = read_set(name, text)
+    if isinstance(found, Unread):
+        raise Conflict(f"set = {name!r}: {found.warning}", "set")
+    return found

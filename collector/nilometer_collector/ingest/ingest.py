@@ -40,7 +40,7 @@ from nilometer_collector.ingest.method import Method
 from nilometer_collector.ingest.rows import MAX_SEQUENCE, checked_rows, reason_of
 from nilometer_collector.ingest.shipped_truth import join_shipped
 from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
-from nilometer_collector.limits.references import check_reference
+from nilometer_collector.limits.references import check_reference, upload_expiry
 from nilometer_collector.store import (
     Origin,
     Predicted,
@@ -229,6 +229,7 @@ class Ingest:
         try:
             reference = with_digest(reference_from_wire(request))
             check_reference(reference)
+            expires_ns = upload_expiry(request.expires_unix_nano)
         except (NilometerError, ValueError, ArithmeticError) as error:
             raise _refused(grpc.StatusCode.INVALID_ARGUMENT, error) from error
         except Exception as error:
@@ -239,7 +240,7 @@ class Ingest:
         now_ns, by = self._clock.now_ns(), By(access.caller, Origin.UPLOAD)
         try:
             with self._auditor.upload(access, reference.entity, reference.name, now_ns):
-                add_reference(self._store, reference, by, now_ns)
+                expires_ns = add_reference(self._store, reference, by, now_ns, expires_ns)
         except (StoreUnavailable, Busy) as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         log.info(
@@ -250,7 +251,7 @@ class Ingest:
                 "digest": reference.digest,
             },
         )
-        return PutReferenceReply(digest=reference.digest)
+        return PutReferenceReply(digest=reference.digest, expires_unix_nano=expires_ns or 0)
 
 
 def _log_rejected(agent: str, reply: ShipReply) -> None:

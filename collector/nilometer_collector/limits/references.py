@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from nilometer.profile import Reference
 from nilometer.profile.reference import LEARNED
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import entity_name
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.bounds import (
@@ -21,6 +22,19 @@ MAX_REFERENCE_NAME_BYTES = 128
 MAX_SOURCE_BYTES = 4 * MAX_NAME_BYTES
 MAX_EDGES = 63
 MAX_COLUMNS = 4096
+
+
+def upload_expiry(expires_unix_nano: int) -> int | None:
+    """Return the expiry of an upload in Unix nanoseconds, to the second; None if it has none.
+
+    Raises:
+        Refused: If the time cannot be stored.
+    """
+    if not expires_unix_nano:
+        return None
+    if not NANOSECONDS <= expires_unix_nano <= LAST_NS:
+        raise Refused(f"expires_unix_nano must be {NANOSECONDS} to {LAST_NS}, or 0 for none")
+    return expires_unix_nano // NANOSECONDS * NANOSECONDS
 
 
 def check_reference(reference: Reference) -> None:

@@ -1,18 +1,18 @@
 """Summaries as users have declared them."""
 
-import msgspec
-
 from nilometer_collector.alerting.summaries import KIND, SummaryDefinition
 from nilometer_collector.query.definitions import Declared
+from nilometer_collector.store.written import readable_of
 
 
 def declared_summaries(store: Declared, entity: str | None = None) -> list[SummaryDefinition]:
-    """Return the declared summaries of *entity*, or of all entities, by entity and name."""
-    return [
-        msgspec.json.decode(text, type=SummaryDefinition)
-        for key, text in store.history.objects(KIND).items()
-        if entity in {None, key.entity}
-    ]
+    """Return the declared summaries of *entity*, or of all entities, by entity and name.
+
+    One that a newer version wrote is left out, and logged.
+    """
+    found = store.history.objects(KIND).items()
+    texts = (text for key, text in found if entity in {None, key.entity})
+    return readable_of(texts, SummaryDefinition)
 
 
 def declared_edges(store: Declared, entity: str) -> dict[str, tuple[float, ...]]:

@@ -163,10 +163,14 @@ class KnownNames:
             self._hints[asked] = (known, hint)  # a list that is kept shares its id with no other
         return self._hints[asked][1]
 
-    def missing_entities(self, names: Sequence[str]) -> list[str]:
+    def missing_entities(self, names: Sequence[str], field: str = "reads_from") -> list[str]:
         """Return a warning for each entity in *names* that does not exist, or may not be named.
 
         A warning about an entity that may not be named is the same whether or not it exists.
+
+        Args:
+            names: Names of entities.
+            field: Field that has them, which each warning names.
         """
         if not names:
             return []
@@ -174,12 +178,10 @@ class KnownNames:
         found = []
         for name in names:
             if not self.may_name(name):
-                found.append(
-                    f"reads_from = {name!r}: cannot be checked: you may not read this entity"
-                )
+                found.append(f"{field} = {name!r}: cannot be checked: you may not read this entity")
             elif name not in known:
                 hint = self.hint(name, self.entities)
-                found.append(f"reads_from = {name!r}: does not exist yet{hint}")
+                found.append(f"{field} = {name!r}: does not exist yet{hint}")
         return found
 
 

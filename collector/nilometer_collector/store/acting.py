@@ -12,6 +12,7 @@ from nilometer_collector.alerting.actions import KIND, ActionDefinition
 from nilometer_collector.store.delivering import MOST_WAIT_SECONDS
 from nilometer_collector.store.records import EpisodeRecord
 from nilometer_collector.store.texts import short_text
+from nilometer_collector.store.written import Unread, read_content
 
 MOST_RUNS = 1000  # runs in one response
 MOST_WAIT_NS = int(MOST_WAIT_SECONDS * NANOSECONDS)  # longest wait between two attempts at a run
@@ -209,10 +210,8 @@ def definition_text(action: ActionDefinition) -> str:
 
 def definition_from(text: str) -> ActionDefinition | None:
     """Return the action in *text*; None if a newer version wrote what this one cannot read."""
-    try:
-        return msgspec.json.decode(text, type=ActionDefinition)
-    except msgspec.ValidationError:
-        return None
+    found = read_content(text, ActionDefinition)
+    return None if isinstance(found, Unread) else found
 
 
 def failure_of(reply: Reply) -> str | None:

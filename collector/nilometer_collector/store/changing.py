@@ -68,3 +68,7 @@ class History(Protocol):
     def objects(self, kind: str) -> Mapping[Key, str]:
         """Return the definitions of all objects of *kind* that have no table of their own."""
         ...
+
+    def object(self, key: Key) -> str | None:
+        """Return the definition of one object that has no table of its own; None without one."""
+        ...

@@ -1,5 +1,6 @@
 """The store's interface for channels, routes and targets: named objects that users define."""
 
+from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -7,6 +8,7 @@ import msgspec
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
+from nilometer_collector.store.written import Unread, read_content
 
 API_ORIGIN = "api"  # origin of objects that users create
 SETTINGS_ORIGIN = "file"  # origin of objects of the collector's settings
@@ -38,11 +40,15 @@ class Objects(Protocol[D]):
         ...
 
     def read(self, name: str) -> D | None:
-        """Return the object of this name; None if it does not exist."""
+        """Return the object of this name; None if it does not exist, or a newer version wrote it."""
         ...
 
     def all(self) -> list[D]:
-        """List all objects by name."""
+        """List all objects by name, without those that a newer version wrote."""
+        ...
+
+    def unread(self) -> dict[str, Unread]:
+        """Return the reason of each object that this version cannot read, by name."""
         ...
 
 
@@ -51,6 +57,7 @@ def payload_of(definition: ChannelDefinition | RouteDefinition) -> str:
     return msgspec.json.encode(definition, order="deterministic").decode()
 
 
-def definition_of(payload: str, kind: type[D]) -> D:
-    """Return the definition in *payload*."""
-    return msgspec.json.decode(payload, type=kind)
+def unread_of(rows: Iterable[tuple[str, str]], kind: type[D]) -> dict[str, Unread]:
+    """Return the reason of each definition that this version cannot read, of *rows* of name and payload."""
+    found = ((name, read_content(payload, kind)) for name, payload in rows)
+    return {name: one for name, one in found if isinstance(one, Unread)}

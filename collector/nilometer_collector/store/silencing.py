@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 
-import msgspec
-
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer_collector.alerting.decisions import Decision, DecisionKind, silences_of
 from nilometer_collector.alerting.silences import SilenceDefinition
+from nilometer_collector.store.written import Unread, read_content
 
 MOST_KEPT = 10_000  # silences that stay decoded in memory
 SETTLED_NS = NANOSECONDS  # time for which open episodes are not looked at again
@@ -137,12 +136,13 @@ def _silence_of(content: str) -> SilenceDefinition | None:
     Episodes must open although a silence cannot be read.
     """
     try:
-        silence = msgspec.json.decode(content, type=SilenceDefinition)
+        silence = read_content(content, SilenceDefinition)
+        if isinstance(silence, Unread):
+            return None
         silence.end_ns(0)
-    except (msgspec.ValidationError, ConfigError, ValueError) as error:
+    except (ConfigError, ValueError) as error:
         log.warning(
-            "a declared silence cannot be read and holds no message: upgrade this collector, or "
-            "install tzdata",
+            "a declared silence has times that cannot be read, and holds no message: install tzdata",
             extra={"reason": str(error)},
         )
         return None

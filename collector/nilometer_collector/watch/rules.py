@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from glob import escape
 from itertools import groupby
 
-import msgspec
 from msgspec.structs import replace
 
 from nilometer_collector.access.rights import WILDCARDS
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.query.declared_summaries import declared_summaries
 from nilometer_collector.store import Store
+from nilometer_collector.store.written import readable_of
 
 KIND = "watch"  # kind of the declared objects that hold a rule
 
@@ -20,14 +20,13 @@ def current_rules(store: Store, given: Sequence[WatchRule]) -> tuple[WatchRule, 
 
     A rule for one entity comes before patterns, and a longer pattern before a shorter one. So the
     order in which users declare rules does not matter. Tolerances of declared summaries come before
-    those of the rules.
+    those of the rules. A rule that a newer version wrote is left out, and logged.
 
     Args:
         store: Store of declared objects.
         given: Rules of the settings, in their order.
     """
-    texts = store.history.objects(KIND).values()
-    declared = [msgspec.json.decode(text, type=WatchRule) for text in texts]
+    declared = readable_of(store.history.objects(KIND).values(), WatchRule)
     declared.sort(key=lambda rule: (is_pattern(rule.entity), -len(rule.entity), rule.entity))
     return (*_of_summaries(store, (*declared, *given)), *declared, *given)
 

@@ -44,6 +44,13 @@ function decodeSafely(part: string): string {
 
 export const entityLink = (entity: string): string => `#/entity/${encodeURIComponent(entity)}`;
 
+/** The page of the references of an entity, with one version chosen. */
+export function referencesLink(entity: string, version?: { name: string; digest: string }): string {
+  const path = `${entityLink(entity)}/references`;
+  if (version === undefined) return path;
+  return `${path}?${new URLSearchParams({ name: version.name, version: version.digest }).toString()}`;
+}
+
 export const performanceLink = (entity: string): string => `${entityLink(entity)}/performance`;
 
 /** The page of a summary. The samples of `service` also hold `service.first_token` and its like. */

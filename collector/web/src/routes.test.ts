@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { entityLink, episodeLink, matchOf, summaryLink } from "./router";
+import { entityLink, episodeLink, matchOf, referencesLink, summaryLink } from "./router";
 import { ROUTES, titleOf } from "./routes";
 
 const shown = (fragment: string) => {
@@ -14,6 +14,13 @@ test("a link leads to the page that it names", () => {
     ["fraud", "input.x y"],
     "input.x y · fraud · nilometer",
   ]);
+});
+
+test("a link to a version of a reference leads to the references of its entity", () => {
+  const link = referencesLink("a/b", { name: "x&y", digest: "eb0087" });
+  expect(shown(link)).toEqual(["entity/:entity/references", ["a/b"], "References · a/b · nilometer"]);
+  const { options } = matchOf(ROUTES, link)!;
+  expect([options.get("name"), options.get("version")]).toEqual(["x&y", "eb0087"]);
 });
 
 test("a link to an episode leads to its page", () => {

@@ -7,6 +7,7 @@ import { EpisodePage } from "./pages/episode/EpisodePage";
 import { Home } from "./pages/home/Home";
 import { PipelinePage } from "./pages/pipeline/PipelinePage";
 import { PerformancePage } from "./pages/performance/PerformancePage";
+import { ReferencesPage } from "./pages/references/ReferencesPage";
 import { SummaryPage } from "./pages/summary/SummaryPage";
 import type { Crumb } from "./parts/Crumbs";
 import { entityLink, type Match, type Pattern } from "./router";
@@ -40,6 +41,13 @@ export const ROUTES: readonly Route[] = [
       ),
     },
     {
+    path: "entity/:entity/references",
+    crumbs: ([entity = ""]) => [entityCrumb(entity), { name: "References" }],
+    page: ({ parameters: [entity = ""], options }) => (
+      <ReferencesPage key={entity} entity={entity} options={options} />
+    ),
+  },
+  {
     path: "entity/:entity/performance",
     crumbs: ([entity = ""]) => [entityCrumb(entity), { name: "Performance" }],
     page: ({ parameters: [entity = ""], options }) => (

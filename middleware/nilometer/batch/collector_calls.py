@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import grpc
 
 from nilometer.settings.credentials import NO_CREDENTIALS, Credentials
-from nilometer.values.errors import BatchRejected, CollectorUnavailable
+from nilometer.values.errors import BatchRejected, CollectorUnavailable, ConfigError
 from nilometer.wire.channel import call_metadata, open_channel
 from nilometer.wire.services import collector_stub
 
@@ -74,8 +74,13 @@ def calls_to(collector: str, credentials: Credentials = NO_CREDENTIALS) -> Itera
     """Open a channel to the collector at ``host:port`` for the duration of the block.
 
     Raises:
-        ConfigError: If the token would be sent without TLS.
+        ConfigError: If *collector* is a URL, or the token would be sent without TLS.
     """
+    if "://" in collector:
+        raise ConfigError(
+            f"collector = {collector!r}: must be HOST:PORT, the collector's grpc_address, such as "
+            "127.0.0.1:7501; only commands that read over HTTP take a URL"
+        )
     metadata = call_metadata(collector, credentials)
     with open_channel(collector, credentials) as channel:
         yield CollectorCalls(collector, collector_stub(channel), metadata)

@@ -52,8 +52,8 @@ EXTRAS = {
 }
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Parse the arguments and run the command; print an error of nilometer as one line."""
+def command_line() -> argparse.ArgumentParser:
+    """Return the parser of all commands, those of the agent and the collector included."""
     parser = argparse.ArgumentParser(
         prog="nilometer", description="Watch a served model against its reference."
     )
@@ -73,7 +73,12 @@ def main(argv: list[str] | None = None) -> int:
     add_import(commands)
     for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
         entry.load()(commands)
-    arguments = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Parse the arguments and run the command; print an error of nilometer as one line."""
+    arguments = command_line().parse_args(argv)
     try:
         status = int(arguments.run(arguments))
         sys.stdout.flush()  # flush now, so that a closed pipe raises here and not at exit

@@ -1,13 +1,19 @@
-"""The options of commands that call a collector over HTTP, and of those that choose samples."""
+"""The options of commands that call a collector, that choose samples, and that store references."""
 
 import argparse
 from typing import TYPE_CHECKING
 
 from nilometer.commands.credentials import add_credential_options, credentials_of
 from nilometer.settings.collector_url import DEFAULT_URL
+from nilometer.values.clock import NANOSECONDS, SystemClock
+from nilometer.values.errors import ConfigError
+from nilometer.values.times import duration_of, time_of
 
 if TYPE_CHECKING:
     from nilometer.client.client import Client
+
+
+LAST_SECONDS = (1 << 62) // NANOSECONDS  # last time that a collector stores, in the year 2116
 
 
 def add_collector_options(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +67,32 @@ def add_time_options(parser: argparse.ArgumentParser, default_last: str | None) 
     parser.add_argument(
         "--end", metavar="TIME", help=f"end of the time; default {'the newest' if whole else 'now'}"
     )
+
+
+def add_expires_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--expires``, the time at which a reference expires."""
+    parser.add_argument(
+        "--expires",
+        metavar="TIME",
+        help="time from which no window is compared with it, such as 2027-01-01 or 90d; default never",
+    )
+
+
+def expiry_of(text: str | None) -> float | None:
+    """Return the Unix seconds of a time, or of a duration from now; None for None.
+
+    Raises:
+        ConfigError: If *text* is neither, or the time is after the year 2116.
+    """
+    if text is None:
+        return None
+    if text[-1:].isalpha() and text[-1:] != "Z":
+        expires = SystemClock().now_ns() // NANOSECONDS + duration_of("--expires", text)
+    else:
+        expires = time_of("--expires", text)
+    if not 1 <= expires < LAST_SECONDS:
+        raise ConfigError(f"--expires = {text!r}: must be between 1970 and 2116")
+    return expires
 
 
 def client_of(arguments: argparse.Namespace) -> "Client":

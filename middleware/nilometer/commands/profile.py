@@ -7,9 +7,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nilometer.commands.collector_options import add_expires_option, expiry_of
 from nilometer.commands.credentials import add_credential_options, credentials_of
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
-from nilometer.values.times import time_iso
+from nilometer.values.times import time_iso, time_text
 
 if TYPE_CHECKING:
     import pyarrow
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 COLLECTOR = "127.0.0.1:7501"
 WINDOW_SECONDS = 300  # default length of a past window
+_NO_EXPIRY = "the collector is older than this command, so the reference never expires: upgrade it"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -37,6 +40,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument(
         "--as-reference", metavar="NAME", help="register the profile as reference NAME"
     )
+    add_expires_option(parser)
     parser.add_argument(
         "--collector",
         default=COLLECTOR,
@@ -97,26 +101,23 @@ def _run(arguments: argparse.Namespace) -> int:
     from nilometer.batch.read import read_table
     from nilometer.batch.reference_upload import put_reference
     from nilometer.batch.report import as_json, feature_table
-    from nilometer.compare import shortfalls
     from nilometer.profile.profiler import load
     from nilometer.values.entity import entity_name
 
-    if arguments.log and not arguments.time_column:
-        raise ConfigError("--log needs --time-column: the column with the time of each row")
-    if arguments.time_column and not arguments.log:
-        raise ConfigError("--time-column needs --log")
+    _check_together(arguments)
+    expires = expiry_of(arguments.expires)
+    wanted_ns = None if expires is None else int(expires) * NANOSECONDS
     credentials = credentials_of(arguments)
     profilers = load(arguments.profilers)
     entity = entity_name(arguments.entity)
     if arguments.log and not arguments.as_reference:
         return _log(arguments, credentials, profilers)
     table = read_table(arguments.table)
-    reference = None
+    reference, expires_ns = None, None
     if arguments.as_reference:
         reference = _reference(arguments, entity, table, profilers)
-        put_reference(reference, arguments.collector, credentials)
-        for sentence in shortfalls(reference):
-            print(f"nilometer: warning: {sentence}", file=sys.stderr)
+        expires_ns = put_reference(reference, arguments.collector, credentials, wanted_ns)
+        _warn_of(reference, is_forgotten=wanted_ns is not None and expires_ns is None)
     if arguments.log:
         _log(arguments, credentials, profilers)
     profiles = profile_of(table, profilers=profilers)
@@ -126,8 +127,36 @@ def _run(arguments: argparse.Namespace) -> int:
     print(f"{entity}: {table.num_rows} rows of {arguments.table.name}")
     print(feature_table(profiles))
     if reference is not None:
-        print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}")
+        until = "" if expires_ns is None else f", expires {time_text(expires_ns)}"
+        print(f"reference {reference.name} ({reference.digest}) is at {arguments.collector}{until}")
     return 0
+
+
+def _check_together(arguments: argparse.Namespace) -> None:
+    """Refuse options that need another one.
+
+    Raises:
+        ConfigError: If the other one is missing.
+    """
+    if arguments.log and not arguments.time_column:
+        raise ConfigError("--log needs --time-column: the column with the time of each row")
+    if arguments.time_column and not arguments.log:
+        raise ConfigError("--time-column needs --log")
+    if arguments.expires and not arguments.as_reference:
+        raise ConfigError("--expires needs --as-reference: only a reference expires")
+
+
+def _warn_of(reference: "Reference", *, is_forgotten: bool) -> None:
+    """Write the warnings of a stored reference to standard error.
+
+    Args:
+        reference: Stored reference.
+        is_forgotten: Whether the collector did not store its expiry.
+    """
+    from nilometer.compare import shortfalls
+
+    for sentence in [*([_NO_EXPIRY] if is_forgotten else []), *shortfalls(reference)]:
+        print(f"nilometer: warning: {sentence}", file=sys.stderr)
 
 
 def _log(

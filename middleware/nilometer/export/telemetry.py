@@ -224,6 +224,13 @@ BACKGROUND_ERRORS = Metric(
     attributes=(THREAD,),
     exporter=Exporter.COLLECTOR,
 )
+OBJECTS_UNREAD = Metric(
+    name="nilometer.objects.unread",
+    instrument=Instrument.GAUGE,
+    unit="{object}",
+    about="Declared objects that the collector sets aside, because a newer version wrote them.",
+    exporter=Exporter.COLLECTOR,
+)
 STORE_ROWS = Metric(
     name="nilometer.store.rows",
     instrument=Instrument.GAUGE,
@@ -356,6 +363,7 @@ METRICS: tuple[Metric, ...] = (
     UP,
     JUDGEMENT_AGE,
     LATE_ENTITIES,
+    OBJECTS_UNREAD,
     BACKGROUND_AGE,
     BACKGROUND_ERRORS,
     STORE_ROWS,

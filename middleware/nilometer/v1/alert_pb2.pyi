@@ -21,7 +21,7 @@ class Embedding(_message.Message):
     def __init__(self, dimensions: _Optional[int] = ..., mean: _Optional[bytes] = ..., components: _Optional[bytes] = ..., bits: _Optional[int] = ...) -> None: ...
 
 class Reference(_message.Message):
-    __slots__ = ("entity", "name", "rows", "created_unix_nano", "source", "columns", "digest")
+    __slots__ = ("entity", "name", "rows", "created_unix_nano", "source", "columns", "digest", "expires_unix_nano")
     class Column(_message.Message):
         __slots__ = ("summary", "feature", "edges", "dictionary", "embedding", "singletons", "borderline")
         SUMMARY_FIELD_NUMBER: _ClassVar[int]
@@ -46,6 +46,7 @@ class Reference(_message.Message):
     SOURCE_FIELD_NUMBER: _ClassVar[int]
     COLUMNS_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     entity: str
     name: str
     rows: int
@@ -53,7 +54,8 @@ class Reference(_message.Message):
     source: str
     columns: _containers.RepeatedCompositeFieldContainer[Reference.Column]
     digest: str
-    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[int] = ..., created_unix_nano: _Optional[int] = ..., source: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Reference.Column, _Mapping]]] = ..., digest: _Optional[str] = ...) -> None: ...
+    expires_unix_nano: int
+    def __init__(self, entity: _Optional[str] = ..., name: _Optional[str] = ..., rows: _Optional[int] = ..., created_unix_nano: _Optional[int] = ..., source: _Optional[str] = ..., columns: _Optional[_Iterable[_Union[Reference.Column, _Mapping]]] = ..., digest: _Optional[str] = ..., expires_unix_nano: _Optional[int] = ...) -> None: ...
 
 class Alerter(_message.Message):
     __slots__ = ("entity", "name", "summary", "kind", "statistic", "comparison", "threshold", "low", "high", "reference", "comparator", "minimum_count", "windows_to_open", "windows_to_close", "severity", "condition", "numbers", "texts", "for_seconds", "delay_seconds", "critical", "closing", "times")

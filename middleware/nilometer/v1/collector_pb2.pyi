@@ -111,7 +111,9 @@ class Plan(_message.Message):
     def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ..., judges: bool = ..., prediction_sums: bool = ...) -> None: ...
 
 class PutReferenceReply(_message.Message):
-    __slots__ = ("digest",)
+    __slots__ = ("digest", "expires_unix_nano")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     digest: str
-    def __init__(self, digest: _Optional[str] = ...) -> None: ...
+    expires_unix_nano: int
+    def __init__(self, digest: _Optional[str] = ..., expires_unix_nano: _Optional[int] = ...) -> None: ...

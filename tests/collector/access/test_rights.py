@@ -80,6 +80,7 @@ FOR_ALL = (
 OTHER_PARAMETERS = {
     "/api/v1/expected-performance": {"summary": "output.score", "ground_truth": "logged.quality"},
     "/api/v1/references/comparison": {"reference": "training", "other": "training"},
+    "/api/v1/references/version": {"reference": "training"},
 }
 NARROW = ("shipper", "reader", "writer")
 

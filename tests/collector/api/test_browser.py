@@ -3,6 +3,7 @@
 import hashlib
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,10 +11,13 @@ import msgspec
 import pytest
 from playwright.sync_api import Page, Route, sync_playwright
 
+from nilometer.batch.reference_upload import put_reference
 from nilometer_collector.alerting.definitions import AlerterView
 from nilometer_collector.testing import (
     ENTITY,
+    START_NS,
     Running,
+    a_reference,
     an_evaluation,
     feature_sample,
     minute,
@@ -240,3 +244,38 @@ def test_the_page_of_declared_objects_shows_changes_and_names_that_point_nowhere
     page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}")
     page.get_by_role("heading", name="Warnings").wait_for()
     page.get_by_text(warning).wait_for()
+
+
+def test_a_version_of_a_reference_is_frozen_approved_compared_and_rolled_back(
+    alerting: Running, page: Page
+) -> None:
+    """The page also says what is too small, and when the current version expires."""
+    recent = minute((time.time_ns() - START_NS) // (60 * 10**9) - 5)
+    alerting.sender("other").ship(feature_sample([1.0, 2.0, 3.0], window=recent))
+    first = a_reference({"input.amount": [1.0, 2.0]})
+    for reference in (first, a_reference({"input.amount": [5.0] * 100, "input.new": [1.0]})):
+        put_reference(reference, alerting.collector.grpc_target)
+    page.goto(f"{alerting.collector.http_url}/#/entity/{ENTITY}")
+    page.get_by_role("link", name="training").click()
+    page.get_by_role("link", name=first.digest).click()
+    page.get_by_text("input.amount has 2 values, too few for").wait_for(timeout=10_000)
+    compared = page.get_by_role("row", name="input.new")
+    assert "only in the second" in compared.inner_text()
+    page.get_by_label("Expires").fill("2099-01-01")
+    page.get_by_role("button", name="Roll back to this version").click()
+    page.get_by_role("cell", name="current, expires 2099-01-01").wait_for(timeout=10_000)
+    (current,) = alerting.get("references")["references"]
+    assert (current["digest"], current["expires"]) == (first.digest, 4070908800.0)
+
+    page.get_by_role("textbox", name="Name").fill("week")
+    page.get_by_role("combobox").select_option("last 28 days")
+    page.get_by_role("button", name="Freeze").click()
+    page.get_by_role("button", name="Approve").click(timeout=10_000)
+    page.get_by_role("button", name="Change expiry").wait_for(timeout=10_000)
+    current = {one["name"]: one for one in alerting.get("references")["references"]}
+    assert current["week"]["expires"] is None
+    changes = page.get_by_role("region", name="Changes")
+    assert "reference week of fraud-scorer: created" in changes.inner_text()
+    page.get_by_role("textbox", name="Name").fill("learned")
+    page.get_by_role("button", name="Freeze").click()
+    page.get_by_role("alert").wait_for(timeout=10_000)

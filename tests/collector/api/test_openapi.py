@@ -74,6 +74,7 @@ def test_the_document_describes_every_route_with_its_errors(served: Running) -> 
         ("/api/v1/references", "get"),
         ("/api/v1/references", "post"),
         ("/api/v1/references/comparison", "get"),
+        ("/api/v1/references/version", "get"),
         ("/api/v1/alerters", "get"),
         ("/api/v1/alerters", "put"),
         ("/api/v1/alerters", "delete"),

@@ -1,5 +1,6 @@
 """`nilometer apply`, `get`, `describe`, `delete`, `changes` and `rollback` against a collector."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeAlias
@@ -159,7 +160,7 @@ def test_two_files_that_define_one_name_are_both_named(command: Command, files: 
     ("name", "content", "why"),
     [
         ("gone.yaml", None, "No such file or directory"),
-        ("latin.yaml", "version: 1 # ä".encode("latin-1"), "is not UTF-8"),
+        ("latin.yaml", "version: 1 # ä".encode("latin-1"), "is not UTF-8: byte 0xe4"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_one_line(
@@ -173,7 +174,7 @@ def test_a_file_that_cannot_be_read_is_one_line(
         (tmp_path / name).write_bytes(content)
     assert main(["apply", "-f", str(tmp_path / name)]) == 2
     error = capsys.readouterr().err
-    assert error.startswith(f"nilometer: {tmp_path / name}: {why}")
+    assert re.match(rf"nilometer: {re.escape(str(tmp_path / name))}(:1)?: {why}", error)
     assert error.count("\n") == 1
 
 

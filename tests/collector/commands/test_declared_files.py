@@ -1,6 +1,7 @@
 """Files of declared objects are read as JSON has them; what YAML 1.1 adds is refused."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,57 @@ def test_a_mistake_names_its_file_and_line(tmp_path: Path, name: str, text: str,
     assert str(caught.value).startswith(str(tmp_path / name))
     assert why in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"version: 1\nentities:\n  - name: M\xfcller\n", ":3: is not UTF-8: byte 0xfc"),
+        (b"version: 1\nentities:\n  - name: a\0b\n", ":3: is not YAML: character 0x0"),
+        (b"version: 1\nentities: !!python/tuple [a]\n", ":2: entities: tags ("),
+        (b"!foo {version: 1}\n", ":1: the top level: tags ("),
+    ],
+)
+def test_bytes_and_tags_that_are_refused_name_their_line(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    (tmp_path / "a.yaml").write_bytes(content)
+    with pytest.raises(ConfigError) as caught:
+        read_files([tmp_path / "a.yaml"])
+    assert str(caught.value).startswith(f"{tmp_path}/a.yaml{why}")
+
+
+def test_a_mounted_config_map_is_read_once_and_hidden_files_are_not(tmp_path: Path) -> None:
+    """Kubernetes mounts links to a hidden directory; editors leave hidden copies."""
+    (tmp_path / "..data").mkdir()
+    (tmp_path / "..data" / "a.yaml").write_text("version: 1\nentities:\n  - name: a\n")
+    (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
+    (tmp_path / ".a.yaml.swp.yaml").write_text("not YAML: [")
+    assert read_files([tmp_path]).count == 1
+
+
+@pytest.mark.parametrize("kind", ["link to nothing", "fifo", "link to a directory", "line"])
+def test_nothing_in_a_directory_is_left_out_silently(tmp_path: Path, kind: str) -> None:
+    """A prune would remove its objects."""
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a.yaml").write_text("version: 1\n")
+    if kind == "fifo":
+        os.mkfifo(tmp_path / "d" / "b.yaml")
+    elif kind == "line":
+        (tmp_path / "d" / "b\n.yaml").write_text("version: 1\n")
+    else:
+        (tmp_path / "d" / "b.yaml").symlink_to("gone" if kind == "link to nothing" else "..")
+    with pytest.raises(
+        ConfigError, match=r"is a link to|is not a regular file|printable"
+    ) as caught:
+        read_files([tmp_path / "d"])
+    assert "\n" not in str(caught.value)
+
+
+def test_a_list_that_is_too_long_names_its_file(tmp_path: Path) -> None:
+    text = "version: 1\nentities:\n" + "  - name: a\n" * 2
+    (tmp_path / "a.yaml").write_text(text)
+    found = read_files([tmp_path / "a.yaml"])
+    said = found.located("entities: must be a list of at most 1 items", "entities")
+    assert said == f"{tmp_path}/a.yaml: entities: must be a list of at most 1 items"
+    assert found.located("version: is wrong", "version") == "version: is wrong"

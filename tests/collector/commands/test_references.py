@@ -98,6 +98,47 @@ def test_an_upload_warns_of_small_columns(
     assert warning.startswith("nilometer: warning: input.amount has 40 values, too few for psi, ")
 
 
+def profiled(served: Running, tmp_path: Path, *words: str) -> int:
+    table = tmp_path / "train.csv"
+    table.write_text("amount\n" + "\n".join(map(str, amounts(500))))
+    named = ["profile", str(table), "--entity", ENTITY, "--as-reference", "training"]
+    return main([*named, "--collector", served.collector.grpc_target, *words])
+
+
+def test_an_uploaded_reference_expires_and_keeps_its_expiry(
+    served: Running, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert profiled(served, tmp_path, "--expires", "2099-01-01") == 0
+    assert capsys.readouterr().out.endswith(", expires 2099-01-01 00:00 UTC\n")
+    for words in ((), ("--expires", "2099-01-01T00:00:00Z")):  # the same version again
+        assert profiled(served, tmp_path, *words) == 0
+        (current,) = served.get("references")["references"]
+        assert current["expires"] == 4070908800.0
+    assert profiled(served, tmp_path, "--expires", "90d") == 0
+    (current,) = served.get("references")["references"]
+    assert current["expires"] < 4070908800.0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--expires", "soon"], "--expires = 'soon': must be a number with s, m, h, d or w"),
+        (["--expires", "9" * 30], "must be between 1970 and 2116"),
+        (["--expires", "0.5"], "must be between 1970 and 2116"),
+    ],
+)
+def test_a_wrong_expiry_is_refused_before_the_upload(
+    served: Running,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: list[str],
+    message: str,
+) -> None:
+    assert profiled(served, tmp_path, *words) == 2
+    assert message in capsys.readouterr().err
+    assert served.get("references")["references"] == []
+
+
 def test_two_versions_are_compared_column_by_column(command: Command, served: Running) -> None:
     far = [one + 100.0 for one in amounts(600)]
     old = a_reference({"input.amount": amounts(600), "input.old": [1.0]})

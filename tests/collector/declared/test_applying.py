@@ -199,6 +199,13 @@ def test_names_that_the_caller_may_not_read_are_told_alike(store: Store) -> None
     ]
 
 
+def test_a_performance_of_an_entity_without_data_is_a_warning(served: Running) -> None:
+    performance = {"entity": "fraud-scorer", "task": "binary", "score": "p", "threshold": 0.5}
+    applied(served, {"version": 1, "performance": [performance]})
+    (listed,) = served.get("objects")["objects"]
+    assert listed["warnings"] == ["entity = 'fraud-scorer': does not exist yet"]
+
+
 def test_every_change_is_recorded_with_its_author_and_way(served: Running) -> None:
     applied(served, DOCUMENT)
     served.put_alerter(ALERTER).raise_for_status()

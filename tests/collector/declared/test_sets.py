@@ -8,14 +8,24 @@ import pytest
 
 from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.declared import applying, sets
-from nilometer_collector.declared.applying import By
+from nilometer_collector.declared.applying import By, roll_back
 from nilometer_collector.declared.applying import apply as apply_document
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.planning import Plan, plan_of
 from nilometer_collector.declared.registered import document_of
 from nilometer_collector.declared.sets import PartOf, Sets
 from nilometer_collector.errors import Conflict
-from nilometer_collector.store import Change, Key, Origin, RemoveEntity, Revision, Store
+from nilometer_collector.store import (
+    Change,
+    ChangeQuestion,
+    Command,
+    Key,
+    Origin,
+    RemoveEntity,
+    Revision,
+    SetObject,
+    Store,
+)
 from nilometer_collector.testing import Running
 
 RISK = PartOf("risk", "ann")
@@ -195,9 +205,76 @@ def test_only_its_owner_and_administrators_change_a_set(store: Store) -> None:
     apply_document(context, entities_document("b"), BY, 3, part_of=owner)
     administrator = PartOf("risk", "bob", lambda _: True)
     apply_document(context, entities_document("c"), BY, 4, part_of=administrator)
-    assert Sets(store).all["risk"].owner == "ann"
+    known = Sets(store).read("risk")
+    assert known is not None
+    assert known.owner == "ann"
 
 
 def test_a_set_of_an_older_version_is_read() -> None:
     found = sets.read_set("risk", '[["entity","a","a"]]')
+    assert isinstance(found, sets.SetDefinition)
     assert found.members == {Key("entity", "a", "a")}
+
+
+def test_an_owner_has_a_bound_of_its_own(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sets, "MOST_OWNED", 1)
+    context = DeclareContext(store)
+    apply_document(context, entities_document("a"), BY, 1, part_of=RISK)
+    with pytest.raises(Conflict, match="ann owns 1 sets already, at most 1") as told:
+        apply_document(context, entities_document("b"), BY, 2, part_of=PartOf("second", "ann"))
+    assert told.value.field == "set"
+    apply_document(context, entities_document("b"), BY, 3, part_of=PartOf("second", "bob"))
+    apply_document(context, entities_document("c"), BY, 4, part_of=PartOf("payments/x", "ann"))
+
+
+def test_the_history_of_a_set_has_only_what_leaves_and_what_comes(store: Store) -> None:
+    context = DeclareContext(store)
+    apply_document(context, entities_document("a", "b", "c"), BY, 1, part_of=RISK)
+    apply_document(context, entities_document("a", "b", "d"), BY, 2, part_of=RISK, prunes=True)
+    apply_document(context, entities_document(), BY, 3, part_of=RISK, prunes=True)
+    found = store.history.changes(ChangeQuestion(kind="set"), 10)
+    shown = [(one.change.before, one.change.after) for one in reversed(found)]
+    members = [
+        tuple(None if text is None else set(names_in(text)) for text in sides) for sides in shown
+    ]
+    assert members == [(None, {"a", "b", "c"}), ({"c"}, {"d"}), ({"a", "b", "d"}, None)]
+    for revision, then in ((0, set()), (1, {"a", "b", "c"}), (2, {"a", "b", "d"})):
+        roll_back(context, revision, BY, 4)
+        assert {key.name for key in Sets(store).members("risk")} == then
+
+
+def names_in(text: str) -> list[str]:
+    found = sets.read_set("risk", text)
+    assert isinstance(found, sets.SetDefinition)
+    return [key.name for key in found.members]
+
+
+def test_changes_of_an_older_version_are_undone_too() -> None:
+    """It has stored all objects on both sides of a change."""
+    a, b, c = (Key("entity", name, name) for name in "abc")
+
+    def text(*members: Key) -> str:
+        return msgspec.json.encode(members).decode()
+
+    changes = [(text(a, b), text(a, c)), (text(a), text(a, b)), (None, text(a))]
+    then = [sets.members_before("risk", frozenset((a, c)), changes[:count]) for count in range(4)]
+    assert then == [{a, c}, {a, b}, {a}, set()]
+
+
+def test_a_set_of_a_newer_version_is_refused_and_others_go_on(store: Store) -> None:
+    newer = SetObject(Key("set", "", "risk"), '{"name":"risk","owner":"ann","objects":"all"}')
+    write(store, newer)
+    context = DeclareContext(store)
+    other = PartOf("other", "ann")
+    apply_document(context, entities_document("a", "b"), BY, 2, part_of=other)
+    with pytest.raises(Conflict, match="'risk': is set aside"):
+        apply_document(context, entities_document("a"), BY, 2, part_of=RISK)
+    with pytest.raises(Conflict, match="'other': cannot be pruned, because a newer collector"):
+        apply_document(context, entities_document("a"), BY, 2, part_of=other, prunes=True)
+
+
+def write(store: Store, *commands: Command) -> None:
+    """Write what a newer version would write."""
+    store.history.commit(
+        Revision(author="ann", origin=Origin.API, commands=[*commands], changes=[]), 1
+    )

@@ -81,6 +81,8 @@ def test_a_revision_changes_objects_of_every_kind_and_is_kept(place: Place) -> N
     (current,) = store.references.records()
     assert current.digest == first.digest
     assert store.history.objects("watch") == {RULE: '{"watch":false}'}
+    assert store.history.object(RULE) == '{"watch":false}'
+    assert store.history.object(Key("watch", "fraud-*", "other")) is None
     found = store.history.changes()
     assert [one.change for one in found] == list(made.changes)
     assert {(one.revision, one.author, one.origin, one.made_ns) for one in found} == {

@@ -37,6 +37,21 @@ def put(store: Store, *objects: ChannelDefinition | RouteDefinition) -> None:
             store.routes.put(one, "api", START_NS, 10)
 
 
+class NewChannel(ChannelDefinition, frozen=True, kw_only=True):
+    """A channel of a newer version."""
+
+    colour: str = "red"
+
+
+def test_a_channel_of_a_newer_version_is_set_aside_and_can_be_removed(store: Store) -> None:
+    put(store, NewChannel(name="team", kind="slack"), a_channel("other"))
+    assert [one.name for one in store.channels.all()] == ["other"]
+    assert store.channels.read("team") is None
+    assert "colour" in store.channels.unread()["team"].reason
+    assert store.channels.delete("team", START_NS)
+    assert (store.channels.unread(), store.channels.delete("team", START_NS)) == ({}, False)
+
+
 def take(store: Store, channel: str = "slack", now_ns: int = START_NS) -> Notice:
     notice = store.deliveries.take(channel, now_ns)
     assert notice is not None

@@ -287,4 +287,4 @@ def test_a_silence_of_a_newer_version_holds_nothing_and_stops_no_episode(
     store.history.commit(revision, START_NS)
     assert agents.say("pod-1", 0.5, 1) == 1
     assert sent(store) == [("ALERTING", False)]
-    assert "cannot be read" in caplog.text
+    assert "set aside" in caplog.text

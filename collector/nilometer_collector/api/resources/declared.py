@@ -162,19 +162,25 @@ async def list_objects(call: Call) -> Objects:
     def read() -> list[DeclaredObjectView]:
         now_ns = call.context.clock.now_ns()
         known = KnownNames(store, may, may_use=call.access.naming, now_ns=now_ns)
-        return [
-            DeclaredObjectView(
-                kind=kind.name,
-                entity=key.entity,
-                name=key.name,
-                definition=dict(plain),
-                warnings=kind.warnings(plain, known),
-            )
-            for kind in (ALL_KINDS if words else KINDS)
-            if not words or kind.name in words
-            for key, plain in kind.stored(store, entity).items()
-            if name in {None, key.name} and _may(call.access, key)
-        ]
+        found = []
+        for kind in ALL_KINDS if words else KINDS:
+            if words and kind.name not in words:
+                continue
+            unread = kind.unread(store)
+            found += [
+                DeclaredObjectView(
+                    kind=kind.name,
+                    entity=key.entity,
+                    name=key.name,
+                    definition=dict(plain),
+                    warnings=[unread[key].warning]
+                    if key in unread
+                    else kind.warnings(plain, known),
+                )
+                for key, plain in kind.stored(store, entity).items()
+                if name in {None, key.name} and _may(call.access, key)
+            ]
+        return found
 
     return Objects(objects=await call.context.ask(read))
 

@@ -4,7 +4,7 @@ import msgspec
 
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Comparators, RequiredText
-from nilometer_collector.api.resources.references import ReferenceView, reference_view
+from nilometer_collector.api.resources.references import CurrentVersions, ReferenceView
 from nilometer_collector.api.resources.samples import DistanceView, distance_view
 from nilometer_collector.query.reference_versions import compared_columns, version_named
 
@@ -40,11 +40,11 @@ async def compare_references(call: Call) -> ReferenceComparison:
     entity = value(ENTITY)
 
     def compare() -> ReferenceComparison:
-        current = {(one.name, one.digest) for one in stored.records(entity)}
+        current = CurrentVersions(stored, entity)
         one, other = (version_named(stored, entity, value(word)) for word in (REFERENCE, OTHER))
         return ReferenceComparison(
-            reference=reference_view(one, is_current=(one.name, one.digest) in current),
-            other=reference_view(other, is_current=(other.name, other.digest) in current),
+            reference=current.view(one),
+            other=current.view(other),
             columns=[
                 ComparedColumnView(
                     summary=column.summary,

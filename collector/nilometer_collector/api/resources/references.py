@@ -8,6 +8,7 @@ from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ANY_ENTITY, Flag
 from nilometer_collector.contents.feature import FeatureView
 from nilometer_collector.store import ReferenceRecord
+from nilometer_collector.store import References as StoredReferences
 
 
 class ReferenceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +53,27 @@ def reference_view(
         expires=None if expires_ns is None else seconds(expires_ns),
         feature=feature,
     )
+
+
+class CurrentVersions:
+    """The current versions of the references of one entity, to show others beside them.
+
+    Args:
+        stored: Stored references.
+        entity: Name of the entity.
+    """
+
+    def __init__(self, stored: StoredReferences, entity: str) -> None:
+        self._records = {(one.name, one.digest): one for one in stored.records(entity)}
+
+    def view(self, version: Reference) -> ReferenceView:
+        """Return *version* as the API shows it, with its expiry if it is current."""
+        record = self._records.get((version.name, version.digest))
+        return reference_view(
+            version,
+            is_current=record is not None,
+            expires_ns=None if record is None else record.expires_ns,
+        )
 
 
 async def list_references(call: Call) -> References:

@@ -16,7 +16,8 @@ from nilometer_collector.api.body import read_json
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import LAST_SECONDS, Flag
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.api.resources.references import ReferenceView, reference_view
+from nilometer_collector.api.resources.reference_version import ReferenceColumnView, columns_of
+from nilometer_collector.api.resources.references import CurrentVersions, ReferenceView
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference, propose_reference
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
@@ -57,13 +58,6 @@ class WindowsReferenceDefinition(
     expires: _Moment | None = (
         None  # time from which nothing is compared with it; not for a proposal
     )
-
-
-class ReferenceColumnView(msgspec.Struct, frozen=True, kw_only=True):
-    """A column of a reference."""
-
-    summary: str
-    count: int  # finite numbers and categories
 
 
 class WindowsReferenceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,20 +109,10 @@ async def make_reference(call: Call) -> WindowsReferenceView:
             add_reference(context.store, reference, by, now_ns, expires_ns)
         elif not dry_run:
             propose_reference(context.store, reference, by, now_ns)
-        stored = context.store.references.records(reference.entity)
-        current = {one.digest: one for one in stored if one.name == reference.name}
-        known = current.get(reference.digest)
         return WindowsReferenceView(
             dry_run=dry_run,
-            reference=reference_view(
-                reference,
-                is_current=known is not None,
-                expires_ns=None if known is None else known.expires_ns,
-            ),
-            columns=[
-                ReferenceColumnView(summary=summary, count=column.feature.count)
-                for summary, column in sorted(reference.columns.items())
-            ],
+            reference=CurrentVersions(context.store.references, asked.entity).view(reference),
+            columns=columns_of(reference),
             warnings=[*made.warnings, *shortfalls(reference)],
         )
 

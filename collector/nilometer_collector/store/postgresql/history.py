@@ -70,6 +70,9 @@ DELETE FROM objects WHERE kind = %(kind)s AND entity = %(entity)s AND name = %(n
 _OBJECTS = """
 SELECT kind, entity, name, content FROM objects WHERE kind = %(kind)s ORDER BY entity, name
 """
+_OBJECT = """
+SELECT content FROM objects WHERE kind = %(kind)s AND entity = %(entity)s AND name = %(name)s
+"""
 _MOVED = "SELECT DISTINCT kind, entity, name FROM changes WHERE revision > %(after)s"
 
 _OfObject: TypeAlias = (
@@ -155,6 +158,12 @@ class History:
         """Return the definitions of all objects of *kind* that have no table of their own."""
         rows = self._database.read(lambda session: session.rows(_OBJECTS, {"kind": kind}))
         return {Key(*key): content for *key, content in rows}
+
+    def object(self, key: Key) -> str | None:
+        """Return the definition of one object that has no table of its own; None without one."""
+        asked = {"kind": key.kind, "entity": key.entity, "name": key.name}
+        rows = self._database.read(lambda session: session.rows(_OBJECT, asked))
+        return str(rows[0][0]) if rows else None
 
     def _make(self, session: Session, command: Command, now_ns: int) -> None:
         match command:

@@ -6,9 +6,15 @@ from psycopg import sql
 
 from nilometer_collector.access.workspaces import owner_of
 from nilometer_collector.errors import Refused
-from nilometer_collector.store.named import SETTINGS_ORIGIN, D, definition_of, payload_of
+from nilometer_collector.store.named import (
+    SETTINGS_ORIGIN,
+    D,
+    payload_of,
+    unread_of,
+)
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.written import Unread, readable_of
 
 # Collectors take turns, so that two of them cannot create the last object that may exist.
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer objects', 0))"
@@ -29,7 +35,7 @@ UPDATE deliveries SET withheld_ns = %(now)s WHERE channel = %(name)s AND deliver
   AND refused_ns IS NULL AND withheld_ns IS NULL
 """
 _READ = sql.SQL("""
-SELECT payload FROM {} WHERE %(name)s::text IS NULL OR name = %(name)s ORDER BY name
+SELECT name, payload FROM {} WHERE %(name)s::text IS NULL OR name = %(name)s ORDER BY name
 """)
 
 
@@ -65,18 +71,24 @@ class Objects(Generic[D]):
         return self._database.write(lambda session: self.remove(session, name, now_ns))
 
     def read(self, name: str) -> D | None:
-        """Return the object of this name; None if it does not exist."""
+        """Return the object of this name; None if it does not exist, or a newer version wrote it."""
         found = self._database.read(lambda session: self.read_in(session, name))
         return found[0] if found else None
 
     def all(self) -> list[D]:
-        """List all objects by name."""
+        """List all objects by name, without those that a newer version wrote."""
         return self._database.read(self.read_in)
 
     def read_in(self, session: Session, name: str | None = None) -> list[D]:
         """List all objects, or the one of this *name*, by name, in a transaction."""
         rows = session.rows(_READ.format(self._table), {"name": name})
-        return [definition_of(payload, self._kind) for (payload,) in rows]
+        return readable_of((payload for _, payload in rows), self._kind)
+
+    def unread(self) -> dict[str, Unread]:
+        """Return the reason of each object that this version cannot read, by name."""
+        statement, asked = _READ.format(self._table), {"name": None}
+        rows = self._database.read(lambda session: session.rows(statement, asked))
+        return unread_of(rows, self._kind)
 
     def store(self, session: Session, definition: D, origin: str, now_ns: int, most: int) -> None:
         """Create or replace the object of this name, in a transaction.

@@ -118,6 +118,14 @@ class History:
         )
         return {Key(*key): content for *key, content in rows}
 
+    def object(self, key: Key) -> str | None:
+        """Return the definition of one object that has no table of its own; None without one."""
+        row = self._database.row(
+            "SELECT content FROM objects WHERE kind = ? AND entity = ? AND name = ?",
+            (key.kind, key.entity, key.name),
+        )
+        return None if row is None else str(row[0])
+
     def _make(self, command: Command, now_ns: int) -> None:
         match command:
             case DeclareEntity() | RemoveEntity():

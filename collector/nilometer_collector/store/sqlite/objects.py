@@ -4,8 +4,14 @@ from typing import Generic, Literal
 
 from nilometer_collector.access.workspaces import owner_of
 from nilometer_collector.errors import Refused
-from nilometer_collector.store.named import SETTINGS_ORIGIN, D, definition_of, payload_of
+from nilometer_collector.store.named import (
+    SETTINGS_ORIGIN,
+    D,
+    payload_of,
+    unread_of,
+)
 from nilometer_collector.store.sqlite.database import Database
+from nilometer_collector.store.written import Unread, readable_of
 
 
 class Objects(Generic[D]):
@@ -47,9 +53,10 @@ class Objects(Generic[D]):
     def delete(self, name: str, now_ns: int) -> bool:
         """Delete an object; return False if it does not exist."""
         with self._database.write():
-            if self.read(name) is None:
+            named = (name,)
+            if not self._database.rows(f"SELECT 1 FROM {self._table} WHERE name = ?", named):  # noqa: S608
                 return False
-            self._database.execute(f"DELETE FROM {self._table} WHERE name = ?", (name,))  # noqa: S608
+            self._database.execute(f"DELETE FROM {self._table} WHERE name = ?", named)  # noqa: S608
             if self._table == "channels":
                 self._database.execute(
                     "UPDATE deliveries SET withheld_ns = ? WHERE channel = ? AND delivered_ns IS NULL "
@@ -59,17 +66,22 @@ class Objects(Generic[D]):
             return True
 
     def read(self, name: str) -> D | None:
-        """Return the object of this name; None if it does not exist."""
-        found = self._database.row(
+        """Return the object of this name; None if it does not exist, or a newer version wrote it."""
+        rows = self._database.rows(
             f"SELECT payload FROM {self._table} WHERE name = ?",  # noqa: S608
             (name,),
         )
-        return None if found is None else definition_of(found[0], self._kind)
+        return next(iter(readable_of((payload for (payload,) in rows), self._kind)), None)
 
     def all(self) -> list[D]:
-        """List all objects by name."""
+        """List all objects by name, without those that a newer version wrote."""
         rows = self._database.rows(f"SELECT payload FROM {self._table} ORDER BY name")  # noqa: S608
-        return [definition_of(payload, self._kind) for (payload,) in rows]
+        return readable_of((payload for (payload,) in rows), self._kind)
+
+    def unread(self) -> dict[str, Unread]:
+        """Return the reason of each object that this version cannot read, by name."""
+        rows = self._database.rows(f"SELECT name, payload FROM {self._table}")  # noqa: S608
+        return unread_of(rows, self._kind)
 
     def _save(self, definition: D, origin: str, now_ns: int) -> None:
         self._database.execute(

@@ -20,6 +20,9 @@ import type {
   Pipeline,
   Problem,
   Reads,
+  Reference,
+  ReferenceComparison,
+  ReferenceVersion,
   Revision,
   Run,
   Samples,
@@ -27,6 +30,7 @@ import type {
   Summary,
   TruthStatus,
   Watch,
+  WindowsReference,
 } from "./types";
 
 const MOST_SUMMARIES = 64; // values of one parameter
@@ -100,6 +104,13 @@ async function ask(url: string, request: RequestInit): Promise<unknown> {
   }
   throw new ApiProblem(response.status, title, detail);
 }
+
+const post = (url: string, body: unknown): Promise<unknown> =>
+  ask(url, {
+    method: "POST",
+    headers: { accept: "application/json", "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
 
 /** All entities, page by page. */
 export async function entities(signal?: AbortSignal): Promise<Entity[]> {
@@ -177,11 +188,7 @@ export async function decide(
   body: Readonly<Record<string, unknown>>,
 ): Promise<Decision> {
   const query = new URLSearchParams({ entity: about.entity, episode: String(about.episode) });
-  return (await ask(`api/v1/episodes/${kind}?${query.toString()}`, {
-    method: "POST",
-    headers: { accept: "application/json", "content-type": "application/json" },
-    body: JSON.stringify(body),
-  })) as Decision;
+  return (await post(`api/v1/episodes/${kind}?${query.toString()}`, body)) as Decision;
 }
 
 /** Approve or decline a run of an action that awaits approval. */
@@ -191,11 +198,7 @@ export async function judge(
   reason: string,
 ): Promise<Run> {
   const query = new URLSearchParams({ entity: about.entity, run: String(about.run) });
-  return (await ask(`api/v1/actions/${verb}?${query.toString()}`, {
-    method: "POST",
-    headers: { accept: "application/json", "content-type": "application/json" },
-    body: JSON.stringify({ reason }),
-  })) as Run;
+  return (await post(`api/v1/actions/${verb}?${query.toString()}`, { reason })) as Run;
 }
 
 /** Whether the collector refused because the response would be too large. */
@@ -218,5 +221,38 @@ export const audit = async (signal?: AbortSignal): Promise<Audit[]> =>
   (await get("/api/v1/audit", {}, signal)).entries;
 
 /** The newest changes of declared objects, by revision. */
-export const changes = async (signal?: AbortSignal): Promise<Revision[]> =>
-  (await get("/api/v1/changes", {}, signal)).revisions;
+export const changes = async (
+  signal?: AbortSignal,
+  question: Query<"/api/v1/changes"> = {},
+): Promise<Revision[]> => (await get("/api/v1/changes", question, signal)).revisions;
+
+/** All versions of the references of an entity, newest first. */
+export const referenceVersions = async (entity: string, signal?: AbortSignal): Promise<Reference[]> =>
+  (await get("/api/v1/references", { entity, versions: true }, signal)).references.sort(
+    (one, other) => other.created - one.created,
+  );
+
+export const referenceVersion = (
+  entity: string,
+  reference: string,
+  signal?: AbortSignal,
+): Promise<ReferenceVersion> => get("/api/v1/references/version", { entity, reference }, signal);
+
+export const compareReferences = (
+  question: Query<"/api/v1/references/comparison">,
+  signal?: AbortSignal,
+): Promise<ReferenceComparison> => get("/api/v1/references/comparison", question, signal);
+
+/** Make a stored version the current one of its name, until *expires*, an ISO 8601 time; null is never. */
+export async function chooseReference(version: Reference, expires: string | null): Promise<void> {
+  const { entity, name, digest } = version;
+  await post("api/v1/apply", { version: 1, references: [{ entity, name, digest, expires }] });
+}
+
+/** Freeze the windows of the last *seconds* to a version that is not current yet. */
+export const freezeWindows = async (
+  entity: string,
+  name: string,
+  seconds: number,
+): Promise<WindowsReference> =>
+  (await post("api/v1/references", { entity, name, seconds, current: false })) as WindowsReference;

@@ -872,6 +872,13 @@ export interface ReferenceComparison {
   columns: ComparedColumn[];
 }
 
+/** A version of a reference with its columns. */
+export interface ReferenceVersion {
+  reference: Reference;
+  columns: ReferenceColumn[];
+  warnings: string[]; // columns that are too small to judge with, and how large they should be
+}
+
 /** A reference, with its distribution if the request names a summary. */
 export interface Reference {
   entity: string;
@@ -1379,6 +1386,14 @@ export interface Reads {
       versions?: boolean | undefined; // Whether to list all versions; by default only the current ones.
     };
     answer: References;
+  };
+  /** Read one version of a reference: its columns, and warnings of those that are too small. */
+  "/api/v1/references/version": {
+    query: {
+      entity: string; // Name of the monitored entity.
+      reference: string; // Name of a current reference, or digest of a version.
+    };
+    answer: ReferenceVersion;
   };
   /** Compare all columns of two versions of references of an entity. */
   "/api/v1/references/comparison": {

@@ -116,3 +116,24 @@ def test_what_cannot_be_made_is_refused_and_changes_nothing(
     if field is not None:
         assert str(problem.field).startswith(field)
     assert served.get("references")["references"] == []
+
+
+def test_a_version_has_its_columns_its_expiry_and_warnings(served: Running) -> None:
+    reference = a_reference(
+        {"input.amount": [1.0, 2.0], "input.more": list(map(float, range(900)))}
+    )
+    put_reference(reference, served.collector.grpc_target, expires_ns=4_070_908_800 * 10**9)
+    for word in ("training", reference.digest):
+        found = served.get("references/version", entity=ENTITY, reference=word)
+        assert found["reference"]["expires"] == 4_070_908_800
+        assert [(one["summary"], one["count"]) for one in found["columns"]] == [
+            ("input.amount", 2),
+            ("input.more", 900),
+        ]
+        (warning,) = found["warnings"]
+        assert warning.startswith("input.amount has 2 values, too few")
+    compared = {"entity": ENTITY, "reference": "training", "other": reference.digest}
+    assert served.get("references/comparison", **compared)["other"]["expires"] == 4_070_908_800
+    params = {"entity": ENTITY, "reference": "nothing"}
+    answer = served.http.get("/api/v1/references/version", params=params)
+    assert (answer.status_code, "no version 'nothing'" in answer.text) == (404, True)

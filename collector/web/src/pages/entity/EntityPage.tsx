@@ -10,7 +10,7 @@ import * as format from "../../parts/format";
 import { usePolled } from "../../parts/polled";
 import { StatusMark } from "../../parts/StatusMark";
 import { Time } from "../../parts/Time";
-import { performanceLink } from "../../router";
+import { performanceLink, referencesLink } from "../../router";
 import { performanceOf } from "../performance/load";
 import styles from "./EntityPage.module.css";
 import { Warnings } from "../declared/Warnings";
@@ -82,7 +82,7 @@ function Head({ entity, now, judged }: { entity: api.Entity; now: number; judged
         <Time at={entity.last_seen} now={now} />
       </Fact>
       <Fact name={entity.references.length > 1 ? "references" : "reference"}>
-        {entity.references.join(", ") || "none"}
+        <a href={referencesLink(entity.name)}>{entity.references.join(", ") || "none"}</a>
       </Fact>
       {judged && (
         <Fact name="performance">

@@ -1,0 +1,38 @@
+import type { ComparedColumn, Reference } from "../../api";
+import * as format from "../../parts/format";
+
+const DAY = 86_400;
+const SOON = 14 * DAY; // time before the expiry in which the page warns, as `apply` does
+
+export const LEARNED = "learned"; // name of the reference that the collector makes itself
+
+/** What a version is for: "current, expires in 3 d", "replaced" or "proposal". */
+export function stateOf(version: Reference, versions: readonly Reference[], now: number): string {
+  if (!version.current) {
+    const later = versions.some(
+      (one) => one.name === version.name && one.current && one.created >= version.created,
+    );
+    return later ? "not current" : "proposal";
+  }
+  const { expires } = version;
+  if (expires === null) return "current";
+  if (expires <= now) return "current, expired";
+  return expires - now <= SOON
+    ? `current, expires in ${format.duration(expires - now)}`
+    : `current, expires ${format.date(expires)}`;
+}
+
+/** The button that makes a version the current one, in the word for what that is. */
+export function verbOf(state: string): string {
+  if (state === "proposal") return "Approve";
+  return state === "not current" ? "Roll back to this version" : "Change expiry";
+}
+
+/** The distances of a column in one line, or why there are none. */
+export function distancesOf(column: ComparedColumn): string {
+  const found = Object.entries(column.distances).map(([name, { value, why }]) =>
+    value === null ? why : `${format.named(name)} ${format.number(value, 3)}`,
+  );
+  if (found.length) return found.join(", ");
+  return column.in_reference ? "only in the first" : "only in the second";
+}

@@ -1,0 +1,156 @@
+"""Objects that a newer version wrote are set aside and shown; all others work as before."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.alerting.targets import TargetDefinition
+from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.declared.listing import count_unread
+from nilometer_collector.errors import Conflict
+from nilometer_collector.query.declared_summaries import declared_summaries
+from nilometer_collector.query.definitions import maturity_rule, performance_of
+from nilometer_collector.store import (
+    Command,
+    Key,
+    Origin,
+    RemoveReceiver,
+    Revision,
+    SetObject,
+    SetReceiver,
+    SetRoute,
+    Store,
+    open_store,
+)
+from nilometer_collector.testing import Running, an_evaluation, feature_sample, running
+from nilometer_collector.watch.rules import current_rules
+
+OF_OBJECTS = {
+    "watch": ("fraud-*", '{"entity":"fraud-*","budget_days":3,"colour":"red"}'),
+    "summary": ("input.amount", '{"entity":"fraud-scorer","name":"input.amount","colour":"red"}'),
+    "performance": ("fraud-scorer", '{"entity":"fraud-scorer","colour":"red"}'),
+    "silence": ("sale", '{"entity":"*","name":"sale","colour":"red"}'),
+    "action": ("retrain", '{"entity":"*","name":"retrain","colour":"red"}'),
+    "set": ("risk", '{"name":"risk","owner":"ann","objects":"all"}'),
+}
+
+
+class NewChannel(ChannelDefinition, frozen=True, kw_only=True):
+    """A channel of a newer version."""
+
+    colour: str = "red"
+
+
+class NewTarget(TargetDefinition, frozen=True, kw_only=True):
+    """A target of a newer version."""
+
+    colour: str = "red"
+
+
+class NewRoute(RouteDefinition, frozen=True, kw_only=True):
+    """A route of a newer version."""
+
+    colour: str = "red"
+
+
+def write(store: Store, *commands: Command) -> None:
+    """Write what a newer version would write."""
+    store.history.commit(
+        Revision(author="ann", origin=Origin.API, commands=[*commands], changes=[]), 1
+    )
+
+
+def key_of(kind: str) -> Key:
+    """Return the identity of an object of `OF_OBJECTS`."""
+    name = OF_OBJECTS[kind][0]
+    owners = {"watch": name, "set": "", "silence": "*", "action": "*"}
+    return Key(kind, owners.get(kind, "fraud-scorer"), name)
+
+
+def fill(store: Store) -> None:
+    write(store, *(SetObject(key_of(kind), text) for kind, (_, text) in OF_OBJECTS.items()))
+    write(
+        store,
+        SetReceiver(NewChannel(name="team", kind="webhook"), Origin.API.value),
+        SetReceiver(NewTarget(name="jobs", kind="webhook"), Origin.API.value),
+        SetRoute(NewRoute(name="all", channels=["team"]), Origin.API.value),
+    )
+
+
+def test_rules_and_summaries_of_this_version_apply_beside_those_of_a_newer_one(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(store)
+    known = '{"entity":"fraud-eu","budget_days":3}'
+    write(store, SetObject(Key("watch", "fraud-eu", "fraud-eu"), known))
+    known = '{"entity":"fraud-scorer","name":"input.x"}'
+    write(store, SetObject(Key("summary", "fraud-scorer", "input.x"), known))
+    with caplog.at_level(logging.WARNING, "nilometer.collector"):
+        for _ in range(3):
+            rules = current_rules(store, (WatchRule(),))
+            assert [one.entity for one in rules] == ["fraud-eu", "*"]
+            assert [one.name for one in declared_summaries(store)] == ["input.x"]
+    told = [one for one in caplog.records if getattr(one, "kind", "") == "SummaryDefinition"]
+    assert len(told) <= 1  # each object is logged once in a process
+
+
+def test_a_performance_of_a_newer_version_says_so(store: Store) -> None:
+    fill(store)
+    with pytest.raises(Conflict, match="unknown field `colour`"):
+        performance_of(store, "fraud-scorer")
+    assert maturity_rule(store, "fraud-scorer", "performance").usual_lag_seconds == 0
+
+
+def test_receivers_and_routes_of_a_newer_version_are_left_out_and_can_be_removed(
+    store: Store,
+) -> None:
+    fill(store)
+    write(store, SetReceiver(ChannelDefinition(name="other", kind="webhook"), Origin.API.value))
+    assert [one.name for one in store.channels.all()] == ["other"]
+    assert (store.targets.all(), store.routes.all()) == ([], [])
+    assert store.channels.read("team") is None
+    assert store.channels.unread().keys() == {"team"}
+    write(store, RemoveReceiver(ChannelDefinition, "team"))
+    assert store.channels.unread() == {}
+
+
+def test_each_object_of_a_newer_version_is_counted(store: Store) -> None:
+    assert count_unread(store) == 0
+    fill(store)
+    assert count_unread(store) == len(OF_OBJECTS) + 3
+
+
+@pytest.fixture
+def newer(database: Path) -> Iterator[Running]:
+    """A collector whose store has objects of a newer version."""
+    store = open_store(database, "")
+    fill(store)
+    store.close()
+    with running(database) as served:
+        yield served
+
+
+def test_the_list_of_objects_says_which_are_set_aside(newer: Running) -> None:
+    found = newer.get("objects")["objects"]
+    told = {one["kind"]: one["warnings"] for one in found}
+    assert told.keys() == {"channel", "target", "route", *OF_OBJECTS} - {"set"}
+    for warnings in told.values():
+        (warning,) = warnings
+        assert warning.startswith("is set aside, because this collector cannot read it (Object")
+    removed = newer.http.delete("/api/v1/objects", params={"kind": "channel", "name": "team"})
+    assert removed.status_code == 204
+    document = {"version": 1, "watch": [{"entity": "fraud-*", "budget_days": 4}]}
+    applied = newer.http.post("/api/v1/apply", json=document).json()
+    assert [one["action"] for one in applied["changes"]] == ["changed"]
+    (rule,) = newer.get("objects", kind="watch")["objects"]
+    assert "set aside" not in str(rule["warnings"])
+
+
+def test_an_episode_opens_although_objects_cannot_be_read(newer: Running) -> None:
+    newer.sender().ship(feature_sample([1.0]), an_evaluation(0.5, 1))
+    (episode,) = newer.get("episodes")["episodes"]
+    assert episode["closed"] is None
