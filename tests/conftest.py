@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -66,6 +67,27 @@ def postgresql() -> Iterator[Server]:
     pytest.importorskip("psycopg", reason="psycopg is not installed: nilometer[postgresql]")
     with running_server(folder) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def prepared_postgresql(postgresql: Server) -> str:
+    """The URL of a database with the current schema and no data, of which tests get copies."""
+    from nilometer_collector.access.secret import Secret
+    from nilometer_collector.store import open_store  # slow to import, and few tests need it
+
+    url = postgresql.create_database()
+    open_store(Secret(url), "").close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the current schema and no data, of which tests get copies."""
+    from nilometer_collector.store import open_store
+
+    path = tmp_path_factory.mktemp("prepared") / "state" / "collector.db"
+    open_store(path, "").close()
+    return path
 
 
 @pytest.fixture(autouse=True)
