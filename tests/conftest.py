@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
 
 # gRPC's own work around a fork lets a third of the children crash that run a program as another user,
@@ -101,14 +101,26 @@ def own_state_directory(
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session")
+def blocking_calls() -> BlockBuster:
+    """What finds blocking calls, made once because it looks at many functions."""
+    found = BlockBuster(["nilometer", "nilometer_agent"])
+    # gRPC joins a thread of its own wherever its last object is collected as garbage, perhaps
+    # during another test. Its code is compiled and leaves no frame that could be named here.
+    found.functions["threading.Lock.acquire"].can_block_in("threading.py", {"join"})
+    return found
+
+
 @pytest.fixture(autouse=True)
-def nothing_blocks_an_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+def nothing_blocks_an_event_loop(
+    request: pytest.FixtureRequest, blocking_calls: BlockBuster
+) -> Iterator[None]:
     """A blocking call of the library or the agent on an event loop raises BlockingError."""
     if request.node.get_closest_marker("may_block"):
         yield
         return
-    with blockbuster_ctx(["nilometer", "nilometer_agent"]) as blocking:
-        # gRPC joins a thread of its own wherever its last object is collected as garbage, perhaps
-        # during another test. Its code is compiled and leaves no frame that could be named here.
-        blocking.functions["threading.Lock.acquire"].can_block_in("threading.py", {"join"})
+    blocking_calls.activate()
+    try:
         yield
+    finally:
+        blocking_calls.deactivate()
