@@ -11,6 +11,8 @@ STATIC := collector/nilometer_collector/static
 ARGS ?=
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Without bytecode on the disk, each of the hundreds of processes of a test run compiles all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test check lint types layers generated web web-check web-api proto settings commands bench quality faults format clean telemetry e2e injection lock coverage speedups sanitize
 

@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from blockbuster import blockbuster_ctx
+from blockbuster import BlockBuster
 from hypothesis import HealthCheck, settings
 
 # gRPC's own work around a fork lets a third of the children crash that run a program as another user,
@@ -68,6 +69,27 @@ def postgresql() -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="session")
+def prepared_postgresql(postgresql: Server) -> str:
+    """The URL of a database with the current schema and no data, of which tests get copies."""
+    from nilometer_collector.access.secret import Secret
+    from nilometer_collector.store import open_store  # slow to import, and few tests need it
+
+    url = postgresql.create_database()
+    open_store(Secret(url), "").close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def prepared_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with the current schema and no data, of which tests get copies."""
+    from nilometer_collector.store import open_store
+
+    path = tmp_path_factory.mktemp("prepared") / "state" / "collector.db"
+    open_store(path, "").close()
+    return path
+
+
 @pytest.fixture(autouse=True)
 def own_state_directory(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
@@ -79,14 +101,26 @@ def own_state_directory(
             monkeypatch.delenv(name)
 
 
+@pytest.fixture(scope="session")
+def blocking_calls() -> BlockBuster:
+    """What finds blocking calls, made once because it looks at many functions."""
+    found = BlockBuster(["nilometer", "nilometer_agent"])
+    # gRPC joins a thread of its own wherever its last object is collected as garbage, perhaps
+    # during another test. Its code is compiled and leaves no frame that could be named here.
+    found.functions["threading.Lock.acquire"].can_block_in("threading.py", {"join"})
+    return found
+
+
 @pytest.fixture(autouse=True)
-def nothing_blocks_an_event_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+def nothing_blocks_an_event_loop(
+    request: pytest.FixtureRequest, blocking_calls: BlockBuster
+) -> Iterator[None]:
     """A blocking call of the library or the agent on an event loop raises BlockingError."""
     if request.node.get_closest_marker("may_block"):
         yield
         return
-    with blockbuster_ctx(["nilometer", "nilometer_agent"]) as blocking:
-        # gRPC joins a thread of its own wherever its last object is collected as garbage, perhaps
-        # during another test. Its code is compiled and leaves no frame that could be named here.
-        blocking.functions["threading.Lock.acquire"].can_block_in("threading.py", {"join"})
+    blocking_calls.activate()
+    try:
         yield
+    finally:
+        blocking_calls.deactivate()

@@ -1,9 +1,11 @@
 """For tests: a running collector, agents that ship to it, and a webhook that records messages."""
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -233,6 +235,12 @@ class Running:
         return self.http.put("/api/v1/alerters", content=body, headers=headers)
 
 
+@cache
+def _tls() -> ssl.SSLContext:
+    """Return the settings of TLS that all clients share: to read the authorities takes 10 ms."""
+    return httpx.create_ssl_context(trust_env=False)
+
+
 @contextmanager
 def running(
     database: Path | None, clock: Clock | None = None, **settings: object
@@ -256,7 +264,10 @@ def running(
         with (
             grpc.insecure_channel(collector.grpc_target, options=CHANNEL_OPTIONS) as channel,
             httpx.Client(
-                base_url=collector.http_url, trust_env=False, timeout=DEADLINE_SECONDS
+                base_url=collector.http_url,
+                trust_env=False,
+                timeout=DEADLINE_SECONDS,
+                verify=_tls(),
             ) as client,
         ):
             yield Running(collector, channel, collector_stub(channel), client)

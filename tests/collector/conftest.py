@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from support.stores import copy_sqlite
 
 from nilometer.testing import SteppedClock
 from nilometer_collector.store import Store, open_store
@@ -21,14 +22,16 @@ def clock() -> SteppedClock:
 
 
 @pytest.fixture
-def store(database: Path) -> Iterator[Store]:
+def store(database: Path, prepared_sqlite: Path) -> Iterator[Store]:
+    copy_sqlite(prepared_sqlite, database)
     store = open_store(database, "slack")
     yield store
     store.close()
 
 
 @pytest.fixture
-def served(database: Path, clock: SteppedClock) -> Iterator[Running]:
+def served(database: Path, clock: SteppedClock, prepared_sqlite: Path) -> Iterator[Running]:
+    copy_sqlite(prepared_sqlite, database)
     with running(database, clock) as served:
         yield served
 

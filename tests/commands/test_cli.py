@@ -210,3 +210,17 @@ def test_the_commands_of_the_base_install_need_no_extra(tmp_path: Path) -> None:
             env={**os.environ, "PYTHONPATH": str(tmp_path)},
         )
         assert finished.returncode == 0, finished.stderr
+
+
+def test_a_command_imports_no_other_command() -> None:
+    program = (
+        "import sys; from nilometer.commands.cli import main\n"
+        "try: main(['top', '--help'])\n"
+        "except SystemExit: print(*sys.modules, sep='\\n')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    imported = set(ran.stdout.splitlines())
+    assert "nilometer.commands.top.cli" in imported
+    assert not imported & {"nilometer.commands.config", "nilometer_collector", "numpy"}

@@ -10,6 +10,7 @@ import psutil
 import pytest
 from faults import children, oracle
 from faults.zygote import Zygote
+from support.measures import calm_seconds
 
 from nilometer.testing import SteppedClock, eventually
 from nilometer.values.labels import Labels
@@ -150,7 +151,7 @@ def restart(zygote: Zygote, directory: Path, *, rows: int) -> str:
     buffer.settle()
     size = (home / "agent.db").stat().st_size
     buffer.close()
-    started = time.monotonic()
+    started = calm_seconds()
     process = zygote.start(
         "agent", directory=str(home), collector="", counts=str(directory / "counts")
     )
@@ -164,7 +165,7 @@ def restart(zygote: Zygote, directory: Path, *, rows: int) -> str:
             return int(reply.gauges["rows_in_outbox"])
 
         assert eventually(queued) == rows
-        seconds = time.monotonic() - started
+        seconds = calm_seconds() - started
     zygote.kill(process)
     assert seconds < 2.0, seconds
     return f"{rows} rows ({size >> 20} MiB): ready after {seconds:.2f} s"

@@ -332,6 +332,9 @@ def test_without_a_budget_the_wire_is_as_it_was() -> None:
     assert len(pack([observation])) > 0
 
 
+TIMED = 5
+
+
 @pytest.mark.may_block
 @pytest.mark.usefixtures("no_thread")
 def test_a_timed_request_is_served_alike_and_the_application_is_no_time_of_ours(
@@ -341,14 +344,15 @@ def test_a_timed_request_is_served_alike_and_the_application_is_no_time_of_ours(
     worker = middleware._worker
     noted: list[float] = []
     monkeypatch.setattr(worker.meter, "note", noted.append)
-    worker.due = True
-    (observation,) = served(middleware, 1)
-    assert not worker.due  # the next one is not timed
-    assert observation.latency >= 0.01
-    (seconds,) = noted
-    assert 1e-6 < seconds < 0.005
+    for _ in range(TIMED):
+        worker.due = True
+        (observation,) = served(middleware, 1)
+        assert not worker.due  # the next one is not timed
+        assert observation.latency >= 0.01
+    # Another program may interrupt one of them, and that time looks like ours.
+    assert 1e-6 < min(noted) < 0.005
     served(middleware, 1)
-    assert len(noted) == 1
+    assert len(noted) == TIMED
 
 
 def test_the_watch_goes_in_our_code_alone(monkeypatch: pytest.MonkeyPatch) -> None:

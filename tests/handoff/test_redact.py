@@ -400,3 +400,14 @@ def test_the_named_places_of_a_vector_are_those_of_its_columns(rule: str, name: 
 def test_a_line_of_too_many_delimiters_is_withheld() -> None:
     one = redacted(b";" * 5000 + b"\n1", fields=("ssn",), media="text/csv")
     assert one.request_type == WITHHELD
+
+
+@pytest.mark.parametrize(
+    "rule",
+    ["a.1", "input.a.1", "a.12", "a.01", "1", "b1", "a.*", "*", "?.1", "a.[12]", "[0]", "a.b.1"],
+)
+@pytest.mark.parametrize("name", ["a", "b", "x.a", "a.b", "a.1"])
+def test_the_places_of_columns_are_those_whose_names_a_rule_matches(rule: str, name: str) -> None:
+    fields = NamedFields(("zz", rule), "input")
+    named = {at for at in range(20) if fields.name(f"{name}.{at}")}
+    assert fields.places(name, 20) == named

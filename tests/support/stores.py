@@ -1,5 +1,6 @@
 """Databases for tests of the store, which can be opened repeatedly and changed from outside."""
 
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -81,3 +82,9 @@ class PostgresqlPlace:
 
 
 NewPlace: TypeAlias = Callable[[], Place]
+
+
+def copy_sqlite(prepared: Path, path: Path) -> None:
+    """Make *path* a copy of the closed database *prepared*, with the access that a store wants."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    shutil.copy(prepared, path)

@@ -1,6 +1,7 @@
 """The Starlette application."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -166,11 +167,15 @@ def _doors(
 
 def _documents(static: Path) -> list[BaseRoute]:
     """Make the routes of the OpenAPI document and of the pages, if they are built."""
-    described = msgspec.json.encode(document(OPERATIONS))
 
-    async def openapi(request: Request) -> Response:
+    @cache
+    def described() -> bytes:
+        return msgspec.json.encode(document(OPERATIONS))
+
+    # No coroutine, so that Starlette calls it on a thread: the first call takes a tenth of a second.
+    def openapi(request: Request) -> Response:
         QueryParameters(request, ())
-        return Response(described, media_type="application/json")
+        return Response(described(), media_type="application/json")
 
     async def no_pages(_: Request) -> Response:
         return Response(NO_PAGES, media_type="text/plain")

@@ -110,16 +110,22 @@ class Server:
         """Return the URL of *database*."""
         return f"postgresql://{user}@/{database}?host={quote(str(self.directory), safe='')}"
 
-    def create_database(self, tablespace: str = "pg_default") -> str:
-        """Create an empty database in *tablespace* and return its URL."""
+    def create_database(self, tablespace: str = "pg_default", copy_of: str = "") -> str:
+        """Create a database in *tablespace* and return its URL.
+
+        Args:
+            tablespace: Tablespace of the database.
+            copy_of: URL of the database to copy, to which nobody is connected; an empty database
+                is created without it.
+        """
         name = f"nilometer_{next(self._numbers)}"
-        self.run(f"CREATE DATABASE {name} TEMPLATE template0 TABLESPACE {tablespace}")
+        template = _name(copy_of) or "template0"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} TABLESPACE {tablespace}")
         return self.url(name)
 
     def drop_database(self, url: str) -> None:
         """Drop the database of *url* and end its connections."""
-        name = url.partition("@/")[2].partition("?")[0]
-        self.run(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        self.run(f"DROP DATABASE IF EXISTS {_name(url)} WITH (FORCE)")
 
     def run(self, statement: str, database: str = "postgres") -> str:
         """Run one statement as the superuser and return its output without a head."""
@@ -156,6 +162,11 @@ def running_server(folder: Path) -> Iterator[Server]:
     finally:
         server.stop()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _name(url: str) -> str:
+    """Return the name of the database of *url*."""
+    return url.partition("@/")[2].partition("?")[0]
 
 
 def _setpriv() -> str:

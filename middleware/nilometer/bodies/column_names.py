@@ -71,15 +71,20 @@ def placed(names: Sequence[str]) -> list[str]:
     ]
 
 
-def told_apart(names: Sequence[str]) -> list[str]:
-    """Return *names* with repetitions numbered as pandas does: ``a``, ``a.1``, ``a.2``."""
-    if len(set(names)) == len(names):
+def told_apart(names: Sequence[str], before: Collection[str] = ()) -> list[str]:
+    """Return *names* with repetitions numbered as pandas does: ``a``, ``a.1``, ``a.2``.
+
+    Args:
+        names: Names of columns, in order.
+        before: Names of the columns before them, none of them twice.
+    """
+    taken = {*before, *names}
+    if len(taken) == len(before) + len(names):
         return list(names)
-    taken = set(names)
     repeated: dict[str, int] = {}
     found: list[str] = []
     for name in names:
-        at = repeated.get(name, 0)
+        at = repeated.get(name, 1 if name in before else 0)
         free = name
         while at and free in taken:
             free = f"{name}.{at}"

@@ -4,25 +4,28 @@ Exit codes: 0 success, 1 a negative result, 2 wrong usage or configuration.
 """
 
 import argparse
+import importlib
 import os
 import sys
-from importlib.metadata import entry_points
 
 import nilometer
-from nilometer.commands.config import add as add_config
-from nilometer.commands.decode import add as add_decode
-from nilometer.commands.export_import import add_export, add_import
-from nilometer.commands.ground_truth import add as add_ground_truth
-from nilometer.commands.log import add as add_log
-from nilometer.commands.profile import add as add_profile
-from nilometer.commands.query import add as add_query
-from nilometer.commands.query import printable
-from nilometer.commands.run import add as add_run
-from nilometer.commands.top.cli import add as add_top
 from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
+# Module and function that add each command of the library, in the order of the help.
+_OWN = {
+    "profile": ("nilometer.commands.profile", "add"),
+    "run": ("nilometer.commands.run", "add"),
+    "config": ("nilometer.commands.config", "add"),
+    "decode": ("nilometer.commands.decode", "add"),
+    "top": ("nilometer.commands.top.cli", "add"),
+    "query": ("nilometer.commands.query", "add"),
+    "log": ("nilometer.commands.log", "add"),
+    "ground-truth": ("nilometer.commands.ground_truth", "add"),
+    "export": ("nilometer.commands.export_import", "add_export"),
+    "import": ("nilometer.commands.export_import", "add_import"),
+}
 # The extra that a command needs, if it is named differently from the command.
 EXTRAS = {
     "alerters": "collector",
@@ -52,8 +55,12 @@ EXTRAS = {
 }
 
 
-def command_line() -> argparse.ArgumentParser:
-    """Return the parser of all commands, those of the agent and the collector included."""
+def command_line(first: str = "") -> argparse.ArgumentParser:
+    """Return the parser of the command *first*; of all commands if there is none of that name.
+
+    Only the command in use is imported, because all of them together take most of a second. The commands
+    of the agent and of the collector are included if these are installed.
+    """
     parser = argparse.ArgumentParser(
         prog="nilometer", description="Watch a served model against its reference."
     )
@@ -61,24 +68,15 @@ def command_line() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(
         title="commands", metavar="COMMAND", dest="command", required=True
     )
-    add_profile(commands)
-    add_run(commands)
-    add_config(commands)
-    add_decode(commands)
-    add_top(commands)
-    add_query(commands)
-    add_log(commands)
-    add_ground_truth(commands)
-    add_export(commands)
-    add_import(commands)
-    for entry in sorted(entry_points(group="nilometer.commands"), key=lambda e: e.name):
-        entry.load()(commands)
+    if first != "--version":  # which needs no command
+        _add_command(commands, first)
     return parser
 
 
 def main(argv: list[str] | None = None) -> int:
     """Parse the arguments and run the command; print an error of nilometer as one line."""
-    arguments = command_line().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    arguments = command_line(words[0] if words else "").parse_args(words)
     try:
         status = int(arguments.run(arguments))
         sys.stdout.flush()  # flush now, so that a closed pipe raises here and not at exit
@@ -106,6 +104,31 @@ def main(argv: list[str] | None = None) -> int:
     return status
 
 
+def _add_command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str
+) -> None:
+    """Add the command *name*; add every command if there is none of that name, as for `--help`."""
+    if name in _OWN:
+        _add_own(commands, name)
+        return
+    from importlib.metadata import entry_points  # slow to import, and only needed here
+
+    entries = entry_points(group="nilometer.commands")
+    found = entries.select(name=name)
+    if not found:
+        for own in _OWN:
+            _add_own(commands, own)
+    for entry in sorted(found or entries, key=lambda e: e.name):
+        entry.load()(commands)
+
+
+def _add_own(commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str) -> None:
+    module, function = _OWN[name]
+    getattr(importlib.import_module(module), function)(commands)
+
+
 def _shown(error: NilometerError) -> str:
     """Return the lines of *error*, which may quote a server, as a terminal may show them."""
+    from nilometer.commands.query import printable
+
     return "\n".join(map(printable, str(error).split("\n")))

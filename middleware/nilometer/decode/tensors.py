@@ -99,7 +99,7 @@ def add_columns(columns: dict[str, Column], found: Mapping[str, Column]) -> None
     if columns.keys().isdisjoint(found):
         columns.update(found)
     else:
-        names = told_apart([*columns, *found])[len(columns) :]
+        names = told_apart([*found], before=columns.keys())
         columns.update(zip(names, found.values(), strict=True))
     if len(columns) > MAX_COLUMNS:
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)

@@ -8,7 +8,7 @@ if it may contain the field's value or name its column, as in ``ssn=1``, ``"ssn"
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from fnmatch import fnmatchcase
+from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from unicodedata import normalize
 from urllib.parse import unquote_plus
@@ -26,6 +26,7 @@ _ENCODED_TWICE = 2
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _WILD = re.compile(r"[*?\[]")
 _NUMBERS = re.compile(r"(?:\.[0-9]+)+$")
+_DIGITS = re.compile(r"[0-9]{1,6}")
 _SIDES = ("input", "output")
 
 
@@ -42,9 +43,15 @@ class NamedFields:
 
     def __init__(self, patterns: Sequence[str], side: str = "") -> None:
         self._patterns = tuple(map(composed, patterns))
+        self._written = frozenset(self._patterns)
+        self._matched = re.compile("|".join(map(translate, self._patterns)) or r"(?!)").match
         self._prefix = f"{side}." if side else ""
         self._cores = tuple(map(_core, self._patterns))
         self.is_positional = any(one[-1:].isdigit() or one[-1:] in "*?]" for one in self._patterns)
+        # Positions that rules without wildcards name; None if a wildcard may name any.
+        is_wild = any(map(_WILD.search, self._patterns))
+        ends = {one.rpartition(".")[2] for one in self._patterns}
+        self._ends = None if is_wild else {int(end) for end in ends if _DIGITS.fullmatch(end)}
         # Rules without trailing numbers: ``a`` for ``a.1`` and for ``a.1.0``.
         self._bases = {base for one in self._patterns if (base := _NUMBERS.sub("", one)) != one}
         self._known = lru_cache(_REMEMBERED)(self._is_named)
@@ -119,10 +126,9 @@ class NamedFields:
 
     def _matches(self, name: str) -> bool:
         sided = self._prefix + name
-        return any(
-            one in {name, sided} or fnmatchcase(name, one) or fnmatchcase(sided, one)
-            for one in self._patterns
-        )
+        if name in self._written or sided in self._written:  # a rule such as a[0], as it is written
+            return True
+        return self._matched(name) is not None or self._matched(sided) is not None
 
     def _is_mentioned(self, text: str, *, marked_only: bool = False) -> bool:
         for plain in _spellings(text) if "%" in text or "\\u" in text else (text,):
@@ -142,7 +148,8 @@ class NamedFields:
     def _places(self, name: str, width: int) -> frozenset[int]:
         if not any(core in name or core.isdigit() for core in self._cores):
             return frozenset()  # the usual case: no rule matches a name that begins like this
-        return frozenset(at for at in range(width) if self._is_named(f"{name}.{at}"))
+        tried = range(width) if self._ends is None else [at for at in self._ends if at < width]
+        return frozenset(at for at in tried if self._is_named(f"{name}.{at}"))
 
 
 def composed(text: str) -> str:

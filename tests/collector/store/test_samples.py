@@ -168,8 +168,9 @@ def test_what_was_stored_is_there_after_reopening(place: Place) -> None:
     assert len(key) == 32
 
 
-def test_two_installations_have_keys_of_their_own(new_place: NewPlace) -> None:
-    assert new_place().open().names_key != new_place().open().names_key
+def test_two_installations_have_keys_of_their_own(two_empty_places: list[Place]) -> None:
+    first, second = (place.open() for place in two_empty_places)
+    assert first.names_key != second.names_key
 
 
 def test_the_statistics_of_a_series_cover_all_its_samples(store: Store) -> None:

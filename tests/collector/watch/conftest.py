@@ -1,11 +1,12 @@
-"""Traffic in a store whose default alerter has learned, made once for all tests of a process."""
+"""Traffic in a store whose default alerter has learned, made once for all tests."""
 
 import shutil
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
+from support.made_once import made_once
 from support.watched_traffic import DAY, NewTraffic, Traffic
 
 from nilometer_collector.store import open_store
@@ -16,13 +17,12 @@ LEARNED_DAYS = 9  # days of traffic in the prepared store; the first one is a Mo
 @pytest.fixture(scope="session")
 def learned_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a store after nine days of healthy traffic."""
-    path = tmp_path_factory.mktemp("learned") / "state" / "collector.db"
-    store = open_store(path, "slack")
-    try:
-        Traffic(store).run(LEARNED_DAYS * DAY, every=36)
-    finally:
-        store.close()
-    return path
+
+    def make(directory: Path) -> None:
+        with closing(open_store(directory / "collector.db", "slack")) as store:
+            Traffic(store).run(LEARNED_DAYS * DAY, every=36)
+
+    return made_once(tmp_path_factory, "learned", make) / "collector.db"
 
 
 @pytest.fixture

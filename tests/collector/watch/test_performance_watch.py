@@ -3,12 +3,14 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import pytest
 from support.labelled_traffic import LABEL, QUALITY, LabelledTraffic, rows_with_errors
+from support.made_once import made_once
 from support.watched_traffic import DAY
 
 from nilometer.alert import AlertStatus
@@ -98,11 +100,12 @@ def day(traffic: LabelledTraffic) -> Window:
 @pytest.fixture(scope="module")
 def learned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The file of a store after fifteen healthy days."""
-    path = tmp_path_factory.mktemp("learned") / "state" / "collector.db"
-    store = open_store(path, "slack")
-    run(LabelledTraffic(store), LEARNED_DAYS, quality(), risk(), price(), fraud())
-    store.close()
-    return path
+
+    def make(directory: Path) -> None:
+        with closing(open_store(directory / "collector.db", "slack")) as store:
+            run(LabelledTraffic(store), LEARNED_DAYS, quality(), risk(), price(), fraud())
+
+    return made_once(tmp_path_factory, "learned-labelled", make) / "collector.db"
 
 
 @pytest.fixture

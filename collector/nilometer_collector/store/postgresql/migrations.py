@@ -32,7 +32,10 @@ def migrate(session: Session, migrations: Migrations, database: str) -> None:
         ConfigError: If a newer version has written the database.
         psycopg.Error: If the database fails; earlier migrations are recorded.
     """
+    applied: set[str] = set()
     for name, change in migrations.items():
+        if name in applied:
+            continue
         session.execute("BEGIN")
         try:
             session.execute("SET LOCAL lock_timeout = '60s'")
