@@ -287,7 +287,7 @@ def test_lines_are_rows_and_a_last_one_cut_off_says_that_the_stream_was_cut() ->
         facts, columns = read(lines, kind)
         assert (facts.protocol, facts.stream_end) == (Protocol.NDJSON, None)
         assert columns == {"a": [1, 2], "b": [None, 3]}
-    facts, columns = read(lines + b'{"a": 3', "application/x-ndjson")
+    facts, columns = read(lines + b'{"a": 3', "application/x-ndjson", Role.OUTPUT)
     assert (facts.stream_end, columns["a"]) == (StreamEnd.CUT, [1, 2])
     bad_line = b'{"a": 1}\nx\n{"a": 2}'
     facts, columns = read(bad_line, "application/x-ndjson")
@@ -380,7 +380,9 @@ def test_events_are_found_by_their_framing_and_not_by_what_is_declared() -> None
 
 
 def test_events_of_text_are_only_counted() -> None:
-    facts, columns = read(b"data: Hello\n\ndata: you\n\nevent: end\n\n", "text/event-stream")
+    facts, columns = read(
+        b"data: Hello\n\ndata: you\n\nevent: end\n\n", "text/event-stream", Role.OUTPUT
+    )
     assert (facts.stream_end, columns) == (None, {"texts": [2], "characters": [8]})
 
 
@@ -393,7 +395,8 @@ def test_events_of_text_are_only_counted() -> None:
     ],
 )
 def test_an_error_in_a_stream_is_its_end_even_where_it_says_done(last: bytes) -> None:
-    facts, columns = read(b'data: {"a": 1}\n\n' + last + b"data: [DONE]\n\n", "text/event-stream")
+    body = b'data: {"a": 1}\n\n' + last + b"data: [DONE]\n\n"
+    facts, columns = read(body, "text/event-stream", Role.OUTPUT)
     assert facts.stream_end is StreamEnd.ERROR
     assert columns["a"][0] == 1
 
@@ -413,7 +416,7 @@ def test_an_error_in_a_stream_is_its_end_even_where_it_says_done(last: bytes) ->
 def test_an_event_that_no_empty_line_ends_counts_where_it_is_whole(
     last: bytes, columns: dict[str, Any]
 ) -> None:
-    assert read(b'data: {"a": 1}\n\n' + last, "text/event-stream")[1] == columns
+    assert read(b'data: {"a": 1}\n\n' + last, "text/event-stream", Role.OUTPUT)[1] == columns
 
 
 CHUNK = {"id": "c-1", "object": "chat.completion.chunk", "model": "m"}
@@ -647,10 +650,8 @@ def test_no_text_of_a_prompt_or_an_answer_is_kept() -> None:
         ("POST", "/v2/systemsharedmemory/region/r/register", True),
         ("POST", "/v2/models/iris/trace/setting", True),
         ("POST", "/v2/logging", True),
-        ("POST", "/api/pull", True),
-        ("POST", "/tokenize", True),
-        ("POST", "/v1/load_lora_adapter", True),
-        ("POST", "/v1/files", True),
+        ("POST", "/api/blobs/sha256:29fd", True),
+        ("POST", "/api/blobs/scores", False),
         ("POST", "/v2/models/iris/infer", False),
         ("POST", "/api/generate", False),
         ("POST", "/files", False),

@@ -28,6 +28,7 @@ from nilometer.decode.files import (
 from nilometer.decode.json_body import from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
+from nilometer.decode.management import managed
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
@@ -99,6 +100,8 @@ def decode_exchange(
             return facts
         if not plain and query and role is Role.INPUT:
             return form.decode(query, Protocol.QUERY, side)
+        if path and not is_included:
+            _check_call(method, path, plain, content_type, role)
         whole = Body(plain, content_type, role, path, header_length, known.is_name)
         return _decode_whole(whole, known, side)
     except Undecodable:
@@ -108,6 +111,12 @@ def decode_exchange(
         side.back_to(mark)
         _log.fault("a body was not decoded, so its columns are lost", error)
         raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
+
+
+def _check_call(method: str, path: str, body: bytes, content_type: str, role: Role) -> None:
+    """Refuse a request that prepares or manages something on a known server."""
+    if role is Role.INPUT and managed(method, path, body, content_type):
+        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
 
 
 def _decode_whole(body: Body, known: Known, side: Side) -> Facts:
