@@ -666,3 +666,23 @@ def test_probes_are_no_predictions(method: str, path: str, probes: bool) -> None
         assert refused({"ready": True}, method=method, path=path) == "not_inference"
     else:
         assert read({"ready": True}, method=method, path=path)[1] == {"ready": [True]}
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
+@pytest.mark.parametrize(
+    "media", ["text/html", "application/x-www-form-urlencoded", "application/octet-stream"]
+)
+def test_json_after_a_byte_order_mark_is_json_whatever_is_declared(mark: bytes, media: str) -> None:
+    assert read(mark + b'{"a": 1}', media)[1] == {"a": [1]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_json_in_utf_16_is_json_whatever_is_declared(encoding: str) -> None:
+    text = '{"a": 1}' if encoding == "utf-16" else '\ufeff{"a": 1}'
+    assert read(text.encode(encoding), "text/html")[1] == {"a": [1]}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "unheard-of"])
+def test_an_empty_body_is_empty_in_every_encoding(encoding: str) -> None:
+    with pytest.raises(Undecodable, match="empty"):
+        decode_exchange(b"", JSON, encoding, Role.OUTPUT, Side())

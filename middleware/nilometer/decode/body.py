@@ -198,7 +198,7 @@ def _without_encoding(
         if is_plain(content_encoding):
             return Ends(*ends)
         return decoded_ends(ends[0], content_encoding, limit, cut_off=True)
-    if is_plain(content_encoding):
+    if not body or is_plain(content_encoding):
         return body
     try:
         return decoded(body, content_encoding, limit)
