@@ -78,7 +78,7 @@ class Damaged:
 
     @classmethod
     def of(cls, one: Exchange, **more: Any) -> "Damaged":
-        whole = {
+        whole: dict[str, Any] = {
             "path": one.path,
             "request": one.request.body or b"",
             "response": one.response.body or b"",
