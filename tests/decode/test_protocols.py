@@ -257,6 +257,8 @@ def test_two_fields_of_one_name_are_told_apart(body: Any, columns: Any) -> None:
         (b"a,a,b,a.1\n1,2,3,4\n", {"a": [1], "a.2": [2], "b": [3], "a.1": [4]}),
         (b"a\tb\n1\tx, y\n", {"a": [1], "b": ["x, y"]}),
         (b"5.1|3.5\n4.9|3.0\n", {"0": [5.1, 4.9], "1": [3.5, 3.0]}),
+        (b"sep=;\r\na;b\r\n1;x,y\r\n", {"a": [1], "b": ["x,y"]}),  # Excel says the delimiter
+        (b'"sep=,"\na,b\n1,2\n', {"a": [1], "b": [2]}),
         (b"a;b;c\n41;52000,5;n,1\n23;18000;s\n",
          {"a": [41, 23], "b": [52000.5, 18000], "c": ["n,1", "s"]}),
         (b"5;3,1\n2;4,5\n", {"0": [5, 2], "1": [3.1, 4.5]}),  # two columns by either
