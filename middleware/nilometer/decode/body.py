@@ -86,8 +86,8 @@ def decode_exchange(
     Raises:
         Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
     """
-    if path and not is_included and is_probe(method, path):
-        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+    watched = "" if is_included else path
+    _check_path(method, watched)
     if content_type == WITHHELD:
         raise Undecodable(UndecodableReason.WITHHELD.value)
     mark = side.mark()
@@ -100,8 +100,7 @@ def decode_exchange(
             return facts
         if not plain and query and role is Role.INPUT:
             return form.decode(query, Protocol.QUERY, side)
-        if path and not is_included:
-            _check_call(method, path, plain, content_type, role)
+        _check_call(method, watched, plain, content_type, role)
         whole = Body(plain, content_type, role, path, header_length, known.is_name)
         return _decode_whole(whole, known, side)
     except Undecodable:
@@ -113,9 +112,15 @@ def decode_exchange(
         raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
 
 
+def _check_path(method: str, path: str) -> None:
+    """Refuse what a path alone tells to be no prediction; an empty path tells nothing."""
+    if path and is_probe(method, path):
+        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+
+
 def _check_call(method: str, path: str, body: bytes, content_type: str, role: Role) -> None:
     """Refuse a request that prepares or manages something on a known server."""
-    if role is Role.INPUT and managed(method, path, body, content_type):
+    if path and role is Role.INPUT and managed(method, path, body, content_type):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
 
 
