@@ -87,9 +87,7 @@ def decode_exchange(
         Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
     """
     watched = "" if is_included else path
-    _check_path(method, watched)
-    if content_type == WITHHELD:
-        raise Undecodable(UndecodableReason.WITHHELD.value)
+    _check_head(method, watched, content_type)
     mark = side.mark()
     try:
         plain = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
@@ -112,10 +110,12 @@ def decode_exchange(
         raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
 
 
-def _check_path(method: str, path: str) -> None:
-    """Refuse what a path alone tells to be no prediction; an empty path tells nothing."""
+def _check_head(method: str, path: str, content_type: str) -> None:
+    """Refuse a probe, which its path tells, and a body that redaction withheld."""
     if path and is_probe(method, path):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+    if content_type == WITHHELD:
+        raise Undecodable(UndecodableReason.WITHHELD.value)
 
 
 def _check_call(method: str, path: str, body: bytes, content_type: str, role: Role) -> None:
