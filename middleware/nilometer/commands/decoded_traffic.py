@@ -183,7 +183,9 @@ def see(exchange: Exchange, selection: Selection | None = None) -> Seen:
     else:
         if exchange.request.body or exchange.query or exchange.method not in BODYLESS:
             request = _see(exchange, exchange.request, Role.INPUT, is_included=is_included)
-        if request.undecodable != UndecodableReason.NOT_INFERENCE.value:
+        if request.undecodable == UndecodableReason.NOT_INFERENCE.value:
+            response = request
+        else:
             response = _see(exchange, exchange.response, Role.OUTPUT, is_included=is_included)
     decoded = Decoded(lost_input=request.undecodable, is_taken=request.facts is not None)
     is_prediction = selection.predictions.is_one(
