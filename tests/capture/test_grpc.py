@@ -5,6 +5,7 @@ import threading
 from collections import UserString
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -38,6 +39,12 @@ def infer(request: Text, context: Any) -> Text:
     nilometer.log(length=len(request))
     if request == "abort":
         context.abort(grpc.StatusCode.INVALID_ARGUMENT, "told to")
+    if request == "late":
+        context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the database is slow")
+    if request == "patient":
+        released = threading.Event()
+        context.add_callback(released.set)
+        released.wait(60)
     if request == "raise":
         raise ZeroDivisionError("model")
     if request == "spoil":
@@ -69,6 +76,12 @@ def client_stream(requests: Iterator[Text], context: Any) -> Text:
 async def aio_infer(request: Text, context: Any) -> Text:
     if request == "abort":
         await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "told to")
+    if request == "late":
+        await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the database is slow")
+    if request == "patient":
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return Text("nobody reads this")
     return infer(request, context)
 
 
@@ -106,7 +119,10 @@ def handlers(unary: Any, streamed: Any, server: Any, client: Any) -> grpc.Generi
 class Served:
     """A server, its port, and what was observed of it."""
 
-    def __init__(self, port: int, observed: Callable[[], list[Observation]]) -> None:
+    def __init__(
+        self, port: int, interceptor: Any, observed: Callable[[], list[Observation]]
+    ) -> None:
+        self.interceptor = interceptor
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
         self.observed = observed
 
@@ -173,7 +189,7 @@ def served(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
         assert worker.guard.faults == 0
         return list(outlet.captured)
 
-    running = Served(port, observed)
+    running = Served(port, interceptor, observed)
     yield running
     running.channel.close()
     stop()
@@ -206,6 +222,7 @@ def test_a_unary_call_hands_on_the_messages_as_they_were(served: Served) -> None
     [
         (b"abort", grpc.StatusCode.INVALID_ARGUMENT, 400, "client_error"),
         (b"raise", grpc.StatusCode.UNKNOWN, 500, "exception"),
+        (b"late", grpc.StatusCode.DEADLINE_EXCEEDED, 504, "server_error"),
     ],
 )
 def test_a_call_that_fails_fails_as_without_us(
@@ -285,6 +302,20 @@ def test_a_client_that_leaves_a_stream(served: Served) -> None:
     answers.cancel()
     seen = one(served)
     assert (seen.outcome, seen.status, seen.request_body) == ("client_left", 499, b"wait")
+
+
+@pytest.mark.parametrize("how", ["its deadline", "a cancellation"])
+def test_a_client_that_leaves_a_handler_that_goes_on(how: str, served: Served) -> None:
+    """gRPC discards what such a handler returns."""
+    if how == "its deadline":
+        with pytest.raises(grpc.RpcError):
+            served.call("ModelInfer")(b"patient", timeout=0.05)
+    else:
+        call = served.call("ModelInfer").future(b"patient")
+        eventually(lambda: served.interceptor.capture.worker.in_flight == 1)
+        call.cancel()
+    seen = one(served)
+    assert (seen.outcome, seen.status, seen.request_body) == ("client_left", 499, b"patient")
 
 
 def test_streams_one_way_pass(served: Served) -> None:

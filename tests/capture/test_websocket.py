@@ -1,6 +1,9 @@
 """A WebSocket connection is one observation: what passed, how long, and how it ended."""
 
+import asyncio
 from collections.abc import Sequence
+from contextlib import nullcontext
+from enum import IntEnum
 from typing import Any
 
 import pytest
@@ -36,6 +39,12 @@ def text(text: str) -> Message:
     return {"type": "websocket.receive", "text": text}
 
 
+class CloseReason(IntEnum):
+    """Close codes as wsproto names them; uvicorn passes them on like this."""
+
+    NORMAL_CLOSURE = 1000
+
+
 class Socket:
     """An application that accepts, echoes until the client leaves, and may do otherwise."""
 
@@ -54,6 +63,14 @@ class Socket:
             await send({**message, "type": "websocket.send"})
         if self.raises is not None:
             raise self.raises
+
+
+class Closing(Socket):
+    """An application that also closes after its client has left, as `finally` often does."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await super().__call__(scope, receive, send)
+        await send({"type": "websocket.close", "code": 1000})
 
 
 def seen(app: ASGIApp, *incoming: Message, **options: Any) -> Observation:
@@ -96,6 +113,10 @@ def test_messages_and_bytes_are_counted_in_both_directions() -> None:
         (Socket(ACCEPT, close(1011)), [], "server_error", 1011),
         (Socket(close(1008)), [], "refused", 0),
         (Socket(raises=ZeroDivisionError()), [disconnect(1006)], "client_left", 1006),
+        (Socket(), [disconnect(CloseReason.NORMAL_CLOSURE)], "closed", 1000),
+        (Closing(), [disconnect(1000)], "closed", 1000),
+        (Closing(), [disconnect(1006)], "client_left", 1006),
+        (Closing(), [disconnect(1012)], "close_code", 1012),
     ],
 )
 def test_the_end_of_a_connection_is_told(
@@ -134,13 +155,51 @@ def test_an_application_that_returns_without_closing_leaves_an_abnormal_code() -
     assert (one.outcome, one.websocket) == ("close_code", (0, 0, 1006))
 
 
-def test_a_refusal_with_an_http_answer_is_a_refusal() -> None:
+@pytest.mark.parametrize(("status", "end"), [(403, "refused"), (503, "server_error")])
+def test_a_refusal_with_an_http_answer_is_told_by_its_status(status: int, end: str) -> None:
     async def refusing(scope: Scope, receive: Receive, send: Send) -> None:
         await receive()
-        await send({"type": "websocket.http.response.start", "status": 403, "headers": []})
+        await send({"type": "websocket.http.response.start", "status": status, "headers": []})
         await send({"type": "websocket.http.response.body", "body": b"no"})
 
-    assert seen(refusing).outcome == "refused"
+    assert seen(refusing).outcome == end
+
+
+@pytest.mark.parametrize("handles", [True, False], ids=["handled", "raised"])
+@pytest.mark.parametrize("accepts", [True, False], ids=["open", "before it is open"])
+def test_a_send_that_fails_tells_that_the_client_left(*, handles: bool, accepts: bool) -> None:
+    """Streams of text only send, so they never receive that the client has left."""
+
+    async def pushing(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send(ACCEPT)
+            await send({"type": "websocket.send", "text": "tick"})
+        except OSError:
+            if not handles:
+                raise
+
+    async def receive() -> Message:
+        return CONNECT
+
+    async def send(message: Message) -> None:
+        if not accepts or message != ACCEPT:
+            raise OSError("the connection is gone")
+
+    middleware = NilometerMiddleware(pushing, entity="tested")
+    with nullcontext() if handles else pytest.raises(OSError, match="gone"):
+        asyncio.run(middleware(dict(SCOPE), receive, send))
+    (one,) = offered(middleware)
+    assert one.websocket is not None
+    assert (one.outcome, one.websocket[2]) == ("client_left", 1006)
+
+
+def test_an_application_that_the_server_cancels_early_has_lost_its_client() -> None:
+    async def waiting(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    middleware = NilometerMiddleware(waiting, entity="tested")
+    run(middleware, dict(SCOPE), [CONNECT])
+    assert [one.outcome for one in offered(middleware)] == ["client_left"]
 
 
 def test_messages_pass_as_the_same_objects() -> None:
@@ -156,8 +215,6 @@ def test_messages_pass_as_the_same_objects() -> None:
 
     async def send(message: Message) -> None:
         passed.append(message)
-
-    import asyncio
 
     asyncio.run(NilometerMiddleware(app, entity="tested")(dict(SCOPE), receive, send))
     assert passed[0] is CONNECT

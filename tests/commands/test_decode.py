@@ -132,6 +132,24 @@ def test_decoders_of_ones_own_can_be_tried(
     assert main(["decode", str(path), "--decoders", "no_such_module"]) == 2
 
 
+def test_what_a_call_of_an_api_does_is_shown_and_a_rule_includes_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    entries = [entry(content={"mimeType": "application/json", "text": '{"n": 1}'}) for _ in "12"]
+    for one, body in zip(entries, ('{"prompt": "hello"}', '{"amount": 3.5}'), strict=True):
+        one["request"] |= {"method": "POST", "url": "https://models.example/tokenize"}
+        one["request"]["postData"] = {"mimeType": "application/json", "text": body}
+    file = har(tmp_path / "a.har", *entries)
+    assert main(["decode", str(file)]) == 0
+    called, rows = (one for one in capsys.readouterr().out.splitlines() if "/tokenize" in one)
+    assert called.endswith("not_inference  (turns text into tokens)")
+    assert "not_inference" not in rows
+    told = decode(capsys, file)["exchanges"]
+    assert [one.get("manages") for one in told] == ["turns text into tokens", None]
+    assert main(["decode", str(file), "--include", "/tokenize"]) == 0
+    assert "not_inference" not in capsys.readouterr().out
+
+
 def test_rules_and_what_requests_say_are_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -199,3 +199,36 @@ def test_no_frame_has_a_category_of_its_token() -> None:
     for body in STREAMS.values():
         _, rows = read(body)
         assert not any(word.strip() in json.dumps(rows) for word in WORDS)
+
+
+LINES = b"".join(line({"token": word, "done": False}) for word in WORDS)
+CHUNKS = b"".join(
+    line({"object": "chat.completion.chunk", "model": "m", "choices": [], "score": at})
+    for at in range(4)
+)
+FAILED = line({"amount": 1}) + line({"error": {"message": "no"}})
+
+
+@pytest.mark.parametrize(
+    ("body", "media", "rows"),
+    [
+        (LINES, NDJSON, [{"token": word, "done": False} for word in WORDS]),
+        (CHUNKS, NDJSON, 4),
+        (FAILED, NDJSON, [{"amount": 1}, {"error.message": "no"}]),
+        (LINES, "application/json", 4),
+        (STREAMS["a token"], SSE, [{"token": word} for word in WORDS]),
+        (event({"error": "no"}, "error") + event({"amount": 1}), SSE, 2),
+    ],
+    ids=["fragments", "chunks", "an error", "without a type", "events", "an event of an error"],
+)
+def test_a_request_is_never_a_stream_of_an_answer(body: bytes, media: str, rows: Any) -> None:
+    facts, found = read(body, media, Role.INPUT)
+    assert facts.stream_end is None
+    assert not facts.error
+    assert facts.output_tokens is None
+    assert (len(found) if isinstance(rows, int) else found) == rows
+
+
+def test_the_last_line_of_a_request_that_is_cut_is_a_lost_line_and_no_end() -> None:
+    facts, found = read(line({"amount": 1}) + b'{"amo', NDJSON, Role.INPUT)
+    assert (facts.stream_end, facts.partial, found) == (None, True, [{"amount": 1}])

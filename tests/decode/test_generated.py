@@ -357,3 +357,23 @@ def test_groq_has_the_usage_beside_the_choices() -> None:
     last = {"choices": [{"index": 0, "delta": {}}], "x_groq": {"usage": usage}}
     facts, _ = read(event(last) + DONE)
     assert (facts.input_tokens, facts.output_tokens) == (3, 2)
+
+
+@pytest.mark.parametrize(
+    ("delta", "characters"),
+    [
+        ({"audio": {"id": "a", "transcript": "hello"}}, 5),
+        ({"audio": {"data": "UklGRg=="}}, 0),
+        ({"images": [{"type": "image_url"}]}, 0),
+    ],
+)
+def test_audio_and_images_are_content(delta: dict[str, Any], characters: int) -> None:
+    def chunk(part: dict[str, Any]) -> bytes:
+        choices = [{"index": 0, "delta": part}]
+        return event({"object": "chat.completion.chunk", "model": "m", "choices": choices})
+
+    frames = [chunk({"role": "assistant"}), chunk({"audio": {"id": "a"}}), chunk(delta), chunk({})]
+    facts, columns = read(b"".join(frames), SSE)
+    assert facts.frames is not None
+    assert facts.frames.first == len(b"".join(frames[:3]))
+    assert columns["characters"] == [characters]

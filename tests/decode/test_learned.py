@@ -141,6 +141,22 @@ def test_noise_is_never_read(bodies: list[bytes]) -> None:
             pytest.fail("what the general way refuses was read")
 
 
+@given(st.dictionaries(st.text('ab. "\\\\\n\x00\x7f\u2028', max_size=3), st.just(1.5), min_size=1))
+def test_a_field_of_any_name_is_read_like_the_general_way_or_not_at_all(
+    row: dict[str, float],
+) -> None:
+    bodies = bodies_of([row] * EXAMPLES)
+    block = Shapes("inputs").read(bodies)
+    if block is not None:
+        assert columns(block) == generally(bodies)
+
+
+def test_a_field_with_a_quote_in_its_name_is_read_the_general_way() -> None:
+    """A structure of msgspec cannot have such a field."""
+    for name in ('a"b', "a\\b", "a\nb"):
+        assert Shapes("inputs").read(bodies_of([{name: 1.5}] * EXAMPLES)) is None
+
+
 def test_a_shape_that_keeps_changing_is_looked_for_less_and_less() -> None:
     shapes = Shapes("inputs")
     tried = []

@@ -257,6 +257,8 @@ def test_two_fields_of_one_name_are_told_apart(body: Any, columns: Any) -> None:
         (b"a,a,b,a.1\n1,2,3,4\n", {"a": [1], "a.2": [2], "b": [3], "a.1": [4]}),
         (b"a\tb\n1\tx, y\n", {"a": [1], "b": ["x, y"]}),
         (b"5.1|3.5\n4.9|3.0\n", {"0": [5.1, 4.9], "1": [3.5, 3.0]}),
+        (b"sep=;\r\na;b\r\n1;x,y\r\n", {"a": [1], "b": ["x,y"]}),  # Excel says the delimiter
+        (b'"sep=,"\na,b\n1,2\n', {"a": [1], "b": [2]}),
         (b"a;b;c\n41;52000,5;n,1\n23;18000;s\n",
          {"a": [41, 23], "b": [52000.5, 18000], "c": ["n,1", "s"]}),
         (b"5;3,1\n2;4,5\n", {"0": [5, 2], "1": [3.1, 4.5]}),  # two columns by either
@@ -287,7 +289,7 @@ def test_lines_are_rows_and_a_last_one_cut_off_says_that_the_stream_was_cut() ->
         facts, columns = read(lines, kind)
         assert (facts.protocol, facts.stream_end) == (Protocol.NDJSON, None)
         assert columns == {"a": [1, 2], "b": [None, 3]}
-    facts, columns = read(lines + b'{"a": 3', "application/x-ndjson")
+    facts, columns = read(lines + b'{"a": 3', "application/x-ndjson", Role.OUTPUT)
     assert (facts.stream_end, columns["a"]) == (StreamEnd.CUT, [1, 2])
     bad_line = b'{"a": 1}\nx\n{"a": 2}'
     facts, columns = read(bad_line, "application/x-ndjson")
@@ -380,7 +382,9 @@ def test_events_are_found_by_their_framing_and_not_by_what_is_declared() -> None
 
 
 def test_events_of_text_are_only_counted() -> None:
-    facts, columns = read(b"data: Hello\n\ndata: you\n\nevent: end\n\n", "text/event-stream")
+    facts, columns = read(
+        b"data: Hello\n\ndata: you\n\nevent: end\n\n", "text/event-stream", Role.OUTPUT
+    )
     assert (facts.stream_end, columns) == (None, {"texts": [2], "characters": [8]})
 
 
@@ -393,7 +397,8 @@ def test_events_of_text_are_only_counted() -> None:
     ],
 )
 def test_an_error_in_a_stream_is_its_end_even_where_it_says_done(last: bytes) -> None:
-    facts, columns = read(b'data: {"a": 1}\n\n' + last + b"data: [DONE]\n\n", "text/event-stream")
+    body = b'data: {"a": 1}\n\n' + last + b"data: [DONE]\n\n"
+    facts, columns = read(body, "text/event-stream", Role.OUTPUT)
     assert facts.stream_end is StreamEnd.ERROR
     assert columns["a"][0] == 1
 
@@ -413,7 +418,7 @@ def test_an_error_in_a_stream_is_its_end_even_where_it_says_done(last: bytes) ->
 def test_an_event_that_no_empty_line_ends_counts_where_it_is_whole(
     last: bytes, columns: dict[str, Any]
 ) -> None:
-    assert read(b'data: {"a": 1}\n\n' + last, "text/event-stream")[1] == columns
+    assert read(b'data: {"a": 1}\n\n' + last, "text/event-stream", Role.OUTPUT)[1] == columns
 
 
 CHUNK = {"id": "c-1", "object": "chat.completion.chunk", "model": "m"}
@@ -647,10 +652,8 @@ def test_no_text_of_a_prompt_or_an_answer_is_kept() -> None:
         ("POST", "/v2/systemsharedmemory/region/r/register", True),
         ("POST", "/v2/models/iris/trace/setting", True),
         ("POST", "/v2/logging", True),
-        ("POST", "/api/pull", True),
-        ("POST", "/tokenize", True),
-        ("POST", "/v1/load_lora_adapter", True),
-        ("POST", "/v1/files", True),
+        ("POST", "/api/blobs/sha256:29fd", True),
+        ("POST", "/api/blobs/scores", False),
         ("POST", "/v2/models/iris/infer", False),
         ("POST", "/api/generate", False),
         ("POST", "/files", False),
@@ -665,3 +668,23 @@ def test_probes_are_no_predictions(method: str, path: str, probes: bool) -> None
         assert refused({"ready": True}, method=method, path=path) == "not_inference"
     else:
         assert read({"ready": True}, method=method, path=path)[1] == {"ready": [True]}
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf \n"])
+@pytest.mark.parametrize(
+    "media", ["text/html", "application/x-www-form-urlencoded", "application/octet-stream"]
+)
+def test_json_after_a_byte_order_mark_is_json_whatever_is_declared(mark: bytes, media: str) -> None:
+    assert read(mark + b'{"a": 1}', media)[1] == {"a": [1]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be", "utf-16"])
+def test_json_in_utf_16_is_json_whatever_is_declared(encoding: str) -> None:
+    text = '{"a": 1}' if encoding == "utf-16" else '\ufeff{"a": 1}'
+    assert read(text.encode(encoding), "text/html")[1] == {"a": [1]}
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "br", "unheard-of"])
+def test_an_empty_body_is_empty_in_every_encoding(encoding: str) -> None:
+    with pytest.raises(Undecodable, match="empty"):
+        decode_exchange(b"", JSON, encoding, Role.OUTPUT, Side())

@@ -170,3 +170,20 @@ def test_marks_that_do_not_fit_are_left_out() -> None:
 def test_rows_with_such_keys_are_no_frames() -> None:
     for value in ({"text": "a", "score": 1}, {"done": True}, {"type": "ping"}, {"candidates": [1]}):
         assert not is_frame(value)
+
+
+@pytest.mark.parametrize("carrier", ["lines", "events"])
+def test_the_rows_of_a_request_are_not_masked(carrier: str) -> None:
+    rows = [{"token": word, "done": False} for word in ("cash", "card")]
+    if carrier == "lines":
+        body, media = b"".join(map(line, rows)), NDJSON
+    else:
+        body, media = b"".join(map(event, rows)), "text/event-stream"
+    sent = streamed([event({"token": "he"}), event({"token": "y"})], "text/event-stream")
+    one = redacted(
+        msgspec.structs.replace(sent, request_body=body, request_type=media), ("ssn",), ()
+    )
+    side = Side()
+    decode_exchange(one.request_body, one.request_type, "", Role.INPUT, side)
+    assert [*side.columns(set())["token"]] == ["cash", "card"]
+    assert b"he" not in (one.response_body or b"")

@@ -1,8 +1,10 @@
 """Event times: every way in which clients write them, and what is done with the others."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -55,12 +57,24 @@ READ: list[tuple[Any, int]] = [
     ("2025-11-29T14:30:00,5Z", AT * SECOND + SECOND // 2),
     ("2025-11-29 14:30:00.123456", AT * SECOND + 123_456_000),
     ("2025-11-29", (AT - 52_200) * SECOND),
+    # The end of a day, and the name of a zone after the offset, as Java writes it.
+    ("2025-11-28T24:00:00Z", (AT - 52_200) * SECOND),
+    ("2025-11-28T24:00Z", (AT - 52_200) * SECOND),
+    ("20251128T240000Z", (AT - 52_200) * SECOND),
+    ("2025-11-29T15:30:00+01:00[Europe/Paris]", AT * SECOND),
+    ("2025-11-29T14:30:00Z[UTC]", AT * SECOND),
+    # What Arrow, Parquet and MessagePack have.
+    (datetime(2025, 11, 29, 14, 30, tzinfo=UTC), AT * SECOND),
+    (datetime(2025, 11, 29, 14, 30, 0, 5), AT * SECOND + 5000),  # noqa: DTZ001  in the zone
 ]
 UNREAD: list[Any] = [
     *("yesterday", "2025-02-30T00:00:00Z", "2025-11-29T25:00:00Z", "2025-11-29T14:30:61Z"),
     *("2025-11-29T14:30:00+99:99", "14:30", "-5", "1e99", "NaN", "1" * 10_000, "\ud800", "٣"),
     *(-AT, 0, 17, 14.5, 99_999_999, 20_251_129, 10**30, float("nan"), float("inf"), -0.0),
     *(True, False, [AT], {"t": AT}),
+    *("2025-11-28T24:00:01Z", "2025-11-28T24:30Z", "9999-12-31T24:00:00Z", "0000-01-01T00:00:00Z"),
+    *("2025-11-29T14:30,5Z", "2025-11-29T14.5Z", "2025-11-29T14:30:00[Europe/Paris"),
+    *(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
 ]
 
 
@@ -97,6 +111,9 @@ def test_a_time_without_an_offset_is_in_the_zone_of_the_setting() -> None:
     assert berlin.unix_ns("2025-10-26T02:30:00") == 1_761_438_600 * SECOND  # twice: the first
     assert berlin.unix_ns("2025-11-29T14:30:00Z") == AT * SECOND
     assert berlin.unix_ns(AT) == AT * SECOND
+    assert berlin.unix_ns(datetime(2025, 11, 29, 15, 30)) == AT * SECOND  # noqa: DTZ001  naive
+    summer_begins = berlin.unix_ns("2025-03-31T00:00:00")  # after a day of 23 hours
+    assert berlin.unix_ns("2025-03-30T24:00:00") == summer_begins == 1_743_372_000 * SECOND
 
 
 def test_an_unknown_unit_or_zone_of_a_worker_counts_as_the_default() -> None:
@@ -158,6 +175,10 @@ WHEN = EventTimes("when")
         (f"when,a\n{AT},1\n".encode(), "text/csv"),
         (f"a=1&when={AT}".encode(), "application/x-www-form-urlencoded"),
         (f'{{"when": {AT}, "a": 1}}\n'.encode(), "application/x-ndjson"),
+        (
+            msgspec.msgpack.encode({"when": datetime.fromtimestamp(AT, UTC), "a": 1}),
+            "application/msgpack",
+        ),
     ],
 )
 def test_the_event_time_is_read_from_every_kind_of_body(body: object, media: str) -> None:

@@ -227,6 +227,44 @@ def test_a_rule_includes_a_path_that_is_a_probe_elsewhere(method: str, path: str
     assert ("output.risk", BASE) in found
 
 
+ROWS = {"amount": 3.5, "country": "de"}
+CALL = {"model": "m", "prompt": "hello"}
+
+
+@pytest.mark.parametrize("rows", [1, FEWEST_ALIKE + 1], ids=["alone", "alike"])
+def test_a_model_on_a_path_of_an_api_is_told_by_its_bodies(rows: int) -> None:
+    profiled = profiling()
+    risky = observation("POST", "/tokenize", ROWS, {"risk": 0.5})
+    called = observation("POST", "/tokenize", CALL, {"tokens": [1, 2]})
+    profiled.observe_packed(pack([risky, called] * rows))
+    found = samples(profiled)
+    assert found["service", BASE].coverage == Coverage(
+        profiled=rows, undecodable={"not_inference": rows}
+    )
+    assert {name for name, _ in found} >= {"input.amount", "input.country", "output.risk"}
+    assert not {name for name, _ in found if "token" in name or "prompt" in name}
+
+
+def test_a_body_that_is_not_known_belongs_to_the_predictions_of_its_route() -> None:
+    profiled = profiling()
+    unknown = observation("POST", "/tokenize", None, {"n": 3}, request_body=None, request_size=9)
+    left_out = observation(
+        "POST", "/tokenize", None, None, request_body=None, request_size=9, left_out=True
+    )
+    profiled.observe([unknown, left_out])
+    assert service(profiled).coverage == Coverage(undecodable={"not_inference": 2})
+    profiled.observe([observation("POST", "/tokenize", ROWS, {"risk": 0.5})])
+    profiled.observe([unknown])
+    coverage = service(profiled).coverage
+    assert (coverage.profiled, coverage.lost_inputs) == (2, {"too_large": 1})
+
+
+def test_a_call_of_an_api_that_sampling_leaves_out_is_no_prediction() -> None:
+    profiled = profiling(sample=1e-9)
+    profiled.observe([observation("POST", "/tokenize", CALL, {"tokens": [1, 2]})])
+    assert service(profiled).coverage == NOT_INFERENCE
+
+
 def test_free_json_of_a_known_endpoint_names_its_model() -> None:
     """Alike bodies, and bodies that are decoded one by one."""
     profiled = profiling()

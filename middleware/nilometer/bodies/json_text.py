@@ -5,17 +5,21 @@ NaN, Infinity, integers of hundreds of digits, a byte order mark and UTF-16.
 """
 
 import json
+import re
 
 import msgspec
 
 _decode = msgspec.json.Decoder().decode
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _STARTS = frozenset({b"{", b"["})
+_AFTER_MARK = re.compile(rb"(?:\xef\xbb\xbf\s*|\xff\xfe|\xfe\xff\x00)[{\[]")
+_MARKED = frozenset({b"\xef", b"\xff", b"\xfe"})  # first bytes of byte order marks
 
 
 def begins_like_json(body: bytes) -> bool:
-    """Return whether *body* begins like a JSON object or list."""
-    return body.lstrip()[:1] in _STARTS
+    """Return whether *body* begins like a JSON object or list, also after a byte order mark."""
+    start = body.lstrip()[:1]
+    return start in _STARTS or (start in _MARKED and _AFTER_MARK.match(body) is not None)
 
 
 def parsed(text: bytes | str) -> object:

@@ -22,6 +22,7 @@ COMMA = ","
 LOOKED_AT = 32  # rows examined to detect a delimiter and a header
 
 _DELIMITERS = ("\t", ";", "|")  # tried before the comma
+_TOLD = re.compile(r'"?sep=([,;|\t])"?\s*')  # Excel's first line
 _HEADER = re.compile(r";\s*header\s*=\s*\"?(present|absent)\b", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?[0-9]+,[0-9]+")
 MISSING = frozenset(
@@ -49,7 +50,13 @@ def table_of(text: str, content_type: str) -> Table:
         ValueError: If the quotes in it are wrong.
     """
     lines = text_lines(text)
-    delimiter = "\t" if media_type(content_type) in carriers.TABS else _delimiter(lines)
+    told = _TOLD.fullmatch(lines[0]) if lines else None
+    if told is not None:
+        lines, delimiter = lines[1:], told.group(1)
+    elif media_type(content_type) in carriers.TABS:
+        delimiter = "\t"
+    else:
+        delimiter = _delimiter(lines)
     try:
         return Table(delimiter, _read(lines, delimiter))
     except csv.Error as error:

@@ -4,8 +4,9 @@ Messages are passed on unchanged and are not stored. The connection becomes one 
 is offered when it ends.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from time import perf_counter, time_ns
+from types import CoroutineType
 from typing import Any
 
 from nilometer.capture.types import Message, Receive, Send
@@ -13,6 +14,7 @@ from nilometer.handoff.worker import Worker
 from nilometer.values.reasons import ConnectionEnd
 
 NORMAL, GOING_AWAY, NO_CODE, ABNORMAL, SERVER_FAULT = 1000, 1001, 1005, 1006, 1011
+FAILED_STATUS = 500  # smallest HTTP status of a refusal that is a fault of the server
 LAST_KNOWN = 1015  # largest code in RFC 6455 and its registry
 _CODES = range(1000, 5000)
 
@@ -23,7 +25,7 @@ class Connection:
     Args:
         worker: Worker that takes the observation; its guard counts errors.
         receive: The server's `receive`.
-        send: The server's `send`; its awaitable is returned unchanged.
+        send: The server's `send`; what it raises is passed on.
         path: Path of the request, below the root path of the application.
 
     Attributes:
@@ -37,6 +39,7 @@ class Connection:
         "_app_receive",
         "_app_send",
         "_arrival_ns",
+        "_broken",
         "_bytes_received",
         "_bytes_sent",
         "_client_code",
@@ -56,7 +59,7 @@ class Connection:
         self._app_receive = receive
         self._app_send = send
         self.path = path
-        self._accepted = self._refused = False
+        self._accepted = self._refused = self._broken = False
         self._received = self._sent = self._bytes_received = self._bytes_sent = 0
         self._own_code = self._client_code = 0
         self._arrival_ns = time_ns()
@@ -72,12 +75,26 @@ class Connection:
         return message
 
     def send(self, message: Message) -> Awaitable[None]:
-        """Count *message* and return the server's own awaitable."""
+        """Count *message* and pass it on.
+
+        Returns:
+            A coroutine if the server's `send` returns one; else the server's own awaitable.
+        """
         try:
             self._note_sent(message)
         except Exception as error:  # monitoring must never fail a prediction
             self.worker.note(error)
-        return self._app_send(message)
+        sending = self._app_send(message)
+        return self._watched(sending) if type(sending) is CoroutineType else sending
+
+    async def _watched(self, sending: Coroutine[Any, Any, None]) -> None:
+        """Await *sending*. Servers raise an OSError to say that the connection is gone."""
+        try:
+            await sending
+        except OSError:
+            if not self._client_code:
+                self._client_code = ABNORMAL
+            raise
 
     def end(self, raised: BaseException | None, route: str) -> None:
         """Offer the observation.
@@ -115,11 +132,12 @@ class Connection:
             self._bytes_sent += _size_of(message)
         elif kind == "websocket.accept":
             self._accepted = True
-        elif kind == "websocket.close":
+        elif kind == "websocket.close" and not self._client_code:
             self._own_code = _code_of(message, NORMAL)
             self._refused = not self._accepted
         elif kind == "websocket.http.response.start":
             self._refused = True
+            self._broken = message["status"] >= FAILED_STATUS
 
     def _ended(self, raised: BaseException | None) -> tuple[ConnectionEnd, int]:
         """Return how the connection ended, and its close code; 0 without one.
@@ -127,7 +145,7 @@ class Connection:
         A client may choose any code, so its private codes count as 3000 or 4000.
         """
         if self._refused:
-            return ConnectionEnd.REFUSED, 0
+            return ConnectionEnd.SERVER_ERROR if self._broken else ConnectionEnd.REFUSED, 0
         if code := self._own_code:
             if code == SERVER_FAULT:
                 return ConnectionEnd.SERVER_ERROR, code
@@ -139,7 +157,7 @@ class Connection:
             if code in (GOING_AWAY, NO_CODE, ABNORMAL):  # uvicorn: NO_CODE for a lost connection
                 return ConnectionEnd.CLIENT_LEFT, code
             return ConnectionEnd.CLOSE_CODE, code if code <= LAST_KNOWN else code // 1000 * 1000
-        if isinstance(raised, Exception) or not self._accepted:
+        if isinstance(raised, Exception) or (raised is None and not self._accepted):
             return ConnectionEnd.SERVER_ERROR, 0
         if raised is not None:  # the server cancels an application after its client has left
             return ConnectionEnd.CLIENT_LEFT, 0
@@ -157,4 +175,4 @@ def _size_of(message: Message) -> int:
 
 def _code_of(message: Message, otherwise: int) -> int:
     code: Any = message.get("code", otherwise)
-    return code if type(code) is int and code in _CODES else otherwise
+    return int(code) if isinstance(code, int) and code in _CODES else otherwise

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from nilometer.bodies.media import is_plain
 from nilometer.commands.traffic_files import Exchange, Message
 from nilometer.decode import Facts, Side, decode_exchange
 from nilometer.decode.columns import Column
 from nilometer.decode.identity import prediction_id
+from nilometer.decode.management import managed
 from nilometer.decode.probes import BODYLESS
 from nilometer.decode.said import Said, said_by
 from nilometer.profile.feature import Cell
@@ -102,13 +104,26 @@ class Seen:
         return self.request.undecodable or self.response.undecodable
 
     @property
+    def does(self) -> str:
+        """What a call that prepares or manages something does; otherwise empty."""
+        if self.is_prediction:
+            return ""
+        request = self.exchange.request
+        body = request.body if is_plain(request.content_encoding) else None
+        return managed(self.exchange.method, self.exchange.path, body, request.content_type)
+
+    @property
     def said(self) -> Said:
         """Model and version, as the exchange names them."""
         return said_by(self.exchange.path, self.request.facts, self.response.facts)
 
     def as_json(self) -> dict[str, object]:
         """Return the exchange as a JSON object."""
-        rules = {"excluded_by": self.excluded_by, "included_by": self.included_by}
+        rules = {
+            "excluded_by": self.excluded_by,
+            "included_by": self.included_by,
+            "manages": self.does,
+        }
         return {
             "case": self.exchange.case,
             "method": self.exchange.method,
@@ -126,8 +141,8 @@ class Seen:
         """Return the exchange as lines of text."""
         exchange = self.exchange
         head = [exchange.case, exchange.method, exchange.path, str(exchange.status)]
-        rule = self.excluded_by or self.included_by
-        told = [self.undecodable, f"({rule})" if rule else ""]
+        why = self.excluded_by or self.included_by or self.does
+        told = [self.undecodable, f"({why})" if why else ""]
         lines = ["  ".join(one for one in (*head, self.outcome.value, *told) if one)]
         model = " ".join(one for one in self.said if one)
         if model and not self.excluded_by:
@@ -168,7 +183,10 @@ def see(exchange: Exchange, selection: Selection | None = None) -> Seen:
     else:
         if exchange.request.body or exchange.query or exchange.method not in BODYLESS:
             request = _see(exchange, exchange.request, Role.INPUT, is_included=is_included)
-        response = _see(exchange, exchange.response, Role.OUTPUT, is_included=is_included)
+        if request.undecodable == UndecodableReason.NOT_INFERENCE.value:
+            response = request
+        else:
+            response = _see(exchange, exchange.response, Role.OUTPUT, is_included=is_included)
     decoded = Decoded(lost_input=request.undecodable, is_taken=request.facts is not None)
     is_prediction = selection.predictions.is_one(
         observation_of(exchange), decoded, selection.include, response.rows

@@ -28,6 +28,7 @@ from nilometer.decode.files import (
 from nilometer.decode.json_body import from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
+from nilometer.decode.management import managed
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
@@ -85,10 +86,8 @@ def decode_exchange(
     Raises:
         Undecodable: If the body cannot be decoded, with a reason of `UndecodableReason`.
     """
-    if path and not is_included and is_probe(method, path):
-        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
-    if content_type == WITHHELD:
-        raise Undecodable(UndecodableReason.WITHHELD.value)
+    watched = "" if is_included else path
+    _check_head(method, watched, content_type)
     mark = side.mark()
     try:
         plain = _without_encoding(body, ends, content_type, content_encoding, max_decoded_bytes)
@@ -99,6 +98,7 @@ def decode_exchange(
             return facts
         if not plain and query and role is Role.INPUT:
             return form.decode(query, Protocol.QUERY, side)
+        _check_call(method, watched, plain, content_type, role)
         whole = Body(plain, content_type, role, path, header_length, known.is_name)
         return _decode_whole(whole, known, side)
     except Undecodable:
@@ -108,6 +108,20 @@ def decode_exchange(
         side.back_to(mark)
         _log.fault("a body was not decoded, so its columns are lost", error)
         raise Undecodable(UndecodableReason.DECODER_FAILED.value) from error
+
+
+def _check_head(method: str, path: str, content_type: str) -> None:
+    """Refuse a probe, which its path tells, and a body that redaction withheld."""
+    if path and is_probe(method, path):
+        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+    if content_type == WITHHELD:
+        raise Undecodable(UndecodableReason.WITHHELD.value)
+
+
+def _check_call(method: str, path: str, body: bytes, content_type: str, role: Role) -> None:
+    """Refuse a request that prepares or manages something on a known server."""
+    if path and role is Role.INPUT and managed(method, path, body, content_type):
+        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
 
 
 def _decode_whole(body: Body, known: Known, side: Side) -> Facts:
@@ -189,7 +203,7 @@ def _without_encoding(
         if is_plain(content_encoding):
             return Ends(*ends)
         return decoded_ends(ends[0], content_encoding, limit, cut_off=True)
-    if is_plain(content_encoding):
+    if not body or is_plain(content_encoding):
         return body
     try:
         return decoded(body, content_encoding, limit)

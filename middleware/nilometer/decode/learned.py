@@ -11,6 +11,7 @@ Structures of floats therefore have one size, and numpy reads a column by its st
 third of the time of reading the floats one by one.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -123,6 +124,8 @@ def _rows(values: list[Any]) -> "_Rows | None":
     names = tuple(values[0])
     if not 0 < len(names) <= MAX_FIELDS or value_like_keys(names):
         return None
+    if any(map(_UNUSABLE.search, names)):
+        return None
     fields: list[type] = []
     for name in names:
         kinds = set()
@@ -137,6 +140,7 @@ def _rows(values: list[Any]) -> "_Rows | None":
     return _Rows(names, fields)
 
 
+_UNUSABLE = re.compile(r'["\\\x00-\x1f]')  # characters that a field of a structure cannot have
 _FIELD_TYPES: Mapping[frozenset[type], type] = {
     frozenset({float}): float,
     frozenset({int}): float,

@@ -28,8 +28,8 @@ from nilometer.values.streams import NDJSON, Ends
 def decode(body: bytes, side: Side, *, is_declared: bool, is_response: bool) -> Facts:
     """Add the response of a language model as one row, or else the rows of each line.
 
-    An incomplete last line is skipped, and the stream counts as cut. If the last line of a response
-    is an error, it is not a row.
+    An incomplete last line is skipped: a response counts as cut, and of a request, the facts are
+    partial. If the last line of a response is an error, it is not a row.
 
     Args:
         body: Lines of JSON.
@@ -98,7 +98,8 @@ class _Lines:
                 value = from_json(line)
             except Undecodable:
                 if at == len(found) - 1 and self._begun and line.startswith(b"{"):
-                    self._end = StreamEnd.CUT
+                    self._end = StreamEnd.CUT if self._is_response else None
+                    self.skipped |= not self._is_response
                 elif self._may_skip:
                     self.skipped = True
                 else:

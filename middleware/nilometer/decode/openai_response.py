@@ -91,6 +91,10 @@ def _add_message(
     """Add a message, or a chunk's part of one, to the choice with this index."""
     answer.text(message.get("content"))
     answer.text(message.get("refusal"))
+    audio = object_of(message.get("audio"))
+    answer.text(audio.get("transcript"))
+    if audio.get("data") or message.get("images"):
+        answer.generated()
     answer.reasoning(message.get("reasoning_content") or message.get("reasoning"))
     for at, call in enumerate(objects(message.get("tool_calls"))):
         # Only the first chunk of a call has its id; every chunk has its index.

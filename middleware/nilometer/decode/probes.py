@@ -14,15 +14,13 @@ _PROBES = re.compile(
     r"|/ray\.(?:rpc|serve)\..*)"
 )
 _ANY_METHOD = ("/v2/repository/", "/inference.GRPCInferenceService/", "/grpc.", "/ray.")
-# Endpoints that manage a server or prepare a request, with a body. Sources: the API references of
-# Triton, Ollama, vLLM, SGLang, llama.cpp, Text Generation Inference and OpenAI.
+# Endpoints that manage a server, with a body, on paths that no application has by chance. For other
+# paths, `nilometer.decode.management` looks at the body. Sources: the API references of Triton and
+# Ollama.
 _MANAGEMENT = re.compile(
     r"/v2/(?:system|cuda)sharedmemory/(?:.*/)?(?:un)?register"
     r"|/v2/(?:models/[^/:]+(?:/versions/[^/]+)?/)?trace/setting|/v2/logging"
-    r"|/api/(?:pull|push|show|blobs/.*)"
-    r"|(?:/v1)?/(?:de|chat_)?tokenize|/apply-template"
-    r"|/v1/(?:un)?load_lora_adapter|/(?:un)?load_lora_adapter|/lora-adapters"
-    r"|/v1/(?:files|uploads|batches|fine_tuning|vector_stores|containers)(?:/.*)?"
+    r"|/api/blobs/sha256:[0-9a-f]+"
 )
 
 

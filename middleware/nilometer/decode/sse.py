@@ -25,6 +25,7 @@ from nilometer.decode.protocol import Format
 from nilometer.decode.stream_errors import UNNAMED, error_in
 from nilometer.decode.tensors import check_table
 from nilometer.profile.feature import Cell
+from nilometer.values.entity import Role
 from nilometer.values.errors import Undecodable
 from nilometer.values.reasons import StreamEnd, UndecodableReason
 
@@ -36,16 +37,22 @@ _USAGE_KEY = re.compile(rb'"usage(?:Metadata)?"\s*:\s*')
 _json = json.JSONDecoder()
 
 
-def decode(body: bytes, side: Side) -> Facts:
+def decode(body: bytes, side: Side, *, is_response: bool = True) -> Facts:
     """Add the response of a language model as one row, or else the rows of each event with JSON.
 
     One more row counts the text of all events that are not JSON.
+
+    Args:
+        body: Server-sent events.
+        side: Side that the rows are added to.
+        is_response: Whether *body* is a response. In a request, each event is only data: no frame
+            of a response, and no error.
 
     Raises:
         Undecodable: If the events are not a table, or there are too many.
     """
     check_lines(body)
-    stream = _Stream()
+    stream = _Stream(is_response=is_response)
     stream.take(body, 0)
     return stream.decoded(side)
 
@@ -72,9 +79,10 @@ def decode_ends(start: bytes, end: bytes, side: Side) -> Facts:
 
 
 class _Stream:
-    """Collects the events of a stream."""
+    """Collects the events of a stream; *is_response* as in `decode`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_response: bool = True) -> None:
+        self._is_response = is_response
         self._answer: Answer | None = None
         self._fragments = Fragments()
         self._rows: list[Row] = []
@@ -95,7 +103,7 @@ class _Stream:
         for event in events(body):
             if objects_only and not event.data.startswith(b"{"):
                 continue
-            if event.data == DONE:
+            if event.data == DONE and self._is_response:
                 self._end = self._end or StreamEnd.COMPLETED
                 continue
             try:
@@ -103,7 +111,7 @@ class _Stream:
             except Undecodable:
                 self._add_text(event)
                 continue
-            if not isinstance(value, dict):
+            if not (self._is_response and isinstance(value, dict)):
                 self._add_value(value, event, place)
             elif event.kind == _ERROR or error_in(value):
                 self._fail(error_in(value) or UNNAMED)
@@ -158,6 +166,9 @@ class _Stream:
 
     def _add_value(self, value: Cell, event: Event, place: int) -> None:
         """Add an event that is neither a frame of a known API nor an error."""
+        if not self._is_response:
+            self._add_rows(value, event)
+            return
         if event.kind == _ERROR:
             self._fail(UNNAMED)
             return
@@ -167,6 +178,10 @@ class _Stream:
             # The stream continued with data, so the object before was data, too.
             self._rows.extend(rows_of(self._refused))
             self._end, self._error, self._refused = None, "", None
+        self._add_rows(value, event)
+
+    def _add_rows(self, value: Cell, event: Event) -> None:
+        """Add the rows of an event with JSON."""
         if isinstance(value, dict | list):
             self._rows.extend(rows_of(value))
         else:
@@ -174,7 +189,7 @@ class _Stream:
         check_rows(len(self._rows) + len(self._scalars))
 
     def _add_text(self, event: Event) -> None:
-        if event.kind == _ERROR:
+        if self._is_response and event.kind == _ERROR:
             self._fail(UNNAMED)
             return
         self._texts += 1
@@ -200,6 +215,6 @@ def _value_at(piece: bytes, start: int) -> Cell:
 
 FORMAT = Format.of(
     carriers.EVENTS,
-    decode=lambda body, side: decode(body.content, side),
+    decode=lambda body, side: decode(body.content, side, is_response=body.role is Role.OUTPUT),
     decode_ends=lambda body, end, side: decode_ends(body.content, end, side),
 )

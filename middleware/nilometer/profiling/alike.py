@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nilometer.decode import Side
 from nilometer.decode.learned import Shapes
+from nilometer.decode.management import may_manage
 from nilometer.decode.oip_v2 import KEYS
 from nilometer.decode.probes import is_probe
 from nilometer.decode.said import Said, fields_beside_model, said_by_path
@@ -61,7 +62,8 @@ class AlikeReader:
         """Decode *rows* of one route, all of *kind*; return None if they are too different.
 
         They are too different if they vary in the window, in the shape, or in the model that they
-        name. The result is also None if a row never is a prediction.
+        name. The result is also None if the path or the body of
+        a row may tell that it never is a prediction.
         """
         arrivals = [row.arrival_ns for row in rows]
         window = Window.containing(min(arrivals), self._window_ns)
@@ -70,7 +72,9 @@ class AlikeReader:
             return None
         paths = {row.path for row in rows}
         said = set(map(said_by_path, paths))
-        if len(said) > 1 or any(is_probe(kind.method, path) for path in paths):
+        if len(said) > 1 or any(
+            is_probe(kind.method, path) or may_manage(kind.method, path) for path in paths
+        ):
             return None
         if any(map(fields_beside_model, paths)) and any(
             b"model" in (row.request_body or b"") for row in rows

@@ -26,6 +26,12 @@ _RFC_3339 = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt_ ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))? ?"
     r"([Zz]|UTC|GMT|[-+\u2212][0-9]{2}:?[0-9]{2})?"
 )
+# Java writes the name of the zone after the offset, which decides (RFC 9557).
+_ZONE_NAME = re.compile(r"(?<=[Zz0-9])\[[\w/+-]+\]")  # Java writes it after the offset (RFC 9557)
+_MIDNIGHT = re.compile(r"(?<=[Tt_ ])24(?=(?::?00){1,2}(?!:?[0-9]))")  # the end of a day (ISO 8601)
+# Fractions of an hour and of a minute, which Python reads as fractions of a second.
+_NO_SECONDS = re.compile(r".*[Tt_ ][0-9]{2}(?::?[0-9]{2})?[.,].*")
+_DAY = timedelta(days=1)
 _ZERO_OFFSETS = frozenset({"Z", "z", "UTC", "GMT"})
 _MAX_CHARACTERS = 64  # longer text is not a time
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -101,11 +107,14 @@ class EventTimes:
         """Return Unix nanoseconds, from 1970 to 2116; None if *value* is not a time.
 
         Args:
-            value: A number since 1970, or a number as text, or a time of RFC 3339 or ISO 8601.
+            value: A number since 1970, or a number as text, or a time of RFC 3339 or ISO 8601, or
+                a datetime.
         """
         try:
             if isinstance(value, str):
                 return _in_range(self._of_text(value.strip()))
+            if isinstance(value, datetime):  # of Arrow, Parquet and MessagePack
+                return _in_range(self._since_1970(value))
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return None
             return _in_range(self._of_number(Decimal(value)))
@@ -122,9 +131,13 @@ class EventTimes:
             raise ValueError("too long for a time")
         if _NUMBER.fullmatch(text):
             return self._of_number(Decimal(text))
+        text, midnights = _MIDNIGHT.subn("00", _ZONE_NAME.sub("", text))
+        days = midnights * _DAY  # added to the time on the clock, as a day may have 23 hours
         found = _RFC_3339.fullmatch(text)
         if found is None:
-            return self._since_1970(datetime.fromisoformat(text))
+            if _NO_SECONDS.fullmatch(text):
+                raise ValueError("a fraction of an hour or of a minute")
+            return self._since_1970(datetime.fromisoformat(text) + days)
         day, minute, second, fraction, offset = found.groups()
         # A leap second is the same moment as the next second.
         seconds = int(second)
@@ -133,7 +146,7 @@ class EventTimes:
         text_offset = "+00:00" if offset in _ZERO_OFFSETS else (offset or "").replace("\u2212", "-")
         moment = datetime.fromisoformat(f"{day}T{minute}:00{text_offset}")
         nanoseconds = int((fraction or "0")[:9].ljust(9, "0"))
-        return self._since_1970(moment) + seconds * UNITS["s"] + nanoseconds
+        return self._since_1970(moment + days) + seconds * UNITS["s"] + nanoseconds
 
     def _since_1970(self, moment: datetime) -> int:
         if moment.tzinfo is None:

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 from nilometer.decode import Side
 from nilometer.decode.known import NOTHING_KNOWN
+from nilometer.decode.management import may_manage
 from nilometer.decode.probes import BODYLESS, is_inference, is_probe
 from nilometer.profiling.observation import CALL, Observation
 from nilometer.profiling.sides import PREDICTED, Decoded, decode_request
@@ -19,6 +20,7 @@ from nilometer.values.value_like import looks_like_value
 MAX_ROUTES = 1024  # most routes of one entity whose predictions are remembered
 
 LOGGED = "POST"  # method of requests that a logger reports without a path
+_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 _NEVER = frozenset({"OPTIONS", "HEAD", "TRACE", "CONNECT"})  # never predictions
 
 VARIABLE = "{}"  # replaces each part of a path that looks like a value
@@ -69,12 +71,11 @@ class Predictions:
         is_included = rules and rules.match(method, path, observation.request_type)
         if not is_included and (method in _NEVER or is_probe(method, path)):
             return False
+        is_wanted = is_included or bool(observation.values)
+        if not is_wanted and self._manages(observation, decoded):
+            return False
         predicted = decoded is not None and observation.outcome in PREDICTED
-        if (
-            is_included
-            or observation.values
-            or (predicted and _is_taken(observation, decoded, rows))
-        ):
+        if is_wanted or (predicted and _is_taken(observation, decoded, rows)):
             self.learn(method, path)
             return True
         if (method, route_of(path)) in self._routes:
@@ -88,6 +89,21 @@ class Predictions:
         if observation.left_out or observation.values_only or decoded is None:
             return True  # the body is not available here
         return _would_be_taken(observation)
+
+    def _manages(self, observation: Observation, decoded: Decoded | None) -> bool:
+        """Return whether a request manages a known server.
+
+        If its body is not known, the route tells: without predictions on it, the request does.
+        """
+        method, path = observation.method, observation.path
+        if not may_manage(method, path):
+            return False
+        if observation.request_body:
+            lost = decoded and decoded.lost_input
+            if lost is None:  # sampling left it out
+                lost, _ = decode_request(observation, Side(), NOTHING_KNOWN)
+            return lost == _NOT_INFERENCE
+        return (method, route_of(path)) not in self._routes
 
 
 def _is_told(observation: Observation) -> bool:

@@ -19,6 +19,7 @@ from nilometer.values.redacted import WITHHELD
 from nilometer.values.request_rules import NO_RULES, RequestRules
 
 PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
+_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 _UNANSWERED = frozenset({ConnectionEnd.REFUSED.value, ConnectionEnd.SERVER_ERROR.value})
 
 
@@ -103,6 +104,8 @@ def decode_sides(
         or observation.request_type == WITHHELD
     ):
         lost_input, request = decode_request(observation, inputs, known[0], rules)
+        if lost_input == _NOT_INFERENCE:
+            return Decoded(lost_input, lost_input, said=said)
     lost_output, response = _decode_response(observation, outputs, known[1], rules)
     return Decoded(
         "" if inputs.rows or outputs.rows else lost_input or lost_output,

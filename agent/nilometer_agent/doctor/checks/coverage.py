@@ -31,8 +31,9 @@ UNDECODABLE: Mapping[UndecodableReason, str] = {
     UndecodableReason.WRONG_SHAPE: "check one with `nilometer decode`, or log the values with "
     "nilometer.log",
     UndecodableReason.FAILED_REQUEST: "requests fail: see outcomes and statuses of the entity",
-    UndecodableReason.NOT_INFERENCE: "probes and other requests without a body that a decoder "
-    "takes: a rule in include makes them predictions, one in exclude leaves them out",
+    UndecodableReason.NOT_INFERENCE: "probes, calls that manage a server (such as OpenAI's "
+    "files), and requests without a body that a decoder takes: a rule in include makes them "
+    "predictions, one in exclude leaves them out; `nilometer decode` shows which",
     UndecodableReason.WEBSOCKET: "messages of WebSockets are only counted: log values with "
     "nilometer.observe",
     UndecodableReason.DECODER_FAILED: "a decoder raised an error: see the agent's log",

@@ -31,6 +31,7 @@ def rules(examined: ExaminedAgent) -> Iterator[Finding]:
         yield Finding(
             "rules",
             Level.WARNING,
-            f"none of {count:,} requests was a prediction: they had no body that a decoder takes",
+            f"none of {count:,} requests was a prediction: they had no body that a decoder takes, or "
+            "they manage a server",
             "include them with a rule (docs/capture.md), or register a decoder",
         )

@@ -7,7 +7,7 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from nilometer.capture.grpc.call import Call
-from nilometer.capture.grpc.sync import code_of, noted_iterator
+from nilometer.capture.grpc.sync import end_of, noted_iterator, remaining_of
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
@@ -23,7 +23,9 @@ def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C
     async def observed(request: Q, context: C) -> object:
         _begin_aio(call, context)
         try:
-            return await behaviour(request, context)
+            answer = await behaviour(request, context)
+            _note_left(call, context)
+            return answer
         except BaseException as error:
             call.raised = error
             raise
@@ -42,6 +44,7 @@ def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, 
                 async for answer in behaviour(request, context):
                     yield answer
                 call.answered = True
+                _note_left(call, context)
             except BaseException as error:
                 call.raised = error
                 raise
@@ -56,6 +59,7 @@ def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, 
         try:
             await behaviour(request, context)
             call.answered = True
+            _note_left(call, context)
         except BaseException as error:
             call.raised = error
             raise
@@ -79,13 +83,23 @@ def _sync_in_aio(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q
     return observed
 
 
+def _note_left(call: Call, context: Any) -> None:
+    """Record that the client left while the handler worked, although the handler returned.
+
+    A handler may catch the cancellation, and gRPC discards what it returns afterwards.
+    """
+    task = asyncio.current_task()
+    if (task is not None and task.cancelling()) or remaining_of(context) == 0:
+        call.raised = asyncio.CancelledError()
+
+
 def _begin_aio(call: Call, context: Any) -> None:
     try:
         current.set(call)
         add = getattr(context, "add_done_callback", None)
         if add is not None:
-            add(lambda _: call.end(code_of(context)))
+            add(lambda _: end_of(call, context))
         else:  # contexts in the thread pool have another interface
-            context.add_callback(lambda: call.end(code_of(context)))
+            context.add_callback(lambda: end_of(call, context))
     except Exception as error:  # monitoring must never fail a prediction
         call.worker.note(error)

@@ -85,6 +85,9 @@ class Call:
             except Exception as error:
                 self.end(None, error)
                 raise
+            if data is None:
+                self.raised = self.raised or TypeError("the response is None")
+                return data
             try:
                 self.note_answer(data)
                 self.answered = unary
@@ -115,15 +118,17 @@ class Call:
         self.latest = now
         self.response.add(data, compressed=compressed)
 
-    def end(self, code: Code, error: BaseException | None = None) -> None:
-        """Offer the observation; later calls do nothing."""
+    def end(self, code: Code, error: BaseException | None = None, *, in_time: bool = False) -> None:
+        """Offer the observation; later calls do nothing. For the arguments, see `ended`."""
         if self._finished:
             return
         self._finished = True
         try:
             self.worker.in_flight -= 1
             now = perf_counter()
-            status, outcome = ended(code, error or self.raised, left=not self.answered)
+            status, outcome = ended(
+                code, error or self.raised, left=not self.answered, in_time=in_time
+            )
             latency = (self.latest if self.answered and self.latest else now) - self.started
             streamed = None
             if self.stream is not None:

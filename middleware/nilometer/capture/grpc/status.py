@@ -28,13 +28,17 @@ STATUSES = {
 }
 
 
-def ended(code: Code, error: BaseException | None, *, left: bool) -> tuple[int, str]:
+def ended(
+    code: Code, error: BaseException | None, *, left: bool, in_time: bool = False
+) -> tuple[int, str]:
     """Return the HTTP status and the outcome of a call.
 
     Args:
         code: Status code of the call; None or 0 if none was set.
         error: Exception that the handler raised; None also after `abort`, which sets a code.
         left: Whether the client of a cancelled call had not received the whole response.
+        in_time: Whether the call ended before the deadline of the client, or had none. If so, a
+            handler that reports an exceeded deadline means another one, such as that of a database.
     """
     if isinstance(error, asyncio.CancelledError):
         return 499, Outcome.CLIENT_LEFT.value
@@ -44,10 +48,8 @@ def ended(code: Code, error: BaseException | None, *, left: bool) -> tuple[int, 
         return 500, Outcome.EXCEPTION.value
     status = STATUSES.get(code, 500) if code is not None else 200
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return (
-            status,
-            Outcome.CLIENT_LEFT.value,
-        )  # the deadline is the client's, so the client does not wait any longer
+        # The client does not wait any longer than its deadline.
+        return status, (Outcome.SERVER_ERROR if in_time else Outcome.CLIENT_LEFT).value
     if status == 499 and left:
         return status, Outcome.CLIENT_LEFT.value
     if status < 400:

@@ -53,7 +53,7 @@ def sync_stream(
 def _begin_sync(call: Call, context: grpc.ServicerContext) -> None:
     try:
         current.set(call)
-        if not context.add_callback(lambda: call.end(code_of(context))):
+        if not context.add_callback(lambda: end_of(call, context)):
             call.end(None, asyncio.CancelledError())
     except Exception as error:  # monitoring must never fail a prediction
         call.worker.note(error)
@@ -72,6 +72,21 @@ def noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
             call.raised = error
             raise
         yield answer
+
+
+def end_of(call: Call, context: Any) -> None:
+    """End *call* with what its *context* says."""
+    remaining = remaining_of(context)
+    call.end(code_of(context), in_time=remaining is None or remaining > 0)
+
+
+def remaining_of(context: Any) -> float | None:
+    """Return the seconds until the deadline of the client; None if it has set no deadline."""
+    try:
+        remaining: float | None = context.time_remaining()
+    except Exception:  # a fault of the context must not lose the observation
+        return 0.0
+    return remaining
 
 
 def code_of(context: Any) -> Code:

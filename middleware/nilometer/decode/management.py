@@ -1,0 +1,251 @@
+"""Recognises requests that prepare or manage something on a known server, by path and body.
+
+The path alone does not tell: an application may have a model of its own on ``/tokenize`` or on
+``/v1/batches``. So a request is such a call only if its body also has the form that the API
+documents. A request with any other body that a decoder takes is a prediction, as on other paths.
+
+Sources: the API references of vLLM, SGLang, llama.cpp, Text Generation Inference, Text Embeddings
+Inference, Ollama, OpenAI, Anthropic, Cohere and Gemini.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TypeAlias
+
+from nilometer.bodies.json_text import parsed
+from nilometer.bodies.media import in_utf8, media_type
+from nilometer.bodies.multipart import parts
+from nilometer.values.errors import Undecodable
+
+IsForm: TypeAlias = Callable[[object], bool]
+
+_MULTIPART = "multipart/form-data"
+_ID = r"[^/]+"
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_texts(value: object) -> bool:
+    """Return whether *value* is a text, or a list of texts."""
+    return _is_text(value) or (isinstance(value, list) and all(map(_is_text, value)))
+
+
+def _is_tokens(value: object) -> bool:
+    """Return whether *value* is a list of token ids, or of such lists."""
+    return isinstance(value, list) and all(
+        type(one) is int or (isinstance(one, list) and _is_tokens(one)) for one in value
+    )
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _with_any(*names: str) -> IsForm:
+    """Return a check for a list of objects, each of which has one of *names*."""
+
+    def is_form(value: object) -> bool:
+        return isinstance(value, list) and all(
+            isinstance(one, dict) and not one.keys().isdisjoint(names) for one in value
+        )
+
+    return is_form
+
+
+_is_messages = _with_any("role", "parts")
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A kind of call.
+
+    Attributes:
+        does: What the call does, for users.
+        path: Pattern of its paths.
+        needs: Fields of its JSON body, and their forms; one of them is enough.
+        only: All fields that the body may have, if those of *needs* have usual names; empty allows
+            any other field.
+        parts: Names of the parts of its body, if that is a form of files; one of them is enough.
+    """
+
+    does: str
+    path: re.Pattern[str]
+    needs: Mapping[str, IsForm]
+    only: frozenset[str] = frozenset()
+    parts: frozenset[str] = frozenset()
+
+    def takes(self, value: object) -> bool:
+        """Return whether a JSON *value* is a body of this call."""
+        if value == {}:
+            return True  # all fields may be optional, and no column is lost
+        if not isinstance(value, dict):
+            return False
+        if self.only and not value.keys() <= self.only:
+            return False
+        return any(name in value and is_form(value[name]) for name, is_form in self.needs.items())
+
+
+def _call(
+    does: str,
+    path: str,
+    needs: Mapping[str, IsForm],
+    only: str = "",
+    parts: str = "",
+) -> _Call:
+    return _Call(does, re.compile(path), needs, frozenset(only.split()), frozenset(parts.split()))
+
+
+_CALLS = (
+    _call(
+        "turns text into tokens",
+        r"(?:/v1)?/(?:chat_)?tokenize",
+        {
+            **dict.fromkeys(("prompt", "content", "text", "inputs"), _is_texts),
+            "messages": _is_messages,
+        },
+    ),
+    _call(
+        "turns tokens into text",
+        r"(?:/v1)?/detokenize",
+        dict.fromkeys(("tokens", "ids"), _is_tokens),
+    ),
+    _call("counts tokens", r"/v1/messages/count_tokens", {"messages": _is_messages}),
+    _call(
+        "counts tokens",
+        r"/v1(?:beta)?/models/[^/]+:countTokens",
+        {
+            "contents": _is_messages,
+            "generateContentRequest": _is_object,
+        },
+    ),
+    _call(
+        "counts tokens",
+        r"/v1/responses/input_tokens",
+        {"input": lambda one: _is_text(one) or _with_any("role", "type")(one)},
+    ),
+    _call("writes a prompt", r"/apply-template", {"messages": _is_messages}),
+    _call(
+        "manages models",
+        r"/api/(?:pull|push|show|create|copy)",
+        dict.fromkeys(("model", "name", "source"), _is_text),
+        only="model name source destination from files adapters template license system parameters "
+        "messages quantize verbose insecure stream username password modelfile path options",
+    ),
+    _call(
+        "manages adapters",
+        r"(?:/v1)?/(?:un)?load_lora_adapter",
+        {"lora_name": _is_text},
+    ),
+    _call("uploads a file", r"/v1/files", {}, parts="purpose"),
+    _call(
+        "uploads a file",
+        rf"/v1/uploads(?:/{_ID}/(?:parts|complete|cancel))?",
+        {"purpose": _is_text, "part_ids": _is_texts},
+        parts="data",
+    ),
+    _call(
+        "manages batches",
+        rf"/v1/batches(?:/{_ID}/cancel)?",
+        {"input_file_id": _is_text},
+    ),
+    _call(
+        "manages batches",
+        rf"/v1/messages/batches(?:/{_ID}/cancel)?",
+        {"requests": _with_any("custom_id")},
+    ),
+    _call(
+        "manages fine-tuning",
+        rf"/v1/fine_tuning/(?:jobs(?:/{_ID}/(?:cancel|pause|resume))?"
+        rf"|checkpoints/{_ID}/permissions|alpha/graders/(?:run|validate))",
+        {
+            "training_file": _is_text,
+            "project_ids": _is_texts,
+            "grader": _is_object,
+        },
+    ),
+    _call(
+        "manages vector stores",
+        rf"/v1/vector_stores(?:/{_ID}(?:/search|/files(?:/{_ID})?|/file_batches(?:/{_ID}/cancel)?)?)?",
+        {
+            **dict.fromkeys(("name", "file_id"), _is_text),
+            **dict.fromkeys(("file_ids", "query"), _is_texts),
+            "expires_after": _is_object,
+            "files": _with_any("file_id"),
+        },
+        only="name description file_id file_ids files expires_after chunking_strategy metadata "
+        "attributes query filters max_num_results ranking_options rewrite_query",
+    ),
+    _call(
+        "manages containers",
+        rf"/v1/containers(?:/{_ID}/files)?",
+        dict.fromkeys(("name", "file_id"), _is_text),
+        only="name file_id file_ids expires_after memory_limit network_policy skills",
+        parts="file",
+    ),
+)
+# llama.cpp's list of adapters has no fields at its top.
+_ADAPTERS = re.compile(r"/lora-adapters")
+
+
+@lru_cache(maxsize=1024)
+def may_manage(method: str, path: str) -> bool:
+    """Return whether a request may be such a call; its body tells."""
+    return method == "POST" and (_call_at(path) is not None or _is_adapters(path))
+
+
+def managed(method: str, path: str, body: bytes | None, content_type: str) -> str:
+    """Return what a call does that prepares or manages something; empty if it is no such call.
+
+    Args:
+        method: HTTP method.
+        path: Path below the root path.
+        body: Body without its content encoding. None if it is not known: such a request counts as
+            a call, because nothing shows that it has rows.
+        content_type: Declared content type; may be empty.
+    """
+    if not may_manage(method, path):
+        return ""
+    call = _call_at(path)
+    if call is None:
+        return "manages adapters" if not body or _has_scales(_value(body, content_type)) else ""
+    if not body:
+        return call.does
+    if media_type(content_type) == _MULTIPART:
+        return call.does if call.parts & _names(body, content_type) else ""
+    return call.does if call.takes(_value(body, content_type)) else ""
+
+
+@lru_cache(maxsize=1024)
+def _call_at(path: str) -> _Call | None:
+    path = path.rstrip("/")
+    return next((call for call in _CALLS if call.path.fullmatch(path)), None)
+
+
+def _is_adapters(path: str) -> bool:
+    return _ADAPTERS.fullmatch(path.rstrip("/")) is not None
+
+
+def _has_scales(value: object) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(one, dict) and one.keys() == {"id", "scale"} for one in value
+    )
+
+
+def _value(body: bytes, content_type: str) -> object:
+    """Return the value of a JSON document; None if it is none."""
+    try:
+        return parsed(in_utf8(body, content_type))
+    except ValueError:
+        return None
+
+
+def _names(body: bytes, content_type: str) -> frozenset[str]:
+    """Return the names of the parts of a form; empty if it cannot be read."""
+    try:
+        return frozenset(part.name for part in parts(body, content_type))
+    except Undecodable:
+        return frozenset()

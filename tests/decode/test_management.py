@@ -1,0 +1,121 @@
+"""Calls that prepare or manage something are told by path and body; other bodies are predictions."""
+
+import json
+from typing import Any
+
+import pytest
+
+from nilometer.decode import Side, decode_exchange
+from nilometer.decode.management import managed, may_manage
+from nilometer.values.entity import Role
+from nilometer.values.errors import Undecodable
+
+JSON = "application/json"
+TURNS = [{"role": "user", "content": "hello"}]
+# Bodies as the API references show them.
+CALLS: list[tuple[str, Any]] = [
+    ("/tokenize", {"model": "m", "prompt": "hello", "add_special_tokens": True}),
+    ("/tokenize", {"model": "m", "messages": TURNS, "add_generation_prompt": True}),
+    ("/tokenize", {"content": "hello", "with_pieces": True}),
+    ("/tokenize", {"inputs": ["hello", "you"]}),
+    ("/v1/tokenize", {"text": "hello", "model": "command"}),
+    ("/chat_tokenize", {"model": "m", "messages": TURNS}),
+    ("/detokenize/", {"model": "m", "tokens": [1, 2, 3]}),
+    ("/detokenize", {"tokens": [[1, 2], [3]]}),
+    ("/v1/messages/count_tokens", {"model": "m", "messages": TURNS}),
+    ("/v1beta/models/g:countTokens", {"contents": [{"parts": [{"text": "hello"}]}]}),
+    ("/v1/responses/input_tokens", {"model": "m", "input": "hello"}),
+    ("/apply-template", {"messages": TURNS}),
+    ("/api/pull", {"model": "llama", "stream": False}),
+    ("/api/show", {"name": "llama", "verbose": True}),
+    ("/api/create", {"model": "mine", "from": "llama", "system": "You are kind."}),
+    ("/api/copy", {"source": "llama", "destination": "mine"}),
+    ("/v1/load_lora_adapter", {"lora_name": "sql", "lora_path": "/adapters/sql"}),
+    ("/lora-adapters", [{"id": 0, "scale": 0.5}]),
+    ("/v1/uploads", {"purpose": "batch", "filename": "a.jsonl", "bytes": 9, "mime_type": "x"}),
+    ("/v1/uploads/u1/complete", {"part_ids": ["p1", "p2"]}),
+    ("/v1/batches", {"input_file_id": "f", "endpoint": "/v1/x", "completion_window": "24h"}),
+    ("/v1/messages/batches", {"requests": [{"custom_id": "a", "params": {}}]}),
+    ("/v1/fine_tuning/jobs", {"model": "m", "training_file": "f"}),
+    ("/v1/vector_stores", {"name": "store", "file_ids": ["f"]}),
+    ("/v1/vector_stores", {}),
+    ("/v1/vector_stores/v1/search", {"query": "refund", "max_num_results": 3}),
+    ("/v1/containers", {"name": "c", "expires_after": {"minutes": 20}}),
+]
+# Bodies of models of users, on the same paths.
+ROWS: list[tuple[str, Any]] = [
+    ("/tokenize", {"amount": 3.5, "country": "de"}),
+    ("/tokenize", [{"amount": 3.5}, {"amount": 1}]),
+    ("/tokenize", {"inputs": [[5.1, 3.5], [4.9, 3.0]]}),
+    ("/detokenize", {"tokens": [0.5, 0.25]}),
+    ("/apply-template", {"instances": [{"x": 1}]}),
+    ("/api/show", {"name": "A-1", "price": 3.5}),
+    ("/api/pull", {"force": 3.5}),
+    ("/v1/files", {"rows": [{"x": 1}]}),
+    ("/v1/batches", {"records": [{"x": 1}, {"x": 2}]}),
+    ("/v1/batches/b1/cancel", {"days_left": 3}),
+    ("/v1/fine_tuning/jobs", {"instances": [[1.5, 2.5]]}),
+    ("/v1/vector_stores", {"name": "north", "area": 120.5}),
+    ("/v1/containers", {"weight": 3.5, "port": "HAM"}),
+    ("/lora-adapters", [{"id": 0, "scale": 0.5, "rank": 8}]),
+    ("/v1/load_lora_adapter", {"load": 0.5}),
+]
+
+
+def raw(body: Any) -> bytes:
+    return json.dumps(body).encode()
+
+
+@pytest.mark.parametrize(("path", "body"), CALLS)
+def test_a_call_of_an_api_is_no_prediction(path: str, body: Any) -> None:
+    assert managed("POST", path, raw(body), JSON)
+    with pytest.raises(Undecodable, match="not_inference"):
+        decode_exchange(raw(body), JSON, "", Role.INPUT, Side(), method="POST", path=path)
+    included = Side()
+    decode_exchange(
+        *(raw(body), JSON, "", Role.INPUT, included), method="POST", path=path, is_included=True
+    )
+    assert included.rows
+
+
+@pytest.mark.parametrize(("path", "body"), ROWS)
+def test_rows_on_such_a_path_are_a_prediction(path: str, body: Any) -> None:
+    assert may_manage("POST", path)
+    side = Side()
+    decode_exchange(raw(body), JSON, "", Role.INPUT, side, method="POST", path=path)
+    assert side.rows
+
+
+def test_an_uploaded_file_is_told_by_the_parts_of_its_form() -> None:
+    def form(name: str) -> bytes:
+        head = f'--x\r\nContent-Disposition: form-data; name="{name}"'
+        return f"{head}\r\n\r\nbatch\r\n--x--\r\n".encode()
+
+    media = "multipart/form-data; boundary=x"
+    assert managed("POST", "/v1/files", form("purpose"), media) == "uploads a file"
+    assert not managed("POST", "/v1/files", form("amount"), media)
+    assert not managed("POST", "/v1/files", b"--x", media)
+    assert managed("POST", "/v1/uploads/u/parts", form("data"), media)
+
+
+def test_a_body_that_is_not_known_is_taken_for_a_call() -> None:
+    for path in ("/tokenize", "/lora-adapters"):
+        assert managed("POST", path, None, JSON)
+        assert managed("POST", path, b"", JSON)
+        assert not managed("POST", path, b"{", JSON)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/tokenize"),
+        ("POST", "/v1/files/f1/score"),
+        ("POST", "/v1/batches/score"),
+        ("POST", "/files"),
+        ("POST", "/v2/tokenize"),
+        ("POST", "/api/tokenize"),
+    ],
+)
+def test_other_paths_are_not_looked_at(method: str, path: str) -> None:
+    assert not may_manage(method, path)
+    assert not managed(method, path, raw({"prompt": "hello"}), JSON)
