@@ -29,7 +29,8 @@ def store(database: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def served(database: Path, clock: SteppedClock) -> Iterator[Running]:
-    with running(database, clock) as served:
+    # Tests ship windows of days and weeks at one moment.
+    with running(database, clock, future_seconds=400 * 86_400.0) as served:
         yield served
 
 
