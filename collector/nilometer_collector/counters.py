@@ -10,6 +10,7 @@ class Counter(Enum):
     ROWS_STORED = "rows_stored"  # new rows
     ROWS_REPEATED = "rows_repeated"  # rows that were stored before: acknowledged, not added
     ROWS_REJECTED = "rows_rejected"  # rows that will never be stored
+    ROWS_FROM_FUTURE = "rows_from_future"  # those of them whose time is too far in the future
     SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing; the agent retries them
     CALLS_REFUSED = (
         "calls_refused"  # for an unknown token or a missing right, rows of agents included

@@ -210,6 +210,7 @@ class Collector:
             self._wake,
             told.disclosure,
             prediction_sums=told.prediction_sums,
+            future_seconds=told.future_seconds,
         )
         server = CollectorServer(
             self._grpc_address,
@@ -244,6 +245,7 @@ class Collector:
             principals=self.settings.principals,
             secure=bool(self.settings.http_certificate),
             watch_rules=self.settings.watch,
+            future_seconds=self.settings.future_seconds,
         )
         server = HttpServer(
             app,

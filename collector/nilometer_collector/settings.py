@@ -37,7 +37,7 @@ from nilometer_collector.alerting.targets import (
     check_entry_point,
 )
 from nilometer_collector.alerting.watch_rules import WatchRule
-from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.bounds import FUTURE_SECONDS, has_control
 from nilometer_collector.limits.urls import MAX_URL_CHARACTERS, check_url
 
 PREFIX = "NILOMETER_COLLECTOR_"
@@ -70,6 +70,9 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         retention_5m_days: Days for which 5-minute roll-ups are kept.
         retention_1h_days: Days for which 1-hour roll-ups are kept.
         retention_1d_days: Days for which 1-day roll-ups are kept.
+        future_seconds: Longest time after the collector's clock at which the window of a sample may
+            begin. Later windows come from a wrong clock: their rows are refused and counted.
+            Windows in the past are always accepted.
         retention_predictions_days: Days for which logged predictions are kept, counted from their
             arrival. Ground truth that comes later joins nothing. See docs/predictions.md.
         grpc_address: ``host:port`` to which agents ship; loopback only, unless principals and TLS
@@ -153,6 +156,7 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
     retention_5m_days: Days = 35
     retention_1h_days: Days = 400
     retention_1d_days: Days = 1826
+    future_seconds: Annotated[float, Meta(ge=60, le=34_560_000)] = FUTURE_SECONDS
     retention_predictions_days: Days = 35
     grpc_address: str = "127.0.0.1:7501"
     grpc_certificate: str = ""

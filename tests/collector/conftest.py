@@ -32,7 +32,8 @@ def store(database: Path, prepared_sqlite: Path) -> Iterator[Store]:
 @pytest.fixture
 def served(database: Path, clock: SteppedClock, prepared_sqlite: Path) -> Iterator[Running]:
     copy_sqlite(prepared_sqlite, database)
-    with running(database, clock) as served:
+    # Tests ship windows of days and weeks at one moment.
+    with running(database, clock, future_seconds=400 * 86_400.0) as served:
         yield served
 
 

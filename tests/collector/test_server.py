@@ -244,7 +244,7 @@ def test_collectors_on_postgresql_serve_what_either_of_them_stored(
             assert sample["coverage"]["profiled"] == 2
             assert len(served.get("episodes", open="true")["episodes"]) == 1
             assert served.http.get("/readyz").status_code == 200
-        waiting = "SELECT count(*) FROM additions"
+        waiting = "SELECT count(*) FROM waiting_additions"
         place = PostgresqlPlace(postgresql, url)
         eventually(lambda: place.change(postgresql=waiting) == [(0,)])
     assert list(tmp_path.iterdir()) == []

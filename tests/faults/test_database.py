@@ -5,6 +5,7 @@ may be lost, doubled or stored in part, and every agent must be acknowledged wit
 """
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -20,10 +21,13 @@ from psycopg import errors
 from support.stores import PostgresqlPlace
 
 from nilometer.testing import eventually
-from nilometer_collector.demo.postgresql import Server
+from nilometer_collector.demo.postgresql import PostgresqlFailed, Server
 from nilometer_collector.testing import listening_webhook
 
 TABLESPACE_BYTES = 64 << 20
+LOG_BYTES = 128 << 20
+MOST_SEGMENTS = 40  # more than fit on that disk
+LOG_KEPT = "32MB"  # segments of the log that the server keeps for reuse: two
 RESUMED_SECONDS = 5.0
 ROWS_BETWEEN = 40  # acknowledged rows before the next fault
 FAILED_CALLS = 4  # failed calls that show that a fault is felt
@@ -36,11 +40,12 @@ _BACKWARDS = ("SELECT * FROM arrivals FOR UPDATE", "SELECT * FROM streams FOR UP
 
 @dataclass
 class Rig:
-    """What a fault may touch: the server, its database, the space of its tables, the agents."""
+    """What a fault may touch: the server, its database, the disks of its tables and log, the agents."""
 
     server: Server
     place: PostgresqlPlace
     disk: Path
+    log: Path
     agents: list[Agent]
 
     @property
@@ -96,11 +101,31 @@ def only_reading(rig: Rig) -> None:
 
 def out_of_space(rig: Rig) -> None:
     """Another program fills the disk of the tables, and removes its file again."""
-    filling = rig.disk / "neighbour"
+    with _full(rig.disk):
+        rig.wait_for_failures()
+
+
+def out_of_space_for_its_log(rig: Rig) -> None:
+    """Another program fills the disk of the log of changes, so the server ends; it is started again."""
+    with _full(rig.log):
+        with suppress(PostgresqlFailed):
+            for _ in range(MOST_SEGMENTS):
+                rig.server.run("SELECT pg_switch_wal()")
+                time.sleep(0.05)  # a segment without changes is not switched
+            raise AssertionError("the log found space on a full disk: this showed nothing")
+        rig.wait_for_failures()
+    rig.server.stop(signal.SIGQUIT)
+    rig.server.start()
+
+
+@contextmanager
+def _full(disk: Path) -> Iterator[None]:
+    """Fill *disk* until the block ends."""
+    filling = disk / "neighbour"
     with filling.open("wb", buffering=0) as file, suppress(OSError):
         while True:
             file.write(bytes(1 << 12))
-    rig.wait_for_failures()
+    yield
     filling.unlink()
 
 
@@ -141,6 +166,7 @@ FAULTS: tuple[Callable[[Rig], None], ...] = (
     cut_off,
     only_reading,
     out_of_space,
+    out_of_space_for_its_log,
     deadlocked,
 )
 
@@ -148,7 +174,11 @@ FAULTS: tuple[Callable[[Rig], None], ...] = (
 def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, rounds: int) -> str:
     """Cause each fault in each of *rounds*; return what was seen."""
     longest: dict[str, float] = {}
-    with _tablespace(server) as disk, listening_webhook() as webhook:
+    with (
+        _small_log(server) as log,
+        _tablespace(server) as disk,
+        listening_webhook() as webhook,
+    ):
         place = PostgresqlPlace(server, server.create_database("small"))
         told: dict[str, object] = {
             "store": place.url,
@@ -160,7 +190,7 @@ def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, round
             for _ in range(COLLECTORS):
                 collectors.start()
             agents = [Agent(number, seed, collectors) for number in range(AGENTS)]
-            rig = Rig(server, place, disk, agents)
+            rig = Rig(server, place, disk, log, agents)
             for agent in agents:
                 agent.start()
             for _ in range(rounds):
@@ -198,6 +228,32 @@ def _tablespace(server: Server) -> Iterator[Path]:
             yield disk
         finally:
             server.run("DROP TABLESPACE small")
+
+
+@contextmanager
+def _small_log(server: Server) -> Iterator[Path]:
+    """A small disk for the server's log of changes, which is moved there and back."""
+    kept, before = server.directory / "data" / "pg_wal", dict(server.settings)
+    with small_disk(server.directory / "log_disk", LOG_BYTES) as disk:
+        moved = disk / "pg_wal"
+        server.stop()
+        shutil.move(kept, moved)
+        owner = server.directory.stat()
+        for path in (moved, *moved.rglob("*")):
+            os.chown(path, owner.st_uid, owner.st_gid)
+        kept.symlink_to(moved)
+        server.settings |= {"min_wal_size": LOG_KEPT, "max_wal_size": "64MB"}
+        server.start()
+        try:
+            yield disk
+        finally:
+            server.stop()
+            kept.unlink()
+            shutil.move(moved, kept)
+            for path in (kept, *kept.rglob("*")):
+                os.chown(path, owner.st_uid, owner.st_gid)
+            server.settings = before
+            server.start()
 
 
 def _wait_for(agents: list[Agent], rows: int) -> float:

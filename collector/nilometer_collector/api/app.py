@@ -34,6 +34,7 @@ from nilometer_collector.audit import Auditor
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
+from nilometer_collector.limits.bounds import FUTURE_SECONDS
 from nilometer_collector.pipeline import Pipeline
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
@@ -97,6 +98,7 @@ def make_app(
     principals: Sequence[Principal] = (),
     secure: bool = False,
     watch_rules: tuple[WatchRule, ...] = (),
+    future_seconds: float = FUTURE_SECONDS,
     static: Path = STATIC,
 ) -> Starlette:
     """Make the application that serves the API and the pages.
@@ -114,6 +116,7 @@ def make_app(
         principals: Principals that may use them.
         secure: Whether the server uses TLS.
         watch_rules: Settings of the default alerter.
+        future_seconds: Longest time after *clock* at which the window of a logged sample may begin.
         static: Directory of the built pages.
     """
     context = Context(
@@ -127,6 +130,7 @@ def make_app(
         targets=targets,
         causes=causes,
         watch_rules=watch_rules,
+        future_seconds=future_seconds,
     )
     app = Starlette(
         routes=[*_routes(OPERATIONS, context), *_documents(static)],

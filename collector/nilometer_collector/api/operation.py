@@ -27,6 +27,7 @@ from nilometer_collector.channels import Receivers
 from nilometer_collector.counters import Counters
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.errors import Busy
+from nilometer_collector.limits.bounds import FUTURE_SECONDS
 from nilometer_collector.pipeline import Pipeline
 from nilometer_collector.query.query import Query
 from nilometer_collector.store import Store
@@ -54,6 +55,7 @@ class Context:
         receivers: Channels of notifications, and how to reach them.
         targets: Where actions may go.
         causes: Likely causes of episodes.
+        future_seconds: Longest time after *clock* at which the window of a logged sample may begin.
         source: Source of names for rows whose sender sends no name.
     """
 
@@ -67,6 +69,7 @@ class Context:
     targets: Targets
     causes: Causes
     watch_rules: tuple[WatchRule, ...] = ()
+    future_seconds: float = FUTURE_SECONDS
     source: OwnSource = field(default_factory=OwnSource)
     limiter: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(THREADS))
     probes: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(PROBE_THREADS))

@@ -7,7 +7,7 @@ reason for a rejection contains no values of a payload, except the first charact
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 import grpc
@@ -15,7 +15,7 @@ import grpc
 from nilometer.alert.conditions import Reported
 from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
-from nilometer.values.clock import Clock
+from nilometer.values.clock import Clock, nanoseconds
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import LAXEST, Disclosure
 from nilometer.wire.alerts import plan_to_wire
@@ -39,7 +39,7 @@ from nilometer_collector.errors import Busy, StoreUnavailable
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.ingest.rows import MAX_SEQUENCE, checked_rows, reason_of
 from nilometer_collector.ingest.shipped_truth import join_shipped
-from nilometer_collector.limits.bounds import MAX_NAME_BYTES, has_control
+from nilometer_collector.limits.bounds import FUTURE_SECONDS, MAX_NAME_BYTES, has_control
 from nilometer_collector.limits.references import check_reference, upload_expiry
 from nilometer_collector.store import (
     Origin,
@@ -66,6 +66,7 @@ class Ingest:
         wake: Function that is called after a notification was queued.
         disclosure: Least strict privacy settings for agents; sent in every plan.
         prediction_sums: Whether to ask agents for sums of predictions by bin of each input.
+        future_seconds: Longest time after *clock* at which a window may begin.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Ingest:
         disclosure: Disclosure = LAXEST,
         *,
         prediction_sums: bool = False,
+        future_seconds: float = FUTURE_SECONDS,
     ) -> None:
         self._duplicates = DuplicateAgents(clock)
         self._duplicates_lock = threading.Lock()
@@ -87,6 +89,7 @@ class Ingest:
         self._wake = wake
         self._disclosure = disclosure
         self._prediction_sums = prediction_sums
+        self._future_ns = nanoseconds(future_seconds)
 
     @property
     def methods(self) -> Mapping[str, Method[Any]]:
@@ -119,7 +122,8 @@ class Ingest:
         """
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
-        checked = checked_rows(request, access, reply)
+        latest_ns = self._clock.now_ns() + self._future_ns
+        checked = checked_rows(request, access, reply, latest_ns)
         shipment = Shipment(
             agent=request.agent,
             epoch=request.epoch,
@@ -138,10 +142,11 @@ class Ingest:
         self._counters.add(Counter.ROWS_STORED, shipped.stored)
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
+        self._counters.add(Counter.ROWS_FROM_FUTURE, len(checked.from_future))
         self._count_predictions(shipped.predicted, reply)
         self._auditor.add_rows(access, request.agent, checked.refused, self._clock.now_ns())
         if reply.rejected:
-            _log_rejected(request.agent, reply)
+            _log_rejected(request.agent, reply, checked.from_future)
         if shipped.notices:
             self._wake()
         return reply
@@ -254,16 +259,20 @@ class Ingest:
         return PutReferenceReply(digest=reference.digest, expires_unix_nano=expires_ns or 0)
 
 
-def _log_rejected(agent: str, reply: ShipReply) -> None:
-    """Log the rejected rows of a reply: one line for each of the two kinds of reasons."""
-    for forbidden, message in (
-        (True, "rows rejected, the agent may not ship their entity: add it to the principal"),
-        (False, "rows rejected, the agent puts them into quarantine: install one version in both"),
-    ):
-        rejected = [one for one in reply.rejected if one.forbidden == forbidden]
-        if rejected:
-            told = {"agent": agent, "rows": len(rejected), "reason": rejected[0].reason}
-            log.warning(message, extra=told)
+FORBIDDEN = "rows rejected, the agent may not ship their entity: add it to the principal"
+EARLY = "rows rejected, their windows begin in the future: set the clock of the agent's machine"
+UNFIT = "rows rejected, the agent puts them into quarantine: install one version in both"
+
+
+def _log_rejected(agent: str, reply: ShipReply, from_future: Container[int]) -> None:
+    """Log the rejected rows of a reply: one line for each kind of reason."""
+    kinds: dict[str, list[ShipReply.Rejected]] = {}
+    for one in reply.rejected:
+        early = EARLY if one.sequence in from_future else UNFIT
+        kinds.setdefault(FORBIDDEN if one.forbidden else early, []).append(one)
+    for message, rejected in kinds.items():
+        told = {"agent": agent, "rows": len(rejected), "reason": rejected[0].reason}
+        log.warning(message, extra=told)
 
 
 def _check_sender(request: ShipRequest) -> None:

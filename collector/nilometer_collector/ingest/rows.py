@@ -18,7 +18,10 @@ from nilometer_collector.limits.predictions import checked_predictions
 from nilometer_collector.limits.rows import (
     MAX_EVIDENCE_CHARACTERS,
     MAX_ROW_BYTES,
+    FromFuture,
+    check_begun,
     check_evaluation,
+    check_made,
     check_sample,
 )
 from nilometer_collector.store import Arrival, PredictionRows, RowContent, SampleRow
@@ -38,15 +41,24 @@ class Checked:
         arrivals: Rows for the store.
         truths: Ground truth to join, and where it comes from.
         refused: Number of rows that the agent may not ship, by entity.
+        from_future: Sequences of the rows whose time is too far in the future.
     """
 
     arrivals: list[Arrival] = field(default_factory=list)
     truths: list[tuple[Place, list[TruthRow]]] = field(default_factory=list)
     refused: Counts[str] = field(default_factory=Counts)
+    from_future: set[int] = field(default_factory=set)
 
 
-def checked_rows(request: ShipRequest, access: Access, reply: ShipReply) -> Checked:
-    """Return the rows of *request* that may be stored, and list the others in *reply*."""
+def checked_rows(request: ShipRequest, access: Access, reply: ShipReply, latest_ns: int) -> Checked:
+    """Return the rows of *request* that may be stored, and list the others in *reply*.
+
+    Args:
+        request: Rows of an agent.
+        access: Rights of the agent.
+        reply: Reply to the agent.
+        latest_ns: Latest time at which a window may begin, Unix nanoseconds.
+    """
     checked = Checked()
     for row, is_sound in _with_soundness(request.rows):
         try:
@@ -56,13 +68,15 @@ def checked_rows(request: ShipRequest, access: Access, reply: ShipReply) -> Chec
                 place = Place(request.epoch, sequence, row.predictions.monitored_entity)
                 checked.truths.append((place, rows_of(row)))
                 continue
-            content = _content(row, reply, digest=not is_sound)
+            content = _content(row, reply, latest_ns, digest=not is_sound)
             if _is_used(content):
                 checked.arrivals.append(Arrival(sequence=sequence, content=content))
         except Forbidden as error:
             checked.refused.update(_entities_of(row))
             reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
         except (NilometerError, ValueError, ArithmeticError) as error:
+            if isinstance(error, FromFuture):
+                checked.from_future.add(row.sequence)
             reply.rejected.add(sequence=row.sequence, reason=reason_of(error))
         except Exception as error:
             log.exception(
@@ -107,22 +121,25 @@ def _sequence(row: Row) -> int:
     return row.sequence
 
 
-def _content(row: Row, reply: ShipReply, *, digest: bool) -> RowContent:
+def _content(row: Row, reply: ShipReply, latest_ns: int, *, digest: bool) -> RowContent:
     """Return the checked content of a row, and list refused predictions in *reply*.
 
     Args:
         row: Row to check.
         reply: Reply to the sender.
+        latest_ns: Latest time at which a window may begin, Unix nanoseconds.
         digest: Whether to read the t-digest of a sample.
     """
     match row.WhichOneof("content"):
         case "sample":
             sample = sample_from_wire(row.sample, digest=digest)
             check_sample(sample, digest=digest)
+            check_made(sample, latest_ns)
             return SampleRow.of(sample, row.sample.SerializeToString(deterministic=True))
         case "evaluation":
             evaluation = evaluation_from_wire(row.evaluation)
             check_evaluation(evaluation)
+            check_begun(evaluation.window, latest_ns)
             if len(evaluation.evidence) > MAX_EVIDENCE_CHARACTERS:
                 raise Refused(f"evidence is over {MAX_EVIDENCE_CHARACTERS} characters")
             return evaluation

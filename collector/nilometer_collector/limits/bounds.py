@@ -15,6 +15,7 @@ MAX_NAME_BYTES = 256  # longest name of a summary
 MAX_NAME_CHARACTERS = 256  # longest text that a client of the API sends
 MAX_KINDS = 64  # most outcomes, reasons or types; newer agents may send unknown ones
 LAST_NS = 1 << 62  # year 2116, so that sums fit int64
+FUTURE_SECONDS = 86_400.0  # default of the setting: more than any error of a time zone
 SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
 PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character; in the notation of JSON Schema
 NO_CONTROL = f"^{PRINTABLE}*$"

@@ -4,8 +4,13 @@ A row that passes can be shown and merged with every other row of its series. Re
 fails, never allocates unbounded memory, and never overflows an integer.
 """
 
+from datetime import UTC, datetime
+
 from nilometer.alert import Evaluation
 from nilometer.profile import Coverage, SummarySample
+from nilometer.profile.logged.logged import Logged
+from nilometer.profile.logged.text import Text
+from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import entity_name
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
@@ -28,6 +33,10 @@ MAX_LABELS = 32
 MAX_WINDOW_NS = 400 * 86_400 * 10**9
 
 
+class FromFuture(Refused):
+    """A window begins, or a sample was made, too long after the collector's clock."""
+
+
 def check_sample(sample: SummarySample, *, digest: bool = True) -> None:
     """Refuse *sample* if it could not be stored and merged.
 
@@ -45,6 +54,44 @@ def check_sample(sample: SummarySample, *, digest: bool = True) -> None:
     _check_window(sample.window)
     _check_coverage(sample.coverage)
     check_content(sample, digest=digest)
+
+
+def check_begun(window: Window, latest_ns: int) -> None:
+    """Refuse a window that begins after *latest_ns*.
+
+    Such a window comes from a wrong clock. It would stay the newest window of its series until then.
+    A window may end later, because a user may log a value for the whole of today or of this year.
+
+    Raises:
+        FromFuture: If it begins later; the message begins with the field.
+    """
+    _check_time("start", window.start_ns, latest_ns)
+
+
+def check_made(sample: SummarySample, latest_ns: int) -> None:
+    """Refuse a *sample* whose window begins, or whose content was made, after *latest_ns*.
+
+    With the aggregation `last`, the content that was made last replaces the others.
+
+    Raises:
+        FromFuture: If one of both times is later; the message begins with the field.
+    """
+    check_begun(sample.window, latest_ns)
+    content = sample.content
+    if isinstance(content, Text | Logged):
+        stamp = content.stamp if isinstance(content, Text) else content.amounts.stamp
+        _check_time("created", stamp.created_ns, latest_ns)
+
+
+def _check_time(field: str, at_ns: int, latest_ns: int) -> None:
+    if at_ns > latest_ns:
+        at, latest = (
+            datetime.fromtimestamp(ns // NANOSECONDS, UTC).isoformat() for ns in (at_ns, latest_ns)
+        )
+        raise FromFuture(
+            f"{field}: is {at}, which is too far in the future: must be at most {latest}; set the "
+            "sender's clock, or raise the collector's `future_seconds`"
+        )
 
 
 def check_evaluation(evaluation: Evaluation) -> None:

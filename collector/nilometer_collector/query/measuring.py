@@ -7,12 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from nilometer.profile import Content, FeatureProfile, ScoreProfile, ServiceProfile
+from nilometer.profile import (
+    Content,
+    FeatureProfile,
+    ScoreProfile,
+    ServiceProfile,
+    SummarySample,
+)
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.numbers import numbers_from_bytes
-from nilometer_collector.query.merging import merged_payloads
+from nilometer.wire.samples import Together
+from nilometer_collector.query.merging import merged_each
 from nilometer_collector.query.series_records import Measures, Point
 from nilometer_collector.store import Level
 
@@ -46,7 +53,7 @@ def points_of(
         whole: Whether every point needs its full content, for a comparison.
     """
     if whole or not measures.only_numbers:
-        return [_whole_point(cell, measures, edges_of) for cell in cells]
+        return _whole_points(cells, measures, edges_of)
     together = _number_points(cells, measures)
     if together is not None:
         return together
@@ -55,7 +62,7 @@ def points_of(
         part = cells[start:end]
         some = _number_points(part, measures)
         if some is None:
-            some = [_whole_point(cell, measures, edges_of) for cell in part]
+            some = _whole_points(part, measures, edges_of)
         found += some
     return found
 
@@ -83,10 +90,17 @@ def _number_points(cells: Sequence[Cell], measures: Measures) -> list[Point | No
     return found
 
 
-def _whole_point(cell: Cell, measures: Measures, edges_of: EdgesOf) -> Point | None:
-    sample = merged_payloads(cell.payloads, cell.window, cell.labels, edges_of)
-    if sample is None:
-        return None
+def _whole_points(
+    cells: Sequence[Cell], measures: Measures, edges_of: EdgesOf
+) -> list[Point | None]:
+    groups = [Together(cell.payloads, cell.window, cell.labels, edges_of) for cell in cells]
+    return [
+        None if sample is None else _whole_point(cell, sample, measures)
+        for cell, sample in zip(cells, merged_each(groups), strict=True)
+    ]
+
+
+def _whole_point(cell: Cell, sample: SummarySample, measures: Measures) -> Point:
     content = sample.content
     point = _point(cell, content.count)
     point.content, point.coverage, point.share = content, sample.coverage, sample.sample
@@ -108,8 +122,10 @@ def _fill_from_feature(point: Point, feature: FeatureProfile, measures: Measures
         point.histogram, point.estimated = numbers.counts_on(measures.edges)
     if not numbers.count:
         return
-    point.quantiles = numbers.digest.quantile(measures.quantiles).tolist()
-    point.cdf = numbers.digest.rank(measures.cdf).tolist()
+    if measures.quantiles:
+        point.quantiles = numbers.digest.quantile(measures.quantiles).tolist()
+    if measures.cdf:
+        point.cdf = numbers.digest.rank(measures.cdf).tolist()
     if measures.moments:
         point.moments = numbers.moments
         point.minimum, point.maximum = numbers.digest.min, numbers.digest.max

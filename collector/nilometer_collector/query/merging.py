@@ -4,14 +4,19 @@ It merges samples in canonical order, so that the order of arrival does not chan
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from nilometer.profile import SummarySample
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
-from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
+from nilometer.wire.samples import (
+    Together,
+    merged_sample_from_bytes,
+    merged_samples_from_bytes,
+    sample_from_bytes,
+)
 from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.cells import most_of, read_bounded
 from nilometer_collector.query.records import SamplesQuestion
@@ -20,6 +25,7 @@ from nilometer_collector.store import Level, Samples, SeriesRecord
 
 MAX_WINDOWS = 2000  # most windows in one response
 MAX_SAMPLES = 20_000  # most samples that are merged for one response
+MOST_TOGETHER = 512  # samples that are decoded together
 
 log = logging.getLogger("nilometer.collector")
 
@@ -69,6 +75,31 @@ def _merged_window(start_ns: int, end_ns: int, step_ns: int | None) -> Window:
     if step_ns is None or end_ns - start_ns >= step_ns:
         return Window(start_ns, end_ns)
     return Window.containing(start_ns, step_ns)
+
+
+def merged_each(groups: Sequence[Together]) -> list[SummarySample | None]:
+    """Return the merged sample of each group as `merged_payloads` does, decoding many at a time."""
+    found: list[SummarySample | None] = []
+    for some in _batches(groups):
+        try:
+            found += merged_samples_from_bytes(some)
+        except (ValueError, NilometerError):  # find the bad sample by merging the groups one by one
+            found += [merged_payloads(list(one.packed), *one[1:]) for one in some]
+    return found
+
+
+def _batches(groups: Sequence[Together]) -> Iterator[list[Together]]:
+    """Yield consecutive *groups* with about `MOST_TOGETHER` samples in all."""
+    batch: list[Together] = []
+    held = 0
+    for one in groups:
+        batch.append(one)
+        held += len(list(one.packed))
+        if held >= MOST_TOGETHER:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
 
 
 def merged_payloads(

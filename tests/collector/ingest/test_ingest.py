@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -26,9 +27,11 @@ from nilometer.profile.performance import (
     multiclass,
 )
 from nilometer.profile.performance.mean import Mean
+from nilometer.testing import SteppedClock
 from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.privacy import LAXEST
+from nilometer.values.window import Window
 from nilometer.wire.alerts import plan_from_wire
 from nilometer.wire.references import reference_to_wire
 from nilometer.wire.samples import sample_from_bytes
@@ -38,16 +41,18 @@ from nilometer_collector.contents.bins import common_bins_of
 from nilometer_collector.contents.registered import SHOWN
 from nilometer_collector.ingest import rows as checks
 from nilometer_collector.ingest.ingest import SERVICE_NAME
-from nilometer_collector.limits.bounds import MAX_COUNT
+from nilometer_collector.limits.bounds import LAST_NS, MAX_COUNT
 from nilometer_collector.store import RowContent, SampleRow
 from nilometer_collector.testing import (
     ENTITY,
+    START_NS,
     Running,
     a_reference,
     a_row,
     an_alerter,
     an_evaluation,
     feature_sample,
+    running,
     service_sample,
 )
 
@@ -222,7 +227,7 @@ def damage(data: st.DataObject, message: Any) -> None:
 def _checked(row: Row, *, digest: bool) -> RowContent | None:
     """Return the content of a row; None if the row is rejected."""
     try:
-        return checks._content(row, ShipReply(), digest=digest)
+        return checks._content(row, ShipReply(), LAST_NS, digest=digest)
     except (ValueError, ArithmeticError, NilometerError):
         return None
 
@@ -358,3 +363,33 @@ def test_the_health_service_says_serving(served: Running, service: str) -> None:
     stub = health_pb2_grpc.HealthStub(served.channel)
     reply = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=60)
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_rows_from_the_far_future_are_rejected_one_by_one_and_old_ones_stored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A pod whose clock is wrong must not make windows that stay the newest for years."""
+    clock = SteppedClock(wall_ns=START_NS)
+    allowed_ns = START_NS + 86_400 * 10**9
+    windows = {
+        1: Window(allowed_ns, allowed_ns + 1),
+        2: Window(allowed_ns + 1, allowed_ns + 2),
+        3: Window(1 << 61, (1 << 61) + 60 * 10**9),
+        4: Window(0, 60 * 10**9),
+    }
+    rows = [
+        a_row(at, dataclasses.replace(feature_sample([1.0]), window=window))
+        for at, window in windows.items()
+    ]
+    late = dataclasses.replace(an_evaluation(0.5, 1), window=windows[3])
+    with running(tmp_path / "c.db", clock=clock) as served:
+        reply = served.sender().send([*rows, a_row(5, dataclasses.replace(late, edge=True))])
+        reasons = {one.sequence: one.reason for one in reply.rejected}
+        assert set(reasons) == {2, 3, 5}
+        assert all("start: is" in reason for reason in reasons.values())
+        found = served.get("samples", entity=ENTITY, summary="input.amount")["samples"]
+        assert len(found) == 2
+        counts = served.http.get("/readyz").json()["counters"]
+        assert (counts["rows_from_future"], counts["rows_rejected"]) == (3, 3)
+    (told,) = (one for one in caplog.records if "set the clock" in one.message)
+    assert told.__dict__["rows"] == 3

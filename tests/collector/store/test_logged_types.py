@@ -226,3 +226,31 @@ def test_a_forgotten_summary_is_stored_and_rolled_up_anew(store: Store) -> None:
     assert (record.summary, record.samples) == (X, 1)
     assert len(store.samples.read([record], 0, 1 << 62, 9, Level.DAY)) == 1
     assert [level.stale for level in store.rollups.levels()] == [0, 0, 0, 0]
+
+
+def test_a_removed_summary_takes_nothing_from_others_that_arrived_with_it(place: Place) -> None:
+    """PostgreSQL keeps the waiting statistics of one shipment in one row."""
+    store = place.open()
+    window, content = minute(0), Number.of(1.0, SUM)
+    samples = [
+        SummarySample(
+            entity=ENTITY,
+            summary=summary,
+            labels=Labels(),
+            window=window,
+            coverage=Coverage(profiled=1),
+            content=content,
+        )
+        for summary in ("logged.y", X, "logged.z", X)
+    ]
+    ship(
+        store,
+        [Arrival(sequence=at, content=a_sample_row(one)) for at, one in enumerate(samples, 1)],
+    )
+    assert store.entities.forget(ENTITY, X)
+    for _ in range(2):
+        found = {one.summary: (one.samples, one.seen) for one in store.samples.series()}
+        assert found == {"logged.y": (1, 1), "logged.z": (1, 1)}
+        store.rollups.collect()
+    Rolling(store).roll_up(START_NS + DAY_NS)
+    assert [level.rows for level in store.rollups.levels()][:2] == [2, 2]

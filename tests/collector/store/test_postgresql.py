@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import ParamSpec, TypeVar
+from itertools import count
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from support.rolling import DAY_NS, KEEP_NS, Rolling, exact, merged, read
@@ -23,8 +24,9 @@ from nilometer_collector.alerting import episodes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
 from nilometer_collector.errors import Conflict, StoreUnavailable
-from nilometer_collector.store import Arrival, Level, RollUp, Store, open_store
-from nilometer_collector.store.postgresql import collecting
+from nilometer_collector.store import Arrival, Level, RollUp, Size, Store, open_store
+from nilometer_collector.store.postgresql import collecting, samples
+from nilometer_collector.store.postgresql.reading import size
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.testing import (
     ENTITY,
@@ -135,7 +137,8 @@ def test_a_migration_that_is_cut_off_is_made_anew(
 
 
 @pytest.mark.parametrize(
-    "change", ["ALTER TABLE additions RENAME TO later", "ALTER TABLE series DROP COLUMN id CASCADE"]
+    "change",
+    ["ALTER TABLE shipped_additions RENAME TO later", "ALTER TABLE series DROP COLUMN id CASCADE"],
 )
 def test_a_collector_that_is_older_than_the_database_names_the_remedy(
     place: PostgresqlPlace, change: str
@@ -288,7 +291,7 @@ def test_statistics_do_not_change_when_the_worker_collects_them(place: Postgresq
         ship(store, [numbered(at) for at in range(first, first + 4)], now_ns=now_ns)
         found.append((store.samples.series(), store.samples.totals()))
         store.rollups.take(Level.FIVE_MINUTES, later, 1)
-        assert query(place, "SELECT count(*) FROM additions") == 0
+        assert query(place, "SELECT count(*) FROM waiting_additions") == 0
         assert (store.samples.series(), store.samples.totals()) == found[-1]
     (series,), _ = found[-1]
     assert (series.samples, series.seen, series.numbers) == (12, 48, 36)
@@ -346,7 +349,7 @@ def test_many_additions_are_collected_in_several_transactions(
     ship(store, [numbered(number) for number in range(1, 12)])
     expected = store.samples.series()
     assert store.rollups.collect() == 11
-    assert query(place, "SELECT count(*) FROM additions") == 0
+    assert query(place, "SELECT count(*) FROM waiting_additions") == 0
     assert store.samples.series() == expected
 
 
@@ -360,6 +363,26 @@ def test_additions_without_a_series_are_settled_and_logged(
     (told,) = (one for one in caplog.records if "their series was removed" in one.message)
     assert told.__dict__["samples"] == 2
     assert Rolling(store).retire(START_NS + 9 * DAY_NS) == 2  # the partition of the day
+
+
+def test_what_arrives_while_samples_are_read_neither_cuts_nor_enlarges_the_answer(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = place.open(), place.open()
+    ship(one, [numbered(number) for number in range(1, 5)])
+    series = one.samples.series()
+    span = (0, 1 << 62)
+    sequences = count(5)
+
+    def size_before_an_arrival(*asked: Any) -> Size:
+        found = size(*asked)
+        ship(other, [numbered(next(sequences)) for _ in range(3)])
+        return found
+
+    monkeypatch.setattr(samples, "size", size_before_an_arrival)
+    read = one.samples.read_all(series, *span, Size(4, 1 << 20))
+    assert sum(map(len, read)) == 4
+    assert one.samples.size(series, *span, 99).samples == 7
 
 
 def test_a_series_that_another_server_lacks_is_created_again(own: PostgresqlPlace) -> None:

@@ -415,6 +415,50 @@ def test_a_pin_put_again_replaces_its_span(store: Store) -> None:
         store.pins.put("a", series, 0, 1, Level.SHIPPED)
 
 
+def test_pinned_windows_of_each_level_outlive_years_of_retention(store: Store) -> None:
+    """A pin holds the windows of its level only, may move, and holds nothing once it is removed."""
+    outbox, rolling, begun = Outbox(store), Rolling(store), at(0).window.start_ns
+    pinned = {"five": Level.FIVE_MINUTES, "hour": Level.HOUR, "day": Level.DAY}
+
+    def pass_time(day: int) -> None:
+        now_ns = begun + day * DAY_NS
+        outbox.ship(at(day * 1440), now_ns=now_ns)
+        rolling.roll_up_all(now_ns + DAY_NS // 2)
+        rolling.retire(now_ns + DAY_NS // 2)
+
+    def held() -> dict[Level, list[int]]:
+        """Days of the windows in the table of each level; coarser levels would fill the gaps."""
+        days: dict[Level, list[int]] = {level: [] for level in pinned.values()}
+        for name, level in pinned.items():
+            days[level] = [
+                (one.window_start_ns - begun) // DAY_NS for one in store.pins.read(name, 99)
+            ]
+        return days
+
+    pass_time(0)
+    series = store.samples.series()
+    for name, level in pinned.items():
+        store.pins.put(name, series, begun, begun + HOUR_NS, level)
+    for day in range(300, 2400, 300):  # the day of 1,826 days ago is gone at the end
+        pass_time(day)
+    assert held() == {level: [0] for level in pinned.values()}
+    rows = levels(store)
+    # One pinned window each, beside those of 35, 400 and 1,826 days; today's day is not over yet.
+    assert [rows[level] for level in pinned.values()] == [1 + 1, 1 + 2, 1 + 6]
+
+    store.pins.put("five", series, begun + 2100 * DAY_NS, begun + 2101 * DAY_NS)
+    assert store.pins.remove("day")
+    pass_time(2400)
+    assert held() == {Level.FIVE_MINUTES: [2100], Level.HOUR: [0], Level.DAY: []}
+    rows = levels(store)
+    assert [rows[level] for level in pinned.values()] == [1 + 1, 1 + 2, 6]
+    for name in store.pins.names():
+        store.pins.remove(name)
+    pass_time(2700)
+    rows = levels(store)
+    assert [rows[level] for level in pinned.values()] == [1, 2, 6]
+
+
 # Any history
 
 

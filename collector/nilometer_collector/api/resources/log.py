@@ -6,6 +6,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from nilometer.values.clock import nanoseconds
 from nilometer.values.errors import ConfigError
 from nilometer.values.senders import TABLES
 from nilometer.wire.samples import sample_to_bytes
@@ -16,7 +17,7 @@ from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.problems import ApiError, RowProblem, RowsRefused
 from nilometer_collector.counters import Counter
 from nilometer_collector.errors import Refused
-from nilometer_collector.limits.rows import MAX_ROW_BYTES, check_sample
+from nilometer_collector.limits.rows import MAX_ROW_BYTES, FromFuture, check_made, check_sample
 from nilometer_collector.store import Arrival, SampleRow, Shipment, Shipped
 
 MAX_ROWS = 1000
@@ -77,6 +78,8 @@ def _logged(call: Call, rows: _Rows) -> tuple[Shipped, list[RowProblem]]:
             row = decoded(bytes(content), LoggedSample)
             accepted[at] = _accepted(call, row, now_ns)
         except ApiError as error:
+            if isinstance(error.__cause__, FromFuture):
+                context.counters.add(Counter.ROWS_FROM_FUTURE)
             refused.append(_problem(at, error.status, error.field, error.detail))
         except Forbidden as error:
             refused.append(_problem(at, error.status, "entity", str(error)))
@@ -117,6 +120,7 @@ def _accepted(call: Call, row: LoggedSample, now_ns: int) -> SampleRow:
     try:
         sample = sample_of(row, now_ns)
         check_sample(sample)
+        check_made(sample, now_ns + nanoseconds(call.context.future_seconds))
     except (ValueError, ArithmeticError, Refused, ConfigError) as error:
         raise ApiError(422, str(error), _place(row, str(error))) from error
     payload = sample_to_bytes(sample)

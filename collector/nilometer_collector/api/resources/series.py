@@ -80,7 +80,7 @@ SHOW = Words(
     "show",
     "moments: mean, deviation, skewness, kurtosis, extremes. rates: observations per second, and "
     "shares. coverage: what happened to the observations. sample: the merged sample with its "
-    "sketches, as protobuf.",
+    "sketches, as protobuf; a page then has at most 500 points.",
     lambda: (MOMENTS, RATES, COVERAGE, SAMPLE),
 )
 COMPARATOR = Words("comparator", "Distance to return; by default psi and ks.", lambda: COMPARATORS)

@@ -2,25 +2,43 @@
 
 import logging
 from functools import partial
+from typing import LiteralString
 
 from nilometer_collector.store.levels import Level
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 
 MOST_COLLECTED = 20_000  # additions in one transaction
-MOST_COLLECTIONS = 10  # transactions in one call
+MOST_COLLECTIONS = 10  # transactions in one call, for each table
 FIRST = "(0,0)"  # position before all rows of a table
 
 # Whoever changes waiting additions holds this lock until its transaction ends.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
 _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
-# A call reads the table once from its start, so that each transaction passes over the rows that
-# earlier ones have deleted. Rows are written in key order, like those of `RollUps.put`.
-_COLLECT = """
+# A call reads a table once from its start, so that each transaction passes over the rows that
+# earlier ones have deleted.
+_TAKE_SINGLE: LiteralString = """
 WITH taken AS (
   DELETE FROM additions WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM additions WHERE ctid > %(after)s::tid LIMIT %(limit)s))
+  RETURNING *, ctid AS place)
+"""
+_TAKE_SHIPPED: LiteralString = """
+WITH shipped AS (
+  DELETE FROM shipped_additions WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM (SELECT ctid, sum(rows) OVER (ORDER BY ctid) - rows AS rows_before
+                      FROM shipped_additions WHERE ctid > %(after)s::tid) AS waiting
+    WHERE rows_before < %(limit)s))
   RETURNING *, ctid AS place),
+taken AS (
+  SELECT entity, unnest(series) AS series, window_start_ns, window_end_ns, arrival_day, due_ns,
+         received_ns, unnest(seen) AS seen, unnest(numbers) AS numbers,
+         unnest(categories) AS categories, 1 AS samples, start_ns, end_ns,
+         unnest(sequences) AS sequence, place
+  FROM shipped)
+"""
+# Rows are written in key order, like those of `RollUps.put`.
+_COLLECT: LiteralString = """,
 sums AS (
   SELECT entity, series, LEAST(sum(seen), 9007199254740992) AS seen,
          LEAST(sum(numbers), 9007199254740992) AS numbers,
@@ -63,13 +81,18 @@ log = logging.getLogger("nilometer.collector")
 
 
 def collect(database: Database) -> int:
-    """Collect waiting additions, at most `MOST_COLLECTED` * `MOST_COLLECTIONS`; return their number.
+    """Collect waiting additions, a limited number in one call; return their number.
 
     One collector does this at a time. Another one does not wait for it: it collects nothing.
     """
+    return sum(_collect_all(database, take) for take in (_TAKE_SHIPPED, _TAKE_SINGLE))
+
+
+def _collect_all(database: Database, take: LiteralString) -> int:
+    """Collect the additions of the table that *take* deletes from; return their number."""
     after, done = FIRST, 0
     for _ in range(MOST_COLLECTIONS):
-        collected, after, lost = database.write(partial(_collect, after=after))
+        collected, after, lost = database.write(partial(_collect, take=take, after=after))
         done += collected
         if lost:
             log.error(
@@ -82,8 +105,8 @@ def collect(database: Database) -> int:
     return done
 
 
-def _collect(session: Session, *, after: str) -> tuple[int, str, int]:
-    """Collect the additions behind *after*, in a transaction.
+def _collect(session: Session, *, take: LiteralString, after: str) -> tuple[int, str, int]:
+    """Collect the additions that *take* deletes behind *after*, in a transaction.
 
     Returns:
         Number of additions, position of the last one, and number of those without a series.
@@ -92,5 +115,5 @@ def _collect(session: Session, *, after: str) -> tuple[int, str, int]:
     if not is_free:
         return 0, after, 0
     asked = {"level": Level.FIVE_MINUTES.length_ns, "limit": MOST_COLLECTED, "after": after}
-    ((collected, last, lost),) = session.rows(_COLLECT, asked)
+    ((collected, last, lost),) = session.rows(take + _COLLECT, asked)
     return collected, last or after, lost

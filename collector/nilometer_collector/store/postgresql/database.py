@@ -6,7 +6,7 @@ and the next call opens a new one. So the store works again as soon as the serve
 
 import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, LiteralString, TypeAlias, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -36,6 +36,8 @@ SELECT set_config('lock_timeout', '5s', false),
        CASE current_setting('synchronous_commit') WHEN 'off'
        THEN set_config('synchronous_commit', 'on', false) END
 """
+_CHANGE: LiteralString = "BEGIN"
+_SNAPSHOT: LiteralString = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 # Two transactions waited for each other. The server ended one of them, which may run again.
 _CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure)
 # The statement names a table or column that the database does not have.
@@ -76,7 +78,17 @@ class Database:
         Raises:
             StoreUnavailable: If the database cannot be read.
         """
-        return self._run(work, is_change=False)
+        return self._run(work, "")
+
+    def snapshot(self, work: Callable[[Session], T]) -> T:
+        """Return the result of *work*, which only reads, and whose statements see the same rows.
+
+        With `read`, each statement sees what was committed before it. *work* may run more than once.
+
+        Raises:
+            StoreUnavailable: If the database cannot be read.
+        """
+        return self._run(work, _SNAPSHOT)
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Return the result of *work* in a transaction. *work* may run more than once.
@@ -85,14 +97,14 @@ class Database:
             StoreUnavailable: If the database fails. Nothing has changed then, unless the connection
                 was lost while the server committed.
         """
-        return self._run(work, is_change=True)
+        return self._run(work, _CHANGE)
 
     def close(self) -> None:
         """Close all connections. May be called twice."""
         self._is_closed = True
         self._close_idle()
 
-    def _run(self, work: Callable[[Session], T], *, is_change: bool) -> T:
+    def _run(self, work: Callable[[Session], T], begin: LiteralString) -> T:
         if not self._free.acquire(timeout=BUSY_SECONDS):
             raise StoreUnavailable(f"database: all {MOST_CONNECTIONS} connections are in use")
         try:
@@ -100,9 +112,9 @@ class Database:
                 connection = self._borrow()
                 is_committing = False
                 try:
-                    if not is_change:
+                    if not begin:
                         return work(Session(connection))
-                    connection.execute("BEGIN")
+                    connection.execute(begin)
                     result = work(Session(connection))
                     is_committing = True
                     connection.execute("COMMIT")

@@ -36,6 +36,20 @@ _REMOVE_ADDITIONS = """
 DELETE FROM additions WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM additions WHERE series = ANY(%(ids)s) LIMIT %(limit)s))
 """
+# A row of a shipment is for several series, so its other samples become rows of their own.
+_UNPACK = """
+WITH shipped AS (
+  DELETE FROM shipped_additions
+  WHERE entity = %(entity)s AND series && %(ids)s::bigint[] RETURNING *)
+INSERT INTO additions (entity, series, window_start_ns, window_end_ns, arrival_day, due_ns, received_ns,
+                       seen, numbers, categories, samples, start_ns, end_ns, sequence)
+SELECT * FROM (
+  SELECT entity, unnest(series) AS series, window_start_ns, window_end_ns, arrival_day, due_ns,
+         received_ns, unnest(seen), unnest(numbers), unnest(categories), 1, start_ns, end_ns,
+         unnest(sequences)
+  FROM shipped) AS each
+WHERE series <> ALL(%(ids)s::bigint[])
+"""
 _REMOVE_STALE = """
 DELETE FROM stale_parts WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM stale_parts WHERE entity = %(entity)s AND series = ANY(%(ids)s) LIMIT %(limit)s))
@@ -82,6 +96,7 @@ def _forget_some(session: Session, *, entity: str, summary: str) -> bool | None:
     _count_arrivals(session, samples)
     rollups = session.rows(_REMOVE_ROLLUPS, asked)
     _count_levels(session, rollups)
+    session.execute(_UNPACK, asked)
     removed = len(samples) + len(rollups)
     removed += session.execute(_REMOVE_ADDITIONS, asked) + session.execute(_REMOVE_STALE, asked)
     if removed >= MOST_REMOVED:

@@ -18,6 +18,7 @@ WHERE inhparent = %(table)s::regclass
 _WAITING = """
 SELECT true FROM stale_parts WHERE level_ns = 300000000000 AND arrival_day <= %(day)s
 UNION ALL SELECT true FROM additions WHERE arrival_day <= %(day)s
+UNION ALL SELECT true FROM shipped_additions WHERE arrival_day <= %(day)s
 """
 _ARRIVED = "DELETE FROM arrivals WHERE arrival_day <= %(day)s RETURNING rows"
 

@@ -80,4 +80,4 @@ class Pins:
             found = stretches(session, series, question, level, pinned=True)
             return [record for stretch in found for record in stretch.records()]
 
-        return self._database.read(read)
+        return self._database.snapshot(read)

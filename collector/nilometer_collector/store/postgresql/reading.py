@@ -58,7 +58,8 @@ JOIN stale_parts ON entity = asked.name AND series = asked.id
 WHERE level_ns <= %(level)s AND window_start_ns < %(end)s AND window_end_ns > %(start)s
 UNION
 SELECT entity, series, 300000000000, window_start_ns, window_end_ns, arrival_day
-FROM additions WHERE series = ANY(%(ids)s::bigint[])
+FROM waiting_additions
+WHERE entity = ANY(%(entities)s::text[]) AND series = ANY(%(ids)s::bigint[])
   AND window_start_ns < %(end)s AND window_end_ns > %(start)s
 """
 

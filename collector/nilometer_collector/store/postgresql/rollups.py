@@ -99,12 +99,14 @@ _WAITING = """
 SELECT level_ns, min(arrival_day) FROM (
   SELECT level_ns, arrival_day FROM stale_parts
   UNION ALL SELECT 300000000000, arrival_day FROM additions
+  UNION ALL SELECT 300000000000, arrival_day FROM shipped_additions
 ) AS stale (level_ns, arrival_day) GROUP BY level_ns
 """
 _LEVELS = """
 WITH stale AS (
   SELECT level_ns, series, window_start_ns, window_end_ns, arrival_day FROM stale_parts
-  UNION SELECT 300000000000, series, window_start_ns, window_end_ns, arrival_day FROM additions)
+  UNION SELECT 300000000000, series, window_start_ns, window_end_ns, arrival_day
+  FROM waiting_additions)
 SELECT level_ns, rows + CASE level_ns WHEN 0 THEN (SELECT COALESCE(sum(rows), 0) FROM arrivals) ELSE 0 END,
        bytes + CASE level_ns WHEN 0 THEN (SELECT COALESCE(sum(bytes), 0) FROM arrivals) ELSE 0 END,
        (SELECT count(*) FROM stale WHERE stale.level_ns = levels.level_ns), held_from_day
@@ -112,7 +114,7 @@ FROM levels ORDER BY level_ns
 """
 # An addition without samples is a mark of a replaced window.
 _UNCOLLECTED = """
-SELECT count(*), COALESCE(min(received_ns), 0) FROM additions WHERE samples > 0
+SELECT count(*), COALESCE(min(received_ns), 0) FROM waiting_additions WHERE samples > 0
 """
 
 

@@ -1,11 +1,13 @@
 """Series and samples in PostgreSQL. A stored sample never changes."""
 
 from collections.abc import Sequence
+from itertools import accumulate, chain
 from typing import LiteralString
 
 from nilometer_collector.store import label_text
 from nilometer_collector.store.checksum import checksum
 from nilometer_collector.store.levels import Level, arrival_day
+from nilometer_collector.store.postgresql.arrays import Bigints, Texts
 from nilometer_collector.store.postgresql.copying import packed_rows
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.reading import Question, size, stretches
@@ -45,15 +47,54 @@ _COPY = """
 COPY samples (entity, series, window_start_ns, window_end_ns, stream, sequence, observations,
               received_ns, crc, payload) FROM STDIN (FORMAT BINARY)
 """
+# One row for each entity and window; its samples are elements *first* to *last* of the arrays.
 _ADDITIONS = """
-COPY additions (entity, series, window_start_ns, window_end_ns, arrival_day, due_ns, received_ns, seen,
-                numbers, categories, samples, start_ns, end_ns, sequence) FROM STDIN (FORMAT BINARY)
+INSERT INTO shipped_additions (entity, window_start_ns, window_end_ns, arrival_day, due_ns, received_ns,
+                               start_ns, end_ns, rows, series, sequences, seen, numbers, categories)
+SELECT entity, window_start_ns, window_end_ns, %(day)s, due_ns, %(now)s, start_ns, end_ns,
+       last - first + 1, all_series[first:last], all_sequences[first:last], all_seen[first:last],
+       all_numbers[first:last], all_categories[first:last]
+FROM (SELECT %(series)s AS all_series, %(sequences)s AS all_sequences, %(seen)s AS all_seen,
+             %(numbers)s AS all_numbers, %(categories)s AS all_categories OFFSET 0) AS samples,
+     unnest(%(entities)s, %(window_starts)s, %(window_ends)s, %(due)s, %(starts)s, %(ends)s,
+            %(firsts)s, %(lasts)s)
+     AS place (entity, window_start_ns, window_end_ns, due_ns, start_ns, end_ns, first, last)
 """
 _ARRIVALS = """
 INSERT INTO arrivals (stream, arrival_day, rows, bytes) VALUES (%(stream)s, %(day)s, %(rows)s, %(bytes)s)
 ON CONFLICT (stream, arrival_day) DO UPDATE SET
   rows = arrivals.rows + excluded.rows, bytes = arrivals.bytes + excluded.bytes
 """
+
+
+def _additions(
+    rows: Sequence[tuple[int, SampleRow]], ids: Sequence[int], now_ns: int
+) -> dict[str, object]:
+    """Return the values of `_ADDITIONS` for *rows*, whose series are *ids*."""
+    level = Level.FIVE_MINUTES
+    samples = [row for _, row in rows]
+    places: dict[tuple[str, int, int], list[int]] = {}
+    for at, row in enumerate(samples):
+        window = row.window
+        places.setdefault((row.entity, window.start_ns, window.end_ns), []).append(at)
+    order = list(chain.from_iterable(places.values()))
+    bounds = [level.bounds_of(start_ns, end_ns) for _, start_ns, end_ns in places]
+    lasts = list(accumulate(map(len, places.values())))
+    return {
+        "entities": Texts([entity for entity, _, _ in places]),
+        "window_starts": Bigints([start_ns for start_ns, _ in bounds]),
+        "window_ends": Bigints([end_ns for _, end_ns in bounds]),
+        "due": Bigints([due_ns(level, end_ns, now_ns) for _, end_ns in bounds]),
+        "starts": Bigints([start_ns for _, start_ns, _ in places]),
+        "ends": Bigints([end_ns for _, _, end_ns in places]),
+        "firsts": Bigints([1, *(last + 1 for last in lasts[:-1])]),
+        "lasts": Bigints(lasts),
+        "series": Bigints([ids[at] for at in order]),
+        "sequences": Bigints([rows[at][0] for at in order]),
+        "seen": Bigints([min(samples[at].seen, LARGEST_SUM) for at in order]),
+        "numbers": Bigints([samples[at].numbers for at in order]),
+        "categories": Bigints([samples[at].categories for at in order]),
+    }
 
 
 class Samples:
@@ -87,24 +128,7 @@ class Samples:
         day = arrival_day(now_ns)
         size = sum(map(len, payloads))
         session.execute(_ARRIVALS, {"stream": stream, "day": day, "rows": len(rows), "bytes": size})
-        bounds = list(map(Level.FIVE_MINUTES.bounds_of, starts, ends))
-        due = {end_ns: due_ns(Level.FIVE_MINUTES, end_ns, now_ns) for _, end_ns in set(bounds)}
-        additions = (
-            ids,
-            [start_ns for start_ns, _ in bounds],
-            [end_ns for _, end_ns in bounds],
-            day,
-            [due[end_ns] for _, end_ns in bounds],
-            now_ns,
-            [min(row.seen, LARGEST_SUM) for row in samples],
-            [row.numbers for row in samples],
-            [row.categories for row in samples],
-            1,
-            starts,
-            ends,
-            sequences,
-        )
-        session.copy(_ADDITIONS, packed_rows(entities, additions))
+        session.execute(_ADDITIONS, {**_additions(rows, ids, now_ns), "day": day, "now": now_ns})
         return ids
 
     def series(self, entity: str | None = None, summary: str | None = None) -> list[SeriesRecord]:
@@ -130,7 +154,7 @@ class Samples:
     ) -> Size:
         """Return the number and bytes of the samples that `read` returns, at most *limit*."""
         question = Question(start_ns, end_ns, limit)
-        return self._database.read(lambda session: size(session, series, question, level))
+        return self._database.snapshot(lambda session: size(session, series, question, level))
 
     def read(
         self,
@@ -142,7 +166,7 @@ class Samples:
     ) -> list[Stretch]:
         """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
         question = Question(start_ns, end_ns, limit)
-        return self._database.read(
+        return self._database.snapshot(
             lambda session: stretches(session, series, question, level, pinned=False)
         )
 
@@ -163,4 +187,4 @@ class Samples:
                 raise TooLarge(found)
             return stretches(session, series, question, level, pinned=False)
 
-        return self._database.read(work)
+        return self._database.snapshot(work)

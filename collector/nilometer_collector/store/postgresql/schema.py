@@ -10,6 +10,7 @@ import secrets
 from nilometer_collector.store.postgresql.action_tables import create_action_tables
 from nilometer_collector.store.postgresql.addition_tables import (
     create_addition_tables,
+    create_shipped_additions,
     sum_additions_once,
 )
 from nilometer_collector.store.postgresql.alert_tables import (
@@ -351,3 +352,6 @@ def add_declared_silences(session: Session) -> None:
 def add_expiry_of_references(session: Session) -> None:
     """Add the time from which no window is compared with a version."""
     session.execute("ALTER TABLE reference_versions ADD COLUMN expires_ns bigint")
+
+
+MIGRATIONS(create_shipped_additions)

@@ -23,7 +23,7 @@ FROM (SELECT entity, id, summary, labels_text, seen, numbers, categories, sample
       UNION ALL
       SELECT entity, series, NULL, NULL, seen, numbers, categories, samples,
              start_ns, end_ns, end_ns - start_ns, end_ns - start_ns, received_ns, sequence
-      FROM additions
+      FROM waiting_additions
       WHERE samples > 0 AND (%(entity)s::text IS NULL OR entity = %(entity)s)) AS of_both
 GROUP BY entity, id HAVING count(summary) > 0
 """

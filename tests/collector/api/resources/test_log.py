@@ -362,3 +362,24 @@ def test_a_caller_logs_for_the_entities_of_its_right_only(tmp_path: Path) -> Non
         assert is_problem(answer, 403).stored == 1
         assert answer.json()["rows"][0]["field"] == "entity"
         assert is_problem(post(served, other), 403).stored == 0
+
+
+def test_a_time_too_far_in_the_future_is_refused_and_a_past_one_is_not(tmp_path: Path) -> None:
+    clock = SteppedClock(wall_ns=START * 10**9)
+    with running(tmp_path / "c.db", clock=clock, future_seconds=3600.0) as served:
+        far = 4_500_000_000.0
+        rows = [
+            number(1.0, start=far),
+            number(1.0, start=START + 3601.0),
+            number(1.0, start=START + 3600.0),  # still allowed, and its window may end later
+            number(1.0, created=far),
+            number(1.0, start=0.0),
+        ]
+        problem = is_problem(post(served, *rows), 422)
+        refused = [(one.row, one.field) for one in problem.rows or ()]
+        assert refused == [(0, "start"), (1, "start"), (3, "created")]
+        assert (problem.stored, problem.field) == (2, "samples[0].start")
+        assert "is 2112-" in problem.detail
+        counts = served.http.get("/readyz").json()["counters"]
+        assert (counts["rows_from_future"], counts["rows_rejected"]) == (3, 3)
+        assert len(logged(served)) == 2

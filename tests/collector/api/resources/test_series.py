@@ -12,6 +12,7 @@ from support.problems import is_problem
 
 from nilometer.wire.samples import sample_from_bytes
 from nilometer_collector.api import arrow
+from nilometer_collector.query import series
 from nilometer_collector.testing import ENTITY, Running, feature_sample, minute
 
 AMOUNT: dict[str, Any] = {"entity": ENTITY, "summary": "input.amount"}
@@ -226,3 +227,24 @@ def test_an_answer_that_the_client_has_is_not_sent_again(served: Running, path: 
 def test_arrow_and_json_have_different_tags(filled: Running) -> None:
     assert ask(filled, {}).headers["etag"] != ask(filled, {}, arrow.MEDIA_TYPE).headers["etag"]
     assert "accept" in ask(filled, {}).headers["vary"]
+
+
+def test_a_page_of_samples_is_bounded_whatever_the_request_asks(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(series, "MOST_WITH_SAMPLE", 2)
+    users = ["a", "b", "c", "d", "e"]
+    made = {
+        user: feature_sample([float(at)], labels={"user": user}) for at, user in enumerate(users)
+    }
+    served.sender().ship(*made.values())
+    asked = {"by": "user", "show": "sample", "limit": "10"}
+    pages = [ask(served, asked).json()]
+    while pages[-1]["next"]:
+        pages.append(ask(served, {**asked, "after": pages[-1]["next"]}).json())
+    found = [one for page in pages for one in page["series"]]
+    assert [len(page["series"]) for page in pages] == [2, 2, 1]
+    for one in found:
+        sample = sample_from_bytes(base64.b64decode(one["points"][0]["sample"]))
+        assert sample.labels == made[one["labels"]["user"]].labels
+        assert one["points"][0]["count"] == 1
