@@ -203,18 +203,53 @@ def test_the_share_of_names_with_own_counts_is_that_of_later_rows() -> None:
     assert abs(np.mean(excess)) < 0.03  # without the correction, .17
 
 
-def test_borderline_rows_travel_with_the_reference() -> None:
-    names = ["a"] * 5 + ["b"] * 4 + ["c"] * 20
-    known = reference(names)
-    assert known.columns["input.x"].borderline == 5  # without one of its rows, "a" is not published
+def test_the_surplus_travels_with_the_reference() -> None:
+    known = reference(DRAWS["equally frequent names"](np.random.default_rng(15), 100))
+    surplus = known.columns["input.x"].surplus
+    assert 5 <= surplus <= 40  # of about 50 rows of names with own counts
     received = reference_from_wire(reference_to_wire(known))
-    assert received.columns["input.x"].borderline == 5
+    assert received.columns["input.x"].surplus == surplus
 
 
-def test_a_name_of_the_last_place_is_borderline_if_another_one_follows_closely() -> None:
-    counts = {f"n{number:02}": 9 for number in range(21)} | {"z": 30}
+def test_names_that_no_other_name_could_replace_have_no_surplus() -> None:
+    counts = {f"n{number:02}": 30 for number in range(20)} | {"rare": 6}
     column = reference([name for name, rows in counts.items() for _ in range(rows)])
-    assert column.columns["input.x"].borderline == 19 * 9
-    del counts["n20"], counts["n19"]  # no other name could take a place
-    column = reference([name for name, rows in counts.items() for _ in range(rows)])
-    assert column.columns["input.x"].borderline == 0
+    assert column.columns["input.x"].surplus == 0
+
+
+def mixed(rng: np.random.Generator, rows: int, first: float, names: int) -> list[str]:
+    """Of one name with the share *first*, and others that are equally frequent."""
+    chosen = np.where(rng.random(rows) < first, 0, rng.integers(1, names + 1, rows))
+    return [f"n{name}" for name in chosen]
+
+
+@pytest.mark.parametrize(("rows", "first", "names"), [(1000, 0.5, 100), (300, 0.5, 30)])
+def test_a_common_name_among_rare_ones_keeps_its_share_and_its_drift(
+    rows: int, first: float, names: int
+) -> None:
+    rng = np.random.default_rng(16)
+    for _ in range(10):
+        known = mixed(rng, rows, first, names)
+        column = reference(known).columns["input.x"]
+        bins = common_bins(column, column.feature)
+        assert bins is not None
+        assert bins.reference[0] == known.count("n0")
+        same = psi(known, mixed(rng, 5000, first, names))
+        moved = psi(known, mixed(rng, 5000, first - 0.2, names))
+        assert isinstance(same, Comparison)
+        assert isinstance(moved, Comparison)
+        assert same.value < 0.1 < moved.value
+        assert moved.largest_bin == "n0"
+
+
+@pytest.mark.parametrize("rows", [100, 200, 1000])
+def test_an_outage_is_seen_against_names_frequent_by_chance(rows: int) -> None:
+    rng = np.random.default_rng(17)
+    for _ in range(20):
+        known = DRAWS["equally frequent names"](rng, rows)
+        dictionary = reference(known).columns["input.x"].dictionary
+        assert dictionary is not None
+        for now in ([dictionary.names[0]] * 1000, [f"new{k % 30}" for k in range(1000)]):
+            found = psi(known, now)
+            assert isinstance(found, Comparison)
+            assert found.value > 0.25

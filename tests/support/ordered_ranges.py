@@ -6,6 +6,8 @@ from typing import Any
 import msgspec
 import schemathesis
 
+from nilometer.testing import SteppedClock
+from nilometer.values.clock import nanoseconds
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.actions import ActionDefinition, check_action
@@ -18,7 +20,10 @@ from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
 from nilometer_collector.api.problems import ApiError
+from nilometer_collector.errors import Refused
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
+from nilometer_collector.limits.bounds import FUTURE_SECONDS
+from nilometer_collector.limits.rows import check_made
 
 
 @schemathesis.hook
@@ -27,7 +32,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
 
     This is an alerter whose limits or times contradict each other, an incident that ends before it
     starts, a time zone that does not exist, a sample, a performance, a silence or a summary that
-    contradicts itself, an action whose fields do not fit together, a route that leaves its
+    contradicts itself, a sample from the future, an action whose fields do not fit together, a route that leaves its
     workspace, and a channel or target with a wrong value.
     """
     del context
@@ -117,13 +122,13 @@ def _is_ordered(one: Mapping[str, Any], low: str, high: str, *, strictly: bool =
 
 
 def _agrees_with_itself(row: object) -> bool:
-    """Whether *row* is no sample, or one whose rows have one length, and so on."""
+    """Whether *row* is no sample, or one whose rows have one length, and so on, until now."""
     try:
         sample = decoded(msgspec.json.encode(row), LoggedSample)
     except (ApiError, TypeError, ValueError):
         return True
     try:
-        sample_of(sample, 0)
-    except ValueError:
+        check_made(sample_of(sample, 0), SteppedClock().now_ns() + nanoseconds(FUTURE_SECONDS))
+    except (ValueError, Refused):
         return False
     return True

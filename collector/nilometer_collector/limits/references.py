@@ -62,5 +62,5 @@ def check_reference(reference: Reference) -> None:
             raise Refused(f"{summary}: edges must be at most {MAX_EDGES} finite numbers")
         if any(low >= high for low, high in pairwise(edges)):
             raise Refused(f"{summary}: edges must be strictly ascending")
-        check_counts(summary, (column.singletons, column.borderline))
+        check_counts(summary, (column.singletons, column.surplus))
         check_feature(column.feature)

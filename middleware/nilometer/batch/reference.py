@@ -13,7 +13,6 @@ from nilometer.batch.table_sums import table_sums
 from nilometer.compare.bins import categorical_reference_column
 from nilometer.profile import FeatureSpec, Reference, ReferenceColumn
 from nilometer.profile.bin_sums import Summed
-from nilometer.profile.borderline import borderline_rows
 from nilometer.profile.category import (
     DICTIONARY_HASHES,
     DICTIONARY_NAMES,
@@ -28,6 +27,7 @@ from nilometer.profile.profiler import Profiler
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.reference import INPUT_BINS, OUTPUT_BINS
 from nilometer.profile.summed_outputs import SummedOutputs
+from nilometer.profile.surplus import surplus_rows
 from nilometer.sketch.binned import quantile_edges
 from nilometer.sketch.hashing import hash_strings
 from nilometer.values.entity import Role, entity_name, role_of
@@ -129,7 +129,7 @@ def _frozen(name: str, table: "pyarrow.Table") -> ReferenceColumn:
         feature=feature,
         dictionary=strings.dictionary,
         singletons=strings.singletons,
-        borderline=strings.borderline,
+        surplus=strings.surplus,
     )
 
 
@@ -152,12 +152,12 @@ class _Strings(NamedTuple):
     Attributes:
         dictionary: The most frequent names, and hashes of some other names.
         singletons: See `ReferenceColumn.singletons`.
-        borderline: See `ReferenceColumn.borderline`.
+        surplus: See `ReferenceColumn.surplus`.
     """
 
     dictionary: Dictionary | None = None
     singletons: int = 0
-    borderline: int = 0
+    surplus: int = 0
 
 
 def _strings(column: "pyarrow.ChunkedArray") -> _Strings:
@@ -179,5 +179,5 @@ def _strings(column: "pyarrow.ChunkedArray") -> _Strings:
     return _Strings(
         Dictionary(tuple(names), tuple(hashes), complete=len(hashes) == len(others)),
         singletons=sum(counted[name] == 1 for name in others),
-        borderline=borderline_rows(valid, names, fewest=PUBLISHED_AT_LEAST),
+        surplus=surplus_rows(valid, names),
     )

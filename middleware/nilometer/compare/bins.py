@@ -7,7 +7,6 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from nilometer.profile.borderline import borderline_rows
 from nilometer.profile.category import (
     DICTIONARY_NAMES,
     MASK_PREFIX,
@@ -18,6 +17,7 @@ from nilometer.profile.category import (
 from nilometer.profile.content import Content
 from nilometer.profile.feature import FeatureProfile
 from nilometer.profile.reference import ReferenceColumn
+from nilometer.profile.surplus import surplus_rows, without_surplus
 from nilometer.sketch.binned import BinnedCounts, quantile_edges, single_values, tolerance
 from nilometer.sketch.hashing import hash_strings
 
@@ -39,8 +39,6 @@ class CommonBins:
         ordered: Whether the bins have an order (numbers), so that cumulative shares exist.
         rebinned: Whether the current side was estimated from its t-digest.
         descending: Whether more weight in the first bins means a rise, as for rates.
-        scale: Weight of one value of the reference; below 1 if its shares are less sure than those
-            of a sample of its size.
     """
 
     reference: Sequence[float]
@@ -49,7 +47,6 @@ class CommonBins:
     ordered: bool
     rebinned: bool = False
     descending: bool = False
-    scale: float = 1.0
 
 
 def common_bins(reference: ReferenceColumn, current: Content) -> CommonBins | None:
@@ -92,16 +89,13 @@ def _category_bins(reference: ReferenceColumn, current: FeatureProfile) -> Commo
     if before is None or now is None:
         return None
     before = _expected_categories(reference, before)
-    scale = _share_of_size(reference, before)
-    strange = (past.numbers.count, past.null_like)
     names = [*dictionary.names, OTHER, UNSEEN]
     return CommonBins(
-        reference=[scale * count for count in (*before, *strange)],
+        reference=[*before, past.numbers.count, past.null_like],
         current=[*now, current.numbers.count, current.null_like],
         names=[*names, "a number", "null-like"],
         ordered=False,
         rebinned=rebinned,
-        scale=scale,
     )
 
 
@@ -113,30 +107,10 @@ def _expected_categories(reference: ReferenceColumn, counts: Sequence[float]) ->
         counts: Counts of the reference: the names with own counts, other, unseen.
     """
     *named, other, unseen = counts
-    total = sum(named)
-    lost = min(reference.borderline, total)
-    kept = (total - lost) / total if total else 1.0
+    expected = without_surplus(named, reference.surplus)
+    other += sum(named) - sum(expected)
     new = expected_unseen(reference, other)
-    return [*(kept * count for count in named), other + lost - new, unseen + new]
-
-
-def _share_of_size(reference: ReferenceColumn, counts: Sequence[float]) -> float:
-    """Return the size of a sample that is as sure as the reference, as a share of its size.
-
-    The share of the names with own counts is less sure than in a sample of chosen names, because whole
-    names get or lose their counts by chance: the variance of their rows is larger by about the square of
-    the rows of each borderline name. So distances count the reference as smaller.
-
-    Args:
-        reference: Column of categories.
-        counts: `_expected_categories` of it.
-    """
-    named = sum(counts[:-2])
-    variance = named * (1 - named / max(sum(counts), 1.0))
-    own = reference.feature.categories.dictionary
-    rows = [] if own is None else [count for count in own.counts if count]
-    chance = reference.borderline * min(rows, default=0)  # borderline names have the fewest rows
-    return variance / (variance + chance) if chance and variance else 1.0
+    return [*expected, other - new, unseen + new]
 
 
 def expected_unseen(reference: ReferenceColumn, other: float) -> float:
@@ -230,7 +204,7 @@ def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
         feature=feature,
         dictionary=dictionary,
         singletons=sum(count == 1 for count in rows.values()),
-        borderline=borderline_rows(rows, dictionary.names),
+        surplus=surplus_rows(rows, dictionary.names),
     )
 
 

@@ -118,11 +118,11 @@ def compare_by(
 def _too_few(comparator: Comparator, bins: CommonBins) -> str:
     """Return a sentence if a side has too few values for *comparator*; empty if not."""
     what = comparator.counted.value
-    for side, weight, fewest in (
-        ("the reference", sum(bins.reference) / bins.scale, comparator.fewest.reference),
-        ("the window", sum(bins.current), comparator.fewest.current),
+    for side, counts, fewest in (
+        ("the reference", bins.reference, comparator.fewest.reference),
+        ("the window", bins.current, comparator.fewest.current),
     ):
-        count = round(weight)  # estimated counts add up to a whole number only approximately
+        count = round(sum(counts))  # estimated counts add up to a whole number only approximately
         if count < max(fewest, 1):
             return f"{comparator.name} needs {fewest} {what}: {side} has {count}"
     return ""

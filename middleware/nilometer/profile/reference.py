@@ -28,8 +28,8 @@ class ReferenceColumn:
         embedding: Embedding of its vectors; None without one.
         singletons: Number of category names that occur once. Their share is the expected share of
             unseen names.
-        borderline: Number of rows of names that would have no own count if one of their rows were
-            missing, see `nilometer.profile.borderline.borderline_rows`.
+        surplus: Number of rows that the names with own counts have more than expected, see
+            `nilometer.profile.surplus`.
     """
 
     feature: FeatureProfile
@@ -37,7 +37,7 @@ class ReferenceColumn:
     dictionary: Dictionary | None = None
     embedding: Embedding | None = None
     singletons: int = 0
-    borderline: int = 0
+    surplus: int = 0
 
     @property
     def bounds(self) -> Bounds | None:

@@ -23,22 +23,22 @@ class Embedding(_message.Message):
 class Reference(_message.Message):
     __slots__ = ("entity", "name", "rows", "created_unix_nano", "source", "columns", "digest", "expires_unix_nano")
     class Column(_message.Message):
-        __slots__ = ("summary", "feature", "edges", "dictionary", "embedding", "singletons", "borderline")
+        __slots__ = ("summary", "feature", "edges", "dictionary", "embedding", "singletons", "surplus")
         SUMMARY_FIELD_NUMBER: _ClassVar[int]
         FEATURE_FIELD_NUMBER: _ClassVar[int]
         EDGES_FIELD_NUMBER: _ClassVar[int]
         DICTIONARY_FIELD_NUMBER: _ClassVar[int]
         EMBEDDING_FIELD_NUMBER: _ClassVar[int]
         SINGLETONS_FIELD_NUMBER: _ClassVar[int]
-        BORDERLINE_FIELD_NUMBER: _ClassVar[int]
+        SURPLUS_FIELD_NUMBER: _ClassVar[int]
         summary: str
         feature: _summary_pb2.Feature
         edges: _containers.RepeatedScalarFieldContainer[float]
         dictionary: _summary_pb2.Dictionary
         embedding: Embedding
         singletons: int
-        borderline: int
-        def __init__(self, summary: _Optional[str] = ..., feature: _Optional[_Union[_summary_pb2.Feature, _Mapping]] = ..., edges: _Optional[_Iterable[float]] = ..., dictionary: _Optional[_Union[_summary_pb2.Dictionary, _Mapping]] = ..., embedding: _Optional[_Union[Embedding, _Mapping]] = ..., singletons: _Optional[int] = ..., borderline: _Optional[int] = ...) -> None: ...
+        surplus: int
+        def __init__(self, summary: _Optional[str] = ..., feature: _Optional[_Union[_summary_pb2.Feature, _Mapping]] = ..., edges: _Optional[_Iterable[float]] = ..., dictionary: _Optional[_Union[_summary_pb2.Dictionary, _Mapping]] = ..., embedding: _Optional[_Union[Embedding, _Mapping]] = ..., singletons: _Optional[int] = ..., surplus: _Optional[int] = ...) -> None: ...
     ENTITY_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]

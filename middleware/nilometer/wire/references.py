@@ -39,7 +39,7 @@ def reference_to_wire(reference: Reference) -> pb.Reference:
                     bits=column.embedding.bits,
                 ),
                 singletons=column.singletons,
-                borderline=column.borderline,
+                surplus=column.surplus,
             )
             for summary, column in sorted(reference.columns.items())
         ],
@@ -73,7 +73,7 @@ def reference_from_wire(message: pb.Reference) -> Reference:
             dictionary=dictionary,
             embedding=_embedding(column.embedding) if column.HasField("embedding") else None,
             singletons=column.singletons,
-            borderline=column.borderline,
+            surplus=column.surplus,
         )
     return Reference(
         entity=message.entity,

@@ -110,3 +110,13 @@ def test_any_other_difference_names_where_it_is() -> None:
     fault, sentence = found(CELSIUS.tolist(), clipped.tolist())
     assert fault is Fault.DISTRIBUTION
     assert "where comfort receives it, and" in sentence
+
+
+def test_a_name_that_is_replaced_is_found_among_many_rare_names() -> None:
+    rng = np.random.default_rng(6)
+    sent = [f"n{k}" for k in np.where(rng.random(1000) < 0.5, 0, rng.integers(1, 101, 1000))]
+    assert between(sent, sent) is None
+    first = sent.count("n0")
+    received = [f"n{1 if name == 'n0' and at < 460 else name[1:]}" for at, name in enumerate(sent)]
+    assert first - received.count("n0") < 0.25 * len(sent)
+    assert found(sent, received)[0] is Fault.DISTRIBUTION
