@@ -165,8 +165,10 @@ def _decode_response(
 
 
 def _is_included(observation: Observation, rules: RequestRules) -> bool:
-    """Return whether a rule makes a request a prediction."""
+    """Return whether a rule, or values that the application logged, make a prediction of it."""
     one = observation
+    if one.values:
+        return True
     return bool(rules) and bool(rules.match(one.method, one.path, one.request_type))
 
 
