@@ -105,6 +105,14 @@ def test_a_body_that_is_not_known_is_taken_for_a_call() -> None:
         assert not managed("POST", path, b"{", JSON)
 
 
+def test_tokens_are_nested_in_one_list_at_most() -> None:
+    depth = 100_000  # more than Python's own limit of recursion
+    deep = b'{"tokens": ' + b"[" * depth + b"1" + b"]" * depth + b"}"
+    assert not managed("POST", "/detokenize", deep, JSON)
+    assert not managed("POST", "/detokenize", raw({"tokens": [[[1]]]}), JSON)
+    assert managed("POST", "/detokenize", raw({"tokens": [[1], []]}), JSON)
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [

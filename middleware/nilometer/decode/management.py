@@ -34,11 +34,13 @@ def _is_texts(value: object) -> bool:
     return _is_text(value) or (isinstance(value, list) and all(map(_is_text, value)))
 
 
+def _is_ids(value: object) -> bool:
+    return isinstance(value, list) and all(type(one) is int for one in value)
+
+
 def _is_tokens(value: object) -> bool:
-    """Return whether *value* is a list of token ids, or of such lists."""
-    return isinstance(value, list) and all(
-        type(one) is int or (isinstance(one, list) and _is_tokens(one)) for one in value
-    )
+    """Return whether *value* is a list of token ids, or a list of such lists."""
+    return _is_ids(value) or (isinstance(value, list) and all(map(_is_ids, value)))
 
 
 def _is_object(value: object) -> bool:
