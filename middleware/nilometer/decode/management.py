@@ -101,21 +101,44 @@ def _call(
     return _Call(does, re.compile(path), needs, frozenset(only.split()), frozenset(parts.split()))
 
 
+# Fields of a request for a chat completion, which these calls take as it is.
+_CHAT = (
+    "model messages tools tool_choice parallel_tool_calls temperature top_p max_tokens "
+    "max_completion_tokens stream stream_options seed stop n frequency_penalty presence_penalty "
+    "logit_bias logprobs top_logprobs response_format user"
+)
 _CALLS = (
     _call(
         "turns text into tokens",
-        r"(?:/v1)?/(?:chat_)?tokenize",
+        r"(?:/v1)?/tokenize",
         {
             **dict.fromkeys(("prompt", "content", "text", "inputs"), _is_texts),
             "messages": _is_messages,
         },
+        only="model prompt content text inputs messages add_special add_special_tokens "
+        "parse_special with_pieces return_token_strs parameters prompt_name stream tools "
+        "add_generation_prompt continue_final_message chat_template chat_template_kwargs "
+        "mm_processor_kwargs media_io_kwargs",
+    ),
+    _call(
+        "turns messages into tokens",
+        r"(?:/v1)?/chat_tokenize",
+        {"messages": _is_messages},
+        only=f"{_CHAT} tool_prompt guideline",
     ),
     _call(
         "turns tokens into text",
         r"(?:/v1)?/detokenize",
         dict.fromkeys(("tokens", "ids"), _is_tokens),
+        only="model tokens ids skip_special_tokens",
     ),
-    _call("counts tokens", r"/v1/messages/count_tokens", {"messages": _is_messages}),
+    _call(
+        "counts tokens",
+        r"/v1/messages/count_tokens",
+        {"messages": _is_messages},
+        only="model messages system tools tool_choice thinking mcp_servers context_management "
+        "output_config output_format cache_control speed betas",
+    ),
     _call(
         "counts tokens",
         r"/v1(?:beta)?/models/[^/]+:countTokens",
@@ -123,13 +146,23 @@ _CALLS = (
             "contents": _is_messages,
             "generateContentRequest": _is_object,
         },
+        only="model contents generateContentRequest instances systemInstruction tools "
+        "generationConfig",
     ),
     _call(
         "counts tokens",
         r"/v1/responses/input_tokens",
         {"input": lambda one: _is_text(one) or _with_any("role", "type")(one)},
+        only="model input instructions conversation previous_response_id parallel_tool_calls "
+        "reasoning text tool_choice tools truncation personality",
     ),
-    _call("writes a prompt", r"/apply-template", {"messages": _is_messages}),
+    _call(
+        "writes a prompt",
+        r"/apply-template",
+        {"messages": _is_messages},
+        only=f"{_CHAT} add_generation_prompt chat_template chat_template_kwargs "
+        "reasoning_format parse_tool_calls",
+    ),
     _call(
         "manages models",
         r"/api/(?:pull|push|show|create|copy)",
