@@ -25,7 +25,13 @@ from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
 from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part, delimiter_of, parts
 from nilometer.bodies.packed import packed, unpacked
-from nilometer.bodies.tables import Table, begins_with_header, table_of, told_header
+from nilometer.bodies.tables import (
+    Table,
+    begins_with_header,
+    table_of,
+    told_header,
+    with_delimiter,
+)
 from nilometer.handoff.redact_json import BLANK, Documents
 from nilometer.handoff.redact_tensors import with_tensors
 from nilometer.handoff.withheld import Withheld
@@ -298,7 +304,7 @@ class Bodies:
         writer = csv.writer(written, delimiter=table.delimiter, lineterminator="\n")
         writer.writerow([columns[at] if any(row[at] for row in rows) else "" for at in kept])
         writer.writerows([row[at] for at in kept] for row in rows[1:])
-        return written.getvalue()
+        return with_delimiter(written.getvalue(), content_type, table.delimiter)
 
 
 def _is_no_name(text: str) -> bool:
