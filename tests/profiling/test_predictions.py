@@ -270,6 +270,24 @@ def test_a_body_that_is_not_known_belongs_to_the_predictions_of_its_route() -> N
     assert (coverage.profiled, coverage.lost_inputs) == (2, {"too_large": 1})
 
 
+@pytest.mark.parametrize(
+    "called",
+    [
+        observation("POST", "/tokenize", {"prompt": "hello"}, {"risk": 0.5}),
+        observation("GET", "/v1/files", None, {"risk": 0.5}, query="limit=20"),
+    ],
+    ids=lambda one: one.method,
+)
+def test_a_failed_call_of_an_api_is_no_failed_prediction(called: Observation) -> None:
+    own = {"amount": 3.5} if called.method == "POST" else None
+    predicted = msgspec.structs.replace(
+        called, request_body=msgspec.json.encode(own) if own else b"", query="" if own else "x=1"
+    )
+    profiled = profiling()
+    profiled.observe([predicted, failed(called)])
+    assert service(profiled).coverage == Coverage(profiled=1, undecodable={"not_inference": 1})
+
+
 def test_a_call_of_an_api_that_sampling_leaves_out_is_no_prediction() -> None:
     profiled = profiling(sample=1e-9)
     profiled.observe([observation("POST", "/tokenize", CALL, {"tokens": [1, 2]})])

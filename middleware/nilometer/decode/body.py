@@ -30,7 +30,7 @@ from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
 from nilometer.decode.management import managed
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.probes import is_probe
+from nilometer.decode.probes import BODYLESS, is_probe
 from nilometer.decode.protocol import Body
 from nilometer.decode.said import names_model
 from nilometer.profile.feature import Cell
@@ -97,6 +97,8 @@ def decode_exchange(
             side.weight += weight_of(plain.start) + weight_of(plain.end)
             return facts
         if not plain and query and role is Role.INPUT:
+            if method in BODYLESS:
+                _check_call(method, watched, plain, content_type, role, query)
             return form.decode(query, Protocol.QUERY, side)
         _check_call(method, watched, plain, content_type, role)
         whole = Body(plain, content_type, role, path, header_length, known.is_name)
@@ -118,9 +120,11 @@ def _check_head(method: str, path: str, content_type: str) -> None:
         raise Undecodable(UndecodableReason.WITHHELD.value)
 
 
-def _check_call(method: str, path: str, body: bytes, content_type: str, role: Role) -> None:
+def _check_call(
+    method: str, path: str, body: bytes, content_type: str, role: Role, query: str = ""
+) -> None:
     """Refuse a request that prepares or manages something on a known server."""
-    if path and role is Role.INPUT and managed(method, path, body, content_type):
+    if path and role is Role.INPUT and managed(method, path, body, content_type, query):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
 
 

@@ -93,15 +93,16 @@ class Predictions:
     def _manages(self, observation: Observation, decoded: Decoded | None) -> bool:
         """Return whether a request manages a known server.
 
-        If its body is not known, the route tells: without predictions on it, the request does.
+        If neither its body nor its query is known, the route tells: without predictions on it, the request does.
         """
         method, path = observation.method, observation.path
         if not may_manage(method, path):
             return False
-        if observation.request_body:
-            lost = decoded and decoded.lost_input
-            if lost is None:  # sampling left it out
-                lost, _ = decode_request(observation, Side(), NOTHING_KNOWN)
+        if observation.request_body or (observation.query and method in BODYLESS):
+            if decoded is not None and observation.outcome in PREDICTED:
+                return decoded.lost_input == _NOT_INFERENCE
+            # Sampling left it out, or it failed.
+            lost, _ = decode_request(observation, Side(), NOTHING_KNOWN)
             return lost == _NOT_INFERENCE
         return (method, route_of(path)) not in self._routes
 
