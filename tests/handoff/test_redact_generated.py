@@ -120,7 +120,7 @@ def token_of(piece: str) -> bytes:
     return line({"token": piece})
 
 
-MADE = {
+MADE: dict[Callable[[str], bytes], str] = {
     chunk_of: "text/event-stream",
     line_of: NDJSON,
     fragment_of: "text/event-stream",
