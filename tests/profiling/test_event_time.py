@@ -1,7 +1,7 @@
 """Event times: every way in which clients write them, and what is done with the others."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -73,6 +73,7 @@ READ: list[tuple[Any, int]] = [
     ("2025-11-29T14:30:00Z[u-ca=hebrew]", AT * SECOND),
     ("2025-11-28T24:00:00.000Z", (AT - 52_200) * SECOND),
     # What Arrow, Parquet and MessagePack have.
+    (date(2025, 11, 29), (AT - 52_200) * SECOND),
     (datetime(2025, 11, 29, 14, 30, tzinfo=UTC), AT * SECOND),
     (datetime(2025, 11, 29, 14, 30, 0, 5), AT * SECOND + 5000),  # noqa: DTZ001  in the zone
 ]

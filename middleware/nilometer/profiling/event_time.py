@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Self
@@ -113,13 +113,15 @@ class EventTimes:
 
         Args:
             value: A number since 1970, or a number as text, or a time of RFC 3339 or ISO 8601, or
-                a datetime.
+                a datetime, or a date, which is its midnight.
         """
         try:
             if isinstance(value, str):
                 return _in_range(self._of_text(value.strip()))
             if isinstance(value, datetime):  # of Arrow, Parquet and MessagePack
                 return _in_range(self._since_1970(value))
+            if isinstance(value, date):
+                return _in_range(self._since_1970(datetime.combine(value, time())))
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return None
             return _in_range(self._of_number(Decimal(value)))
