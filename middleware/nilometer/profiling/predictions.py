@@ -12,7 +12,7 @@ from nilometer.decode.known import NOTHING_KNOWN
 from nilometer.decode.management import may_manage
 from nilometer.decode.probes import BODYLESS, is_inference, is_probe
 from nilometer.profiling.observation import CALL, Observation
-from nilometer.profiling.sides import PREDICTED, Decoded, decode_request
+from nilometer.profiling.sides import NOT_INFERENCE, PREDICTED, Decoded, decode_request
 from nilometer.values.reasons import Outcome, UndecodableReason
 from nilometer.values.request_rules import RequestRules
 from nilometer.values.value_like import looks_like_value
@@ -20,7 +20,6 @@ from nilometer.values.value_like import looks_like_value
 MAX_ROUTES = 1024  # most routes of one entity whose predictions are remembered
 
 LOGGED = "POST"  # method of requests that a logger reports without a path
-_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 _NEVER = frozenset({"OPTIONS", "HEAD", "TRACE", "CONNECT"})  # never predictions
 
 VARIABLE = "{}"  # replaces each part of a path that looks like a value
@@ -100,10 +99,10 @@ class Predictions:
             return False
         if observation.request_body or (observation.query and method in BODYLESS):
             if decoded is not None and observation.outcome in PREDICTED:
-                return decoded.lost_input == _NOT_INFERENCE
+                return decoded.lost_input == NOT_INFERENCE
             # Sampling left it out, or it failed.
             lost, _ = decode_request(observation, Side(), NOTHING_KNOWN)
-            return lost == _NOT_INFERENCE
+            return lost == NOT_INFERENCE
         return (method, route_of(path)) not in self._routes
 
 
