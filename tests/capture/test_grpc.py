@@ -235,6 +235,16 @@ def test_a_call_that_fails_fails_as_without_us(
     assert (seen.status, seen.outcome, seen.request_body) == (status, outcome, sent)
 
 
+def test_a_handler_that_passes_on_the_deadline_of_its_client_fails_for_it(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nilometer.capture.grpc.status.NEAR_SECONDS", 120)
+    with pytest.raises(grpc.RpcError):
+        served.call("ModelInfer")(b"late", timeout=60)
+    seen = one(served)
+    assert (seen.status, seen.outcome) == (504, "client_left")
+
+
 @pytest.mark.parametrize("sent", [b"\xff\xfe", b"spoil"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_cannot_be_read_or_written_fails_with_the_same_code_and_words(

@@ -109,6 +109,23 @@ def test_the_columns_of_parquet_are_those_of_its_table(options: dict[str, Any]) 
     assert found == {name: cells for name, cells in COLUMNS.items() if name != "t"}
 
 
+AT_NS = 1_764_426_600_123_456_789
+FINE = (pa.timestamp("ns"), pa.timestamp("ns", "Europe/Paris"), pa.time64("ns"), pa.duration("ns"))
+
+
+@pytest.mark.parametrize("kind", FINE, ids=str)
+def test_nanoseconds_are_cut_to_microseconds(kind: pa.DataType) -> None:
+    fine = pa.array([AT_NS % (86_400 * 10**9), None], kind)
+    table = pa.table({"t": fine, "coded": fine.dictionary_encode(), "amount": [1.5, 2.5]})
+    found = columns(stream(table), STREAM)
+    assert found["amount"] == [1.5, 2.5]
+    assert found["coded"] == found["t"]
+    time, missing = found["t"]
+    assert missing is None
+    name = "microseconds" if isinstance(time, datetime.timedelta) else "microsecond"
+    assert getattr(time, name) == 123_456
+
+
 def test_columns_with_one_name_are_told_apart() -> None:
     table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["x", "x"])
     assert columns(stream(table), STREAM) == {"x": [1], "x.1": [2]}

@@ -29,6 +29,8 @@ CALLS: list[tuple[str, Any]] = [
     ("/api/pull", {"model": "llama", "stream": False}),
     ("/api/show", {"name": "llama", "verbose": True}),
     ("/api/create", {"model": "mine", "from": "llama", "system": "You are kind."}),
+    ("/api/create", {"model": "m", "from": "x", "renderer": "q", "parser": "z"}),
+    ("/api/create", {"name": "m", "files": {"a": "sha256:x"}, "remote_host": "h"}),
     ("/api/copy", {"source": "llama", "destination": "mine"}),
     ("/v1/load_lora_adapter", {"lora_name": "sql", "lora_path": "/adapters/sql"}),
     ("/lora-adapters", [{"id": 0, "scale": 0.5}]),
@@ -47,10 +49,19 @@ ROWS: list[tuple[str, Any]] = [
     ("/tokenize", {"amount": 3.5, "country": "de"}),
     ("/tokenize", [{"amount": 3.5}, {"amount": 1}]),
     ("/tokenize", {"inputs": [[5.1, 3.5], [4.9, 3.0]]}),
+    ("/tokenize", {"text": "hello", "amount": 3, "country": "de"}),
+    ("/tokenize", {"inputs": ["hello"], "amount": [3]}),
+    ("/chat_tokenize", {"messages": TURNS, "amount": 3}),
     ("/detokenize", {"tokens": [0.5, 0.25]}),
+    ("/detokenize", {"tokens": [1, 2], "amount": 3}),
+    ("/v1/messages/count_tokens", {"messages": TURNS, "amount": 3}),
+    ("/v1beta/models/g:countTokens", {"contents": [{"parts": []}], "amount": 3}),
+    ("/v1/responses/input_tokens", {"input": "hello", "amount": 3}),
     ("/apply-template", {"instances": [{"x": 1}]}),
     ("/api/show", {"name": "A-1", "price": 3.5}),
     ("/api/pull", {"force": 3.5}),
+    ("/api/create", {"name": "A-1", "amount": 3.5}),
+    ("/api/create", {"name": "A-1", "files": 3, "amount": 3.5}),
     ("/v1/files", {"rows": [{"x": 1}]}),
     ("/v1/batches", {"records": [{"x": 1}, {"x": 2}]}),
     ("/v1/batches/b1/cancel", {"days_left": 3}),
@@ -86,6 +97,31 @@ def test_rows_on_such_a_path_are_a_prediction(path: str, body: Any) -> None:
     assert side.rows
 
 
+@pytest.mark.parametrize(
+    ("path", "query"),
+    [
+        ("/v1/files", "purpose=fine-tune&limit=20"),
+        ("/v1/batches", "limit=20"),
+        ("/v1/vector_stores/v1/files", "limit=20&order=desc&filter=completed"),
+        ("/v1/messages/batches/", "after_id=b1&limit=20"),
+    ],
+)
+def test_a_list_of_an_api_is_told_by_its_query(path: str, query: str) -> None:
+    assert managed("GET", path, b"", "", query) == "lists what is stored"
+    with pytest.raises(Undecodable, match="not_inference"):
+        decode_exchange(*(b"", "", "", Role.INPUT, Side()), method="GET", path=path, query=query)
+    side = Side()
+    own = f"{query}&amount=3"
+    decode_exchange(*(b"", "", "", Role.INPUT, side), method="GET", path=path, query=own)
+    assert side.rows
+
+
+def test_a_model_is_deleted_with_a_body() -> None:
+    assert managed("DELETE", "/api/delete", raw({"model": "llama"}), JSON) == "manages models"
+    assert not managed("DELETE", "/api/delete", raw({"model": "A-1", "amount": 3}), JSON)
+    assert not managed("POST", "/api/delete", raw({"model": "llama"}), JSON)
+
+
 def test_an_uploaded_file_is_told_by_the_parts_of_its_form() -> None:
     def form(name: str) -> bytes:
         head = f'--x\r\nContent-Disposition: form-data; name="{name}"'
@@ -103,6 +139,14 @@ def test_a_body_that_is_not_known_is_taken_for_a_call() -> None:
         assert managed("POST", path, None, JSON)
         assert managed("POST", path, b"", JSON)
         assert not managed("POST", path, b"{", JSON)
+
+
+def test_tokens_are_nested_in_one_list_at_most() -> None:
+    depth = 100_000  # more than Python's own limit of recursion
+    deep = b'{"tokens": ' + b"[" * depth + b"1" + b"]" * depth + b"}"
+    assert not managed("POST", "/detokenize", deep, JSON)
+    assert not managed("POST", "/detokenize", raw({"tokens": [[[1]]]}), JSON)
+    assert managed("POST", "/detokenize", raw({"tokens": [[1], []]}), JSON)
 
 
 @pytest.mark.parametrize(

@@ -7,16 +7,24 @@ says for each form and each content type which reasons are right; most cells hav
 import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from enum import Enum
 from typing import TypeAlias
 
+
+class Same(Enum):
+    """Stands for the reason of the whole body under its own type, which the caller knows."""
+
+    AS_JSON = "as the same document under its own type"
+
+
 Reasons: TypeAlias = AbstractSet[str]
+Entry: TypeAlias = Reasons | Same
 
 FINE = frozenset({""})
 EMPTY = frozenset({"empty"})
 BROKEN = frozenset({"malformed"})
 UNKNOWN = frozenset({"unknown_content_type"})
 ENCODED = frozenset({"encoded"})
-AS_JSON: Reasons = frozenset({"as the same document under its own type"})
 TABLE = frozenset({"", "malformed", "wrong_shape"})  # lines with fields, if they are as long
 EVENTS = frozenset({"", "empty"})  # events without data have no row
 MAYBE = frozenset({"", "malformed"})
@@ -26,7 +34,7 @@ JSON_TYPES = frozenset({"", "application/json", "text/json", "application/x-json
 FORMS = ("document", "scalar", "lines", "cut", "latin", "events", "array", "text", "bytes")
 
 
-def row(default: Reasons, **others: Reasons) -> Mapping[str, Reasons]:
+def row(default: Entry, **others: Entry) -> Mapping[str, Entry]:
     """Return the reasons of one content type: *default*, except for the forms in *others*."""
     return dict.fromkeys(FORMS, default) | others
 
@@ -36,16 +44,16 @@ _LINES = row(
 )
 _JSON = row(
     BROKEN,
-    **dict.fromkeys(("document", "scalar"), AS_JSON),
+    **dict.fromkeys(("document", "scalar"), Same.AS_JSON),
     **dict.fromkeys(("lines", "latin"), MAYBE),
     events=EVENTS,
     array=TABLE,
 )
 _TABLES = row(TABLE, bytes=BROKEN, array=BROKEN, latin=BROKEN)
-_UNREAD = row(FINE, document=AS_JSON, cut=BROKEN, latin=BROKEN, array=TABLE, lines=MAYBE)
+_UNREAD = row(FINE, document=Same.AS_JSON, cut=BROKEN, latin=BROKEN, array=TABLE, lines=MAYBE)
 _MEDIA = {**_UNREAD, "cut": FINE, "latin": FINE}
 # Reasons by content type, then by form. A content type that is not here is unknown to everyone.
-RIGHT: Mapping[str, Mapping[str, Reasons]] = {
+RIGHT: Mapping[str, Mapping[str, Entry]] = {
     **dict.fromkeys(JSON_TYPES, _JSON),
     **dict.fromkeys(("application/x-ndjson", "application/jsonlines"), _LINES),
     **dict.fromkeys(("text/csv", "text/tab-separated-values"), _TABLES),
@@ -55,19 +63,25 @@ RIGHT: Mapping[str, Mapping[str, Reasons]] = {
     "application/x-npy": row(BROKEN, array=TABLE),
     "multipart/form-data": row(BROKEN),
     # A text of one byte is a small number of MessagePack.
-    "application/msgpack": row(BROKEN, document=AS_JSON, scalar=MAYBE, text=MAYBE),
+    "application/msgpack": row(BROKEN, document=Same.AS_JSON, scalar=MAYBE, text=MAYBE),
     "application/x-www-form-urlencoded": row(
-        BROKEN, document=AS_JSON, lines=MAYBE, scalar=MAYBE, events=MAYBE, text=MAYBE
+        BROKEN, document=Same.AS_JSON, lines=MAYBE, scalar=MAYBE, events=MAYBE, text=MAYBE
     ),
     **dict.fromkeys(("application/octet-stream", "application/x-protobuf"), _UNREAD),
     **dict.fromkeys(("image/png", "audio/wav"), _MEDIA),
     "text/plain": row(
-        FINE, document=AS_JSON, events=EVENTS, latin=MAYBE, bytes=BROKEN, array=BROKEN
+        FINE, document=Same.AS_JSON, events=EVENTS, latin=MAYBE, bytes=BROKEN, array=BROKEN
     ),
     "text/event-stream": row(
-        FINE, document=AS_JSON, events=EVENTS, cut=MAYBE, latin=MAYBE, bytes=BROKEN, array=TABLE
+        FINE,
+        document=Same.AS_JSON,
+        events=EVENTS,
+        cut=MAYBE,
+        latin=MAYBE,
+        bytes=BROKEN,
+        array=TABLE,
     ),
-    "text/html": row(UNKNOWN, document=AS_JSON, lines=MAYBE, cut=BROKEN, latin=MAYBE),
+    "text/html": row(UNKNOWN, document=Same.AS_JSON, lines=MAYBE, cut=BROKEN, latin=MAYBE),
     "text/libsvm": row(BROKEN, scalar=MAYBE, text=MAYBE),
 }
 
@@ -116,7 +130,7 @@ def right_reasons(body: bytes, media: str, encoding: str, whole: str) -> Reasons
     if media == "multipart/form-data" and body.rstrip().endswith(b"--") and len(body) > MAX_START:
         return FINE  # only the last line end is missing
     reasons = RIGHT.get(media, {}).get(form_of(body), UNKNOWN)
-    return frozenset({whole}) if reasons is AS_JSON else reasons
+    return frozenset({whole}) if isinstance(reasons, Same) else reasons
 
 
 def _is_object(line: str) -> bool:

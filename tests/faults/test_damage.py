@@ -2,6 +2,7 @@
 
 import random
 import shutil
+import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +11,6 @@ from pathlib import Path
 from faults import oracle, outcomes
 from faults.test_full import fill
 from faults.test_outage import MemoryCollector, a_payload
-from support.measures import calm_seconds
 
 from nilometer.testing import SteppedClock
 from nilometer.values.labels import Labels
@@ -24,6 +24,7 @@ from nilometer_agent.uplink.ship import Shipper
 
 ROWS = 400
 OPEN_SECONDS = 5.0
+MOST_FLOORS = 4  # times as long as to open a file that is not damaged
 
 
 def flip_a_bit(path: Path, draw: random.Random) -> None:
@@ -112,7 +113,7 @@ def mutations(directory: Path, *, seed: int, count: int) -> str:
     shutil.copytree(original, live)
     buffer.close()
     acknowledged = outcomes.notes([f"D{n}" for n in range(50, ROWS)] + [f"S{n}" for n in range(50)])
-    sound = saved = slowest = 0.0
+    sound = saved = slowest = floor = 0.0
     counts: Counter[str] = Counter()
     for number in range(count):
         mutate = MUTATIONS[number % len(MUTATIONS)]
@@ -124,9 +125,9 @@ def mutations(directory: Path, *, seed: int, count: int) -> str:
         before = (home / "agent.db").read_bytes()
         mutate(victim, draw)
         whole = undamaged(home / "agent.db", before)
-        started = calm_seconds()
+        started = time.monotonic()
         outcome = outcomes.opened(home, acknowledged, max_bytes=8 << 20)
-        slowest = max(slowest, calm_seconds() - started)
+        slowest = max(slowest, time.monotonic() - started)
         told = (seed, number, mutate.__name__, victim.name)
         assert not outcome.invented, (told, outcome.invented)
         assert not outcome.doubled, (told, outcome.doubled)
@@ -137,10 +138,13 @@ def mutations(directory: Path, *, seed: int, count: int) -> str:
         counts.update(outcome.counts)
         counts["partly"] += bool(outcome.lost and outcome.held)
         # Twice: what was mended stays mended.
+        started = time.monotonic()
         again = outcomes.opened(home, acknowledged, max_bytes=8 << 20)
+        floor = max(floor, time.monotonic() - started)
         assert again.held == outcome.held, told
         shutil.rmtree(home)
-    assert slowest < OPEN_SECONDS
+    # A busy machine holds up both; slow work on the disk to mend a file only the first.
+    assert slowest < max(OPEN_SECONDS, MOST_FLOORS * floor), (slowest, floor)
     assert saved >= 0.99 * sound, (saved, sound)
     assert counts["recoveries"] > 0, counts
     assert counts["rows_spoilt"] > 0, counts

@@ -294,6 +294,26 @@ def test_the_other_columns_of_a_table_keep_their_names() -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "media", "kept"),
+    [
+        (b"sep=;\nssn;a;b\n1;2;3\n3;4;6\n", "text/tab-separated-values", {"a": [2, 4], "b": [3, 6]}),
+        (b"sep=,\nssn,a;q,b\n1,x;y,2\n3,u;v,4\n", CSV, {"a;q": ["x;y", "u;v"], "b": [2, 4]}),
+        (b"sep=;\r\nssn;a,q\r\n1;x,y\r\n3;u,v\r\n", CSV, {"a,q": ["x,y", "u,v"]}),
+        (b"ssn,a;q\n1,x;y\n3,u;v\n", CSV, {"a;q": ["x;y", "u;v"]}),
+    ],
+)  # fmt: skip
+def test_a_table_without_a_column_keeps_its_delimiter(
+    body: bytes, media: str, kept: Columns
+) -> None:
+    given = Given(body, media)
+    whole = columns(given)
+    assert isinstance(whole, Mapping)
+    assert {name: cells for name, cells in whole.items() if name != "ssn"} == kept
+    _, left = handed_over(given, "ssn")
+    assert columns(left) == kept
+
+
+@pytest.mark.parametrize(
     ("rule", "left"),
     [("label", {"confidences.0": [0.25], "confidences.1": [0.75]}), ("score", {"displayNames": [["a", "b"]]})],
 )  # fmt: skip

@@ -1,7 +1,7 @@
 """Event times: every way in which clients write them, and what is done with the others."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -63,7 +63,17 @@ READ: list[tuple[Any, int]] = [
     ("20251128T240000Z", (AT - 52_200) * SECOND),
     ("2025-11-29T15:30:00+01:00[Europe/Paris]", AT * SECOND),
     ("2025-11-29T14:30:00Z[UTC]", AT * SECOND),
+    # Without an offset, the name of the zone tells the moment (RFC 9557).
+    ("2025-11-29T15:30:00[Europe/Paris]", AT * SECOND),
+    ("2025-11-29T15:30[Europe/Paris]", AT * SECOND),
+    ("2025-11-29T09:30:00[America/New_York]", AT * SECOND),
+    ("2025-11-29T14:30:00Z[!Europe/Paris]", AT * SECOND),
+    ("2025-11-29T14:30:00Z[Mars/Base]", AT * SECOND),
+    ("2025-11-29T15:30:00+01:00[Europe/Paris][u-ca=hebrew]", AT * SECOND),
+    ("2025-11-29T14:30:00Z[u-ca=hebrew]", AT * SECOND),
+    ("2025-11-28T24:00:00.000Z", (AT - 52_200) * SECOND),
     # What Arrow, Parquet and MessagePack have.
+    (date(2025, 11, 29), (AT - 52_200) * SECOND),
     (datetime(2025, 11, 29, 14, 30, tzinfo=UTC), AT * SECOND),
     (datetime(2025, 11, 29, 14, 30, 0, 5), AT * SECOND + 5000),  # noqa: DTZ001  in the zone
 ]
@@ -74,6 +84,9 @@ UNREAD: list[Any] = [
     *(True, False, [AT], {"t": AT}),
     *("2025-11-28T24:00:01Z", "2025-11-28T24:30Z", "9999-12-31T24:00:00Z", "0000-01-01T00:00:00Z"),
     *("2025-11-29T14:30,5Z", "2025-11-29T14.5Z", "2025-11-29T14:30:00[Europe/Paris"),
+    *("2025-11-29T14:30:00[Mars/Base]", "2025-11-29T14:30:00[../etc]", "[Europe/Paris]"),
+    *("2025-11-29T14:30:00Z[!u-ca=hebrew]", "2025-11-29T14:30:00Z[Europe/Paris][UTC]"),
+    *("2025-11-28T24:00:00.5Z", "2025-11-28T24:00:00,01", "2025-11-28T24:00:60Z"),
     *(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
 ]
 

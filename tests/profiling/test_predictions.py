@@ -245,6 +245,17 @@ def test_a_model_on_a_path_of_an_api_is_told_by_its_bodies(rows: int) -> None:
     assert not {name for name, _ in found if "token" in name or "prompt" in name}
 
 
+def test_logged_values_keep_the_columns_of_both_bodies_on_a_path_of_an_api() -> None:
+    logged = msgspec.msgpack.encode({"output.quality": 1.5})
+    profiled = profiling()
+    profiled.observe(
+        [observation("POST", "/tokenize", {"prompt": "x"}, {"risk": 0.5}, values=logged)]
+    )
+    found = samples(profiled)
+    assert found["service", BASE].coverage == PROFILED
+    assert {name for name, _ in found} >= {"input.prompt", "output.risk", "output.quality"}
+
+
 def test_a_body_that_is_not_known_belongs_to_the_predictions_of_its_route() -> None:
     profiled = profiling()
     unknown = observation("POST", "/tokenize", None, {"n": 3}, request_body=None, request_size=9)
@@ -257,6 +268,24 @@ def test_a_body_that_is_not_known_belongs_to_the_predictions_of_its_route() -> N
     profiled.observe([unknown])
     coverage = service(profiled).coverage
     assert (coverage.profiled, coverage.lost_inputs) == (2, {"too_large": 1})
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        observation("POST", "/tokenize", {"prompt": "hello"}, {"risk": 0.5}),
+        observation("GET", "/v1/files", None, {"risk": 0.5}, query="limit=20"),
+    ],
+    ids=lambda one: one.method,
+)
+def test_a_failed_call_of_an_api_is_no_failed_prediction(called: Observation) -> None:
+    own = {"amount": 3.5} if called.method == "POST" else None
+    predicted = msgspec.structs.replace(
+        called, request_body=msgspec.json.encode(own) if own else b"", query="" if own else "x=1"
+    )
+    profiled = profiling()
+    profiled.observe([predicted, failed(called)])
+    assert service(profiled).coverage == Coverage(profiled=1, undecodable={"not_inference": 1})
 
 
 def test_a_call_of_an_api_that_sampling_leaves_out_is_no_prediction() -> None:

@@ -31,6 +31,10 @@ def calm_seconds() -> float:
     That is the time in which some thread waited for a CPU, a disk or memory, and the time in which
     a virtual machine did not run because its host was busy. On an idle machine, the difference of
     two readings is the elapsed time. Without the files of the kernel, this is always so.
+
+    The kernel does not say whose waits they are. So this also leaves out those of the program that
+    is measured, and a bound of it finds waits for locks, sleeps and timeouts, but not slow work on
+    a disk. For that, compare elapsed time with a floor that was measured in the same run.
     """
     return time.monotonic() - sum(_stalled(path) for path in _PRESSURES) - _stolen()
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from nilometer.bodies.arrow_cells import python_cells
 from nilometer.profile.category import MAX_NAME_CHARACTERS
 from nilometer.profile.feature import BOOLEAN
 from nilometer.profile.recorder import FeatureRecorder
@@ -54,7 +55,7 @@ def record(recorder: FeatureRecorder, column: "pyarrow.ChunkedArray") -> None:
     elif kinds.is_null(column.type):
         pass
     else:
-        recorder.observe(column.to_pylist())
+        recorder.observe(python_cells(column))
 
 
 def _record_strings(

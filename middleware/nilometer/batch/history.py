@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nilometer.batch.profile import profile_of, summary_of
+from nilometer.bodies.arrow_cells import python_cells
 from nilometer.profile import Coverage, FeatureProfile, FeatureSpec, SummarySample
 from nilometer.profile.profiler import Profiler
 from nilometer.profiling.event_time import EventTimes
@@ -239,7 +240,7 @@ def _times(column: "pyarrow.ChunkedArray", times: EventTimes) -> Times:
         whole = column.cast(pyarrow.int64()).fill_null(-1).to_numpy()
         fits = (whole >= 0) & (whole <= (1 << 62) // unit)
         return np.where(fits, whole, 0) * unit - np.where(fits, 0, 1)
-    found = (times.unix_ns(cell) for cell in column.to_pylist())
+    found = (times.unix_ns(cell) for cell in python_cells(column))
     return np.fromiter((-1 if one is None else one for one in found), np.int64, len(column))
 
 
@@ -249,7 +250,7 @@ def _label_sets(
     """Return the code of each row and the value of each code, for each label key in order."""
     found: dict[str, tuple[Times, list[str]]] = {}
     for key, column in sorted(labels.items()):
-        values = [cell_label(cell) for cell in table.column(column).to_pylist()]
+        values = [cell_label(cell) for cell in python_cells(table.column(column))]
         names, codes = np.unique(np.asarray(values, dtype=object), return_inverse=True)
         found[key] = codes.astype(np.int64), [*names.tolist()]
     return found

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nilometer.batch.arrow import is_list, is_long_text, record
 from nilometer.batch.read import table_of
 from nilometer.batch.table_sums import table_sums
+from nilometer.bodies.arrow_cells import python_cells
 from nilometer.profile import FeatureProfile, FeatureSpec
 from nilometer.profile.derived import Derivation
 from nilometer.profile.derived.text import is_prompt
@@ -80,7 +81,7 @@ def derived_columns(
     times = kinds.is_timestamp(kind) or kinds.is_date(kind)
     if not (times or is_list(column) or is_long_text(column) or is_prompt(summary)):
         return {}
-    cells = column.to_pylist()
+    cells = python_cells(column)
     return Derivation().columns(summary, cells, expected=spec.expected, embedding=spec.embedding)
 
 
@@ -95,7 +96,7 @@ def user_columns(table: "pyarrow.Table", profilers: Sequence[Profiler]) -> dict[
         name for one in profilers for name in one.wants([*map(summary_of, table.column_names)])
     }
     batch: dict[str, Column] = {
-        summary_of(name): table.column(name).to_pylist()
+        summary_of(name): python_cells(table.column(name))
         for name in table.column_names
         if summary_of(name) in wanted
     }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from nilometer.batch.arrow import CHUNK_ROWS, numbers_of
+from nilometer.bodies.arrow_cells import python_cells
 from nilometer.decode.columns import Column
 from nilometer.profile import FeatureSpec
 from nilometer.profile.bin_sums import BinSums, Rounded, SumKey, merged_sums
@@ -60,5 +61,5 @@ def table_sums(
 def _cells(column: "pyarrow.ChunkedArray") -> Column:
     """Return one cell per row: an array for numbers without missing cells, otherwise a list."""
     numbers = None if column.null_count else numbers_of(column)
-    cells: Column = column.to_pylist() if numbers is None else numbers
+    cells: Column = python_cells(column) if numbers is None else numbers
     return cells

@@ -50,17 +50,18 @@ def table_of(text: str, content_type: str) -> Table:
         ValueError: If the quotes in it are wrong.
     """
     lines = text_lines(text)
-    told = _TOLD.fullmatch(lines[0]) if lines else None
-    if told is not None:
-        lines, delimiter = lines[1:], told.group(1)
-    elif media_type(content_type) in carriers.TABS:
-        delimiter = "\t"
-    else:
-        delimiter = _delimiter(lines)
+    delimiter = _delimiter(lines, content_type)
     try:
-        return Table(delimiter, _read(lines, delimiter))
+        return Table(delimiter, _read(lines[1:] if _told(lines) else lines, delimiter))
     except csv.Error as error:
         raise ValueError(str(error)) from error
+
+
+def with_delimiter(text: str, content_type: str, delimiter: str) -> str:
+    """Return the table in *text*, with a first line for *delimiter* if another would be found."""
+    if _delimiter(text_lines(text), content_type) == delimiter:
+        return text
+    return f"sep={delimiter}\n{text}"
 
 
 def is_decimal(cell: str) -> bool:
@@ -131,7 +132,19 @@ def _read(lines: Iterable[str], delimiter: str) -> list[list[str]]:
     return [row for row in reader if row]
 
 
-def _delimiter(lines: Sequence[str]) -> str:
+def _told(lines: Sequence[str]) -> str:
+    """Return the delimiter that the first of *lines* declares; empty if it declares none."""
+    told = _TOLD.fullmatch(lines[0]) if lines else None
+    return told.group(1) if told else ""
+
+
+def _delimiter(lines: Sequence[str], content_type: str) -> str:
+    if told := _told(lines):
+        return told
+    return "\t" if media_type(content_type) in carriers.TABS else _fitting_delimiter(lines)
+
+
+def _fitting_delimiter(lines: Sequence[str]) -> str:
     """Return the delimiter that splits each of the first *lines* into equally many cells.
 
     If the comma fits as well, another delimiter is used only if the commas are decimal marks.

@@ -108,9 +108,9 @@ class Seen:
         """What a call that prepares or manages something does; otherwise empty."""
         if self.is_prediction:
             return ""
-        request = self.exchange.request
+        one, request = self.exchange, self.exchange.request
         body = request.body if is_plain(request.content_encoding) else None
-        return managed(self.exchange.method, self.exchange.path, body, request.content_type)
+        return managed(one.method, one.path, body, request.content_type, one.query)
 
     @property
     def said(self) -> Said:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nilometer.bodies import carriers
+from nilometer.bodies.arrow_cells import python_cells
 from nilometer.bodies.column_names import MAX_COLUMNS, table_names
 from nilometer.decode.budget import check_cells, check_rows
 from nilometer.decode.columns import Block, Column, Side
@@ -107,7 +108,7 @@ def _cells(column: "pa.ChunkedArray") -> Column:
         return np.asarray(column.to_numpy())
     if not (_is_number(kind) or any(is_kind(kind) for is_kind in _plain())):
         raise Undecodable(UndecodableReason.WRONG_SHAPE.value)
-    return list(column.to_pylist())
+    return python_cells(column)
 
 
 def _of_dictionary(column: "pa.ChunkedArray") -> list[Cell]:

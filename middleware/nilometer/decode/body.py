@@ -30,7 +30,7 @@ from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
 from nilometer.decode.management import managed
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.probes import is_probe
+from nilometer.decode.probes import BODYLESS, is_probe
 from nilometer.decode.protocol import Body
 from nilometer.decode.said import names_model
 from nilometer.profile.feature import Cell
@@ -97,7 +97,7 @@ def decode_exchange(
             side.weight += weight_of(plain.start) + weight_of(plain.end)
             return facts
         if not plain and query and role is Role.INPUT:
-            return form.decode(query, Protocol.QUERY, side)
+            return _decode_query(method, watched, query, side)
         _check_call(method, watched, plain, content_type, role)
         whole = Body(plain, content_type, role, path, header_length, known.is_name)
         return _decode_whole(whole, known, side)
@@ -122,6 +122,13 @@ def _check_call(method: str, path: str, body: bytes, content_type: str, role: Ro
     """Refuse a request that prepares or manages something on a known server."""
     if path and role is Role.INPUT and managed(method, path, body, content_type):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+
+
+def _decode_query(method: str, path: str, query: str, side: Side) -> Facts:
+    """Decode the query of a request without a body, unless it manages a known server."""
+    if path and method in BODYLESS and managed(method, path, b"", "", query):
+        raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
+    return form.decode(query, Protocol.QUERY, side)
 
 
 def _decode_whole(body: Body, known: Known, side: Side) -> Facts:

@@ -25,7 +25,13 @@ from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
 from nilometer.bodies.multipart import MAX_FIELD_BYTES, Part, delimiter_of, parts
 from nilometer.bodies.packed import packed, unpacked
-from nilometer.bodies.tables import Table, begins_with_header, table_of, told_header
+from nilometer.bodies.tables import (
+    Table,
+    begins_with_header,
+    table_of,
+    told_header,
+    with_delimiter,
+)
 from nilometer.handoff.redact_json import BLANK, Documents
 from nilometer.handoff.redact_tensors import with_tensors
 from nilometer.handoff.withheld import Withheld
@@ -58,15 +64,12 @@ KNOWN = Carriers.of(
 class Bodies:
     """Redacts the bodies of one side of an exchange.
 
-    Args:
-        documents: Redacts the JSON documents of this side.
-        are_responses: Whether the bodies are responses. The text of a stream's frames is masked in
-            responses only; a line of a request is a row of its own.
+    The text of frames is masked in requests, too: clients send streams on, and a number may be
+    split over several frames there as well.
     """
 
-    def __init__(self, documents: Documents, *, are_responses: bool) -> None:
+    def __init__(self, documents: Documents) -> None:
         self._documents = documents
-        self._are_responses = are_responses
         self._fields = documents.fields
         self._text = documents.texts.text
         self._readers: Mapping[Carrier, Callable[[bytes, str], bytes]] = {
@@ -184,7 +187,7 @@ class Bodies:
                 data = self._text(data.decode()).encode()
             else:
                 is_part = is_frame(value) or is_fragment(value, kind)
-                data = self._encoded(value, is_part=is_part)
+                data = self._documents.encoded(masked(value) if is_part else value)
         named = [b"event: " + kind.encode()] if kind else []
         return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
 
@@ -208,14 +211,10 @@ class Bodies:
                 clean.append(b"{")
                 continue
             is_part = is_frame(value) or is_marked_fragment(value)
-            clean.append(self._encoded(value, is_part=is_part))
+            clean.append(self._documents.encoded(masked(value) if is_part else value))
         if not any(clean):
             raise ValueError("no lines of JSON")
         return b"\n".join(clean)
-
-    def _encoded(self, value: object, *, is_part: bool) -> bytes:
-        """Return a redacted event or line; a part of a generated text is masked."""
-        return self._documents.encoded(masked(value) if is_part and self._are_responses else value)
 
     def _multipart(self, content: bytes, content_type: str) -> bytes:
         delimiter = delimiter_of(content, content_type)
@@ -305,7 +304,7 @@ class Bodies:
         writer = csv.writer(written, delimiter=table.delimiter, lineterminator="\n")
         writer.writerow([columns[at] if any(row[at] for row in rows) else "" for at in kept])
         writer.writerows([row[at] for at in kept] for row in rows[1:])
-        return written.getvalue()
+        return with_delimiter(written.getvalue(), content_type, table.delimiter)
 
 
 def _is_no_name(text: str) -> bool:

@@ -62,8 +62,8 @@ class AlikeReader:
         """Decode *rows* of one route, all of *kind*; return None if they are too different.
 
         They are too different if they vary in the window, in the shape, or in the model that they
-        name. The result is also None if the path or the body of
-        a row may tell that it never is a prediction.
+        name. The result is also None if the path or the body of a row may tell that it never is a
+        prediction.
         """
         arrivals = [row.arrival_ns for row in rows]
         window = Window.containing(min(arrivals), self._window_ns)

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from functools import lru_cache
 from typing import Self
@@ -23,12 +23,18 @@ _SMALLEST = 10**8
 _MAGNITUDES = ((10**11, UNITS["s"]), (10**14, UNITS["ms"]), (10**17, UNITS["us"]))
 _NUMBER = re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?(?:[eE][-+]?[0-9]{1,2})?")
 _RFC_3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt_ ]([0-9]{2}:[0-9]{2}):([0-9]{2})(?:[.,]([0-9]+))? ?"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt_ ]([01][0-9]:[0-9]{2}|2[0-3]:[0-9]{2}):([0-9]{2})"
+    r"(?:[.,]([0-9]+))? ?"
     r"([Zz]|UTC|GMT|[-+\u2212][0-9]{2}:?[0-9]{2})?"
 )
-# Java writes the name of the zone after the offset, which decides (RFC 9557).
-_ZONE_NAME = re.compile(r"(?<=[Zz0-9])\[[\w/+-]+\]")  # Java writes it after the offset (RFC 9557)
-_MIDNIGHT = re.compile(r"(?<=[Tt_ ])24(?=(?::?00){1,2}(?!:?[0-9]))")  # the end of a day (ISO 8601)
+# A time with the name of a zone, as Java writes it, and with facts that do not change the moment,
+# such as its calendar (RFC 9557). An exclamation mark says that a reader must know the fact. None
+# is known here, so such a time is not read.
+_ANNOTATED = re.compile(
+    r"([^\[]*[Zz0-9])(?:\[!?([A-Za-z_.][\w./+-]*)\])?(?:\[[a-z_][a-z0-9_-]*=[A-Za-z0-9-]+\])*"
+)
+# The end of a day (ISO 8601).
+_MIDNIGHT = re.compile(r"(?<=[Tt_ ])24(?=(?::?00){1,2}(?!:?[0-9]|[.,]0*[1-9]))")
 # Fractions of an hour and of a minute, which Python reads as fractions of a second.
 _NO_SECONDS = re.compile(r".*[Tt_ ][0-9]{2}(?::?[0-9]{2})?[.,].*")
 _DAY = timedelta(days=1)
@@ -108,13 +114,15 @@ class EventTimes:
 
         Args:
             value: A number since 1970, or a number as text, or a time of RFC 3339 or ISO 8601, or
-                a datetime.
+                a datetime, or a date, which is its midnight.
         """
         try:
             if isinstance(value, str):
                 return _in_range(self._of_text(value.strip()))
             if isinstance(value, datetime):  # of Arrow, Parquet and MessagePack
                 return _in_range(self._since_1970(value))
+            if isinstance(value, date):
+                return _in_range(self._since_1970(datetime.combine(value, time())))
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return None
             return _in_range(self._of_number(Decimal(value)))
@@ -131,13 +139,16 @@ class EventTimes:
             raise ValueError("too long for a time")
         if _NUMBER.fullmatch(text):
             return self._of_number(Decimal(text))
-        text, midnights = _MIDNIGHT.subn("00", _ZONE_NAME.sub("", text))
+        zone = ""
+        if annotated := _ANNOTATED.fullmatch(text):
+            text, zone = annotated[1], annotated[2] or ""
+        text, midnights = _MIDNIGHT.subn("00", text)
         days = midnights * _DAY  # added to the time on the clock, as a day may have 23 hours
         found = _RFC_3339.fullmatch(text)
         if found is None:
             if _NO_SECONDS.fullmatch(text):
                 raise ValueError("a fraction of an hour or of a minute")
-            return self._since_1970(datetime.fromisoformat(text) + days)
+            return self._since_1970(datetime.fromisoformat(text) + days, zone)
         day, minute, second, fraction, offset = found.groups()
         # A leap second is the same moment as the next second.
         seconds = int(second)
@@ -146,11 +157,20 @@ class EventTimes:
         text_offset = "+00:00" if offset in _ZERO_OFFSETS else (offset or "").replace("\u2212", "-")
         moment = datetime.fromisoformat(f"{day}T{minute}:00{text_offset}")
         nanoseconds = int((fraction or "0")[:9].ljust(9, "0"))
-        return self._since_1970(moment + days) + seconds * UNITS["s"] + nanoseconds
+        return self._since_1970(moment + days, zone) + seconds * UNITS["s"] + nanoseconds
 
-    def _since_1970(self, moment: datetime) -> int:
+    def _since_1970(self, moment: datetime, zone: str = "") -> int:
+        """Return Unix nanoseconds of *moment*; without an offset, it is a time in *zone*.
+
+        Args:
+            moment: A moment, or a time on the clock.
+            zone: IANA name of a time zone; empty for `self.zone`.
+
+        Raises:
+            ValueError: If the zone is needed, but not known.
+        """
         if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self.zone)
+            moment = moment.replace(tzinfo=zone_named(zone) if zone else self.zone)
         return (moment - _EPOCH) // _MICROSECOND * UNITS["us"]
 
     def _of_number(self, number: Decimal) -> int:

@@ -12,7 +12,7 @@ from nilometer.decode.known import NOTHING_KNOWN
 from nilometer.decode.management import may_manage
 from nilometer.decode.probes import BODYLESS, is_inference, is_probe
 from nilometer.profiling.observation import CALL, Observation
-from nilometer.profiling.sides import PREDICTED, Decoded, decode_request
+from nilometer.profiling.sides import NOT_INFERENCE, PREDICTED, Decoded, decode_request
 from nilometer.values.reasons import Outcome, UndecodableReason
 from nilometer.values.request_rules import RequestRules
 from nilometer.values.value_like import looks_like_value
@@ -20,7 +20,6 @@ from nilometer.values.value_like import looks_like_value
 MAX_ROUTES = 1024  # most routes of one entity whose predictions are remembered
 
 LOGGED = "POST"  # method of requests that a logger reports without a path
-_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 _NEVER = frozenset({"OPTIONS", "HEAD", "TRACE", "CONNECT"})  # never predictions
 
 VARIABLE = "{}"  # replaces each part of a path that looks like a value
@@ -93,16 +92,17 @@ class Predictions:
     def _manages(self, observation: Observation, decoded: Decoded | None) -> bool:
         """Return whether a request manages a known server.
 
-        If its body is not known, the route tells: without predictions on it, the request does.
+        If neither its body nor its query is known, the route tells: without predictions on it, the request does.
         """
         method, path = observation.method, observation.path
         if not may_manage(method, path):
             return False
-        if observation.request_body:
-            lost = decoded and decoded.lost_input
-            if lost is None:  # sampling left it out
-                lost, _ = decode_request(observation, Side(), NOTHING_KNOWN)
-            return lost == _NOT_INFERENCE
+        if observation.request_body or (observation.query and method in BODYLESS):
+            if decoded is not None and observation.outcome in PREDICTED:
+                return decoded.lost_input == NOT_INFERENCE
+            # Sampling left it out, or it failed.
+            lost, _ = decode_request(observation, Side(), NOTHING_KNOWN)
+            return lost == NOT_INFERENCE
         return (method, route_of(path)) not in self._routes
 
 

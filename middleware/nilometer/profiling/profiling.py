@@ -34,7 +34,7 @@ from nilometer.profiling.places import NO_GROUP, Places
 from nilometer.profiling.prediction_log import PredictionLog
 from nilometer.profiling.predictions import Predictions
 from nilometer.profiling.segments import MAX_LABEL_SETS, Segments, WindowLabels
-from nilometer.profiling.sides import Decoded, decode_sides, known_of
+from nilometer.profiling.sides import NOT_INFERENCE, Decoded, decode_sides, known_of
 from nilometer.profiling.stream_facts import NO_FACTS, StreamFacts
 from nilometer.profiling.user_profilers import Runner
 from nilometer.profiling.waiting import Waiting
@@ -55,7 +55,6 @@ OnServed: TypeAlias = Callable[[Labels, Sequence[Observation], StreamFacts], Non
 _TOO_LARGE = Decoded(undecodable=UndecodableReason.TOO_LARGE.value)
 _DROPS = frozenset(reason.value for reason in DropReason)
 _WEBSOCKET = UndecodableReason.WEBSOCKET.value
-_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 
 
 class Profiling:
@@ -365,7 +364,7 @@ class Profiling:
         window = self._window.at(observation.arrival_ns)
         part = self._part(window, self.labels, self.sample, NO_GROUP, SERVED_BYTES)
         if part is not None:
-            part.undecodable[_NOT_INFERENCE] += 1
+            part.undecodable[NOT_INFERENCE] += 1
 
     def _count_connection(self, observation: Observation) -> None:
         """Count a WebSocket connection in the window of its end; it is not a prediction."""

@@ -19,7 +19,7 @@ from nilometer.values.redacted import WITHHELD
 from nilometer.values.request_rules import NO_RULES, RequestRules
 
 PREDICTED = frozenset({Outcome.OK.value, Outcome.UNKNOWN.value})
-_NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
+NOT_INFERENCE = UndecodableReason.NOT_INFERENCE.value
 _UNANSWERED = frozenset({ConnectionEnd.REFUSED.value, ConnectionEnd.SERVER_ERROR.value})
 
 
@@ -104,7 +104,7 @@ def decode_sides(
         or observation.request_type == WITHHELD
     ):
         lost_input, request = decode_request(observation, inputs, known[0], rules)
-        if lost_input == _NOT_INFERENCE:
+        if lost_input == NOT_INFERENCE:
             return Decoded(lost_input, lost_input, said=said)
     lost_output, response = _decode_response(observation, outputs, known[1], rules)
     return Decoded(
@@ -165,8 +165,10 @@ def _decode_response(
 
 
 def _is_included(observation: Observation, rules: RequestRules) -> bool:
-    """Return whether a rule makes a request a prediction."""
+    """Return whether a rule, or values that the application logged, make a prediction of it."""
     one = observation
+    if one.values:
+        return True
     return bool(rules) and bool(rules.match(one.method, one.path, one.request_type))
 
 

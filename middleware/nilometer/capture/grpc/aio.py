@@ -7,7 +7,8 @@ from functools import wraps
 from typing import Any, TypeVar
 
 from nilometer.capture.grpc.call import Call
-from nilometer.capture.grpc.sync import end_of, noted_iterator, remaining_of
+from nilometer.capture.grpc.status import Deadline
+from nilometer.capture.grpc.sync import deadline_of, end_of, noted_iterator
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
@@ -89,7 +90,8 @@ def _note_left(call: Call, context: Any) -> None:
     A handler may catch the cancellation, and gRPC discards what it returns afterwards.
     """
     task = asyncio.current_task()
-    if (task is not None and task.cancelling()) or remaining_of(context) == 0:
+    is_cancelled = task is not None and task.cancelling()
+    if is_cancelled or deadline_of(call, context) is Deadline.PAST:
         call.raised = asyncio.CancelledError()
 
 

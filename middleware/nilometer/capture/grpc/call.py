@@ -8,7 +8,7 @@ from typing import Any, TypeVar, Unpack
 import grpc
 
 from nilometer.capture.grpc.messages import Messages
-from nilometer.capture.grpc.status import Code, ended
+from nilometer.capture.grpc.status import Code, Deadline, ended
 from nilometer.capture.options import CaptureOptions
 from nilometer.capture.stream import Stream
 from nilometer.handoff.guard import Guard
@@ -118,7 +118,13 @@ class Call:
         self.latest = now
         self.response.add(data, compressed=compressed)
 
-    def end(self, code: Code, error: BaseException | None = None, *, in_time: bool = False) -> None:
+    def end(
+        self,
+        code: Code,
+        error: BaseException | None = None,
+        *,
+        deadline: Deadline = Deadline.UNKNOWN,
+    ) -> None:
         """Offer the observation; later calls do nothing. For the arguments, see `ended`."""
         if self._finished:
             return
@@ -127,7 +133,7 @@ class Call:
             self.worker.in_flight -= 1
             now = perf_counter()
             status, outcome = ended(
-                code, error or self.raised, left=not self.answered, in_time=in_time
+                code, error or self.raised, left=not self.answered, deadline=deadline
             )
             latency = (self.latest if self.answered and self.latest else now) - self.started
             streamed = None

@@ -1,6 +1,7 @@
 """The HTTP status and the outcome of a gRPC call."""
 
 import asyncio
+from enum import Enum, auto
 from typing import TypeAlias
 
 import grpc
@@ -27,9 +28,48 @@ STATUSES = {
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
 }
 
+# A call that ends with less than this share of the client's deadline, or with fewer seconds left,
+# ends because of it: a handler that passes the deadline on gives up a little earlier.
+NEAR_SHARE = 0.1
+NEAR_SECONDS = 0.05
+
+
+class Deadline(Enum):
+    """Where the deadline of the client is, seen from the end of a call."""
+
+    NONE = auto()
+    AHEAD = auto()
+    NEAR = auto()
+    PAST = auto()
+    UNKNOWN = auto()
+
+    @classmethod
+    def of(cls, remaining: float | None, elapsed: float) -> "Deadline":
+        """Return where a deadline is.
+
+        Args:
+            remaining: Seconds until the deadline; None if there is none.
+            elapsed: Seconds since the start of the call.
+        """
+        if remaining is None:
+            return cls.NONE
+        if remaining <= 0:
+            return cls.PAST
+        near = max(NEAR_SECONDS, NEAR_SHARE * (elapsed + remaining))
+        return cls.NEAR if remaining < near else cls.AHEAD
+
+
+# With one of these, a handler that reports an exceeded deadline means another one than that of the
+# client, such as that of a database.
+_IN_TIME = frozenset({Deadline.NONE, Deadline.AHEAD})
+
 
 def ended(
-    code: Code, error: BaseException | None, *, left: bool, in_time: bool = False
+    code: Code,
+    error: BaseException | None,
+    *,
+    left: bool,
+    deadline: Deadline = Deadline.UNKNOWN,
 ) -> tuple[int, str]:
     """Return the HTTP status and the outcome of a call.
 
@@ -37,8 +77,7 @@ def ended(
         code: Status code of the call; None or 0 if none was set.
         error: Exception that the handler raised; None also after `abort`, which sets a code.
         left: Whether the client of a cancelled call had not received the whole response.
-        in_time: Whether the call ended before the deadline of the client, or had none. If so, a
-            handler that reports an exceeded deadline means another one, such as that of a database.
+        deadline: Where the deadline of the client is.
     """
     if isinstance(error, asyncio.CancelledError):
         return 499, Outcome.CLIENT_LEFT.value
@@ -49,7 +88,8 @@ def ended(
     status = STATUSES.get(code, 500) if code is not None else 200
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         # The client does not wait any longer than its deadline.
-        return status, (Outcome.SERVER_ERROR if in_time else Outcome.CLIENT_LEFT).value
+        own = deadline in _IN_TIME
+        return status, (Outcome.SERVER_ERROR if own else Outcome.CLIENT_LEFT).value
     if status == 499 and left:
         return status, Outcome.CLIENT_LEFT.value
     if status < 400:

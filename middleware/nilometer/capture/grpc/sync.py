@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import grpc
 
 from nilometer.capture.grpc.call import Call
-from nilometer.capture.grpc.status import Code
+from nilometer.capture.grpc.status import Code, Deadline
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
@@ -76,17 +76,16 @@ def noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
 
 def end_of(call: Call, context: Any) -> None:
     """End *call* with what its *context* says."""
-    remaining = remaining_of(context)
-    call.end(code_of(context), in_time=remaining is None or remaining > 0)
+    call.end(code_of(context), deadline=deadline_of(call, context))
 
 
-def remaining_of(context: Any) -> float | None:
-    """Return the seconds until the deadline of the client; None if it has set no deadline."""
+def deadline_of(call: Call, context: Any) -> Deadline:
+    """Return where the deadline of the client of *call* is now."""
     try:
         remaining: float | None = context.time_remaining()
     except Exception:  # a fault of the context must not lose the observation
-        return 0.0
-    return remaining
+        return Deadline.UNKNOWN
+    return Deadline.of(remaining, call.elapsed)
 
 
 def code_of(context: Any) -> Code:
