@@ -41,13 +41,15 @@ class Checked:
         arrivals: Rows for the store.
         truths: Ground truth to join, and where it comes from.
         refused: Number of rows that the agent may not ship, by entity.
-        from_future: Sequences of the rows whose time is too far in the future.
+        from_future: Times of the rows that are too far in the future, Unix nanoseconds, by sequence.
+        newest_end_ns: Newest end of a sample's window in *arrivals*; 0 without one.
     """
 
     arrivals: list[Arrival] = field(default_factory=list)
     truths: list[tuple[Place, list[TruthRow]]] = field(default_factory=list)
     refused: Counts[str] = field(default_factory=Counts)
-    from_future: set[int] = field(default_factory=set)
+    from_future: dict[int, int] = field(default_factory=dict)
+    newest_end_ns: int = 0
 
 
 def checked_rows(request: ShipRequest, access: Access, reply: ShipReply, latest_ns: int) -> Checked:
@@ -71,12 +73,14 @@ def checked_rows(request: ShipRequest, access: Access, reply: ShipReply, latest_
             content = _content(row, reply, latest_ns, digest=not is_sound)
             if _is_used(content):
                 checked.arrivals.append(Arrival(sequence=sequence, content=content))
+            if isinstance(content, SampleRow) and content.logged is None:
+                checked.newest_end_ns = max(checked.newest_end_ns, content.window.end_ns)
         except Forbidden as error:
             checked.refused.update(_entities_of(row))
             reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
         except (NilometerError, ValueError, ArithmeticError) as error:
             if isinstance(error, FromFuture):
-                checked.from_future.add(row.sequence)
+                checked.from_future[row.sequence] = error.at_ns
             reply.rejected.add(sequence=row.sequence, reason=reason_of(error))
         except Exception as error:
             log.exception(
