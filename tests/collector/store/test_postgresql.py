@@ -4,9 +4,9 @@ import logging
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
@@ -25,8 +25,9 @@ from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
 from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Size, Store, open_store
-from nilometer_collector.store.postgresql import collecting, samples
+from nilometer_collector.store.postgresql import collecting, reading, samples
 from nilometer_collector.store.postgresql.reading import size
+from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.testing import (
     ENTITY,
@@ -64,14 +65,14 @@ def own(postgresql: Server) -> Iterator[PostgresqlPlace]:
 
 
 @contextmanager
-def holding(place: PostgresqlPlace, statement: str) -> Iterator[None]:
-    """Keep *statement*'s locks in a transaction of another client."""
+def holding(place: PostgresqlPlace, statement: str, end: str = "ROLLBACK") -> Iterator[None]:
+    """Keep *statement*'s locks in a transaction of another client, which *end* ends."""
     import psycopg
 
     with psycopg.connect(place.url) as connection:
         connection.execute(statement.encode())
         yield
-        connection.rollback()
+        connection.execute(end.encode())
 
 
 def query(place: PostgresqlPlace, statement: str) -> object:
@@ -493,6 +494,47 @@ def test_a_shipment_to_a_removed_day_keeps_its_partition(place: PostgresqlPlace)
         ship(late, [numbered(3)])
     assert ship(late, [numbered(3)]).stored == 1
     assert merged(read(store, Level.DAY)).coverage.profiled == 12
+
+
+PARTITION = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'samples'::regclass"
+
+
+def test_a_day_is_not_dropped_while_an_answer_reads_it(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dropped partition is missing even in a snapshot that is older."""
+    import psycopg
+
+    store = place.open()
+    ship(store, [numbered(1), numbered(2)])
+    series = store.samples.series()
+    drop = f"SET lock_timeout = '1ms'; DROP TABLE {query(place, PARTITION)}"
+    held_from = reading.held_from
+
+    def dropped_after(session: Session) -> Mapping[Level, int]:
+        found = held_from(session)
+        with suppress(psycopg.errors.LockNotAvailable):
+            place.change(postgresql=drop)
+        return found
+
+    monkeypatch.setattr(reading, "held_from", dropped_after)
+    assert sum(map(len, store.samples.read(series, 0, 1 << 62, 10))) == 2
+
+
+def test_an_answer_that_waited_for_a_dropped_day_reads_its_roll_ups(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1), numbered(2)])
+    Rolling(store).roll_up_all(START_NS + 9 * DAY_NS)
+    series = store.samples.series()
+    drop = f"""
+        LOCK TABLE samples IN ACCESS EXCLUSIVE MODE;
+        DROP TABLE {query(place, PARTITION)};
+        UPDATE levels SET held_from_day = held_from_day + 99999 WHERE level_ns = 0"""
+    with ThreadPoolExecutor() as pool:
+        with holding(place, drop, end="COMMIT"):
+            found = pool.submit(store.samples.read, series, 0, 1 << 62, 10)
+            eventually(lambda: waiting(place) == 1)
+        assert sum(map(len, found.result())) == 1
 
 
 # Alerts and deliveries
