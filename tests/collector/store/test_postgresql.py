@@ -354,6 +354,18 @@ def test_many_additions_are_collected_in_several_transactions(
     assert store.samples.series() == expected
 
 
+def test_collecting_some_additions_does_not_read_all(place: PostgresqlPlace) -> None:
+    """Otherwise each transaction takes longer the more additions wait."""
+    ship(place.open(), [numbered(1)])
+    statement = collecting._TAKE_SHIPPED % {"after": "'(0,0)'", "limit": "3"}
+    plan = [str(line) for line in place.change(postgresql=f"EXPLAIN {statement} TABLE taken")]
+    depths = [
+        next(line.index(node) for line in plan if node in line) for node in ("WindowAgg", "Limit")
+    ]
+    assert depths == sorted(depths)
+    assert depths[0] < depths[1]
+
+
 def test_additions_without_a_series_are_settled_and_logged(
     place: PostgresqlPlace, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -16,7 +16,7 @@ FIRST = "(0,0)"  # position before all rows of a table
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
 _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
 # A call reads a table once from its start, so that each transaction passes over the rows that
-# earlier ones have deleted.
+# earlier ones have deleted. It reads no more rows than it may take; each has at least one addition.
 _TAKE_SINGLE: LiteralString = """
 WITH taken AS (
   DELETE FROM additions WHERE ctid = ANY(ARRAY(
@@ -27,7 +27,8 @@ _TAKE_SHIPPED: LiteralString = """
 WITH shipped AS (
   DELETE FROM shipped_additions WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM (SELECT ctid, sum(rows) OVER (ORDER BY ctid) - rows AS rows_before
-                      FROM shipped_additions WHERE ctid > %(after)s::tid) AS waiting
+                      FROM (SELECT ctid, rows FROM shipped_additions WHERE ctid > %(after)s::tid
+                            LIMIT %(limit)s) AS next) AS waiting
     WHERE rows_before < %(limit)s))
   RETURNING *, ctid AS place),
 taken AS (
