@@ -134,19 +134,23 @@ class Ingest:
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
         now_ns = self._clock.now_ns()
-        checked = checked_rows(request, access, reply, now_ns + self._future_ns)
-        shipment = Shipment(
-            agent=request.agent,
-            epoch=request.epoch,
-            oldest_held=request.oldest_held,
-            arrivals=checked.arrivals,
-        )
-        from_future = checked.from_future.values()
+        latest_ns = now_ns + self._future_ns
+        checked = checked_rows(request, access, reply, latest_ns)
+        early = [*checked.from_future.values(), *checked.parts_from_future.values()]
         try:
-            doubt = self._own_clock.doubt(request.agent, from_future, checked.newest_end_ns, now_ns)
+            doubt = self._own_clock.doubt(request.agent, early, checked.newest_end_ns, now_ns)
+            if doubt:
+                checked.leave_out_partial()
+            shipment = Shipment(
+                agent=request.agent,
+                epoch=request.epoch,
+                oldest_held=request.oldest_held,
+                arrivals=checked.arrivals,
+            )
             shipped = self._store.ship(shipment, self._clock.now_ns())
             for place, rows in checked.truths:
-                join_shipped(self._store, self._counters, place, rows, reply, self._clock.now_ns())
+                at_ns = self._clock.now_ns()
+                join_shipped(self._store, self._counters, place, rows, reply, at_ns, latest_ns)
         except StoreUnavailable as error:
             self._counters.add(Counter.SHIPMENTS_FAILED)
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
@@ -163,7 +167,7 @@ class Ingest:
         refused = sum(one.rows for one in reply.refused_predictions)
         self._counters.add(Counter.PREDICTIONS_REFUSED, refused)
         self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
-        self._counters.add(Counter.ROWS_FROM_FUTURE, len(from_future))
+        self._counters.add(Counter.ROWS_FROM_FUTURE, len(checked.from_future))
         self._auditor.add_rows(access, request.agent, checked.refused, self._clock.now_ns())
         if reply.rejected:
             _log_rejected(request.agent, reply, checked.from_future, now_ns)

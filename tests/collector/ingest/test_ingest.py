@@ -227,7 +227,7 @@ def damage(data: st.DataObject, message: Any) -> None:
 def _checked(row: Row, *, digest: bool) -> RowContent | None:
     """Return the content of a row; None if the row is rejected."""
     try:
-        return checks._content(row, ShipReply(), LAST_NS, digest=digest)
+        return checks._content(row, ShipReply(), checks.Checked(), LAST_NS, digest=digest)
     except (ValueError, ArithmeticError, NilometerError):
         return None
 

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from support.predicted import a_prediction
 
+from nilometer.predictions import GroundTruth, batch_to_bytes, batches_of, ground_truth_to_bytes
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
 from nilometer.values.window import Window
+from nilometer.wire.services import Row
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -88,6 +91,39 @@ def test_a_row_is_rejected_that_no_clock_can_explain(tmp_path: Path) -> None:
     with running(tmp_path / "c.db", clock=SteppedClock(wall_ns=START_NS)) as served:
         reply = served.sender().ship(at(START_NS + 40 * 365 * DAY_NS))
         assert len(reply.rejected) == 1
+
+
+def test_predictions_and_ground_truth_from_the_future_wait_or_are_refused(tmp_path: Path) -> None:
+    """One of them must not become the newest prediction of its entity for years."""
+    clock = SteppedClock(wall_ns=START_NS)
+    late_ns = START_NS + 2 * DAY_NS
+    batches = batches_of([a_prediction("x", time_ns=late_ns), a_prediction("y", time_ns=START_NS)])
+    rows = [Row(sequence=at) for at in (1, 2)]
+    for row in rows:
+        row.predictions.monitored_entity = ENTITY
+    rows[0].predictions.content = batch_to_bytes(next(iter(batches)))
+    truths = [GroundTruth("y", 0, "spam", late_ns), GroundTruth("y", 0, "ham", START_NS)]
+    rows[1].predictions.ground_truth = ground_truth_to_bytes(truths)
+    with running(tmp_path / "c.db", clock=clock) as served:
+        declared = {"entity": ENTITY, "task": "classes", "predicted": "class", "step_seconds": 300}
+        apply = {"version": 1, "performance": [declared]}
+        served.http.post("/api/v1/apply", json=apply).raise_for_status()
+        with pytest.raises(grpc.RpcError):
+            served.sender().send(rows)
+        assert served.get("predictions", entity=ENTITY)["rows"] == 0
+        assert served.get("ground-truth", entity=ENTITY)["counts"] == {}
+        assert not is_postponed(served.sender("pod-2"), at(START_NS))
+        reply = served.sender().send(rows)
+        (refused,) = reply.refused_predictions
+        assert (refused.rows, "future" in refused.reason) == (1, True)
+        assert served.get("predictions", entity=ENTITY)["rows"] == 1
+        body = {"entity": ENTITY, "rows": [{"id": "y", "value": "ham", "known": late_ns / 1e9}]}
+        answer = served.http.post("/api/v1/ground-truth", json=body)
+        assert answer.json()["counts"] == {"from_future": 1}
+        counts = served.get("ground-truth", entity=ENTITY)["counts"]
+        assert counts == {"joined": 1, "from_future": 2}
+        (entity,) = served.get("entities")["entities"]
+        assert entity["last_seen"] < late_ns / 1e9
 
 
 def test_a_clock_that_was_never_set_rejects_nothing(tmp_path: Path) -> None:
