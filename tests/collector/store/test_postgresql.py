@@ -17,15 +17,19 @@ from support.stores import PostgresqlPlace
 from support.watch_steps import a_closing, a_part, a_step, an_opening
 
 from nilometer.alert import EpisodeState, Evaluation, Transition, advance
+from nilometer.profile import Coverage, SummarySample
+from nilometer.profile.logged.amounts import Aggregation, Head, Stamp
+from nilometer.profile.logged.number import Number
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
+from nilometer.values.labels import Labels
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
 from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Size, Store, open_store
-from nilometer_collector.store.postgresql import collecting, reading, samples
+from nilometer_collector.store.postgresql import collecting, forgetting, reading, samples
 from nilometer_collector.store.postgresql.reading import size
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
@@ -364,6 +368,33 @@ def test_collecting_some_additions_does_not_read_all(place: PostgresqlPlace) -> 
     ]
     assert depths == sorted(depths)
     assert depths[0] < depths[1]
+
+
+def test_a_summary_is_forgotten_in_transactions_of_limited_size(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = place.open()
+    number = SummarySample(
+        entity=ENTITY,
+        summary="logged.x",
+        labels=Labels(),
+        window=minute(0),
+        coverage=Coverage(profiled=1),
+        content=Number.of(1.0, Head(Aggregation.SUM, "s", Stamp(1, 1))),
+    )
+    for sequence in range(1, 6):
+        ship(store, [Arrival(sequence=sequence, content=a_sample_row(number))])
+    monkeypatch.setattr(forgetting, "MOST_REMOVED", 2)
+    forget_some, left = forgetting._forget_some, []
+
+    def counted(session: Session, **asked: Any) -> bool | None:
+        is_done = forget_some(session, **asked)
+        left.append(session.rows("SELECT count(*) FROM shipped_additions")[0][0])
+        return is_done
+
+    monkeypatch.setattr(forgetting, "_forget_some", counted)
+    assert store.entities.forget(ENTITY, "logged.x")
+    assert left[:3] == [3, 1, 0]
 
 
 def test_additions_without_a_series_are_settled_and_logged(
