@@ -32,6 +32,7 @@ from nilometer_collector.store import Arrival, Level, RollUp, Size, Store, open_
 from nilometer_collector.store.postgresql import collecting, forgetting, reading, samples
 from nilometer_collector.store.postgresql.reading import size
 from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.store import PostgresqlStore
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.testing import (
     ENTITY,
@@ -395,6 +396,14 @@ def test_a_summary_is_forgotten_in_transactions_of_limited_size(
     monkeypatch.setattr(forgetting, "_forget_some", counted)
     assert store.entities.forget(ENTITY, "logged.x")
     assert left[:3] == [3, 1, 0]
+
+
+def test_adding_no_samples_changes_nothing(place: PostgresqlPlace) -> None:
+    store = place.open()
+    assert isinstance(store, PostgresqlStore)
+    add = store.samples.add
+    assert store._database.write(lambda session: add(session, [], 1, START_NS)) == []
+    assert query(place, "SELECT count(*) FROM shipped_additions") == 0
 
 
 def test_additions_without_a_series_are_settled_and_logged(
