@@ -10,6 +10,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 
 from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.senders import TABLES
 from nilometer_collector.store import Store
 
 DAY_NS = 86_400 * NANOSECONDS
@@ -39,7 +40,9 @@ class OwnClock:
         self._logged: float | None = None  # monotonic time of the last log line
 
     def doubt(self, agent: str, times: Collection[int], newest_ns: int, now_ns: int) -> str:
-        """Return why the collector's clock may be behind; empty if *times* are certainly wrong.
+        """Return why the collector's clock may be behind; empty if *times* may be rejected.
+
+        Who ships tables still has them after a rejection, so those rows never wait.
 
         Args:
             agent: Name of the agent that shipped the rows.
@@ -51,7 +54,7 @@ class OwnClock:
             StoreUnavailable: If the database cannot be read.
         """
         possible = [at for at in times if now_ns < FIRST_NS or at <= now_ns + LONGEST_BEHIND_NS]
-        if not possible:
+        if not possible or agent == TABLES:
             return ""
         newest_ns = max(newest_ns, self._store.newest_end_ns() or 0)
         earliest_ns = max(now_ns - OLDEST_AGREEING_NS, 1)  # 0 is no window

@@ -10,6 +10,7 @@ from support.predicted import a_prediction
 from nilometer.predictions import GroundTruth, batch_to_bytes, batches_of, ground_truth_to_bytes
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
+from nilometer.values.senders import TABLES
 from nilometer.values.window import Window
 from nilometer.wire.services import Row
 from nilometer_collector.testing import (
@@ -124,6 +125,12 @@ def test_predictions_and_ground_truth_from_the_future_wait_or_are_refused(tmp_pa
         assert counts == {"joined": 1, "from_future": 2}
         (entity,) = served.get("entities")["entities"]
         assert entity["last_seen"] < late_ns / 1e9
+
+
+def test_rows_of_tables_are_rejected_because_their_sender_keeps_them(tmp_path: Path) -> None:
+    with running(tmp_path / "c.db", clock=SteppedClock(wall_ns=START_NS)) as served:
+        reply = served.sender(TABLES).ship(at(START_NS + 2 * DAY_NS))
+        assert len(reply.rejected) == 1
 
 
 def test_a_clock_that_was_never_set_rejects_nothing(tmp_path: Path) -> None:
