@@ -11,6 +11,7 @@ class Counter(Enum):
     ROWS_REPEATED = "rows_repeated"  # rows that were stored before: acknowledged, not added
     ROWS_REJECTED = "rows_rejected"  # rows that will never be stored
     ROWS_FROM_FUTURE = "rows_from_future"  # those of them whose time is too far in the future
+    SHIPMENTS_POSTPONED = "shipments_postponed"  # with rows from the future that the agent retries
     SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing; the agent retries them
     CALLS_REFUSED = (
         "calls_refused"  # for an unknown token or a missing right, rows of agents included

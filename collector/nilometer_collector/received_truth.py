@@ -16,6 +16,7 @@ def receive(
     entity: str,
     rows: Sequence[TruthRow],
     now_ns: int,
+    latest_ns: int,
     *,
     source: bytes | None = None,
     number: int = 1,
@@ -29,6 +30,7 @@ def receive(
         entity: Name of the monitored entity.
         rows: Rows as they were sent, at most `MOST_ROWS`.
         now_ns: Wall time, Unix nanoseconds.
+        latest_ns: Latest time at which a row may have become known, Unix nanoseconds.
         source: Name of the sender or the file, 16 bytes; None if a repetition is not recognised.
         number: Number of the chunk in its source, from 1.
         position: Place in the source after the chunk.
@@ -40,7 +42,7 @@ def receive(
     definition = performance_of(store, entity)
     declared = store.entities.read(entity)
     zone = zone_named("" if declared is None else declared.declaration.time_zone)
-    usable, refused = read_rows(rows, definition, zone)
+    usable, refused = read_rows(rows, definition, zone, latest_ns)
     chunk = TruthChunk(
         entity=entity,
         source=source,

@@ -71,8 +71,8 @@ class CollectorSettings(Settings, frozen=True, kw_only=True):
         retention_1h_days: Days for which 1-hour roll-ups are kept.
         retention_1d_days: Days for which 1-day roll-ups are kept.
         future_seconds: Longest time after the collector's clock at which the window of a sample may
-            begin. Later windows come from a wrong clock: their rows are refused and counted.
-            Windows in the past are always accepted.
+            begin, a prediction may be made, or ground truth may become known. Later times come from
+            a wrong clock: their rows are refused and counted. The past is always accepted.
         retention_predictions_days: Days for which logged predictions are kept, counted from their
             arrival. Ground truth that comes later joins nothing. See docs/predictions.md.
         grpc_address: ``host:port`` to which agents ship; loopback only, unless principals and TLS

@@ -34,7 +34,7 @@ class TruthRow(msgspec.Struct, frozen=True, gc=False):
 
 
 def read_rows(
-    rows: Iterable[TruthRow], definition: PerformanceDefinition, zone: tzinfo
+    rows: Iterable[TruthRow], definition: PerformanceDefinition, zone: tzinfo, latest_ns: int
 ) -> tuple[list[Truth], Counter[Outcome]]:
     """Return the usable rows, and the number of the others by outcome.
 
@@ -42,11 +42,14 @@ def read_rows(
         rows: Rows as they were sent.
         definition: What is judged.
         zone: Time zone of times without a zone.
+        latest_ns: Latest time at which a row may have become known, Unix nanoseconds.
     """
     truths: list[Truth] = []
     refused: Counter[Outcome] = Counter()
     for row in rows:
         found = _read(row, definition, zone)
+        if isinstance(found, Truth) and found.known_ns > latest_ns:
+            found = Outcome.FROM_FUTURE
         if isinstance(found, Outcome):
             refused[found] += 1
         else:

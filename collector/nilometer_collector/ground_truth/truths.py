@@ -34,6 +34,7 @@ class Outcome(Enum):
     WRONG_TYPE = "wrong_type"  # the value is not of the task's type
     WRONG_CLASS = "wrong_class"  # the class is not one of the definition's classes
     MALFORMED = "malformed"  # it has no id or subject, no usable time, or no value
+    FROM_FUTURE = "from_future"  # it became known at a time that is too far in the future
     TOO_MANY_WAITING = "too_many_waiting"  # no more rows may wait for predictions
 
     __hash__ = object.__hash__  # as fast as that of a plain object, because each row is counted

@@ -7,7 +7,7 @@ reason for a rejection contains no values of a payload, except the first charact
 
 import logging
 import threading
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import grpc
@@ -37,6 +37,7 @@ from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
 from nilometer_collector.errors import Busy, StoreUnavailable
 from nilometer_collector.ingest.method import Method
+from nilometer_collector.ingest.own_clock import OwnClock, utc
 from nilometer_collector.ingest.rows import MAX_SEQUENCE, checked_rows, reason_of
 from nilometer_collector.ingest.shipped_truth import join_shipped
 from nilometer_collector.limits.bounds import FUTURE_SECONDS, MAX_NAME_BYTES, has_control
@@ -52,6 +53,13 @@ MAX_ROWS = 16_384  # most rows in one call
 MAX_ENTITIES = 1000  # most entities in one plan
 EPOCH_BYTES = 16
 SERVICE_NAME = "nilometer.v1.CollectorService"
+
+LOG_FORBIDDEN = "rows rejected, the agent may not ship their entity: add it to the principal"
+LOG_FROM_FUTURE = (
+    "rows rejected, their time is in the future: set the clock of the agent's machine, or the "
+    "collector's clock if that is wrong"
+)
+LOG_INVALID = "rows rejected, the agent puts them into quarantine: install one version in both"
 
 log = logging.getLogger("nilometer.collector")
 
@@ -90,6 +98,7 @@ class Ingest:
         self._disclosure = disclosure
         self._prediction_sums = prediction_sums
         self._future_ns = nanoseconds(future_seconds)
+        self._own_clock = OwnClock(store, clock, self._future_ns)
 
     @property
     def methods(self) -> Mapping[str, Method[Any]]:
@@ -118,22 +127,30 @@ class Ingest:
     def ship(self, request: ShipRequest, access: Access) -> ShipReply:
         """Store the new rows, and reply with the rejected rows.
 
-        If the agent may not ship the entity of a row, only that row is rejected.
+        If the agent may not ship the entity of a row, only that row is rejected. If a row is from the
+        future and the collector's clock may be behind, the other rows are stored, and the call is
+        refused as unavailable, so that the agent ships all of them again.
         """
         _check_sender(request)
         reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
-        latest_ns = self._clock.now_ns() + self._future_ns
+        now_ns = self._clock.now_ns()
+        latest_ns = now_ns + self._future_ns
         checked = checked_rows(request, access, reply, latest_ns)
-        shipment = Shipment(
-            agent=request.agent,
-            epoch=request.epoch,
-            oldest_held=request.oldest_held,
-            arrivals=checked.arrivals,
-        )
+        early = [*checked.from_future.values(), *checked.parts_from_future.values()]
         try:
+            doubt = self._own_clock.doubt(request.agent, early, checked.newest_end_ns, now_ns)
+            if doubt:
+                checked.leave_out_partial()
+            shipment = Shipment(
+                agent=request.agent,
+                epoch=request.epoch,
+                oldest_held=request.oldest_held,
+                arrivals=checked.arrivals,
+            )
             shipped = self._store.ship(shipment, self._clock.now_ns())
             for place, rows in checked.truths:
-                join_shipped(self._store, self._counters, place, rows, reply, self._clock.now_ns())
+                at_ns = self._clock.now_ns()
+                join_shipped(self._store, self._counters, place, rows, reply, at_ns, latest_ns)
         except StoreUnavailable as error:
             self._counters.add(Counter.SHIPMENTS_FAILED)
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
@@ -141,22 +158,25 @@ class Ingest:
             reply.rejected.add(sequence=sequence, reason=reason_of(conflict))
         self._counters.add(Counter.ROWS_STORED, shipped.stored)
         self._counters.add(Counter.ROWS_REPEATED, shipped.repeated)
-        self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
-        self._counters.add(Counter.ROWS_FROM_FUTURE, len(checked.from_future))
-        self._count_predictions(shipped.predicted, reply)
-        self._auditor.add_rows(access, request.agent, checked.refused, self._clock.now_ns())
-        if reply.rejected:
-            _log_rejected(request.agent, reply, checked.from_future)
+        self._count_predictions(shipped.predicted)
         if shipped.notices:
             self._wake()
+        if doubt:
+            self._counters.add(Counter.SHIPMENTS_POSTPONED)
+            raise CallRefused(grpc.StatusCode.UNAVAILABLE, doubt)
+        refused = sum(one.rows for one in reply.refused_predictions)
+        self._counters.add(Counter.PREDICTIONS_REFUSED, refused)
+        self._counters.add(Counter.ROWS_REJECTED, len(reply.rejected))
+        self._counters.add(Counter.ROWS_FROM_FUTURE, len(checked.from_future))
+        self._auditor.add_rows(access, request.agent, checked.refused, self._clock.now_ns())
+        if reply.rejected:
+            _log_rejected(request.agent, reply, checked.from_future, now_ns)
         return reply
 
-    def _count_predictions(self, predicted: Predicted, reply: ShipReply) -> None:
-        refused = sum(one.rows for one in reply.refused_predictions)
+    def _count_predictions(self, predicted: Predicted) -> None:
         self._counters.add(Counter.PREDICTIONS_STORED, predicted.stored)
         self._counters.add(Counter.PREDICTIONS_REPEATED, predicted.repeated)
         self._counters.add(Counter.PREDICTIONS_AMBIGUOUS, predicted.conflicting)
-        self._counters.add(Counter.PREDICTIONS_REFUSED, refused)
         if predicted.ambiguous:
             entity, _ = predicted.ambiguous[0]
             log.warning(
@@ -259,19 +279,18 @@ class Ingest:
         return PutReferenceReply(digest=reference.digest, expires_unix_nano=expires_ns or 0)
 
 
-FORBIDDEN = "rows rejected, the agent may not ship their entity: add it to the principal"
-EARLY = "rows rejected, their windows begin in the future: set the clock of the agent's machine"
-UNFIT = "rows rejected, the agent puts them into quarantine: install one version in both"
-
-
-def _log_rejected(agent: str, reply: ShipReply, from_future: Container[int]) -> None:
+def _log_rejected(
+    agent: str, reply: ShipReply, from_future: Mapping[int, int], now_ns: int
+) -> None:
     """Log the rejected rows of a reply: one line for each kind of reason."""
     kinds: dict[str, list[ShipReply.Rejected]] = {}
     for one in reply.rejected:
-        early = EARLY if one.sequence in from_future else UNFIT
-        kinds.setdefault(FORBIDDEN if one.forbidden else early, []).append(one)
+        kind = LOG_FROM_FUTURE if one.sequence in from_future else LOG_INVALID
+        kinds.setdefault(LOG_FORBIDDEN if one.forbidden else kind, []).append(one)
     for message, rejected in kinds.items():
         told = {"agent": agent, "rows": len(rejected), "reason": rejected[0].reason}
+        if message is LOG_FROM_FUTURE:
+            told |= {"time": utc(from_future[rejected[0].sequence]), "collector_time": utc(now_ns)}
         log.warning(message, extra=told)
 
 

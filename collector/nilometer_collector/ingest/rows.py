@@ -13,7 +13,7 @@ from nilometer.wire.services import Row, ShipReply, ShipRequest
 from nilometer_collector.access.rights import Access, Forbidden
 from nilometer_collector.errors import Refused
 from nilometer_collector.ground_truth.reading import TruthRow
-from nilometer_collector.ingest.shipped_truth import Place, rows_of
+from nilometer_collector.ingest.shipped_truth import Place, known_ns_of, rows_of
 from nilometer_collector.limits.predictions import checked_predictions
 from nilometer_collector.limits.rows import (
     MAX_EVIDENCE_CHARACTERS,
@@ -41,13 +41,23 @@ class Checked:
         arrivals: Rows for the store.
         truths: Ground truth to join, and where it comes from.
         refused: Number of rows that the agent may not ship, by entity.
-        from_future: Sequences of the rows whose time is too far in the future.
+        from_future: Times of the rows that are too far in the future, Unix nanoseconds, by sequence.
+        parts_from_future: The same for rows that only have parts from the future.
+        newest_end_ns: Newest end of a sample's window in *arrivals*; 0 without one.
     """
 
     arrivals: list[Arrival] = field(default_factory=list)
     truths: list[tuple[Place, list[TruthRow]]] = field(default_factory=list)
     refused: Counts[str] = field(default_factory=Counts)
-    from_future: set[int] = field(default_factory=set)
+    from_future: dict[int, int] = field(default_factory=dict)
+    parts_from_future: dict[int, int] = field(default_factory=dict)
+    newest_end_ns: int = 0
+
+    def leave_out_partial(self) -> None:
+        """Leave out rows with parts from the future, because a stored row is never stored again."""
+        partial = self.parts_from_future
+        self.arrivals = [one for one in self.arrivals if one.sequence not in partial]
+        self.truths = [one for one in self.truths if one[0].sequence not in partial]
 
 
 def checked_rows(request: ShipRequest, access: Access, reply: ShipReply, latest_ns: int) -> Checked:
@@ -66,17 +76,23 @@ def checked_rows(request: ShipRequest, access: Access, reply: ShipReply, latest_
             sequence = _sequence(row)
             if row.predictions.ground_truth:
                 place = Place(request.epoch, sequence, row.predictions.monitored_entity)
-                checked.truths.append((place, rows_of(row)))
+                truths = rows_of(row)
+                known = [ns for ns in map(known_ns_of, truths) if ns > latest_ns]
+                if known:
+                    checked.parts_from_future[sequence] = min(known)
+                checked.truths.append((place, truths))
                 continue
-            content = _content(row, reply, latest_ns, digest=not is_sound)
+            content = _content(row, reply, checked, latest_ns, digest=not is_sound)
             if _is_used(content):
                 checked.arrivals.append(Arrival(sequence=sequence, content=content))
+            if isinstance(content, SampleRow) and content.logged is None:
+                checked.newest_end_ns = max(checked.newest_end_ns, content.window.end_ns)
         except Forbidden as error:
             checked.refused.update(_entities_of(row))
             reply.rejected.add(sequence=row.sequence, reason=str(error), forbidden=True)
         except (NilometerError, ValueError, ArithmeticError) as error:
             if isinstance(error, FromFuture):
-                checked.from_future.add(row.sequence)
+                checked.from_future[row.sequence] = error.at_ns
             reply.rejected.add(sequence=row.sequence, reason=reason_of(error))
         except Exception as error:
             log.exception(
@@ -121,12 +137,15 @@ def _sequence(row: Row) -> int:
     return row.sequence
 
 
-def _content(row: Row, reply: ShipReply, latest_ns: int, *, digest: bool) -> RowContent:
+def _content(
+    row: Row, reply: ShipReply, checked: Checked, latest_ns: int, *, digest: bool
+) -> RowContent:
     """Return the checked content of a row, and list refused predictions in *reply*.
 
     Args:
         row: Row to check.
         reply: Reply to the sender.
+        checked: Rows of the call, for the times of predictions from the future.
         latest_ns: Latest time at which a window may begin, Unix nanoseconds.
         digest: Whether to read the t-digest of a sample.
     """
@@ -145,10 +164,12 @@ def _content(row: Row, reply: ShipReply, latest_ns: int, *, digest: bool) -> Row
             return evaluation
         case "predictions":
             batch = row.predictions
-            records, refused = checked_predictions(batch.monitored_entity, batch.content)
-            for reason, rows in refused.items():
+            found = checked_predictions(batch.monitored_entity, batch.content, latest_ns)
+            if found.from_future_ns is not None:
+                checked.parts_from_future[row.sequence] = found.from_future_ns
+            for reason, rows in found.refused.items():
                 reply.refused_predictions.add(sequence=row.sequence, rows=rows, reason=reason)
-            return PredictionRows(records)
+            return PredictionRows(found.allowed)
         case _:
             raise Refused("the row has no content of a type that this collector knows")
 

@@ -53,6 +53,11 @@ def rows_of(row: Row) -> list[TruthRow]:
     ]
 
 
+def known_ns_of(row: TruthRow) -> int:
+    """Return the time at which a shipped *row* became known, Unix nanoseconds; 0 without one."""
+    return round(row.known * NANOSECONDS) if isinstance(row.known, float) else 0
+
+
 def join_shipped(
     store: Store,
     counters: Counters,
@@ -60,6 +65,7 @@ def join_shipped(
     rows: Sequence[TruthRow],
     reply: ShipReply,
     now_ns: int,
+    latest_ns: int,
 ) -> None:
     """Join *rows* of ground truth, once however often they are shipped.
 
@@ -73,7 +79,7 @@ def join_shipped(
     name = place.epoch + place.sequence.to_bytes(8, "big")
     source = blake2b(name, digest_size=SOURCE_BYTES).digest()
     try:
-        receive(store, counters, place.entity, rows, now_ns, source=source)
+        receive(store, counters, place.entity, rows, now_ns, latest_ns, source=source)
     except StoreUnavailable:
         raise
     except (NilometerError, msgspec.MsgspecError, ValueError) as error:

@@ -1,6 +1,7 @@
 """Checks of logged predictions before they are stored, each prediction separately."""
 
 from collections import Counter
+from typing import NamedTuple
 
 from nilometer.predictions import PredictionRecord, batch_from_bytes, faults_in
 from nilometer.values.entity import entity_name
@@ -8,13 +9,33 @@ from nilometer.values.labels import Labels
 from nilometer_collector.errors import Refused
 from nilometer_collector.limits.rows import check_labels
 
+FROM_FUTURE = (
+    "the time is too far in the future: set the clock that is wrong, or raise the collector's "
+    "`future_seconds`"
+)
 
-def checked_predictions(entity: str, content: bytes) -> tuple[list[PredictionRecord], Counter[str]]:
-    """Return the allowed predictions of a batch, and the number of the others by reason.
+
+class CheckedPredictions(NamedTuple):
+    """The predictions of a batch.
+
+    Attributes:
+        allowed: Predictions that may be stored.
+        refused: Number of the others, by reason.
+        from_future_ns: Earliest time that is too far in the future, Unix nanoseconds; None without.
+    """
+
+    allowed: list[PredictionRecord]
+    refused: Counter[str]
+    from_future_ns: int | None
+
+
+def checked_predictions(entity: str, content: bytes, latest_ns: int) -> CheckedPredictions:
+    """Check each prediction of a batch separately.
 
     Args:
         entity: Entity that the sender names, for which its rights are known.
         content: Batch as MessagePack bytes.
+        latest_ns: Latest allowed time of a prediction, Unix nanoseconds.
 
     Raises:
         BatchUnreadable: If the bytes are not a batch.
@@ -27,5 +48,15 @@ def checked_predictions(entity: str, content: bytes) -> tuple[list[PredictionRec
     for pairs in batch.label_sets:
         check_labels(Labels.of(pairs))
     faults = faults_in(batch)
-    allowed = [record for at, record in enumerate(batch.records()) if at not in faults]
-    return allowed, Counter(faults.values())
+    allowed: list[PredictionRecord] = []
+    early: list[int] = []
+    for at, record in enumerate(batch.records()):
+        if at not in faults:
+            if record.time_ns <= latest_ns:
+                allowed.append(record)
+            else:
+                early.append(record.time_ns)
+    refused = Counter(faults.values())
+    if early:
+        refused[FROM_FUTURE] = len(early)
+    return CheckedPredictions(allowed, refused, min(early, default=None))

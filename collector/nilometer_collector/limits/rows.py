@@ -34,7 +34,16 @@ MAX_WINDOW_NS = 400 * 86_400 * 10**9
 
 
 class FromFuture(Refused):
-    """A window begins, or a sample was made, too long after the collector's clock."""
+    """A window begins, or a sample was made, too long after the collector's clock.
+
+    Args:
+        reason: Sentence that names the field, its time and the latest allowed time.
+        at_ns: Time of the row, Unix nanoseconds.
+    """
+
+    def __init__(self, reason: str, at_ns: int) -> None:
+        super().__init__(reason)
+        self.at_ns = at_ns
 
 
 def check_sample(sample: SummarySample, *, digest: bool = True) -> None:
@@ -89,8 +98,9 @@ def _check_time(field: str, at_ns: int, latest_ns: int) -> None:
             datetime.fromtimestamp(ns // NANOSECONDS, UTC).isoformat() for ns in (at_ns, latest_ns)
         )
         raise FromFuture(
-            f"{field}: is {at}, which is too far in the future: must be at most {latest}; set the "
-            "sender's clock, or raise the collector's `future_seconds`"
+            f"{field}: is {at}, which is too far in the future: must be at most {latest}, the "
+            "collector's clock plus `future_seconds`; set the clock that is wrong",
+            at_ns,
         )
 
 

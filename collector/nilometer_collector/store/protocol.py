@@ -385,6 +385,10 @@ class Store(Protocol):
         """
         ...
 
+    def newest_end_ns(self) -> int | None:
+        """Return the newest end of a window that agents observed, Unix nanoseconds, or None."""
+        ...
+
     def check_writable(self) -> None:
         """Check that rows can be stored now."""
         ...

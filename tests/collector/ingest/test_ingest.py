@@ -227,7 +227,7 @@ def damage(data: st.DataObject, message: Any) -> None:
 def _checked(row: Row, *, digest: bool) -> RowContent | None:
     """Return the content of a row; None if the row is rejected."""
     try:
-        return checks._content(row, ShipReply(), LAST_NS, digest=digest)
+        return checks._content(row, ShipReply(), checks.Checked(), LAST_NS, digest=digest)
     except (ValueError, ArithmeticError, NilometerError):
         return None
 
@@ -372,7 +372,7 @@ def test_rows_from_the_far_future_are_rejected_one_by_one_and_old_ones_stored(
     clock = SteppedClock(wall_ns=START_NS)
     allowed_ns = START_NS + 86_400 * 10**9
     windows = {
-        1: Window(allowed_ns, allowed_ns + 1),
+        1: Window(START_NS - 1, START_NS),
         2: Window(allowed_ns + 1, allowed_ns + 2),
         3: Window(1 << 61, (1 << 61) + 60 * 10**9),
         4: Window(0, 60 * 10**9),
@@ -389,7 +389,13 @@ def test_rows_from_the_far_future_are_rejected_one_by_one_and_old_ones_stored(
         assert all("start: is" in reason for reason in reasons.values())
         found = served.get("samples", entity=ENTITY, summary="input.amount")["samples"]
         assert len(found) == 2
+        latest = dataclasses.replace(
+            feature_sample([1.0]), window=Window(allowed_ns, allowed_ns + 1)
+        )
+        assert not served.sender().send([a_row(6, latest)]).rejected
         counts = served.http.get("/readyz").json()["counters"]
         assert (counts["rows_from_future"], counts["rows_rejected"]) == (3, 3)
     (told,) = (one for one in caplog.records if "set the clock" in one.message)
     assert told.__dict__["rows"] == 3
+    assert told.__dict__["time"] == "2023-11-15T22:14:00+00:00"
+    assert told.__dict__["collector_time"] == "2023-11-14T22:14:00+00:00"

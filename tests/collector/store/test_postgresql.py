@@ -4,9 +4,9 @@ import logging
 import signal
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
@@ -17,16 +17,22 @@ from support.stores import PostgresqlPlace
 from support.watch_steps import a_closing, a_part, a_step, an_opening
 
 from nilometer.alert import EpisodeState, Evaluation, Transition, advance
+from nilometer.profile import Coverage, SummarySample
+from nilometer.profile.logged.amounts import Aggregation, Head, Stamp
+from nilometer.profile.logged.number import Number
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
+from nilometer.values.labels import Labels
 from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
 from nilometer_collector.errors import Conflict, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Size, Store, open_store
-from nilometer_collector.store.postgresql import collecting, samples
+from nilometer_collector.store.postgresql import collecting, forgetting, reading, samples
 from nilometer_collector.store.postgresql.reading import size
+from nilometer_collector.store.postgresql.session import Session
+from nilometer_collector.store.postgresql.store import PostgresqlStore
 from nilometer_collector.store.postgresql.turns import Turns
 from nilometer_collector.testing import (
     ENTITY,
@@ -64,14 +70,14 @@ def own(postgresql: Server) -> Iterator[PostgresqlPlace]:
 
 
 @contextmanager
-def holding(place: PostgresqlPlace, statement: str) -> Iterator[None]:
-    """Keep *statement*'s locks in a transaction of another client."""
+def holding(place: PostgresqlPlace, statement: str, end: str = "ROLLBACK") -> Iterator[None]:
+    """Keep *statement*'s locks in a transaction of another client, which *end* ends."""
     import psycopg
 
     with psycopg.connect(place.url) as connection:
         connection.execute(statement.encode())
         yield
-        connection.rollback()
+        connection.execute(end.encode())
 
 
 def query(place: PostgresqlPlace, statement: str) -> object:
@@ -353,6 +359,53 @@ def test_many_additions_are_collected_in_several_transactions(
     assert store.samples.series() == expected
 
 
+def test_collecting_some_additions_does_not_read_all(place: PostgresqlPlace) -> None:
+    """Otherwise each transaction takes longer the more additions wait."""
+    ship(place.open(), [numbered(1)])
+    statement = collecting._TAKE_SHIPPED % {"after": "'(0,0)'", "limit": "3"}
+    plan = [str(line) for line in place.change(postgresql=f"EXPLAIN {statement} TABLE taken")]
+    depths = [
+        next(line.index(node) for line in plan if node in line) for node in ("WindowAgg", "Limit")
+    ]
+    assert depths == sorted(depths)
+    assert depths[0] < depths[1]
+
+
+def test_a_summary_is_forgotten_in_transactions_of_limited_size(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = place.open()
+    number = SummarySample(
+        entity=ENTITY,
+        summary="logged.x",
+        labels=Labels(),
+        window=minute(0),
+        coverage=Coverage(profiled=1),
+        content=Number.of(1.0, Head(Aggregation.SUM, "s", Stamp(1, 1))),
+    )
+    for sequence in range(1, 6):
+        ship(store, [Arrival(sequence=sequence, content=a_sample_row(number))])
+    monkeypatch.setattr(forgetting, "MOST_REMOVED", 2)
+    forget_some, left = forgetting._forget_some, []
+
+    def counted(session: Session, **asked: Any) -> bool | None:
+        is_done = forget_some(session, **asked)
+        left.append(session.rows("SELECT count(*) FROM shipped_additions")[0][0])
+        return is_done
+
+    monkeypatch.setattr(forgetting, "_forget_some", counted)
+    assert store.entities.forget(ENTITY, "logged.x")
+    assert left[:3] == [3, 1, 0]
+
+
+def test_adding_no_samples_changes_nothing(place: PostgresqlPlace) -> None:
+    store = place.open()
+    assert isinstance(store, PostgresqlStore)
+    add = store.samples.add
+    assert store._database.write(lambda session: add(session, [], 1, START_NS)) == []
+    assert query(place, "SELECT count(*) FROM shipped_additions") == 0
+
+
 def test_additions_without_a_series_are_settled_and_logged(
     place: PostgresqlPlace, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -493,6 +546,47 @@ def test_a_shipment_to_a_removed_day_keeps_its_partition(place: PostgresqlPlace)
         ship(late, [numbered(3)])
     assert ship(late, [numbered(3)]).stored == 1
     assert merged(read(store, Level.DAY)).coverage.profiled == 12
+
+
+PARTITION = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'samples'::regclass"
+
+
+def test_a_day_is_not_dropped_while_an_answer_reads_it(
+    place: PostgresqlPlace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A dropped partition is missing even in a snapshot that is older."""
+    import psycopg
+
+    store = place.open()
+    ship(store, [numbered(1), numbered(2)])
+    series = store.samples.series()
+    drop = f"SET lock_timeout = '1ms'; DROP TABLE {query(place, PARTITION)}"
+    held_from = reading.held_from
+
+    def dropped_after(session: Session) -> Mapping[Level, int]:
+        found = held_from(session)
+        with suppress(psycopg.errors.LockNotAvailable):
+            place.change(postgresql=drop)
+        return found
+
+    monkeypatch.setattr(reading, "held_from", dropped_after)
+    assert sum(map(len, store.samples.read(series, 0, 1 << 62, 10))) == 2
+
+
+def test_an_answer_that_waited_for_a_dropped_day_reads_its_roll_ups(place: PostgresqlPlace) -> None:
+    store = place.open()
+    ship(store, [numbered(1), numbered(2)])
+    Rolling(store).roll_up_all(START_NS + 9 * DAY_NS)
+    series = store.samples.series()
+    drop = f"""
+        LOCK TABLE samples IN ACCESS EXCLUSIVE MODE;
+        DROP TABLE {query(place, PARTITION)};
+        UPDATE levels SET held_from_day = held_from_day + 99999 WHERE level_ns = 0"""
+    with ThreadPoolExecutor() as pool:
+        with holding(place, drop, end="COMMIT"):
+            found = pool.submit(store.samples.read, series, 0, 1 << 62, 10)
+            eventually(lambda: waiting(place) == 1)
+        assert sum(map(len, found.result())) == 1
 
 
 # Alerts and deliveries

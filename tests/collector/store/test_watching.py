@@ -113,6 +113,16 @@ def test_a_shipment_tells_how_far_an_agents_windows_have_arrived(store: Store) -
     assert store.watching.entities() == ["another", ENTITY]
 
 
+def test_the_newest_window_of_all_agents_is_known_without_tables(store: Store) -> None:
+    assert store.newest_end_ns() is None
+    ship(store, [numbered(2)], agent="pod-1", epoch=b"1" * 16, now_ns=NOW_NS)
+    ship(store, [numbered(1, "another")], agent="pod-2", epoch=b"2" * 16, now_ns=NOW_NS)
+    late = Arrival(sequence=1, content=a_sample_row(feature_sample([1.0], window=minute(9))))
+    ship(store, [late], agent=TABLES, epoch=b"3" * 16, now_ns=NOW_NS)
+    (found,) = (one for one in store.watching.heard(ENTITY) if one.agent == "pod-1")
+    assert store.newest_end_ns() == found.end_ns
+
+
 def test_the_lag_of_an_agent_is_that_of_its_newest_window(store: Store) -> None:
     lags: list[tuple[int, int]] = []
     for number, late_ns in [(1, 5), (2, 30), (1, 900), (3, 20)]:  # an older window comes in between

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from nilometer.values.clock import nanoseconds
 from nilometer.values.entity import NAME
 from nilometer_collector.api.body import read_json
 from nilometer_collector.api.fields import seconds
@@ -127,6 +128,7 @@ def _join(context: Context, body: TruthBody, now_ns: int) -> TruthAnswer:
         body.entity,
         body.rows,
         now_ns,
+        now_ns + nanoseconds(context.future_seconds),
         source=None if body.source is UNSET else bytes.fromhex(body.source),
         number=body.chunk,
         position=body.position,

@@ -16,18 +16,29 @@ FIRST = "(0,0)"  # position before all rows of a table
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
 _TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtextextended('nilometer additions', 0))"
 # A call reads a table once from its start, so that each transaction passes over the rows that
-# earlier ones have deleted.
+# earlier ones have deleted. It reads no more rows than it may take; each has at least one addition.
 _TAKE_SINGLE: LiteralString = """
 WITH taken AS (
   DELETE FROM additions WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM additions WHERE ctid > %(after)s::tid LIMIT %(limit)s))
   RETURNING *, ctid AS place)
 """
-_TAKE_SHIPPED: LiteralString = """
+
+
+def shipped_taken(condition: LiteralString) -> LiteralString:
+    """Return clauses that delete rows of shipments, and yield their additions as the table `taken`.
+
+    The rows with at least ``%(limit)s`` additions together are the last ones.
+
+    Args:
+        condition: Condition for the rows of `shipped_additions`.
+    """
+    return f"""
 WITH shipped AS (
   DELETE FROM shipped_additions WHERE ctid = ANY(ARRAY(
     SELECT ctid FROM (SELECT ctid, sum(rows) OVER (ORDER BY ctid) - rows AS rows_before
-                      FROM shipped_additions WHERE ctid > %(after)s::tid) AS waiting
+                      FROM (SELECT ctid, rows FROM shipped_additions WHERE {condition}
+                            LIMIT %(limit)s) AS next) AS waiting
     WHERE rows_before < %(limit)s))
   RETURNING *, ctid AS place),
 taken AS (
@@ -36,7 +47,10 @@ taken AS (
          unnest(categories) AS categories, 1 AS samples, start_ns, end_ns,
          unnest(sequences) AS sequence, place
   FROM shipped)
-"""
+"""  # noqa: S608
+
+
+_TAKE_SHIPPED: LiteralString = shipped_taken("ctid > %(after)s::tid")
 # Rows are written in key order, like those of `RollUps.put`.
 _COLLECT: LiteralString = """,
 sums AS (

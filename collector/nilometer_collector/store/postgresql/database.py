@@ -37,7 +37,12 @@ SELECT set_config('lock_timeout', '5s', false),
        THEN set_config('synchronous_commit', 'on', false) END
 """
 _CHANGE: LiteralString = "BEGIN"
-_SNAPSHOT: LiteralString = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+# A snapshot does not contain the rows of a table that is dropped later. So the lock comes first, and
+# prevents that a partition of samples is dropped until the transaction ends.
+_SNAPSHOT: LiteralString = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+LOCK TABLE samples IN ACCESS SHARE MODE
+"""
 # Two transactions waited for each other. The server ended one of them, which may run again.
 _CONFLICTS = (errors.DeadlockDetected, errors.SerializationFailure)
 # The statement names a table or column that the database does not have.
@@ -81,7 +86,7 @@ class Database:
         return self._run(work, "")
 
     def snapshot(self, work: Callable[[Session], T]) -> T:
-        """Return the result of *work*, which only reads, and whose statements see the same rows.
+        """Return the result of *work*, which only reads, and whose statements see the same samples.
 
         With `read`, each statement sees what was committed before it. *work* may run more than once.
 

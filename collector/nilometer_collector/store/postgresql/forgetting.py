@@ -2,9 +2,10 @@
 
 from collections import Counter
 from functools import partial
+from typing import LiteralString
 
 from nilometer_collector.store.logged_types import check_not_pinned
-from nilometer_collector.store.postgresql.collecting import LOCK
+from nilometer_collector.store.postgresql.collecting import LOCK, shipped_taken
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
 
@@ -37,19 +38,16 @@ DELETE FROM additions WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM additions WHERE series = ANY(%(ids)s) LIMIT %(limit)s))
 """
 # A row of a shipment is for several series, so its other samples become rows of their own.
-_UNPACK = """
-WITH shipped AS (
-  DELETE FROM shipped_additions
-  WHERE entity = %(entity)s AND series && %(ids)s::bigint[] RETURNING *)
-INSERT INTO additions (entity, series, window_start_ns, window_end_ns, arrival_day, due_ns, received_ns,
-                       seen, numbers, categories, samples, start_ns, end_ns, sequence)
-SELECT * FROM (
-  SELECT entity, unnest(series) AS series, window_start_ns, window_end_ns, arrival_day, due_ns,
-         received_ns, unnest(seen), unnest(numbers), unnest(categories), 1, start_ns, end_ns,
-         unnest(sequences)
-  FROM shipped) AS each
-WHERE series <> ALL(%(ids)s::bigint[])
-"""
+_SHIPPED = shipped_taken("entity = %(entity)s AND series && %(ids)s::bigint[]")
+_UNPACK: LiteralString = f"""{_SHIPPED},
+kept AS (
+  INSERT INTO additions (entity, series, window_start_ns, window_end_ns, arrival_day, due_ns,
+                         received_ns, seen, numbers, categories, samples, start_ns, end_ns, sequence)
+  SELECT entity, series, window_start_ns, window_end_ns, arrival_day, due_ns,
+         received_ns, seen, numbers, categories, samples, start_ns, end_ns, sequence
+  FROM taken WHERE series <> ALL(%(ids)s::bigint[]))
+SELECT count(*) FROM taken
+"""  # noqa: S608
 _REMOVE_STALE = """
 DELETE FROM stale_parts WHERE ctid = ANY(ARRAY(
   SELECT ctid FROM stale_parts WHERE entity = %(entity)s AND series = ANY(%(ids)s) LIMIT %(limit)s))
@@ -96,8 +94,8 @@ def _forget_some(session: Session, *, entity: str, summary: str) -> bool | None:
     _count_arrivals(session, samples)
     rollups = session.rows(_REMOVE_ROLLUPS, asked)
     _count_levels(session, rollups)
-    session.execute(_UNPACK, asked)
-    removed = len(samples) + len(rollups)
+    ((unpacked,),) = session.rows(_UNPACK, asked)
+    removed = int(unpacked) + len(samples) + len(rollups)
     removed += session.execute(_REMOVE_ADDITIONS, asked) + session.execute(_REMOVE_STALE, asked)
     if removed >= MOST_REMOVED:
         return False

@@ -87,7 +87,9 @@ def _additions(
         "due": Bigints([due_ns(level, end_ns, now_ns) for _, end_ns in bounds]),
         "starts": Bigints([start_ns for _, start_ns, _ in places]),
         "ends": Bigints([end_ns for _, _, end_ns in places]),
-        "firsts": Bigints([1, *(last + 1 for last in lasts[:-1])]),
+        "firsts": Bigints(
+            [last - len(at) + 1 for last, at in zip(lasts, places.values(), strict=True)]
+        ),
         "lasts": Bigints(lasts),
         "series": Bigints([ids[at] for at in order]),
         "sequences": Bigints([rows[at][0] for at in order]),

@@ -1,6 +1,7 @@
 """The store in a PostgreSQL database."""
 
 from nilometer.predictions import PredictionRecord
+from nilometer.values.senders import TABLES
 from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
@@ -138,6 +139,16 @@ class PostgresqlStore:
             self._partitions.forget()
             self.predictions.forget()
             raise
+
+    def newest_end_ns(self) -> int | None:
+        """Return the newest end of a window that agents observed: not of tables, nor of users."""
+        newest_ns: int | None
+        ((newest_ns,),) = self._database.read(
+            lambda session: session.rows(
+                "SELECT max(end_ns) FROM heard WHERE agent <> %(tables)s", {"tables": TABLES}
+            )
+        )
+        return newest_ns
 
     def check_writable(self) -> None:
         """Check that the server accepts changes, and so is not a standby."""

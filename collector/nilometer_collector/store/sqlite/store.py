@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from nilometer.predictions import PredictionRecord
+from nilometer.values.senders import TABLES
 from nilometer_collector.access.workspaces import NO_WORKSPACES, Workspaces
 from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
@@ -140,6 +141,14 @@ class SqliteStore:
             refused=refused,
             predicted=predicted,
         )
+
+    def newest_end_ns(self) -> int | None:
+        """Return the newest end of a window that agents observed: not of tables, nor of users."""
+        newest_ns: int | None
+        ((newest_ns,),) = self._database.rows(
+            "SELECT max(end_ns) FROM heard WHERE agent <> ?", (TABLES,)
+        )
+        return newest_ns
 
     def check_writable(self) -> None:
         """Check that rows can be stored now."""
