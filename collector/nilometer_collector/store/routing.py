@@ -1,11 +1,14 @@
 """Decides which channels a new notification is queued for, from what either database has read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
 
 from nilometer_collector.access.workspaces import Workspaces
-from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
+from nilometer_collector.alerting.receivers import KINDS, Kind
 from nilometer_collector.alerting.routes import RouteDefinition, Subject, routed
 from nilometer_collector.store.composing import FLAPPING_NS, FLAPPING_OPENINGS
+from nilometer_collector.store.written import Unread, read_content
 
 
 def due_by_channel(
@@ -37,20 +40,39 @@ def due_by_channel(
     }
 
 
-def names_of(channels: Sequence[ChannelDefinition], own: str) -> list[str]:
-    """Return the names of the stored *channels* and of the collector's *own* one, if it has one."""
-    names = [one.name for one in channels]
-    return names + [own] * bool(own and own not in names)
+def names_of(channels: Mapping[str, str], own: str) -> list[str]:
+    """Return the names of the stored *channels* and of the collector's *own* one, if it has one.
+
+    Notifications are also queued for a channel that a newer version wrote. They wait until a version
+    that can read it delivers them.
+
+    Args:
+        channels: Stored text of each channel by name.
+        own: Name of the channel of the settings; empty for none.
+    """
+    return [*channels] + [own] * bool(own and own not in channels)
 
 
-def telling_actions(channels: Sequence[ChannelDefinition], own: str) -> frozenset[str]:
+def telling_actions(channels: Mapping[str, str], own: str) -> frozenset[str]:
     """Return the names of the channels that are told about actions, with the *own* one, if any."""
-    stored = {one.name for one in channels if (kind := KINDS.get(one.kind)) and kind.tells_actions}
-    return frozenset(stored | {own} if own not in {one.name for one in channels} else stored) - {""}
+    stored = {name for name, kind in _kinds(channels) if kind.tells_actions}
+    return frozenset(stored | {own} if own not in channels else stored) - {""}
 
 
-def acknowledging(channels: Sequence[ChannelDefinition]) -> frozenset[str]:
+def acknowledging(channels: Mapping[str, str]) -> frozenset[str]:
     """Return the names of the channels that are told of acknowledgements."""
-    return frozenset(
-        one.name for one in channels if (kind := KINDS.get(one.kind)) and kind.acknowledges
-    )
+    return frozenset(name for name, kind in _kinds(channels) if kind.acknowledges)
+
+
+class _Kinded(msgspec.Struct):
+    """The kind of a channel; other fields are not read, so a newer version may have added some."""
+
+    kind: str = ""
+
+
+def _kinds(channels: Mapping[str, str]) -> Iterator[tuple[str, Kind]]:
+    """Yield the name of each channel with its kind, if this version knows the kind."""
+    for name, content in channels.items():
+        found = read_content(content, _Kinded)
+        if not isinstance(found, Unread) and found.kind in KINDS:
+            yield name, KINDS[found.kind]

@@ -1,0 +1,34 @@
+"""Notifications for channels, and along routes, that a newer version wrote."""
+
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.store import Command, Origin, Revision, SetReceiver, Store
+from support.shipping import Agents
+
+
+class NewChannel(ChannelDefinition, frozen=True, kw_only=True):
+    """A channel of a newer version."""
+
+    colour: str = "red"
+
+
+def write(store: Store, *commands: Command) -> None:
+    """Write *commands* as the API does."""
+    store.history.commit(
+        Revision(author="ann", origin=Origin.API, commands=[*commands], changes=[]), 1
+    )
+
+
+def test_a_channel_of_a_newer_version_keeps_its_notifications(store: Store) -> None:
+    channel = ChannelDefinition(name="pager", kind="pagerduty")
+    agents = Agents(store)
+    write(store, SetReceiver(NewChannel(name="pager", kind="pagerduty"), "api"))
+    agents.say("pod-1", 0.5, 1)
+    opening = store.deliveries.take("pager", agents.now_ns)
+    assert opening is not None
+    store.deliveries.delivered(opening, agents.now_ns)
+    for number in range(2, 9):
+        agents.say("pod-1", 0.0, number)
+    write(store, SetReceiver(channel, "api"))  # a version that can read it
+    closing = store.deliveries.take("pager", agents.now_ns)
+    assert closing is not None
+    assert agents.statuses == [["ALERTING", "OK"]]
