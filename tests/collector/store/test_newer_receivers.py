@@ -1,12 +1,20 @@
 """Notifications for channels, and along routes, that a newer version wrote."""
 
-from nilometer_collector.alerting.receivers import ChannelDefinition
-from nilometer_collector.store import Command, Origin, Revision, SetReceiver, Store
 from support.shipping import Agents
+
+from nilometer_collector.alerting.receivers import ChannelDefinition
+from nilometer_collector.alerting.routes import RouteDefinition
+from nilometer_collector.store import Command, Origin, Revision, SetReceiver, SetRoute, Store
 
 
 class NewChannel(ChannelDefinition, frozen=True, kw_only=True):
     """A channel of a newer version."""
+
+    colour: str = "red"
+
+
+class NewRoute(RouteDefinition, frozen=True, kw_only=True):
+    """A route of a newer version."""
 
     colour: str = "red"
 
@@ -32,3 +40,20 @@ def test_a_channel_of_a_newer_version_keeps_its_notifications(store: Store) -> N
     closing = store.deliveries.take("pager", agents.now_ns)
     assert closing is not None
     assert agents.statuses == [["ALERTING", "OK"]]
+
+
+def test_the_known_fields_of_a_route_of_a_newer_version_hold(store: Store) -> None:
+    names = ["eu", "us", "night", "later"]
+    write(
+        store,
+        *(SetReceiver(ChannelDefinition(name=name, kind="webhook"), "api") for name in names),
+        SetRoute(NewRoute(name="a", channels=["eu"], entities=["fraud-*"]), "api"),
+        SetRoute(NewRoute(name="b", channels=["us"], entities=["ranking-*"]), "api"),
+        SetRoute(NewRoute(name="c", channels=["night"], severity="critical"), "api"),
+        # Its hours cannot be known, so it tells now.
+        SetRoute(NewRoute(name="d", channels=["later"], time_zone="Mars/Olympus"), "api"),
+    )
+    agents = Agents(store)
+    agents.say("pod-1", 0.5, 1)
+    told = {name for name in names if store.deliveries.take(name, agents.now_ns) is not None}
+    assert told == {"eu", "later"}

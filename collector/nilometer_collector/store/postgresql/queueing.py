@@ -32,7 +32,6 @@ from nilometer_collector.store.routing import (
     telling_actions,
 )
 from nilometer_collector.store.silencing import DeclaredSilences, Settled
-from nilometer_collector.store.written import readable_of
 
 _ADD = """
 INSERT INTO deliveries (entity, transition, channel, key, created_ns, attempts, held_until_ns, due_ns,
@@ -175,7 +174,7 @@ class Queue:
             recent = {**asked, "since": now_ns - FLAPPING_NS}
             ((openings,),) = session.rows(RECENT_OPENINGS, recent)
         subject = _subject(session, entity, transition)
-        routes = readable_of(self._routes.contents_in(session).values(), RouteDefinition)
+        routes = self._routes.contents_in(session)
         due = due_by_channel(channels, routes, subject, openings, now_ns, self._workspaces)
         if not is_opening:
             session.execute(_GIVE_UP, {**asked, "least": 0, "channel": None})

@@ -100,7 +100,7 @@ class Queue:
         openings = self._openings(episode, now_ns) if is_first else 0
         subject = self._subject(transition)
         due = due_by_channel(
-            channels, self._routes.all(), subject, openings, now_ns, self._workspaces
+            channels, self._routes.contents(), subject, openings, now_ns, self._workspaces
         )
         if not is_opening:
             self._give_up(episode, now_ns)
