@@ -7,7 +7,7 @@ import msgspec
 
 from nilometer_collector.access.rights import Forbidden
 from nilometer_collector.access.workspaces import owner_of
-from nilometer_collector.declared.kind import Plain, StoredKind, named_first, text_of
+from nilometer_collector.declared.kind import Plain, StoredKind, as_stored, named_first, text_of
 from nilometer_collector.errors import Conflict
 from nilometer_collector.store import Change, Command, Key, Store
 from nilometer_collector.store.written import Unread, read_content
@@ -78,11 +78,11 @@ class SetObjects(StoredKind[SetDefinition]):
         """Return all sets; those of one entity are none."""
         if entity not in {None, ""}:
             return {}
-        found = {key: read_set(key.name, text) for key, text in store.history.objects(KIND).items()}
-        return {
-            key: {"name": key.name} if isinstance(one, Unread) else self.checked(one)
-            for key, one in found.items()
-        }
+        found = {}
+        for key, text in store.history.objects(KIND).items():
+            read = read_set(key.name, text)
+            found[key] = as_stored(key, text) if isinstance(read, Unread) else self.checked(read)
+        return found
 
     def unread(self, store: Store) -> dict[Key, Unread]:
         """Return why this version cannot read a set, for each that it cannot read."""

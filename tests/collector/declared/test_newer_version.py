@@ -1,5 +1,6 @@
 """Objects that a newer version wrote are set aside and shown; all others work as before."""
 
+import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.declared.listing import count_unread
+from nilometer_collector.declared.sets import SetObjects
 from nilometer_collector.errors import Conflict
 from nilometer_collector.query.declared_summaries import declared_summaries
 from nilometer_collector.query.definitions import maturity_rule, performance_of
@@ -29,6 +31,7 @@ from nilometer_collector.store import (
 from nilometer_collector.testing import Running, an_evaluation, feature_sample, running
 from nilometer_collector.watch.rules import current_rules
 
+TOKEN = "s3cret-token"
 OF_OBJECTS = {
     "watch": ("fraud-*", '{"entity":"fraud-*","budget_days":3,"colour":"red"}'),
     "summary": ("input.amount", '{"entity":"fraud-scorer","name":"input.amount","colour":"red"}'),
@@ -75,7 +78,9 @@ def fill(store: Store) -> None:
     write(store, *(SetObject(key_of(kind), text) for kind, (_, text) in OF_OBJECTS.items()))
     write(
         store,
-        SetReceiver(NewChannel(name="team", kind="webhook"), Origin.API.value),
+        SetReceiver(
+            NewChannel(name="team", kind="webhook", secrets={"token": TOKEN}), Origin.API.value
+        ),
         SetReceiver(NewTarget(name="jobs", kind="webhook"), Origin.API.value),
         SetRoute(NewRoute(name="all", channels=["team"]), Origin.API.value),
     )
@@ -148,6 +153,29 @@ def test_the_list_of_objects_says_which_are_set_aside(newer: Running) -> None:
     assert [one["action"] for one in applied["changes"]] == ["changed"]
     (rule,) = newer.get("objects", kind="watch")["objects"]
     assert "set aside" not in str(rule["warnings"])
+
+
+def test_the_history_keeps_what_a_newer_version_wrote_without_its_secrets(newer: Running) -> None:
+    objects = {"channel": "team", "target": "jobs", "route": "all"}
+    for kind, name in objects.items():
+        assert newer.http.delete("/api/v1/objects", params={"kind": kind, "name": name}).is_success
+    before = {
+        change["kind"]: {one["field"]: json.loads(one["before"]) for one in change["fields"]}
+        for revision in newer.get("changes")["revisions"]
+        for change in revision["changes"]
+    }
+    assert [one["colour"] for one in before.values()] == ["red"] * len(objects)
+    assert before["route"]["channels"] == ["team"]
+    assert before["channel"]["kind"] == "webhook"
+    assert before["channel"]["secrets"].keys() == {"token"}
+    assert len(before["channel"]["secrets"]["token"]["fingerprint"]) == 16
+    assert TOKEN not in str(newer.get("changes")) + str(newer.get("objects"))
+
+
+def test_an_unread_set_keeps_its_fields(store: Store) -> None:
+    fill(store)
+    (found,) = SetObjects().stored(store).values()
+    assert found == {"name": "risk", "owner": "ann", "objects": "all"}
 
 
 def test_an_episode_opens_although_objects_cannot_be_read(newer: Running) -> None:
