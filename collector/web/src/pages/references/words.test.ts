@@ -14,15 +14,15 @@ test.each([
   [{ expires: 40 * DAY }, "current, expires 1970-02-10"],
   [{ expires: 10 * DAY + 200 }, "current, expires in 10 d"],
   [{ expires: 200 }, "current, expired"],
-  [{ current: false, created: 99 }, "not current"],
-  [{ current: false, created: 101 }, "newer, not current"],
-  [{ current: false, name: "golden" }, "newer, not current"],
+  [{ current: false, created: 99 }, "older than the current one"],
+  [{ current: false, created: 101 }, "not current"],
+  [{ current: false, name: "golden" }, "not current"],
 ])("%j is %s", (changes, state) => {
   expect(stateOf(reference(changes), [reference({})], 200)).toBe(state);
 });
 
 test("the button says what choosing a version means", () => {
-  expect(["newer, not current", "not current", "current"].map(verbOf)).toEqual([
+  expect(["not current", "older than the current one", "current"].map(verbOf)).toEqual([
     "Make it current",
     "Roll back to this version",
     "Change expiry",
