@@ -34,7 +34,7 @@ from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.errors import NilometerError
 from nilometer_collector.background import Background
 from nilometer_collector.counters import Counter, Counters
-from nilometer_collector.declared.listing import count_unread
+from nilometer_collector.declared.listing import UnreadCount
 from nilometer_collector.settings import CollectorSettings
 from nilometer_collector.store import ROLLED_UP, Store
 from nilometer_collector.watch.watchdog import Health
@@ -82,6 +82,7 @@ class CollectorExports(Exports):
         threads: Callable[[], Iterable[Background]] = tuple,
     ) -> None:
         self._store = store
+        self._unread = UnreadCount(store)
         self._health = health
         self._threads = threads
         self._counters = counters
@@ -139,7 +140,7 @@ class CollectorExports(Exports):
             series.set(STORE_SIZE, at_level, held.bytes)
             if held.level in ROLLED_UP:
                 series.set(STORE_STALE, at_level, held.stale)
-        series.set(OBJECTS_UNREAD, (), count_unread(self._store))
+        series.set(OBJECTS_UNREAD, (), self._unread.read())
         waiting = self._store.rollups.uncollected()
         age = max(now_ns - waiting.oldest_ns, 0) / NANOSECONDS if waiting.rows else 0.0
         series.set(STORE_UNCOLLECTED, (), waiting.rows)

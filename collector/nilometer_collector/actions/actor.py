@@ -55,7 +55,6 @@ class Actor:
         self._random = random.Random()  # noqa: S311  jitter, not a secret
         self._performance = NewestPerformance(store)
         self._not_arrived: set[int] = set()  # runs whose last attempt has certainly not arrived
-        self._unread = 0  # actions that only a newer version can read
         self.thread = Background(
             "actions",
             self._turn,
@@ -101,15 +100,7 @@ class Actor:
 
     def _metrics(self) -> set[str]:
         texts = self._store.history.objects(KIND).values()
-        read = [definition_from(text) for text in texts]
-        unread = read.count(None)
-        if unread != self._unread:
-            self._unread = unread
-            if unread:
-                log.warning(
-                    "actions of a newer version cannot be read and wait: upgrade this collector",
-                    extra={"actions": unread},
-                )
+        read = (definition_from(text) for text in texts)  # logs those of a newer version
         return {action.performance for action in read if action is not None} - {""}
 
     def _send(self, run: Run, *, is_first: bool) -> int:

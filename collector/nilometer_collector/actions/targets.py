@@ -20,6 +20,9 @@ from nilometer_collector.store import EpisodeRecord, Store
 # Statuses that say that the target is not there, or that it does not let the collector in.
 _GONE = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 410})
 
+# Time until a target that a newer version wrote is looked at again.
+UNREAD_WAIT_SECONDS = 60.0
+
 # Kinds of targets that do an order again if it comes again, because they do not know keys.
 _FORGETFUL = frozenset({"github", "gitlab", "jenkins", PYTHON})
 
@@ -59,9 +62,15 @@ class Targets:
         check_entry_point(target, self.functions)
 
     def may_repeat(self, store: Store, run: Run) -> bool:
-        """Return whether the target of *run* does an order once that comes twice with its key."""
-        target = store.targets.read(run.action.target)
-        return target is None or target.kind not in _FORGETFUL
+        """Return whether the target of *run* does an order once that comes twice with its key.
+
+        That is not known of a target that a newer version wrote.
+        """
+        name = run.action.target
+        target = store.targets.read(name)
+        if target is None:
+            return name not in store.targets.contents()
+        return target.kind not in _FORGETFUL
 
     def send(self, store: Store, run: Run, episode: EpisodeRecord | None, now_ns: int) -> Answer:
         """Tell the target of *run* to do it. Never raises.
@@ -74,6 +83,12 @@ class Targets:
         """
         name = run.action.target
         target = store.targets.read(name)
+        if target is None and name in store.targets.contents():
+            return Answer(
+                outcome=Outcome.FAILED,
+                reason=f"a newer collector wrote the target {name!r}: upgrade this collector",
+                wait_seconds=UNREAD_WAIT_SECONDS,
+            )
         if target is None or episode is None:
             missing = f"the target {name!r}" if target is None else "the episode"
             return Answer(outcome=Outcome.REFUSED, reason=f"{missing} does not exist any more")

@@ -20,6 +20,7 @@ from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import Notice, Store
+from nilometer_collector.store.routing import awaits_route
 
 BACKOFF_SECONDS = (1.0, 30.0)  # smallest and largest bound of the jitter
 IDLE_SECONDS = 5.0  # interval of checks for notifications of other collectors
@@ -77,7 +78,7 @@ class Courier:
             must wait.
         """
         channel = self._receivers.read(self._store, self._name)
-        if channel is None:
+        if channel is None or awaits_route(self._name, self._store.routes.contents()):
             return None
         self._repeat(channel)
         kind = KINDS[channel.kind]

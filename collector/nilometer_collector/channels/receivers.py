@@ -34,17 +34,20 @@ class Receivers:
     senders: Mapping[str, Send] = field(default_factory=lambda: SENDERS)
 
     def all(self, store: Store) -> list[ChannelDefinition]:
-        """List all channels; a stored one takes precedence over the own one of the same name."""
+        """List all channels that this version can read.
+
+        A stored one takes precedence over the own one of the same name, also if it cannot be read.
+        """
         stored = store.channels.all()
-        if self.own is None or self.own.name in {one.name for one in stored}:
+        if self.own is None or self.own.name in store.channels.contents():
             return stored
         return [*stored, self.own]
 
     def read(self, store: Store, name: str) -> ChannelDefinition | None:
-        """Return the channel of this *name*; None if it does not exist."""
+        """Return the channel of this *name*; None if it does not exist, or a newer version wrote it."""
         found = store.channels.read(name)
         if found is None and self.own is not None and self.own.name == name:
-            return self.own
+            return None if name in store.channels.contents() else self.own
         return found
 
     def guards(self, store: Store, channel: ChannelDefinition) -> bool:

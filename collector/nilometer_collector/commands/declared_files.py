@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -102,10 +103,10 @@ def read_files(paths: Sequence[Path]) -> DeclaredFiles:
     """Return the objects of all files.
 
     Args:
-        paths: Files, and directories whose files with one of `SUFFIXES` are read, by name.
+        paths: Files, and directories whose files with one of `SUFFIXES`, in lower or upper case, are read, by name.
 
     Raises:
-        ConfigError: If a file cannot be read, or is not a document; the message names the file, the
+        ConfigError: If a file or a directory cannot be read, or a file is not a document; the message names the file, the
             line and the key. If a directory contains something with one of `SUFFIXES` that is not a
             file, or a link to a directory. Hidden files, such as those of editors, are not read.
     """
@@ -117,21 +118,39 @@ def read_files(paths: Sequence[Path]) -> DeclaredFiles:
 
 
 def _files_of(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = []
-    for one in sorted(path.rglob("*")):
-        if any(part.startswith(".") for part in one.relative_to(path).parts):
-            continue  # Kubernetes mounts the files of a ConfigMap once more in a hidden directory
-        if one.is_dir():
-            if one.is_symlink():
-                raise ConfigError(f"{one}: is a link to a directory: name that directory itself")
-        elif one.suffix in SUFFIXES:
-            _require_file(one)
-            files.append(one)
+    try:
+        if not path.is_dir():
+            return [path]
+        files = sorted(_below(path))
+    except OSError as error:  # what is left out would be pruned
+        name = str(error.filename or path)
+        shown = name if name.isprintable() else repr(name)
+        raise ConfigError(f"{shown}: {error.strerror}") from error
     if not files:
         raise ConfigError(f"{path}: contains no file that ends in one of {', '.join(SUFFIXES)}")
     return files
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """Yield the files in a directory and those below it.
+
+    Raises:
+        OSError: If one of the directories cannot be read.
+    """
+    for folder, folders, names in os.walk(path, onerror=_fail):
+        # Kubernetes mounts the files of a ConfigMap once more in a hidden directory.
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for one in (Path(folder, name) for name in folders):
+            if one.is_symlink():
+                raise ConfigError(f"{one}: is a link to a directory: name that directory itself")
+        for one in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
+            if one.suffix.lower() in SUFFIXES:
+                _require_file(one)
+                yield one
+
+
+def _fail(error: OSError) -> None:
+    raise error
 
 
 def _require_file(path: Path) -> None:
@@ -159,7 +178,7 @@ def _text_of(file: Path) -> str:
 def _read(file: Path, found: DeclaredFiles) -> None:
     text = _text_of(file)
     try:
-        if file.suffix == ".json":
+        if file.suffix.lower() == ".json":
             text = _yaml_of_json(text)
         is_empty = True
         for node in yaml.compose_all(text, _LOADER):

@@ -45,33 +45,43 @@ def add_reference(
 ) -> int | None:
     """Make *reference* the current version of its name, and return when it expires.
 
-    If it is current already, it keeps its expiry unless there is a new one.
+    A version that is stored already keeps its expiry unless there is a new one.
 
     Args:
         store: Store of all references.
         reference: Version with its digest.
         by: Who uploads it.
         now_ns: Wall time.
-        expires_ns: Wall time at which it expires, Unix nanoseconds; None for never.
+        expires_ns: Wall time at which it expires, Unix nanoseconds; None for that of the stored
+            version, or never.
 
     Returns:
         Unix nanoseconds of its expiry; None for never.
     """
-    until_ns = expires_ns
     entity, name, digest = reference.entity, reference.name, reference.digest
-    key = reference_key(entity, name)
+    kind, key = ReferenceObjects(), reference_key(entity, name)
 
-    def make() -> tuple[Plain, Command]:
-        nonlocal until_ns
-        until_ns = expires_ns
-        for record in store.references.records(entity) if expires_ns is None else ():
-            if (record.name, record.digest) == (name, digest):
-                until_ns = record.expires_ns
-        plain = plain_reference(entity, name, digest, until_ns)
-        return plain, AddReference(reference, expires_ns=until_ns)
+    def plan() -> Plan:
+        until_ns = _stored_expiry_ns(store, reference) if expires_ns is None else expires_ns
+        before = kind.stored(store, entity).get(key)
+        after = plain_reference(entity, name, digest, until_ns)
+        return Plan(
+            changes=[change_of(key, before, after)] if before != after else [],
+            commands=[AddReference(reference, expires_ns=until_ns)],
+            depends_on=[key],
+        )
 
-    change_one(DeclareContext(store), ReferenceObjects(), key, make, by, now_ns)
-    return until_ns
+    made = commit_plan(store, plan, by, now_ns).plan.commands
+    return next(one.expires_ns for one in made if isinstance(one, AddReference))
+
+
+def _stored_expiry_ns(store: Store, reference: Reference) -> int | None:
+    """Return when this version of *reference* expires as it is stored, also if it is not current."""
+    found = None
+    for record in store.references.records(reference.entity, current=False):
+        if (record.name, record.digest) == (reference.name, reference.digest):
+            found = record.expires_ns
+    return found
 
 
 def put_receiver(

@@ -11,7 +11,7 @@ from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.errors import Refused
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Command, Key, RemoveObject, SetObject, Store
-from nilometer_collector.store.written import Unread, read_content
+from nilometer_collector.store.written import Unread, fields_of, read_content
 
 Plain: TypeAlias = Mapping[str, object]  # a definition as JSON values, without defaults
 
@@ -132,7 +132,7 @@ class StoredKind(Kind[D]):
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all objects, or those of one entity, in order of their keys."""
         return {
-            key: named_first(msgspec.json.decode(content, type=dict[str, object]))
+            key: as_stored(key, content)
             for key, content in store.history.objects(self.name).items()
             if entity in {None, key.entity}
         }
@@ -150,6 +150,14 @@ class StoredKind(Kind[D]):
     def remove(self, key: Key) -> Command:
         """Return the command that removes the definition."""
         return RemoveObject(key)
+
+
+def as_stored(key: Key, content: str) -> Plain:
+    """Return the stored *content* of an object as JSON values, with all that this version cannot read.
+
+    So the history keeps what a newer version wrote, and that version can roll back to it.
+    """
+    return named_first(fields_of(content)) or {"name": key.name}
 
 
 def without_defaults(definition: msgspec.Struct, kept: Collection[str] = ()) -> Plain:

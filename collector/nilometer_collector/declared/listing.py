@@ -32,9 +32,25 @@ def visible_changes(
             return found, before
 
 
-def count_unread(store: Store) -> int:
-    """Return the number of stored objects that this version cannot read; each is set aside."""
-    return sum(len(kind.unread(store)) for kind in ALL_KINDS)
+class UnreadCount:
+    """Counts the stored objects that this version cannot read; each is set aside.
+
+    Args:
+        store: Store of all objects.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._known: tuple[int, int] | None = None  # number of the newest revision, and the count
+
+    def read(self) -> int:
+        """Return the number; all objects are only read after a new revision."""
+        newest = (
+            self._store.history.newest
+        )  # before the objects, so that a change is seen next time
+        if self._known is None or self._known[0] != newest:
+            self._known = newest, sum(len(kind.unread(self._store)) for kind in ALL_KINDS)
+        return self._known[1]
 
 
 def _whole(page: list[ChangeRecord], limit: int) -> list[ChangeRecord]:

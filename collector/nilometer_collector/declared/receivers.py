@@ -19,10 +19,10 @@ from nilometer_collector.alerting.receivers import (
 from nilometer_collector.alerting.routes import Patterns
 from nilometer_collector.alerting.targets import TargetDefinition, check_entry_point
 from nilometer_collector.declared.context import DeclareContext
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, as_stored, without_defaults
 from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveReceiver, SetReceiver, Store
-from nilometer_collector.store.written import Unread
+from nilometer_collector.store.written import Unread, read_content
 
 FINGERPRINT_CHARACTERS = 16  # 64 bits in hexadecimal
 GIVE_IT = "give a file or a variable that has it"
@@ -88,8 +88,8 @@ class ReceiverObjects(Kind[ReceiverObject]):
     receiver: ClassVar[type[ChannelDefinition]]
 
     @abstractmethod
-    def receivers(self, store: Store) -> list[ChannelDefinition]:
-        """Return all stored receivers of this kind, by name."""
+    def contents(self, store: Store) -> dict[str, str]:
+        """Return the stored text of each receiver of this kind by name."""
 
     def with_secrets(self, definition: ReceiverObject, texts: dict[str, str]) -> ChannelDefinition:
         """Return what the store keeps of *definition*, with the text of each secret."""
@@ -165,11 +165,15 @@ class ReceiverObjects(Kind[ReceiverObject]):
         """Return all receivers; those of one entity are none."""
         if entity not in {None, ""}:
             return {}
-        unread: dict[Key, Plain] = {key: {"name": key.name} for key in self.unread(store)}
-        return unread | {
-            self.key_named("", one.name): plain_receiver(one, store.links_key)
-            for one in self.receivers(store)
-        }
+        found = {}
+        for name, content in self.contents(store).items():
+            read, key = read_content(content, self.receiver), self.key_named("", name)
+            found[key] = (
+                self._without_secrets(key, content, store.links_key)
+                if isinstance(read, Unread)
+                else plain_receiver(read, store.links_key)
+            )
+        return found
 
     def put(self, definition: ReceiverObject) -> Command:
         """Return the command that creates or replaces the receiver."""
@@ -180,6 +184,22 @@ class ReceiverObjects(Kind[ReceiverObject]):
     def remove(self, key: Key) -> Command:
         """Return the command that deletes the receiver."""
         return RemoveReceiver(self.receiver, key.name)
+
+    def _without_secrets(self, key: Key, content: str, links_key: bytes) -> Plain:
+        """Return the receiver of a newer version with a fingerprint in place of each secret."""
+        plain = as_stored(key, content)
+        secrets = plain.get("secrets", {})
+        if not isinstance(secrets, dict):
+            return {name: value for name, value in plain.items() if name != "secrets"}
+        texts = {
+            name: one if isinstance(one, str) else msgspec.json.encode(one).decode()
+            for name, one in secrets.items()
+        }
+        shown = {
+            name: {"fingerprint": _fingerprint(links_key, self.name, key.name, name, text)}
+            for name, text in texts.items()
+        }
+        return {**plain, "secrets": shown}
 
     def _with_texts(
         self, definition: ReceiverObject, stored: ChannelDefinition | None, key: bytes
@@ -228,9 +248,9 @@ class ChannelObjects(ReceiverObjects):
     plural = "channels"
     receiver = ChannelDefinition
 
-    def receivers(self, store: Store) -> list[ChannelDefinition]:
-        """Return all stored channels, by name."""
-        return store.channels.all()
+    def contents(self, store: Store) -> dict[str, str]:
+        """Return the stored text of each channel by name."""
+        return store.channels.contents()
 
     def unread(self, store: Store) -> dict[Key, Unread]:
         """Return why this version cannot read a channel, for each that it cannot read."""
@@ -261,9 +281,9 @@ class TargetObjects(ReceiverObjects):
             entities=definition.entities,
         )
 
-    def receivers(self, store: Store) -> list[ChannelDefinition]:
-        """Return all targets, by name."""
-        return [*store.targets.all()]
+    def contents(self, store: Store) -> dict[str, str]:
+        """Return the stored text of each target by name."""
+        return store.targets.contents()
 
     def unread(self, store: Store) -> dict[Key, Unread]:
         """Return why this version cannot read a target, for each that it cannot read."""

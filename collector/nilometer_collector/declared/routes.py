@@ -3,11 +3,11 @@
 import msgspec
 
 from nilometer_collector.alerting.routes import RouteDefinition, check_route
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, as_stored, without_defaults
 from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveRoute, SetRoute, Store
-from nilometer_collector.store.written import Unread
+from nilometer_collector.store.written import Unread, read_content
 
 
 class RouteObjects(Kind[RouteDefinition]):
@@ -39,8 +39,13 @@ class RouteObjects(Kind[RouteDefinition]):
         """Return all routes; those of one entity are none."""
         if entity not in {None, ""}:
             return {}
-        unread: dict[Key, Plain] = {key: {"name": key.name} for key in self.unread(store)}
-        return unread | {route_key(one.name): without_defaults(one) for one in store.routes.all()}
+        found = {}
+        for name, content in store.routes.contents().items():
+            read, key = read_content(content, RouteDefinition), route_key(name)
+            found[key] = (
+                as_stored(key, content) if isinstance(read, Unread) else without_defaults(read)
+            )
+        return found
 
     def unread(self, store: Store) -> dict[Key, Unread]:
         """Return why this version cannot read a stored route, for each that it cannot read."""

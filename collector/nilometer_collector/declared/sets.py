@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from nilometer_collector.access.rights import Forbidden
+from nilometer_collector.access.rights import LOCAL, Forbidden
 from nilometer_collector.access.workspaces import owner_of
-from nilometer_collector.declared.kind import Plain, StoredKind, named_first, text_of
+from nilometer_collector.declared.kind import Plain, StoredKind, as_stored, named_first, text_of
 from nilometer_collector.errors import Conflict
 from nilometer_collector.store import Change, Command, Key, Store
 from nilometer_collector.store.written import Unread, read_content
@@ -78,11 +78,11 @@ class SetObjects(StoredKind[SetDefinition]):
         """Return all sets; those of one entity are none."""
         if entity not in {None, ""}:
             return {}
-        found = {key: read_set(key.name, text) for key, text in store.history.objects(KIND).items()}
-        return {
-            key: {"name": key.name} if isinstance(one, Unread) else self.checked(one)
-            for key, one in found.items()
-        }
+        found = {}
+        for key, text in store.history.objects(KIND).items():
+            read = read_set(key.name, text)
+            found[key] = as_stored(key, text) if isinstance(read, Unread) else self.checked(read)
+        return found
 
     def unread(self, store: Store) -> dict[Key, Unread]:
         """Return why this version cannot read a set, for each that it cannot read."""
@@ -223,11 +223,13 @@ class Sets:
             raise Conflict(
                 f"set = {name!r}: there are {len(others)} sets already, at most {MOST_SETS}", "set"
             )
+        if owner in {"", LOCAL}:  # without principals, one owner has the room of all
+            return
         found = (read_set(other, text) for other, text in others.items())
         owned = sum(isinstance(one, SetDefinition) and one.owner == owner for one in found)
         if owned >= MOST_OWNED:
             raise Conflict(
-                f"set = {name!r}: {owner or 'nobody'} owns {owned} sets already, at most "
+                f"set = {name!r}: {owner} owns {owned} sets already, at most "
                 f"{MOST_OWNED}: prune one to nothing, which removes it",
                 "set",
             )

@@ -24,18 +24,21 @@ class ComparedColumn(NamedTuple):
     distances: Mapping[str, Comparison | NotCompared]
 
 
-def version_named(references: References, entity: str, word: str) -> Reference:
+def version_named(
+    references: References, entity: str, word: str, name: str | None = None
+) -> Reference:
     """Return a version of a reference of *entity*.
 
     Args:
         references: Stored references.
         entity: Name of the entity.
         word: Name of a reference, for its current version; or the digest of a version.
+        name: Name of the reference that the digest is of; None for any.
 
     Raises:
         Unknown: If there is no such version.
     """
-    records = references.records(entity, current=False)
+    records = [one for one in references.records(entity, current=False) if name in {None, one.name}]
     found = [one for one in records if one.current and one.name == word]
     for record in found or [one for one in records if one.digest == word]:
         reference = references.read(record)

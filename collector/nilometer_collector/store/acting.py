@@ -152,6 +152,10 @@ class RunTables(Protocol):
         """Return all declared actions."""
         ...
 
+    def targets(self) -> dict[str, str]:
+        """Return the stored text of each target by name."""
+        ...
+
     def episodes(self, entity: str) -> list[EpisodeRecord]:
         """Return the open episodes of *entity* and those of its runs that are not over."""
         ...

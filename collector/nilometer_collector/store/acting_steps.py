@@ -33,8 +33,10 @@ from nilometer_collector.alerting.action_runs import (
 from nilometer_collector.alerting.action_states import RunState
 from nilometer_collector.alerting.actions import ActionDefinition, ActionSubject, is_for
 from nilometer_collector.alerting.decisions import silence_of
+from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.errors import Conflict, Unknown
 from nilometer_collector.store.acting import DeclaredActions, Reply, RunQuestion, RunTables, Verdict
+from nilometer_collector.store.named import unread_of
 from nilometer_collector.store.records import EpisodeRecord
 from nilometer_collector.store.texts import storable
 
@@ -76,8 +78,10 @@ class Steps:
     def take(self) -> Run | None:
         """Return the next run to send, held by this collector.
 
-        A run that cannot be advanced is left out, so that it does not hold up the others.
+        A run that cannot be advanced is left out, so that it does not hold up the others. One whose
+        target a newer version wrote is left to a collector of that version.
         """
+        unread = unread_of(self._tables.targets(), TargetDefinition)
         for entity, identity in self._tables.to_send(self._now_ns):
             self._tables.lock()
             run, actions = self.read(identity), self._tables.actions()
@@ -88,7 +92,9 @@ class Steps:
                 continue
             run = self.read(identity)
             sending = {RunState.APPROVED, RunState.SENDING, RunState.SENT}
-            if run.state not in sending or not self._tables.hold(run):
+            if run.state not in sending or run.action.target in unread:
+                continue
+            if not self._tables.hold(run):
                 continue
             if run.state is RunState.APPROVED:
                 turn = RunTurn(

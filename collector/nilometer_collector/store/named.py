@@ -1,6 +1,6 @@
 """The store's interface for channels, routes and targets: named objects that users define."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -47,6 +47,13 @@ class Objects(Protocol[D]):
         """List all objects by name, without those that a newer version wrote."""
         ...
 
+    def contents(self) -> dict[str, str]:
+        """Return the stored text of each object by name, also of those that a newer version wrote.
+
+        The text is JSON, and has the secrets of the object.
+        """
+        ...
+
     def unread(self) -> dict[str, Unread]:
         """Return the reason of each object that this version cannot read, by name."""
         ...
@@ -57,7 +64,7 @@ def payload_of(definition: ChannelDefinition | RouteDefinition) -> str:
     return msgspec.json.encode(definition, order="deterministic").decode()
 
 
-def unread_of(rows: Iterable[tuple[str, str]], kind: type[D]) -> dict[str, Unread]:
-    """Return the reason of each definition that this version cannot read, of *rows* of name and payload."""
-    found = ((name, read_content(payload, kind)) for name, payload in rows)
+def unread_of(contents: Mapping[str, str], kind: type[D]) -> dict[str, Unread]:
+    """Return the reason of each definition in *contents*, by name, that this version cannot read."""
+    found = ((name, read_content(content, kind)) for name, content in contents.items())
     return {name: one for name, one in found if isinstance(one, Unread)}

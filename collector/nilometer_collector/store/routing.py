@@ -1,16 +1,22 @@
 """Decides which channels a new notification is queued for, from what either database has read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
 
-from nilometer_collector.access.workspaces import Workspaces
-from nilometer_collector.alerting.receivers import KINDS, ChannelDefinition
-from nilometer_collector.alerting.routes import RouteDefinition, Subject, routed
+import msgspec
+
+from nilometer.values.errors import ConfigError
+from nilometer_collector.access.workspaces import Workspaces, owner_of
+from nilometer_collector.alerting.receivers import KINDS, Kind
+from nilometer_collector.alerting.routes import RouteDefinition, Subject, check_route, routed
 from nilometer_collector.store.composing import FLAPPING_NS, FLAPPING_OPENINGS
+from nilometer_collector.store.written import Unread, fields_of, read_content
 
 
 def due_by_channel(
     channels: Sequence[str],
-    routes: Sequence[RouteDefinition],
+    routes: Mapping[str, str],
     subject: Subject,
     openings: int,
     now_ns: int,
@@ -20,7 +26,8 @@ def due_by_channel(
 
     Args:
         channels: Names of all channels.
-        routes: All routes.
+        routes: Stored text of each route by name. Of one that a newer version wrote, the fields that
+            this version knows count: its channels may be told too much, never too little.
         subject: Episode that opens.
         openings: Openings of the same within `FLAPPING_NS`, with this one. From
             `FLAPPING_OPENINGS` on, the channels are told that it is flapping; after that, an opening
@@ -29,28 +36,101 @@ def due_by_channel(
         workspaces: Workspaces. The channels and routes of a workspace are for its entities only.
     """
     channels = [one for one in channels if workspaces.serves(one, subject.entity)]
-    routes = [one for one in routes if workspaces.serves(one.name, subject.entity)]
+    read = [
+        _as_far_as_known(name, content)
+        for name, content in routes.items()
+        if workspaces.serves(name, subject.entity)
+    ]
     least_ns = now_ns + FLAPPING_NS if openings > FLAPPING_OPENINGS else 0
     return {
         channel: max(due_ns, least_ns)
-        for channel, due_ns in routed(routes, channels, subject, now_ns).items()
+        for channel, due_ns in routed(read, channels, subject, now_ns).items()
     }
 
 
-def names_of(channels: Sequence[ChannelDefinition], own: str) -> list[str]:
-    """Return the names of the stored *channels* and of the collector's *own* one, if it has one."""
-    names = [one.name for one in channels]
-    return names + [own] * bool(own and own not in names)
+def names_of(channels: Mapping[str, str], own: str) -> list[str]:
+    """Return the names of the stored *channels* and of the collector's *own* one, if it has one.
+
+    Notifications are also queued for a channel that a newer version wrote. They wait until a version
+    that can read it delivers them.
+
+    Args:
+        channels: Stored text of each channel by name.
+        own: Name of the channel of the settings; empty for none.
+    """
+    return [*channels] + [own] * bool(own and own not in channels)
 
 
-def telling_actions(channels: Sequence[ChannelDefinition], own: str) -> frozenset[str]:
+def telling_actions(channels: Mapping[str, str], own: str) -> frozenset[str]:
     """Return the names of the channels that are told about actions, with the *own* one, if any."""
-    stored = {one.name for one in channels if (kind := KINDS.get(one.kind)) and kind.tells_actions}
-    return frozenset(stored | {own} if own not in {one.name for one in channels} else stored) - {""}
+    stored = {name for name, kind in _kinds(channels) if kind.tells_actions}
+    return frozenset(stored | {own} if own not in channels else stored) - {""}
 
 
-def acknowledging(channels: Sequence[ChannelDefinition]) -> frozenset[str]:
+def acknowledging(channels: Mapping[str, str]) -> frozenset[str]:
     """Return the names of the channels that are told of acknowledgements."""
-    return frozenset(
-        one.name for one in channels if (kind := KINDS.get(one.kind)) and kind.acknowledges
-    )
+    return frozenset(name for name, kind in _kinds(channels) if kind.acknowledges)
+
+
+def awaits_route(channel: str, routes: Mapping[str, str]) -> bool:
+    """Return whether notifications of *channel* wait, because a route that cannot be read may name it.
+
+    A channel that no route names is told about everything. So as long as the channels of a route are
+    not known, nothing is sent to a channel that only this route may name.
+
+    Args:
+        channel: Name of a channel.
+        routes: Stored text of each route by name.
+    """
+    is_unknown = False
+    for name, content in routes.items():
+        found = read_content(content, _Routing)
+        if isinstance(found, Unread):
+            is_unknown |= owner_of(name) in {"", owner_of(channel)}
+        elif channel in found.channels:
+            return False
+    return is_unknown
+
+
+class _Routing(msgspec.Struct):
+    """The channels of a route; other fields are not read."""
+
+    channels: list[str]
+
+
+def _as_far_as_known(name: str, content: str) -> RouteDefinition:
+    """Return the stored route *name*, without what only a newer version knows.
+
+    A field that cannot be read has its default, which excludes nothing. The route has no channel if
+    its channels cannot be read: see `awaits_route`.
+    """
+    found = read_content(content, RouteDefinition)
+    if not isinstance(found, Unread):
+        return found
+    stored = fields_of(content)
+    known: dict[str, Any] = {"channels": []}
+    for field in msgspec.structs.fields(RouteDefinition):
+        with suppress(msgspec.ValidationError):
+            if field.name in stored:
+                known[field.name] = msgspec.convert(stored[field.name], field.type)
+    route = RouteDefinition(**{**known, "name": name})
+    try:
+        check_route(route)
+    except ConfigError:  # hours, days or a time zone of a newer version
+        plain = {field: known[field] for field in known.keys() - {"hours", "days", "time_zone"}}
+        return RouteDefinition(**{**plain, "name": name})
+    return route
+
+
+class _Kinded(msgspec.Struct):
+    """The kind of a channel; other fields are not read, so a newer version may have added some."""
+
+    kind: str = ""
+
+
+def _kinds(channels: Mapping[str, str]) -> Iterator[tuple[str, Kind]]:
+    """Yield the name of each channel with its kind, if this version knows the kind."""
+    for name, content in channels.items():
+        found = read_content(content, _Kinded)
+        if not isinstance(found, Unread) and found.kind in KINDS:
+            yield name, KINDS[found.kind]

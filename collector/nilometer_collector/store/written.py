@@ -48,12 +48,17 @@ def readable_of(contents: Iterable[str], kind: type[T]) -> list[T]:
     return [one for one in found if not isinstance(one, Unread)]
 
 
+def fields_of(content: str) -> dict[str, object]:
+    """Return the fields in *content* as JSON values; none if it is no JSON object."""
+    try:
+        return msgspec.json.decode(content, type=dict[str, object])
+    except (msgspec.DecodeError, ValueError):
+        return {}
+
+
 def _title(content: str) -> str:
     """Return the entity and the name in *content*, as far as it has them."""
-    try:
-        known = msgspec.json.decode(content, type=dict[str, object])
-    except (msgspec.DecodeError, ValueError):
-        return ""
+    known = fields_of(content)
     return " ".join(str(known[field]) for field in ("entity", "name") if field in known)
 
 

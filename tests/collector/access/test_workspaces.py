@@ -30,6 +30,7 @@ from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.counters import Counter
 from nilometer_collector.declared.apart import outside
 from nilometer_collector.settings import CollectorSettings
+from nilometer_collector.store.named import payload_of
 from nilometer_collector.store.routing import due_by_channel
 from nilometer_collector.testing import Running, feature_sample, running
 
@@ -156,7 +157,8 @@ def test_a_channel_of_a_workspace_hears_of_its_entities_only() -> None:
 
     def told(entity: str, workspaces: Workspaces = BOTH) -> set[str]:
         subject = Subject(entity=entity, owner="", severity=Severity.INFO, labels=Labels())
-        return {*due_by_channel(channels, [stray], subject, 1, 0, workspaces)}
+        stored = {stray.name: payload_of(stray)}
+        return {*due_by_channel(channels, stored, subject, 1, 0, workspaces)}
 
     assert told("fraud-eu") == {"pager", "payments/pager"}
     assert told("ranking-eu") == {"pager", "search/pager"}

@@ -270,7 +270,7 @@ def test_a_version_of_a_reference_is_frozen_approved_compared_and_rolled_back(
     page.get_by_role("textbox", name="Name").fill("week")
     page.get_by_role("combobox").select_option("last 28 days")
     page.get_by_role("button", name="Freeze").click()
-    page.get_by_role("button", name="Approve").click(timeout=10_000)
+    page.get_by_role("button", name="Make it current").click(timeout=10_000)
     page.get_by_role("button", name="Change expiry").wait_for(timeout=10_000)
     current = {one["name"]: one for one in alerting.get("references")["references"]}
     assert current["week"]["expires"] is None

@@ -129,6 +129,33 @@ def test_nothing_in_a_directory_is_left_out_silently(tmp_path: Path, kind: str) 
     assert "\n" not in str(caught.value)
 
 
+def test_a_directory_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "d" / "closed").mkdir(parents=True)
+    (tmp_path / "d" / "a.yaml").write_text("version: 1\n")
+    tmp_path.chmod(0o755)
+    (tmp_path / "d" / "closed").chmod(0)
+    monkeypatch.chdir(tmp_path)  # other users may not see the directories above it
+    user = os.geteuid()
+    if user == 0:  # it may read everything
+        os.seteuid(65_534)
+    try:
+        with pytest.raises(ConfigError, match=r"^d/closed: Permission denied$"):
+            read_files([Path("d")])
+        with pytest.raises(ConfigError, match=r"^d/closed/a.yaml: Permission denied$"):
+            read_files([Path("d/closed/a.yaml")])
+    finally:
+        os.seteuid(user)
+        (tmp_path / "d" / "closed").chmod(0o700)
+
+
+@pytest.mark.parametrize("name", ["A.YAML", "a.Yml", "A.JSON"])
+def test_a_suffix_in_upper_case_is_read(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text('{"version": 1, "entities": [{"name": "a"}]}')
+    assert read_files([tmp_path]).count == 1
+
+
 def test_a_list_that_is_too_long_names_its_file(tmp_path: Path) -> None:
     text = "version: 1\nentities:\n" + "  - name: a\n" * 2
     (tmp_path / "a.yaml").write_text(text)

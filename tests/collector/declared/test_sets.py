@@ -227,6 +227,20 @@ def test_an_owner_has_a_bound_of_its_own(store: Store, monkeypatch: pytest.Monke
     apply_document(context, entities_document("c"), BY, 4, part_of=PartOf("payments/x", "ann"))
 
 
+@pytest.mark.parametrize("owner", ["local", ""])
+def test_without_principals_only_the_bound_of_all_sets_holds(
+    store: Store, monkeypatch: pytest.MonkeyPatch, owner: str
+) -> None:
+    monkeypatch.setattr(sets, "MOST_OWNED", 1)
+    monkeypatch.setattr(sets, "MOST_SETS", 2)
+    context = DeclareContext(store)
+    for number in (1, 2):
+        part = PartOf(f"s{number}", owner)
+        apply_document(context, entities_document(f"e{number}"), BY, number, part_of=part)
+    with pytest.raises(Conflict, match="there are 2 sets already, at most 2"):
+        apply_document(context, entities_document("c"), BY, 3, part_of=PartOf("s3", owner))
+
+
 def test_the_history_of_a_set_has_only_what_leaves_and_what_comes(store: Store) -> None:
     context = DeclareContext(store)
     apply_document(context, entities_document("a", "b", "c"), BY, 1, part_of=RISK)

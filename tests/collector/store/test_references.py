@@ -7,6 +7,8 @@ from support.stores import Place
 
 from nilometer.profile import Reference
 from nilometer.wire.references import with_digest
+from nilometer_collector.declared.applying import By
+from nilometer_collector.declared.arriving import add_reference
 from nilometer_collector.store import (
     AddReference,
     ChooseReference,
@@ -52,6 +54,15 @@ def test_an_older_version_that_is_put_again_is_current_again(store: Store) -> No
         store.references.put(reference, 1)
     assert digests(store) == [OLD.digest]
     assert len(store.references.records(current=False)) == 2
+
+
+def test_an_older_version_that_is_uploaded_again_keeps_its_expiry(store: Store) -> None:
+    by = By("ana", Origin.UPLOAD)
+    assert add_reference(store, OLD, by, 1, 10**18) == 10**18
+    assert add_reference(store, NEW, by, 2) is None
+    assert add_reference(store, OLD, by, 3) == 10**18
+    assert [one.expires_ns for one in store.references.records()] == [10**18]
+    assert add_reference(store, OLD, by, 4, 2 * 10**18) == 2 * 10**18
 
 
 def test_a_version_that_is_only_proposed_is_not_current(store: Store) -> None:

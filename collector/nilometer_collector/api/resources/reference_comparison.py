@@ -4,7 +4,7 @@ import msgspec
 
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import ENTITY, Comparators, RequiredText
-from nilometer_collector.api.resources.references import CurrentVersions, ReferenceView
+from nilometer_collector.api.resources.references import ReferenceView, StoredVersions
 from nilometer_collector.api.resources.samples import DistanceView, distance_view
 from nilometer_collector.query.reference_versions import compared_columns, version_named
 
@@ -40,7 +40,7 @@ async def compare_references(call: Call) -> ReferenceComparison:
     entity = value(ENTITY)
 
     def compare() -> ReferenceComparison:
-        current = CurrentVersions(stored, entity)
+        current = StoredVersions(stored, entity)
         one, other = (version_named(stored, entity, value(word)) for word in (REFERENCE, OTHER))
         return ReferenceComparison(
             reference=current.view(one),

@@ -5,11 +5,12 @@ import msgspec
 from nilometer.compare import shortfalls
 from nilometer.profile import Reference
 from nilometer_collector.api.operation import Call, Operation
-from nilometer_collector.api.parameters import ENTITY, RequiredText
-from nilometer_collector.api.resources.references import CurrentVersions, ReferenceView
+from nilometer_collector.api.parameters import ENTITY, RequiredText, Text
+from nilometer_collector.api.resources.references import ReferenceView, StoredVersions
 from nilometer_collector.query.reference_versions import version_named
 
 VERSION = RequiredText("reference", "Name of a current reference, or digest of a version.")
+NAME = Text("name", "Name of the reference, because two may have versions with the same digest.")
 
 
 class ReferenceColumnView(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,12 +43,12 @@ async def read_version(call: Call) -> ReferenceVersionView:
         Unknown: If there is no such version.
     """
     entity, word = call.parameters.value(ENTITY), call.parameters.value(VERSION)
-    stored = call.context.store.references
+    stored, name = call.context.store.references, call.parameters.value(NAME)
 
     def read() -> ReferenceVersionView:
-        found = version_named(stored, entity, word)
+        found = version_named(stored, entity, word, name)
         return ReferenceVersionView(
-            reference=CurrentVersions(stored, entity).view(found),
+            reference=StoredVersions(stored, entity).view(found),
             columns=columns_of(found),
             warnings=shortfalls(found),
         )
@@ -63,7 +64,7 @@ OPERATIONS = (
         about="Read one version of a reference: its columns, and warnings of those that are too small.",
         handler=read_version,
         answer=ReferenceVersionView,
-        parameters=(ENTITY, VERSION),
+        parameters=(ENTITY, VERSION, NAME),
         errors=(404, 422),
     ),
 )

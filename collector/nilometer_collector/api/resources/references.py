@@ -55,8 +55,8 @@ def reference_view(
     )
 
 
-class CurrentVersions:
-    """The current versions of the references of one entity, to show others beside them.
+class StoredVersions:
+    """The stored versions of the references of one entity, to show others beside them.
 
     Args:
         stored: Stored references.
@@ -64,14 +64,16 @@ class CurrentVersions:
     """
 
     def __init__(self, stored: StoredReferences, entity: str) -> None:
-        self._records = {(one.name, one.digest): one for one in stored.records(entity)}
+        self._records = {
+            (one.name, one.digest): one for one in stored.records(entity, current=False)
+        }
 
     def view(self, version: Reference) -> ReferenceView:
-        """Return *version* as the API shows it, with its expiry if it is current."""
+        """Return *version* as the API shows it, with its expiry if it is stored."""
         record = self._records.get((version.name, version.digest))
         return reference_view(
             version,
-            is_current=record is not None,
+            is_current=record is not None and record.current,
             expires_ns=None if record is None else record.expires_ns,
         )
 

@@ -17,7 +17,7 @@ from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import LAST_SECONDS, Flag
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.api.resources.reference_version import ReferenceColumnView, columns_of
-from nilometer_collector.api.resources.references import CurrentVersions, ReferenceView
+from nilometer_collector.api.resources.references import ReferenceView, StoredVersions
 from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference, propose_reference
 from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
@@ -111,7 +111,7 @@ async def make_reference(call: Call) -> WindowsReferenceView:
             propose_reference(context.store, reference, by, now_ns)
         return WindowsReferenceView(
             dry_run=dry_run,
-            reference=CurrentVersions(context.store.references, asked.entity).view(reference),
+            reference=StoredVersions(context.store.references, asked.entity).view(reference),
             columns=columns_of(reference),
             warnings=[*made.warnings, *shortfalls(reference)],
         )

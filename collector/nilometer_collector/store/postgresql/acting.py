@@ -205,6 +205,10 @@ class _Tables:
         rows = self._session.rows(_ACTIONS, {"kind": KIND})
         return DeclaredActions.of((pattern, name, text) for pattern, name, text in rows)
 
+    def targets(self) -> dict[str, str]:
+        """Return the stored text of each target by name."""
+        return dict(self._session.rows("SELECT name, payload FROM targets", {}))
+
     def episodes(self, entity: str) -> list[EpisodeRecord]:
         """Return the open episodes of *entity* and those of its runs that are not over."""
         found = read_episodes(self._session, entity, is_open=True, episode=None)

@@ -72,23 +72,24 @@ class Objects(Generic[D]):
 
     def read(self, name: str) -> D | None:
         """Return the object of this name; None if it does not exist, or a newer version wrote it."""
-        found = self._database.read(lambda session: self.read_in(session, name))
-        return found[0] if found else None
+        found = self._database.read(lambda session: self.contents_in(session, name))
+        return next(iter(readable_of(found.values(), self._kind)), None)
 
     def all(self) -> list[D]:
         """List all objects by name, without those that a newer version wrote."""
-        return self._database.read(self.read_in)
+        return readable_of(self.contents().values(), self._kind)
 
-    def read_in(self, session: Session, name: str | None = None) -> list[D]:
-        """List all objects, or the one of this *name*, by name, in a transaction."""
-        rows = session.rows(_READ.format(self._table), {"name": name})
-        return readable_of((payload for _, payload in rows), self._kind)
+    def contents(self) -> dict[str, str]:
+        """Return the stored text of each object by name, also of those that a newer version wrote."""
+        return self._database.read(self.contents_in)
+
+    def contents_in(self, session: Session, name: str | None = None) -> dict[str, str]:
+        """Return the stored text of each object, or of the one of this *name*, in a transaction."""
+        return dict(session.rows(_READ.format(self._table), {"name": name}))
 
     def unread(self) -> dict[str, Unread]:
         """Return the reason of each object that this version cannot read, by name."""
-        statement, asked = _READ.format(self._table), {"name": None}
-        rows = self._database.read(lambda session: session.rows(statement, asked))
-        return unread_of(rows, self._kind)
+        return unread_of(self.contents(), self._kind)
 
     def store(self, session: Session, definition: D, origin: str, now_ns: int, most: int) -> None:
         """Create or replace the object of this name, in a transaction.

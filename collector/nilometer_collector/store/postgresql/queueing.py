@@ -165,7 +165,7 @@ class Queue:
             made = silence(session, entity, episode, read_declared(session, now_ns))
             for decision in () if is_first else made:  # what waits since an earlier opening
                 self.apply(session, entity, episode, decision)
-        channels = names_of(self._channels.read_in(session), self._own)
+        channels = names_of(self._channels.contents_in(session), self._own)
         if not channels:
             return 0
         add = _Addition(session, entity, now_ns)
@@ -174,7 +174,7 @@ class Queue:
             recent = {**asked, "since": now_ns - FLAPPING_NS}
             ((openings,),) = session.rows(RECENT_OPENINGS, recent)
         subject = _subject(session, entity, transition)
-        routes = self._routes.read_in(session)
+        routes = self._routes.contents_in(session)
         due = due_by_channel(channels, routes, subject, openings, now_ns, self._workspaces)
         if not is_opening:
             session.execute(_GIVE_UP, {**asked, "least": 0, "channel": None})
@@ -215,7 +215,7 @@ class Queue:
         elif decision.kind is DecisionKind.UNSILENCED:
             session.execute(_RELEASE, asked)
         elif decision.kind is DecisionKind.ACKNOWLEDGED:
-            asking = acknowledging(self._channels.read_in(session))
+            asking = acknowledging(self._channels.contents_in(session))
             for channel in sorted(asking):
                 session.execute(_GIVE_UP, {**asked, "least": 0, "channel": channel})
             for channel in sorted(
@@ -263,7 +263,7 @@ class Queue:
         The channels that were or will be told of the episode get it, not before its opening. The
         channel *escalate_to* gets it, too, if it is for the entity; it may be empty.
         """
-        telling = telling_actions(self._channels.read_in(session), self._own)
+        telling = telling_actions(self._channels.contents_in(session), self._own)
         asked = _openings(entity, episode, now_ns)
         escalated = {escalate_to} if self._workspaces.serves(escalate_to, entity) else set()
         due = dict.fromkeys(escalated & telling, 0)

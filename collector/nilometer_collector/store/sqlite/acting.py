@@ -134,6 +134,10 @@ class _Tables:
         )
         return DeclaredActions.of((pattern, name, text) for pattern, name, text in rows)
 
+    def targets(self) -> dict[str, str]:
+        """Return the stored text of each target by name."""
+        return dict(self._database.rows("SELECT name, payload FROM targets"))
+
     def episodes(self, entity: str) -> list[EpisodeRecord]:
         """Return the open episodes of *entity* and those of its runs that are not over."""
         found = read_episodes(self._database, entity, is_open=True)

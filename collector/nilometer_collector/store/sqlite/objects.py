@@ -75,13 +75,16 @@ class Objects(Generic[D]):
 
     def all(self) -> list[D]:
         """List all objects by name, without those that a newer version wrote."""
-        rows = self._database.rows(f"SELECT payload FROM {self._table} ORDER BY name")  # noqa: S608
-        return readable_of((payload for (payload,) in rows), self._kind)
+        return readable_of(self.contents().values(), self._kind)
+
+    def contents(self) -> dict[str, str]:
+        """Return the stored text of each object by name, also of those that a newer version wrote."""
+        rows = self._database.rows(f"SELECT name, payload FROM {self._table} ORDER BY name")  # noqa: S608
+        return dict(rows)
 
     def unread(self) -> dict[str, Unread]:
         """Return the reason of each object that this version cannot read, by name."""
-        rows = self._database.rows(f"SELECT name, payload FROM {self._table}")  # noqa: S608
-        return unread_of(rows, self._kind)
+        return unread_of(self.contents(), self._kind)
 
     def _save(self, definition: D, origin: str, now_ns: int) -> None:
         self._database.execute(

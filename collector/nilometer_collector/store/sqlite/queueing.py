@@ -94,13 +94,13 @@ class Queue:
             made = silence(self._database, episode, read_declared(self._database, now_ns))
             for decision in () if is_first else made:  # what waits since an earlier opening
                 self.apply(episode, decision)
-        channels = names_of(self._channels.all(), self._own)
+        channels = names_of(self._channels.contents(), self._own)
         if not channels:
             return 0
         openings = self._openings(episode, now_ns) if is_first else 0
         subject = self._subject(transition)
         due = due_by_channel(
-            channels, self._routes.all(), subject, openings, now_ns, self._workspaces
+            channels, self._routes.contents(), subject, openings, now_ns, self._workspaces
         )
         if not is_opening:
             self._give_up(episode, now_ns)
@@ -153,7 +153,7 @@ class Queue:
                     (decision.made_ns, *opening, decision.made_ns, *(opening if where else ())),
                 )
         elif decision.kind is DecisionKind.ACKNOWLEDGED:
-            asking = acknowledging(self._channels.all())
+            asking = acknowledging(self._channels.contents())
             for channel in sorted(asking):
                 self._give_up(episode, decision.made_ns, channel)
             for channel in sorted(asking.intersection(self._told(episode, even_refused=False))):
@@ -167,7 +167,7 @@ class Queue:
         The channels that were or will be told of the episode get it, not before its opening. The
         channel *escalate_to* gets it, too, if it is for the entity; it may be empty.
         """
-        telling = telling_actions(self._channels.all(), self._own)
+        telling = telling_actions(self._channels.contents(), self._own)
         opening = (episode, AlertStatus.ALERTING.value)
         escalated = {escalate_to} if self._workspaces.serves(escalate_to, entity) else set()
         due = dict.fromkeys(escalated & telling, 0)

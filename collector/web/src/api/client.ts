@@ -233,10 +233,10 @@ export const referenceVersions = async (entity: string, signal?: AbortSignal): P
   );
 
 export const referenceVersion = (
-  entity: string,
-  reference: string,
+  { entity, name, digest }: Reference,
   signal?: AbortSignal,
-): Promise<ReferenceVersion> => get("/api/v1/references/version", { entity, reference }, signal);
+): Promise<ReferenceVersion> =>
+  get("/api/v1/references/version", { entity, reference: digest, name }, signal);
 
 export const compareReferences = (
   question: Query<"/api/v1/references/comparison">,

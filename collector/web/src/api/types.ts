@@ -1392,6 +1392,7 @@ export interface Reads {
     query: {
       entity: string; // Name of the monitored entity.
       reference: string; // Name of a current reference, or digest of a version.
+      name?: string | undefined; // Name of the reference, because two may have versions with the same digest.
     };
     answer: ReferenceVersion;
   };

@@ -1,5 +1,6 @@
 """References of stored windows over HTTP: made, warned about, recorded, and refused."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -116,6 +117,22 @@ def test_what_cannot_be_made_is_refused_and_changes_nothing(
     if field is not None:
         assert str(problem.field).startswith(field)
     assert served.get("references")["references"] == []
+
+
+def test_a_version_that_two_references_have_is_read_by_its_name(served: Running) -> None:
+    first = a_reference({"input.amount": [1.0, 2.0]})
+    put_reference(first, served.collector.grpc_target)
+    golden = replace(first, name="golden")
+    put_reference(golden, served.collector.grpc_target, expires_ns=4_070_908_800 * 10**9)
+    other = replace(a_reference({"input.amount": [3.0]}), name="golden")
+    put_reference(other, served.collector.grpc_target)
+    told = [
+        served.get("references/version", entity=ENTITY, reference=first.digest, name=name)
+        for name in ("training", "golden")
+    ]
+    shown = [(one["reference"]["name"], one["reference"]["current"]) for one in told]
+    assert shown == [("training", True), ("golden", False)]
+    assert [one["reference"]["expires"] for one in told] == [None, 4_070_908_800]
 
 
 def test_a_version_has_its_columns_its_expiry_and_warnings(served: Running) -> None:

@@ -20,7 +20,7 @@ export function Version({
   other: string | null; // digest
 }) {
   const polled = usePolled(version.digest, (signal) =>
-    api.referenceVersion(version.entity, version.digest, signal),
+    api.referenceVersion(version, signal),
   );
   const state = stateOf(version, versions, api.now());
   const others = versions.filter((one) => one.digest !== version.digest);

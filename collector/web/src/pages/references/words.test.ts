@@ -14,16 +14,16 @@ test.each([
   [{ expires: 40 * DAY }, "current, expires 1970-02-10"],
   [{ expires: 10 * DAY + 200 }, "current, expires in 10 d"],
   [{ expires: 200 }, "current, expired"],
-  [{ current: false, created: 99 }, "not current"],
-  [{ current: false, created: 101 }, "proposal"],
-  [{ current: false, name: "golden" }, "proposal"],
+  [{ current: false, created: 99 }, "older than the current one"],
+  [{ current: false, created: 101 }, "not current"],
+  [{ current: false, name: "golden" }, "not current"],
 ])("%j is %s", (changes, state) => {
   expect(stateOf(reference(changes), [reference({})], 200)).toBe(state);
 });
 
 test("the button says what choosing a version means", () => {
-  expect(["proposal", "not current", "current"].map(verbOf)).toEqual([
-    "Approve",
+  expect(["not current", "older than the current one", "current"].map(verbOf)).toEqual([
+    "Make it current",
     "Roll back to this version",
     "Change expiry",
   ]);

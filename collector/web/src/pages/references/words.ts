@@ -6,13 +6,16 @@ const SOON = 14 * DAY; // time before the expiry in which the page warns, as `ap
 
 export const LEARNED = "learned"; // name of the reference that the collector makes itself
 
-/** What a version is for: "current, expires in 3 d", "replaced" or "proposal". */
+/**
+ * Whether a version is current, such as "current, expires in 3 d". One that is "not current" is a proposal,
+ * or was current until a rollback or a removal; the collector does not store which.
+ */
 export function stateOf(version: Reference, versions: readonly Reference[], now: number): string {
   if (!version.current) {
     const later = versions.some(
       (one) => one.name === version.name && one.current && one.created >= version.created,
     );
-    return later ? "not current" : "proposal";
+    return later ? "older than the current one" : "not current";
   }
   const { expires } = version;
   if (expires === null) return "current";
@@ -24,8 +27,8 @@ export function stateOf(version: Reference, versions: readonly Reference[], now:
 
 /** The button that makes a version the current one, in the word for what that is. */
 export function verbOf(state: string): string {
-  if (state === "proposal") return "Approve";
-  return state === "not current" ? "Roll back to this version" : "Change expiry";
+  if (state === "not current") return "Make it current";
+  return state === "older than the current one" ? "Roll back to this version" : "Change expiry";
 }
 
 /** The distances of a column in one line, or why there are none. */
