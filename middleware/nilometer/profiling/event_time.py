@@ -28,7 +28,8 @@ _RFC_3339 = re.compile(
     r"([Zz]|UTC|GMT|[-+\u2212][0-9]{2}:?[0-9]{2})?"
 )
 # A time with the name of a zone, as Java writes it, and with facts that do not change the moment,
-# such as its calendar (RFC 9557). A fact with an exclamation mark must be understood: it is not.
+# such as its calendar (RFC 9557). An exclamation mark says that a reader must know the fact. None
+# is known here, so such a time is not read.
 _ANNOTATED = re.compile(
     r"([^\[]*[Zz0-9])(?:\[!?([A-Za-z_.][\w./+-]*)\])?(?:\[[a-z_][a-z0-9_-]*=[A-Za-z0-9-]+\])*"
 )
