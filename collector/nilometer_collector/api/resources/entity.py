@@ -71,8 +71,10 @@ async def put_entity(call: Call) -> PutEntity:
     """
     name, context = call.parameters.value(NEW_NAME), call.context
     definition = await read_json(call.request, EntityDefinition)
-    check_apart(entity_object(name, declaration_of(definition)), context.store.workspaces)
-    declaration, by = declaration_of(definition), By(author_of(call), Origin.API)
+    # The first one reads the time zones of the host.
+    declaration = await context.ask(lambda: declaration_of(definition))
+    check_apart(entity_object(name, declaration), context.store.workspaces)
+    by = By(author_of(call), Origin.API)
     replaces = None if definition.version is UNSET else definition.version
     now_ns = context.clock.now_ns()
     may_read = call.access.for_need(Need.READ).may
