@@ -24,7 +24,6 @@ from nilometer.batch.sample_log import (
     table,
 )
 from nilometer.profile.performance import Ranking, Regression, RowMetrics, binary
-from nilometer.testing import SteppedClock
 from nilometer.values.errors import BatchRejected, CollectorUnavailable
 from nilometer.wire.services import ShipReply, ShipRequest
 from nilometer_collector.testing import ENTITY, running
@@ -48,7 +47,7 @@ CONTENTS: dict[str, Logged] = {
 
 
 def test_every_type_arrives_as_what_it_is_and_a_refused_one_is_named(tmp_path: Path) -> None:
-    with running(tmp_path / "collector.db", SteppedClock()) as served:
+    with running(tmp_path / "collector.db") as served:
         target = served.collector.grpc_target
         with SampleLog(target, ENTITY) as log:
             for name, content in CONTENTS.items():
@@ -69,7 +68,7 @@ def test_every_type_arrives_as_what_it_is_and_a_refused_one_is_named(tmp_path: P
 def test_a_window_is_the_same_over_both_ways(tmp_path: Path) -> None:
     window: dict[str, Any] = {"start": 1_700_000_400.0004, "seconds": 2.0004}
     logged = {"entity": ENTITY, "summary": "logged.n", "content": {"type": "number", "value": 1}}
-    with running(tmp_path / "collector.db", SteppedClock()) as served:
+    with running(tmp_path / "collector.db") as served:
         with SampleLog(served.collector.grpc_target, ENTITY) as log:
             log.put("n", number(1), **window)
         body = {"samples": [{**logged, **window}]}

@@ -30,7 +30,7 @@ def test_all_are_listed_with_what_a_reader_must_know(served: Running) -> None:
     assert [one["name"] for one in listed] == list(COMPARATORS)
     psi, *_ = listed
     assert (psi["unit"], psi["highest"], psi["numbers_only"]) == ("nats", None, False)
-    assert (psi["fewest_reference"], psi["fewest_current"]) == (50, 100)
+    assert (psi["fewest_reference"], psi["fewest_current"]) == (100, 100)
     by_name = {one["name"]: one for one in listed}
     assert by_name["ks"]["highest"] == 1.0
     assert by_name["ks"]["numbers_only"]
