@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from support.shipping import a_sample_row, ship
 
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import (
     Bounds,
     Content,
@@ -26,7 +27,7 @@ from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.memory import DAY_NS
 from nilometer_collector.watch.watch import Watch
 
 MONDAY_NS = 1_750_636_800 * 1_000_000_000  # 2025-06-23, midnight of UTC
