@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from nilometer.alert import Evaluation
 from nilometer.alert.status import EpisodeState, Transition, advance
@@ -17,6 +18,7 @@ from nilometer_agent.direct.requests import DirectRequest, key_of, opening
 from nilometer_agent.direct_channel import DirectChannel
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.uplink.backoff import Backoff
+from nilometer_agent.uplink.plan import PlanKeeper
 
 MOST_STATES = 10_000  # alerters times summaries and label sets; further ones are not told
 MOST_WAITING = 1000  # alerts that wait for the receiver; further ones are left to the collector
@@ -29,6 +31,17 @@ KNOWN_SECONDS = 60.0
 log = logging.getLogger("nilometer.agent")
 
 Post = Callable[[DirectRequest], Outcome]
+Judge = Callable[[Sequence[SummarySample]], None]
+
+
+def can_judge_by_default() -> bool:
+    """Return whether this installation can judge by baselines, which needs scipy."""
+    return find_spec("scipy") is not None
+
+
+def _nothing(samples: Sequence[SummarySample]) -> None:
+    """Judge no samples."""
+    del samples
 
 
 class DirectAlerts:
@@ -63,6 +76,7 @@ class DirectAlerts:
         # Openings that the collector may not know, and when they were seen.
         self._opened: dict[str, tuple[Evaluation, float]] = {}
         self._waiting: dict[str, Evaluation] = {}  # openings to tell
+        self._judge: Judge = _nothing
         self._lock = threading.Lock()
         self._awake = threading.Event()
         self._stopping = threading.Event()
@@ -72,6 +86,21 @@ class DirectAlerts:
         """Start the thread."""
         self._thread.start()
 
+    def judge_by_default(self, plans: PlanKeeper) -> None:
+        """Tell also what the default alerter finds by the baselines of *plans* while cut off.
+
+        Call it before the first window closes. Without scipy, only a line is logged.
+        """
+        if not can_judge_by_default():
+            log.warning(
+                "the default alerter will not judge while the collector is away, scipy is missing: "
+                "pip install 'nilometer[agent-alerts]'"
+            )
+            return
+        from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
+
+        self._judge = DefaultAlerter(plans, self.tell, self._monotonic).closed
+
     def stop(self, timeout: float) -> None:
         """End after the current attempt. May be called before `start`, and twice."""
         self._stopping.set()
@@ -80,12 +109,19 @@ class DirectAlerts:
             self._thread.join(timeout)
 
     def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
-        """Take the evaluations of a closed window. Never waits for the receiver."""
-        del samples
+        """Take the samples and evaluations of a closed window. Never waits for the receiver."""
+        self._judge(samples)
         for evaluation in evaluations:
             self._follow(evaluation)
         if self._waiting:
             self._awake.set()
+
+    def tell(self, key: str, evaluation: Evaluation) -> None:
+        """Tell an opening under the *key* of its incident. Never waits for the receiver."""
+        with self._lock:
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting[key] = evaluation
+        self._awake.set()
 
     def _follow(self, evaluation: Evaluation) -> None:
         key = key_of(evaluation)
@@ -126,7 +162,7 @@ class DirectAlerts:
         if key is None or evaluation is None:
             self._backoff.succeed()
             return IDLE_SECONDS
-        outcome = self._send(opening(self._channel, evaluation, self._agent))
+        outcome = self._send(opening(self._channel, key, evaluation, self._agent))
         known = {"entity": evaluation.alerter.entity, "alerter": evaluation.alerter.name}
         if not (outcome.is_told or outcome.is_refused):
             self._counters.add(Counter.DIRECT_ALERTS_FAILED)

@@ -33,11 +33,12 @@ def key_of(evaluation: Evaluation) -> str:
     return incident_key(alerter.entity, alerter.name, evaluation.summary, evaluation.labels)
 
 
-def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> DirectRequest:
-    """Return the request that opens the incident of *evaluation*, or joins an open one.
+def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str) -> DirectRequest:
+    """Return the request that opens the incident *key*, or joins an open one.
 
     Args:
         channel: Receiver.
+        key: Key of the incident.
         evaluation: Breach that opened the episode.
         agent: Name of the agent.
     """
@@ -51,7 +52,7 @@ def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> Direc
         text = f"{headline}\n{evidence}.\n{NOTE}\nAgent: {agent}"
         content: Mapping[str, object] = {
             "message": _short(headline, MOST_OPSGENIE_MESSAGE),
-            "alias": key_of(evaluation),
+            "alias": key,
             "description": _short(text, MOST_OPSGENIE_DESCRIPTION),
             "entity": alerter.entity,
             "source": "nilometer",
@@ -62,7 +63,7 @@ def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> Direc
     content = {
         "routing_key": channel.key,
         "event_action": "trigger",
-        "dedup_key": key_of(evaluation),
+        "dedup_key": key,
         "client": "nilometer",
         "payload": {
             "summary": _short(f"{headline}. {evidence}", MOST_PAGERDUTY_SUMMARY),

@@ -42,6 +42,9 @@ from nilometer_collector.watch.verdicts import with_verdict
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
 GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
 FIRST_DAYS = 15  # first days, whose windows are kept for frozen baselines of any version
+# Agents that are cut off open the incident of the next episode. If no episode follows, a later one must
+# not join that incident, so numbers are skipped daily, except while stored windows are judged.
+REPLAY_NS = 4 * BASE_NS  # wall time after its end from which a window is one of a replay
 RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
 
 log = logging.getLogger("nilometer.collector")
@@ -204,6 +207,7 @@ class EntityWatch:
             fitted_ns=memory.end_ns,
             references=references,
             newest={slot: at for slot, at in memory.newest.items() if slot in slots},
+            next_episode=memory.next_episode + int(now_ns - memory.end_ns < REPLAY_NS),
         )
         changes.windows, changes.forget = list(fit.windows), self._forgotten(memory)
         return memory, self._state.save(memory, changes, now_ns)
