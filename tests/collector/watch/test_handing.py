@@ -9,6 +9,7 @@ from support.watched_traffic import Draw, Traffic, normal
 
 from nilometer.alert import Evaluation
 from nilometer.alert.calibrated.handed import HandedOver
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.incidents import numbered_incident_key
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
@@ -26,7 +27,6 @@ from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.store import HeardRecord
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.handing import SENDING_NS, sharing
-from nilometer_collector.watch.memory import BASE_NS
 
 PODS = ("pod-1", "pod-2")
 
