@@ -22,7 +22,6 @@ from nilometer.alert.calibrated.parts import PartChange
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.calibrated.words import drift_sentence, has_usual_share, opening_sentence
 from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
-from nilometer.alert.incidents import numbered_incident_key
 from nilometer.profile import SummarySample
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.time_zone import zone_named
@@ -39,11 +38,11 @@ class Told:
     """An episode that opened.
 
     Attributes:
-        key: Key of its incident.
+        number: Number that the collector gives to the next episode of the entity.
         evaluation: Its leading part, with the sentence about all parts.
     """
 
-    key: str
+    number: int
     evaluation: Evaluation
 
 
@@ -149,7 +148,7 @@ class CutOffEntity:
         lead, *others = sorted(parts, key=lambda part: (-part.size, part.key))
         sentence = opening_sentence(lead.evaluation.evidence, [part.key for part in others])
         evaluation = replace(lead.evaluation, evidence=sentence)
-        return Told(numbered_incident_key(self._entity, self._handed.episode), evaluation)
+        return Told(self._handed.episode, evaluation)
 
     def _part(self, event: PartEvent, end_ns: int) -> _Part:
         """Return a part that opens, with its effect since the onset."""

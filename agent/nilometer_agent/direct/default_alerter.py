@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nilometer.alert import Evaluation
+from nilometer.alert.calibrated.handed import HandedOver
 from nilometer.profile import SummarySample
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.once import OnceAMinute
@@ -21,7 +22,7 @@ MOST_ENTITIES = 8  # entities that are judged; further ones are left to the coll
 
 log = logging.getLogger("nilometer.agent")
 
-Tell = Callable[[str, Evaluation], None]
+Tell = Callable[[int, Evaluation], None]
 
 
 @dataclass(slots=True)
@@ -39,7 +40,8 @@ class DefaultAlerter:
 
     Args:
         plans: Keeper of the handed-over baselines.
-        tell: Function that tells the opening of an episode, with the key of its incident.
+        tell: Function that tells the opening of an episode, with the number that its entity's next
+            episode gets.
         monotonic: Monotonic clock, in seconds, for the rate of log lines.
     """
 
@@ -72,6 +74,14 @@ class DefaultAlerter:
                     extra={"entity": name},
                 )
 
+    def newest_opened(self, entity: str) -> int | None:
+        """Return the number of the newest episode in the plan; None if it is unknown. Thread-safe."""
+        content = self._plans.active.baselines.get(entity, b"")
+        try:
+            return HandedOver.from_bytes(content).opened if content else None
+        except ValueError:  # logged when the entity is judged
+            return None
+
     def _of(self, name: str, start_ns: int) -> CutOffEntity | None:
         """Return the judge of the entity *name*, which begins with a window at *start_ns*."""
         found = self._judged.get(name)
@@ -89,4 +99,4 @@ class DefaultAlerter:
             "directly",
             extra={"entity": name, "summary": told.evaluation.summary},
         )
-        self._tell(told.key, told.evaluation)
+        self._tell(told.number, told.evaluation)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from nilometer.alert import Evaluation
 from nilometer.alert.incidents import (
@@ -16,6 +17,8 @@ from nilometer.values.times import time_iso
 from nilometer_agent.direct_channel import DirectChannel
 
 NOTE = "Told by an agent that cannot reach its collector. It saw the traffic of one pod only."
+
+NOT_CONFIRMED = "The collector answers again, and finds no drift over the traffic of all pods."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +79,18 @@ def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str
             "custom_details": {"note": NOTE, "agent": agent, "alerter": alerter.name},
         },
     }
+    return DirectRequest(url=f"{channel.base}/v2/enqueue", body=_json(content), headers=headers)
+
+
+def resolving(channel: DirectChannel, key: str) -> DirectRequest:
+    """Return the request that resolves the incident *key*, which no episode has joined."""
+    headers = {"content-type": "application/json"}
+    if channel.kind == "opsgenie":
+        headers["authorization"] = f"GenieKey {channel.key}"
+        path = f"/v2/alerts/{quote(key, safe='')}/close?identifierType=alias"
+        closing = _json({"source": "nilometer", "note": NOT_CONFIRMED})
+        return DirectRequest(url=channel.base + path, body=closing, headers=headers)
+    content = {"routing_key": channel.key, "event_action": "resolve", "dedup_key": key}
     return DirectRequest(url=f"{channel.base}/v2/enqueue", body=_json(content), headers=headers)
 
 

@@ -90,6 +90,7 @@ class Handing:
             budget_days=rule.budget_days,
             agents=sharing(self._store.watching.heard(entity), self._clock.now_ns()),
             episode=memory.next_episode,
+            opened=memory.newest_episode,
         )
         content = handed.to_bytes()
         if not content:

@@ -163,6 +163,7 @@ class Memory:
         models: Evidence and parts for each window length.
         episodes: Open episodes.
         next_episode: Number of the next episode.
+        newest_episode: Number of the newest episode that opened; 0 before the first.
         open_parts: Open parts as they are stored with their episodes.
         episode_spans: ``(slot, start_ns, end_ns)`` of drifts, which baselines must not learn
             from; the end is 0 while the part is open.
@@ -183,6 +184,7 @@ class Memory:
     models: Mapping[int, ModelState] = field(default_factory=dict)
     episodes: tuple[SavedEpisode, ...] = ()
     next_episode: int = 1
+    newest_episode: int = 0
     open_parts: tuple[OpenPart, ...] = ()
     episode_spans: tuple[tuple[int, int, int], ...] = ()
     newest: Mapping[int, int] = field(default_factory=dict)

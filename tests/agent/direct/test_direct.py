@@ -1,5 +1,6 @@
 """Alerts that an agent sends itself while its collector is away: once, and into the same incident."""
 
+import json
 import socket
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_agent.direct import DirectAlerts, posting
 from nilometer_agent.direct.direct import IDLE_SECONDS, KNOWN_SECONDS
+from nilometer_agent.direct.requests import NOT_CONFIRMED, resolving
 from nilometer_agent.direct_channel import DirectChannel, read_channel
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.server import Agent
@@ -265,3 +267,12 @@ def test_an_agent_with_the_file_sends_on_a_thread_of_its_own(
         eventually(lambda: agent.status().counters["direct_alerts"] == 1)
     finally:
         agent.stop()
+
+
+def test_an_incident_at_opsgenie_is_resolved_by_its_alias() -> None:
+    channel = DirectChannel(kind="opsgenie", key=SECRET)
+    request = resolving(channel, "nilometer/fraud/default/3")
+    path = "/v2/alerts/nilometer%2Ffraud%2Fdefault%2F3/close?identifierType=alias"
+    assert request.url == channel.base + path
+    assert request.headers["authorization"] == f"GenieKey {SECRET}"
+    assert json.loads(request.body) == {"source": "nilometer", "note": NOT_CONFIRMED}

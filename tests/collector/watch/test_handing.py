@@ -1,22 +1,33 @@
 """Baselines that agents get, and what agents find by them while they are cut off."""
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.watched_traffic import Draw, Traffic, normal
 
-from nilometer.alert import Evaluation
+from nilometer.alert.calibrated import handed as handed_over
+from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.handed import HandedOver
+from nilometer.alert.calibrated.packing import packed, unpacked
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.incidents import numbered_incident_key
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.labels import Labels
 from nilometer.values.senders import TABLES
 from nilometer.wire.services import GetPlanRequest, Plan
-from nilometer_agent.direct.default_alerter import DefaultAlerter
+from nilometer_agent.direct import DirectAlerts
+from nilometer_agent.direct.direct import IDLE_SECONDS
+from nilometer_agent.direct.posting import Outcome
+from nilometer_agent.direct.requests import NOTE, DirectRequest
+from nilometer_agent.direct.unconfirmed import SECONDS
+from nilometer_agent.direct_channel import DirectChannel
+from nilometer_agent.measure.counters import Counters as AgentCounters
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.dial import Reach
 from nilometer_agent.uplink.plan import CUT_OFF_WINDOWS, PlanKeeper
@@ -26,7 +37,7 @@ from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.store import HeardRecord
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.handing import SENDING_NS, sharing
+from nilometer_collector.watch.handing import SENDING_NS, Handing, sharing
 
 PODS = ("pod-1", "pod-2")
 
@@ -67,10 +78,32 @@ class Pod:
         )
         self.plans.see(ENTITY)
         assert self.plans.refresh()
-        self.told: list[tuple[str, Evaluation]] = []
-        self.alerter = DefaultAlerter(
-            self.plans, lambda *told: self.told.append(told), self.clock.monotonic
+        self.requests: list[DirectRequest] = []
+        self.direct = DirectAlerts(
+            DirectChannel(kind="pagerduty", key="key"),
+            name,
+            lambda: self.plans.is_away,
+            AgentCounters(),
+            self._sent,
+            self.clock.monotonic,
         )
+        self.direct.judge_by_default(self.plans)
+
+    def _sent(self, request: DirectRequest) -> Outcome:
+        self.requests.append(request)
+        return Outcome(is_told=True)
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """What the receiver was told until now."""
+        while self.direct.tell_next() != IDLE_SECONDS:
+            pass
+        return [json.loads(request.body) for request in self.requests]
+
+    def come_back(self) -> None:
+        """Let the collector answer again."""
+        self.collector.is_away = False
+        assert self.plans.refresh()
 
     def cut_off(self) -> None:
         """Let the collector be away for as many windows as it takes to be cut off."""
@@ -81,7 +114,7 @@ class Pod:
     def close(self, start: int, windows: int, draws: dict[str, Draw]) -> None:
         """Close *windows* windows from number *start* on, drawn from *draws*."""
         for number in range(start, start + windows):
-            self.alerter.closed(self.samples(number, draws))
+            self.direct.closed(self.samples(number, draws), [])
 
     def samples(self, number: int, draws: dict[str, Draw]) -> list[SummarySample]:
         """Return what this pod sees of window *number*: the rows that it ships, too."""
@@ -116,15 +149,38 @@ def test_an_episode_of_agents_and_of_the_collector_is_one_incident(
     traffic.watch.advance()
     (episode,) = traffic.store.alerts.episodes(ENTITY)
     assert episode.number is not None
-    keys = {key for pod in pods for key, _ in pod.told}
-    assert keys == {numbered_incident_key(ENTITY, episode.number)}
     for pod in pods:
-        ((_, told),) = pod.told
-        assert (told.summary, told.edge) == ("input.amount", True)
-        assert told.evidence.startswith("the position of input.amount is 0.")
-        assert "above normal since" in told.evidence
-        (since,) = {part.onset_ns for part in episode.parts if part.summary == "input.amount"}
-        assert abs(told.window.end_ns - since) <= 12 * BASE_NS
+        (told,) = pod.told
+        assert told["event_action"] == "trigger"
+        assert told["dedup_key"] == numbered_incident_key(ENTITY, episode.number)
+        payload = told["payload"]
+        assert "the position of input.amount is 0." in payload["summary"]
+        assert "above normal since" in payload["summary"]
+        assert payload["custom_details"]["note"] == NOTE
+        pod.come_back()
+        pod.clock.step(SECONDS + 60)
+        assert len(pod.told) == 1  # the collector resolves it
+
+
+def test_an_incident_without_an_episode_is_resolved_when_the_collector_has_judged(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    pod = pods[0]
+    pod.cut_off()
+    pod.close(traffic.number, 16, drifted(traffic))  # never reaches the collector
+    (opened,) = pod.told
+    traffic.run(16)
+    assert traffic.statuses == []
+    pod.come_back()
+    pod.clock.step(SECONDS - 1)
+    assert len(pod.told) == 1
+    pod.clock.step(60)
+    assert len(pod.told) == 1  # counted from the first answer
+    pod.clock.step(SECONDS)
+    _, resolved = pod.told
+    assert (resolved["event_action"], resolved["dedup_key"]) == ("resolve", opened["dedup_key"])
+    pod.clock.step(SECONDS)
+    assert len(pod.told) == 2
 
 
 def test_a_connected_agent_and_one_without_drift_tell_nothing(
@@ -177,8 +233,7 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
         pod.cut_off()
         pod.close(number, 1, draws)
         pod.close(number + 1, 1, traffic.columns)
-        pod.collector.is_away = False
-        assert pod.plans.refresh()
+        pod.come_back()
         pod.close(number + 2, 1, traffic.columns)
     assert pod.told == []
 
@@ -190,7 +245,7 @@ def test_late_windows_and_those_from_before_the_cut_are_left_out(
     pod.cut_off()
     pod.close(start, 3, traffic.columns)
     for number in (start - 2, start - 1, start, start + 1):
-        pod.alerter.closed(pod.samples(number, {"input.amount": normal(9.0)}))
+        pod.direct.closed(pod.samples(number, {"input.amount": normal(9.0)}), [])
     pod.close(start + 3, 6, traffic.columns)
     assert pod.told == []
 
@@ -216,3 +271,54 @@ def test_the_number_of_agents_is_rounded_up_to_a_power_of_two(agents: int, expec
     sending = [heard(f"pod-{number}", now_ns - 1) for number in range(agents)]
     others = [heard("gone", now_ns - SENDING_NS), heard(TABLES, now_ns)]
     assert sharing([*sending, *others], now_ns) == expected
+
+
+def test_agents_share_the_budget_of_the_entity(traffic: Traffic, pods: list[Pod]) -> None:
+    """More agents need more evidence, so one of very many finds the drift later."""
+    needed = []
+    for pod, agents in zip(pods, (1, 1 << 60), strict=True):
+        handed = HandedOver.from_bytes(pod.plans.active.baselines[ENTITY])
+        pod.plans.active.baselines = {ENTITY: replace(handed, agents=agents).to_bytes()}
+        pod.cut_off()
+        number = traffic.number
+        while not pod.told:
+            pod.close(number, 1, drifted(traffic))
+            number += 1
+        needed.append(number - traffic.number)
+    assert needed[0] + 2 <= needed[1]
+
+
+def test_label_sets_are_left_out_first_and_then_the_entity(
+    pods: list[Pod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = HandedOver.from_bytes(pods[0].plans.active.baselines[ENTITY])
+    pooled = handed.subjects
+    segments = [
+        replace(one, key=PartKey(one.key.summary, Labels.of({"version": f"v{number}"})))
+        for number in range(4)
+        for one in pooled
+    ]
+    large = replace(handed, subjects=(*pooled, *segments))
+    assert len(HandedOver.from_bytes(large.to_bytes()).subjects) == 5 * len(pooled)
+    monkeypatch.setattr(handed_over, "MOST_BYTES", len(handed.to_bytes()))
+    assert HandedOver.from_bytes(large.to_bytes()).columns.keys() == handed.columns.keys()
+    assert len(HandedOver.from_bytes(large.to_bytes()).subjects) == len(pooled)
+    monkeypatch.setattr(handed_over, "MOST_BYTES", len(handed.to_bytes()) - 1)
+    assert large.to_bytes() == b""
+
+
+def test_a_plan_without_room_for_baselines_is_sent_without_and_says_so(
+    traffic: Traffic, pods: list[Pod], caplog: pytest.LogCaptureFixture
+) -> None:
+    size = len(pods[0].plans.active.baselines[ENTITY])
+    handing = Handing(traffic.store, traffic.clock, ())
+    assert handing.all_of([ENTITY], size - 1) == {}
+    assert "baselines not handed to agents" in caplog.text
+    assert len(handing.all_of([ENTITY, "unknown"], size)[ENTITY]) == size
+
+
+def test_baselines_that_unpack_to_too_much_are_refused() -> None:
+    bomb = packed(b"0" * 1000)
+    assert unpacked(bomb, bytes, 2000) == b"0" * 1000
+    with pytest.raises(ValueError, match="too large"):
+        unpacked(bomb, bytes, 500)

@@ -9,7 +9,7 @@ from nilometer.alert.calibrated.group import Subject
 from nilometer.alert.calibrated.holidays import Holidays
 from nilometer.alert.calibrated.judge import Judge
 from nilometer.alert.calibrated.model import Judged
-from nilometer.alert.calibrated.packing import packed, unpacked
+from nilometer.alert.calibrated.packing import small, unpacked
 from nilometer.alert.calibrated.slots import BASE_SECONDS, DAY_SECONDS
 from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.values.time_zone import zone_named
@@ -53,6 +53,7 @@ class HandedOver:
         budget_days: Mean number of days between false alarms of the entity.
         agents: Number of agents that share the budget, rounded up to a power of two.
         episode: Number that the entity's next episode gets.
+        opened: Number of the newest episode that opened; 0 before the first.
     """
 
     subjects: tuple[HandedSubject, ...]
@@ -61,15 +62,16 @@ class HandedOver:
     budget_days: float
     agents: int
     episode: int
+    opened: int = 0
 
     def to_bytes(self) -> bytes:
         """Return the packed form: at most `MOST_BYTES`, or nothing.
 
         Label sets are left out if all subjects together are too large.
         """
-        content = packed(self)
+        content = small(self)
         if len(content) > MOST_BYTES:
-            content = packed(self.without_label_sets())
+            content = small(self.without_label_sets())
         return content if len(content) <= MOST_BYTES else b""
 
     def without_label_sets(self) -> "HandedOver":
