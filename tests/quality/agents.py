@@ -104,11 +104,11 @@ def _lines(world: World, rows: list[int], agents: int, days: int, seeds: int) ->
     yield f"{'without drift':<18}{'rows':>6}{'agent-days':>13}{'episodes':>10}{'at most':>9}"
     for kind in WITHOUT_DRIFT:
         for count in rows:
-            found = sum(
+            episodes = sum(
                 false_episodes(world, kind, count, agents, days, 1000 + seed)
                 for seed in range(seeds)
             )
-            yield f"{kind:<18}{count:>6}{days * seeds:>13}{found:>10}{2:>9}"
+            yield f"{kind:<18}{count:>6}{days * seeds:>13}{episodes:>10}{2:>9}"
     yield f"\n{'drift':<18}{'rows':>6}{'collector':>16}{'one agent':>16}   (found, median, 90 %)"
     for count in rows:
         for drift in SHOWN:

@@ -11,14 +11,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from nilometer.alert import Evaluation
-from nilometer.alert.calibrated.handed import HandedOver
+from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
 from nilometer.profile import SummarySample
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.once import OnceAMinute
 from nilometer_agent.direct.cut_off import CutOffEntity, Told
 from nilometer_agent.uplink.plan import PlanKeeper
-
-MOST_ENTITIES = 8  # entities that are judged; further ones are left to the collector
 
 log = logging.getLogger("nilometer.agent")
 

@@ -1,11 +1,12 @@
 """What the default alerter hands to agents, so that they can judge while they cannot reach it."""
 
 import logging
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 
-from nilometer.alert.calibrated.handed import MOST_BYTES, HandedOver, HandedSubject
+from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver, HandedSubject
 from nilometer.alert.calibrated.packing import unpacked
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.clock import Clock
@@ -18,7 +19,9 @@ from nilometer_collector.watch.memory import Book, Memory
 from nilometer_collector.watch.rules import current_rules
 
 KEPT_SECONDS = 60.0  # time for which a packed form is used again
-MOST_KEPT = 64  # entities whose packed form is kept
+MOST_KEPT = 4096  # entities whose packed form is kept
+MOST_KEPT_BYTES = 64 << 20  # size of these forms
+NEVER = (-math.inf, b"")
 SENDING_NS = 3 * BASE_NS  # wall time without a window until an agent no longer counts
 
 log = logging.getLogger("nilometer.collector")
@@ -40,20 +43,23 @@ class Handing:
         self._lock = threading.Lock()
         self._once = OnceAMinute()
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._kept_bytes = 0
 
     def all_of(self, entities: Iterable[str], room: int) -> dict[str, bytes]:
-        """Return the packed form of each of *entities* that is judged.
+        """Return the packed form of the first `MOST_ENTITIES` of *entities* that are judged.
 
         Args:
             entities: Names of entities.
-            room: Largest sum of the sizes, in bytes. The entities that do not fit are left out.
+            room: Largest sum of the sizes, in bytes. The first entity that does not fit is left
+                out, and so are those after it.
         """
-        found = {}
+        found: dict[str, bytes] = {}
         for entity in entities:
             content = self._of(entity)
-            if len(content) > room:
+            if len(content) > room or (content and len(found) == MOST_ENTITIES):
                 self._warn(entity)
-            elif content:
+                break
+            if content:
                 found[entity] = content
                 room -= len(content)
         return found
@@ -61,12 +67,15 @@ class Handing:
     def _of(self, entity: str) -> bytes:
         """Return the packed form, which is at most `KEPT_SECONDS` old; empty if nothing is judged."""
         with self._lock:
-            at, content = self._kept.pop(entity, (-KEPT_SECONDS, b""))
+            at, content = self._kept.pop(entity, NEVER)
+            self._kept_bytes -= len(content)
             if self._clock.monotonic() - at >= KEPT_SECONDS:
                 at, content = self._clock.monotonic(), self._made(entity)
             self._kept[entity] = (at, content)
-            while len(self._kept) > MOST_KEPT:
-                self._kept.popitem(last=False)
+            self._kept_bytes += len(content)
+            while self._kept_bytes > MOST_KEPT_BYTES or len(self._kept) > MOST_KEPT:
+                _, (_, oldest) = self._kept.popitem(last=False)
+                self._kept_bytes -= len(oldest)
             return content
 
     def _made(self, entity: str) -> bytes:
@@ -100,9 +109,9 @@ class Handing:
     def _warn(self, entity: str) -> None:
         if self._once.due(self._clock.monotonic(), entity):
             log.warning(
-                "baselines not handed to agents, which will not judge the entity while they are cut "
+                "baselines not handed to an agent, which will not judge the entity while it is cut "
                 "off: the plan would be too large; let each agent see fewer entities or summaries",
-                extra={"entity": entity, "most_bytes": MOST_BYTES},
+                extra={"entity": entity},
             )
 
 

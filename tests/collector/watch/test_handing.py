@@ -313,7 +313,7 @@ def test_a_plan_without_room_for_baselines_is_sent_without_and_says_so(
     size = len(pods[0].plans.active.baselines[ENTITY])
     handing = Handing(traffic.store, traffic.clock, ())
     assert handing.all_of([ENTITY], size - 1) == {}
-    assert "baselines not handed to agents" in caplog.text
+    assert "baselines not handed to an agent" in caplog.text
     assert len(handing.all_of([ENTITY, "unknown"], size)[ENTITY]) == size
 
 

@@ -14,6 +14,7 @@ from nilometer.alert.calibrated.slots import BASE_SECONDS, DAY_SECONDS
 from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.values.time_zone import zone_named
 
+MOST_ENTITIES = 8  # entities that one agent judges; further ones are left to the collector
 MOST_BYTES = 1 << 20  # largest packed size for one entity
 MOST_UNPACKED_BYTES = 16 << 20
 

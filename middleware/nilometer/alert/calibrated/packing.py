@@ -53,8 +53,9 @@ def _from_array(value: object) -> tuple[str, list[int], bytes]:
 
 
 def _from_array_rounded(value: object) -> tuple[str, list[int], bytes]:
-    is_exact = not isinstance(value, np.ndarray) or value.dtype != np.float64
-    return _from_array(value if is_exact else value.astype(np.float32))
+    if isinstance(value, np.ndarray) and value.dtype == np.float64:
+        value = value.astype(np.float32)
+    return _from_array(value)
 
 
 def _to_array(kind: type, value: Any) -> NDArray[Any]:
