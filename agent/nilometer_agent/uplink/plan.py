@@ -172,6 +172,9 @@ class PlanKeeper:
             both, the collector detects two processes with one name, even if they ship nothing.
         wants_baselines: Whether to ask for the baselines of the default alerter.
         clock: Clock for monotonic time.
+
+    Attributes:
+        wants_baselines: Whether to ask for the baselines of the default alerter.
     """
 
     def __init__(
@@ -189,7 +192,7 @@ class PlanKeeper:
         clock: Clock | None = None,
     ) -> None:
         self._agent, self._instance = agent, instance
-        self._wants_baselines = wants_baselines
+        self.wants_baselines = wants_baselines
         self._clock = clock or SystemClock()
         self._cut_off_at: float | None = None  # monotonic time of the first attempt that failed
         self._declared = declared or {}
@@ -242,7 +245,7 @@ class PlanKeeper:
             version=self._version,
             agent=self._agent,
             instance=self._instance,
-            wants_baselines=self._wants_baselines,
+            wants_baselines=self.wants_baselines,
         )
         try:
             plan = self._stub.GetPlan(request, timeout=DEADLINE_SECONDS)
@@ -298,7 +301,7 @@ class PlanKeeper:
             disclosure,
             collector_judges=content.collector_judges,
             summed=self._summed if self._summed.is_on(asked=content.prediction_sums) else None,
-            baselines=content.baselines if self._wants_baselines else NO_BASELINES,
+            baselines=content.baselines if self.wants_baselines else NO_BASELINES,
         )
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in content.references}
