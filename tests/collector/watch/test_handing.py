@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.told import a_message, a_notice
 from support.watched_traffic import Draw, Traffic, normal
 
 from nilometer.alert.calibrated import handed as handed_over
@@ -14,7 +15,6 @@ from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.handed import HandedOver
 from nilometer.alert.calibrated.packing import packed, unpacked
 from nilometer.alert.calibrated.slots import BASE_NS
-from nilometer.alert.incidents import numbered_incident_key
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
 from nilometer.values.clock import NANOSECONDS
@@ -33,6 +33,7 @@ from nilometer_agent.uplink.dial import Reach
 from nilometer_agent.uplink.plan import CUT_OFF_WINDOWS, PlanKeeper
 from nilometer_collector.access.needs import Need
 from nilometer_collector.access.rights import Access
+from nilometer_collector.channels.sending import incident_key
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.store import HeardRecord
@@ -148,11 +149,12 @@ def test_an_episode_of_agents_and_of_the_collector_is_one_incident(
     traffic.send_all(16)
     traffic.watch.advance()
     (episode,) = traffic.store.alerts.episodes(ENTITY)
-    assert episode.number is not None
+    notice = replace(a_notice(), episode=episode, transition=episode.history[-1])
+    key = incident_key(a_message(notice).told[0])
     for pod in pods:
         (told,) = pod.told
         assert told["event_action"] == "trigger"
-        assert told["dedup_key"] == numbered_incident_key(ENTITY, episode.number)
+        assert told["dedup_key"] == key
         payload = told["payload"]
         assert "the position of input.amount is 0." in payload["summary"]
         assert "above normal since" in payload["summary"]
