@@ -64,6 +64,9 @@ class CutOffEntity:
         start_ns: Start of the first window that closed while the agent was cut off, Unix
             nanoseconds. The first base window that is judged begins there or later.
 
+    Attributes:
+        counting: Counts of the base windows that are not over, by their ends.
+
     Raises:
         ValueError: If the baselines cannot be read.
         ConfigError: If a holiday in them is not a day of the calendar.
@@ -80,7 +83,7 @@ class CutOffEntity:
         self._state = EntityState()
         self._since_ns = -(-start_ns // BASE_NS) * BASE_NS  # start of the oldest kept window
         self._end_ns = self._since_ns  # end of the newest base window that was judged
-        self._counting: dict[int, dict[PartKey, list[tuple[float, Floats]]]] = {}
+        self.counting: dict[int, dict[PartKey, list[tuple[float, Floats]]]] = {}
         self._kept: OrderedDict[int, Counts] = OrderedDict()
         self._kept_bytes = 0
 
@@ -95,7 +98,7 @@ class CutOffEntity:
         if window.start_ns < self._end_ns:
             return []
         told = self._advance(window.start_ns // BASE_NS * BASE_NS)
-        parts = self._counting.setdefault(base_end_ns, {})
+        parts = self.counting.setdefault(base_end_ns, {})
         for sample in samples:
             for one in counts_of(sample, self._columns):
                 for key in {PartKey(one.summary), PartKey(one.summary, one.labels)}:
@@ -106,14 +109,14 @@ class CutOffEntity:
     def _advance(self, until_ns: int) -> list[Told]:
         """Judge the base windows that end up to *until_ns*."""
         if until_ns - self._end_ns > MOST_KEPT_WINDOWS * BASE_NS:  # no traffic for a day
-            self._state, self._counting = EntityState(), {}
+            self._state, self.counting = EntityState(), {}
             self._kept.clear()
             self._kept_bytes = 0
             self._since_ns = self._end_ns = until_ns
         told = []
         while self._end_ns < until_ns:
             end_ns = self._end_ns = self._end_ns + BASE_NS
-            parts = self._counting.pop(end_ns, {})
+            parts = self.counting.pop(end_ns, {})
             self._keep(end_ns, {key: added(found) for key, found in parts.items()})
             self._state, verdict = self._judge.advance(self._state, self._due(end_ns), end_ns)
             opened = [one for one in verdict.parts if one.change is PartChange.OPENED]

@@ -22,6 +22,7 @@ from nilometer.values.labels import Labels
 from nilometer.values.senders import TABLES
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.direct import DirectAlerts
+from nilometer_agent.direct.cut_off import CutOffEntity
 from nilometer_agent.direct.direct import IDLE_SECONDS
 from nilometer_agent.direct.posting import Outcome
 from nilometer_agent.direct.requests import NOTE, DirectRequest
@@ -230,26 +231,36 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
     traffic: Traffic, pods: list[Pod]
 ) -> None:
     """One window with evidence never alarms, so two times with one window each do not."""
-    pod, start, draws = pods[0], traffic.number, {"input.amount": normal(3.0)}
+    pod, start, drift = pods[0], traffic.number, {"input.amount": normal(3.0)}
+    others = {"input.age": traffic.columns["input.age"]}  # they leave the evidence as it is
     for number in (start, start + 3):
         pod.cut_off()
-        pod.close(number, 1, draws)
-        pod.close(number + 1, 1, traffic.columns)
+        pod.close(number, 1, drift)
+        pod.close(number + 1, 1, others)
         pod.come_back()
-        pod.close(number + 2, 1, traffic.columns)
+        pod.close(number + 2, 1, others)
     assert pod.told == []
+    pod.cut_off()
+    pod.close(start + 6, 2, drift)
+    pod.close(start + 8, 1, others)
+    assert len(pod.told) == 1
 
 
 def test_late_windows_and_those_from_before_the_cut_are_left_out(
     traffic: Traffic, pods: list[Pod]
 ) -> None:
     pod, start = pods[0], traffic.number
-    pod.cut_off()
-    pod.close(start, 3, traffic.columns)
-    for number in (start - 2, start - 1, start, start + 1):
-        pod.direct.closed(pod.samples(number, {"input.amount": normal(9.0)}), [])
-    pod.close(start + 3, 6, traffic.columns)
-    assert pod.told == []
+    content = pod.plans.active.baselines[ENTITY]
+    judged = CutOffEntity(ENTITY, content, traffic.window().start_ns - BASE_NS // 2)
+    for number in range(start, start + 3):
+        judged.take(pod.samples(number, traffic.columns))
+    for number in (start - 1, start, start + 1):
+        judged.take(pod.samples(number, {"input.amount": normal(9.0)}))
+    (counted,) = judged.counting.values()
+    assert {key: len(parts) for key, parts in counted.items()} == {
+        PartKey("input.amount"): 1,
+        PartKey("input.age"): 1,
+    }
 
 
 def test_an_error_is_logged_once_and_leaves_the_entity_to_the_collector(
