@@ -6,7 +6,6 @@ again, because the collector judges the stored windows of all agents then.
 """
 
 import logging
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +47,7 @@ class DefaultAlerter:
         self._tell = tell
         self._monotonic = monotonic
         self._once = OnceAMinute()
-        self._judged: OrderedDict[str, _Judged] = OrderedDict()
+        self._judged: dict[str, _Judged] = {}
 
     def closed(self, samples: Sequence[SummarySample]) -> None:
         """Count the samples of a closed window, and judge the base windows that are over."""
@@ -61,7 +60,11 @@ class DefaultAlerter:
         name = samples[0].entity
         try:
             judged = self._of(name, window.start_ns)
-            for told in judged.take(samples) if judged is not None else ():
+            if judged is None:
+                return
+            # The collector has learned from what agents ship, so the same is counted here.
+            fewest = self._plans.active.disclosure.fewest_of_a_pseudonym
+            for told in judged.take([sample.suppressed(fewest) for sample in samples]):
                 self._open(name, told)
         except Exception:
             self._judged[name] = _Judged(None)

@@ -96,14 +96,15 @@ class DirectAlerts:
 
         Call it before the first window closes. Without scipy, only a line is logged.
         """
-        if not can_judge_by_default():
+        try:
+            from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
+        except ImportError as error:
             log.warning(
-                "the default alerter will not judge while the collector is away, scipy is missing: "
-                "pip install 'nilometer[agent-alerts]'"
+                "the default alerter will not judge while the collector is away, scipy cannot be "
+                "loaded: pip install 'nilometer[agent-alerts]'",
+                extra={"reason": str(error)[:200]},
             )
             return
-        from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
-
         alerter = DefaultAlerter(plans, self.tell, self._monotonic)
         self._judge = alerter.closed
         self._unconfirmed = Unconfirmed(self._is_away, alerter.newest_opened, self._monotonic)

@@ -161,7 +161,8 @@ def test_an_episode_of_agents_and_of_the_collector_is_one_incident(
         assert "above normal since" in payload["summary"]
         assert payload["custom_details"]["note"] == NOTE
         pod.come_back()
-        pod.clock.step(SECONDS + 60)
+        assert len(pod.told) == 1
+        pod.clock.step(SECONDS)
         assert len(pod.told) == 1  # the collector resolves it
 
 
