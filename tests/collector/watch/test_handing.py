@@ -238,9 +238,9 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
         pod.cut_off()
         pod.close(number, 1, drift)
         pod.close(number + 1, 1, others)
+        assert pod.told == []
         pod.come_back()
         pod.close(number + 2, 1, others)
-    assert pod.told == []
     pod.cut_off()
     pod.close(start + 6, 2, drift)
     pod.close(start + 8, 1, others)
