@@ -205,6 +205,7 @@ def test_only_agents_that_ask_get_baselines_and_their_plan_stays_the_same(
     handed = HandedOver.from_bytes(pod.plans.active.baselines[ENTITY])
     assert {one.key.summary for one in handed.subjects} == {"input.amount", "input.age"}
     assert (handed.agents, handed.time_zone) == (2, "UTC")
+    assert (handed.opened, handed.episode) == (0, 2)  # the daily fit has skipped a number
     other = Pod("other", traffic, tmp_path, wants=False)
     assert other.plans.active.baselines == {}
     other.buffer.close()
