@@ -166,6 +166,7 @@ quality: $(VENV)/.installed-bench ## Accuracy of the sketches, alarms, random ex
 		--hypothesis-profile=random --hypothesis-seed=$(SEED) $(ARGS)
 	$(BIN)/python -m benchmarks accuracy
 	PYTHONPATH=tests $(BIN)/python -m quality.alarms
+	PYTHONPATH=tests $(BIN)/python -m quality.agents
 	PYTHONPATH=tests $(BIN)/python -m quality.language_models
 	PYTHONPATH=tests $(BIN)/python -m quality.traffic
 	PYTHONPATH=tests $(BIN)/python -m quality.car_loan

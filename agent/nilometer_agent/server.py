@@ -22,7 +22,7 @@ from nilometer.settings.private import check_private, open_private, private_dire
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import ConfigError
 from nilometer.wire.services import StatusReply
-from nilometer_agent.direct import DirectAlerts
+from nilometer_agent.direct import DirectAlerts, can_judge_by_default
 from nilometer_agent.engine.close import OnClosed
 from nilometer_agent.engine.engine import Engine
 from nilometer_agent.engine.in_work import FILE, InWork
@@ -153,6 +153,7 @@ class Agent:
             summed=settings.summed,
             agent=settings.agent_name,
             instance=self._instance,
+            wants_baselines=settings.direct_channel is not None and can_judge_by_default(),
             clock=self.clock,
         )
 
@@ -217,6 +218,7 @@ class Agent:
         secret_files.warn(log, (self.settings.direct_channel_file,))
         name = self.settings.agent_name
         direct = DirectAlerts(channel, name, lambda: self.plans.is_away, self.counters)
+        direct.judge_by_default(self.plans)
         ends.callback(direct.stop, STOP_DIRECT_SECONDS)
         return direct
 

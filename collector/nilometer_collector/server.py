@@ -211,6 +211,7 @@ class Collector:
             told.disclosure,
             prediction_sums=told.prediction_sums,
             future_seconds=told.future_seconds,
+            watch_rules=told.watch,
         )
         server = CollectorServer(
             self._grpc_address,

@@ -16,8 +16,7 @@ from quality.alarms import NUMBERS, WITHOUT_DRIFT, world_of_fifty
 from support.judged_windows import DAY, START_NS, Truth, World
 
 from nilometer.alert.calibrated.baseline import Baseline, learn
-from nilometer.alert.calibrated.judge import BASE_SECONDS
-from nilometer.alert.calibrated.slots import NS_PER_SECOND, Calendar
+from nilometer.alert.calibrated.slots import BASE_SECONDS, NS_PER_SECOND, Calendar
 from nilometer.alert.calibrated.two_samples import Difference, Outcome, Pair, compared
 
 WINDOWS = 24

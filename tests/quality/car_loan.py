@@ -17,10 +17,10 @@ from nilometer.alert.calibrated.baseline import learn
 from nilometer.alert.calibrated.columns import Column
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import Subject
-from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState, Judge
+from nilometer.alert.calibrated.judge import EntityState, Judge
 from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.parts import PartChange
-from nilometer.alert.calibrated.slots import Calendar
+from nilometer.alert.calibrated.slots import BASE_SECONDS, Calendar
 from nilometer.batch import profile_of, reference_of
 from nilometer.profile import FeatureSpec
 

@@ -23,15 +23,15 @@ from nilometer.alert.calibrated.baseline import learn, merged, window_length
 from nilometer.alert.calibrated.columns import Column, Floats, Total
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import Subject
-from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState, Judge
+from nilometer.alert.calibrated.holidays import Holidays
+from nilometer.alert.calibrated.judge import EntityState, Judge
 from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
 from nilometer.alert.calibrated.parts import PartChange
-from nilometer.alert.calibrated.slots import DAY_SECONDS, NS_PER_SECOND, Calendar
+from nilometer.alert.calibrated.slots import BASE_SECONDS, DAY_SECONDS, NS_PER_SECOND, Calendar
 from nilometer.batch import reference_of
 from nilometer.profile.reference import ReferenceColumn
 from nilometer.sketch.hashing import hash_strings
-from nilometer_collector.alerting.holidays import Holidays
 from nilometer_collector.watch.memory import LEARNED_DAYS as COLLECTOR_DAYS
 
 SOURCE = Path(__file__).resolve().parents[3] / "shared" / "data" / "flights_nyc_2013.parquet"

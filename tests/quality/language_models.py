@@ -17,9 +17,9 @@ from support.judged_windows import DAY, Seen, judge_of, replayed
 from support.language_model import LanguageModel
 
 from nilometer.alert.calibrated.columns import Column, Floats
+from nilometer.alert.calibrated.service import service_column, service_vector
 from nilometer.profile import ServiceProfile
 from nilometer.values.entity import FIRST_TOKEN, PER_TOKEN, SERVICE, SERVICE_PARTS, STREAM_ENDS
-from nilometer_collector.watch.service import service_column, service_vector
 
 LEARN = 7 * DAY
 DRIFT_AT = 172  # judged window at which a drift begins

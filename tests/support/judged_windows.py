@@ -20,11 +20,12 @@ from nilometer.alert.calibrated.baseline import learn as learn_baseline
 from nilometer.alert.calibrated.baseline import merged, window_length
 from nilometer.alert.calibrated.columns import Column, Floats, Total
 from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.evidence import BUDGET
 from nilometer.alert.calibrated.group import Subject
-from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState, Judge
+from nilometer.alert.calibrated.judge import EntityState, Judge
 from nilometer.alert.calibrated.model import Judged
 from nilometer.alert.calibrated.parts import PartChange
-from nilometer.alert.calibrated.slots import NS_PER_SECOND, Calendar
+from nilometer.alert.calibrated.slots import BASE_SECONDS, NS_PER_SECOND, Calendar
 from nilometer.batch import reference_of
 from nilometer.profile.numeric import Bounds
 from nilometer.profile.reference import Reference
@@ -285,7 +286,9 @@ class Judgeable(Protocol):
         ...
 
 
-def judge_of(world: Judgeable, counts: list[Floats], learn: int, factor: float = 1.0) -> Judge:
+def judge_of(
+    world: Judgeable, counts: list[Floats], learn: int, factor: float = 1.0, agents: int = 1
+) -> Judge:
     """Return a judge that has learned from the first *learn* windows, all on weekdays.
 
     Args:
@@ -293,6 +296,7 @@ def judge_of(world: Judgeable, counts: list[Floats], learn: int, factor: float =
         counts: Vectors of each column in each base window.
         learn: Number of base windows to learn from.
         factor: Factor by which every tolerance is multiplied.
+        agents: Number of judges that share the budget, as agents that are cut off do.
     """
     subjects = []
     for column, vectors in zip(world.columns, counts, strict=True):
@@ -310,7 +314,7 @@ def judge_of(world: Judgeable, counts: list[Floats], learn: int, factor: float =
         subjects.append(
             Subject(key=PartKey(column.summary), judged=judged, length=length, share=share)
         )
-    return Judge(subjects)
+    return Judge(subjects, budget=BUDGET * agents)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 from support.watched_traffic import Draw, Traffic
 
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import Content, FeatureRecorder, ScoreProfile
 from nilometer.profile.performance import Performance, classes_only
 from nilometer.values.window import Window
-from nilometer_collector.watch.memory import BASE_NS
 
 QUALITY = "logged.quality"
 LABEL = "output.label"

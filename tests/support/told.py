@@ -103,6 +103,7 @@ def a_notice(
         evidence=evidence,
         history=(opened, ended) if closed else (opened,),
         parts=tuple(parts),
+        number=number if parts else None,
     )
     transition = ended if closed else opened
     notice = Notice(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from support.shipping import a_sample_row, ship
 
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import (
     Bounds,
     Content,
@@ -26,7 +27,7 @@ from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.store import Arrival, Store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.memory import DAY_NS
 from nilometer_collector.watch.watch import Watch
 
 MONDAY_NS = 1_750_636_800 * 1_000_000_000  # 2025-06-23, midnight of UTC
@@ -105,13 +106,18 @@ class Traffic:
         window = self.window()
         self.clock.wall_ns = window.end_ns + BASE_NS // 5
         for agent in self.agents if self.columns else ():
-            arrivals = []
-            for summary, draw in self.columns.items():
-                source = f"{summary} {agent} {Labels.of(self.labels)}"
-                rng = np.random.default_rng([self.number, *source.encode()])
-                arrivals.append(self._arrival(summary, window, self._feature(summary, draw(rng))))
-            self._ship(agent, arrivals)
+            samples = [
+                self.sample(summary, agent, self.number, draw)
+                for summary, draw in self.columns.items()
+            ]
+            self._ship(agent, [self._arrived(sample) for sample in samples])
         self.number += 1
+
+    def sample(self, summary: str, agent: str, number: int, draw: Draw) -> SummarySample:
+        """Return what *agent* sees of *summary* in window *number*, drawn with *draw*."""
+        source = f"{summary} {agent} {Labels.of(self.labels)}"
+        content = self._feature(summary, draw(np.random.default_rng([number, *source.encode()])))
+        return self._sample(summary, self.window(number - self.number), content)
 
     def send_behind(self, agent: str, windows: int) -> None:
         """Send a window of *agent* now that is *windows* older than the newest of the others."""
@@ -206,7 +212,16 @@ class Traffic:
         content: Content,
         labels: Mapping[str, str] | None = None,
     ) -> Arrival:
-        sample = SummarySample(
+        return self._arrived(self._sample(summary, window, content, labels))
+
+    def _sample(
+        self,
+        summary: str,
+        window: Window,
+        content: Content,
+        labels: Mapping[str, str] | None = None,
+    ) -> SummarySample:
+        return SummarySample(
             entity=ENTITY,
             summary=summary,
             labels=Labels.of(self.labels if labels is None else labels),
@@ -214,6 +229,8 @@ class Traffic:
             coverage=Coverage(profiled=content.cells),
             content=content,
         )
+
+    def _arrived(self, sample: SummarySample) -> Arrival:
         self._sequence += 1
         return Arrival(sequence=self._sequence, content=a_sample_row(sample))
 

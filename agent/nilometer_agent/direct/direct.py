@@ -1,22 +1,27 @@
 """Tells a receiver of incidents what opens while the agent cannot reach its collector.
 
-The agent only opens incidents. The collector gets the same evaluations later, joins the incident by its
-key, and resolves it. So nobody is paged twice, and an incident ends only when the episode does.
+The agent opens incidents. The collector opens the same episode later, joins the incident by its key, and
+resolves it. So nobody is paged twice, and an incident ends only when the episode does. The agent itself
+resolves only incidents of the default alerter that the collector, when it is back, does not find.
 """
 
 import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 
 from nilometer.alert import Evaluation
+from nilometer.alert.incidents import numbered_incident_key
 from nilometer.alert.status import EpisodeState, Transition, advance
 from nilometer.profile import SummarySample
 from nilometer_agent.direct.posting import Outcome, post
-from nilometer_agent.direct.requests import DirectRequest, key_of, opening
+from nilometer_agent.direct.requests import DirectRequest, key_of, opening, resolving
+from nilometer_agent.direct.unconfirmed import Unconfirmed
 from nilometer_agent.direct_channel import DirectChannel
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.uplink.backoff import Backoff
+from nilometer_agent.uplink.plan import PlanKeeper
 
 MOST_STATES = 10_000  # alerters times summaries and label sets; further ones are not told
 MOST_WAITING = 1000  # alerts that wait for the receiver; further ones are left to the collector
@@ -29,6 +34,17 @@ KNOWN_SECONDS = 60.0
 log = logging.getLogger("nilometer.agent")
 
 Post = Callable[[DirectRequest], Outcome]
+Judge = Callable[[Sequence[SummarySample]], None]
+
+
+def can_judge_by_default() -> bool:
+    """Return whether this installation can judge by baselines, which needs scipy."""
+    return find_spec("scipy") is not None
+
+
+def _nothing(samples: Sequence[SummarySample]) -> None:
+    """Judge no samples."""
+    del samples
 
 
 class DirectAlerts:
@@ -63,6 +79,9 @@ class DirectAlerts:
         # Openings that the collector may not know, and when they were seen.
         self._opened: dict[str, tuple[Evaluation, float]] = {}
         self._waiting: dict[str, Evaluation] = {}  # openings to tell
+        self._judge: Judge = _nothing
+        self._unconfirmed: Unconfirmed | None = None
+        self._numbers: dict[str, tuple[str, int]] = {}  # entity and episode of waiting incidents
         self._lock = threading.Lock()
         self._awake = threading.Event()
         self._stopping = threading.Event()
@@ -72,6 +91,24 @@ class DirectAlerts:
         """Start the thread."""
         self._thread.start()
 
+    def judge_by_default(self, plans: PlanKeeper) -> None:
+        """Tell also what the default alerter finds by the baselines of *plans* while cut off.
+
+        Call it before the first window closes. Without scipy, only a line is logged.
+        """
+        try:
+            from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
+        except ImportError as error:
+            log.warning(
+                "the default alerter will not judge while the collector is away, scipy cannot be "
+                "loaded: pip install 'nilometer[agent-alerts]'",
+                extra={"reason": str(error)[:200]},
+            )
+            return
+        alerter = DefaultAlerter(plans, self.tell, self._monotonic)
+        self._judge = alerter.closed
+        self._unconfirmed = Unconfirmed(self._is_away, alerter.newest_opened, self._monotonic)
+
     def stop(self, timeout: float) -> None:
         """End after the current attempt. May be called before `start`, and twice."""
         self._stopping.set()
@@ -80,12 +117,29 @@ class DirectAlerts:
             self._thread.join(timeout)
 
     def closed(self, samples: Sequence[SummarySample], evaluations: Sequence[Evaluation]) -> None:
-        """Take the evaluations of a closed window. Never waits for the receiver."""
-        del samples
+        """Take the samples and evaluations of a closed window. Never waits for the receiver."""
+        self._judge(samples)
         for evaluation in evaluations:
             self._follow(evaluation)
         if self._waiting:
             self._awake.set()
+
+    def tell(self, number: int, evaluation: Evaluation) -> None:
+        """Tell an opening of the default alerter. Never waits for the receiver.
+
+        Args:
+            number: Number that the collector gives to the next episode of the entity.
+            evaluation: Leading part of the episode.
+        """
+        entity = evaluation.alerter.entity
+        key = numbered_incident_key(entity, number)
+        with self._lock:
+            if len(self._waiting) < MOST_WAITING:
+                self._waiting[key] = evaluation
+                known = self._waiting.keys() | self._opened.keys()
+                self._numbers = {one: at for one, at in self._numbers.items() if one in known}
+                self._numbers[key] = (entity, number)
+        self._awake.set()
 
     def _follow(self, evaluation: Evaluation) -> None:
         key = key_of(evaluation)
@@ -125,8 +179,9 @@ class DirectAlerts:
             evaluation = None if key is None else self._waiting[key]
         if key is None or evaluation is None:
             self._backoff.succeed()
+            self._resolve_unconfirmed()
             return IDLE_SECONDS
-        outcome = self._send(opening(self._channel, evaluation, self._agent))
+        outcome = self._send(opening(self._channel, key, evaluation, self._agent))
         known = {"entity": evaluation.alerter.entity, "alerter": evaluation.alerter.name}
         if not (outcome.is_told or outcome.is_refused):
             self._counters.add(Counter.DIRECT_ALERTS_FAILED)
@@ -138,6 +193,7 @@ class DirectAlerts:
         with self._lock:
             if self._waiting.get(key) is evaluation:
                 del self._waiting[key]
+            numbered = self._numbers.pop(key, None)
         self._backoff.succeed()
         if outcome.is_refused:
             self._counters.add(Counter.DIRECT_ALERTS_FAILED)
@@ -146,9 +202,25 @@ class DirectAlerts:
                 extra={**known, "reason": outcome.reason},
             )
         else:
+            if numbered is not None and self._unconfirmed is not None:
+                self._unconfirmed.told(key, *numbered)
             self._counters.add(Counter.DIRECT_ALERTS)
             log.info("alert sent directly, the collector does not answer", extra=known)
         return 0.0
+
+    def _resolve_unconfirmed(self) -> None:
+        """Resolve the incidents of the default alerter that no episode of the collector has joined."""
+        for key in self._unconfirmed.due() if self._unconfirmed is not None else ():
+            outcome = self._send(resolving(self._channel, key))
+            if not (outcome.is_told or outcome.is_refused):
+                log.warning(
+                    "incident not resolved, will retry: check the receiver of direct_channel_file",
+                    extra={"incident": key, "reason": outcome.reason},
+                )
+                return
+            if self._unconfirmed is not None:
+                self._unconfirmed.done(key)
+            log.info("incident resolved, the collector finds no drift", extra={"incident": key})
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -7,7 +7,7 @@ import ssl
 import threading
 from contextlib import closing, suppress
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from nilometer_agent.direct.requests import DirectRequest
 
@@ -50,7 +50,8 @@ def post(request: DirectRequest) -> Outcome:
     end.start()
     try:
         with closing(connection):
-            connection.request("POST", parts.path, request.body, dict(request.headers))
+            target = urlunsplit(("", "", parts.path, parts.query, ""))
+            connection.request("POST", target, request.body, dict(request.headers))
             response = connection.getresponse()
             asked = response.getheader("retry-after", "")
             return _outcome(response.status, asked)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from nilometer.alert import Evaluation
 from nilometer.alert.incidents import (
@@ -16,6 +17,8 @@ from nilometer.values.times import time_iso
 from nilometer_agent.direct_channel import DirectChannel
 
 NOTE = "Told by an agent that cannot reach its collector. It saw the traffic of one pod only."
+
+NOT_CONFIRMED = "The collector answers again, and finds no drift over the traffic of all pods."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +36,12 @@ def key_of(evaluation: Evaluation) -> str:
     return incident_key(alerter.entity, alerter.name, evaluation.summary, evaluation.labels)
 
 
-def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> DirectRequest:
-    """Return the request that opens the incident of *evaluation*, or joins an open one.
+def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str) -> DirectRequest:
+    """Return the request that opens the incident *key*, or joins an open one.
 
     Args:
         channel: Receiver.
+        key: Key of the incident.
         evaluation: Breach that opened the episode.
         agent: Name of the agent.
     """
@@ -51,7 +55,7 @@ def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> Direc
         text = f"{headline}\n{evidence}.\n{NOTE}\nAgent: {agent}"
         content: Mapping[str, object] = {
             "message": _short(headline, MOST_OPSGENIE_MESSAGE),
-            "alias": key_of(evaluation),
+            "alias": key,
             "description": _short(text, MOST_OPSGENIE_DESCRIPTION),
             "entity": alerter.entity,
             "source": "nilometer",
@@ -62,7 +66,7 @@ def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> Direc
     content = {
         "routing_key": channel.key,
         "event_action": "trigger",
-        "dedup_key": key_of(evaluation),
+        "dedup_key": key,
         "client": "nilometer",
         "payload": {
             "summary": _short(f"{headline}. {evidence}", MOST_PAGERDUTY_SUMMARY),
@@ -75,6 +79,18 @@ def opening(channel: DirectChannel, evaluation: Evaluation, agent: str) -> Direc
             "custom_details": {"note": NOTE, "agent": agent, "alerter": alerter.name},
         },
     }
+    return DirectRequest(url=f"{channel.base}/v2/enqueue", body=_json(content), headers=headers)
+
+
+def resolving(channel: DirectChannel, key: str) -> DirectRequest:
+    """Return the request that resolves the incident *key*, which no episode has joined."""
+    headers = {"content-type": "application/json"}
+    if channel.kind == "opsgenie":
+        headers["authorization"] = f"GenieKey {channel.key}"
+        path = f"/v2/alerts/{quote(key, safe='')}/close?identifierType=alias"
+        closing = _json({"source": "nilometer", "note": NOT_CONFIRMED})
+        return DirectRequest(url=channel.base + path, body=closing, headers=headers)
+    content = {"routing_key": channel.key, "event_action": "resolve", "dedup_key": key}
     return DirectRequest(url=f"{channel.base}/v2/enqueue", body=_json(content), headers=headers)
 
 

@@ -18,7 +18,7 @@ from nilometer.sketch.binned import edges_id
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import BY_DEFAULT, Disclosure
-from nilometer.wire.alerts import plan_from_wire
+from nilometer.wire.alerts import NO_BASELINES, plan_from_wire
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
@@ -45,6 +45,7 @@ class ActivePlan:
         collector_judges: Whether the collector judges merged windows, so that it needs evaluations
             only of the time in which the agent was cut off.
         summed: Outputs that are summed by bin of each input; None sums none.
+        baselines: Packed baselines of the default alerter by entity.
     """
 
     def __init__(
@@ -57,7 +58,9 @@ class ActivePlan:
         *,
         collector_judges: bool = False,
         summed: SummedOutputs | None = None,
+        baselines: Mapping[str, bytes] = NO_BASELINES,
     ) -> None:
+        self.baselines = baselines
         self.names_key = names_key
         self.disclosure = disclosure
         self.collector_judges = collector_judges
@@ -167,7 +170,11 @@ class PlanKeeper:
         summed: Outputs that are summed by bin of each input, by the agent's settings.
         agent: Stable name of this agent. *instance*: 16 random bytes that name this process. With
             both, the collector detects two processes with one name, even if they ship nothing.
+        wants_baselines: Whether to ask for the baselines of the default alerter.
         clock: Clock for monotonic time.
+
+    Attributes:
+        wants_baselines: Whether to ask for the baselines of the default alerter.
     """
 
     def __init__(
@@ -181,9 +188,11 @@ class PlanKeeper:
         summed: SummedOutputs = SummedOutputs(),  # noqa: B008  immutable
         agent: str = "",
         instance: bytes = b"",
+        wants_baselines: bool = False,
         clock: Clock | None = None,
     ) -> None:
         self._agent, self._instance = agent, instance
+        self.wants_baselines = wants_baselines
         self._clock = clock or SystemClock()
         self._cut_off_at: float | None = None  # monotonic time of the first attempt that failed
         self._declared = declared or {}
@@ -236,6 +245,7 @@ class PlanKeeper:
             version=self._version,
             agent=self._agent,
             instance=self._instance,
+            wants_baselines=self.wants_baselines,
         )
         try:
             plan = self._stub.GetPlan(request, timeout=DEADLINE_SECONDS)
@@ -291,6 +301,7 @@ class PlanKeeper:
             disclosure,
             collector_judges=content.collector_judges,
             summed=self._summed if self._summed.is_on(asked=content.prediction_sums) else None,
+            baselines=content.baselines if self.wants_baselines else NO_BASELINES,
         )
         self._version = plan.version
         self.entities = self.entities | {reference.entity for reference in content.references}

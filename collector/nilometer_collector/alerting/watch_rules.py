@@ -9,10 +9,10 @@ import msgspec
 from msgspec import Meta
 from msgspec.structs import replace
 
+from nilometer.alert.calibrated.holidays import HOLIDAY, MOST_HOLIDAYS, Holidays, holidays_of
 from nilometer.alert.calibrated.tolerance import DEFAULT, Tolerance
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.errors import ConfigError
-from nilometer_collector.alerting.holidays import HOLIDAY, MOST_HOLIDAYS, Holidays, holidays_of
 
 WINDOWS_OF_DAY = 288  # base windows in a day
 

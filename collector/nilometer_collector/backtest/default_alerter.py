@@ -7,6 +7,8 @@ use later data. It uses the bins on which agents count now, and stores nothing.
 from collections.abc import Sequence
 from dataclasses import replace
 
+from nilometer.alert.calibrated.packing import packed, unpacked
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
 from nilometer_collector.alerting.episodes import Closed, Opened
 from nilometer_collector.alerting.watch_rules import WatchRule
@@ -16,8 +18,7 @@ from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import EpisodeStep, Store, WatchRecord
 from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
-from nilometer_collector.watch.memory import BASE_NS, Book, Memory, Watched
-from nilometer_collector.watch.packing import packed, unpacked
+from nilometer_collector.watch.memory import Book, Memory, Watched
 from nilometer_collector.watch.watch import past_until
 
 LEARN_DAYS = 15  # days before the tested time: a live baseline is frozen after 14

@@ -7,7 +7,10 @@ import numpy as np
 
 from nilometer.alert.calibrated.baseline import LEAST_ROWS, Baseline, merged, window_length
 from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer.alert.calibrated.counting import SummaryColumn
 from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.packing import unpacked
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.calibrated.two_samples import Outcome, Pair, compared
 from nilometer.values.clock import Clock
 from nilometer_collector.alerting.watch_rules import WatchRule
@@ -18,8 +21,7 @@ from nilometer_collector.errors import TooMuch
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import Level, SeriesRecord, Store
 from nilometer_collector.watch.columns import columns_of, learned_column
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, SummaryColumn
-from nilometer_collector.watch.packing import unpacked
+from nilometer_collector.watch.memory import DAY_NS, Book
 from nilometer_collector.watch.reading import Reader
 from nilometer_collector.watch.watch import closed_until
 

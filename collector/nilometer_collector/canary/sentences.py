@@ -1,7 +1,7 @@
 """Sentences about a candidate: what differs from stable, how far, and how noisy it is."""
 
 from nilometer.alert.calibrated.two_samples import PASS_FACTOR, Difference, Outcome
-from nilometer_collector.watch.words import amount
+from nilometer.alert.calibrated.words import amount
 
 
 def sentence_of(summary: str, found: Difference) -> str:

@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from nilometer.alert.conditions import Calibrated, Overdue
 from nilometer.alert.incidents import incident_key as key_of_incident
+from nilometer.alert.incidents import numbered_incident_key
 from nilometer.values.times import time_iso
 from nilometer_collector.access.destinations import Allowed, Destination
 from nilometer_collector.access.secret import Secret
@@ -65,6 +66,8 @@ def incident_key(told: Told) -> str:
     """
     episode = told.episode
     entity, alerter = episode.alerter.entity, episode.alerter
+    if isinstance(alerter.condition, Calibrated) and episode.number is not None:
+        return numbered_incident_key(entity, episode.number)
     if isinstance(alerter.condition, Calibrated | Overdue):  # several may be open at a time
         return f"nilometer/{entity}/{episode.id}"
     return key_of_incident(entity, alerter.name, episode.summary, episode.labels)

@@ -8,6 +8,7 @@ reason for a rejection contains no values of a payload, except the first charact
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import grpc
@@ -31,6 +32,7 @@ from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.access.duplicate_agents import DuplicateAgents
 from nilometer_collector.access.rights import Access
 from nilometer_collector.access.workspaces import SLASH
+from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.audit import Auditor, Caller, entry_of
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.declared.applying import By
@@ -48,9 +50,11 @@ from nilometer_collector.store import (
     Shipment,
     Store,
 )
+from nilometer_collector.watch.handing import Handing
 
 MAX_ROWS = 16_384  # most rows in one call
 MAX_ENTITIES = 1000  # most entities in one plan
+MOST_PLAN_BYTES = 3 << 20  # baselines are left out beyond this; an agent receives at most 4 MiB
 EPOCH_BYTES = 16
 SERVICE_NAME = "nilometer.v1.CollectorService"
 
@@ -75,6 +79,7 @@ class Ingest:
         disclosure: Least strict privacy settings for agents; sent in every plan.
         prediction_sums: Whether to ask agents for sums of predictions by bin of each input.
         future_seconds: Longest time after *clock* at which a window may begin.
+        watch_rules: Rules of the default alerter, whose baselines are handed to agents.
     """
 
     def __init__(
@@ -87,6 +92,7 @@ class Ingest:
         *,
         prediction_sums: bool = False,
         future_seconds: float = FUTURE_SECONDS,
+        watch_rules: tuple[WatchRule, ...] = (),
     ) -> None:
         self._duplicates = DuplicateAgents(clock)
         self._duplicates_lock = threading.Lock()
@@ -98,6 +104,7 @@ class Ingest:
         self._disclosure = disclosure
         self._prediction_sums = prediction_sums
         self._future_ns = nanoseconds(future_seconds)
+        self._handing = Handing(store, clock, watch_rules)
         self._own_clock = OwnClock(store, clock, self._future_ns)
 
     @property
@@ -234,13 +241,17 @@ class Ingest:
             names_key = self._store.names_key
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        plan = plan_to_wire(
+        make = partial(
+            plan_to_wire,
             references,
             alerters,
             names_key,
             self._disclosure,
             prediction_sums=self._prediction_sums,
         )
+        plan = make()
+        if baselines := self._baselines(request, access, MOST_PLAN_BYTES - plan.ByteSize()):
+            plan = make(baselines=baselines)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()
@@ -248,6 +259,29 @@ class Ingest:
             entity for entity in sorted(set(request.entities)) if not access.may(entity)
         )
         return plan
+
+    def _baselines(self, request: GetPlanRequest, access: Access, room: int) -> dict[str, bytes]:
+        """Return the packed baselines of the requested entities, at most *room* bytes.
+
+        An error is logged; the agent then gets its plan without baselines.
+        """
+        if not request.wants_baselines:
+            return {}
+        allowed = [
+            entity
+            for entity in sorted(set(request.entities))
+            if not has_control(entity) and access.may(entity)
+        ]
+        try:
+            return self._handing.all_of(allowed, room)
+        except StoreUnavailable as error:
+            raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
+        except Exception:
+            log.exception(
+                "internal error, baselines not handed to an agent: report this error",
+                extra={"agent": request.agent[:MAX_NAME_BYTES]},
+            )
+            return {}
 
     def put_reference(self, request: WireReference, access: Access) -> PutReferenceReply:
         """Store a version of a reference and make it the current version of its name."""

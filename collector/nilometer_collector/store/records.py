@@ -336,6 +336,7 @@ class EpisodeRecord:
         opened_ns: End of the window that opened it.
         worst: Value with the largest excess over the threshold up to now.
         worst_ns: End of the window in which it was measured; None for episodes of older versions.
+        number: Number of an episode of the default alerter within its entity; None for others.
         closed_ns: End of the window that closed it; None while it is open.
         history: Openings and closings, oldest first.
         parts: Parts of an episode of the default alerter, oldest first; empty for others.
@@ -356,3 +357,4 @@ class EpisodeRecord:
     parts: tuple[PartRecord, ...] = ()
     decisions: tuple[Decision, ...] = ()
     worst_ns: int | None = None
+    number: int | None = None

@@ -86,6 +86,7 @@ def episode_of(
         evidence=row[8],
         since_ns=row[9],
         worst_ns=row[10],
+        number=row[11],
         history=tuple(history),
         parts=tuple(parts),
         decisions=tuple(decisions),

@@ -5,6 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from nilometer.alert.calibrated.columns import Column
+from nilometer.alert.calibrated.counting import SummaryColumn
+from nilometer.alert.calibrated.service import service_column
 from nilometer.compare import reference_column
 from nilometer.profile import (
     Content,
@@ -17,8 +19,6 @@ from nilometer.profile import (
 )
 from nilometer.profile.category import DICTIONARY_NAMES
 from nilometer.profile.reference import INPUT_BINS, LEARNED
-from nilometer_collector.watch.memory import SummaryColumn
-from nilometer_collector.watch.service import service_column
 
 LEAST_SHARE = 0.01  # smallest share of a learned category
 

@@ -9,10 +9,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 
+from nilometer.alert.calibrated.counting import is_pooled
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import PartEvent
 from nilometer.alert.calibrated.judge import EntityState, Verdict
+from nilometer.alert.calibrated.limits import tolerance_of, usual_of
+from nilometer.alert.calibrated.packing import packed
 from nilometer.alert.calibrated.parts import PartChange
+from nilometer.alert.calibrated.service import median_of
+from nilometer.alert.calibrated.slots import BASE_NS
+from nilometer.alert.calibrated.words import has_times, has_usual_share, medians_clause
 from nilometer.values.entity import stored_summary
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.query.edges import ReferenceEdges
@@ -21,30 +27,24 @@ from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.kept_windows import KeptWindows
 from nilometer_collector.watch.late import CHECK_NS, check, span_of
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory
+from nilometer_collector.watch.memory import DAY_NS, Memory
 from nilometer_collector.watch.normals import accepted_parts, anew, lapses
 from nilometer_collector.watch.notes import Measured, Notes
-from nilometer_collector.watch.packing import packed, packed_window
+from nilometer_collector.watch.packing import packed_window
 from nilometer_collector.watch.performance.watch import PerformanceWatch
-from nilometer_collector.watch.reading import (
-    BaseWindow,
-    Reader,
-    is_pooled,
-    watched_series,
-    without_gaps,
-)
+from nilometer_collector.watch.reading import BaseWindow, Reader, watched_series, without_gaps
 from nilometer_collector.watch.reporting import Hearing
-from nilometer_collector.watch.service import median_of
 from nilometer_collector.watch.sources import WatchedStore
 from nilometer_collector.watch.state import Changes, StoredState
-from nilometer_collector.watch.tolerances import tolerance_of, usual_of
 from nilometer_collector.watch.usual import HOUR_NS, KEPT_HOURS
 from nilometer_collector.watch.verdicts import with_verdict
-from nilometer_collector.watch.words import has_times, has_usual_share, medians_clause
 
 STEP_WINDOWS = 36  # base windows that are stored in one transaction
 GONE_WINDOWS = 12  # windows without data of a label set until its open parts close
 FIRST_DAYS = 15  # first days, whose windows are kept for frozen baselines of any version
+# Agents that are cut off open the incident of the next episode. If no episode follows, a later one must
+# not join that incident, so numbers are skipped daily, except while stored windows are judged.
+REPLAY_NS = 4 * BASE_NS  # wall time after its end from which a window is one of a replay
 RECENT_DAYS = 3  # days of windows that are kept after the baselines are frozen
 
 log = logging.getLogger("nilometer.collector")
@@ -207,6 +207,7 @@ class EntityWatch:
             fitted_ns=memory.end_ns,
             references=references,
             newest={slot: at for slot, at in memory.newest.items() if slot in slots},
+            next_episode=memory.next_episode + int(now_ns - memory.end_ns < REPLAY_NS),
         )
         changes.windows, changes.forget = list(fit.windows), self._forgotten(memory)
         return memory, self._state.save(memory, changes, now_ns)
@@ -310,10 +311,12 @@ class EntityWatch:
         history = self._kept.history(watched, event.onset_ns, end_ns, changes.windows)
         effect = self._state.judge.effect(event.key, event.stream, history)
         start_ns = end_ns - watched.length * BASE_NS
-        tolerance = tolerance_of(watched, component, self.rule, start_ns)
+        judged = self._state.judge.judged(event.key)
+        is_holiday = self.rule.is_holiday(start_ns)
+        tolerance = tolerance_of(judged, component, is_holiday=is_holiday)
         is_share = has_usual_share(event.key.summary, component)
         has_usual = is_share or watched.counted.expected is not None
-        usual = usual_of(watched, component) if has_usual else None
+        usual = usual_of(judged, component) if has_usual else None
         also = ""
         if has_times(event.key.summary, component):
             also = self._medians(event.key, event.onset_ns, end_ns)

@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from nilometer.alert.calibrated.baseline import learn, merged, window_length
 from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer.alert.calibrated.counting import SummaryColumn
 from nilometer.alert.calibrated.episodes import PartKey
-from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import Phase, has_moved, progress
 from nilometer.alert.calibrated.normal import LEAST_ROWS_TO_LEARN
-from nilometer.alert.calibrated.slots import Calendar
+from nilometer.alert.calibrated.service import is_without_times
+from nilometer.alert.calibrated.slots import BASE_NS, BASE_SECONDS, Calendar
 from nilometer.alert.reason import Reason
 from nilometer.profile import Content, Reference, ReferenceColumn
 from nilometer.profile.reference import LEARNED
@@ -42,18 +43,11 @@ from nilometer_collector.watch.columns import (
     learned_reference,
 )
 from nilometer_collector.watch.labelled.estimating import estimated_column
-from nilometer_collector.watch.memory import (
-    BASE_NS,
-    DAY_NS,
-    Book,
-    Memory,
-    SummaryColumn,
-    Watched,
-)
+from nilometer_collector.watch.memory import DAY_NS, Book, Memory, Watched
 from nilometer_collector.watch.normals import Spans
 from nilometer_collector.watch.packing import compact_window, packed_window
 from nilometer_collector.watch.reading import Reader, watched_series
-from nilometer_collector.watch.service import REPLAYED_NS, is_replayed, is_without_times
+from nilometer_collector.watch.replays import REPLAYED_NS, is_replayed
 from nilometer_collector.watch.sources import WatchedStore
 
 MOST_SEGMENTS = 20  # label sets of one summary that are judged separately

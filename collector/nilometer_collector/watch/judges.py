@@ -1,12 +1,13 @@
 """The judge of an entity, made of the subjects that have a baseline."""
 
+from nilometer.alert.calibrated.counting import is_pooled
 from nilometer.alert.calibrated.episodes import JOIN_WINDOWS
 from nilometer.alert.calibrated.group import Subject
 from nilometer.alert.calibrated.judge import Judge
 from nilometer.alert.calibrated.model import Judged
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer_collector.alerting.watch_rules import WatchRule
-from nilometer_collector.watch.memory import BASE_NS, Book
-from nilometer_collector.watch.reading import is_pooled
+from nilometer_collector.watch.memory import Book
 
 
 def judge_of(book: Book, rule: WatchRule, performance: str | None = None) -> Judge:
@@ -20,6 +21,20 @@ def judge_of(book: Book, rule: WatchRule, performance: str | None = None) -> Jud
         performance: Summary of performance, which has a judge of its own. None is the judge of all
             other summaries.
     """
+    subjects = subjects_of(book, rule, performance)
+    # Label sets with long windows notice one change in different windows.
+    longest = max((subject.length for subject in subjects), default=1)
+    return Judge(
+        subjects,
+        zone=rule.zone,
+        holidays=rule.holiday_dates,
+        budget=rule.budget,
+        join_windows=JOIN_WINDOWS if performance is None else max(JOIN_WINDOWS, 2 * longest),
+    )
+
+
+def subjects_of(book: Book, rule: WatchRule, performance: str | None = None) -> list[Subject]:
+    """Return the subjects of *book* that have a baseline; see `judge_of`."""
     ready = [one for one in book.every if one.reason is None]
     summaries = {one.key.summary for one in ready}
     segments = {
@@ -51,12 +66,4 @@ def judge_of(book: Book, rule: WatchRule, performance: str | None = None) -> Jud
                 patience=-(-one.patience_ns // (one.length * BASE_NS)),
             )
         )
-    # Label sets with long windows notice one change in different windows.
-    longest = max((subject.length for subject in subjects), default=1)
-    return Judge(
-        subjects,
-        zone=rule.zone,
-        holidays=rule.holiday_dates,
-        budget=rule.budget,
-        join_windows=JOIN_WINDOWS if performance is None else max(JOIN_WINDOWS, 2 * longest),
-    )
+    return subjects

@@ -8,7 +8,8 @@ from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import History
 from nilometer.alert.calibrated.judge import Judge
-from nilometer_collector.watch.memory import BASE_NS, Book, Watched
+from nilometer.alert.calibrated.slots import BASE_NS
+from nilometer_collector.watch.memory import Book, Watched
 from nilometer_collector.watch.packing import unpacked_window
 from nilometer_collector.watch.reading import BaseWindow
 from nilometer_collector.watch.sources import WatchedStore

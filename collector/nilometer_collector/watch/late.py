@@ -9,10 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nilometer.alert.calibrated.columns import Floats, Total
+from nilometer.alert.calibrated.counting import is_pooled
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.entity import stored_summary
 from nilometer_collector.store import SeriesRecord
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Late, Memory, Watched
-from nilometer_collector.watch.reading import Reader, is_pooled
+from nilometer_collector.watch.memory import DAY_NS, Book, Late, Memory, Watched
+from nilometer_collector.watch.reading import Reader
 from nilometer_collector.watch.usual import HOUR_NS
 
 CHECK_NS = 6 * HOUR_NS  # time between two checks

@@ -4,16 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from nilometer.alert.calibrated.baseline import Baseline
-from nilometer.alert.calibrated.columns import Column
+from nilometer.alert.calibrated.counting import SummaryColumn
 from nilometer.alert.calibrated.episodes import EntityEpisodes, Episode, PartKey
-from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState
+from nilometer.alert.calibrated.judge import EntityState
 from nilometer.alert.calibrated.life_cycle import Phase
 from nilometer.alert.calibrated.parts import ModelState
-from nilometer.alert.calibrated.slots import NS_PER_SECOND
-from nilometer.alert.calibrated.tolerance import DEFAULT, Tolerance
+from nilometer.alert.calibrated.slots import BASE_NS, DAY_SECONDS, NS_PER_SECOND
 from nilometer.alert.reason import Reason
 from nilometer_collector.store import PartRecord
-from nilometer_collector.watch.expected_errors import ExpectedErrors
 from nilometer_collector.watch.performance_memory import PerformanceMemory
 from nilometer_collector.watch.usual import (
     HOUR_NS,
@@ -24,28 +22,8 @@ from nilometer_collector.watch.usual import (
     with_pause,
 )
 
-BASE_NS = BASE_SECONDS * NS_PER_SECOND
-DAY_NS = 86_400 * NS_PER_SECOND
+DAY_NS = DAY_SECONDS * NS_PER_SECOND
 LEARNED_DAYS = 28  # newest days with traffic that baselines may learn from; tables have so many
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SummaryColumn:
-    """How the cells of a summary are counted.
-
-    Attributes:
-        column: Bins and rates.
-        names: Categories that were learned, most frequent first. They are counted from the names
-            that samples keep. Empty if agents count on a dictionary, or for numbers. For
-            performance, they are the true classes whose errors are counted.
-        tolerance: Tolerance that applies unless a person has set another.
-        expected: How wrong predictions are expected from scores; None for other summaries.
-    """
-
-    column: Column
-    names: tuple[str, ...] = ()
-    tolerance: Tolerance = DEFAULT
-    expected: ExpectedErrors | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +163,7 @@ class Memory:
         models: Evidence and parts for each window length.
         episodes: Open episodes.
         next_episode: Number of the next episode.
+        newest_episode: Number of the newest episode that opened; 0 before the first.
         open_parts: Open parts as they are stored with their episodes.
         episode_spans: ``(slot, start_ns, end_ns)`` of drifts, which baselines must not learn
             from; the end is 0 while the part is open.
@@ -205,6 +184,7 @@ class Memory:
     models: Mapping[int, ModelState] = field(default_factory=dict)
     episodes: tuple[SavedEpisode, ...] = ()
     next_episode: int = 1
+    newest_episode: int = 0
     open_parts: tuple[OpenPart, ...] = ()
     episode_spans: tuple[tuple[int, int, int], ...] = ()
     newest: Mapping[int, int] = field(default_factory=dict)

@@ -9,13 +9,15 @@ from nilometer.alert.calibrated.episodes import EntityEpisodes, Episode, PartKey
 from nilometer.alert.calibrated.group import PartEvent
 from nilometer.alert.calibrated.judge import Verdict
 from nilometer.alert.calibrated.parts import PartChange
+from nilometer.alert.calibrated.slots import BASE_NS
+from nilometer.alert.calibrated.words import drift_sentence, opening_sentence
 from nilometer.alert.conditions import DEFAULT_ALERTER, Calibrated
 from nilometer_collector.alerting.decisions import Decision
 from nilometer_collector.alerting.episodes import Closed, Opened, Turn
 from nilometer_collector.alerting.watch_report import PartEnd
 from nilometer_collector.store import EpisodeStep, PartRecord
-from nilometer_collector.watch.memory import BASE_NS, OpenPart
-from nilometer_collector.watch.words import closing_sentence, drift_sentence, opening_sentence
+from nilometer_collector.watch.memory import OpenPart
+from nilometer_collector.watch.words import closing_sentence
 
 ENDS = {
     PartChange.CLOSED: PartEnd.RECOVERED,
@@ -164,7 +166,10 @@ class Notes:
         )
 
     def _opening(self, parts: Sequence[PartRecord], digest: str, end_ns: int) -> Opened:
-        turn = self._turn(AlertStatus.ALERTING, parts[0], opening_sentence(parts), digest, end_ns)
+        lead, *others = parts
+        keys = [PartKey(one.summary, one.labels) for one in others]
+        sentence = opening_sentence(lead.evidence, keys)
+        turn = self._turn(AlertStatus.ALERTING, lead, sentence, digest, end_ns)
         return Opened(since_ns=min(part.onset_ns for part in parts), turn=turn)
 
     def _closing(self, ended: tuple[OpenPart, PartChange], digest: str, end_ns: int) -> Closed:

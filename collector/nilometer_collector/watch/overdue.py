@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from enum import Enum
 
 from nilometer.alert import AlertStatus
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.senders import TABLES
 from nilometer.values.times import time_text
 from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.store import HeardRecord
-from nilometer_collector.watch.memory import BASE_NS
 from nilometer_collector.watch.usual import LEAST_SILENCE_NS
 from nilometer_collector.watch.watch import SILENT_NS
 

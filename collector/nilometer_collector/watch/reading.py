@@ -8,28 +8,23 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
-from nilometer.alert.calibrated.columns import Column, Floats, Total
+from nilometer.alert.calibrated.columns import Column, Floats
+from nilometer.alert.calibrated.counting import Counted, SummaryColumn, added, counts_of
 from nilometer.alert.calibrated.episodes import NO_LABELS, PartKey
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import (
     Content,
-    DictionaryCounts,
     FeatureProfile,
-    ScoreProfile,
-    ServiceProfile,
     SummarySample,
 )
-from nilometer.values.entity import PERFORMANCE, SERVICE_PARTS, is_logged
+from nilometer.values.entity import PERFORMANCE, is_logged
 from nilometer.values.errors import NilometerError
-from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.samples import merged_sample_from_bytes, sample_from_bytes
 from nilometer_collector.store import Samples, SeriesRecord
 from nilometer_collector.store.levels import Level
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, SummaryColumn
-from nilometer_collector.watch.service import service_vector
+from nilometer_collector.watch.memory import DAY_NS
 
 MOST_SAMPLES = 20_000  # samples read at once; a larger base window is still read whole
 MERGED_AT_ONCE = 500  # samples merged in one pass
@@ -51,23 +46,6 @@ class BaseWindow:
     end_ns: int
     counts: Mapping[PartKey, Floats] = field(default_factory=dict)
     has_data: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """The counts of one column in one sample.
-
-    Attributes:
-        summary: Summary of the column.
-        labels: Label set of the sample.
-        share: Share of the requests that was profiled, 0 to 1.
-        vector: Counts of the column.
-    """
-
-    summary: str
-    labels: Labels
-    share: float
-    vector: Floats
 
 
 class Reader:
@@ -127,7 +105,7 @@ class Reader:
                 for one in self._counted(payload, columns):
                     for key in {PartKey(one.summary), PartKey(one.summary, one.labels)}:
                         parts.setdefault(key, []).append((one.share, one.vector))
-            counts = {key: _added(vectors) for key, vectors in parts.items()}
+            counts = {key: added(vectors) for key, vectors in parts.items()}
             yield BaseWindow(window_end_ns, counts, has_data=True)
 
     def samples(
@@ -174,44 +152,19 @@ class Reader:
             if not windows:  # long gaps are crossed quickly
                 step *= 2
 
-    def _counted(
-        self, payload: bytes, columns: Mapping[str, SummaryColumn]
-    ) -> Iterator["_Counted"]:
+    def _counted(self, payload: bytes, columns: Mapping[str, SummaryColumn]) -> Iterator[Counted]:
         """Yield the counts of each column that the sample in *payload* holds."""
-        sample = self._sample(payload, digest=self._wants_digest)
+        has_digest = self._wants_digest
+        sample = self._sample(payload, digest=has_digest)
         if sample is None:
             return
-        content = sample.content
-        if isinstance(content, ServiceProfile):
-            for summary in (sample.summary, *SERVICE_PARTS):
-                if summary in columns:
-                    counts = service_vector(columns[summary].column, content)
-                    yield _Counted(summary, sample.labels, sample.sample, counts)
-            return
-        counted = columns.get(sample.summary)
-        vector = None if counted is None else self._vector(payload, sample, counted)
-        if vector is not None:
-            yield _Counted(sample.summary, sample.labels, sample.sample, vector)
-
-    def _vector(
-        self, payload: bytes, sample: SummarySample, counted: SummaryColumn
-    ) -> Floats | None:
-        """Return the counts of a sample of one column; None if its content cannot be judged."""
-        column, content = counted.column, sample.content
-        if isinstance(content, ScoreProfile):
-            expected, requests = counted.expected, sample.coverage.profiled
-            return None if expected is None else expected.vector(content, requests)
-        if not isinstance(content, FeatureProfile):
-            return None
-        has_digest, self._wants_digest = self._wants_digest, _needs_digest(content, column)
-        if self._wants_digest and not has_digest:
-            again = self._sample(payload, digest=True)
-            if again is None or not isinstance(again.content, FeatureProfile):
-                return None
-            content = again.content
-        if counted.names:
-            _count_names(content, counted)
-        return column.vector(content, requests=sample.coverage.profiled)
+        counted, content = columns.get(sample.summary), sample.content
+        if counted is not None and isinstance(content, FeatureProfile):
+            self._wants_digest = _needs_digest(content, counted.column)
+            if self._wants_digest and not has_digest:
+                sample = self._sample(payload, digest=True)
+        if sample is not None:
+            yield from counts_of(sample, columns)
 
     def _sample(self, payload: bytes, *, digest: bool) -> SummarySample | None:
         """Decode a stored sample; log an error and return None if it cannot be decoded."""
@@ -238,15 +191,6 @@ def _needs_digest(content: FeatureProfile, column: Column) -> bool:
     return numbers.binned is None or numbers.binned.edges != column.edges
 
 
-def _count_names(content: FeatureProfile, counted: SummaryColumn) -> None:
-    """Count learned categories by the names in *content*."""
-    categories = content.categories
-    kept = categories.frequent.counts
-    counts = tuple(kept.get(name, 0) for name in counted.names)
-    other = max(categories.total - sum(counts), 0)
-    categories.dictionary = DictionaryCounts(counted.column.dictionary, counts, other)
-
-
 def without_gaps(windows: Iterable[BaseWindow], start_ns: int, end_ns: int) -> Iterator[BaseWindow]:
     """Yield *windows* and, for each other base window of ``(start_ns, end_ns]``, an empty one.
 
@@ -265,24 +209,6 @@ def without_gaps(windows: Iterable[BaseWindow], start_ns: int, end_ns: int) -> I
         yield BaseWindow(empty_ns)
 
 
-def _added(parts: Iterable[tuple[float, Floats]]) -> Floats:
-    """Return the sum of the vectors of samples, each with the share that was profiled.
-
-    If shares differ, counts of small shares are scaled up, but weigh only as their real rows.
-    """
-    known = list(parts)
-    most = max(share for share, _ in known)
-    total = np.zeros_like(known[0][1])
-    squares = 0.0
-    for share, vector in known:
-        weight = most / share
-        total += weight * vector
-        squares += weight**2 * vector[Total.CELLS - len(Total)]
-    if any(share != most for share, _ in known):
-        total[Total.SQUARES - len(Total)] = squares
-    return total
-
-
 def watched_series(samples: Samples, entity: str) -> list[SeriesRecord]:
     """Return the series of *entity* that alerters judge: all except logged ones and performance.
 
@@ -294,8 +220,3 @@ def watched_series(samples: Samples, entity: str) -> list[SeriesRecord]:
         for one in samples.series(entity)
         if one.summary != PERFORMANCE and not is_logged(one.summary)
     ]
-
-
-def is_pooled(key: PartKey) -> bool:
-    """Return whether *key* is all traffic of its summary."""
-    return key.labels == NO_LABELS

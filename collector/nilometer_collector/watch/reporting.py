@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 
 from nilometer.alert import AlertStatus
-from nilometer.alert.calibrated.judge import BASE_SECONDS
 from nilometer.alert.calibrated.life_cycle import Phase
+from nilometer.alert.calibrated.service import is_without_times
+from nilometer.alert.calibrated.slots import BASE_NS, BASE_SECONDS
 from nilometer.alert.reason import Reason
 from nilometer.values.times import time_text
 from nilometer_collector.alerting.watch_report import SummaryReport, WatchReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.labelled.status import performance_status
 from nilometer_collector.watch.late import CONSIDERABLE
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Memory, Watched
-from nilometer_collector.watch.service import is_without_times
+from nilometer_collector.watch.memory import DAY_NS, Book, Memory, Watched
 from nilometer_collector.watch.stages import Stage, Status, open_or_left_out, stage_status
 from nilometer_collector.watch.usual import (
     HOUR_NS,

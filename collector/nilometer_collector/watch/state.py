@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nilometer.alert.calibrated.judge import Judge
+from nilometer.alert.calibrated.packing import packed, unpacked
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.store import EpisodeStep, WatchStep
 from nilometer_collector.watch.judges import judge_of
 from nilometer_collector.watch.memory import Book, Memory
-from nilometer_collector.watch.packing import packed, unpacked
 from nilometer_collector.watch.reporting import Hearing, report_of
 from nilometer_collector.watch.sources import StateMoved, WatchedStore
 

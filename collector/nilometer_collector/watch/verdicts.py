@@ -42,5 +42,6 @@ def with_verdict(
         memory,
         episodes=saved_episodes(episodes.open.values()),
         next_episode=episodes.next_id,
+        newest_episode=max((one.id for one in verdict.told.opened), default=memory.newest_episode),
         open_parts=tuple(notes.open_parts.values()),
     )

@@ -11,6 +11,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
@@ -21,7 +22,7 @@ from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.entity import EntityWatch
 from nilometer_collector.watch.fitting import Fitter
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.memory import DAY_NS
 from nilometer_collector.watch.reporting import Hearing
 from nilometer_collector.watch.rules import current_rules
 from nilometer_collector.watch.sources import StateMoved

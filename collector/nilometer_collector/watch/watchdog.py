@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from nilometer.alert import Alerter, AlertStatus, Evaluation, Severity, Verdict
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.conditions import OWN_ALERTER, Overdue
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.labels import Labels
@@ -19,7 +20,6 @@ from nilometer_collector.background import Background, Pause
 from nilometer_collector.channels import Heartbeat
 from nilometer_collector.errors import StoreUnavailable
 from nilometer_collector.store import HeardRecord, Store
-from nilometer_collector.watch.memory import BASE_NS
 from nilometer_collector.watch.overdue import (
     LATE_SECONDS,
     Awaited,

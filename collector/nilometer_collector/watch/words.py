@@ -1,128 +1,17 @@
-"""Sentences about drifts: which summary moved, how far, its noise, and since when."""
+"""Sentences about drifts that have ended."""
 
-from collections.abc import Sequence
-
-from nilometer.alert.calibrated.effects import Effect, Unit
 from nilometer.alert.calibrated.parts import PartChange
-from nilometer.values.entity import FIRST_TOKEN, PER_TOKEN, SERVICE, is_of_service
-from nilometer.values.reasons import StreamEnd
+from nilometer.alert.calibrated.words import where
 from nilometer.values.times import time_text
 from nilometer_collector.alerting.decisions import Decision, normal_sentence
 from nilometer_collector.store import PartRecord
-from nilometer_collector.watch.expected_errors import ESTIMATED
-from nilometer_collector.watch.service import FAILED
 
-MOST_NAMED = 5  # most further summaries that a sentence names
-
-UNITS = {
-    Unit.DEVIATIONS: "sd",
-    Unit.SHAPE: "chi-square a row",
-    Unit.SHARE: "",
-}
-_SHARES = {  # names of shares of requests and streams, by component
-    FAILED: "share of failed requests",
-    f"= {StreamEnd.CLIENT_LEFT.value}": "share of streams that the client left",
-    f"= {StreamEnd.ERROR.value}": "share of streams that ended with an error",
-    f"= {StreamEnd.CUT.value}": "share of streams without their end marker",
-    f"= {StreamEnd.STALLED.value}": "share of stalled streams",
-}
-_TIMES = {  # what the numbers of a summary of the service are
-    SERVICE: "latency",
-    FIRST_TOKEN: "time to the first token",
-    PER_TOKEN: "time per output token",
-}
-_SIDES = {1: "above", -1: "below"}
 _ENDS = {
     PartChange.CLOSED: "{summary}{where} is back within its tolerance",
     PartChange.CLOSED_WITHOUT_DATA: "{summary}{where} has no more data",
     PartChange.REPLACED: "{summary}{where} is compared with a new baseline",
 }
-BLIND = "; this is an estimate from scores, which does not see concept drift"
 LEARNS_ANEW = "it is learned again from {since} on"
-
-
-def drift_sentence(
-    summary: str,
-    labels: str,
-    component: str,
-    direction: int,
-    effect: Effect | None,
-    tolerance: float,
-    onset_ns: int,
-    usual: float | None = None,
-) -> str:
-    """Return a sentence on what moved, how far, its noise, and since when.
-
-    Args:
-        summary: Name of the summary.
-        labels: Label set; empty for all traffic.
-        component: Component that moved.
-        direction: 1 for a rise, -1 for a fall.
-        effect: Effect since the onset; None if no window was judged.
-        tolerance: Tolerance in the unit of the effect.
-        onset_ns: Estimated start of the drift, Unix nanoseconds.
-        usual: Usual share, for performance and service; None for other summaries.
-    """
-    named = _SHARES.get(component, component) if is_of_service(summary) else component
-    what = f"the {named} of {summary}{_where(labels)}"
-    since = f"since {time_text(onset_ns)}"
-    if effect is None:
-        return f"{what} is {_SIDES[direction]} normal {since}"
-    unit = effect.unit
-    if usual is not None:
-        now = usual + direction * effect.value
-        return (
-            f"{what} is {percent(now)} (usual {percent(usual)}, \u00b1 {percent(effect.noise)}) "
-            f"{since}: at least {points(effect.bound)} {_SIDES[direction]} usual, tolerance "
-            f"{points(tolerance)}, {effect.windows} windows with {effect.rows:.0f} rows"
-            f"{BLIND if component == ESTIMATED else ''}"
-        )
-    return (
-        f"{what} is {amount(effect.value, unit)} {_SIDES[direction]} normal {since}: at least "
-        f"{amount(effect.bound, unit)}, noise {amount(effect.noise, unit)}, tolerance "
-        f"{amount(tolerance, unit)}, {effect.windows} windows with {effect.rows:.0f} rows"
-    )
-
-
-def has_usual_share(summary: str, component: str) -> bool:
-    """Return whether *component* is a share of requests or streams, told with its usual value."""
-    return is_of_service(summary) and component in _SHARES
-
-
-def has_times(summary: str, component: str) -> bool:
-    """Return whether *component* is about the times of a service."""
-    return summary in _TIMES and component not in _SHARES
-
-
-def medians_clause(summary: str, before: float | None, since: float | None) -> str:
-    """Return how the median time of a service's *summary* changed; empty if it is unknown.
-
-    Args:
-        summary: Summary of times.
-        before: Median in the day before the drift, in seconds.
-        since: Median since the drift began, in seconds.
-    """
-    if before is None or since is None:
-        return ""
-    return (
-        f"; the median {_TIMES[summary]} was {seconds_text(before)} in the day before, and is "
-        f"{seconds_text(since)} since"
-    )
-
-
-def seconds_text(seconds: float) -> str:
-    """Return *seconds* with three digits, below one second as milliseconds."""
-    return f"{seconds:.3g} s" if seconds >= 0.9995 else f"{1000 * seconds:.3g} ms"
-
-
-def opening_sentence(parts: Sequence[PartRecord]) -> str:
-    """Return the sentence of an episode; it starts with the first of *parts*."""
-    lead, *others = parts
-    if not others:
-        return lead.evidence
-    names = list(dict.fromkeys(f"{one.summary}{_where(str(one.labels))}" for one in others))
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return f"{lead.evidence}; also {', '.join(names[:MOST_NAMED])}{more}"
 
 
 def closing_sentence(part: PartRecord, change: PartChange, decision: Decision | None) -> str:
@@ -135,25 +24,4 @@ def closing_sentence(part: PartRecord, change: PartChange, decision: Decision | 
     """
     if decision is not None:
         return normal_sentence(decision, LEARNS_ANEW.format(since=time_text(part.onset_ns)))
-    return _ENDS[change].format(summary=part.summary, where=_where(str(part.labels)))
-
-
-def percent(share: float) -> str:
-    """Return *share* as percent with one decimal."""
-    return f"{100 * share:.1f} %"
-
-
-def points(share: float) -> str:
-    """Return a difference of shares in percentage points with one decimal."""
-    return f"{100 * share:.1f} points"
-
-
-def amount(value: float, unit: Unit) -> str:
-    """Return *value* with its unit; shares as percent."""
-    if unit is Unit.SHARE:
-        return f"{100 * value:.2g} %"
-    return f"{value:.2g} {UNITS[unit]}"
-
-
-def _where(labels: str) -> str:
-    return f" [{labels}]" if labels else ""
+    return _ENDS[change].format(summary=part.summary, where=where(str(part.labels)))

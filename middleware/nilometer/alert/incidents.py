@@ -1,6 +1,6 @@
 """What an agent that is cut off and the collector both tell receivers with incidents.
 
-Both use the same key for an episode of an alerter that users set, so their alerts join one incident.
+Both use the same key for an episode, so their alerts join one incident.
 
 Source of the limits: PagerDuty, "Events API v2"; Opsgenie, "Alert API".
 """
@@ -41,3 +41,16 @@ def incident_key(entity: str, alerter: str, summary: str, labels: Labels) -> str
     said = json.dumps([alerter, summary, labels.as_dict()], separators=(",", ":"))
     digest = hashlib.sha256(said.encode()).hexdigest()[:_DIGEST_CHARACTERS]
     return f"nilometer/{entity}/{digest}"
+
+
+def numbered_incident_key(entity: str, number: int) -> str:
+    """Return the key of the incident of an episode of the default alerter.
+
+    Several episodes may be open at a time. The collector tells agents the number of the next one, so
+    an agent that is cut off opens the incident that the collector joins.
+
+    Args:
+        entity: Name of the entity.
+        number: Number of the episode, unique within the entity.
+    """
+    return f"nilometer/{entity}/default/{number}"

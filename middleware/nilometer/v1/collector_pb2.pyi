@@ -73,19 +73,31 @@ class ShipReply(_message.Message):
     def __init__(self, rejected: _Optional[_Iterable[_Union[ShipReply.Rejected, _Mapping]]] = ..., duplicate: bool = ..., refused_predictions: _Optional[_Iterable[_Union[ShipReply.RefusedPredictions, _Mapping]]] = ...) -> None: ...
 
 class GetPlanRequest(_message.Message):
-    __slots__ = ("entities", "version", "agent", "instance")
+    __slots__ = ("entities", "version", "agent", "instance", "wants_baselines")
     ENTITIES_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     AGENT_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    WANTS_BASELINES_FIELD_NUMBER: _ClassVar[int]
     entities: _containers.RepeatedScalarFieldContainer[str]
     version: str
     agent: str
     instance: bytes
-    def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., agent: _Optional[str] = ..., instance: _Optional[bytes] = ...) -> None: ...
+    wants_baselines: bool
+    def __init__(self, entities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., agent: _Optional[str] = ..., instance: _Optional[bytes] = ..., wants_baselines: bool = ...) -> None: ...
+
+class Baselines(_message.Message):
+    __slots__ = ("monitored_entity", "format", "content")
+    MONITORED_ENTITY_FIELD_NUMBER: _ClassVar[int]
+    FORMAT_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
+    monitored_entity: str
+    format: int
+    content: bytes
+    def __init__(self, monitored_entity: _Optional[str] = ..., format: _Optional[int] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below", "forbidden_entities", "judges", "prediction_sums")
+    __slots__ = ("version", "unchanged", "references", "alerters", "names_key", "now_unix_nano", "privacy", "suppress_below", "forbidden_entities", "judges", "prediction_sums", "baselines")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     UNCHANGED_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
@@ -97,6 +109,7 @@ class Plan(_message.Message):
     FORBIDDEN_ENTITIES_FIELD_NUMBER: _ClassVar[int]
     JUDGES_FIELD_NUMBER: _ClassVar[int]
     PREDICTION_SUMS_FIELD_NUMBER: _ClassVar[int]
+    BASELINES_FIELD_NUMBER: _ClassVar[int]
     version: str
     unchanged: bool
     references: _containers.RepeatedCompositeFieldContainer[_alert_pb2.Reference]
@@ -108,7 +121,8 @@ class Plan(_message.Message):
     forbidden_entities: _containers.RepeatedScalarFieldContainer[str]
     judges: bool
     prediction_sums: bool
-    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ..., judges: bool = ..., prediction_sums: bool = ...) -> None: ...
+    baselines: _containers.RepeatedCompositeFieldContainer[Baselines]
+    def __init__(self, version: _Optional[str] = ..., unchanged: bool = ..., references: _Optional[_Iterable[_Union[_alert_pb2.Reference, _Mapping]]] = ..., alerters: _Optional[_Iterable[_Union[_alert_pb2.Alerter, _Mapping]]] = ..., names_key: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ..., privacy: _Optional[str] = ..., suppress_below: _Optional[int] = ..., forbidden_entities: _Optional[_Iterable[str]] = ..., judges: bool = ..., prediction_sums: bool = ..., baselines: _Optional[_Iterable[_Union[Baselines, _Mapping]]] = ...) -> None: ...
 
 class PutReferenceReply(_message.Message):
     __slots__ = ("digest", "expires_unix_nano")

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from nilometer.alert.alerter import Alerter, Severity
@@ -36,6 +37,8 @@ from nilometer.wire.alerter_times import (
 from nilometer.wire.parse import parsed
 from nilometer.wire.references import reference_from_wire, reference_to_wire
 
+HANDED_FORMAT = 1  # format of packed baselines that agents and collectors of this version know
+NO_BASELINES: Mapping[str, bytes] = {}
 MAX_PARAMETERS = 16  # most parameters in each map of an alerter
 MAX_PARAMETER_CHARACTERS = 256  # longest name and longest text of a parameter
 
@@ -238,6 +241,7 @@ def plan_to_wire(
     disclosure: Disclosure = LAXEST,
     *,
     prediction_sums: bool = False,
+    baselines: Mapping[str, bytes] = NO_BASELINES,
 ) -> collector_pb2.Plan:
     """Return a plan of a collector that judges, with its hash.
 
@@ -247,6 +251,7 @@ def plan_to_wire(
         names_key: Key of pseudonyms.
         disclosure: Largest disclosure that the collector allows.
         prediction_sums: Whether the collector asks for sums of predictions by bin of each input.
+        baselines: Packed baselines of the default alerter by entity; see `calibrated.handed`.
     """
     plan = collector_pb2.Plan(
         references=[reference_to_wire(reference) for reference in references],
@@ -257,6 +262,10 @@ def plan_to_wire(
         suppress_below=disclosure.suppress_below,
         judges=True,
         prediction_sums=prediction_sums,
+        baselines=[
+            collector_pb2.Baselines(monitored_entity=entity, format=HANDED_FORMAT, content=content)
+            for entity, content in sorted(baselines.items())
+        ],
     )
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()
@@ -273,6 +282,7 @@ class PlanContent(NamedTuple):
         disclosure: Largest disclosure that the collector allows its agents.
         collector_judges: Whether the collector judges the merged windows; an older one does not.
         prediction_sums: Whether the collector asks for sums of predictions by bin of each input.
+        baselines: Packed baselines of the default alerter by entity, in a format that is known here.
     """
 
     references: list[Reference]
@@ -281,6 +291,7 @@ class PlanContent(NamedTuple):
     disclosure: Disclosure
     collector_judges: bool = False
     prediction_sums: bool = False
+    baselines: Mapping[str, bytes] = NO_BASELINES
 
 
 def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
@@ -297,6 +308,11 @@ def plan_from_wire(message: collector_pb2.Plan) -> PlanContent:
         Disclosure(privacy, min(message.suppress_below, MAX_SUPPRESS_BELOW)),
         message.judges,
         message.prediction_sums,
+        {
+            one.monitored_entity: one.content
+            for one in message.baselines
+            if one.format == HANDED_FORMAT
+        },
     )
     for alerter in message.alerters:
         try:

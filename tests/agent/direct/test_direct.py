@@ -14,6 +14,7 @@ from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_agent.direct import DirectAlerts, posting
 from nilometer_agent.direct.direct import IDLE_SECONDS, KNOWN_SECONDS
+from nilometer_agent.direct.requests import NOT_CONFIRMED, resolving
 from nilometer_agent.direct_channel import DirectChannel, read_channel
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.server import Agent
@@ -258,6 +259,7 @@ def test_an_agent_with_the_file_sends_on_a_thread_of_its_own(
     agent.start()
     try:
         assert agent.direct is not None
+        assert agent.plans.wants_baselines
         agent.plans.see("fraud-scorer")
         eventually(lambda: agent.plans.is_away)
         agent.direct.closed([], [seen(0.5, 1)])
@@ -265,3 +267,13 @@ def test_an_agent_with_the_file_sends_on_a_thread_of_its_own(
         eventually(lambda: agent.status().counters["direct_alerts"] == 1)
     finally:
         agent.stop()
+
+
+def test_an_incident_at_opsgenie_is_resolved_by_its_alias(webhook: Webhook) -> None:
+    base = webhook.url.partition("/services")[0]
+    channel = DirectChannel(kind="opsgenie", key=SECRET, url=base)
+    assert posting.post(resolving(channel, "nilometer/fraud/default/3")).is_told
+    (posted,) = webhook.posted
+    assert posted.path == "/v2/alerts/nilometer%2Ffraud%2Fdefault%2F3/close?identifierType=alias"
+    assert posted.headers["authorization"] == f"GenieKey {SECRET}"
+    assert posted.content == {"source": "nilometer", "note": NOT_CONFIRMED}

@@ -8,9 +8,9 @@ from nilometer.alert.calibrated.baseline import learn
 from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import History
-from nilometer.alert.calibrated.judge import BASE_SECONDS, EntityState
+from nilometer.alert.calibrated.judge import EntityState
 from nilometer.alert.calibrated.model import Judged, Model
-from nilometer.alert.calibrated.slots import Calendar
+from nilometer.alert.calibrated.slots import BASE_SECONDS, Calendar
 
 LEARN = 3 * DAY
 WORLD = World(8, (3, 12))

@@ -6,7 +6,9 @@ from support.watch_steps import a_step
 from support.watched_traffic import DAY, Traffic, normal
 
 from nilometer.alert.calibrated.columns import Column
+from nilometer.alert.calibrated.counting import SummaryColumn
 from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.packing import packed
 from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.backtest.backtest import Backtests
@@ -14,8 +16,7 @@ from nilometer_collector.backtest.default_alerter import differences
 from nilometer_collector.backtest.records import DAY_NS, Question, Replay
 from nilometer_collector.store import Store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.memory import Book, SummaryColumn, Watched
-from nilometer_collector.watch.packing import packed
+from nilometer_collector.watch.memory import Book, Watched
 
 
 def replay_of(traffic: Traffic, rule: WatchRule, days: float = 1.0) -> Replay:

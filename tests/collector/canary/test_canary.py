@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from support.watched_traffic import MONDAY_NS, Traffic, normal
 
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.calibrated.two_samples import Outcome
 from nilometer.values.labels import LabelFilter
 from nilometer_collector.alerting.watch_rules import WatchRule
@@ -15,7 +16,7 @@ from nilometer_collector.canary.records import Question, Reason, Verdict
 from nilometer_collector.errors import TooMuch, Unknown
 from nilometer_collector.store import Store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.memory import DAY_NS
 
 ROWS = 400
 EARLIER = 3  # windows of the stable side before the first of the candidate

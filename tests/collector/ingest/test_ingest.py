@@ -306,7 +306,8 @@ def test_a_plan_holds_what_was_asked_for_and_nothing_when_it_is_unchanged(
     served.put_alerter({**body, "threshold": 0.2, "reference": "training"}).raise_for_status()
 
     plan = served.stub.GetPlan(GetPlanRequest(entities=[ENTITY]), timeout=60)
-    references, alerters, _, disclosure, judges, prediction_sums = plan_from_wire(plan)
+    references, alerters, _, disclosure, judges, prediction_sums, baselines = plan_from_wire(plan)
+    assert not baselines
     assert judges
     assert prediction_sums
     assert [(one.entity, one.digest) for one in references] == [(ENTITY, reference.digest)]

@@ -62,7 +62,7 @@ def test_windows_are_kept_replaced_and_forgotten(store: Store) -> None:
 
 def test_an_episode_opens_grows_and_closes_with_two_notifications(store: Store) -> None:
     first, second = a_part(), a_part("input.age", labels=Labels.of(version="7"), opened_ns=500)
-    opening = an_opening(1, first)
+    opening = an_opening(7, first)
     assert store.watching.save(ENTITY, a_step(0, episodes=[opening]), NOW_NS) == 1
     joined = replace(opening, summary="input.age", labels=second.labels, value=0.9, change=None,
                      parts=(second,))  # fmt: skip
@@ -70,6 +70,7 @@ def test_an_episode_opens_grows_and_closes_with_two_notifications(store: Store) 
     (episode,) = store.alerts.episodes(is_open=True)
     assert (episode.summary, episode.labels, episode.worst) == ("input.age", second.labels, 0.9)
     assert (episode.parts, episode.alerter) == ((first, second), ALERTER)
+    assert episode.number == opening.number
     assert store.watching.open_parts() == {(ENTITY, "input.amount"), (ENTITY, "input.age")}
     assert store.alerts.open_episodes() == [(ENTITY, "input.age")]
     ended = (replace(first, closed_ns=900), replace(second, closed_ns=900))
@@ -82,7 +83,7 @@ def test_an_episode_opens_grows_and_closes_with_two_notifications(store: Store) 
     assert store.watching.open_parts() == set()
     notice = store.deliveries.take("slack", NOW_NS)
     assert notice is not None
-    assert notice.episode.parts == ended
+    assert (notice.episode.parts, notice.episode.number) == (ended, opening.number)
 
 
 def test_two_episodes_may_have_the_same_leading_summary(store: Store) -> None:

@@ -2,9 +2,10 @@
 
 import pytest
 
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.senders import TABLES
 from nilometer_collector.store import HeardRecord
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS
+from nilometer_collector.watch.memory import DAY_NS
 from nilometer_collector.watch.watch import closed_until, past_until
 
 NOW = 1_000_000 * BASE_NS

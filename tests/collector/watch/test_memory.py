@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, LEARNED_DAYS, Memory
+from nilometer.alert.calibrated.slots import BASE_NS
+from nilometer_collector.watch.memory import DAY_NS, LEARNED_DAYS, Memory
 
 
 @pytest.mark.parametrize(("every", "days"), [(1, LEARNED_DAYS), (7, 7 * (LEARNED_DAYS - 1))])

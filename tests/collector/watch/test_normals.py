@@ -7,12 +7,12 @@ from support.watched_traffic import DAY, NewTraffic, Traffic, normal
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.packing import unpacked
 from nilometer.alert.reason import Reason
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.memory import Memory
 from nilometer_collector.watch.normals import accepted_parts
-from nilometer_collector.watch.packing import unpacked
 
 
 def accept(traffic: Traffic, summary: str = "") -> Decision:

@@ -14,6 +14,8 @@ from support.made_once import made_once
 from support.watched_traffic import DAY
 
 from nilometer.alert import AlertStatus
+from nilometer.alert.calibrated.packing import unpacked
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.reason import Reason
 from nilometer.profile.performance import Regression, binary, classes_only
 from nilometer.values.window import Window
@@ -22,8 +24,7 @@ from nilometer_collector.alerting.watch_report import SummaryReport
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.store import Store, open_store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory
-from nilometer_collector.watch.packing import unpacked
+from nilometer_collector.watch.memory import DAY_NS, Memory
 from nilometer_collector.watch.performance_memory import PerformanceMemory
 
 ROWS = 400

@@ -8,6 +8,7 @@ import pytest
 from support.language_model import LanguageModel
 from support.shipping import a_sample_row, ship
 
+from nilometer.alert.calibrated.service import service_column, service_vector
 from nilometer.profile import Coverage, ServiceProfile, SummarySample
 from nilometer.testing import SteppedClock
 from nilometer.values.entity import FIRST_TOKEN, PER_TOKEN, SERVICE, STREAM_ENDS
@@ -16,7 +17,6 @@ from nilometer.values.window import Window
 from nilometer_collector.alerting.watch_report import WatchReport
 from nilometer_collector.store import Arrival, PartRecord, Store, open_store
 from nilometer_collector.testing import ENTITY
-from nilometer_collector.watch.service import service_column, service_vector
 from nilometer_collector.watch.watch import Watch
 
 HOUR_NS = 3600 * 1_000_000_000

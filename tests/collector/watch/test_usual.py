@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer_collector.alerting.watch_rules import WatchRule
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Book, Memory
+from nilometer_collector.watch.memory import DAY_NS, Book, Memory
 from nilometer_collector.watch.reporting import Hearing, report_of
 from nilometer_collector.watch.usual import HOUR_NS
 

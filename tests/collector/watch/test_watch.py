@@ -10,6 +10,8 @@ from support.watched_traffic import DAY, KEY, ROWS, NewTraffic, Traffic, bounds_
 
 from nilometer.alert import AlertStatus
 from nilometer.alert.calibrated.columns import Total
+from nilometer.alert.calibrated.packing import unpacked
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.conditions import DEFAULT_ALERTER
 from nilometer.alert.reason import Reason
 from nilometer.profile import pseudonym
@@ -22,8 +24,8 @@ from nilometer_collector.store.sqlite.decisions import Decisions
 from nilometer_collector.store.sqlite.watching import Watching
 from nilometer_collector.testing import ENTITY, a_reference
 from nilometer_collector.watch.entity import EntityWatch
-from nilometer_collector.watch.memory import BASE_NS, Book
-from nilometer_collector.watch.packing import unpacked, unpacked_window
+from nilometer_collector.watch.memory import Book
+from nilometer_collector.watch.packing import unpacked_window
 
 DAYS_OF_TABLE = 9  # from a Monday on, so that a weekend is known
 MEANS = {"input.amount": 0.0, "input.age": 5.0}

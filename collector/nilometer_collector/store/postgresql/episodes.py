@@ -18,7 +18,7 @@ NOT EXISTS (SELECT 1 FROM jsonb_each(%(allowed)s::jsonb) f
 """
 _EPISODES = f"""
 SELECT e.entity, e.id, j.summary, j.labels_text, e.alerter_payload, e.opened_ns, e.closed_ns, e.worst,
-       e.reference_digest, e.evidence, e.since_ns, e.worst_ns
+       e.reference_digest, e.evidence, e.since_ns, e.worst_ns, e.number
 FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
 WHERE (%(entity)s::text IS NULL OR e.entity = %(entity)s)
   AND (%(open)s::boolean IS NULL OR (e.closed_ns IS NULL) = %(open)s)

@@ -18,7 +18,7 @@ NOT EXISTS (SELECT 1 FROM json_each(?6) f WHERE NOT EXISTS
 """
 _EPISODES = f"""
 SELECT id, summary, labels, alerter_payload, opened_ns, closed_ns, worst, reference_digest, evidence,
-       since_ns, worst_ns
+       since_ns, worst_ns, number
 FROM episodes WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR (closed_ns IS NULL) = ?2)
   AND (?3 IS NULL OR id = ?3) AND (?5 IS NULL OR entity IN (SELECT value FROM json_each(?5)))
   AND (?6 IS NULL OR {_HAS_LABELS.format(labels="episodes.labels")} OR EXISTS

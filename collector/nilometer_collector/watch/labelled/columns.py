@@ -13,6 +13,7 @@ from typing import TypeAlias, TypeGuard
 import numpy as np
 
 from nilometer.alert.calibrated.columns import Column, Floats, Rate, Total
+from nilometer.alert.calibrated.counting import SummaryColumn
 from nilometer.alert.calibrated.tolerance import Tolerance
 from nilometer.compare import reference_column
 from nilometer.profile import Content
@@ -20,7 +21,6 @@ from nilometer.profile.performance import Classification, Regression
 from nilometer.profile.performance.classification import UNKNOWN
 from nilometer.profile.reference import INPUT_BINS
 from nilometer.values.labels import OVERFLOW_KEY
-from nilometer_collector.watch.memory import SummaryColumn
 
 RARE = 0.25  # classes with a larger share of the rows show in the error rate of all rows
 MOST_CLASSES = 8  # classes with an error rate of their own; more would share the budget too thinly

@@ -2,22 +2,22 @@
 
 from collections.abc import Sequence
 
-from nilometer.profile import ScoreProfile
-from nilometer.profile.performance import Classification
-from nilometer.wire.contents.codec import EdgesOf
-from nilometer_collector.store import Samples, SeriesRecord
-from nilometer_collector.watch.expected_errors import (
+from nilometer.alert.calibrated.counting import SummaryColumn
+from nilometer.alert.calibrated.expected_errors import (
     LEAST_REFERENCE,
     ExpectedErrors,
     expected_column,
 )
+from nilometer.profile import ScoreProfile
+from nilometer.profile.performance import Classification
+from nilometer.wire.contents.codec import EdgesOf
+from nilometer_collector.store import Samples, SeriesRecord
 from nilometer_collector.watch.labelled.columns import TOLERANCE
 from nilometer_collector.watch.labelled.windows import (
     PerformanceReader,
     performance_summaries,
     scored_rows,
 )
-from nilometer_collector.watch.memory import SummaryColumn
 
 
 def estimated_column(

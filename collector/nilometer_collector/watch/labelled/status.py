@@ -1,13 +1,13 @@
 """The status of performance: judged up to where labels have arrived, and what it waits for."""
 
 from nilometer.alert import AlertStatus
+from nilometer.alert.calibrated.counting import is_pooled
+from nilometer.alert.calibrated.words import percent
 from nilometer.alert.reason import Reason
 from nilometer.values.times import time_text
 from nilometer_collector.watch.memory import Memory, Watched
 from nilometer_collector.watch.performance_memory import Selection, Waiting
-from nilometer_collector.watch.reading import is_pooled
 from nilometer_collector.watch.stages import Status, open_or_left_out, stage_status
-from nilometer_collector.watch.words import percent
 
 SELECTED = 0.05  # smallest distance between labelled rows and all rows that a sentence mentions
 

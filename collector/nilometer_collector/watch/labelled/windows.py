@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from nilometer.alert.calibrated.counting import is_pooled
 from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import FeatureProfile, ScoreProfile, SummarySample
 from nilometer.profile.performance import Classification
 from nilometer.values.entity import SCHEMA, SCORES_SUFFIX, SERVICE, Role, role_of, summary_name
@@ -11,8 +13,7 @@ from nilometer.wire.contents.codec import EdgesOf, no_edges
 from nilometer_collector.store import Samples, SeriesRecord
 from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.labelled.columns import Judged, is_judged, merged_rows
-from nilometer_collector.watch.memory import BASE_NS
-from nilometer_collector.watch.reading import Reader, is_pooled
+from nilometer_collector.watch.reading import Reader
 
 
 @dataclass(frozen=True, slots=True)

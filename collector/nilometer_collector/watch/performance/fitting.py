@@ -10,7 +10,9 @@ from functools import partial
 import numpy as np
 
 from nilometer.alert.calibrated.baseline import window_length
+from nilometer.alert.calibrated.counting import SummaryColumn, is_pooled
 from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.watch.fitting import MOST_SEGMENTS, Kept, fitted, must_reset
 from nilometer_collector.watch.labelled.columns import (
@@ -23,17 +25,9 @@ from nilometer_collector.watch.labelled.windows import (
     PerformanceReader,
     joined_windows,
 )
-from nilometer_collector.watch.memory import (
-    BASE_NS,
-    DAY_NS,
-    LEARNED_DAYS,
-    Book,
-    SummaryColumn,
-    Watched,
-)
+from nilometer_collector.watch.memory import DAY_NS, LEARNED_DAYS, Book, Watched
 from nilometer_collector.watch.normals import Spans
 from nilometer_collector.watch.performance_memory import PerformanceMemory
-from nilometer_collector.watch.reading import is_pooled
 
 BLOCK = 12  # base windows that are decided together before a baseline is learned: an hour
 LENGTHS = (1, 2, 6, 12, 24, 72, 288)  # window lengths, each of which divides the next

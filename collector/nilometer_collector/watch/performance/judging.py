@@ -15,11 +15,12 @@ from nilometer.alert.calibrated.columns import Floats
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import History
 from nilometer.alert.calibrated.judge import Judge
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.ground_truth.maturity import MaturityRule
 from nilometer_collector.watch.labelled.columns import performance_vector
 from nilometer_collector.watch.labelled.windows import LabelledWindow, PerformanceReader
-from nilometer_collector.watch.memory import BASE_NS, Book, Watched
+from nilometer_collector.watch.memory import Book, Watched
 from nilometer_collector.watch.performance_memory import AGES_NS, PerformanceMemory, Waiting
 from nilometer_collector.watch.usual import HOUR_NS
 

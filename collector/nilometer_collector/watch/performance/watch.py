@@ -9,7 +9,12 @@ from nilometer.alert.calibrated.columns import Total
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.group import History, PartEvent
 from nilometer.alert.calibrated.judge import EntityState, Judge, Verdict
+from nilometer.alert.calibrated.limits import tolerance_of, usual_of
+from nilometer.alert.calibrated.model import Judged
+from nilometer.alert.calibrated.packing import packed
 from nilometer.alert.calibrated.parts import PartChange
+from nilometer.alert.calibrated.slots import BASE_NS
+from nilometer.alert.calibrated.words import percent
 from nilometer.values.clock import NANOSECONDS
 from nilometer_collector.ground_truth.maturity import MaturityRule
 from nilometer_collector.query.definitions import maturity_rule
@@ -23,9 +28,8 @@ from nilometer_collector.watch.labelled.windows import (
     performance_summaries,
     scored_rows,
 )
-from nilometer_collector.watch.memory import BASE_NS, DAY_NS, Memory, Watched
+from nilometer_collector.watch.memory import DAY_NS, Memory
 from nilometer_collector.watch.notes import Measure, Measured, Notes, unmeasured
-from nilometer_collector.watch.packing import packed
 from nilometer_collector.watch.performance.fitting import fit, length_of, must_fit
 from nilometer_collector.watch.performance.judging import (
     Decided,
@@ -38,10 +42,8 @@ from nilometer_collector.watch.performance.judging import (
 from nilometer_collector.watch.performance_memory import PerformanceMemory
 from nilometer_collector.watch.sources import WatchedStore
 from nilometer_collector.watch.state import Changes, StoredState
-from nilometer_collector.watch.tolerances import tolerance_of, usual_of
 from nilometer_collector.watch.usual import HOUR_NS
 from nilometer_collector.watch.verdicts import with_verdict
-from nilometer_collector.watch.words import percent
 
 PAUSE_NS = 60 * NANOSECONDS  # time between two looks for labels
 COMPARE_NS = 6 * HOUR_NS  # time between two comparisons of labelled predictions with all
@@ -209,17 +211,18 @@ class PerformanceWatch:
         found = history(reader, watched, event.onset_ns, end_ns)
         effect = judge.effect(event.key, event.stream, found)
         start_ns = end_ns - watched.length * BASE_NS
-        tolerance = tolerance_of(watched, component, self._stored.rule, start_ns)
-        also = "" if component == ERROR_RATE else _error_rate(watched, found)
+        judged, is_holiday = judge.judged(event.key), self._stored.rule.is_holiday(start_ns)
+        tolerance = tolerance_of(judged, component, is_holiday=is_holiday)
+        also = "" if component == ERROR_RATE else _error_rate(judged, found)
         own = self._stored.memory.performance.get(reader.summary) if self._stored.memory else None
         if own is not None and own.selection is not None:
             also += selected(own.selection)
-        return Measured(effect, tolerance, usual_of(watched, component), also)
+        return Measured(effect, tolerance, usual_of(judged, component), also)
 
 
-def _error_rate(watched: Watched, found: History) -> str:
+def _error_rate(judged: Judged, found: History) -> str:
     """Return the error rate of a classifier in words; empty for other performance."""
-    column, usual = watched.counted.column, usual_of(watched, ERROR_RATE)
+    column, usual = judged.column, usual_of(judged, ERROR_RATE)
     rows = float(found.counts[:, Total.CELLS - len(Total)].sum())
     if usual is None or not rows:
         return ""

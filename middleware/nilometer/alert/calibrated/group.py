@@ -109,6 +109,10 @@ class Group:
         """Return the summary and label set of the column at this position."""
         return self._subjects[column].key
 
+    def judged(self, key: PartKey) -> Judged:
+        """Return the column of the subject *key*."""
+        return self._subjects[self.keys[key]].judged
+
     def carried(
         self,
         before: "Group | None",
@@ -189,7 +193,7 @@ class Group:
 
     def effect(self, key: PartKey, stream: Stream, history: History) -> Effect | None:
         """Return the effect of *stream* of a subject over *history*; None if it is not judged."""
-        judged = self._subjects[self.keys[key]].judged
+        judged = self.judged(key)
         alone = Model([judged], self._calendar)
         place = next(
             i

@@ -22,11 +22,9 @@ from nilometer.alert.calibrated.episodes import (
 )
 from nilometer.alert.calibrated.evidence import BUDGET
 from nilometer.alert.calibrated.group import Group, History, PartEvent, Subject
-from nilometer.alert.calibrated.model import Stream
+from nilometer.alert.calibrated.model import Judged, Stream
 from nilometer.alert.calibrated.parts import Change, ModelState, PartChange, advance, close
-from nilometer.alert.calibrated.slots import DAY_SECONDS, NS_PER_SECOND, Calendar
-
-BASE_SECONDS = 300  # length of a base window
+from nilometer.alert.calibrated.slots import BASE_SECONDS, DAY_SECONDS, NS_PER_SECOND, Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +111,10 @@ class Judge:
     def lengths(self) -> Mapping[PartKey, int]:
         """The length of the windows of each subject, in base windows."""
         return {key: length for length, group in self.groups.items() for key in group.keys}
+
+    def judged(self, key: PartKey) -> Judged:
+        """Return the column of *key*, which must be a subject."""
+        return next(group.judged(key) for group in self.groups.values() if key in group.keys)
 
     def carried(
         self, state: EntityState, before: "Judge", reset: Collection[PartKey], end_ns: int

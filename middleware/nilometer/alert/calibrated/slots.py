@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 Integers = NDArray[np.intp]
 NS_PER_SECOND = 1_000_000_000
+BASE_SECONDS = 300  # length of a base window
+BASE_NS = BASE_SECONDS * NS_PER_SECOND
 DAY_SECONDS = 86_400
 MOST_HOURS = 24  # largest number of slots of the first level
 KINDS_OF_DAYS = 3  # weekday, weekend, holiday

@@ -11,12 +11,11 @@ days of the recording are not repetitions of each other. So times of a replay ar
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from nilometer.alert.calibrated.columns import Column, Floats, Rate, Total
-from nilometer.alert.calibrated.slots import DAY_SECONDS, NS_PER_SECOND
 from nilometer.profile import (
     Content,
     FeatureProfile,
@@ -30,11 +29,8 @@ from nilometer.sketch.exponential import ExponentialHistogram
 from nilometer.sketch.moments import Moments
 from nilometer.values.entity import FIRST_TOKEN, PER_TOKEN, SERVICE, STREAM_ENDS
 from nilometer.values.reasons import StreamEnd
-from nilometer.values.senders import TABLES
-from nilometer_collector.store import HeardRecord
 
 FAILED = "failed"  # name of the share of failed requests
-REPLAYED_NS = 7 * DAY_SECONDS * NS_PER_SECOND  # windows that arrive so late are those of a replay
 LEAST_OF_STREAMS = 100  # fewest times or streams from which bins are learned
 
 # The ends of a stream whose shares are judged, by the name of the share.
@@ -86,16 +82,6 @@ def service_vector(column: Column, service: ServiceProfile) -> Floats:
         totals[Total.CELLS] = service.count
         return np.array([service.failures, *totals], np.float64)
     return column.vector(_feature(column.summary, service, column.edges))
-
-
-def is_replayed(heard: Sequence[HeardRecord]) -> bool:
-    """Return whether no agent has ever sent a window in time, so that all traffic is a replay.
-
-    Args:
-        heard: How late the windows of each agent, and of tables, have arrived.
-    """
-    agents = [one for one in heard if one.agent != TABLES]
-    return bool(agents) and all(one.least_lag_ns >= REPLAYED_NS for one in agents)
 
 
 def is_without_times(column: Column) -> bool:

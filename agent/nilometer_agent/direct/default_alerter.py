@@ -1,0 +1,103 @@
+"""The default alerter of an agent that is cut off from its collector.
+
+It judges the windows of this agent by the baselines that the collector handed over before. Its
+evidence begins without any when the agent is cut off, and is thrown away when the collector answers
+again, because the collector judges the stored windows of all agents then.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nilometer.alert import Evaluation
+from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
+from nilometer.profile import SummarySample
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.once import OnceAMinute
+from nilometer_agent.direct.cut_off import CutOffEntity, Told
+from nilometer_agent.uplink.plan import PlanKeeper
+
+log = logging.getLogger("nilometer.agent")
+
+Tell = Callable[[int, Evaluation], None]
+
+
+@dataclass(slots=True)
+class _Judged:
+    """An entity that is judged; None if there is no baseline, or it failed."""
+
+    entity: CutOffEntity | None
+
+
+class DefaultAlerter:
+    """Judges closed windows while the agent is cut off. Only the engine's thread may call.
+
+    An error is logged, and ends the judging of the entity until the next time that the agent is cut
+    off. It never reaches the caller.
+
+    Args:
+        plans: Keeper of the handed-over baselines.
+        tell: Function that tells the opening of an episode, with the number that its entity's next
+            episode gets.
+        monotonic: Monotonic clock, in seconds, for the rate of log lines.
+    """
+
+    def __init__(self, plans: PlanKeeper, tell: Tell, monotonic: Callable[[], float]) -> None:
+        self._plans = plans
+        self._tell = tell
+        self._monotonic = monotonic
+        self._once = OnceAMinute()
+        self._judged: dict[str, _Judged] = {}
+
+    def closed(self, samples: Sequence[SummarySample]) -> None:
+        """Count the samples of a closed window, and judge the base windows that are over."""
+        if not samples:
+            return
+        window = samples[0].window
+        if not self._plans.is_cut_off((window.end_ns - window.start_ns) / NANOSECONDS):
+            self._judged.clear()
+            return
+        name = samples[0].entity
+        try:
+            judged = self._of(name, window.start_ns)
+            if judged is None:
+                return
+            # The collector has learned from what agents ship, so the same is counted here.
+            fewest = self._plans.active.disclosure.fewest_of_a_pseudonym
+            for told in judged.take([sample.suppressed(fewest) for sample in samples]):
+                self._open(name, told)
+        except Exception:
+            self._judged[name] = _Judged(None)
+            if self._once.due(self._monotonic(), name):
+                log.exception(
+                    "internal error in the default alerter of an agent that is cut off, the entity "
+                    "is left to the collector: report this error",
+                    extra={"entity": name},
+                )
+
+    def newest_opened(self, entity: str) -> int | None:
+        """Return the number of the newest episode in the plan; None if it is unknown. Thread-safe."""
+        content = self._plans.active.baselines.get(entity, b"")
+        try:
+            return HandedOver.from_bytes(content).opened if content else None
+        except ValueError:  # logged when the entity is judged
+            return None
+
+    def _of(self, name: str, start_ns: int) -> CutOffEntity | None:
+        """Return the judge of the entity *name*, which begins with a window at *start_ns*."""
+        found = self._judged.get(name)
+        if found is None:
+            content = self._plans.active.baselines.get(name, b"")
+            has_room = len(self._judged) < MOST_ENTITIES
+            found = _Judged(CutOffEntity(name, content, start_ns) if content and has_room else None)
+            if has_room:
+                self._judged[name] = found
+        return found.entity
+
+    def _open(self, name: str, told: Told) -> None:
+        log.warning(
+            "drift found in the windows of this agent, the collector does not answer: it is told "
+            "directly",
+            extra={"entity": name, "summary": told.evaluation.summary},
+        )
+        self._tell(told.number, told.evaluation)

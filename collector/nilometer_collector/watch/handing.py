@@ -1,0 +1,143 @@
+"""What the default alerter hands to agents, so that they can judge while they cannot reach it."""
+
+import logging
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+
+from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver, HandedSubject
+from nilometer.alert.calibrated.packing import unpacked
+from nilometer.alert.calibrated.slots import BASE_NS
+from nilometer.values.clock import Clock
+from nilometer.values.once import OnceAMinute
+from nilometer.values.senders import TABLES
+from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
+from nilometer_collector.store import UNDECLARED, HeardRecord, Store
+from nilometer_collector.watch.judges import subjects_of
+from nilometer_collector.watch.memory import Book, Memory
+from nilometer_collector.watch.rules import current_rules
+
+KEPT_SECONDS = 60.0  # time for which a packed form is used again
+MOST_KEPT = 4096  # entities whose packed form is kept
+MOST_KEPT_BYTES = 64 << 20  # size of these forms
+NEVER = (-math.inf, b"")
+SENDING_NS = 3 * BASE_NS  # wall time without a window until an agent no longer counts
+
+log = logging.getLogger("nilometer.collector")
+
+
+class Handing:
+    """Makes the packed `HandedOver` of entities. Thread-safe.
+
+    Args:
+        store: Store of the state of the default alerter.
+        clock: Wall and monotonic time.
+        given: Rules of the settings, by patterns of entities.
+    """
+
+    def __init__(self, store: Store, clock: Clock, given: Sequence[WatchRule]) -> None:
+        self._store = store
+        self._clock = clock
+        self._given = given
+        self._lock = threading.Lock()
+        self._once = OnceAMinute()
+        self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+        self._kept_bytes = 0
+
+    def all_of(self, entities: Iterable[str], room: int) -> dict[str, bytes]:
+        """Return the packed form of the first `MOST_ENTITIES` of *entities* that are judged.
+
+        Args:
+            entities: Names of entities.
+            room: Largest sum of the sizes, in bytes. The first entity that does not fit is left
+                out, and so are those after it.
+        """
+        found: dict[str, bytes] = {}
+        for entity in entities:
+            content = self._of(entity)
+            if len(content) > room or (content and len(found) == MOST_ENTITIES):
+                self._warn(entity)
+                break
+            if content:
+                found[entity] = content
+                room -= len(content)
+        return found
+
+    def _of(self, entity: str) -> bytes:
+        """Return the packed form, which is at most `KEPT_SECONDS` old; empty if nothing is judged."""
+        with self._lock:
+            at, content = self._kept.pop(entity, NEVER)
+            self._kept_bytes -= len(content)
+            if self._clock.monotonic() - at >= KEPT_SECONDS:
+                at, content = self._clock.monotonic(), self._made(entity)
+            self._kept[entity] = (at, content)
+            self._kept_bytes += len(content)
+            while self._kept_bytes > MOST_KEPT_BYTES or len(self._kept) > MOST_KEPT:
+                _, (_, oldest) = self._kept.popitem(last=False)
+                self._kept_bytes -= len(oldest)
+            return content
+
+    def _made(self, entity: str) -> bytes:
+        record = self._store.watching.load(entity)
+        if record is None or not record.baselines:
+            return b""
+        declared = {one.name: one.declaration for one in self._store.entities.all()}
+        zone = declared.get(entity, UNDECLARED).time_zone
+        rule = rule_of(current_rules(self._store, self._given), entity).declared(zone)
+        book = unpacked(record.baselines, Book)
+        if not rule.watch or book.in_other_zone(rule.time_zone):
+            return b""
+        memory = unpacked(record.state, Memory)
+        subjects = _subjects(book, memory, rule)
+        if not subjects:
+            return b""
+        handed = HandedOver(
+            subjects=subjects,
+            time_zone=rule.time_zone,
+            holidays=rule.holidays,
+            budget_days=rule.budget_days,
+            agents=sharing(self._store.watching.heard(entity), self._clock.now_ns()),
+            episode=memory.next_episode,
+            opened=memory.newest_episode,
+        )
+        content = handed.to_bytes()
+        if not content:
+            self._warn(entity)
+        return content
+
+    def _warn(self, entity: str) -> None:
+        if self._once.due(self._clock.monotonic(), entity):
+            log.warning(
+                "baselines not handed to an agent, which will not judge the entity while it is cut "
+                "off: the plan would be too large; let each agent see fewer entities or summaries",
+                extra={"entity": entity},
+            )
+
+
+def _subjects(book: Book, memory: Memory, rule: WatchRule) -> tuple[HandedSubject, ...]:
+    """Return the subjects that agents may judge: those of summaries without an open episode."""
+    is_known = {part.record.summary for part in memory.open_parts}
+    counted = {one.key: one.counted for one in book.watched}
+    return tuple(
+        HandedSubject(
+            key=one.key,
+            counted=counted[one.key],
+            baseline=one.judged.baseline,
+            tolerance=one.judged.tolerance,
+            factor=one.judged.factor,
+            length=one.length,
+            share=one.share,
+        )
+        for one in subjects_of(book, rule)
+        if one.key.summary not in is_known
+    )
+
+
+def sharing(heard: Sequence[HeardRecord], now_ns: int) -> int:
+    """Return the number of agents that send now, rounded up to a power of two; at least 1.
+
+    It is rounded so that a changed number of pods rarely changes the plan of all agents.
+    """
+    sending = sum(one.agent != TABLES and one.received_ns > now_ns - SENDING_NS for one in heard)
+    return 1 << max(sending - 1, 0).bit_length()

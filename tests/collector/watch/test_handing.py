@@ -1,0 +1,339 @@
+"""Baselines that agents get, and what agents find by them while they are cut off."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.told import a_message, a_notice
+from support.watched_traffic import Draw, Traffic, normal
+
+from nilometer.alert.calibrated import handed as handed_over
+from nilometer.alert.calibrated.episodes import PartKey
+from nilometer.alert.calibrated.handed import HandedOver
+from nilometer.alert.calibrated.packing import packed, unpacked
+from nilometer.alert.calibrated.slots import BASE_NS
+from nilometer.profile import SummarySample
+from nilometer.testing import SteppedClock
+from nilometer.values.clock import NANOSECONDS
+from nilometer.values.labels import Labels
+from nilometer.values.senders import TABLES
+from nilometer.wire.services import GetPlanRequest, Plan
+from nilometer_agent.direct import DirectAlerts
+from nilometer_agent.direct.cut_off import CutOffEntity
+from nilometer_agent.direct.direct import IDLE_SECONDS
+from nilometer_agent.direct.posting import Outcome
+from nilometer_agent.direct.requests import NOTE, DirectRequest
+from nilometer_agent.direct.unconfirmed import SECONDS
+from nilometer_agent.direct_channel import DirectChannel
+from nilometer_agent.measure.counters import Counters as AgentCounters
+from nilometer_agent.outbox.buffer import Buffer
+from nilometer_agent.uplink.dial import Reach
+from nilometer_agent.uplink.plan import CUT_OFF_WINDOWS, PlanKeeper
+from nilometer_collector.access.needs import Need
+from nilometer_collector.access.rights import Access
+from nilometer_collector.channels.sending import incident_key
+from nilometer_collector.counters import Counters
+from nilometer_collector.ingest.ingest import Ingest
+from nilometer_collector.store import HeardRecord
+from nilometer_collector.testing import ENTITY
+from nilometer_collector.watch.handing import SENDING_NS, Handing, sharing
+
+PODS = ("pod-1", "pod-2")
+
+
+@dataclass
+class Collector:
+    """The plans of a collector, which can be away."""
+
+    traffic: Traffic
+    is_away: bool = False
+    sizes: list[int] = field(default_factory=list)
+
+    def GetPlan(self, request: GetPlanRequest, timeout: float) -> Plan:
+        del timeout
+        if self.is_away:
+            raise OSError
+        store, clock = self.traffic.store, self.traffic.clock
+        plan = Ingest(store, clock, Counters(), lambda: None).plan(request, Access(None, Need.SHIP))
+        self.sizes.append(plan.ByteSize())
+        return plan
+
+    def Ship(self, request: object, timeout: float) -> object:
+        raise NotImplementedError
+
+    def probe(self) -> tuple[Reach, str]:
+        raise NotImplementedError
+
+
+class Pod:
+    """An agent with its plan, and what it tells."""
+
+    def __init__(self, name: str, traffic: Traffic, directory: Path, *, wants: bool = True) -> None:
+        self.name, self.traffic = name, traffic
+        self.collector, self.clock = Collector(traffic), SteppedClock()
+        self.buffer = Buffer(directory / f"{name}.db")
+        self.plans = PlanKeeper(
+            self.buffer, self.collector, wants_baselines=wants, agent=name, clock=self.clock
+        )
+        self.plans.see(ENTITY)
+        assert self.plans.refresh()
+        self.requests: list[DirectRequest] = []
+        self.direct = DirectAlerts(
+            DirectChannel(kind="pagerduty", key="key"),
+            name,
+            lambda: self.plans.is_away,
+            AgentCounters(),
+            self._sent,
+            self.clock.monotonic,
+        )
+        self.direct.judge_by_default(self.plans)
+
+    def _sent(self, request: DirectRequest) -> Outcome:
+        self.requests.append(request)
+        return Outcome(is_told=True)
+
+    @property
+    def told(self) -> list[dict[str, Any]]:
+        """What the receiver was told until now."""
+        while self.direct.tell_next() != IDLE_SECONDS:
+            pass
+        return [json.loads(request.body) for request in self.requests]
+
+    def come_back(self) -> None:
+        """Let the collector answer again."""
+        self.collector.is_away = False
+        assert self.plans.refresh()
+
+    def cut_off(self) -> None:
+        """Let the collector be away for as many windows as it takes to be cut off."""
+        self.collector.is_away = True
+        assert not self.plans.refresh()
+        self.clock.step(CUT_OFF_WINDOWS * BASE_NS / NANOSECONDS)
+
+    def close(self, start: int, windows: int, draws: dict[str, Draw]) -> None:
+        """Close *windows* windows from number *start* on, drawn from *draws*."""
+        for number in range(start, start + windows):
+            self.direct.closed(self.samples(number, draws), [])
+
+    def samples(self, number: int, draws: dict[str, Draw]) -> list[SummarySample]:
+        """Return what this pod sees of window *number*: the rows that it ships, too."""
+        return [
+            self.traffic.sample(summary, self.name, number, draw) for summary, draw in draws.items()
+        ]
+
+
+@pytest.fixture
+def pods(traffic: Traffic, tmp_path: Path) -> Iterator[list[Pod]]:
+    traffic.agents = PODS
+    traffic.run(2)
+    found = [Pod(name, traffic, tmp_path) for name in PODS]
+    yield found
+    for pod in found:
+        pod.buffer.close()
+
+
+def drifted(traffic: Traffic) -> dict[str, Draw]:
+    return {**traffic.columns, "input.amount": normal(0.7)}
+
+
+def test_an_episode_of_agents_and_of_the_collector_is_one_incident(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    start, draws = traffic.number, drifted(traffic)
+    for pod in pods:
+        pod.cut_off()
+        pod.close(start, 16, draws)
+    traffic.columns = draws
+    traffic.send_all(16)
+    traffic.watch.advance()
+    (episode,) = traffic.store.alerts.episodes(ENTITY)
+    notice = replace(a_notice(), episode=episode, transition=episode.history[-1])
+    key = incident_key(a_message(notice).told[0])
+    for pod in pods:
+        (told,) = pod.told
+        assert told["event_action"] == "trigger"
+        assert told["dedup_key"] == key
+        payload = told["payload"]
+        assert "the position of input.amount is 0." in payload["summary"]
+        assert "above normal since" in payload["summary"]
+        assert payload["custom_details"]["note"] == NOTE
+        pod.come_back()
+        assert len(pod.told) == 1
+        pod.clock.step(SECONDS)
+        assert len(pod.told) == 1  # the collector resolves it
+
+
+def test_an_incident_without_an_episode_is_resolved_when_the_collector_has_judged(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    pod = pods[0]
+    pod.cut_off()
+    pod.close(traffic.number, 16, drifted(traffic))  # never reaches the collector
+    (opened,) = pod.told
+    traffic.run(16)
+    assert traffic.statuses == []
+    pod.come_back()
+    pod.clock.step(SECONDS - 1)
+    assert len(pod.told) == 1
+    pod.clock.step(60)
+    assert len(pod.told) == 1  # counted from the first answer
+    pod.clock.step(SECONDS)
+    _, resolved = pod.told
+    assert (resolved["event_action"], resolved["dedup_key"]) == ("resolve", opened["dedup_key"])
+    pod.clock.step(SECONDS)
+    assert len(pod.told) == 2
+
+
+def test_a_connected_agent_and_one_without_drift_tell_nothing(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    connected, cut_off = pods
+    start = traffic.number
+    connected.close(start, 16, drifted(traffic))
+    cut_off.cut_off()
+    cut_off.close(start, 48, traffic.columns)
+    assert connected.told == cut_off.told == []
+
+
+def test_only_agents_that_ask_get_baselines_and_their_plan_stays_the_same(
+    traffic: Traffic, pods: list[Pod], tmp_path: Path
+) -> None:
+    pod = pods[0]
+    handed = HandedOver.from_bytes(pod.plans.active.baselines[ENTITY])
+    assert {one.key.summary for one in handed.subjects} == {"input.amount", "input.age"}
+    assert (handed.agents, handed.time_zone) == (2, "UTC")
+    assert (handed.opened, handed.episode) == (0, 2)  # the daily fit has skipped a number
+    other = Pod("other", traffic, tmp_path, wants=False)
+    assert other.plans.active.baselines == {}
+    other.buffer.close()
+    traffic.run(2)
+    pod.collector.sizes.clear()
+    assert pod.plans.refresh()
+    unchanged = Plan(version="0" * 16, unchanged=True, now_unix_nano=1).ByteSize()
+    assert pod.collector.sizes == [unchanged]
+
+
+def test_what_is_open_is_not_handed_over(traffic: Traffic, tmp_path: Path) -> None:
+    traffic.columns["input.amount"] = normal(0.7)
+    traffic.run(12)
+    (episode,) = traffic.store.alerts.episodes(ENTITY)
+    assert episode.closed_ns is None
+    pod = Pod("pod-1", traffic, tmp_path)
+    handed = HandedOver.from_bytes(pod.plans.active.baselines[ENTITY])
+    pod.buffer.close()
+    assert {one.key.summary for one in handed.subjects} == {"input.age"}
+    assert episode.number is not None
+    assert handed.episode == episode.number + 1
+
+
+def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    """One window with evidence never alarms, so two times with one window each do not."""
+    pod, start, drift = pods[0], traffic.number, {"input.amount": normal(3.0)}
+    others = {"input.age": traffic.columns["input.age"]}  # they leave the evidence as it is
+    for number in (start, start + 3):
+        pod.cut_off()
+        pod.close(number, 1, drift)
+        pod.close(number + 1, 1, others)
+        assert pod.told == []
+        pod.come_back()
+        pod.close(number + 2, 1, others)
+    pod.cut_off()
+    pod.close(start + 6, 2, drift)
+    pod.close(start + 8, 1, others)
+    assert len(pod.told) == 1
+
+
+def test_late_windows_and_those_from_before_the_cut_are_left_out(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    pod, start = pods[0], traffic.number
+    content = pod.plans.active.baselines[ENTITY]
+    judged = CutOffEntity(ENTITY, content, traffic.window().start_ns - BASE_NS // 2)
+    for number in range(start, start + 3):
+        judged.take(pod.samples(number, traffic.columns))
+    for number in (start - 1, start, start + 1):
+        judged.take(pod.samples(number, {"input.amount": normal(9.0)}))
+    (counted,) = judged.counting.values()
+    assert {key: len(parts) for key, parts in counted.items()} == {
+        PartKey("input.amount"): 1,
+        PartKey("input.age"): 1,
+    }
+
+
+def test_an_error_is_logged_once_and_leaves_the_entity_to_the_collector(
+    traffic: Traffic, pods: list[Pod], caplog: pytest.LogCaptureFixture
+) -> None:
+    pod = pods[0]
+    pod.plans.active.baselines = {ENTITY: b"damaged"}
+    pod.cut_off()
+    pod.close(traffic.number, 4, traffic.columns)
+    (line,) = [one for one in caplog.messages if "internal error" in one]
+    assert "left to the collector" in line
+
+
+@pytest.mark.parametrize(("agents", "expected"), [(0, 1), (1, 1), (3, 4), (4, 4), (5, 8)])
+def test_the_number_of_agents_is_rounded_up_to_a_power_of_two(agents: int, expected: int) -> None:
+    now_ns = 10 * SENDING_NS
+
+    def heard(agent: str, received_ns: int) -> HeardRecord:
+        return HeardRecord(agent=agent, end_ns=0, received_ns=received_ns, lag_ns=0, least_lag_ns=0)
+
+    sending = [heard(f"pod-{number}", now_ns - 1) for number in range(agents)]
+    others = [heard("gone", now_ns - SENDING_NS), heard(TABLES, now_ns)]
+    assert sharing([*sending, *others], now_ns) == expected
+
+
+def test_agents_share_the_budget_of_the_entity(traffic: Traffic, pods: list[Pod]) -> None:
+    """More agents need more evidence, so one of very many finds the drift later."""
+    needed = []
+    for pod, agents in zip(pods, (1, 1 << 60), strict=True):
+        handed = HandedOver.from_bytes(pod.plans.active.baselines[ENTITY])
+        pod.plans.active.baselines = {ENTITY: replace(handed, agents=agents).to_bytes()}
+        pod.cut_off()
+        number = traffic.number
+        while not pod.told:
+            pod.close(number, 1, drifted(traffic))
+            number += 1
+        needed.append(number - traffic.number)
+    assert needed[0] + 2 <= needed[1]
+
+
+def test_label_sets_are_left_out_first_and_then_the_entity(
+    pods: list[Pod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handed = HandedOver.from_bytes(pods[0].plans.active.baselines[ENTITY])
+    pooled = handed.subjects
+    segments = [
+        replace(one, key=PartKey(one.key.summary, Labels.of({"version": f"v{number}"})))
+        for number in range(4)
+        for one in pooled
+    ]
+    large = replace(handed, subjects=(*pooled, *segments))
+    assert len(HandedOver.from_bytes(large.to_bytes()).subjects) == 5 * len(pooled)
+    monkeypatch.setattr(handed_over, "MOST_BYTES", len(handed.to_bytes()))
+    assert HandedOver.from_bytes(large.to_bytes()).columns.keys() == handed.columns.keys()
+    assert len(HandedOver.from_bytes(large.to_bytes()).subjects) == len(pooled)
+    monkeypatch.setattr(handed_over, "MOST_BYTES", len(handed.to_bytes()) - 1)
+    assert large.to_bytes() == b""
+
+
+def test_a_plan_without_room_for_baselines_is_sent_without_and_says_so(
+    traffic: Traffic, pods: list[Pod], caplog: pytest.LogCaptureFixture
+) -> None:
+    size = len(pods[0].plans.active.baselines[ENTITY])
+    handing = Handing(traffic.store, traffic.clock, ())
+    assert handing.all_of([ENTITY], size - 1) == {}
+    assert "baselines not handed to an agent" in caplog.text
+    assert len(handing.all_of([ENTITY, "unknown"], size)[ENTITY]) == size
+
+
+def test_baselines_that_unpack_to_too_much_are_refused() -> None:
+    bomb = packed(b"0" * 1000)
+    assert unpacked(bomb, bytes, 2000) == b"0" * 1000
+    with pytest.raises(ValueError, match="too large"):
+        unpacked(bomb, bytes, 500)
