@@ -207,6 +207,7 @@ def nested(depth: int, opening: bytes, closing: bytes) -> bytes:
 
 BOMBS = {
     "many keys": b"{" + b",".join(b'"%x":1' % at for at in range(22_000)) + b"}",
+    "many objects": b"{" + b",".join(b'"%d@x.de":{"a":1}' % at for at in range(12_000)) + b"}",
     "deep lists": nested(100_000, b"[", b"]"),
     "deep lists that close": nested(900, b"[", b"]"),
     "deep objects": nested(40_000, b'{"a":', b"}"),
@@ -266,6 +267,8 @@ NATURAL = {
 }
 
 
+# These are read as "application/json" and "application/octet-stream" are.
+READ_ALIKE = {"application/problem+json; charset=utf-8", "image/png"}
 MOST_EFFORT = 150.0  # below a second of a machine of 2024
 
 
@@ -283,7 +286,7 @@ def _decode_as(content_type: str, body: bytes) -> None:
 def test_bombs_are_bounded_in_memory_and_time(name: str) -> None:
     body = BOMBS[name]
     assert len(body) <= CAP + 10_000
-    for content_type in TYPES:
+    for content_type in (one for one in TYPES if one not in READ_ALIKE):
         took = effort(partial(_decode_as, content_type, body), MOST_EFFORT)
         assert took <= MOST_EFFORT, content_type
     tracemalloc.start()

@@ -53,7 +53,7 @@ def refusals(zygote: Zygote, directory: Path, *, seed: int, runs: int) -> str:
         one = told[number]
         (directory / f"d{number}").mkdir(mode=0o700)
         return zygote.start(
-            "outbox",
+            "outboxes.outbox",
             directory=str(directory / f"d{number}"),
             acknowledged=str(directory / f"n{number}"),
             seed=seed + number,
@@ -129,7 +129,7 @@ def every_kth(directory: Path, *, seed: int, runs: int) -> str:
         home, trace = directory / f"d{number}", directory / f"t{number}"
         home.mkdir(mode=0o700)
         run = (
-            f"children.outbox({str(home)!r}, {str(directory / f'n{number}')!r}, "
+            f"outboxes.outbox({str(home)!r}, {str(directory / f'n{number}')!r}, "
             f"seed={seed + number}, rounds={ROUNDS}, refused_outside=True)"
         )
         watched = [f"--trace-path={home / name}" for name in ("agent.db", "agent.db-wal")]
@@ -141,7 +141,7 @@ def every_kth(directory: Path, *, seed: int, runs: int) -> str:
                     "-e",
                     f"inject={calls}:error={errno.errorcode[code]}:when={k}..{max(last, k)}+{k}",
                 ),
-                *(sys.executable, "-c", f"from faults import children; {run}"),
+                *(sys.executable, "-c", f"from faults import outboxes; {run}"),
             ],
             env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parent.parent)},
             capture_output=True,

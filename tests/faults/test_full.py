@@ -153,7 +153,7 @@ def limited(zygote: Zygote, directory: Path, *, seed: int) -> int:
     home, notes = directory / "d", directory / "n"
     home.mkdir(mode=0o700)
     ended = zygote.run(
-        "outbox",
+        "outboxes.outbox",
         directory=str(home),
         acknowledged=str(notes),
         seed=seed,

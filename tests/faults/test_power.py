@@ -21,7 +21,7 @@ def power_loss(zygote: Zygote, directory: Path, *, seed: int, points: int) -> st
         home, trace = directory / f"d{number}", directory / f"t{number}"
         home.mkdir(mode=0o700)
         assert not zygote.run(
-            "outbox",
+            "outboxes.outbox",
             directory=str(home),
             acknowledged=str(directory / f"n{number}"),
             seed=seed + number,

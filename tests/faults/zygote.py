@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Any, Self
 
 HERE = Path(__file__).resolve().parent
-IMPORTS = ("faults.acting", "faults.children", "faults.delivering")
+IMPORTS = ("faults.acting", "faults.children", "faults.delivering", "faults.outboxes")
 
 
 class Zygote:

@@ -25,6 +25,7 @@ NARROW = 0.01  # relative width of such a bucket
 COMPRESSED = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
 ZSTD = b"\x28\xb5\x2f\xfd"
 TOKEN = re.compile(rb"-?\d+\.?\d*(?:[eE][-+]?\d+)?")
+GAP = re.compile(rb"\0{65,}")  # in a page of a database; no canary has as many zeros in a row
 SHORTEST = 6  # shortest form in bytes; shorter ones occur in digests by chance
 
 
@@ -64,7 +65,7 @@ class Search:
     def packed(self, place: str, packed: bytes) -> None:
         """Search *packed*, and the decompressed content of any stream in it."""
         self.searched[place] = self.searched.get(place, 0) + len(packed)
-        for piece in (packed, *_decompressed(packed)):
+        for piece in (GAP.sub(bytes(64), packed), *_decompressed(packed)):
             for name, forms in self._forms.items():
                 self._hit(place, [name] if any(form in piece for form in forms) else [])
 

@@ -121,8 +121,8 @@ def _by_matrix(value: Mapping[str, Cell], tables: Sequence[str]) -> Block | None
     Embeddings beside their texts are such lists. Other lists of lists, such as the basket and the
     coupons of one customer, may have the same length by chance.
     """
-    beside = {name: cell for name, cell in value.items() if name not in tables}
     lists = {name: value[name] for name in tables}
+    beside = {name: cell for name, cell in value.items() if name not in lists}
     kinds = [
         set(map(type, items)) if isinstance(items, list) else set() for items in lists.values()
     ]

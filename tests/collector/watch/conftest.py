@@ -1,5 +1,6 @@
 """Traffic in a store whose default alerter has learned, made once for all tests."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -12,17 +13,34 @@ from support.watched_traffic import DAY, NewTraffic, Traffic
 from nilometer_collector.store import open_store
 
 LEARNED_DAYS = 9  # days of traffic in the prepared store; the first one is a Monday
+SEEN_AFTER = (0.5, 1.25, 7.25, 9)  # days after which what the default alerter shows is kept
+SEEN = "seen.json"
 
 
 @pytest.fixture(scope="session")
 def learned_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The file of a store after nine days of healthy traffic."""
+    """The file of a store after nine days of healthy traffic; what was shown meanwhile is beside it."""
 
     def make(directory: Path) -> None:
-        with closing(open_store(directory / "collector.db", "slack")) as store:
-            Traffic(store).run(LEARNED_DAYS * DAY, every=36)
+        seen = []
+        with closing(open_store(directory / "state" / "collector.db", "slack")) as store:
+            traffic = Traffic(store)
+            for days in SEEN_AFTER:
+                traffic.run(round(days * DAY) - traffic.number, every=36)
+                report = traffic.report
+                shown = (report.status.name, report.reason.name, report.phase)
+                seen.append([*shown, traffic.statuses, traffic.notices])
+            assert traffic.number == LEARNED_DAYS * DAY
+        (directory / SEEN).write_text(json.dumps(seen))
 
-    return made_once(tmp_path_factory, "learned", make) / "collector.db"
+    return made_once(tmp_path_factory, "learned", make) / "state" / "collector.db"
+
+
+@pytest.fixture
+def seen_while_learning(learned_store: Path) -> list[list[object]]:
+    """Status, reason, phase, episodes and notifications after each of `SEEN_AFTER`."""
+    found: list[list[object]] = json.loads((learned_store.parents[1] / SEEN).read_text())
+    return found
 
 
 @pytest.fixture

@@ -59,9 +59,9 @@ async def put_route(call: Call) -> PutRoute:
     route = await read_json(call.request, RouteDefinition)
     call.access.require_named(route.name)
     refuse_controls(route)
-    check_route(route)
 
     def put() -> PutRoute:
+        check_route(route)  # the first one reads the time zones of the host
         key, plain, now_ns = OBJECTS.key(route), OBJECTS.checked(route), context.clock.now_ns()
         command = OBJECTS.put(route)
         change_one(context.declaring(), OBJECTS, key, lambda: (plain, command), by, now_ns)

@@ -53,9 +53,10 @@ def _medians_of_moments(x: Floats, slots: Slots, use: Mask) -> Floats:
     """Return the median over days at each window, shape (W, j); infinite with too few days."""
     order = np.argsort(slots.moment, kind="stable")
     order = order[use[order]]
-    moments, starts = np.unique(slots.moment[order], return_index=True)
+    moments, starts, days = np.unique(slots.moment[order], return_index=True, return_counts=True)
     medians = np.full((slots.per_day, x.shape[1]), np.inf)
-    for moment, inside in zip(moments, np.split(order, starts[1:]), strict=True):
-        if len(inside) >= LEAST_DAYS:
-            medians[moment] = np.median(x[inside], axis=0)
+    for count in np.unique(days[days >= LEAST_DAYS]):  # moments of as many days in one call
+        alike = days == count
+        inside = order[starts[alike, np.newaxis] + np.arange(count)]
+        medians[moments[alike]] = np.median(x[inside], axis=1)
     return np.asarray(medians[slots.moment])

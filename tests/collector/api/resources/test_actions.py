@@ -4,8 +4,6 @@ import hashlib
 import json
 import logging
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from nilometer.commands.cli import main
 from nilometer.testing import eventually
 from nilometer.wire.services import ShipRequest
 from nilometer_collector.testing import (
@@ -335,28 +334,21 @@ def test_a_link_alone_decides_if_the_action_says_so(
 
 
 def test_the_command_line_lists_and_decides(
-    served: Running, webhook: Webhook, target: Webhook
+    served: Running, webhook: Webhook, target: Webhook, capsys: pytest.CaptureFixture[str]
 ) -> None:
     opened(served, webhook, target)
     eventually(lambda: state(served) == "awaiting_approval")
 
-    def nilometer(*words: str) -> subprocess.CompletedProcess[str]:
-        options = ["--collector", served.collector.http_url]
-        return subprocess.run(
-            [sys.executable, "-m", "nilometer", "actions", *words, *options],
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+    def told(*words: str) -> str:
+        assert main(["actions", *words, "--collector", served.collector.http_url]) == 0
+        return capsys.readouterr().out
 
-    listed = nilometer("list", "--open", "--history")
+    listed = told("list", "--open", "--history")
     assert re.fullmatch(
         rf"1  {ENTITY}  retrain  awaiting_approval \S+ \S+Z: .*\n    .*waiting: .*\n    .*\n",
-        listed.stdout,
+        listed,
     )
-    declined = nilometer("decline", "1", "--reason", "known")
-    assert "declined by local" in declined.stdout
+    assert "declined by local" in told("decline", "1", "--reason", "known")
     refused = post(served, "approve", run=1)
     assert (refused.status_code, "does not await approval" in refused.text) == (409, True)
     (episode,) = served.get("episodes")["episodes"]

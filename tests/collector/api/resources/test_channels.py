@@ -1,8 +1,6 @@
 """Channels, routes and deliveries over HTTP and on the command line."""
 
 import logging
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nilometer.commands.cli import main
 from nilometer.testing import eventually
 from nilometer_collector.testing import Running, Webhook, an_evaluation, running
 
@@ -82,25 +81,25 @@ def test_a_wrong_channel_is_refused_when_it_is_saved(
     assert served.get("channels") == {"channels": []}
 
 
-def test_the_command_sends_a_test_message(served: Running, webhook: Webhook) -> None:
+def test_the_command_sends_a_test_message(
+    served: Running, webhook: Webhook, capsys: pytest.CaptureFixture[str]
+) -> None:
     body = {"name": "team", "kind": "webhook", "secrets": {"url": webhook.url}}
     put(served, "channels", **body).raise_for_status()
 
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "nilometer", "channels", *arguments]
-        url = ["--collector", served.collector.http_url]
-        return subprocess.run([*command, *url], capture_output=True, text=True, check=False)
+    def run(*arguments: str) -> tuple[int, str, str]:
+        status = main(["channels", *arguments, "--collector", served.collector.http_url])
+        return status, *capsys.readouterr()
 
-    assert run("list").stdout == "team  webhook\n"
-    assert run("test", "team").stdout == (
-        "channel 'team' accepted the test message and its closing\n"
-    )
+    assert run("list") == (0, "team  webhook\n", "")
+    accepted = "channel 'team' accepted the test message and its closing\n"
+    assert run("test", "team") == (0, accepted, "")
     opened, closed = (posted.content for posted in webhook.posted)
     assert (opened["stage"], closed["stage"]) == ("opened", "closed")
     assert opened["entity"] == "nilometer-test"
     assert served.get("deliveries") == {"deliveries": []}
     webhook.statuses = [500]
-    failed = run("test", "team")
-    assert failed.returncode == 1
-    assert "did not accept the test: status 500" in failed.stderr
-    assert run("test", "other").returncode == 1
+    status, _, told = run("test", "team")
+    assert status == 1
+    assert "did not accept the test: status 500" in told
+    assert run("test", "other")[0] == 1
