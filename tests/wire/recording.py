@@ -1,7 +1,7 @@
 """Writes `recorded/VERSION/*.bin`: what agents and collectors of one version send each other.
 
 Run with the sources of that version, before the next one lands, which then must read the bytes:
-``PYTHONPATH=middleware:agent:collector:tests:tests/wire python tests/wire/recording.py FOLDER``. Files
+``PYTHONPATH=middleware:agent:collector:tests python tests/wire/recording.py FOLDER``. Files
 that are there are never written again.
 """
 
@@ -9,9 +9,9 @@ import dataclasses
 import sys
 from pathlib import Path
 
-import golden
 import numpy as np
 from support.predicted import a_prediction
+from wire import golden
 
 from nilometer.alert import Evaluation, Hours, Limit, Maintenance, Reason, Repeat, Times, Verdict
 from nilometer.predictions import GroundTruth, batch_to_bytes, batches_of, ground_truth_to_bytes
@@ -128,11 +128,15 @@ def shipments() -> dict[str, ShipRequest]:
     truth.predictions.ground_truth = ground_truth_to_bytes(
         [GroundTruth("x", 0, "spam", golden.WINDOW.start_ns), GroundTruth("x", 1, "ham")]
     )
-    sender = {"agent": AGENT, "instance": INSTANCE, "oldest_held": 1}
     return {
-        "ship": ShipRequest(epoch=EPOCH, rows=contents, **sender),
-        "predictions": ShipRequest(epoch=PREDICTIONS_EPOCH, rows=[predictions, truth], **sender),
+        "ship": shipment(EPOCH, contents),
+        "predictions": shipment(PREDICTIONS_EPOCH, [predictions, truth]),
     }
+
+
+def shipment(epoch: bytes, rows: list[Row]) -> ShipRequest:
+    """The call with the first *rows* of an outbox."""
+    return ShipRequest(agent=AGENT, instance=INSTANCE, epoch=epoch, oldest_held=1, rows=rows)
 
 
 def reply() -> ShipReply:
