@@ -9,9 +9,7 @@ from nilometer.wire.services import ShipRequest
 from nilometer.wire.unknown_fields import has_unknown_fields
 from nilometer_collector.ingest.hourly import Hourly
 
-EXAMINED_SECONDS = (
-    300.0  # shortest time between two examined shipments of an agent: each costs some ms
-)
+EXAMINED_SECONDS = 300.0  # between two examined shipments of an agent; each costs some milliseconds
 MAX_AGENTS = 10_000  # agents that are remembered
 
 log = logging.getLogger("nilometer.collector")
