@@ -13,6 +13,8 @@ class Counter(Enum):
     ROWS_FROM_FUTURE = "rows_from_future"  # those of them whose time is too far in the future
     SHIPMENTS_POSTPONED = "shipments_postponed"  # with rows from the future that the agent retries
     SHIPMENTS_FAILED = "shipments_failed"  # Ship calls that stored nothing; the agent retries them
+    # Shipments with fields that only a newer version knows. One of each agent is examined in five minutes.
+    SHIPMENTS_OF_NEWER = "shipments_of_newer"
     CALLS_REFUSED = (
         "calls_refused"  # for an unknown token or a missing right, rows of agents included
     )

@@ -193,6 +193,7 @@ class Sender:
     agent: str = "pod-1"
     epoch: bytes = b"e" * 16
     sequence: int = 0
+    now_ns: int = 0  # time of its clock, which it tells
 
     def ship(self, *contents: SummarySample | Evaluation) -> ShipReply:
         """Ship *contents* under the next sequences."""
@@ -203,7 +204,11 @@ class Sender:
     def send(self, rows: Sequence[Row], oldest_held: int = 0) -> ShipReply:
         """Ship *rows* unchanged."""
         request = ShipRequest(
-            agent=self.agent, epoch=self.epoch, oldest_held=oldest_held, rows=rows
+            agent=self.agent,
+            epoch=self.epoch,
+            oldest_held=oldest_held,
+            rows=rows,
+            now_unix_nano=self.now_ns,
         )
         reply: ShipReply = self.stub.Ship(request, timeout=DEADLINE_SECONDS)
         return reply

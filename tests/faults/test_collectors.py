@@ -2,6 +2,7 @@
 
 import math
 import random
+import tempfile
 import threading
 import time
 from collections import Counter
@@ -33,6 +34,7 @@ CHANNEL = "pager"
 COLLECTORS, AGENTS = 3, 4
 MOST_ROWS = 8  # in one call
 ROWS_BETWEEN_TURNS = 25  # each agent opens or closes its episode so often
+KILLS_A_VERDICT = 100  # kills after which all that was acknowledged is judged
 SETTLED_SECONDS = 100.0  # for the next delivery; one of a killed collector waits for its lease
 
 
@@ -143,15 +145,34 @@ def kills(
     count: int,
     most_seconds: float = math.inf,
 ) -> str:
-    """Kill one of three collectors *count* times, or as often as *most_seconds* allow."""
-    chosen = random.Random(seed)
+    """Kill one of three collectors *count* times, or as often as *most_seconds* allow.
+
+    After each `KILLS_A_VERDICT` kills, all is judged, a line says so, and an empty database follows. So a
+    run that is cut off has a verdict, too.
+    """
     deadline = time.monotonic() + most_seconds
+    done, seen = 0, ""
+    while done < count and time.monotonic() < deadline:
+        most = min(KILLS_A_VERDICT, count - done)
+        killed, seen = killed_and_judged(
+            zygote, directory, server, seed=seed + done, count=most, deadline=deadline
+        )
+        done += killed
+        print(f"holds so far: {done} kills; the last {killed}: {seen}", flush=True)
+    return f"{done} kills, the last with {seen}"
+
+
+def killed_and_judged(
+    zygote: Zygote, directory: Path, server: Server, *, seed: int, count: int, deadline: float
+) -> tuple[int, str]:
+    """Kill collectors of one database at most *count* times; return how often, and what was seen."""
+    chosen = random.Random(seed)
     done = 0
     place = PostgresqlPlace(server, server.create_database())
-    with listening_webhook() as webhook:
+    with listening_webhook() as webhook, tempfile.TemporaryDirectory(dir=directory) as files:
         collectors = Collectors(
             zygote,
-            directory,
+            Path(files),
             {
                 "store": place.url,
                 "channels": [pager(webhook)],
@@ -176,7 +197,7 @@ def kills(
             for agent in agents:
                 agent.join(120)
                 assert not agent.is_alive()
-            return f"{done} kills, {judged(place, agents, webhook, done)}"
+            return done, judged(place, agents, webhook, done)
         finally:
             collectors.kill_all()
             place.close()

@@ -8,6 +8,7 @@ import json
 import os
 import random
 import signal
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,12 +89,18 @@ class Killing:
                 step=step,
                 last=self.last[agent],
             )
-        for agent, child in children.items():
-            status = self.zygote.wait(child)
-            if status == signal.SIGKILL:
-                self._killed(agent)
-            else:
-                assert os.waitstatus_to_exitcode(status) == 0, self.zygote.log()[-3000:]
+        # In the order of their ends: a survivor waits for what a killed child holds.
+        while children:
+            for agent, child in list(children.items()):
+                status = self.zygote.ended(child)
+                if status is None:
+                    continue
+                del children[agent]
+                if status == signal.SIGKILL:
+                    self._killed(agent)
+                else:
+                    assert os.waitstatus_to_exitcode(status) == 0, self.zygote.log()[-3000:]
+            time.sleep(0.01)
 
     def _killed(self, agent: str) -> None:
         found = json.loads((self.directory / f"{agent}.place").read_text())

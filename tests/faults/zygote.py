@@ -15,12 +15,15 @@ import subprocess
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 HERE = Path(__file__).resolve().parent
 IMPORTS = ("faults.acting", "faults.children", "faults.delivering", "faults.outboxes")
+# What a child would import itself: slowly, and with the changes that were made to the sources meanwhile.
+OPTIONAL_IMPORTS = ("nilometer_collector.store.postgresql",)  # needs psycopg
 
 
 class Zygote:
@@ -38,7 +41,8 @@ class Zygote:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, "PYTHONPATH": str(HERE.parent)}
+        path = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
         library, self.shim = built_shim(directory)
         if library is not None:
             environment["LD_PRELOAD"] = str(library)
@@ -147,6 +151,9 @@ def main(channel: int) -> None:
     sys.path.insert(0, str(HERE.parent))
     for module in IMPORTS:
         importlib.import_module(module)
+    for module in OPTIONAL_IMPORTS:
+        with suppress(ImportError):
+            importlib.import_module(module)
     lines = socket.socket(fileno=channel).makefile("rw")
     children: set[int] = set()
     answer: object

@@ -100,7 +100,7 @@ class Shipper:
         outlet: Outbox with the rows.
         collector: Connection to the collector; None if no collector is set.
         counters: Counters of the agent.
-        clock: Monotonic time.
+        clock: Clock for waits, and for the time that the collector compares with its own.
         backoff: Source of the waits between attempts; None makes a new one.
         tally: Counters of the rows that leave the outbox.
     """
@@ -217,6 +217,7 @@ class Shipper:
             epoch=rows[0].epoch,
             oldest_held=rows[0].sequence,
             rows=messages,
+            now_unix_nano=self._clock.now_ns(),
         )
         try:
             reply = self._collector.Ship(request, timeout=deadline_seconds)

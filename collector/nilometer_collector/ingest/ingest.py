@@ -39,7 +39,8 @@ from nilometer_collector.declared.applying import By
 from nilometer_collector.declared.arriving import add_reference
 from nilometer_collector.errors import Busy, StoreUnavailable
 from nilometer_collector.ingest.method import Method
-from nilometer_collector.ingest.own_clock import OwnClock, utc
+from nilometer_collector.ingest.newer_agents import NewerAgents
+from nilometer_collector.ingest.own_clock import Evidence, OwnClock, utc
 from nilometer_collector.ingest.rows import MAX_SEQUENCE, checked_rows, reason_of
 from nilometer_collector.ingest.shipped_truth import join_shipped
 from nilometer_collector.limits.bounds import FUTURE_SECONDS, MAX_NAME_BYTES, has_control
@@ -105,6 +106,7 @@ class Ingest:
         self._prediction_sums = prediction_sums
         self._future_ns = nanoseconds(future_seconds)
         self._handing = Handing(store, clock, watch_rules)
+        self._newer_agents = NewerAgents(clock)
         self._own_clock = OwnClock(store, clock, self._future_ns)
 
     @property
@@ -139,13 +141,16 @@ class Ingest:
         refused as unavailable, so that the agent ships all of them again.
         """
         _check_sender(request)
+        if self._newer_agents.see(request):
+            self._counters.add(Counter.SHIPMENTS_OF_NEWER)
         reply = ShipReply(duplicate=self._is_duplicate(access, request.agent, request.instance))
         now_ns = self._clock.now_ns()
         latest_ns = now_ns + self._future_ns
         checked = checked_rows(request, access, reply, latest_ns)
         early = [*checked.from_future.values(), *checked.parts_from_future.values()]
         try:
-            doubt = self._own_clock.doubt(request.agent, early, checked.newest_end_ns, now_ns)
+            evidence = Evidence(checked.newest_end_ns, request.now_unix_nano)
+            doubt = self._own_clock.doubt(request.agent, early, evidence, now_ns)
             if doubt:
                 checked.leave_out_partial()
             shipment = Shipment(

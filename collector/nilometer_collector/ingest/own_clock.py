@@ -1,16 +1,18 @@
 """Tells whether a time after the collector's clock may be right, because that clock is behind.
 
 An agent never ships a rejected row again. So a row from the future is rejected only if what agents
-shipped before agrees with the collector's clock. Otherwise the agent keeps the row and retries.
+shipped before agrees with the collector's clock, or, if nothing arrived lately, the agent's clock
+does by now. Otherwise the agent keeps the row and retries.
 """
 
 import logging
-import threading
 from collections.abc import Collection
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.senders import TABLES
+from nilometer_collector.ingest.hourly import Hourly
 from nilometer_collector.store import Store
 
 DAY_NS = 86_400 * NANOSECONDS
@@ -18,9 +20,20 @@ OLDEST_AGREEING_NS = DAY_NS  # longest time since the newest window that confirm
 # A clock that was never set is behind by decades: it shows a time before this software existed.
 FIRST_NS = 1_672_531_200 * NANOSECONDS  # 2023
 LONGEST_BEHIND_NS = 3650 * DAY_NS  # no clock that shows a later time is behind by more
-LOG_SECONDS = 3600.0  # shortest time between two log lines
 
 log = logging.getLogger("nilometer.collector")
+
+
+class Evidence(NamedTuple):
+    """What a shipment tells about the time.
+
+    Attributes:
+        newest_ns: Newest end of its allowed windows, Unix nanoseconds; 0 without one.
+        sent_ns: Time of the agent's clock, Unix nanoseconds; 0 if it did not say.
+    """
+
+    newest_ns: int
+    sent_ns: int = 0
 
 
 class OwnClock:
@@ -34,12 +47,10 @@ class OwnClock:
 
     def __init__(self, store: Store, clock: Clock, future_ns: int) -> None:
         self._store = store
-        self._clock = clock
         self._future_ns = future_ns
-        self._lock = threading.Lock()
-        self._logged: float | None = None  # monotonic time of the last log line
+        self._hourly = Hourly(clock)
 
-    def doubt(self, agent: str, times: Collection[int], newest_ns: int, now_ns: int) -> str:
+    def doubt(self, agent: str, times: Collection[int], evidence: Evidence, now_ns: int) -> str:
         """Return why the collector's clock may be behind; empty if *times* may be rejected.
 
         Who ships tables still has them after a rejection, so those rows never wait.
@@ -47,7 +58,7 @@ class OwnClock:
         Args:
             agent: Name of the agent that shipped the rows.
             times: Times of rows that are too far in the future, Unix nanoseconds; may be empty.
-            newest_ns: Newest end of the allowed windows in the same shipment; 0 without one.
+            evidence: What the shipment of these rows tells about the time.
             now_ns: Time of the collector's clock, Unix nanoseconds.
 
         Raises:
@@ -56,9 +67,12 @@ class OwnClock:
         possible = [at for at in times if now_ns < FIRST_NS or at <= now_ns + LONGEST_BEHIND_NS]
         if not possible or agent == TABLES:
             return ""
-        newest_ns = max(newest_ns, self._store.newest_end_ns() or 0)
+        newest_ns = max(evidence.newest_ns, self._store.newest_end_ns() or 0)
         earliest_ns = max(now_ns - OLDEST_AGREEING_NS, 1)  # 0 is no window
         if earliest_ns <= newest_ns <= now_ns + self._future_ns // 2:
+            return ""
+        # Nothing arrived lately, and the agent's clock, which was wrong before, agrees by now.
+        if newest_ns < earliest_ns and abs(evidence.sent_ns - now_ns) <= self._future_ns // 2:
             return ""
         known = f"the newest ends at {utc(newest_ns)}" if newest_ns else "there is none"
         reason = (
@@ -69,16 +83,12 @@ class OwnClock:
         return reason
 
     def _tell(self, agent: str, rows: int, reason: str) -> None:
-        at = self._clock.monotonic()
-        with self._lock:
-            if self._logged is not None and at - self._logged < LOG_SECONDS:
-                return
-            self._logged = at
-        log.error(
-            "rows from the future wait at their agent, because the collector's clock may be behind: "
-            "set the collector's clock, or that of the agent's machine",
-            extra={"agent": agent, "rows": rows, "reason": reason},
-        )
+        if self._hourly.is_due():
+            log.error(
+                "rows from the future wait at their agent, because the collector's clock may be "
+                "behind: set the collector's clock, or that of the agent's machine",
+                extra={"agent": agent, "rows": rows, "reason": reason},
+            )
 
 
 def utc(at_ns: int) -> str:

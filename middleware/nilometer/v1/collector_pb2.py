@@ -26,7 +26,7 @@ from nilometer.v1 import alert_pb2 as nilometer_dot_v1_dot_alert__pb2
 from nilometer.v1 import summary_pb2 as nilometer_dot_v1_dot_summary__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnilometer/v1/collector.proto\x12\x0cnilometer.v1\x1a\x18nilometer/v1/alert.proto\x1a\x1anilometer/v1/summary.proto\"\xb7\x01\n\x03Row\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x06sample\x18\x02 \x01(\x0b\x32\x1b.nilometer.v1.SummarySampleH\x00\x12.\n\nevaluation\x18\x03 \x01(\x0b\x32\x18.nilometer.v1.EvaluationH\x00\x12\x34\n\x0bpredictions\x18\x04 \x01(\x0b\x32\x1d.nilometer.v1.PredictionBatchH\x00\x42\t\n\x07\x63ontent\"R\n\x0fPredictionBatch\x12\x18\n\x10monitored_entity\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x14\n\x0cground_truth\x18\x03 \x01(\x0c\"s\n\x0bShipRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x0c\x12\x13\n\x0boldest_held\x18\x03 \x01(\x04\x12\x1f\n\x04rows\x18\x04 \x03(\x0b\x32\x11.nilometer.v1.Row\x12\x10\n\x08instance\x18\x05 \x01(\x0c\"\xa2\x02\n\tShipReply\x12\x32\n\x08rejected\x18\x01 \x03(\x0b\x32 .nilometer.v1.ShipReply.Rejected\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12G\n\x13refused_predictions\x18\x03 \x03(\x0b\x32*.nilometer.v1.ShipReply.RefusedPredictions\x1a?\n\x08Rejected\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x11\n\tforbidden\x18\x03 \x01(\x08\x1a\x44\n\x12RefusedPredictions\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\"m\n\x0eGetPlanRequest\x12\x10\n\x08\x65ntities\x18\x01 \x03(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x10\n\x08instance\x18\x04 \x01(\x0c\x12\x17\n\x0fwants_baselines\x18\x05 \x01(\x08\"F\n\tBaselines\x12\x18\n\x10monitored_entity\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\r\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\"\xc4\x02\n\x04Plan\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tunchanged\x18\x02 \x01(\x08\x12+\n\nreferences\x18\x03 \x03(\x0b\x32\x17.nilometer.v1.Reference\x12\'\n\x08\x61lerters\x18\x04 \x03(\x0b\x32\x15.nilometer.v1.Alerter\x12\x11\n\tnames_key\x18\x05 \x01(\x0c\x12\x15\n\rnow_unix_nano\x18\x06 \x01(\x06\x12\x0f\n\x07privacy\x18\x07 \x01(\t\x12\x16\n\x0esuppress_below\x18\x08 \x01(\x04\x12\x1a\n\x12\x66orbidden_entities\x18\t \x03(\t\x12\x0e\n\x06judges\x18\n \x01(\x08\x12\x17\n\x0fprediction_sums\x18\x0b \x01(\x08\x12*\n\tbaselines\x18\x0c \x03(\x0b\x32\x17.nilometer.v1.Baselines\">\n\x11PutReferenceReply\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x19\n\x11\x65xpires_unix_nano\x18\x02 \x01(\x06\x32\xd5\x01\n\x10\x43ollectorService\x12:\n\x04Ship\x12\x19.nilometer.v1.ShipRequest\x1a\x17.nilometer.v1.ShipReply\x12;\n\x07GetPlan\x12\x1c.nilometer.v1.GetPlanRequest\x1a\x12.nilometer.v1.Plan\x12H\n\x0cPutReference\x12\x17.nilometer.v1.Reference\x1a\x1f.nilometer.v1.PutReferenceReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cnilometer/v1/collector.proto\x12\x0cnilometer.v1\x1a\x18nilometer/v1/alert.proto\x1a\x1anilometer/v1/summary.proto\"\xb7\x01\n\x03Row\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12-\n\x06sample\x18\x02 \x01(\x0b\x32\x1b.nilometer.v1.SummarySampleH\x00\x12.\n\nevaluation\x18\x03 \x01(\x0b\x32\x18.nilometer.v1.EvaluationH\x00\x12\x34\n\x0bpredictions\x18\x04 \x01(\x0b\x32\x1d.nilometer.v1.PredictionBatchH\x00\x42\t\n\x07\x63ontent\"R\n\x0fPredictionBatch\x12\x18\n\x10monitored_entity\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x14\n\x0cground_truth\x18\x03 \x01(\x0c\"\x8a\x01\n\x0bShipRequest\x12\r\n\x05\x61gent\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\x0c\x12\x13\n\x0boldest_held\x18\x03 \x01(\x04\x12\x1f\n\x04rows\x18\x04 \x03(\x0b\x32\x11.nilometer.v1.Row\x12\x10\n\x08instance\x18\x05 \x01(\x0c\x12\x15\n\rnow_unix_nano\x18\x06 \x01(\x06\"\xa2\x02\n\tShipReply\x12\x32\n\x08rejected\x18\x01 \x03(\x0b\x32 .nilometer.v1.ShipReply.Rejected\x12\x11\n\tduplicate\x18\x02 \x01(\x08\x12G\n\x13refused_predictions\x18\x03 \x03(\x0b\x32*.nilometer.v1.ShipReply.RefusedPredictions\x1a?\n\x08Rejected\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x11\n\tforbidden\x18\x03 \x01(\x08\x1a\x44\n\x12RefusedPredictions\x12\x10\n\x08sequence\x18\x01 \x01(\x04\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x0e\n\x06reason\x18\x03 \x01(\t\"m\n\x0eGetPlanRequest\x12\x10\n\x08\x65ntities\x18\x01 \x03(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\r\n\x05\x61gent\x18\x03 \x01(\t\x12\x10\n\x08instance\x18\x04 \x01(\x0c\x12\x17\n\x0fwants_baselines\x18\x05 \x01(\x08\"F\n\tBaselines\x12\x18\n\x10monitored_entity\x18\x01 \x01(\t\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\r\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\"\xc4\x02\n\x04Plan\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tunchanged\x18\x02 \x01(\x08\x12+\n\nreferences\x18\x03 \x03(\x0b\x32\x17.nilometer.v1.Reference\x12\'\n\x08\x61lerters\x18\x04 \x03(\x0b\x32\x15.nilometer.v1.Alerter\x12\x11\n\tnames_key\x18\x05 \x01(\x0c\x12\x15\n\rnow_unix_nano\x18\x06 \x01(\x06\x12\x0f\n\x07privacy\x18\x07 \x01(\t\x12\x16\n\x0esuppress_below\x18\x08 \x01(\x04\x12\x1a\n\x12\x66orbidden_entities\x18\t \x03(\t\x12\x0e\n\x06judges\x18\n \x01(\x08\x12\x17\n\x0fprediction_sums\x18\x0b \x01(\x08\x12*\n\tbaselines\x18\x0c \x03(\x0b\x32\x17.nilometer.v1.Baselines\">\n\x11PutReferenceReply\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x19\n\x11\x65xpires_unix_nano\x18\x02 \x01(\x06\x32\xd5\x01\n\x10\x43ollectorService\x12:\n\x04Ship\x12\x19.nilometer.v1.ShipRequest\x1a\x17.nilometer.v1.ShipReply\x12;\n\x07GetPlan\x12\x1c.nilometer.v1.GetPlanRequest\x1a\x12.nilometer.v1.Plan\x12H\n\x0cPutReference\x12\x17.nilometer.v1.Reference\x1a\x1f.nilometer.v1.PutReferenceReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,22 +37,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROW']._serialized_end=284
   _globals['_PREDICTIONBATCH']._serialized_start=286
   _globals['_PREDICTIONBATCH']._serialized_end=368
-  _globals['_SHIPREQUEST']._serialized_start=370
-  _globals['_SHIPREQUEST']._serialized_end=485
-  _globals['_SHIPREPLY']._serialized_start=488
-  _globals['_SHIPREPLY']._serialized_end=778
-  _globals['_SHIPREPLY_REJECTED']._serialized_start=645
-  _globals['_SHIPREPLY_REJECTED']._serialized_end=708
-  _globals['_SHIPREPLY_REFUSEDPREDICTIONS']._serialized_start=710
-  _globals['_SHIPREPLY_REFUSEDPREDICTIONS']._serialized_end=778
-  _globals['_GETPLANREQUEST']._serialized_start=780
-  _globals['_GETPLANREQUEST']._serialized_end=889
-  _globals['_BASELINES']._serialized_start=891
-  _globals['_BASELINES']._serialized_end=961
-  _globals['_PLAN']._serialized_start=964
-  _globals['_PLAN']._serialized_end=1288
-  _globals['_PUTREFERENCEREPLY']._serialized_start=1290
-  _globals['_PUTREFERENCEREPLY']._serialized_end=1352
-  _globals['_COLLECTORSERVICE']._serialized_start=1355
-  _globals['_COLLECTORSERVICE']._serialized_end=1568
+  _globals['_SHIPREQUEST']._serialized_start=371
+  _globals['_SHIPREQUEST']._serialized_end=509
+  _globals['_SHIPREPLY']._serialized_start=512
+  _globals['_SHIPREPLY']._serialized_end=802
+  _globals['_SHIPREPLY_REJECTED']._serialized_start=669
+  _globals['_SHIPREPLY_REJECTED']._serialized_end=732
+  _globals['_SHIPREPLY_REFUSEDPREDICTIONS']._serialized_start=734
+  _globals['_SHIPREPLY_REFUSEDPREDICTIONS']._serialized_end=802
+  _globals['_GETPLANREQUEST']._serialized_start=804
+  _globals['_GETPLANREQUEST']._serialized_end=913
+  _globals['_BASELINES']._serialized_start=915
+  _globals['_BASELINES']._serialized_end=985
+  _globals['_PLAN']._serialized_start=988
+  _globals['_PLAN']._serialized_end=1312
+  _globals['_PUTREFERENCEREPLY']._serialized_start=1314
+  _globals['_PUTREFERENCEREPLY']._serialized_end=1376
+  _globals['_COLLECTORSERVICE']._serialized_start=1379
+  _globals['_COLLECTORSERVICE']._serialized_end=1592
 # @@protoc_insertion_point(module_scope)

@@ -31,18 +31,20 @@ class PredictionBatch(_message.Message):
     def __init__(self, monitored_entity: _Optional[str] = ..., content: _Optional[bytes] = ..., ground_truth: _Optional[bytes] = ...) -> None: ...
 
 class ShipRequest(_message.Message):
-    __slots__ = ("agent", "epoch", "oldest_held", "rows", "instance")
+    __slots__ = ("agent", "epoch", "oldest_held", "rows", "instance", "now_unix_nano")
     AGENT_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     OLDEST_HELD_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
+    NOW_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     agent: str
     epoch: bytes
     oldest_held: int
     rows: _containers.RepeatedCompositeFieldContainer[Row]
     instance: bytes
-    def __init__(self, agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., oldest_held: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., instance: _Optional[bytes] = ...) -> None: ...
+    now_unix_nano: int
+    def __init__(self, agent: _Optional[str] = ..., epoch: _Optional[bytes] = ..., oldest_held: _Optional[int] = ..., rows: _Optional[_Iterable[_Union[Row, _Mapping]]] = ..., instance: _Optional[bytes] = ..., now_unix_nano: _Optional[int] = ...) -> None: ...
 
 class ShipReply(_message.Message):
     __slots__ = ("rejected", "duplicate", "refused_predictions")

@@ -55,6 +55,10 @@ class DropReason(Enum):
     INTERNAL_ERROR = "internal_error"  # an error in nilometer, logged
 
 
+# What a reader counts as the reason of losses that only a newer version knows; no agent sends it.
+OF_NEWER = "of_newer_version"
+
+
 class LostCellReason(Enum):
     """Why the cells of a summary are lost, although their observations are counted."""
 

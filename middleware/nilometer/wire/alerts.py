@@ -68,6 +68,8 @@ _VERDICTS = {
     Verdict.BREACH: pb.Evaluation.VERDICT_BREACH,
     Verdict.NOT_JUDGED: pb.Evaluation.VERDICT_NOT_JUDGED,
 }
+_SEVERITIES = {severity.value for severity in Severity}
+_REASONS = {reason.value for reason in Reason}
 _FROM_KIND = {pb.Alerter.Kind.Value(name): kind for kind, name in _KINDS.items()}
 _FROM_VERDICT = {number: verdict for verdict, number in _VERDICTS.items()}
 
@@ -152,11 +154,18 @@ def _alerter(message: pb.Alerter, condition: Condition) -> Alerter:
         windows_to_close=message.windows_to_close,
         for_seconds=message.for_seconds,
         delay_seconds=message.delay_seconds,
-        severity=Severity(message.severity or Severity.WARNING.value),
+        severity=_severity_of(message.severity),
         critical=limit_from_wire(message.critical) if message.HasField("critical") else None,
         closing=limit_from_wire(message.closing) if message.HasField("closing") else None,
         times=times_from_wire(message.times) if message.HasField("times") else ALWAYS,
     )
+
+
+def _severity_of(word: str) -> Severity:
+    """Return a severity; one that only a newer version knows is critical, so that nobody misses it."""
+    if not word:
+        return Severity.WARNING
+    return Severity(word) if word in _SEVERITIES else Severity.CRITICAL
 
 
 def _fields(message: pb.Alerter) -> Fields:
@@ -223,7 +232,8 @@ def evaluation_from_wire(message: pb.Evaluation) -> Evaluation:
         count=message.count,
         reference_digest=message.reference_digest,
         evidence=message.evidence,
-        reason=Reason(message.reason or Reason.NOTHING_TO_JUDGE.value),
+        # A reason that only a newer version knows must not hold up what both know.
+        reason=Reason(message.reason) if message.reason in _REASONS else Reason.NOTHING_TO_JUDGE,
         edge=message.edge,
         other_way=message.other_way,
     )

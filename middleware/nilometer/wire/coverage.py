@@ -1,9 +1,12 @@
 """Converts coverage to protobuf and back."""
 
+from dataclasses import replace
 from functools import lru_cache
 
-from nilometer.profile.coverage import Coverage
+from nilometer.profile.coverage import Coverage, added
 from nilometer.v1 import summary_pb2 as pb
+from nilometer.values.reasons import OF_NEWER
+from nilometer.wire.unknown_fields import has_unknown_fields
 
 MOST_KEPT_BYTES = 1024  # of a coverage whose decoded form is kept
 
@@ -29,7 +32,8 @@ def coverage_to_wire(coverage: Coverage) -> pb.Coverage:
 def coverage_from_wire(message: pb.Coverage) -> Coverage:
     """Return the coverage in a message.
 
-    All features of a window have the same coverage, so equal messages are decoded once.
+    All features of a window have the same coverage, so equal messages are decoded once. Observations
+    in a part that only a newer version knows count as dropped, with the reason `OF_NEWER`.
 
     Raises:
         ValueError: If the parts do not add up to the seen observations, or if more observations
@@ -57,6 +61,9 @@ def _decoded(message: pb.Coverage) -> Coverage:
         suppressed=message.suppressed,
         unread_times=message.unread_times,
     )
+    if coverage.seen < message.seen and has_unknown_fields(message):
+        unknown = {OF_NEWER: message.seen - coverage.seen}
+        coverage = replace(coverage, dropped=added(coverage.dropped, unknown))
     if coverage.seen != message.seen:
         raise ValueError(f"coverage of {coverage.seen} does not add up to {message.seen} seen")
     for side, counts in (("inputs", coverage.lost_inputs), ("outputs", coverage.lost_outputs)):

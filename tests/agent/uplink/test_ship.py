@@ -130,6 +130,20 @@ def test_a_row_that_is_dropped_on_its_way_is_in_the_accounts_once(rig: Rig) -> N
         assert rig.count(f"rows_{how}") == rig.count(f"observations_{how}") == 0
 
 
+def test_a_shipment_has_the_time_of_the_agent(rig: Rig) -> None:
+    """The collector compares the clocks with it."""
+    told = []
+
+    def say(request: ShipRequest) -> ShipReply:
+        told.append(request.now_unix_nano)
+        return ShipReply()
+
+    rig.collector.says = say
+    rig.queue(1)
+    rig.ship_all()
+    assert told == [rig.clock.now_ns()]
+
+
 def test_rows_of_a_forbidden_entity_leave_the_outbox_and_are_logged_once(
     rig: Rig, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -88,6 +88,27 @@ def test_a_backlog_does_not_confirm_a_clock_that_is_behind(tmp_path: Path) -> No
         assert stored(served) == len(backlog)
 
 
+def test_an_agent_alone_goes_on_when_its_clock_is_set(tmp_path: Path) -> None:
+    """Its rows from the future are older in its outbox than all that it measures since."""
+    with running(tmp_path / "c.db", clock=SteppedClock(wall_ns=START_NS)) as served:
+        sender = served.sender()
+        early = at(START_NS + 3 * DAY_NS)
+        sender.now_ns = START_NS + 3 * DAY_NS
+        assert is_postponed(sender, early)
+        sender.now_ns, sender.sequence = START_NS + 60 * 10**9, 0
+        assert len(sender.ship(early).rejected) == 1
+
+
+def test_an_agent_whose_clock_is_behind_too_does_not_refute_what_is_stored(tmp_path: Path) -> None:
+    clock = SteppedClock(wall_ns=START_NS)
+    with running(tmp_path / "c.db", clock=clock) as served:
+        sender = served.sender()
+        assert not is_postponed(sender, at(START_NS))
+        clock.wall_ns -= 2 * DAY_NS  # of the machine that both share
+        sender.now_ns = clock.wall_ns
+        assert is_postponed(sender, at(START_NS + 60 * 10**9))
+
+
 def test_a_row_is_rejected_that_no_clock_can_explain(tmp_path: Path) -> None:
     with running(tmp_path / "c.db", clock=SteppedClock(wall_ns=START_NS)) as served:
         reply = served.sender().ship(at(START_NS + 40 * 365 * DAY_NS))

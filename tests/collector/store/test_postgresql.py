@@ -324,7 +324,7 @@ def test_two_collectors_collect_each_addition_once(place: PostgresqlPlace) -> No
     with ThreadPoolExecutor() as pool:
         for number in range(1, 9):
             ship(one, [numbered(number)])
-            place.change(postgresql="UPDATE leases SET held_until = clock_timestamp()")
+            place.change(postgresql="UPDATE work_leases SET held_until = clock_timestamp()")
             taken = [
                 pool.submit(store.rollups.take, Level.FIVE_MINUTES, START_NS, 1)
                 for store in (one, other)
@@ -478,11 +478,27 @@ def test_one_collector_rolls_up_and_another_takes_over(place: PostgresqlPlace) -
     assert len(stale) == 1
     assert other.rollups.take(Level.FIVE_MINUTES, later, 10) == []
     assert other.rollups.retire(later, KEEP_NS) == 0
-    place.change(postgresql="UPDATE leases SET held_until = clock_timestamp()")
+    place.change(postgresql="UPDATE work_leases SET held_until = clock_timestamp()")
     assert other.rollups.take(Level.FIVE_MINUTES, later, 10) == stale
     made = RollUp(stale=stale[0], rows=[a_sample_row(feature_sample([1.0]))])
     assert one.rollups.put([made], later) == 0
     assert other.rollups.put([made], later) == 1
+
+
+def test_a_collector_leaves_the_work_to_newer_ones(place: PostgresqlPlace) -> None:
+    """What a newer version stores may be in tables that it does not know."""
+    store = place.open()
+    ship(store, [numbered(1)])
+    later = START_NS + 40 * DAY_NS
+    place.change(postgresql="INSERT INTO nilometer_migrations (name) VALUES ('of_tomorrow')")
+    for work in (
+        lambda: store.rollups.take(Level.FIVE_MINUTES, later, 10),
+        lambda: store.rollups.retire(later, KEEP_NS),
+    ):
+        with pytest.raises(StoreUnavailable, match="update this collector"):
+            work()
+    assert ship(store, [numbered(2)]).stored == 1
+    assert store.rollups.levels()[0].rows == 2
 
 
 def test_a_collector_does_not_wait_for_the_one_that_works_under_the_lease(
@@ -492,7 +508,7 @@ def test_a_collector_does_not_wait_for_the_one_that_works_under_the_lease(
     ship(one, [numbered(1)])
     later = START_NS + DAY_NS
     assert len(one.rollups.take(Level.FIVE_MINUTES, later, 10)) == 1
-    with holding(place, "SELECT 1 FROM leases FOR UPDATE"):
+    with holding(place, "SELECT 1 FROM work_leases FOR UPDATE"):
         assert other.rollups.take(Level.FIVE_MINUTES, later, 10) == []
         assert other.rollups.retire(later, KEEP_NS) == 0
 

@@ -16,7 +16,7 @@ _LOCK_TYPE = """
 SELECT 1 FROM logged_summaries WHERE entity = %(entity)s AND summary = %(summary)s FOR UPDATE
 """
 # Waits for a roll-up or a removal that is being stored, and lets later ones wait or do nothing.
-_LOCK_ROLLUPS = "SELECT 1 FROM leases WHERE name = 'rollups' FOR UPDATE"
+_LOCK_ROLLUPS = "SELECT 1 FROM work_leases WHERE name = 'rollups' FOR UPDATE"
 _OWN = "SELECT id FROM series WHERE entity = %(entity)s AND summary = %(summary)s"
 _IDS = f"SELECT COALESCE(array_agg(id), '{{}}') FROM ({_OWN}) AS own"  # noqa: S608
 _PINNED = "SELECT name FROM pins WHERE series = ANY(%(ids)s) LIMIT 1"

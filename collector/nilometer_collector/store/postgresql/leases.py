@@ -1,22 +1,29 @@
-"""Leases for work that one collector does at a time. They use the server's clock only."""
+"""Leases for work that one collector does at a time. They use the server's clock only.
+
+During an update, only collectors that know the newest schema get one: an older one might pass over
+rows that it does not know, and remove what depends on them.
+"""
 
 import uuid
 
+from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.store.postgresql.schema import MIGRATIONS
 from nilometer_collector.store.postgresql.session import Session
 
+_APPLIED = "SELECT count(*) FROM nilometer_migrations"
 _NEW = """
-INSERT INTO leases (name, holder, held_until)
+INSERT INTO work_leases (name, holder, held_until)
 VALUES (%(name)s, %(holder)s, clock_timestamp()) ON CONFLICT (name) DO NOTHING
 """
 # A row that is locked belongs to a collector that works under the lease, maybe for a long time.
 _HOLD = """
-UPDATE leases SET holder = %(holder)s,
+UPDATE work_leases SET holder = %(holder)s,
                   held_until = clock_timestamp() + make_interval(secs => %(seconds)s)
-WHERE name = (SELECT name FROM leases WHERE name = %(name)s
+WHERE name = (SELECT name FROM work_leases WHERE name = %(name)s
               AND (holder = %(holder)s OR held_until < clock_timestamp()) FOR UPDATE SKIP LOCKED)
 """
 _CHECK = """
-SELECT true FROM leases
+SELECT true FROM work_leases
 WHERE name = %(name)s AND holder = %(holder)s AND held_until > clock_timestamp() FOR UPDATE
 """
 
@@ -36,7 +43,15 @@ class Lease:
         """Take or prolong the lease in a transaction; return False if another store holds it.
 
         Does not wait for a transaction that works under the lease.
+
+        Raises:
+            StoreUnavailable: If a newer collector has changed the schema.
         """
+        ((applied,),) = session.rows(_APPLIED)
+        if applied > len(MIGRATIONS):
+            raise StoreUnavailable(
+                "database: a newer collector has changed it, and does this work: update this collector"
+            )
         session.execute(_NEW, self._values)
         return session.execute(_HOLD, self._values) == 1
 

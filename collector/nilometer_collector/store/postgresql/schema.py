@@ -29,7 +29,7 @@ from nilometer_collector.store.postgresql.migrations import Migrations
 from nilometer_collector.store.postgresql.pipeline_tables import add_columns_of_edges
 from nilometer_collector.store.postgresql.prediction_tables import create_prediction_tables
 from nilometer_collector.store.postgresql.receiver_tables import create_receiver_tables
-from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables
+from nilometer_collector.store.postgresql.rollup_tables import create_rollup_tables, rename_leases
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.state_columns import add_newest_evaluation
 from nilometer_collector.store.postgresql.truth_tables import create_truth_tables
@@ -355,3 +355,4 @@ def add_expiry_of_references(session: Session) -> None:
 
 
 MIGRATIONS(create_shipped_additions)
+MIGRATIONS(rename_leases)

@@ -45,7 +45,9 @@ def codec_for(message: pb.SummarySample) -> Codec[Any]:
     """
     field = message.WhichOneof("content")
     if field is None:
-        raise ValueError(f"sample of {message.summary!r} has no content")
+        raise ValueError(
+            f"sample of {message.summary!r} has no content of a type that is known here"
+        )
     kind = message.extension.kind if field == EXTENSION else field
     codec = CODECS.get(kind)
     if codec is None or codec.field != field:
