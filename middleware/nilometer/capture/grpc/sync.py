@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -14,62 +15,115 @@ from nilometer.capture.values import current
 Q = TypeVar("Q")  # requests
 A = TypeVar("A")  # responses
 
+CANCELLED = "cancelled"  # state of the client of a call, in `grpc.server`
+
 
 def sync_unary(
     behaviour: Callable[[Q, grpc.ServicerContext], A], call: Call
-) -> Callable[[Q, grpc.ServicerContext], A]:
+) -> Callable[[Q, grpc.ServicerContext], object]:
     """Return an observed version of *behaviour*, which gives one response."""
 
     @wraps(behaviour)
-    def observed(request: Q, context: grpc.ServicerContext) -> A:
+    def observed(request: Q, context: grpc.ServicerContext) -> object:
         _begin_sync(call, context)
-        try:
-            return behaviour(request, context)
-        except BaseException as error:
-            call.raised = error
-            raise
+        return noted_answers(lambda: behaviour(request, context), call)
 
     return observed
 
 
 def sync_stream(
-    behaviour: Callable[[Q, grpc.ServicerContext], object], call: Call
+    behaviour: Callable[..., object], call: Call
 ) -> Callable[[Q, grpc.ServicerContext], object]:
     """Return an observed version of *behaviour*, which gives several responses."""
 
     @wraps(behaviour)
-    def observed(request: Q, context: grpc.ServicerContext) -> object:
+    def observed(
+        request: Q, context: grpc.ServicerContext, *sends: Callable[[Any], None]
+    ) -> object:
         _begin_sync(call, context)
-        try:
-            answers = behaviour(request, context)
-        except BaseException as error:
-            call.raised = error
-            raise
-        return noted_iterator(answers, call) if isinstance(answers, Iterator) else answers
+        # A handler that does not block gets a function that sends, and may call it later.
+        noted = [_noted_send(send, call) for send in sends]
+        return noted_answers(lambda: behaviour(request, context, *noted), call, later=bool(sends))
 
     return observed
+
+
+def noted_answers(answer: Callable[[], A], call: Call, *, later: bool = False) -> A | Iterator[Any]:
+    """Return what *answer* returns; record how it ends, or how the iterator that it returns ends.
+
+    Args:
+        answer: The handler, with its arguments.
+        call: The call.
+        later: Whether the call goes on when the handler has returned.
+    """
+    try:
+        answers = answer()
+    except BaseException as error:
+        call.handled, call.raised = True, error
+        raise
+    if isinstance(answers, Iterator):
+        return _noted_iterator(answers, call)
+    call.handled = not later
+    return answers
 
 
 def _begin_sync(call: Call, context: grpc.ServicerContext) -> None:
     try:
         current.set(call)
-        if not context.add_callback(lambda: end_of(call, context)):
+        if not context.add_callback(lambda: _end_sync(call, context)):
             call.end(None, asyncio.CancelledError())
+        _note_cancel(call, context)
     except Exception as error:  # monitoring must never fail a prediction
         call.worker.note(error)
 
 
-def noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
+def _end_sync(call: Call, context: grpc.ServicerContext) -> None:
+    with suppress(AttributeError):
+        del context.cancel  # it refers to its context, which would be garbage
+    if call.cancels:
+        call.handled, call.raised = True, None
+        call.end(grpc.StatusCode.CANCELLED)
+        return
+    # A handler may take a client that leaves for one that has sent everything, and return or raise
+    # anything before gRPC calls back. Only the state of the call still tells them apart.
+    if getattr(getattr(context, "_state", None), "client", None) == CANCELLED:
+        call.raised = asyncio.CancelledError()
+    end_of(call, context)
+
+
+def _note_cancel(call: Call, context: grpc.ServicerContext) -> None:
+    """Record it if the handler cancels its call: gRPC reports that as it reports a client."""
+    cancel = context.cancel
+
+    def noted() -> None:
+        call.cancels = True
+        cancel()
+
+    with suppress(AttributeError):  # a context of another interceptor may be fixed
+        context.cancel = noted  # type: ignore[method-assign]
+
+
+def _noted_send(send: Callable[[A | None], None], call: Call) -> Callable[[A | None], None]:
+    """Return *send*, changed to record the None that ends the responses."""
+
+    def noted(answer: A | None) -> None:
+        call.handled = answer is None
+        send(answer)
+
+    return noted
+
+
+def _noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
     """Yield *answers* and record how they end; gRPC reads them from its own threads in turn."""
     while True:
         try:
             current.set(call)
             answer = next(answers)
         except StopIteration:
-            call.answered = True
+            call.handled = True
             return
         except BaseException as error:
-            call.raised = error
+            call.handled, call.raised = True, error
             raise
         yield answer
 
