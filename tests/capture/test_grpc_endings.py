@@ -328,6 +328,28 @@ def test_a_handler_that_cancels_its_call_fails_for_a_client_that_waits(
     assert observed.outcome() == ("server_error", 500)
 
 
+@pytest.mark.parametrize("running", ["grpc"], indirect=True)
+def test_a_handler_that_does_not_block(observed: Observed, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It returns at once, and gets a function that sends its responses."""
+
+    def unary_stream(request: bytes, context: Any, send: Callable[[bytes | None], None]) -> None:
+        for answer in (request, None):
+            send(answer)
+
+    unary_stream.experimental_non_blocking = True  # type: ignore[attr-defined]
+    monkeypatch.setattr(observed.service, "unary_stream", unary_stream)
+    handlers = [handlers_of(observed.service)]
+    server = grpc.server(ThreadPoolExecutor(1), handlers, [observed.interceptor])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    observed.calls = 1
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        answers = channel.unary_stream(f"/{SERVICE}/unary_stream")(b"sent", timeout=60)
+        assert list(answers) == [b"sent"]
+    assert observed.outcome() == ("ok", 200)
+    server.stop(0).wait(60)
+
+
 @pytest.mark.parametrize("kind", KINDS[:2])
 def test_a_call_whose_handler_never_runs_is_not_in_flight(kind: str, observed: Observed) -> None:
     """Its client leaves before the only message, or sends none."""

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from nilometer.capture.grpc.call import Call
 from nilometer.capture.grpc.status import Deadline
-from nilometer.capture.grpc.sync import deadline_of, end_of, noted_answers
+from nilometer.capture.grpc.sync import deadline_of, end_of, noted_answer, noted_answers
 from nilometer.capture.values import current
 
 Q = TypeVar("Q")  # requests
@@ -35,7 +35,7 @@ def end_with_task(call: Call) -> None:
 def aio_unary(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
     """Return an observed version of *behaviour*, which gives one response."""
     if not asyncio.iscoroutinefunction(behaviour):
-        return _in_thread_pool(behaviour, call)
+        return _in_thread_pool(behaviour, call, noted_answer)
     return _awaited(behaviour, call)
 
 
@@ -56,7 +56,7 @@ def aio_stream(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, 
 
         return generated
     if not asyncio.iscoroutinefunction(behaviour):
-        return _in_thread_pool(behaviour, call)
+        return _in_thread_pool(behaviour, call, noted_answers)
     return _awaited(behaviour, call)
 
 
@@ -77,13 +77,17 @@ def _awaited(behaviour: Callable[[Q, C], Any], call: Call) -> Callable[[Q, C], o
     return observed
 
 
-def _in_thread_pool(behaviour: Callable[[Q, C], object], call: Call) -> Callable[[Q, C], object]:
-    """Return an observed version of a plain function."""
+def _in_thread_pool(
+    behaviour: Callable[[Q, C], object],
+    call: Call,
+    noted: Callable[[Callable[[], object], Call], object],
+) -> Callable[[Q, C], object]:
+    """Return an observed version of a plain function, whose end *noted* records."""
 
     @wraps(behaviour)
     def observed(request: Q, context: C) -> object:
         _begin(call, context)
-        return noted_answers(lambda: behaviour(request, context), call)
+        return noted(lambda: behaviour(request, context), call)
 
     return observed
 

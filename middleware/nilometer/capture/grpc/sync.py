@@ -20,13 +20,13 @@ CANCELLED = "cancelled"  # state of the client of a call, in `grpc.server`
 
 def sync_unary(
     behaviour: Callable[[Q, grpc.ServicerContext], A], call: Call
-) -> Callable[[Q, grpc.ServicerContext], object]:
+) -> Callable[[Q, grpc.ServicerContext], A]:
     """Return an observed version of *behaviour*, which gives one response."""
 
     @wraps(behaviour)
-    def observed(request: Q, context: grpc.ServicerContext) -> object:
+    def observed(request: Q, context: grpc.ServicerContext) -> A:
         _begin_sync(call, context)
-        return noted_answers(lambda: behaviour(request, context), call)
+        return noted_answer(lambda: behaviour(request, context), call)
 
     return observed
 
@@ -36,35 +36,33 @@ def sync_stream(
 ) -> Callable[[Q, grpc.ServicerContext], object]:
     """Return an observed version of *behaviour*, which gives several responses."""
 
+    # A handler that does not block also gets a function, which sends its responses.
     @wraps(behaviour)
-    def observed(
-        request: Q, context: grpc.ServicerContext, *sends: Callable[[Any], None]
-    ) -> object:
+    def observed(request: Q, context: grpc.ServicerContext, *send: object) -> object:
         _begin_sync(call, context)
-        # A handler that does not block gets a function that sends, and may call it later.
-        noted = [_noted_send(send, call) for send in sends]
-        return noted_answers(lambda: behaviour(request, context, *noted), call, later=bool(sends))
+        return noted_answers(lambda: behaviour(request, context, *send), call)
 
     return observed
 
 
-def noted_answers(answer: Callable[[], A], call: Call, *, later: bool = False) -> A | Iterator[Any]:
-    """Return what *answer* returns; record how it ends, or how the iterator that it returns ends.
-
-    Args:
-        answer: The handler, with its arguments.
-        call: The call.
-        later: Whether the call goes on when the handler has returned.
-    """
+def noted_answer(answer: Callable[[], A], call: Call) -> A:
+    """Return what the handler *answer* returns, and record how it ends."""
     try:
-        answers = answer()
+        answered = answer()
     except BaseException as error:
         call.handled, call.raised = True, error
         raise
-    if isinstance(answers, Iterator):
-        return _noted_iterator(answers, call)
-    call.handled = not later
-    return answers
+    call.handled = True
+    return answered
+
+
+def noted_answers(answer: Callable[[], object], call: Call) -> object:
+    """Return the iterator that the handler *answer* returns, and record how it ends."""
+    answers = noted_answer(answer, call)
+    if not isinstance(answers, Iterator):
+        return answers
+    call.handled = False
+    return _noted_iterator(answers, call)
 
 
 def _begin_sync(call: Call, context: grpc.ServicerContext) -> None:
@@ -101,16 +99,6 @@ def _note_cancel(call: Call, context: grpc.ServicerContext) -> None:
 
     with suppress(AttributeError):  # a context of another interceptor may be fixed
         context.cancel = noted  # type: ignore[method-assign]
-
-
-def _noted_send(send: Callable[[A | None], None], call: Call) -> Callable[[A | None], None]:
-    """Return *send*, changed to record the None that ends the responses."""
-
-    def noted(answer: A | None) -> None:
-        call.handled = answer is None
-        send(answer)
-
-    return noted
 
 
 def _noted_iterator(answers: Iterator[A], call: Call) -> Iterator[A]:
