@@ -31,14 +31,12 @@ def sync_unary(
     return observed
 
 
-def sync_stream(
-    behaviour: Callable[..., object], call: Call
-) -> Callable[[Q, grpc.ServicerContext], object]:
+def sync_stream(behaviour: Callable[..., object], call: Call) -> Callable[..., object]:
     """Return an observed version of *behaviour*, which gives several responses."""
 
     # A handler that does not block also gets a function, which sends its responses.
     @wraps(behaviour)
-    def observed(request: Q, context: grpc.ServicerContext, *send: object) -> object:
+    def observed(request: object, context: grpc.ServicerContext, *send: object) -> object:
         _begin_sync(call, context)
         return noted_answers(lambda: behaviour(request, context, *send), call)
 
@@ -93,9 +91,9 @@ def _note_cancel(call: Call, context: grpc.ServicerContext) -> None:
     """Record it if the handler cancels its call: gRPC reports that as it reports a client."""
     cancel = context.cancel
 
-    def noted() -> None:
+    def noted() -> bool:
         call.cancels = True
-        cancel()
+        return cancel()
 
     with suppress(AttributeError):  # a context of another interceptor may be fixed
         context.cancel = noted  # type: ignore[method-assign]
