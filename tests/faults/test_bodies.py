@@ -64,11 +64,6 @@ COMPRESS: dict[str, Callable[[bytes], bytes]] = {
 ENCODINGS = ("gzip", "deflate", "br", "zstd", "identity, gzip", "unheard-of")
 
 
-def media_of(content_type: str) -> str:
-    """Return a content type without its parameters."""
-    return content_type.partition(";")[0].strip()
-
-
 @dataclass(frozen=True, slots=True)
 class Damaged:
     """A request and its answer, with what is wrong with them."""
@@ -112,9 +107,9 @@ class Damaged:
         if body == message.body and content_type == message.content_type and not self.encoding:
             # A lying length matters where tensors follow the JSON only.
             return frozenset({whole, "malformed"} if self.length else {whole})
-        if media_of(content_type) == ARROW and (message.body or b"")[len(body) :][:4] == MARKER:
+        if content_type == ARROW and (message.body or b"")[len(body) :][:4] == MARKER:
             return FINE | EMPTY  # whole messages: a stream may end without an end mark
-        return right_reasons(body, media_of(content_type), self.encoding, whole)
+        return right_reasons(body, content_type, self.encoding, whole)
 
     def headers(self, content_type: str) -> list[tuple[bytes, bytes]]:
         told = {"content-type": content_type, "content-encoding": self.encoding}
