@@ -29,7 +29,6 @@ TABLE = frozenset({"", "malformed", "wrong_shape"})  # lines with fields, if the
 EVENTS = frozenset({"", "empty"})  # events without data have no row
 MAYBE = frozenset({"", "malformed"})
 
-MAX_START = 80  # bytes of the first delimiter of a form of files
 JSON_TYPES = frozenset({"", "application/json", "text/json", "application/x-json"})
 FORMS = ("document", "scalar", "lines", "cut", "latin", "events", "array", "text", "bytes")
 
@@ -62,7 +61,6 @@ RIGHT: Mapping[str, Mapping[str, Entry]] = {
     ),
     "application/x-npy": row(BROKEN, array=TABLE),
     "multipart/form-data": row(BROKEN),
-    # A text of one byte is a small number of MessagePack.
     "application/msgpack": row(BROKEN, document=Same.AS_JSON, scalar=MAYBE, text=MAYBE),
     "application/x-www-form-urlencoded": row(
         BROKEN, document=Same.AS_JSON, lines=MAYBE, scalar=MAYBE, events=MAYBE, text=MAYBE
@@ -109,12 +107,12 @@ def form_of(body: bytes) -> str:
     return "events" if any(line.startswith(names) for line in lines) else "text"
 
 
-def right_reasons(body: bytes, media: str, encoding: str, whole: str) -> Reasons:
+def right_reasons(body: bytes, content_type: str, encoding: str, whole: str) -> Reasons:
     """Return the reasons that are right for a body with another type, or cut; "" means columns.
 
     Args:
         body: Bytes as received.
-        media: Declared content type, without parameters.
+        content_type: Declared content type.
         encoding: Declared content encoding, which *body* does not have.
         whole: Reason for the undamaged body under its own type; empty if it has columns.
     """
@@ -127,8 +125,12 @@ def right_reasons(body: bytes, media: str, encoding: str, whole: str) -> Reasons
         undone = encoding not in {"br", "deflate"} and is_json  # these two have no first bytes
         if not undone:
             return BROKEN | ENCODED
-    if media == "multipart/form-data" and body.rstrip().endswith(b"--") and len(body) > MAX_START:
+    boundary = content_type.partition("boundary=")[2]
+    if boundary and body.rstrip().endswith(f"\r\n--{boundary}--".encode()):
         return FINE  # only the last line end is missing
+    media = content_type.partition(";")[0].strip()
+    if media == "application/msgpack" and len(body) == 1:
+        return MAYBE  # most single bytes are a small number
     reasons = RIGHT.get(media, {}).get(form_of(body), UNKNOWN)
     return frozenset({whole}) if isinstance(reasons, Same) else reasons
 

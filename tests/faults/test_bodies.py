@@ -46,6 +46,8 @@ from nilometer.values.value_like import is_position, looks_like_value
 WILD = Path(__file__).parents[1] / "decode" / "wild"
 EXCHANGES = {one.case: one for one in read(WILD / "manifest.json")}
 MINUTE = 60 * 10**9
+ARROW = "application/vnd.apache.arrow.stream"
+MARKER = b"\xff" * 4  # begins each message of Arrow
 CUTS = 3  # of each body, drawn by chance
 TYPES = (
     *("", "application/json", "text/csv", "text/plain", "text/event-stream", "text/html"),
@@ -105,8 +107,9 @@ class Damaged:
         if body == message.body and content_type == message.content_type and not self.encoding:
             # A lying length matters where tensors follow the JSON only.
             return frozenset({whole, "malformed"} if self.length else {whole})
-        media = content_type.partition(";")[0].strip()
-        return right_reasons(body, media, self.encoding, whole)
+        if content_type == ARROW and (message.body or b"")[len(body) :][:4] == MARKER:
+            return FINE | EMPTY  # whole messages: a stream may end without an end mark
+        return right_reasons(body, content_type, self.encoding, whole)
 
     def headers(self, content_type: str) -> list[tuple[bytes, bytes]]:
         told = {"content-type": content_type, "content-encoding": self.encoding}
@@ -181,6 +184,15 @@ def damaged(one: Exchange, chance: Random, cuts: Sequence[int] | None = None) ->
         yield Damaged.of(one, length=length)
 
 
+def keys_in(value: Any) -> Iterator[str]:
+    """Yield each key of a document."""
+    if isinstance(value, dict):
+        yield from value
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from keys_in(one)
+
+
 def texts_in(value: Any) -> Iterator[str]:
     """Yield each value of a document as text."""
     if isinstance(value, dict):
@@ -194,15 +206,18 @@ def texts_in(value: Any) -> Iterator[str]:
 
 
 def values_of(one: Exchange) -> set[str]:
-    """The values in both bodies, as far as they are JSON."""
+    """The values in both bodies, as far as they are JSON, that are no keys in them."""
     found: set[str] = set()
+    keys: set[str] = set()
     for message in (one.request, one.response):
         for line in (message.body or b"", *(message.body or b"").splitlines()):
             try:
-                found.update(texts_in(json.loads(line.removeprefix(b"data:"))))
+                document = json.loads(line.removeprefix(b"data:"))
             except ValueError:
                 continue
-    return found
+            found.update(texts_in(document))
+            keys.update(keys_in(document))
+    return found - keys
 
 
 class Observed:

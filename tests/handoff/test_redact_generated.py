@@ -186,16 +186,28 @@ def test_a_number_that_is_cut_into_frames_of_a_request_does_not_leave(
 
 
 @pytest.mark.parametrize("carrier", ["lines", "events"])
-def test_the_frames_of_a_request_stay_rows(carrier: str) -> None:
+@pytest.mark.parametrize("rule", [("ssn", ""), ("", "ssn")])
+def test_rows_of_a_request_that_look_like_frames_keep_their_text(
+    carrier: str, rule: tuple[str, str]
+) -> None:
     rows = [{"token": word, "done": False} for word in ("cash", "card")]
     if carrier == "lines":
         body, media = b"".join(map(line, rows)), NDJSON
     else:
         body, media = b"".join(map(event, rows)), "text/event-stream"
     sent = streamed([event({"token": "he"}), event({"token": "y"})], "text/event-stream")
-    one = redacted(
-        msgspec.structs.replace(sent, request_body=body, request_type=media), ("ssn",), ()
-    )
+    sent = msgspec.structs.replace(sent, request_body=body, request_type=media)
+    one = redacted(sent, *((name,) if name else () for name in rule))
     side = Side()
     decode_exchange(one.request_body, one.request_type, "", Role.INPUT, side)
-    assert [*side.columns(set())["token"]] == ["xxxx", "xxxx"]
+    assert [*side.columns(set())["token"]] == ["cash", "card"]
+    assert b"he" not in (one.response_body or b"")
+
+
+def test_a_field_that_is_cut_into_frames_of_a_request_does_not_leave() -> None:
+    body = b"".join(line({"token": part, "done": False}) for part in ('{"ss', 'n": 123}'))
+    sent = msgspec.structs.replace(
+        streamed([b"{}"], "application/json"), request_body=body, request_type=NDJSON
+    )
+    one = redacted(sent, ("ssn",), ())
+    assert b"123" not in (one.request_body or b"")

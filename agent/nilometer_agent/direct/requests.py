@@ -13,6 +13,7 @@ from nilometer.alert.incidents import (
     OPSGENIE_PRIORITIES,
     incident_key,
 )
+from nilometer.values.plain_text import printable, shortened
 from nilometer.values.times import time_iso
 from nilometer_agent.direct_channel import DirectChannel
 
@@ -47,16 +48,18 @@ def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str
     """
     alerter, severity = evaluation.alerter, evaluation.severity
     where = f" [{evaluation.labels}]" if len(evaluation.labels) else ""
-    headline = _line(f"{severity.value.upper()}: {alerter.entity} / {evaluation.summary}{where}")
-    evidence = _line(evaluation.evidence)
+    headline = printable(
+        f"{severity.value.upper()}: {alerter.entity} / {evaluation.summary}{where}"
+    )
+    evidence = printable(evaluation.evidence)
     headers = {"content-type": "application/json"}
     if channel.kind == "opsgenie":
         headers["authorization"] = f"GenieKey {channel.key}"
         text = f"{headline}\n{evidence}.\n{NOTE}\nAgent: {agent}"
         content: Mapping[str, object] = {
-            "message": _short(headline, MOST_OPSGENIE_MESSAGE),
+            "message": shortened(headline, MOST_OPSGENIE_MESSAGE),
             "alias": key,
-            "description": _short(text, MOST_OPSGENIE_DESCRIPTION),
+            "description": shortened(text, MOST_OPSGENIE_DESCRIPTION),
             "entity": alerter.entity,
             "source": "nilometer",
             "priority": OPSGENIE_PRIORITIES[severity],
@@ -69,7 +72,7 @@ def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str
         "dedup_key": key,
         "client": "nilometer",
         "payload": {
-            "summary": _short(f"{headline}. {evidence}", MOST_PAGERDUTY_SUMMARY),
+            "summary": shortened(f"{headline}. {evidence}", MOST_PAGERDUTY_SUMMARY),
             "source": alerter.entity,
             "severity": severity.value,
             "timestamp": time_iso(evaluation.window.start_ns),
@@ -96,12 +99,3 @@ def resolving(channel: DirectChannel, key: str) -> DirectRequest:
 
 def _json(content: Mapping[str, object]) -> bytes:
     return json.dumps(content, allow_nan=False).encode()
-
-
-def _line(text: str) -> str:
-    """Return *text* with a space for each character that is not printable."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-def _short(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "\N{HORIZONTAL ELLIPSIS}"

@@ -120,14 +120,15 @@ class Http2:
         del whole
         code = grpc.StatusCode.CANCELLED if self._client_ended else grpc.StatusCode.UNAVAILABLE
         for number in [*self._streams]:
-            self._end(number, code)
+            self._end(number, code, left=self._client_ended)
 
     def lose(self) -> int:
         """See `Follower`."""
         lost = len(self._streams)
+        for stream in self._streams.values():
+            stream.call.abandon()
         self._streams.clear()
         self._asked = sum(self._unread.values())
-        self._worker.in_flight -= lost
         return lost
 
     # Events of the client
@@ -187,7 +188,7 @@ class Http2:
             # The client starts its clock earlier than the proxy, and rounds the deadline up.
             late = stream.call.elapsed >= stream.deadline * NEARLY
             status = grpc.StatusCode
-            self._end(number, status.DEADLINE_EXCEEDED if late else status.CANCELLED)
+            self._end(number, status.DEADLINE_EXCEEDED if late else status.CANCELLED, left=True)
         else:
             self._asked -= self._unread.pop(number, False)
 
@@ -222,11 +223,11 @@ class Http2:
     def _table(self, payload: bytes) -> None:
         allow_table(self._from_client.decoder, payload)
 
-    def _end(self, number: int, code: grpc.StatusCode) -> None:
+    def _end(self, number: int, code: grpc.StatusCode, *, left: bool = False) -> None:
         stream = self._streams.pop(number, None)
         if stream is not None:
             self._asked -= stream.asked
-            stream.call.answered = code is grpc.StatusCode.OK
+            stream.call.handled = not left
             stream.call.end(code)
         else:
             self._asked -= self._unread.pop(number, False)

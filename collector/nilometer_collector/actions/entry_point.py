@@ -7,9 +7,9 @@ It should start the work, and not wait for its end: a job that it has started go
 import logging
 import sys
 
+from nilometer.values.plain_text import printable
 from nilometer_collector.actions.called import NO_FUNCTION
 from nilometer_collector.actions.forms import Ordering
-from nilometer_collector.channels.plain import printable
 from nilometer_collector.channels.posting import Answer, Outcome, as_json
 from nilometer_collector.processes import Processes, inherited
 

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from nilometer.values.clock import NANOSECONDS
+from nilometer.values.plain_text import shortened
 from nilometer.values.times import time_text
 from nilometer_collector.access.links import DECIDE_PATH, DecisionLink
 from nilometer_collector.alerting.decisions import (
@@ -37,7 +38,6 @@ from nilometer_collector.api.linked_page import (
 )
 from nilometer_collector.api.operation import Context
 from nilometer_collector.api.parameters import LAST_ID
-from nilometer_collector.channels.plain import shortened
 from nilometer_collector.errors import Conflict, Refused, Unknown
 from nilometer_collector.limits.bounds import has_control
 from nilometer_collector.store import EpisodeRecord, PartRecord

@@ -8,13 +8,13 @@ library says only whether a receiver has accepted a message, so a message that f
 import importlib.util
 import sys
 
+from nilometer.values.plain_text import printable
 from nilometer_collector.access.called_apprise import (
     ADDRESS_REFUSED,
     NOT_SENT,
     PARTLY_REFUSED,
     UNUSABLE,
 )
-from nilometer_collector.channels.plain import printable
 from nilometer_collector.channels.posting import Answer, Outcome, as_json
 from nilometer_collector.channels.sending import Sending, refused
 from nilometer_collector.processes import Ended, Processes, inherited

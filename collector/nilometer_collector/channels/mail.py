@@ -23,12 +23,12 @@ from email.message import EmailMessage
 from email.utils import format_datetime
 
 from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.plain_text import printable, shortened
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.access.destinations import Allowed, IPAddress, addresses_of
 from nilometer_collector.alerting.receiver_fields import mail_addresses
 from nilometer_collector.channels.message import Message
 from nilometer_collector.channels.pinned import AddressRefused
-from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.recipients import Recipients
 from nilometer_collector.channels.sending import Sending

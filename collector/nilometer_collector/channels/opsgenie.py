@@ -10,8 +10,8 @@ from nilometer.alert.incidents import (
     MOST_OPSGENIE_MESSAGE,
     OPSGENIE_PRIORITIES,
 )
+from nilometer.values.plain_text import printable, shortened
 from nilometer_collector.channels.message import Message, Stage, Told
-from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import JSON_HEADERS, Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending, incident_key
 

@@ -6,9 +6,9 @@ Source: PagerDuty, "Events API v2": ``dedup_key`` has at most 255 characters, an
 from dataclasses import replace
 
 from nilometer.alert.incidents import MOST_PAGERDUTY_SUMMARY
+from nilometer.values.plain_text import printable, shortened
 from nilometer.values.times import time_iso
 from nilometer_collector.channels.message import MOST_ROWS, Stage
-from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending, described, incident_key
 

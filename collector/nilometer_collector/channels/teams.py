@@ -7,8 +7,8 @@ Markdown, so its characters are escaped.
 
 import re
 
+from nilometer.values.plain_text import printable, shortened
 from nilometer_collector.channels.message import MOST_ROWS, Message
-from nilometer_collector.channels.plain import printable, shortened
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending
 

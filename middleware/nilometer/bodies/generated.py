@@ -7,7 +7,7 @@ Sources: the API references of OpenAI, Anthropic, Ollama, Hugging Face's Text Ge
 Google's Gemini, Cohere, NVIDIA's Triton and llama.cpp.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 Object: TypeAlias = Mapping[str, Any]
@@ -129,6 +129,18 @@ def masked(value: object, depth: int = 0) -> object:
     if not isinstance(value, dict):
         return value
     return {key: _masked(key, one, depth) for key, one in value.items()}
+
+
+def texts_in(value: object, key: str = "", depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield each text that `masked` replaces, with its key; a text without an object has none."""
+    if isinstance(value, str):
+        if key in _TEXTS | _ARGUMENTS or not depth:
+            yield key, value
+    elif depth <= MAX_DEPTH:
+        inner = value.items() if isinstance(value, dict) else ()
+        items = [(key, one) for one in value] if isinstance(value, list) else inner
+        for name, one in items:
+            yield from texts_in(one, name, depth + 1)
 
 
 def _masked(key: str, value: object, depth: int) -> object:

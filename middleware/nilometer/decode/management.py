@@ -77,24 +77,25 @@ class _Call:
 
     Attributes:
         does: What the call does, for users.
-        path: Pattern of its paths.
+        path: Regular expression of its paths.
         needs: Fields of its JSON body, and their forms; one of them is enough.
-        only: All fields that the body may have, if those of *needs* have usual names; empty allows
-            any other field.
+        only: All fields that the body may have, separated by spaces, if those of *needs* have usual
+            names; empty allows any other field.
         marks: Fields, and their forms, that show by themselves that it is this call: with one of
             them, the body may have any other field.
         whole: Form of its JSON body if that is no object; None if it always is an object.
-        parts: Names of the parts of its body, if that is a form of files; one of them is enough.
+        parts: Names of the parts of its body, separated by spaces, if that is a form of files; one
+            of them is enough.
         method: HTTP method. The fields of a GET are those of its query.
     """
 
     does: str
-    path: re.Pattern[str]
+    path: str
     needs: Mapping[str, IsForm]
-    only: frozenset[str] = frozenset()
+    only: str = ""
     marks: Mapping[str, IsForm] = field(default_factory=dict)
     whole: IsForm | None = None
-    parts: frozenset[str] = frozenset()
+    parts: str = ""
     method: str = "POST"
 
     def takes(self, value: object) -> bool:
@@ -103,27 +104,13 @@ class _Call:
             return True  # all fields may be optional, and no column is lost
         if not isinstance(value, dict):
             return self.whole is not None and self.whole(value)
-        if self.only and not (value.keys() <= self.only or _has_any(value, self.marks)):
+        if self.only and not ({*value} <= {*self.only.split()} or _has_any(value, self.marks)):
             return False
         return _has_any(value, self.needs)
 
 
 def _has_any(value: Mapping[str, object], forms: Mapping[str, IsForm]) -> bool:
     return any(name in value and is_form(value[name]) for name, is_form in forms.items())
-
-
-def _call(
-    does: str,
-    path: str,
-    needs: Mapping[str, IsForm],
-    only: str = "",
-    parts: str = "",
-    method: str = "POST",
-    marks: Mapping[str, IsForm] | None = None,
-    whole: IsForm | None = None,
-) -> _Call:
-    words, pieces = frozenset(only.split()), frozenset(parts.split())
-    return _Call(does, re.compile(path), needs, words, marks or {}, whole, pieces, method)
 
 
 # Fields of a request for a chat completion, which these calls take as it is.
@@ -133,7 +120,7 @@ _CHAT = (
     "logit_bias logprobs top_logprobs response_format user"
 )
 _CALLS = (
-    _call(
+    _Call(
         "turns text into tokens",
         r"(?:/v1)?/tokenize",
         {
@@ -145,26 +132,26 @@ _CALLS = (
         "add_generation_prompt continue_final_message chat_template chat_template_kwargs "
         "mm_processor_kwargs media_io_kwargs",
     ),
-    _call(
+    _Call(
         "turns messages into tokens",
         r"(?:/v1)?/chat_tokenize",
         {"messages": _is_messages},
         only=f"{_CHAT} tool_prompt guideline",
     ),
-    _call(
+    _Call(
         "turns tokens into text",
         r"(?:/v1)?/detokenize",
         dict.fromkeys(("tokens", "ids"), _is_tokens),
         only="model tokens ids skip_special_tokens",
     ),
-    _call(
+    _Call(
         "counts tokens",
         r"/v1/messages/count_tokens",
         {"messages": _is_messages},
         only="model messages system tools tool_choice thinking mcp_servers context_management "
         "output_config output_format cache_control speed betas",
     ),
-    _call(
+    _Call(
         "counts tokens",
         r"/v1(?:beta)?/models/[^/]+:countTokens",
         {
@@ -174,48 +161,48 @@ _CALLS = (
         only="model contents generateContentRequest instances systemInstruction tools "
         "generationConfig",
     ),
-    _call(
+    _Call(
         "counts tokens",
         r"/v1/responses/input_tokens",
         {"input": lambda one: _is_text(one) or _with_any("role", "type")(one)},
         only="model input instructions conversation previous_response_id parallel_tool_calls "
         "reasoning text tool_choice tools truncation personality",
     ),
-    _call(
+    _Call(
         "writes a prompt",
         r"/apply-template",
         {"messages": _is_messages},
         only=f"{_CHAT} add_generation_prompt chat_template chat_template_kwargs "
         "reasoning_format parse_tool_calls",
     ),
-    _call(
+    _Call(
         "manages models",
         r"/api/(?:pull|push|show|copy)",
         dict.fromkeys(("model", "name", "source"), _is_text),
         only="model name source destination system template verbose insecure stream username "
         "password options",
     ),
-    _call(
+    _Call(
         "manages models",
         r"/api/create",
         dict.fromkeys(("model", "name"), _is_text),
         only="model name adapters template license system parameters messages quantize stream path",
         marks={"from": _is_text, "files": _is_object, "modelfile": _is_text},
     ),
-    _call(
+    _Call(
         "manages models",
         r"/api/delete",
         dict.fromkeys(("model", "name"), _is_text),
         only="model name",
         method="DELETE",
     ),
-    _call(
+    _Call(
         "manages adapters",
         r"(?:/v1)?/(?:un)?load_lora_adapter",
         {"lora_name": _is_text},
     ),
-    _call("manages adapters", r"/lora-adapters", {}, whole=_is_scales),
-    _call(
+    _Call("manages adapters", r"/lora-adapters", {}, whole=_is_scales),
+    _Call(
         "lists what is stored",
         rf"/v1/(?:files|(?:messages/)?batches|containers(?:/{_ID}/files)?"
         rf"|fine_tuning/(?:jobs(?:/{_ID}/(?:events|checkpoints))?|checkpoints/{_ID}/permissions)"
@@ -229,24 +216,24 @@ _CALLS = (
         "model api-version",
         method="GET",
     ),
-    _call("uploads a file", r"/v1/files", {}, parts="purpose"),
-    _call(
+    _Call("uploads a file", r"/v1/files", {}, parts="purpose"),
+    _Call(
         "uploads a file",
         rf"/v1/uploads(?:/{_ID}/(?:parts|complete|cancel))?",
         {"purpose": _is_text, "part_ids": _is_texts},
         parts="data",
     ),
-    _call(
+    _Call(
         "manages batches",
         rf"/v1/batches(?:/{_ID}/cancel)?",
         {"input_file_id": _is_text},
     ),
-    _call(
+    _Call(
         "manages batches",
         rf"/v1/messages/batches(?:/{_ID}/cancel)?",
         {"requests": _with_any("custom_id")},
     ),
-    _call(
+    _Call(
         "manages fine-tuning",
         rf"/v1/fine_tuning/(?:jobs(?:/{_ID}/(?:cancel|pause|resume))?"
         rf"|checkpoints/{_ID}/permissions|alpha/graders/(?:run|validate))",
@@ -256,7 +243,7 @@ _CALLS = (
             "grader": _is_object,
         },
     ),
-    _call(
+    _Call(
         "manages vector stores",
         rf"/v1/vector_stores(?:/{_ID}(?:/search|/files(?:/{_ID})?|/file_batches(?:/{_ID}/cancel)?)?)?",
         {
@@ -268,7 +255,7 @@ _CALLS = (
         only="name description file_id file_ids files expires_after chunking_strategy metadata "
         "attributes query filters max_num_results ranking_options rewrite_query",
     ),
-    _call(
+    _Call(
         "manages containers",
         rf"/v1/containers(?:/{_ID}/files)?",
         dict.fromkeys(("name", "file_id"), _is_text),
@@ -301,7 +288,7 @@ def managed(method: str, path: str, body: bytes | None, content_type: str, query
     if not body:
         return call.does if method not in BODYLESS or call.takes(_fields(query)) else ""
     if media_type(content_type) == _MULTIPART:
-        return call.does if call.parts & _names(body, content_type) else ""
+        return call.does if {*call.parts.split()} & _names(body, content_type) else ""
     return call.does if call.takes(_value(body, content_type)) else ""
 
 
@@ -309,7 +296,7 @@ def managed(method: str, path: str, body: bytes | None, content_type: str, query
 def _call_at(method: str, path: str) -> _Call | None:
     path = path.rstrip("/")
     return next(
-        (call for call in _CALLS if call.method == method and call.path.fullmatch(path)), None
+        (call for call in _CALLS if call.method == method and re.fullmatch(call.path, path)), None
     )
 
 

@@ -49,7 +49,10 @@ class Redaction:
         self._documents = {
             side: Documents(NamedFields(fields, side), self._texts) for side in _SIDES
         }
-        self._bodies = {side: Bodies(one) for side, one in self._documents.items()}
+        self._bodies = {
+            side: Bodies(one, are_responses=side == Role.OUTPUT.value)
+            for side, one in self._documents.items()
+        }
         self._log = LimitedLog()
 
     @classmethod

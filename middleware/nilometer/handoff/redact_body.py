@@ -8,7 +8,7 @@ the body is withheld; if there are only rules for text, its text is redacted.
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from urllib.parse import urlencode
 
@@ -19,7 +19,7 @@ from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
 from nilometer.bodies.form import fields as form_fields
 from nilometer.bodies.form import is_form
 from nilometer.bodies.fragments import is_fragment, is_marked_fragment
-from nilometer.bodies.generated import is_frame, masked
+from nilometer.bodies.generated import is_frame, masked, texts_in
 from nilometer.bodies.json_text import parsed
 from nilometer.bodies.lines import lines, text_lines
 from nilometer.bodies.media import in_utf8, media_type, without_charset
@@ -64,12 +64,17 @@ KNOWN = Carriers.of(
 class Bodies:
     """Redacts the bodies of one side of an exchange.
 
-    The text of frames is masked in requests, too: clients send streams on, and a number may be
-    split over several frames there as well.
+    Args:
+        documents: Redacts the JSON documents of this side.
+        are_responses: Whether the bodies are responses. The text of a stream's frames is masked in
+            responses. The lines and events of a request are rows, even if they look like frames:
+            their text is masked only if a rule finds something that is split over several rows,
+            because some clients send a stream on.
     """
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, *, are_responses: bool) -> None:
         self._documents = documents
+        self._are_responses = are_responses
         self._fields = documents.fields
         self._text = documents.texts.text
         self._readers: Mapping[Carrier, Callable[[bytes, str], bytes]] = {
@@ -171,9 +176,11 @@ class Bodies:
         return urlencode(kept, safe="[]")
 
     def _stream(self, content: bytes) -> bytes:
-        return b"".join(map(self._event, events(content))) or _NO_EVENTS
+        found = [*events(content)]
+        is_stream = self._are_responses or self._is_split(event.data for event in found)
+        return b"".join(self._event(event, is_stream=is_stream) for event in found) or _NO_EVENTS
 
-    def _event(self, event: Event) -> bytes:
+    def _event(self, event: Event, *, is_stream: bool) -> bytes:
         kind = self._text(event.kind.decode())
         if self._fields.mentions(kind):
             raise Withheld
@@ -186,7 +193,7 @@ class Bodies:
                     raise Withheld from None
                 data = self._text(data.decode()).encode()
             else:
-                is_part = is_frame(value) or is_fragment(value, kind)
+                is_part = is_stream and (is_frame(value) or is_fragment(value, kind))
                 data = self._documents.encoded(masked(value) if is_part else value)
         named = [b"event: " + kind.encode()] if kind else []
         return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
@@ -198,6 +205,7 @@ class Bodies:
             ValueError: If another line is not JSON, or there are no lines.
         """
         found = lines(content)
+        is_stream = self._are_responses or self._is_split(found)
         clean: list[bytes] = []
         for at, line in enumerate(found):
             if not line:
@@ -210,11 +218,26 @@ class Bodies:
                     raise
                 clean.append(b"{")
                 continue
-            is_part = is_frame(value) or is_marked_fragment(value)
+            is_part = is_stream and (is_frame(value) or is_marked_fragment(value))
             clean.append(self._documents.encoded(masked(value) if is_part else value))
         if not any(clean):
             raise ValueError("no lines of JSON")
         return b"\n".join(clean)
+
+    def _is_split(self, frames: Iterable[bytes]) -> bool:
+        """Return whether a rule finds something in the text of several *frames* together."""
+        texts: dict[str, list[str]] = {}
+        for frame in frames:
+            with suppress(ValueError):  # it is not JSON
+                for key, text in texts_in(parsed(frame)):
+                    texts.setdefault(key, []).append(text)
+        for pieces in texts.values():
+            whole = "".join(pieces)
+            if self._fields.mentions(whole) or self._text(whole) != "".join(
+                map(self._text, pieces)
+            ):
+                return True
+        return False
 
     def _multipart(self, content: bytes, content_type: str) -> bytes:
         delimiter = delimiter_of(content, content_type)

@@ -34,6 +34,8 @@ PROBES = (  # prefixes of methods that make no predictions
 class Call:
     """The state of one call in progress. Each recording method catches its own errors."""
 
+    _finished = True  # until it is counted
+
     def __init__(self, capture: "Capture", details: grpc.HandlerCallDetails) -> None:
         self.capture = capture
         self.worker = capture.worker
@@ -49,9 +51,11 @@ class Call:
         self.first = self.latest = 0.0
         self.stream: Stream | None = None
         self.raised: BaseException | None = None
-        self.answered = False  # whether the last message was sent
-        self._finished = False
+        self.handled = False  # whether the server has ended the call, with or without an error
+        self.context: Any = None  # that of `grpc.aio`, once its handler has begun
+        self.cancels = False  # whether the handler has cancelled the call
         self.worker.in_flight += 1
+        self._finished = False
         self.in_flight = self.worker.in_flight
         self.arrival_ns, self.started = time_ns(), perf_counter()
 
@@ -74,9 +78,7 @@ class Call:
 
         return deserialize
 
-    def serializer(
-        self, original: Callable[[A], bytes] | None, *, unary: bool
-    ) -> Callable[[A], bytes]:
+    def serializer(self, original: Callable[[A], bytes] | None) -> Callable[[A], bytes]:
         """Return *original*, changed to record the bytes that it writes."""
 
         def serialize(message: Any) -> bytes:
@@ -90,7 +92,6 @@ class Call:
                 return data
             try:
                 self.note_answer(data)
-                self.answered = unary
             except Exception as error:  # monitoring must never fail a prediction
                 self.worker.note(error)
             return data
@@ -133,9 +134,10 @@ class Call:
             self.worker.in_flight -= 1
             now = perf_counter()
             status, outcome = ended(
-                code, error or self.raised, left=not self.answered, deadline=deadline
+                code, error or self.raised, left=not self.handled, deadline=deadline
             )
-            latency = (self.latest if self.answered and self.latest else now) - self.started
+            is_whole = outcome == Outcome.OK.value and self.latest
+            latency = (self.latest if is_whole else now) - self.started
             streamed = None
             if self.stream is not None:
                 streamed = self.stream.ended(self._stream_end(outcome, now))
@@ -163,6 +165,16 @@ class Call:
                 self.worker.meter.note(self.timed + perf_counter() - now)
         except Exception as fault:  # monitoring must never fail a prediction
             self.worker.note(fault, lost=1)
+
+    def abandon(self) -> None:
+        """Forget the call without an observation, unless it has ended."""
+        if not self._finished:
+            self._finished = True
+            self.worker.in_flight -= 1
+
+    # gRPC drops a call without a word if its handler never runs: the client left before its only
+    # message, or the server has too many calls.
+    __del__ = abandon
 
     def _stream_end(self, outcome: str, now: float) -> StreamEnd:
         if outcome == Outcome.OK.value:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar, Unpack
 import grpc
 import grpc.aio
 
-from nilometer.capture.grpc.aio import aio_stream, aio_unary
+from nilometer.capture.grpc.aio import aio_stream, aio_unary, end_with_task
 from nilometer.capture.grpc.call import Call, Capture
 from nilometer.capture.grpc.sync import sync_stream, sync_unary
 from nilometer.capture.options import CaptureOptions
@@ -72,6 +72,7 @@ class AioCaptureInterceptor(grpc.aio.ServerInterceptor):
         call = self.capture.call(handler_call_details)
         if call is None:
             return handler
+        end_with_task(call)
         return _observed(handler, call, aio_unary, aio_stream)
 
 
@@ -95,7 +96,5 @@ def _observed(
     return make(
         (stream if handler.response_streaming else unary)(behaviour, call),
         request_deserializer=call.deserializer(handler.request_deserializer),
-        response_serializer=call.serializer(
-            handler.response_serializer, unary=not handler.response_streaming
-        ),
+        response_serializer=call.serializer(handler.response_serializer),
     )

@@ -76,7 +76,7 @@ def ended(
     Args:
         code: Status code of the call; None or 0 if none was set.
         error: Exception that the handler raised; None also after `abort`, which sets a code.
-        left: Whether the client of a cancelled call had not received the whole response.
+        left: Whether the call ended before the server had ended it: only a client does that.
         deadline: Where the deadline of the client is.
     """
     if isinstance(error, asyncio.CancelledError):
@@ -90,8 +90,8 @@ def ended(
         # The client does not wait any longer than its deadline.
         own = deadline in _IN_TIME
         return status, (Outcome.SERVER_ERROR if own else Outcome.CLIENT_LEFT).value
-    if status == 499 and left:
-        return status, Outcome.CLIENT_LEFT.value
-    if status < 400:
+    if status == 499 and not left:
+        return 500, Outcome.SERVER_ERROR.value  # the server cancelled, and the client waited
+    if status < 400 or status == 499:
         return (499, Outcome.CLIENT_LEFT.value) if left else (status, Outcome.OK.value)
     return status, (Outcome.CLIENT_ERROR if status < 500 else Outcome.SERVER_ERROR).value
