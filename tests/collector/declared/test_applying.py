@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from support.problems import ALERTER, is_problem
 
@@ -120,6 +121,7 @@ def test_a_dry_run_shows_what_differs_and_changes_nothing(served: Running) -> No
         ({"alerters": [REPORTED]}, 422, "alerters[0].parameters.function"),
         ({"alerters": [{**LATE, "name": "<b>late</b>"}]}, 422, "alerters[0].name"),
         ({"alerters": [{**LATE, "name": "a\0"}]}, 422, "alerters[0].name"),
+        ({"alerters": [{**LATE, "name": "a\u202eb"}]}, 422, "alerters[0].name"),
         ({"alerters": [LATE, LATE]}, 409, "alerters[1].name"),
         ({"entities": [{"name": "<b>"}]}, 422, "entities[0].name"),
         ({"watch": [{"entity": "<b>*"}]}, 422, "watch[0].entity"),
@@ -166,6 +168,45 @@ def test_half_of_a_surrogate_pair_is_no_text(untouched: Running) -> None:
     body = b'{"version": 1, "entities": [{"name": "\\ud800"}]}'
     headers = {"content-type": "application/json"}
     is_problem(untouched.http.post("/api/v1/apply", content=body, headers=headers), 400)
+
+
+REORDERED = "a\u202eb"  # is shown in another order than it is read by programs
+FREE_TEXTS: list[tuple[str, dict[str, Any], str]] = [
+    ("entities", {"name": "a", "owner": REORDERED}, "owner"),
+    ("entities", {"name": "a", "description": f"one\n{REORDERED}"}, "description"),
+    ("entities", {"name": "a", "attributes": {"team": REORDERED}}, "attributes.team"),
+    ("summaries", {"entity": ENTITY, "name": f"input.{REORDERED}"}, "name"),
+    ("summaries", {"entity": ENTITY, "name": "input.a", "unit": REORDERED}, "unit"),
+    ("alerters", {**LATE, "summary": f"input.{REORDERED}"}, "summary"),
+    ("references", {"entity": ENTITY, "name": REORDERED, "digest": "ab"}, "name"),
+    ("routes", {"name": "a", "channels": ["b"], "owners": [REORDERED]}, "owners[0]"),
+    ("routes", {"name": "a", "channels": ["b"], "labels": {"region": REORDERED}}, "labels.region"),
+    (
+        "silences",
+        {"entity": "a", "name": "b", "from": 1, "until": 2, "reason": REORDERED},
+        "reason",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "definition", "place"), FREE_TEXTS)
+def test_a_text_that_reorders_the_text_around_it_is_refused(
+    untouched: Running, kind: str, definition: dict[str, Any], place: str
+) -> None:
+    for sign in "\u202e\u2066":
+        text = msgspec.json.encode(definition).decode().replace("\u202e", sign)
+        document = {"version": 1, kind: [msgspec.json.decode(text)]}
+        problem = is_problem(apply_over(untouched, document), 422)
+        assert problem.field == f"{kind}[0].{place}"
+        assert "control characters" in problem.detail
+    assert untouched.get("changes")["revisions"] == []
+
+
+def test_a_mark_of_direction_is_a_part_of_text(served: Running) -> None:
+    """Texts in Arabic or Hebrew need the marks, which do not reorder other text."""
+    owner = "\u05d0\u200f(b)"
+    applied(served, {"version": 1, "entities": [{"name": "a", "owner": owner}]})
+    assert objects(served)["entity", "a"]["owner"] == owner
 
 
 def test_names_that_point_nowhere_are_warnings_also_without_a_change(served: Running) -> None:
