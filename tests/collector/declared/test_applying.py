@@ -519,3 +519,50 @@ def test_an_action_is_checked_against_the_target_of_the_same_document(served: Ru
     apply_over(served, {"version": 1, "targets": [target]}).raise_for_status()
     wider = [{**target, "entities": ["fraud-*", "ranking-*"]}]
     apply_over(served, {**document, "targets": wider}).raise_for_status()
+
+
+def test_an_apply_based_on_an_old_revision_is_told_to_read_again(served: Running) -> None:
+    """Two people apply one set: the second one does not undo what the first one did."""
+    first = applied(served, DOCUMENT, set="risk")
+    assert (first["based_on"], first["revision"]) == (0, 1)
+    planned = [applied(served, DOCUMENT, set="risk", dry_run=True)["based_on"] for _ in range(2)]
+    mine, theirs = ({**DOCUMENT, "alerters": [{**LATE, "threshold": each}]} for each in (3.0, 4.0))
+    applied(served, mine, set="risk", prune=True, based_on=planned[0])
+    refused = apply_over(served, theirs, params={"set": "risk", "based_on": planned[1]})
+    problem = is_problem(refused, 409)
+    assert problem.field == "based_on"
+    assert "alerter 'late' of fraud-scorer changed in revision 2, after revision 1" in problem.detail
+    assert objects(served)["alerter", "late"]["threshold"] == 3.0
+    again = applied(served, theirs, set="risk", based_on=2)
+    assert objects(served)["alerter", "late"]["threshold"] == 4.0
+    assert again["revision"] == 3
+
+
+@pytest.mark.parametrize(
+    ("based_on", "status"), [("4", 409), ("-1", 422), ("x", 422), ("9" * 20, 422), ("0", 200)]
+)
+def test_a_revision_to_base_on_exists(untouched: Running, based_on: str, status: int) -> None:
+    params = {"based_on": based_on, "dry_run": True}
+    assert apply_over(untouched, DOCUMENT, params=params).status_code == status
+
+
+def test_a_change_of_another_object_does_not_disturb_an_apply_based_on_it(served: Running) -> None:
+    applied(served, DOCUMENT)
+    applied(served, {"version": 1, "entities": [{"name": "other"}]})
+    changed = {**DOCUMENT, "alerters": [{**LATE, "threshold": 3.0}]}
+    assert applied(served, changed, based_on=1)["revision"] == 3
+
+
+def test_a_change_has_a_reason(served: Running) -> None:
+    """The reason of an apply, of a removal and of a rollback are in the history."""
+    applied(served, DOCUMENT, reason=" first rules ")
+    asked = {"kind": "alerter", "entity": ENTITY, "name": "late", "reason": "too loud"}
+    served.http.delete("/api/v1/objects", params=asked).raise_for_status()
+    back = served.http.post("/api/v1/rollback", json={"revision": 1}, params={"reason": "π"})
+    back.raise_for_status()
+    reasons = [one["reason"] for one in served.get("changes")["revisions"]]
+    assert reasons == ["π", "too loud", "first rules"]
+    for wrong in ("", "  ", "a\u202eb", "a\nb", "x" * 501):
+        answer = served.http.delete("/api/v1/objects", params={**asked, "reason": wrong})
+        assert is_problem(answer, 422).field == "reason"
+    assert ("alerter", "late") in objects(served)
