@@ -44,7 +44,7 @@ def main() -> None:
     if arguments.days:
         merged(year, step_seconds=86_400).write.parquet(arguments.days)
     merged(year).select(*SHOWN).orderBy(*SERIES).show(truncate=False)
-    for row in merged(year, by=("country",)).select("summary", "labels", "sample").toLocalIterator():
+    for row in merged(year, by=("country",)).select("summary", "labels", "sample").collect():
         tail = sample_of(bytes(row["sample"])).quantile(0.9999)
         print(f"{row['summary']} {row['labels']}: p99.99 {tail:.4g}")
     spark.stop()
