@@ -174,7 +174,7 @@ async def list_objects(call: Call) -> Objects:
         for kind in ALL_KINDS if words else KINDS:
             if words and kind.name not in words:
                 continue
-            unread = kind.unread(store)
+            stored, unread = kind.listed(store, entity)
             found += [
                 DeclaredObjectView(
                     kind=kind.name,
@@ -185,7 +185,7 @@ async def list_objects(call: Call) -> Objects:
                     if key in unread
                     else kind.warnings(plain, known),
                 )
-                for key, plain in kind.stored(store, entity).items()
+                for key, plain in stored.items()
                 if name in {None, key.name} and _may(call.access, key)
             ]
         return found
