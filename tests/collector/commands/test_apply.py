@@ -71,7 +71,10 @@ def test_a_directory_is_applied_and_a_second_time_changes_nothing(
     command: Command, files: Path
 ) -> None:
     code, out, _ = command("apply", "-f", files, "--dry-run")
-    assert (code, out.splitlines()[-1]) == (0, "dry run on revision 0, nothing is changed: 2 created")
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        "dry run on revision 0, nothing is changed: 2 created",
+    )
     code, out, _ = command("apply", "-f", files)
     assert f'entity {ENTITY}: created\n  owner: "risk"\n' in out
     assert out.splitlines()[-1] == "revision 1: 2 created"

@@ -531,7 +531,9 @@ def test_an_apply_based_on_an_old_revision_is_told_to_read_again(served: Running
     refused = apply_over(served, theirs, params={"set": "risk", "based_on": planned[1]})
     problem = is_problem(refused, 409)
     assert problem.field == "based_on"
-    assert "alerter 'late' of fraud-scorer changed in revision 2, after revision 1" in problem.detail
+    assert (
+        "alerter 'late' of fraud-scorer changed in revision 2, after revision 1" in problem.detail
+    )
     assert objects(served)["alerter", "late"]["threshold"] == 3.0
     again = applied(served, theirs, set="risk", based_on=2)
     assert objects(served)["alerter", "late"]["threshold"] == 4.0
