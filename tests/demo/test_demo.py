@@ -64,7 +64,7 @@ RESULT: Result = {
     "realised": FIGURE,
     "seconds": 60.0,
 }
-EXPECTED = Outcome(result=RESULT, phase="ACTIVE", messages=["WARNING"])
+EXPECTED = Outcome(result=RESULT, phase="ACTIVE", messages=["WARNING", "ACTION dry run"])
 
 
 def test_one_alarm_about_the_broken_feature_is_expected() -> None:
