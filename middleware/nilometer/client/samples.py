@@ -145,7 +145,9 @@ class Sample:
     def _repr_html_(self) -> str:
         content = self.of.content
         title = " ".join(filter(None, (self.entity, self.summary, str(self.of.labels))))
-        span = f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC, {self.count:,} values"
+        span = (
+            f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC, {self.count:,} values"
+        )
         parts: list[str] = []
         if isinstance(content, FeatureProfile) and content.numbers.count:
             low, high = self.quantile([0.005, 0.995])
