@@ -295,7 +295,9 @@ def _check_based_on(store: Store, plan: Plan, based_on: int, newest: int) -> Non
     """Refuse a plan if one of its objects changed after the revision that its author has read."""
     if based_on > newest:
         raise Conflict(f"there is no revision {based_on}: the newest one is {newest}", "based_on")
-    known = {*plan.depends_on, *(change.key for change in plan.changes)}
+    # Other sets are looked at, too; an error must not name one that the author may not know.
+    known = {key for key in plan.depends_on if key.kind != SET}
+    known |= {change.key for change in plan.changes}
     for record in _changes_after(store, based_on):
         if record.change.key in known:
             raise Conflict(
