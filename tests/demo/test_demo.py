@@ -220,8 +220,7 @@ def test_the_declared_files_reach_a_collector_and_the_command_finds_nothing_to_c
     webhook = "http://127.0.0.1:9/services/demo"
     monkeypatch.setenv(WEBHOOK_VARIABLE, webhook)
     files = flights_directory("apply")
-    allow = {"webhook_allow": ["127.0.0.1"]}
-    with running(tmp_path / "collector.db", **allow) as served:
+    with running(tmp_path / "collector.db", webhook_allow=["127.0.0.1"]) as served:
         url = served.collector.http_url
         found = declare(url, files, webhook)
         assert sum(found.values()) == sum(map(len, served.get("objects").values()))
