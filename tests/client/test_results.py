@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nilometer.client.answers import Moments, Point, Series
-from nilometer.client.drawing import line, sparkline
+from nilometer.client.drawing import line, number, sparkline
 from nilometer.client.samples import Sample, Samples
 from nilometer.client.series_table import SeriesTable
 from nilometer_collector.testing import ENTITY, feature_sample, minute, service_sample
@@ -60,6 +60,35 @@ def test_drawings_are_well_formed_and_escaped(name: str) -> None:
     for drawn in drawings:
         ET.fromstring(drawn)
         assert "<script" not in drawn
+
+
+def test_a_plot_has_the_values_at_its_ends() -> None:
+    drawn = numbers()._repr_html_()
+    window = numbers()[0].start
+    assert f"<span>{window:%Y-%m-%d %H:%M}</span>" in drawn
+    assert "<span>0</span>" in drawn  # the smallest value
+    assert "line: median; band: quantiles 0.05 to 0.95; 3 windows" in drawn
+    assert "<span>3</span>" in numbers().merge()._repr_html_()
+    assert "latency in seconds" in RESULTS["service"]._repr_html_()
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (19_244.0, "19,244"),
+        (999.9, "999.9"),
+        (0.00017, "0.00017"),
+        (-4162.4, "-4,162"),
+        (1e15, "1e+15"),
+        (None, "-"),
+        (float("nan"), "-"),
+        (float("inf"), "inf"),
+    ],
+)
+def test_a_number_is_short_and_has_no_exponent_if_people_can_read_it(
+    value: float | None, text: str
+) -> None:
+    assert number(value) == text
 
 
 def test_a_line_has_gaps_and_survives_any_number() -> None:
@@ -147,10 +176,11 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch, package: st
 
 
 def test_importing_the_client_imports_nothing_heavy() -> None:
-    """httpx, numpy and protobuf take over 100 ms; they are imported when they are first needed."""
+    """These take 10 to 200 ms each; they are imported when they are first needed."""
     code = (
         "import sys; from nilometer import AsyncClient, Client; import nilometer.client; "
-        "print(sorted({'httpx', 'numpy', 'google.protobuf', 'pyarrow', 'anyio'} & set(sys.modules)))"
+        "heavy = {'httpx', 'msgspec', 'numpy', 'google.protobuf', 'pyarrow', 'anyio', 'ssl', 'random'}; "
+        "print(sorted(heavy & set(sys.modules)))"
     )
     finished = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True

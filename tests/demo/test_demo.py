@@ -1,5 +1,6 @@
 """The parts of the demo; `make e2e` runs all of it."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -14,13 +15,17 @@ import pyarrow.parquet as pq
 import pytest
 
 from nilometer.alert.conditions import DEFAULT_ALERTER
+from nilometer.commands.cli import main
 from nilometer.testing import eventually
 from nilometer_collector.demo.history import write_history
 from nilometer_collector.demo.judged import Figure
 from nilometer_collector.demo.model import FEATURES, UNITS, FlightModel, fit, rows_of
+from nilometer_collector.demo.names import WEBHOOK_VARIABLE
 from nilometer_collector.demo.outcome import Alert, Outcome, Result
+from nilometer_collector.demo.processes import declare
 from nilometer_collector.demo.replay import flights_of
 from nilometer_collector.demo.show import flights_directory, half_way
+from nilometer_collector.testing import running
 
 BREAK_FROM = datetime(2013, 11, 8, tzinfo=UTC)
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text()
@@ -53,12 +58,13 @@ RESULT: Result = {
         **dict.fromkeys(("input.carrier", "input.dep_delay", "input.hour", "input.origin"), "OK"),
         "service": "LEARNING",  # it has no past windows
     },
+    "actions": {"check-the-source": "dry_run"},
     "estimated": FIGURE,
     "labels": {"joined": 2},
     "realised": FIGURE,
     "seconds": 60.0,
 }
-EXPECTED = Outcome(result=RESULT, phase="ACTIVE", messages=["WARNING"])
+EXPECTED = Outcome(result=RESULT, phase="ACTIVE", messages=["WARNING", "ACTION dry run"])
 
 
 def test_one_alarm_about_the_broken_feature_is_expected() -> None:
@@ -91,6 +97,7 @@ STATUSES = RESULT["statuses"]
         ({"statuses": {**STATUSES, "input.hour": "NOT_WATCHED"}}, "input.hour is NOT_WATCHED"),
         ({"statuses": {"input.distance": "ALERTING"}}, "input.hour is missing"),
         ({"alerts": [{**ALERT, "cause": ""}]}, "has no likely cause"),
+        ({"actions": {}}, "the actions are {}, not"),
         ({"estimated": None}, "could not be estimated"),
         ({"labels": {"joined": 1, "waiting": 1}}, "not every label was joined"),
     ],
@@ -133,7 +140,7 @@ import os, sys
 from pathlib import Path
 from nilometer_collector.demo.processes import Processes
 processes = Processes(Path(sys.argv[1]))
-processes.start_collector("http://127.0.0.1:9/")
+processes.start_collector()
 processes.start_agent()
 print(*(one.pid for one in processes._running), processes._guard.pid, flush=True)
 """
@@ -204,3 +211,21 @@ def test_the_fault_is_a_unit_change_from_the_middle_on() -> None:
     )
     untouched = {name for name in FEATURES if broken.features[name] == flights[0].features[name]}
     assert untouched == set(FEATURES) - {"distance"}
+
+
+def test_the_declared_files_reach_a_collector_and_the_command_finds_nothing_to_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo and `nilometer apply` go through the same door; the README explains each file."""
+    webhook = "http://127.0.0.1:9/services/demo"
+    monkeypatch.setenv(WEBHOOK_VARIABLE, webhook)
+    files = flights_directory("apply")
+    with running(tmp_path / "collector.db", webhook_allow=["127.0.0.1"]) as served:
+        url = served.collector.http_url
+        found = declare(url, files, webhook)
+        assert sum(found.values()) == sum(map(len, served.get("objects").values()))
+        assert set(found) == {path.stem for path in files.glob("*.yaml")}
+        assert main(["apply", "-f", str(files), "--collector", url]) == 0
+        assert "nothing to change" in capsys.readouterr().out
+    page = (files.parent / "README.md").read_text()
+    assert {f"`{path.name}`" for path in files.glob("*.yaml")} <= set(re.findall(r"`[\w.]+`", page))

@@ -153,9 +153,12 @@ def test_the_file_of_the_page_of_references_chooses_a_version(tmp_path: Path) ->
         assert current["digest"] == reference.digest
 
 
-def test_the_files_of_the_flights_declare_every_object_once(tmp_path: Path) -> None:
+def test_the_files_of_the_flights_declare_every_object_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLIGHTS_WEBHOOK_URL", "https://hooks.example.com/services/x")
     with running(tmp_path / "collector.db") as served:
         url = served.collector.http_url
         words = ["apply", "-f", str(FLIGHTS), "--collector", url]
         assert said_by(words).splitlines()[-1].startswith("revision 1: ")
-        assert said_by(words) == "nothing to change: 7 unchanged\n"
+        assert said_by(words) == "nothing to change: 10 unchanged\n"

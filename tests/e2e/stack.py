@@ -22,7 +22,7 @@ from nilometer.batch.reference_upload import put_reference
 from nilometer.testing import eventually
 from nilometer_collector.demo.model import fit, requests_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
-from nilometer_collector.demo.processes import Processes, free_port
+from nilometer_collector.demo.processes import Processes, declare, free_port
 from nilometer_collector.demo.replay import flights_of, replay
 from nilometer_collector.demo.show import flights_directory, half_way
 
@@ -83,8 +83,8 @@ def replayed(stack: Stack, seconds: float) -> int:
     model = fit(train)
     file = stack.directory / "model.json"
     model.save(file)
-    stack.start_collector("")
-    stack.declare(flights_directory("apply"))
+    stack.start_collector()
+    declare(stack.page, flights_directory("apply"), "http://127.0.0.1:9/")  # nobody listens there
     # One feature without a reference is counted by magnitude, and can be compared bucket for bucket.
     known = requests_table(model, train).drop_columns(["input.hour"])
     reference = reference_of(

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from nilometer.values.errors import ConfigError
 from nilometer_collector.access.addresses import parse_address
 from nilometer_collector.access.destinations import Allowed, known_refusal
-from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.bounds import has_control, is_plain
 from nilometer_collector.limits.urls import check_url
 
 MOST_RECIPIENTS = 50
@@ -100,7 +100,7 @@ def check_server(key: str, value: str, allowed: Allowed) -> None:
 def check_plain_text(key: str, value: str, allowed: Allowed) -> None:
     """Refuse an empty text, and one with control characters."""
     del allowed
-    if not value or has_control(value):
+    if not value or not is_plain(value):
         raise ConfigError(f"{key}: must be a text without control characters")
 
 

@@ -6,7 +6,7 @@ from nilometer_collector.access.rights import Access
 from nilometer_collector.alerting.decisions import MOST_AUTHOR_CHARACTERS
 from nilometer_collector.api.operation import Call
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.bounds import is_plain
 
 
 def author_of(call: Call) -> str:
@@ -33,7 +33,7 @@ def named_author(request: Request, access: Access) -> str:
         return access.caller
     sent = request.headers.getlist(header)
     name = sent[0].strip() if len(sent) == 1 else ""
-    if not 0 < len(name) <= MOST_AUTHOR_CHARACTERS or has_control(name):
+    if not 0 < len(name) <= MOST_AUTHOR_CHARACTERS or not is_plain(name):
         raise ApiError(
             422,
             f"the header {header} must be sent once, with a name of 1 to {MOST_AUTHOR_CHARACTERS} "

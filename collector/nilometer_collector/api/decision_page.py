@@ -39,7 +39,7 @@ from nilometer_collector.api.linked_page import (
 from nilometer_collector.api.operation import Context
 from nilometer_collector.api.parameters import LAST_ID
 from nilometer_collector.errors import Conflict, Refused, Unknown
-from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.bounds import is_plain
 from nilometer_collector.store import EpisodeRecord, PartRecord
 
 MOST_NAME_CHARACTERS = 64  # of what a person writes; the rest of an author is the channel
@@ -103,7 +103,7 @@ class DecisionPage:
         about: Audited,
     ) -> Response:
         name = known or given.get("name", "").strip()
-        if not name or len(name) > max(MOST_NAME_CHARACTERS, len(known)) or has_control(name):
+        if not name or len(name) > max(MOST_NAME_CHARACTERS, len(known)) or not is_plain(name):
             return plain(422, "Your name is missing", "Go back and write your name in one line.")
         reason = given.get("reason", "").strip()
         if not is_reason(reason):

@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from nilometer_collector.alerting.decisions import MOST_REASON_CHARACTERS
 from nilometer_collector.api.shield import HEADERS as SHIELDED
-from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.bounds import is_plain
 
 MOST_FORM_BYTES = 8192
 MOST_FIELDS = 16
@@ -79,7 +79,7 @@ def number_of(text: str) -> int | None:
 
 def is_reason(text: str) -> bool:
     """Return whether *text* is a reason that a decision may have."""
-    return 0 < len(text) <= MOST_REASON_CHARACTERS and not has_control(text)
+    return 0 < len(text) <= MOST_REASON_CHARACTERS and is_plain(text)
 
 
 async def form_of(request: Request) -> dict[str, str] | None:

@@ -12,7 +12,7 @@ from nilometer.values.entity import NAME
 from nilometer.values.labels import KEY
 from nilometer.values.nearest import did_you_mean
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_CHARACTERS, NO_CONTROL, PRINTABLE
+from nilometer_collector.limits.bounds import LAST_NS, MAX_NAME_CHARACTERS, PRINTABLE
 
 MAX_STEP_SECONDS = 400 * 86_400
 MAX_NUMBER_CHARACTERS = 400  # longest number; the largest float64 has 309 digits
@@ -69,7 +69,7 @@ class Text(Parameter[str | None]):
         "type": "string",
         "minLength": 1,
         "maxLength": MAX_NAME_CHARACTERS,
-        "pattern": NO_CONTROL,
+        "pattern": f"^{PRINTABLE}*$",
     }
 
     def read(self, texts: Sequence[str]) -> str | None:

@@ -61,6 +61,7 @@ class Courier:
         self._failures = 0
         self._pace = _Pace(clock)
         self._errors = 0
+        self._awaiting: tuple[int, bool] | None = None  # newest revision, and what it means
         self._repeated_at: float | None = None
         self.thread = Background(
             f"notify-{name}",
@@ -78,7 +79,7 @@ class Courier:
             must wait.
         """
         channel = self._receivers.read(self._store, self._name)
-        if channel is None or awaits_route(self._name, self._store.routes.contents()):
+        if channel is None or self._awaits_route():
             return None
         self._repeat(channel)
         kind = KINDS[channel.kind]
@@ -90,6 +91,13 @@ class Courier:
         if notice is None:
             return None
         return self._record(notice, self._tried(channel, notice))
+
+    def _awaits_route(self) -> bool:
+        """Return whether an unreadable route may name the channel; routes are read after a new revision."""
+        newest = self._store.history.newest  # before the routes, so that a change is seen next time
+        if self._awaiting is None or self._awaiting[0] != newest:
+            self._awaiting = newest, awaits_route(self._name, self._store.routes.contents())
+        return self._awaiting[1]
 
     def _repeat(self, channel: ChannelDefinition) -> None:
         """Tell the receiver of all open episodes that it knows, if its kind wants that now."""

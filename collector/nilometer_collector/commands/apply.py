@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 
 from nilometer.commands.collector_options import add_collector_options
-from nilometer.values.errors import ConfigError
+from nilometer.values.errors import ConfigError, NilometerError
+from nilometer_collector.commands.reason import add_reason_option, reason_asked
 
 ANSWER_SECONDS = 120.0  # longest wait for a large document
 
@@ -37,6 +38,14 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         action="store_true",
         help="remove objects of the set that the files no longer have; needs --set",
     )
+    parser.add_argument(
+        "--based-on",
+        type=int,
+        metavar="REVISION",
+        help="newest revision that you have read, such as that of a dry run: change nothing if an "
+        "object of the files, or the set, changed after it",
+    )
+    add_reason_option(parser)
     add_collector_options(parser)
     parser.set_defaults(run=run)
 
@@ -55,6 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
     asked = {name: "true" for name, is_set in flags.items() if is_set}
     if arguments.set:
         asked["set"] = arguments.set
+    if arguments.based_on is not None:
+        if arguments.based_on < 0:
+            raise ConfigError(f"--based-on = {arguments.based_on}: must be 0 or larger")
+        asked["based_on"] = str(arguments.based_on)
+    asked |= reason_asked(arguments)
     files = read_files(arguments.file)
     client = CollectorClient.of(arguments)
     try:
@@ -67,6 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
             seconds=ANSWER_SECONDS,
         )
     except Problem as error:
+        if error.field == "based_on":
+            raise NilometerError(f"--based-on: {error.detail}") from error
         located = files.located(error.detail, error.field)
         if located == error.detail:
             raise

@@ -56,5 +56,5 @@ def _sentence(applied: AppliedView) -> str:
     if not applied.changes:
         return f"nothing to change: {told}"
     if applied.dry_run:
-        return f"dry run, nothing is changed: {told}"
+        return f"dry run on revision {applied.based_on}, nothing is changed: {told}"
     return f"revision {applied.revision}: {told}"

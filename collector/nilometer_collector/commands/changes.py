@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from nilometer.commands.collector_options import add_collector_options
 from nilometer.values.errors import ConfigError
 from nilometer_collector.commands.apply import ANSWER_SECONDS
+from nilometer_collector.commands.reason import add_reason_option, reason_asked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -62,6 +63,7 @@ def add_rollback(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     )
     parser.add_argument("--name", metavar="PATTERN", help="roll back only objects of these names")
     parser.add_argument("--dry-run", action="store_true", help="print the changes, and make none")
+    add_reason_option(parser)
     add_collector_options(parser)
     parser.set_defaults(run=roll_back)
 
@@ -99,6 +101,7 @@ def _revision_lines(revision: "RevisionView") -> "Iterator[str]":
     yield (
         f"revision {revision.revision}, {made:%Y-%m-%d %H:%M:%S} UTC, by "
         f"{plain(revision.author)}, {revision.origin}"
+        + (f": {plain(revision.reason)}" if revision.reason else "")
     )
     for change in revision.changes:
         for line in change_lines(change):
@@ -157,7 +160,7 @@ def roll_back(arguments: argparse.Namespace) -> int:
         "POST",
         "/api/v1/rollback",
         AppliedView,
-        parameters={"dry_run": "true"} if arguments.dry_run else {},
+        parameters=reason_asked(arguments) | ({"dry_run": "true"} if arguments.dry_run else {}),
         body=Rollback(
             revision=arguments.revision,
             kind=arguments.kind,

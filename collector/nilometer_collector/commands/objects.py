@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nilometer.commands.collector_options import add_collector_options
 from nilometer.values.errors import ConfigError, NilometerError
+from nilometer_collector.commands.reason import add_reason_option, reason_asked
 
 if TYPE_CHECKING:
     from nilometer_collector.api.resources.declared_views import DeclaredObjectView
@@ -63,6 +64,7 @@ def add_delete(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "object back. The request goes to the collector; writes to standard output only.",
     )
     _add_one(parser)
+    add_reason_option(parser)
     parser.set_defaults(run=delete)
 
 
@@ -134,7 +136,7 @@ def delete(arguments: argparse.Namespace) -> int:
     from nilometer_collector.commands.collector_client import CollectorClient
 
     kind = _kind(arguments.kind)
-    parameters = {"kind": kind, "name": arguments.name}
+    parameters = {"kind": kind, "name": arguments.name, **reason_asked(arguments)}
     if arguments.entity:
         parameters["entity"] = arguments.entity
     client = CollectorClient.of(arguments)

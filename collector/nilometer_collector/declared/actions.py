@@ -17,7 +17,7 @@ from nilometer_collector.declared.kind import (
     without_defaults,
 )
 from nilometer_collector.errors import Conflict
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written, control_in
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Key
 
@@ -37,7 +37,7 @@ class ActionObjects(StoredKind[ActionDefinition]):
     def checked(self, definition: ActionDefinition) -> Plain:
         """Return the action without defaults."""
         check_action(definition)
-        check_characters("entity", definition.entity, MAX_NAME_CHARACTERS)
+        check_written("entity", definition.entity, MAX_NAME_CHARACTERS)
         place = control_in(definition)
         if place is not None:
             raise Misdeclared(f"{place}: must not contain control characters", place)

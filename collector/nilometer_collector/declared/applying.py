@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from nilometer_collector.declared.context import DeclareContext
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, title_of
 from nilometer_collector.declared.planning import Plan, change_of, check_names, keys_in, plan_of
 from nilometer_collector.declared.registered import FORMAT, KINDS, Document
 from nilometer_collector.declared.sets import KIND as SET
@@ -40,10 +40,15 @@ MOST_UNDONE = 100_000  # most changes that one rollback undoes
 
 @dataclass(frozen=True, slots=True)
 class By:
-    """Who makes a change, and how it arrived."""
+    """Who makes a change, how it arrived, and why it is made.
+
+    Attributes:
+        reason: One line; empty if the author gave no reason.
+    """
 
     author: str
     origin: Origin
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +57,12 @@ class Applied:
 
     Attributes:
         revision: Number of the revision; None if nothing is changed.
+        based_on: Newest revision that the plan was made from.
     """
 
     plan: Plan
     revision: int | None
+    based_on: int
 
 
 def apply(
@@ -67,6 +74,7 @@ def apply(
     is_dry_run: bool = False,
     part_of: PartOf | None = None,
     prunes: bool = False,
+    based_on: int | None = None,
     require: Callable[[Key], None] = lambda _: None,
 ) -> Applied:
     """Create and change the objects of *document* in one transaction. Other objects stay.
@@ -81,11 +89,13 @@ def apply(
         is_dry_run: Whether to find the changes only, and to make none.
         part_of: Set that the objects belong to; None for none.
         prunes: Whether to remove the objects of the set that *document* does not have.
+        based_on: Newest revision that the author has read; None to apply in any case.
         require: Function that raises an error if the author may not remove an object.
 
     Raises:
         Misdeclared: If an object is not allowed; nothing has changed then.
-        Conflict: If objects contradict each other or what is stored; nothing has changed then.
+        Conflict: If objects contradict each other or what is stored, or one of them, or the set, changed
+            after *based_on*; nothing has changed then.
         Forbidden: If the set belongs to another principal.
     """
     check_names(document)
@@ -94,7 +104,9 @@ def apply(
 
     def plan() -> Plan:
         if part_of is None:
-            return plan_of(context, document)
+            found = plan_of(context, document)
+            found.depends_on += present if based_on is not None else []
+            return found
         sets, name = Sets(context.store), part_of.name
         part_of.require(sets)
         missing, others = sets.missing(name, present) if prunes else ([], [])
@@ -107,7 +119,7 @@ def apply(
         found.depends_on += [*present, set_key(name), *map(set_key, others)]
         return found
 
-    return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run)
+    return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run, based_on=based_on)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,34 +251,60 @@ def remove_one(
 
 
 def commit_plan(
-    store: Store, plan: Callable[[], Plan], by: By, now_ns: int, *, is_dry_run: bool = False
+    store: Store,
+    plan: Callable[[], Plan],
+    by: By,
+    now_ns: int,
+    *,
+    is_dry_run: bool = False,
+    based_on: int | None = None,
 ) -> Applied:
     """Make what *plan* returns, in one transaction.
 
-    If others changed one of its objects meanwhile, it is planned again.
+    If others changed one of its objects meanwhile, it is planned again. With *based_on*, it is refused
+    if others changed one of its objects after that revision.
 
     Raises:
         Busy: If others changed the same objects during each of `ATTEMPTS`.
-        Conflict: If a change contradicts what is stored.
+        Conflict: If a change contradicts what is stored, or *based_on* is not stored or too old.
     """
     for _ in range(ATTEMPTS):
         newest = store.history.newest
         planned = plan()
+        if based_on is not None:
+            _check_based_on(store, planned, based_on, newest)
         if is_dry_run or not planned.commands:
-            return Applied(planned, None)
+            return Applied(planned, None, newest)
         revision = Revision(
             author=by.author,
             origin=by.origin,
             commands=planned.commands,
             changes=planned.changes,
             depends_on=planned.depends_on,
+            reason=by.reason,
         )
         try:
             number = store.history.commit(revision, now_ns, based_on=newest)
         except Moved:
             continue
-        return Applied(planned, number if planned.changes else None)
+        return Applied(planned, number if planned.changes else None, newest)
     raise Busy("others are changing the same objects: try again", seconds=1)
+
+
+def _check_based_on(store: Store, plan: Plan, based_on: int, newest: int) -> None:
+    """Refuse a plan if one of its objects changed after the revision that its author has read."""
+    if based_on > newest:
+        raise Conflict(f"there is no revision {based_on}: the newest one is {newest}", "based_on")
+    # Other sets are looked at, too; an error must not name one that the author may not know.
+    known = {key for key in plan.depends_on if key.kind != SET}
+    known |= {change.key for change in plan.changes}
+    for record in _changes_after(store, based_on):
+        if record.change.key in known:
+            raise Conflict(
+                f"{title_of(record.change.key)} changed in revision {record.revision}, after revision "
+                f"{based_on}: read it again, and apply to the newest revision",
+                "based_on",
+            )
 
 
 def _add(plan: Plan, change: tuple[Change, Command] | None) -> None:

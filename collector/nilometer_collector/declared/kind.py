@@ -76,6 +76,12 @@ class Kind(ABC, Generic[D]):
         del store
         return {}
 
+    def listed(
+        self, store: Store, entity: str | None = None
+    ) -> tuple[Mapping[Key, Plain], Mapping[Key, Unread]]:
+        """Return what `stored` and `unread` return."""
+        return self.stored(store, entity), self.unread(store)
+
     @abstractmethod
     def put(self, definition: D) -> Command:
         """Return the command that creates or replaces the object."""

@@ -76,18 +76,26 @@ class SetObjects(StoredKind[SetDefinition]):
 
     def stored(self, store: Store, entity: str | None = None) -> dict[Key, Plain]:
         """Return all sets; those of one entity are none."""
-        if entity not in {None, ""}:
-            return {}
-        found = {}
-        for key, text in store.history.objects(KIND).items():
-            read = read_set(key.name, text)
-            found[key] = as_stored(key, text) if isinstance(read, Unread) else self.checked(read)
-        return found
+        return self.listed(store, entity)[0]
 
     def unread(self, store: Store) -> dict[Key, Unread]:
         """Return why this version cannot read a set, for each that it cannot read."""
-        found = {key: read_set(key.name, text) for key, text in store.history.objects(KIND).items()}
-        return {key: one for key, one in found.items() if isinstance(one, Unread)}
+        return self.listed(store)[1]
+
+    def listed(
+        self, store: Store, entity: str | None = None
+    ) -> tuple[dict[Key, Plain], dict[Key, Unread]]:
+        """Return what `stored` and `unread` return; each set is read once."""
+        found: dict[Key, Plain] = {}
+        unread: dict[Key, Unread] = {}
+        texts = store.history.objects(KIND) if entity in {None, ""} else {}
+        for key, text in texts.items():
+            read = read_set(key.name, text)
+            if isinstance(read, Unread):
+                unread[key], found[key] = read, as_stored(key, text)
+            else:
+                found[key] = self.checked(read)
+        return found, unread
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from nilometer_collector.declared.kind import (
     named_first,
     without_defaults,
 )
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written, control_in
 from nilometer_collector.limits.moments import nanoseconds_of
 from nilometer_collector.query.missing_names import KnownNames, matching_nothing
 from nilometer_collector.store import Key
@@ -32,7 +32,7 @@ class SilenceObjects(StoredKind[SilenceDefinition]):
 
     def checked(self, definition: SilenceDefinition) -> Plain:
         """Return the silence without defaults, with both times in UTC."""
-        check_characters("entity", definition.entity, MAX_NAME_CHARACTERS)
+        check_written("entity", definition.entity, MAX_NAME_CHARACTERS)
         place = control_in(definition)
         if place is not None:
             raise Misdeclared(f"{place}: must not contain control characters", place)

@@ -10,7 +10,7 @@ from nilometer_collector.declared.kind import (
     named_first,
     without_defaults,
 )
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_characters, control_in
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written, control_in
 from nilometer_collector.query.missing_names import KnownNames, matching_nothing
 from nilometer_collector.store import Key
 from nilometer_collector.watch.rules import KIND
@@ -37,7 +37,7 @@ class WatchRuleObjects(StoredKind[WatchRule]):
     def checked(self, definition: WatchRule) -> Plain:
         """Return the rule without defaults."""
         _ = definition.zone  # raises for an unknown time zone
-        check_characters("entity", definition.entity, MAX_NAME_CHARACTERS)
+        check_written("entity", definition.entity, MAX_NAME_CHARACTERS)
         place = control_in(definition)
         if place is not None:
             raise Misdeclared(f"{place}: must not contain control characters", place)

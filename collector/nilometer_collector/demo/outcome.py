@@ -10,6 +10,7 @@ import httpx
 import msgspec
 
 from nilometer.alert.conditions import DEFAULT_ALERTER
+from nilometer_collector.api.resources.actions import Runs
 from nilometer_collector.api.resources.episodes import Episodes, EpisodeView
 from nilometer_collector.api.resources.watch import Watches
 from nilometer_collector.demo.judged import (
@@ -27,6 +28,9 @@ from nilometer_collector.demo.slack import SlackStandIn
 BROKEN_SUMMARY = f"input.{BROKEN_FEATURE}"
 WATCHED = {f"input.{feature}" for feature in FEATURES} | {f"output.{OUTPUT}"}
 MAY_MOVE = {BROKEN_SUMMARY, f"output.{OUTPUT}"}  # the output depends on the broken feature
+DECLARED_ACTIONS = {"check-the-source": "dry_run"}  # what the alarm does to those of apply/
+STATES = {"dry_run": "is in dry run, and recorded that it would have asked a person"}
+ACTION = "ACTION "  # how a message about an action begins
 MESSAGE_SECONDS = 15.0  # time to deliver the messages
 
 
@@ -56,6 +60,7 @@ class Result(TypedDict):
     dropped: dict[str, int]
     alerts: list[Alert]
     statuses: dict[str, str]
+    actions: dict[str, str]  # states of the runs of declared actions, by name
     estimated: Figure | None  # of the first day of the fault, before labels
     labels: dict[str, int]  # labels by what became of them
     realised: Figure | None  # of the same day, with labels
@@ -87,8 +92,11 @@ class Outcome:
             yield "not every request was stored"
         if self.phase != "ACTIVE":
             yield f"the alerter is in the phase {self.phase}, although past windows taught it"
-        if len(self.messages) != 1:
-            yield f"{len(self.messages)} messages were sent, not one"
+        if result["actions"] != DECLARED_ACTIONS:
+            yield f"the actions are {result['actions']}, not {DECLARED_ACTIONS}"
+        alarms = [one for one in self.messages if not one.startswith(ACTION)]
+        if len(alarms) != 1:
+            yield f"{len(alarms)} messages about alarms were sent, not one"
         if not alerts:
             yield f"no alarm was raised, although {BROKEN_SUMMARY} was broken"
         for alert in alerts:
@@ -127,7 +135,9 @@ class Outcome:
         quiet = [name for name in sorted(WATCHED) if result["statuses"].get(name) == "OK"]
         yield f"Quiet: {', '.join(quiet)}."
         for message in self.messages:
-            yield f"\nThe message to Slack:\n  {message}"
+            yield f"\nThe message to the declared channel flights-team:\n  {message}"
+        for name, state in result["actions"].items():
+            yield f"The declared action {name}: {STATES.get(state, state)}."
         yield from self._judged(break_from)
         for error in self.errors(break_from):
             yield f"\nERROR: {error}."
@@ -187,8 +197,12 @@ def read_outcome(
         for reason, count in coverage["dropped"].items():
             dropped[reason] = dropped.get(reason, 0) + count
     changes = sum(len(episode.history) for episode in episodes)
+    actions: dict[str, str] = {}
     deadline = time.monotonic() + MESSAGE_SECONDS
-    while len(slack.messages) < changes and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        actions = _read_actions(page)
+        if len(slack.messages) >= changes + len(DECLARED_ACTIONS) and actions == DECLARED_ACTIONS:
+            break
         time.sleep(0.05)
     estimated = read_estimate(page, break_from)
     alerts = [_alert(episode, read_cause(page, episode.id)) for episode in episodes]
@@ -200,12 +214,19 @@ def read_outcome(
         "dropped": dropped,
         "alerts": alerts,
         "statuses": {one.summary: one.status for one in watched.summaries},
+        "actions": actions,
         "estimated": estimated,
         "labels": labels,
         "realised": read_realised(page, break_from) if labels.get("joined") else None,
         "seconds": round(time.monotonic() - started, 1),
     }
     return Outcome(result=result, phase=watched.phase, messages=list(slack.messages))
+
+
+def _read_actions(page: str) -> dict[str, str]:
+    """Return the states of the runs of declared actions, by the name of the action."""
+    answer = httpx.get(f"{page}/api/v1/actions/runs", params={"entity": ENTITY}, trust_env=False)
+    return {one.action: one.state for one in msgspec.json.decode(answer.content, type=Runs).runs}
 
 
 def _errors_of(alert: Alert, break_from: datetime) -> Iterator[str]:

@@ -22,7 +22,13 @@ from nilometer_collector.api.resources.declared_views import AppliedView
 from nilometer_collector.commands.collector_client import CollectorClient
 from nilometer_collector.commands.declared_files import read_files
 from nilometer_collector.demo.model import OUTPUT
-from nilometer_collector.demo.names import ENTITY, EVENT_TIME_HEADER, MODEL_VARIABLE, WINDOW_SECONDS
+from nilometer_collector.demo.names import (
+    ENTITY,
+    EVENT_TIME_HEADER,
+    MODEL_VARIABLE,
+    WEBHOOK_VARIABLE,
+    WINDOW_SECONDS,
+)
 
 START_SECONDS = 120.0  # a busy machine imports slowly
 SETTLE_SECONDS = 180.0
@@ -38,6 +44,27 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def declare(page: str, directory: Path, webhook_url: str) -> dict[str, int]:
+    """Apply the files in *directory*, like ``nilometer apply``.
+
+    Args:
+        page: URL of the collector.
+        directory: Directory of the files.
+        webhook_url: URL of the webhook for notifications, the secret of the declared channel.
+
+    Returns:
+        The number of objects by kind, such as ``{"entities": 2}``.
+
+    Raises:
+        NilometerError: If a file or an object is wrong.
+    """
+    os.environ[WEBHOOK_VARIABLE] = webhook_url
+    files = read_files([directory])
+    client = CollectorClient(lambda: Client(page))
+    client.call("POST", "/api/v1/apply", AppliedView, body=files.document)
+    return {kind: len(parts) for kind, parts in sorted(files.parts.items())}
 
 
 class Processes:
@@ -68,11 +95,10 @@ class Processes:
         """URL of the collector's pages."""
         return f"http://{self.http}"
 
-    def start_collector(self, slack_url: str, store: str = "") -> None:
+    def start_collector(self, store: str = "") -> None:
         """Start the collector and wait until it responds.
 
         Args:
-            slack_url: URL of the webhook for notifications.
             store: URL of the PostgreSQL database; empty for a SQLite file in the directory.
         """
         options = {
@@ -85,24 +111,12 @@ class Processes:
             "collector",
             [sys.executable, "-m", "nilometer_collector", *flags],
             {
-                "NILOMETER_COLLECTOR_SLACK_WEBHOOK_URL": slack_url,
                 "NILOMETER_COLLECTOR_WEBHOOK_ALLOW": "127.0.0.1",
                 "NILOMETER_COLLECTOR_PUBLIC_URL": self.page,
                 **({"NILOMETER_COLLECTOR_STORE": store} if store else {}),
             },
         )
         self._wait("collector", lambda: _answers(f"{self.page}/readyz"))
-
-    def declare(self, directory: Path) -> int:
-        """Apply the files in *directory*, like ``nilometer apply``; return the number of objects.
-
-        Raises:
-            NilometerError: If a file or an object is wrong.
-        """
-        files = read_files([directory])
-        client = CollectorClient(lambda: Client(self.page))
-        client.call("POST", "/api/v1/apply", AppliedView, body=files.document)
-        return files.count
 
     def start_agent(self, window_seconds: int = WINDOW_SECONDS) -> None:
         """Start the agent with windows of *window_seconds*, and wait until it responds."""

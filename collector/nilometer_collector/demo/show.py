@@ -15,13 +15,14 @@ from pathlib import Path
 from nilometer.batch.reference import reference_of
 from nilometer.batch.reference_upload import put_reference
 from nilometer.values.errors import ConfigError
+from nilometer_collector.declared.registered import kind_named
 from nilometer_collector.demo.history import log_flights
 from nilometer_collector.demo.judged import log_learned
 from nilometer_collector.demo.model import fit, requests_table
 from nilometer_collector.demo.names import ENTITY, REFERENCE
 from nilometer_collector.demo.outcome import Result, read_outcome
 from nilometer_collector.demo.postgresql import programs, running_server
-from nilometer_collector.demo.processes import DemoFailed, Processes
+from nilometer_collector.demo.processes import DemoFailed, Processes, declare
 from nilometer_collector.demo.replay import BROKEN_FEATURE, Flight, flights_of, replay
 from nilometer_collector.demo.slack import SlackStandIn
 
@@ -93,9 +94,13 @@ def _course(
     model = fit(train)
     model_file = processes.directory / "model.json"
     model.save(model_file)
-    processes.start_collector(slack.url, store)
-    count = processes.declare(flights_directory("apply"))
-    _say(f"Declared {count} objects, as `nilometer apply -f examples/flights/apply` does.")
+    processes.start_collector(store)
+    declared = declare(processes.page, flights_directory("apply"), slack.url)
+    counts = ", ".join(
+        f"{count} {kind_named(kind).name if count == 1 else kind}"
+        for kind, count in declared.items()
+    )
+    _say(f"Declared, as `nilometer apply -f examples/flights/apply` does: {counts}.")
     reference = reference_of(
         requests_table(model, train),
         entity=ENTITY,

@@ -18,9 +18,13 @@ LAST_NS = 1 << 62  # year 2116, so that sums fit int64
 FUTURE_SECONDS = 86_400.0  # default of the setting: more than any error of a time zone
 SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
 PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character; in the notation of JSON Schema
-NO_CONTROL = f"^{PRINTABLE}*$"
+# The rule for what people write, such as names and reasons. Data may have these characters, too.
+PLAIN = r"[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]"
+NO_CONTROL = f"^{PLAIN}*$"
 # Requires a character that is neither a space nor a control character.
-SAYS_SOMETHING = rf"^{PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{PRINTABLE}*$"
+SAYS_SOMETHING = rf"^{PLAIN}*[^\u0000-\u0020\u007f-\u00a0\u202a-\u202e\u2066-\u2069]{PLAIN}*$"
+# Bidirectional controls: with them, a text can be shown in another order than it is read by programs.
+_REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def has_control(text: str) -> bool:
@@ -30,8 +34,16 @@ def has_control(text: str) -> bool:
     return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
 
 
+def is_plain(text: str) -> bool:
+    """Return whether people may write *text* as a name, a reason or another text.
+
+    Such a text has neither a character of `has_control` nor a bidirectional control.
+    """
+    return text.isprintable() or not (has_control(text) or _REORDERING.intersection(text))
+
+
 def control_in(value: msgspec.Struct) -> str | None:
-    """Return the place of the first control character in the texts and keys of *value*.
+    """Return the place of the first text or key of *value* that `is_plain` refuses.
 
     Patterns of fields refuse them, too, but Python's patterns accept a newline at the end.
 
@@ -54,6 +66,18 @@ def check_characters(key: str, text: str, most: int) -> None:
     if len(text) > most:
         raise Refused(f"{key} must be at most {most} characters")
     check_text(key, text, 4 * most)
+
+
+def check_written(key: str, text: str, most: int) -> None:
+    """Refuse a text of more than *most* characters, or one that people may not write."""
+    check_characters(key, text, most)
+    check_plain(key, text)
+
+
+def check_plain(key: str, text: str) -> None:
+    """Refuse a text that people may not write."""
+    if not is_plain(text):
+        raise Refused(f"{key} {text[:64]!r} must not contain control characters")
 
 
 def check_summary(name: str) -> None:
@@ -107,10 +131,10 @@ def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -
 
 def _control_in(value: object, place: str) -> str | None:
     if isinstance(value, str):
-        return place if has_control(value) else None
+        return None if is_plain(value) else place
     found: Iterable[str | None] = ()
     if isinstance(value, dict):
-        if any(map(has_control, value)):
+        if not all(map(is_plain, value)):
             return place
         fields = ((f"{place}.{key}".lstrip("."), item) for key, item in value.items())
         found = (_control_in(item, name) for name, item in fields)

@@ -13,6 +13,7 @@ from nilometer_collector.limits.bounds import (
     MAX_COUNT,
     MAX_NAME_BYTES,
     check_counts,
+    check_plain,
     check_summary,
     check_text,
 )
@@ -49,8 +50,12 @@ def check_reference(reference: Reference) -> None:
         raise Refused("a reference must have a name")
     if reference.name == LEARNED:
         raise Refused(f"name {LEARNED!r} is reserved for the reference that the collector learns")
-    check_text("name", reference.name, MAX_REFERENCE_NAME_BYTES)
-    check_text("source", reference.source, MAX_SOURCE_BYTES)
+    for key, text, most in (
+        ("name", reference.name, MAX_REFERENCE_NAME_BYTES),
+        ("source", reference.source, MAX_SOURCE_BYTES),
+    ):
+        check_text(key, text, most)
+        check_plain(key, text)
     if not 0 <= reference.created_ns < LAST_NS or reference.rows > MAX_COUNT:
         raise Refused("created_unix_nano or rows is out of bounds")
     if len(reference.columns) > MAX_COLUMNS:

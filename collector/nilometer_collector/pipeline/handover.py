@@ -6,7 +6,7 @@ gaps, or because requests got lost.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -169,8 +169,7 @@ _SEARCHES: tuple[tuple[Fault, Callable[[Ends, FeatureProfile, FeatureProfile], s
 def _distance(sent: FeatureProfile, received: FeatureProfile) -> Comparison | None:
     """Return the distance of both sides; None if it is small or may be noise."""
     comparator = KS if sent.numbers.count >= sent.categories.total else TOTAL_VARIATION
-    # Both ends have the same rows, so chance explains nothing, neither rare names nor frequent ones.
-    column = replace(reference_column(sent, INPUT_BINS), singletons=0, surplus=0)
+    column = reference_column(sent, INPUT_BINS, has_same_rows=True)
     found = compare(comparator, column, received)
     if not isinstance(found, Comparison):
         return None

@@ -211,6 +211,7 @@ class Revision:
         commands: What is done, in this order, except that all entities change together.
         changes: What the history keeps; without any, the revision gets no number.
         depends_on: Objects without a change whose definitions the commands are made from.
+        reason: Why they are made; empty if the author gave no reason.
     """
 
     author: str
@@ -218,6 +219,7 @@ class Revision:
     commands: Sequence[Command]
     changes: Sequence[Change]
     depends_on: Sequence[Key] = ()
+    reason: str = ""
 
     @property
     def objects(self) -> set[Key]:
@@ -232,6 +234,7 @@ class ChangeRecord:
     Attributes:
         revision: Number of its revision, from 1; a later revision has a larger one.
         made_ns: Wall time of the change.
+        reason: Why it was made; empty without a reason.
     """
 
     revision: int
@@ -239,6 +242,7 @@ class ChangeRecord:
     origin: Origin
     made_ns: int
     change: Change
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

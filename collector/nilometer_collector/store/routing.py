@@ -11,7 +11,7 @@ from nilometer_collector.access.workspaces import Workspaces, owner_of
 from nilometer_collector.alerting.receivers import KINDS, Kind
 from nilometer_collector.alerting.routes import RouteDefinition, Subject, check_route, routed
 from nilometer_collector.store.composing import FLAPPING_NS, FLAPPING_OPENINGS
-from nilometer_collector.store.written import Unread, fields_of, read_content
+from nilometer_collector.store.written import Unread, fields_of, read_content, read_part
 
 
 def due_by_channel(
@@ -84,7 +84,7 @@ def awaits_route(channel: str, routes: Mapping[str, str]) -> bool:
     """
     is_unknown = False
     for name, content in routes.items():
-        found = read_content(content, _Routing)
+        found = read_part(content, _Routing)
         if isinstance(found, Unread):
             is_unknown |= owner_of(name) in {"", owner_of(channel)}
         elif channel in found.channels:
@@ -131,6 +131,6 @@ class _Kinded(msgspec.Struct):
 def _kinds(channels: Mapping[str, str]) -> Iterator[tuple[str, Kind]]:
     """Yield the name of each channel with its kind, if this version knows the kind."""
     for name, content in channels.items():
-        found = read_content(content, _Kinded)
+        found = read_part(content, _Kinded)
         if not isinstance(found, Unread) and found.kind in KINDS:
             yield name, KINDS[found.kind]

@@ -274,4 +274,5 @@ def change_of(row: Sequence[Any]) -> ChangeRecord:
         origin=Origin(row[2]),
         made_ns=row[3],
         change=Change(key=Key(*row[4:7]), before=row[7], after=row[8]),
+        reason=row[9],
     )

@@ -4,8 +4,10 @@
         amount = client.entity("fraud-scorer").summary("input.amount")
         print(amount.samples(last="24h").merge().quantile(0.99))
 
-Importing it is cheap: httpx, numpy and the decoder are imported when they are first needed.
+Importing it is cheap: httpx, msgspec, numpy and the decoder are imported when they are first needed.
 """
+
+from typing import TYPE_CHECKING
 
 from nilometer.client.client import Client, Entity, Summary
 from nilometer.client.client_async import AsyncClient, AsyncEntity, AsyncSummary
@@ -20,7 +22,9 @@ from nilometer.client.errors import (
     RequestFailed,
     RowProblem,
 )
-from nilometer.client.report import Report
+
+if TYPE_CHECKING:
+    from nilometer.client.report import Report
 
 __all__ = [
     "AccessDenied",
@@ -40,3 +44,13 @@ __all__ = [
     "RowProblem",
     "Summary",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Return `Report` on its first use, because its module imports msgspec."""
+    if name != "Report":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from nilometer.client.report import Report
+
+    globals()[name] = Report  # later look-ups are direct
+    return Report

@@ -235,6 +235,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[ObjectChange]
     unchanged: int  # number of objects that are stored as they are given
     warnings: list[ObjectWarning]
+    based_on: int  # newest revision before it; 0 before the first
 
 
 class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -261,6 +262,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     origin: str  # apply, api, settings, upload or rollback
     made: float
     changes: list[ObjectChange]
+    reason: str  # why they were made; empty without a reason
 
 
 class RevisionList(msgspec.Struct, frozen=True, kw_only=True):

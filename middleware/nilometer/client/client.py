@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from nilometer.client.asked import Measures, exact_name, selection, span_parameters
 from nilometer.client.connection import Connection, Sender
-from nilometer.client.report import Report
 from nilometer.client.request import Conversation
 from nilometer.client.spans import Duration, LabelValues, Time
 from nilometer.settings.collector_url import DEFAULT_URL
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         TruthAnswer,
         TruthStatus,
     )
+    from nilometer.client.report import Report
     from nilometer.client.samples import Samples
     from nilometer.client.series_table import SeriesTable
 
@@ -127,8 +127,7 @@ class Client:
         """
         from nilometer.client import conversations
 
-        several = [reports] if isinstance(reports, Report) else list(reports)
-        return self.run(conversations.report(entity, alerter, several, end))
+        return self.run(conversations.report(entity, alerter, reports, end))
 
     def run(self, conversation: Conversation[T]) -> T:
         """Send the requests of *conversation*, and return its result.

@@ -1,7 +1,6 @@
 """Sends requests with httpx: credentials, retries of reads, entity tags, problems as errors."""
 
 import math
-import random
 import time
 from collections import OrderedDict
 from collections.abc import Generator
@@ -145,7 +144,7 @@ class Connection:
                 return result
             if not _may_help(result) or not left or asked > MOST_WAIT_SECONDS:
                 raise result
-            yield max(asked, wait * random.uniform(0.5, 1.0))  # noqa: S311  not a secret
+            yield max(asked, wait * _random_share())
             wait = min(wait * 2, MOST_WAIT_SECONDS)
 
     def _timeout(self, seconds: float | None) -> "httpx.Timeout":
@@ -383,3 +382,10 @@ class AsyncSender:
     async def aclose(self) -> None:
         """Close all connections. May be called twice."""
         await self._client.aclose()
+
+
+def _random_share() -> float:
+    """Return a random number from 0.5 to 1.0, so that clients do not repeat their requests together."""
+    import random  # takes 5 ms, and most programs never wait
+
+    return random.uniform(0.5, 1.0)  # noqa: S311  not a secret

@@ -22,11 +22,11 @@ from nilometer.client.answers import (
     TruthStatus,
 )
 from nilometer.client.errors import NotUnderstood
+from nilometer.client.report import Report
 from nilometer.client.request import Conversation, Parameters, read, send
 from nilometer.client.series_table import SeriesTable, joined
 
 if TYPE_CHECKING:
-    from nilometer.client.report import Report
     from nilometer.client.samples import Samples
 
 SAMPLES_AT_ONCE = 500  # points with sketches in one page, about 1 MB
@@ -139,10 +139,11 @@ def samples(entity: str, summary: str, asked: Parameters) -> "Conversation[Sampl
 
 
 def report(
-    entity: str, alerter: str, reports: "Sequence[Report]", end: datetime | None
+    entity: str, alerter: str, reports: Report | Sequence[Report], end: datetime | None
 ) -> Conversation[Reported]:
-    """Store the status that a program reports for the alerter *alerter* of *entity*."""
-    content: dict[str, object] = {"entity": entity, "name": alerter, "reports": reports}
+    """Store what a program reports for the alerter *alerter* of *entity*: one status, or several."""
+    several = [reports] if isinstance(reports, Report) else list(reports)
+    content: dict[str, object] = {"entity": entity, "name": alerter, "reports": several}
     if end is not None:
         content["end"] = end.timestamp()
     answer = yield from send("/api/v1/alerters/reports", Reported, content)

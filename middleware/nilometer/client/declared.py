@@ -15,7 +15,13 @@ from nilometer.client.request import Conversation, Request, read, send
 
 
 def apply(
-    document: Mapping[str, Any], *, dry_run: bool = False, part_of: str = "", prune: bool = False
+    document: Mapping[str, Any],
+    *,
+    dry_run: bool = False,
+    part_of: str = "",
+    prune: bool = False,
+    based_on: int | None = None,
+    reason: str = "",
 ) -> Conversation[Applied]:
     """Create and change all objects of *document* in one transaction, and return the changes.
 
@@ -24,12 +30,22 @@ def apply(
         dry_run: Whether to find the changes only, and to make none.
         part_of: Name of the set that the objects belong to; empty for none.
         prune: Whether to remove the objects of the set that *document* does not have.
+        based_on: Newest revision that you have read, such as `Applied.based_on` of a dry run; None to
+            apply in any case.
+        reason: Why the objects change, one line of at most 500 characters, for the history.
 
     Raises:
         Invalid: If an object is not allowed; the field is its place in the document.
         AccessDenied: If the caller may not change one of the objects.
+        Problem: If an object of the document, or the set, changed after *based_on*; read it again.
     """
-    asked = {"dry_run": "true" if dry_run else "", "set": part_of, "prune": "true" if prune else ""}
+    asked = {
+        "dry_run": "true" if dry_run else "",
+        "set": part_of,
+        "prune": "true" if prune else "",
+        "based_on": None if based_on is None else str(based_on),
+        "reason": reason,
+    }
     answer = yield from send("/api/v1/apply", Applied, document, _given(asked))
     return answer
 
@@ -41,6 +57,7 @@ def roll_back(
     entity: str | None = None,
     name: str | None = None,
     dry_run: bool = False,
+    reason: str = "",
 ) -> Conversation[Applied]:
     """Make all objects as they were after *revision*, as a new revision, and return the changes.
 
@@ -50,13 +67,14 @@ def roll_back(
         entity: Pattern of their entities; None for all objects.
         name: Pattern of their names; None for all names.
         dry_run: Whether to find the changes only, and to make none.
+        reason: Why, for the history.
 
     Raises:
         NotFound: If there is no such revision.
         Problem: If an object cannot be as it was.
     """
     part = {"revision": revision, "kind": kind, "entity": entity, "name": name}
-    asked = _given({"dry_run": "true" if dry_run else None})
+    asked = _given({"dry_run": "true" if dry_run else None, "reason": reason})
     answer = yield from send("/api/v1/rollback", Applied, part, asked)
     return answer
 
@@ -76,19 +94,22 @@ def objects(
     return answer.objects
 
 
-def remove(kind: str, name: str, *, entity: str | None = None) -> Conversation[None]:
+def remove(
+    kind: str, name: str, *, entity: str | None = None, reason: str = ""
+) -> Conversation[None]:
     """Remove a declared object. Its data stays.
 
     Args:
         kind: Kind of the object, such as ``silence``.
         name: Its name.
         entity: Its entity, or its pattern of entities; not needed for an entity.
+        reason: Why, for the history.
 
     Raises:
         NotFound: If there is no such object.
         Problem: If another object needs it.
     """
-    asked = _given({"kind": kind, "name": name, "entity": entity})
+    asked = _given({"kind": kind, "name": name, "entity": entity, "reason": reason})
     yield Request(path="/api/v1/objects", method="DELETE", parameters=asked)
 
 

@@ -7,10 +7,14 @@ from typing import TypeVar
 
 WIDTH, HEIGHT, MARGIN = 640, 160, 4  # pixels
 SPARK_WIDTH, SPARK_HEIGHT = 120, 24
-INK, BAND = "#2563eb", "#bfdbfe"
+AXIS_WIDTH = 64  # pixels for the numbers left of a plot
+INK = "#3b82f6"  # readable on white and on black
+BAND_OPACITY = 0.25
+MOST_PLAIN = 1e15  # numbers below are written without an exponent
 MOST_ROWS = 50  # rows of a table; the rest is counted
 
 _STYLE = "font: 13px system-ui, sans-serif"
+_AXIS = "font-size: 11px; opacity: .75; display: flex; justify-content: space-between"
 _BLOCKS = "▁▂▃▄▅▆▇█"
 
 T = TypeVar("T")
@@ -40,8 +44,11 @@ class Markup(str):
 
 
 def number(value: float | None) -> str:
-    """Return a number with four digits; a dash for None or NaN."""
-    return "-" if value is None or math.isnan(value) else f"{value:.4g}"
+    """Return a number with at least four digits, such as ``19,244``; a dash for None or NaN."""
+    if value is None or math.isnan(value):
+        return "-"
+    is_long = MOST_PLAIN > abs(value) >= 1000
+    return f"{value:,.0f}" if is_long else f"{value:.4g}"
 
 
 def line(
@@ -62,7 +69,9 @@ def line(
     for pairs in _runs([] if band is None else list(map(_pair, *band))):
         upper = [_place(at, high, count, bounds, size) for at, (_, high) in pairs]
         lower = [_place(at, low, count, bounds, size) for at, (low, _) in reversed(pairs)]
-        parts.append(f"<polygon points='{' '.join(upper + lower)}' fill='{BAND}'/>")
+        parts.append(
+            f"<polygon points='{' '.join(upper + lower)}' fill='{INK}' fill-opacity='{BAND_OPACITY}'/>"
+        )
     for run in _runs(list(map(_finite, values))):
         places = [_place(at, value, count, bounds, size) for at, value in run]
         if len(places) == 1:
@@ -85,6 +94,24 @@ def bars(heights: Sequence[float]) -> Markup:
             f"width='{max(width - 1, 0.5):.1f}' height='{tall:.1f}' fill='{INK}'/>"
         )
     return _svg("".join(parts), (WIDTH, HEIGHT))
+
+
+def plot(drawn: Markup, vertical: tuple[str, str], across: tuple[str, str]) -> Markup:
+    """Return *drawn* with texts at its ends: bottom and top, left and right."""
+    bottom, top, left, right = map(escape, (*vertical, *across))
+    beside = f"{_AXIS}; flex-direction: column; text-align: right; width: {AXIS_WIDTH}px"
+    below = f"{_AXIS}; width: {WIDTH}px; margin-left: {AXIS_WIDTH + MARGIN}px"
+    return Markup(
+        f"<div style='display: flex; gap: {MARGIN}px'>"
+        f"<div style='{beside}'><span>{top}</span><span>{bottom}</span></div>{drawn}</div>"
+        f"<div style='{below}'><span>{left}</span><span>{right}</span></div>"
+    )
+
+
+def ends(values: Iterable[float | None]) -> tuple[str, str]:
+    """Return the smallest and the largest of the finite *values*, as text."""
+    low, high = _bounds(values)
+    return number(low), number(high)
 
 
 def spark(values: Sequence[float | None]) -> Markup:

@@ -145,16 +145,22 @@ class Sample:
     def _repr_html_(self) -> str:
         content = self.of.content
         title = " ".join(filter(None, (self.entity, self.summary, str(self.of.labels))))
-        span = f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC, {self.count} values"
+        span = (
+            f"{self.start:%Y-%m-%d %H:%M} to {self.end:%Y-%m-%d %H:%M} UTC, {self.count:,} values"
+        )
         parts: list[str] = []
         if isinstance(content, FeatureProfile) and content.numbers.count:
             low, high = self.quantile([0.005, 0.995])
-            parts.append(drawing.bars(_heights(self, low, high)))
-            parts.append(f"<div>{drawing.number(low)} to {drawing.number(high)}</div>")
+            heights = _heights(self, low, high)
+            across = drawing.number(low), drawing.number(high)
+            parts.append(
+                drawing.plot(drawing.bars(heights), ("0 %", f"{max(heights):.0%}"), across)
+            )
         top = self.top(SHOWN_CATEGORIES)
         if top:
             parts.append(drawing.table(("category", "count"), top))
-        rows = [(name, drawing.number(one)) for name, one in self.statistics().items()]
+        known = {name: one for name, one in self.statistics().items() if one is not None}
+        rows = [(name, drawing.number(one)) for name, one in known.items() if not math.isnan(one)]
         parts.append(drawing.table(("statistic", "value"), rows))
         return drawing.figure(title, "".join(parts), span)
 
@@ -227,19 +233,23 @@ class Samples(Sequence[Sample], Tabular):
         if not self._samples:
             return drawing.figure(title, "", "no samples in this time")
         first, last = self._samples[0].start, self._samples[-1].end
-        note = f"{len(self)} windows, {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M} UTC"
+        note = f"{len(self)} windows"
+        across = f"{first:%Y-%m-%d %H:%M}", f"{last:%Y-%m-%d %H:%M} UTC"
         if isinstance(self._samples[0].content, FeatureProfile | ServiceProfile):
             low, middle, high = zip(
                 *(one.quantile([BAND[0], 0.5, BAND[1]]) for one in self._samples), strict=True
             )
             if any(not math.isnan(one) for one in middle):
-                drawn = drawing.line(middle, (low, high))
-                return drawing.figure(
-                    title, drawn, f"median and {BAND[0]:g} to {BAND[1]:g}, {note}"
+                drawn = drawing.plot(
+                    drawing.line(middle, (low, high)), drawing.ends([*low, *middle, *high]), across
                 )
-        return drawing.figure(
-            title, drawing.line([float(one.count) for one in self]), f"count, {note}"
-        )
+                is_service = isinstance(self._samples[0].content, ServiceProfile)
+                what = "median of the latency in seconds" if is_service else "median"
+                drawn_as = f"line: {what}; band: quantiles {BAND[0]:g} to {BAND[1]:g}"
+                return drawing.figure(title, drawn, f"{drawn_as}; {note}")
+        counts = [float(one.count) for one in self]
+        drawn = drawing.plot(drawing.line(counts), drawing.ends(counts), across)
+        return drawing.figure(title, drawn, f"count of each window; {note}")
 
 
 def sample_of(packed: bytes) -> Sample:

@@ -168,10 +168,19 @@ def dictionary_of(categories: CategoryProfile) -> Dictionary:
     return Dictionary(tuple(ranked[:DICTIONARY_NAMES]), tuple(hashes), complete)
 
 
-def reference_column(feature: FeatureProfile, bins: int) -> ReferenceColumn:
-    """Return *feature* as a column of a reference, with quantile edges for at most *bins* bins."""
+def reference_column(
+    feature: FeatureProfile, bins: int, *, has_same_rows: bool = False
+) -> ReferenceColumn:
+    """Return *feature* as a column of a reference, with quantile edges for at most *bins* bins.
+
+    Args:
+        feature: Feature of the reference.
+        bins: Most bins of its numbers, >= 1.
+        has_same_rows: Whether it is compared with a feature of the same rows. Then chance explains no
+            difference, neither of rare names nor of frequent ones.
+    """
     if not feature.numbers.count:
-        return categorical_reference_column(feature)
+        return categorical_reference_column(feature, has_same_rows=has_same_rows)
     shares = np.arange(1, bins) / bins
     edges = quantile_edges(feature.numbers.digest.quantile(shares))
     return ReferenceColumn(feature=feature, edges=edges)
@@ -188,8 +197,10 @@ def exact_reference_column(
     return ReferenceColumn(feature=feature, edges=edges)
 
 
-def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
-    """Return a column without numbers, with a dictionary of the names it kept."""
+def categorical_reference_column(
+    feature: FeatureProfile, *, has_same_rows: bool = False
+) -> ReferenceColumn:
+    """Return a column without numbers, with a dictionary of the names it kept; see `reference_column`."""
     if not feature.categories.total:
         return ReferenceColumn(feature=feature)
     dictionary = dictionary_of(feature.categories)
@@ -199,6 +210,8 @@ def categorical_reference_column(feature: FeatureProfile) -> ReferenceColumn:
         feature.categories.dictionary = DictionaryCounts(
             dictionary.id, tuple(named), other + unseen
         )
+    if has_same_rows:
+        return ReferenceColumn(feature=feature, dictionary=dictionary)
     rows = feature.categories.frequent.counts
     return ReferenceColumn(
         feature=feature,

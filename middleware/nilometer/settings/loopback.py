@@ -2,7 +2,6 @@
 
 import ipaddress
 import re
-import socket
 
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^\[\]:/,]+)):\d{1,5}", re.ASCII)
 _FOUR = ipaddress.ip_network("127.0.0.0/8")
@@ -22,6 +21,8 @@ def is_this_machine(host: str) -> bool:
     """Return whether *host* is a loopback address, or ``localhost`` with only such addresses."""
     if host.lower() != "localhost":
         return is_loopback_address(host)
+    import socket  # takes 3 ms, and most programs check an address
+
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except OSError:

@@ -246,15 +246,19 @@ def test_the_page_of_declared_objects_shows_changes_and_names_that_point_nowhere
     page.get_by_text(warning).wait_for()
 
 
-def test_a_version_of_a_reference_is_frozen_approved_compared_and_rolled_back(
+def test_a_version_of_a_reference_is_frozen_approved_compared_rolled_back_and_removed(
     alerting: Running, page: Page
 ) -> None:
-    """The page also says what is too small, and when the current version expires."""
+    """The page also says what is too small, when the version expires, and what compares with it."""
     recent = minute((time.time_ns() - START_NS) // (60 * 10**9) - 5)
     alerting.sender("other").ship(feature_sample([1.0, 2.0, 3.0], window=recent))
     first = a_reference({"input.amount": [1.0, 2.0]})
     for reference in (first, a_reference({"input.amount": [5.0] * 100, "input.new": [1.0]})):
         put_reference(reference, alerting.collector.grpc_target)
+    kind = {"kind": "REFERENCE", "reference": "training", "comparator": "psi", "threshold": 0.2}
+    moved = {"entity": ENTITY, "name": "moved", "summary": "input.amount", **kind}
+    document = {"version": 1, "alerters": [moved]}
+    alerting.http.post("/api/v1/apply", json=document).raise_for_status()
     page.goto(f"{alerting.collector.http_url}/#/entity/{ENTITY}")
     page.get_by_role("link", name="training").click()
     page.get_by_role("link", name=first.digest).click()
@@ -276,6 +280,18 @@ def test_a_version_of_a_reference_is_frozen_approved_compared_and_rolled_back(
     assert current["week"]["expires"] is None
     changes = page.get_by_role("region", name="Changes")
     assert "reference week of fraud-scorer: created" in changes.inner_text()
+
+    page.get_by_role("button", name="Delete the reference week").click()
+    page.get_by_role("textbox", name="Reason").fill("of a sale")
+    page.get_by_role("button", name="Delete it").click()
+    page.get_by_role("button", name="Make it current").wait_for(timeout=10_000)
+    assert [one["name"] for one in alerting.get("references")["references"]] == ["training"]
+    removed = changes.get_by_role("row").nth(1).inner_text()
+    assert "Reason: of a sale" in removed
+    assert "reference week of fraud-scorer: removed" in removed
+    page.get_by_role("link", name=first.digest).click()
+    page.get_by_text("The alerter moved compares with it").wait_for(timeout=10_000)
+    assert page.get_by_role("button", name="Delete the reference").count() == 0
     page.get_by_role("textbox", name="Name").fill("learned")
     page.get_by_role("button", name="Freeze").click()
     page.get_by_role("alert").wait_for(timeout=10_000)

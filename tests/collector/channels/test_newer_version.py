@@ -15,6 +15,8 @@ from nilometer_collector.channels.receivers import Receivers
 from nilometer_collector.channels.sending import Sending
 from nilometer_collector.counters import Counters
 from nilometer_collector.store import (
+    Change,
+    Key,
     Origin,
     RemoveRoute,
     Revision,
@@ -28,7 +30,9 @@ OWN = ChannelDefinition(name="slack", kind="slack", secrets={"url": "https://hoo
 
 def commit(store: Store, command: Any) -> None:
     """Write *command* as the API does."""
-    store.history.commit(Revision(author="", origin=Origin.API, commands=[command], changes=[]), 1)
+    change = Change(key=Key("route", "", "changed"), before=None, after="{}")
+    made = Revision(author="", origin=Origin.API, commands=[command], changes=[change])
+    store.history.commit(made, 1)
 
 
 def receivers(sent: list[str]) -> Receivers:

@@ -71,7 +71,10 @@ def test_a_directory_is_applied_and_a_second_time_changes_nothing(
     command: Command, files: Path
 ) -> None:
     code, out, _ = command("apply", "-f", files, "--dry-run")
-    assert (code, out.splitlines()[-1]) == (0, "dry run, nothing is changed: 2 created")
+    assert (code, out.splitlines()[-1]) == (
+        0,
+        "dry run on revision 0, nothing is changed: 2 created",
+    )
     code, out, _ = command("apply", "-f", files)
     assert f'entity {ENTITY}: created\n  owner: "risk"\n' in out
     assert out.splitlines()[-1] == "revision 1: 2 created"
@@ -195,7 +198,7 @@ def test_the_list_as_yaml_is_a_document_that_changes_nothing(
 def test_characters_that_change_a_terminal_are_not_printed_raw(
     command: Command, files: Path, tmp_path: Path
 ) -> None:
-    hidden = "ris\u202ek"
+    hidden = "ris\u200fk"
     (files / "entities.yaml").write_text(ENTITIES.replace("risk", hidden))
     printed = [
         command("apply", "-f", files, "--dry-run")[1],
@@ -204,7 +207,7 @@ def test_characters_that_change_a_terminal_are_not_printed_raw(
         command("describe", "entity", ENTITY)[1],
         command("changes")[1],
     ]
-    assert all("owner" in text and "\u202e" not in text for text in printed)
+    assert all("owner" in text and "\u200f" not in text for text in printed)
     (tmp_path / "all.yaml").write_text(printed[2])
     assert command("apply", "-f", tmp_path / "all.yaml")[1] == "nothing to change: 2 unchanged\n"
 

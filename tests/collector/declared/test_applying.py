@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from support.problems import ALERTER, is_problem
 
@@ -120,6 +121,7 @@ def test_a_dry_run_shows_what_differs_and_changes_nothing(served: Running) -> No
         ({"alerters": [REPORTED]}, 422, "alerters[0].parameters.function"),
         ({"alerters": [{**LATE, "name": "<b>late</b>"}]}, 422, "alerters[0].name"),
         ({"alerters": [{**LATE, "name": "a\0"}]}, 422, "alerters[0].name"),
+        ({"alerters": [{**LATE, "name": "a\u202eb"}]}, 422, "alerters[0].name"),
         ({"alerters": [LATE, LATE]}, 409, "alerters[1].name"),
         ({"entities": [{"name": "<b>"}]}, 422, "entities[0].name"),
         ({"watch": [{"entity": "<b>*"}]}, 422, "watch[0].entity"),
@@ -166,6 +168,45 @@ def test_half_of_a_surrogate_pair_is_no_text(untouched: Running) -> None:
     body = b'{"version": 1, "entities": [{"name": "\\ud800"}]}'
     headers = {"content-type": "application/json"}
     is_problem(untouched.http.post("/api/v1/apply", content=body, headers=headers), 400)
+
+
+REORDERED = "a\u202eb"  # is shown in another order than it is read by programs
+FREE_TEXTS: list[tuple[str, dict[str, Any], str]] = [
+    ("entities", {"name": "a", "owner": REORDERED}, "owner"),
+    ("entities", {"name": "a", "description": f"one\n{REORDERED}"}, "description"),
+    ("entities", {"name": "a", "attributes": {"team": REORDERED}}, "attributes.team"),
+    ("summaries", {"entity": ENTITY, "name": f"input.{REORDERED}"}, "name"),
+    ("summaries", {"entity": ENTITY, "name": "input.a", "unit": REORDERED}, "unit"),
+    ("alerters", {**LATE, "summary": f"input.{REORDERED}"}, "summary"),
+    ("references", {"entity": ENTITY, "name": REORDERED, "digest": "ab"}, "name"),
+    ("routes", {"name": "a", "channels": ["b"], "owners": [REORDERED]}, "owners[0]"),
+    ("routes", {"name": "a", "channels": ["b"], "labels": {"region": REORDERED}}, "labels.region"),
+    (
+        "silences",
+        {"entity": "a", "name": "b", "from": 1, "until": 2, "reason": REORDERED},
+        "reason",
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "definition", "place"), FREE_TEXTS)
+def test_a_text_that_reorders_the_text_around_it_is_refused(
+    untouched: Running, kind: str, definition: dict[str, Any], place: str
+) -> None:
+    for sign in "\u202e\u2066":
+        text = msgspec.json.encode(definition).decode().replace("\u202e", sign)
+        document = {"version": 1, kind: [msgspec.json.decode(text)]}
+        problem = is_problem(apply_over(untouched, document), 422)
+        assert problem.field == f"{kind}[0].{place}"
+        assert "control characters" in problem.detail
+    assert untouched.get("changes")["revisions"] == []
+
+
+def test_a_mark_of_direction_is_a_part_of_text(served: Running) -> None:
+    """Texts in Arabic or Hebrew need the marks, which do not reorder other text."""
+    owner = "\u05d0\u200f(b)"
+    applied(served, {"version": 1, "entities": [{"name": "a", "owner": owner}]})
+    assert objects(served)["entity", "a"]["owner"] == owner
 
 
 def test_names_that_point_nowhere_are_warnings_also_without_a_change(served: Running) -> None:
@@ -478,3 +519,52 @@ def test_an_action_is_checked_against_the_target_of_the_same_document(served: Ru
     apply_over(served, {"version": 1, "targets": [target]}).raise_for_status()
     wider = [{**target, "entities": ["fraud-*", "ranking-*"]}]
     apply_over(served, {**document, "targets": wider}).raise_for_status()
+
+
+def test_an_apply_based_on_an_old_revision_is_told_to_read_again(served: Running) -> None:
+    """Two people apply one set: the second one does not undo what the first one did."""
+    first = applied(served, DOCUMENT, set="risk")
+    assert (first["based_on"], first["revision"]) == (0, 1)
+    planned = [applied(served, DOCUMENT, set="risk", dry_run=True)["based_on"] for _ in range(2)]
+    mine, theirs = ({**DOCUMENT, "alerters": [{**LATE, "threshold": each}]} for each in (3.0, 4.0))
+    applied(served, mine, set="risk", prune=True, based_on=planned[0])
+    refused = apply_over(served, theirs, params={"set": "risk", "based_on": planned[1]})
+    problem = is_problem(refused, 409)
+    assert problem.field == "based_on"
+    assert (
+        "alerter 'late' of fraud-scorer changed in revision 2, after revision 1" in problem.detail
+    )
+    assert objects(served)["alerter", "late"]["threshold"] == 3.0
+    again = applied(served, theirs, set="risk", based_on=2)
+    assert objects(served)["alerter", "late"]["threshold"] == 4.0
+    assert again["revision"] == 3
+
+
+@pytest.mark.parametrize(
+    ("based_on", "status"), [("4", 409), ("-1", 422), ("x", 422), ("9" * 20, 422), ("0", 200)]
+)
+def test_a_revision_to_base_on_exists(untouched: Running, based_on: str, status: int) -> None:
+    params = {"based_on": based_on, "dry_run": True}
+    assert apply_over(untouched, DOCUMENT, params=params).status_code == status
+
+
+def test_a_change_of_another_object_does_not_disturb_an_apply_based_on_it(served: Running) -> None:
+    applied(served, DOCUMENT)
+    applied(served, {"version": 1, "entities": [{"name": "other"}]})
+    changed = {**DOCUMENT, "alerters": [{**LATE, "threshold": 3.0}]}
+    assert applied(served, changed, based_on=1)["revision"] == 3
+
+
+def test_a_change_has_a_reason(served: Running) -> None:
+    """The reason of an apply, of a removal and of a rollback are in the history."""
+    applied(served, DOCUMENT, reason=" first rules ")
+    asked = {"kind": "alerter", "entity": ENTITY, "name": "late", "reason": "too loud"}
+    served.http.delete("/api/v1/objects", params=asked).raise_for_status()
+    back = served.http.post("/api/v1/rollback", json={"revision": 1}, params={"reason": "π"})
+    back.raise_for_status()
+    reasons = [one["reason"] for one in served.get("changes")["revisions"]]
+    assert reasons == ["π", "too loud", "first rules"]
+    for wrong in ("", "  ", "a\u202eb", "a\nb", "x" * 501):
+        answer = served.http.delete("/api/v1/objects", params={**asked, "reason": wrong})
+        assert is_problem(answer, 422).field == "reason"
+    assert ("alerter", "late") in objects(served)

@@ -54,6 +54,7 @@ def revision(
         commands=commands,
         changes=changes,
         depends_on=depends_on,
+        reason="a\0",
     )
 
 
@@ -85,8 +86,8 @@ def test_a_revision_changes_objects_of_every_kind_and_is_kept(place: Place) -> N
     assert store.history.object(Key("watch", "fraud-*", "other")) is None
     found = store.history.changes()
     assert [one.change for one in found] == list(made.changes)
-    assert {(one.revision, one.author, one.origin, one.made_ns) for one in found} == {
-        (1, "ann", Origin.APPLY, START_NS)
+    assert {(one.revision, one.author, one.origin, one.made_ns, one.reason) for one in found} == {
+        (1, "ann", Origin.APPLY, START_NS, "a\N{REPLACEMENT CHARACTER}")
     }
 
 

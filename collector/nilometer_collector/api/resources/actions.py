@@ -16,7 +16,7 @@ from nilometer_collector.api.parameters import ANY_ENTITY, ENTITY, AnyId, Flag, 
 from nilometer_collector.api.problems import ApiError
 from nilometer_collector.api.resources.decisions import EPISODE, Reason
 from nilometer_collector.errors import Unknown
-from nilometer_collector.limits.bounds import has_control
+from nilometer_collector.limits.bounds import is_plain
 from nilometer_collector.store import RunQuestion, Verdict
 
 ERRORS = (400, 403, 404, 409, 413, 415, 422)
@@ -199,7 +199,7 @@ def _verdict(call: Call, reason: str, *, is_approval: bool) -> Verdict:
     Raises:
         ApiError: 422 if the reason or the author is not allowed.
     """
-    if has_control(reason):
+    if not is_plain(reason):
         raise ApiError(422, "reason: must be a text without control characters", "reason")
     said = reason.strip() or reason
     return Verdict(author=author_of(call), reason=said, is_approval=is_approval)

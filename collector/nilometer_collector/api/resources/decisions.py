@@ -25,7 +25,7 @@ from nilometer_collector.limits.bounds import (
     MAX_NAME_CHARACTERS,
     NO_CONTROL,
     SAYS_SOMETHING,
-    has_control,
+    is_plain,
 )
 
 ERRORS = (400, 404, 409, 413, 415, 422)
@@ -155,7 +155,7 @@ async def _make(
         Unknown: If there is no such episode or part.
         Conflict: If the episode or the part is closed.
     """
-    if has_control(reason):
+    if not is_plain(reason):
         raise ApiError(422, "reason: must be a text without control characters", "reason")
     context = call.context
     decision = Decision(

@@ -10,6 +10,7 @@ from nilometer_collector.access.needs import Need
 from nilometer_collector.access.rights import Access, Forbidden, Hidden
 from nilometer_collector.api.authors import author_of
 from nilometer_collector.api.body import read_json
+from nilometer_collector.api.change_parameters import AnyRevision, Reason
 from nilometer_collector.api.operation import Call, Operation
 from nilometer_collector.api.parameters import (
     LAST_ID,
@@ -84,6 +85,12 @@ NAME = RequiredText("name", "Name of the object.")
 DRY_RUN = Flag("dry_run", "Whether to report the changes only.")
 SET = Text("set", "Name of the set that the objects belong to.")
 PRUNE = Flag("prune", "Whether to remove the objects of the set that the document does not have.")
+REASON = Reason("reason", "Why the change is made, for the history.")
+BASED_ON = AnyRevision(
+    "based_on",
+    "Newest revision that the author has read. If an object of the document, or the set, changed after "
+    "it, nothing is changed and the status is 409. Without it, the document is applied in any case.",
+)
 LIMIT = Count("limit", "Largest number of changes in the answer.", LISTED, MOST_LISTED)
 BEFORE = AnyId("before", "Value of `next` from the page before.")
 
@@ -97,10 +104,10 @@ async def apply_document(call: Call) -> AppliedView:
         Forbidden: If the caller may not change one of the entities.
     """
     raw = await read_json(call.request, dict[str, object], MAX_DOCUMENT_BYTES)
-    context, by = call.context, By(author_of(call), Origin.APPLY)
+    context, by = call.context, By(author_of(call), Origin.APPLY, call.parameters.value(REASON))
     dry_run = call.parameters.value(DRY_RUN) or False
     reads, prunes = _reads(call), call.parameters.value(PRUNE) or False
-    part_of = _part_of(call)
+    part_of, based_on = _part_of(call), call.parameters.value(BASED_ON)
     if prunes and part_of is None:
         raise Conflict("prune: needs the name of a set", "prune")
 
@@ -117,6 +124,7 @@ async def apply_document(call: Call) -> AppliedView:
             is_dry_run=dry_run,
             part_of=part_of,
             prunes=prunes,
+            based_on=based_on,
             require=lambda key: _require_known(call.access, reads, key),
         )
 
@@ -135,7 +143,7 @@ async def roll_back_objects(call: Call) -> AppliedView:
     """
     body = await read_json(call.request, Rollback)
     kind = None if body.kind is None else kind_named(body.kind).name
-    context, by = call.context, By(author_of(call), Origin.ROLLBACK)
+    context, by = call.context, By(author_of(call), Origin.ROLLBACK, call.parameters.value(REASON))
     dry_run, reads = call.parameters.value(DRY_RUN) or False, _reads(call)
     applied = await context.ask(
         lambda: roll_back(
@@ -166,7 +174,7 @@ async def list_objects(call: Call) -> Objects:
         for kind in ALL_KINDS if words else KINDS:
             if words and kind.name not in words:
                 continue
-            unread = kind.unread(store)
+            stored, unread = kind.listed(store, entity)
             found += [
                 DeclaredObjectView(
                     kind=kind.name,
@@ -177,7 +185,7 @@ async def list_objects(call: Call) -> Objects:
                     if key in unread
                     else kind.warnings(plain, known),
                 )
-                for key, plain in kind.stored(store, entity).items()
+                for key, plain in stored.items()
                 if name in {None, key.name} and _may(call.access, key)
             ]
         return found
@@ -197,7 +205,7 @@ async def remove_object(call: Call) -> None:
     name, entity = call.parameters.value(NAME), call.parameters.value(OBJECT_ENTITY)
     key = kind.key_named(entity or "", name)
     _require(call.access, key)
-    context, by = call.context, By(author_of(call), Origin.API)
+    context, by = call.context, By(author_of(call), Origin.API, call.parameters.value(REASON))
     now_ns, command = context.clock.now_ns(), kind.remove(key)
     declaring = context.declaring()
     if not await context.ask(lambda: remove_one(declaring, kind, key, command, by, now_ns)):
@@ -293,6 +301,7 @@ def _applied_view(applied: Applied, reads: Access, *, dry_run: bool) -> AppliedV
     return AppliedView(
         revision=applied.revision,
         dry_run=dry_run,
+        based_on=applied.based_on,
         changes=[change_view(one, may_read=_may(reads, one.key)) for one in plan.changes],
         unchanged=plan.unchanged,
         warnings=[warning_view(one) for one in plan.warnings],
@@ -307,7 +316,7 @@ OPERATIONS = (
         about="Create and change all objects of a document in one transaction.",
         handler=apply_document,
         answer=AppliedView,
-        parameters=(DRY_RUN, SET, PRUNE),
+        parameters=(DRY_RUN, SET, PRUNE, BASED_ON, REASON),
         body=Document,
         errors=(400, 409, 413, 415, 422),
     ),
@@ -318,7 +327,7 @@ OPERATIONS = (
         about="Make all declared objects as they were after a revision, as a new revision.",
         handler=roll_back_objects,
         answer=AppliedView,
-        parameters=(DRY_RUN,),
+        parameters=(DRY_RUN, REASON),
         body=Rollback,
         errors=(400, 404, 409, 413, 415, 422),
     ),
@@ -338,7 +347,7 @@ OPERATIONS = (
         about="Remove a declared object.",
         handler=remove_object,
         answer=None,
-        parameters=(OBJECT_KIND, OBJECT_ENTITY, NAME),
+        parameters=(OBJECT_KIND, OBJECT_ENTITY, NAME, REASON),
         errors=(404, 409, 422),
     ),
     Operation(

@@ -46,6 +46,7 @@ class AppliedView(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int | None  # number of the revision; null if nothing was changed
     dry_run: bool
+    based_on: int  # newest revision before it; 0 before the first
     changes: list[ChangeView]
     unchanged: int  # number of objects that are stored as they are given
     warnings: list[WarningView]
@@ -74,6 +75,7 @@ class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     origin: OriginWord
     made: float
+    reason: str  # why it was made; empty without a reason
     changes: list[ChangeView]
 
 
@@ -115,6 +117,7 @@ def revisions_of(records: Sequence[ChangeRecord]) -> list[RevisionView]:
                 author=record.author,
                 origin=record.origin.value,
                 made=seconds(record.made_ns),
+                reason=record.reason,
                 changes=[],
             )
         known.changes.append(change_view(record.change))

@@ -41,8 +41,8 @@ from nilometer_collector.store.texts import storable
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('nilometer history', 0))"
 _NEWEST = "SELECT coalesce(max(id), 0) FROM revisions"
 _REVISION = """
-INSERT INTO revisions (id, author, origin, made_ns)
-VALUES (%(id)s, %(author)s, %(origin)s, %(now)s)
+INSERT INTO revisions (id, author, origin, made_ns, reason)
+VALUES (%(id)s, %(author)s, %(origin)s, %(now)s, %(reason)s)
 """
 _RECORD = """
 INSERT INTO changes (revision, kind, entity, name, before, after)
@@ -51,7 +51,8 @@ FROM unnest(%(kinds)s::text[], %(entities)s::text[], %(names)s::text[], %(old_te
             %(new_texts)s::text[]) AS new (kind, entity, name, before, after)
 """
 _CHANGES = """
-SELECT c.revision, r.author, r.origin, r.made_ns, c.kind, c.entity, c.name, c.before, c.after
+SELECT c.revision, r.author, r.origin, r.made_ns, c.kind, c.entity, c.name, c.before, c.after,
+       r.reason
 FROM changes c JOIN revisions r ON r.id = c.revision
 WHERE (%(kind)s::text IS NULL OR c.kind = %(kind)s)
   AND (%(entity)s::text IS NULL OR c.entity = %(entity)s)
@@ -250,6 +251,7 @@ def record(session: Session, number: int, revision: Revision, now_ns: int) -> No
             "author": storable(revision.author),
             "origin": revision.origin.value,
             "now": now_ns,
+            "reason": storable(revision.reason),
         },
     )
     session.execute(

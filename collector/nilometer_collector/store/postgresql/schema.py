@@ -356,3 +356,9 @@ def add_expiry_of_references(session: Session) -> None:
 
 MIGRATIONS(create_shipped_additions)
 MIGRATIONS(rename_leases)
+
+
+@MIGRATIONS
+def add_reasons_of_revisions(session: Session) -> None:
+    """Add why the author changed declared objects; empty without a reason."""
+    session.execute("ALTER TABLE revisions ADD COLUMN reason text NOT NULL DEFAULT ''")

@@ -37,7 +37,8 @@ from nilometer_collector.store.sqlite.references import References
 from nilometer_collector.store.texts import storable
 
 _CHANGES = """
-SELECT c.revision, r.author, r.origin, r.made_ns, c.kind, c.entity, c.name, c.before, c.after
+SELECT c.revision, r.author, r.origin, r.made_ns, c.kind, c.entity, c.name, c.before, c.after,
+  r.reason
 FROM changes c JOIN revisions r ON r.id = c.revision
 WHERE (?1 IS NULL OR c.kind = ?1) AND (?2 IS NULL OR c.entity = ?2) AND (?3 IS NULL OR c.name = ?3)
   AND c.revision > ?4 AND (?5 IS NULL OR c.revision < ?5)
@@ -176,8 +177,13 @@ class History:
     def record(self, revision: Revision, now_ns: int) -> int:
         """Keep the changes of *revision* inside a transaction; return its number."""
         number = self._database.execute(
-            "INSERT INTO revisions (author, origin, made_ns) VALUES (?, ?, ?)",
-            (storable(revision.author), revision.origin.value, now_ns),
+            "INSERT INTO revisions (author, origin, made_ns, reason) VALUES (?, ?, ?, ?)",
+            (
+                storable(revision.author),
+                revision.origin.value,
+                now_ns,
+                storable(revision.reason),
+            ),
         )
         for change in revision.changes:
             self._database.execute(

@@ -333,3 +333,9 @@ def add_declared_silences(db: Database) -> None:
 def add_expiry_of_references(db: Database) -> None:
     """Add the time from which no window is compared with a version."""
     db.execute("ALTER TABLE reference_versions ADD COLUMN expires_ns INTEGER")
+
+
+@migrations()
+def add_reasons_of_revisions(db: Database) -> None:
+    """Add why the author changed declared objects; empty without a reason."""
+    db.execute("ALTER TABLE revisions ADD COLUMN reason TEXT NOT NULL DEFAULT ''")

@@ -86,6 +86,7 @@ async function ask(url: string, request: RequestInit): Promise<unknown> {
   }
   const at = Date.parse(response.headers.get("date") ?? "");
   if (!Number.isNaN(at)) ahead = (at - Date.now()) / 1000;
+  if (response.status === 204) return null;
   if (response.ok) {
     try {
       return await response.json();
@@ -247,6 +248,12 @@ export const compareReferences = (
 export async function chooseReference(version: Reference, expires: string | null): Promise<void> {
   const { entity, name, digest } = version;
   await post("api/v1/apply", { version: 1, references: [{ entity, name, digest, expires }] });
+}
+
+/** Leave a reference without a current version. Its versions stay. */
+export async function removeReference({ entity, name }: Reference, reason: string): Promise<void> {
+  const query = new URLSearchParams({ kind: "reference", entity, name, reason });
+  await ask(`api/v1/objects?${query.toString()}`, { method: "DELETE", headers: { accept: "application/json" } });
 }
 
 /** Freeze the windows of the last *seconds* to a version that is not current yet. */

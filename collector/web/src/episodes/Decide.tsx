@@ -3,7 +3,7 @@
 import { useState } from "preact/hooks";
 import * as api from "../api";
 import type { Episode } from "../api";
-import { refresh } from "../parts/polled";
+import { Form } from "../parts/Form";
 import styles from "./Decide.module.css";
 
 const OWN_ALERTER = "nilometer"; // its episodes are about the monitoring itself and have no normal
@@ -49,7 +49,7 @@ export function Decide({ episode }: { episode: Episode }) {
         ))}
       </p>
       {kind !== null && (
-        <Form key={kind} kind={kind} episode={episode} onDone={() => setKind(null)} />
+        <Ask key={kind} kind={kind} episode={episode} onDone={() => setKind(null)} />
       )}
     </div>
   );
@@ -63,25 +63,15 @@ function kindsFor(episode: Episode): Kind[] {
   return ["acknowledge", ofSilence, ...ofNormal];
 }
 
-function Form({ kind, episode, onDone }: { kind: Kind; episode: Episode; onDone: () => void }) {
-  const [problem, setProblem] = useState<string | null>(null);
-  const [waits, setWaits] = useState(false);
+function Ask({ kind, episode, onDone }: { kind: Kind; episode: Episode; onDone: () => void }) {
   const open = episode.parts.filter((part) => part.closed === null);
-  const send = async (event: SubmitEvent): Promise<void> => {
-    event.preventDefault();
-    const entered = new FormData(event.currentTarget as HTMLFormElement);
-    setWaits(true);
-    try {
-      await api.decide(kind, { entity: episode.entity, episode: episode.id }, body(kind, entered, open));
-      onDone();
-      refresh();
-    } catch (error) {
-      setProblem(error instanceof api.ApiProblem ? error.message : String(error));
-      setWaits(false);
-    }
+  const send = async (entered: FormData): Promise<string> => {
+    await api.decide(kind, { entity: episode.entity, episode: episode.id }, body(kind, entered, open));
+    onDone();
+    return "";
   };
   return (
-    <form class={styles.form} onSubmit={(event) => void send(event)}>
+    <Form button={WORDS[kind].button} send={send}>
       <p class="faint">{WORDS[kind].about}</p>
       {kind === "new-normal" && open.length > 1 && (
         <label>
@@ -110,9 +100,7 @@ function Form({ kind, episode, onDone }: { kind: Kind; episode: Episode; onDone:
       <label>
         Reason <input name="reason" required maxLength={500} />
       </label>
-      <button disabled={waits}>{WORDS[kind].button}</button>
-      {problem !== null && <p role="alert">{problem}</p>}
-    </form>
+    </Form>
   );
 }
 

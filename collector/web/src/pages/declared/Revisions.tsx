@@ -28,6 +28,7 @@ export function Revisions({ revisions, now }: { revisions: readonly Revision[]; 
             <td data-name="author">{each.author}</td>
             <td data-name="origin">{each.origin}</td>
             <td data-name="changes">
+              {each.reason && <div>Reason: {each.reason}</div>}
               {each.changes.map((change) => (
                 <div key={`${change.kind}\n${change.entity}\n${change.name}`}>
                   {titleOf(change)}: {change.action}

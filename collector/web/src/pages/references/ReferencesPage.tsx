@@ -11,17 +11,18 @@ import { Versions } from "./Versions";
 
 export function ReferencesPage({ entity, options }: { entity: string; options: URLSearchParams }) {
   const polled = usePolled(entity, async (signal) => {
-    const [versions, revisions] = await Promise.all([
+    const [versions, alerters, revisions] = await Promise.all([
       api.referenceVersions(entity, signal),
+      api.alerters(entity, signal),
       api.changes(signal, { kind: "reference", entity }),
     ]);
-    return { versions, revisions };
+    return { versions, alerters, revisions };
   });
   return (
     <>
       <h1>References of {entity}</h1>
       <Await polled={polled}>
-        {({ versions, revisions }) => {
+        {({ versions, alerters, revisions }) => {
           const [name, digest] = [options.get("name"), options.get("version")];
           const chosen = versions.find((one) => one.name === name && one.digest === digest);
           return (
@@ -39,6 +40,7 @@ export function ReferencesPage({ entity, options }: { entity: string; options: U
                   key={`${chosen.name}\n${chosen.digest}`}
                   version={chosen}
                   versions={versions}
+                  alerters={alerters}
                   other={options.get("other")}
                 />
               )}

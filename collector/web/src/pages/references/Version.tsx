@@ -7,16 +7,19 @@ import { ListTable } from "../../parts/ListTable";
 import { usePolled } from "../../parts/polled";
 import { setOptions } from "../../router";
 import { Choose } from "./Choose";
+import { Remove } from "./Remove";
 import { distancesOf, LEARNED, stateOf } from "./words";
 
-/** One version: warnings of small columns, the form that makes it current, and another to compare. */
+/** One version: warnings of small columns, the forms that make it current and remove it, and another to compare. */
 export function Version({
   version,
   versions,
+  alerters,
   other,
 }: {
   version: api.Reference;
   versions: readonly api.Reference[];
+  alerters: readonly api.Alerter[];
   other: string | null; // digest
 }) {
   const polled = usePolled(version.digest, (signal) =>
@@ -48,6 +51,7 @@ export function Version({
         )}
       </Await>
       {version.name !== LEARNED && <Choose version={version} state={state} />}
+      {version.name !== LEARNED && version.current && <Remove version={version} alerters={alerters} />}
       {side && (
         <>
           <OneOf

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import type { Reference } from "../../api";
-import { distancesOf, stateOf, verbOf } from "./words";
+import type { Alerter, Reference } from "../../api";
+import { distancesOf, neededBy, stateOf, verbOf } from "./words";
 
 const DAY = 86_400;
 const reference = (changes: Partial<Reference>): Reference => ({
@@ -36,4 +36,12 @@ test("a distance that is undefined says why, and a column that a side lacks name
   expect(distancesOf({ ...column, distances: { psi, ks } as never })).toBe("PSI 0.25, ks needs 30 values");
   expect(distancesOf({ ...column, in_other: false, distances: {} })).toBe("only in the first");
   expect(distancesOf({ ...column, in_reference: false, distances: {} })).toBe("only in the second");
+});
+
+test("the alerters that compare with a reference are named", () => {
+  const alerters = ["drift", "late"].map((name) => ({ name, reference: "training" }) as Alerter);
+  expect(neededBy(reference({}), [])).toBeNull();
+  expect(neededBy(reference({ name: "golden" }), alerters)).toBeNull();
+  expect(neededBy(reference({}), alerters.slice(0, 1))).toContain("The alerter drift compares with it.");
+  expect(neededBy(reference({}), alerters)).toContain("The alerters drift, late compare with it.");
 });

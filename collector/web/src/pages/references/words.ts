@@ -1,4 +1,4 @@
-import type { ComparedColumn, Reference } from "../../api";
+import type { Alerter, ComparedColumn, Reference } from "../../api";
 import * as format from "../../parts/format";
 
 const DAY = 86_400;
@@ -23,6 +23,15 @@ export function stateOf(version: Reference, versions: readonly Reference[], now:
   return expires - now <= SOON
     ? `current, expires in ${format.duration(expires - now)}`
     : `current, expires ${format.date(expires)}`;
+}
+
+/** A sentence that names the alerters that compare with a reference; null without one. */
+export function neededBy(version: Reference, alerters: readonly Alerter[]): string | null {
+  const names = alerters.filter((one) => one.reference === version.name).map((one) => one.name);
+  if (names.length === 0) return null;
+  return names.length === 1
+    ? `The alerter ${names[0]} compares with it. To delete the reference, first remove the alerter, or let it compare with another reference.`
+    : `The alerters ${names.join(", ")} compare with it. To delete the reference, first remove them, or let them compare with another reference.`;
 }
 
 /** The button that makes a version the current one, in the word for what that is. */
