@@ -210,7 +210,8 @@ class Sender:
             rows=rows,
             now_unix_nano=self.now_ns,
         )
-        reply: ShipReply = self.stub.Ship(request, timeout=DEADLINE_SECONDS)
+        # On a busy machine a connection may not be made at once. An agent tries again, and so does this.
+        reply: ShipReply = self.stub.Ship(request, timeout=DEADLINE_SECONDS, wait_for_ready=True)
         return reply
 
 

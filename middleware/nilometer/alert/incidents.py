@@ -53,4 +53,4 @@ def numbered_incident_key(entity: str, number: int) -> str:
         entity: Name of the entity.
         number: Number of the episode, unique within the entity.
     """
-    return f"nilometer/{entity}/default/{number}"
+    return f"nilometer/{entity}/default-{number}"

@@ -272,8 +272,8 @@ def test_an_agent_with_the_file_sends_on_a_thread_of_its_own(
 def test_an_incident_at_opsgenie_is_resolved_by_its_alias(webhook: Webhook) -> None:
     base = webhook.url.partition("/services")[0]
     channel = DirectChannel(kind="opsgenie", key=SECRET, url=base)
-    assert posting.post(resolving(channel, "nilometer/fraud/default/3")).is_told
+    assert posting.post(resolving(channel, "nilometer/fraud/default-3")).is_told
     (posted,) = webhook.posted
-    assert posted.path == "/v2/alerts/nilometer%2Ffraud%2Fdefault%2F3/close?identifierType=alias"
+    assert posted.path == "/v2/alerts/nilometer%2Ffraud%2Fdefault-3/close?identifierType=alias"
     assert posted.headers["authorization"] == f"GenieKey {SECRET}"
     assert posted.content == {"source": "nilometer", "note": NOT_CONFIRMED}

@@ -70,7 +70,7 @@ def test_episodes_of_the_default_alerter_have_an_incident_each() -> None:
         incident_of(a_message(a_notice(number, parts=[a_part("input.amount")])).told[0])
         for number in (1, 2)
     ]
-    assert keys == ["nilometer/fraud-scorer/default/1", "nilometer/fraud-scorer/default/2"]
+    assert keys == ["nilometer/fraud-scorer/default-1", "nilometer/fraud-scorer/default-2"]
 
 
 def test_every_kind_has_a_function_that_sends() -> None:
