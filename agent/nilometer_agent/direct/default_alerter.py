@@ -7,7 +7,7 @@ again, because the collector judges the stored windows of all agents then.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from heapq import nsmallest
 
 from nilometer.alert import Evaluation
 from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
@@ -20,13 +20,6 @@ from nilometer_agent.uplink.plan import PlanKeeper
 log = logging.getLogger("nilometer.agent")
 
 Tell = Callable[[int, Evaluation], None]
-
-
-@dataclass(slots=True)
-class _Judged:
-    """An entity that is judged; None if there is no baseline, or it failed."""
-
-    entity: CutOffEntity | None
 
 
 class DefaultAlerter:
@@ -47,7 +40,7 @@ class DefaultAlerter:
         self._tell = tell
         self._monotonic = monotonic
         self._once = OnceAMinute()
-        self._judged: dict[str, _Judged] = {}
+        self._judged: dict[str, CutOffEntity | None] = {}  # None if judging it has failed
 
     def closed(self, samples: Sequence[SummarySample]) -> None:
         """Count the samples of a closed window, and judge the base windows that are over."""
@@ -67,7 +60,7 @@ class DefaultAlerter:
             for told in judged.take([sample.suppressed(fewest) for sample in samples]):
                 self._open(name, told)
         except Exception:
-            self._judged[name] = _Judged(None)
+            self._judged[name] = None
             if self._once.due(self._monotonic(), name):
                 log.exception(
                     "internal error in the default alerter of an agent that is cut off, the entity "
@@ -84,15 +77,17 @@ class DefaultAlerter:
             return None
 
     def _of(self, name: str, start_ns: int) -> CutOffEntity | None:
-        """Return the judge of the entity *name*, which begins with a window at *start_ns*."""
-        found = self._judged.get(name)
-        if found is None:
-            content = self._plans.active.baselines.get(name, b"")
-            has_room = len(self._judged) < MOST_ENTITIES
-            found = _Judged(CutOffEntity(name, content, start_ns) if content and has_room else None)
-            if has_room:
-                self._judged[name] = found
-        return found.entity
+        """Return the judge of the entity *name*, which begins with a window at *start_ns*.
+
+        Return None for an entity without baselines, and for one whose judging has failed.
+        """
+        if name not in self._judged:
+            # Only entities with baselines count: an agent may see many that are not judged.
+            baselines = self._plans.active.baselines
+            if name not in nsmallest(MOST_ENTITIES, baselines):
+                return None
+            self._judged[name] = CutOffEntity(name, baselines[name], start_ns)
+        return self._judged[name]
 
     def _open(self, name: str, told: Told) -> None:
         log.warning(

@@ -12,7 +12,7 @@ from support.watched_traffic import Draw, Traffic, normal
 
 from nilometer.alert.calibrated import handed as handed_over
 from nilometer.alert.calibrated.episodes import PartKey
-from nilometer.alert.calibrated.handed import HandedOver
+from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
 from nilometer.alert.calibrated.packing import packed, unpacked
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import SummarySample
@@ -286,6 +286,33 @@ def test_the_number_of_agents_is_rounded_up_to_a_power_of_two(agents: int, expec
     sending = [heard(f"pod-{number}", now_ns - 1) for number in range(agents)]
     others = [heard("gone", now_ns - SENDING_NS), heard(TABLES, now_ns)]
     assert sharing([*sending, *others], now_ns) == expected
+
+
+def test_entities_without_baselines_take_no_place_of_those_that_are_judged(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    pod, start = pods[0], traffic.number
+    pod.cut_off()
+    for number in range(start, start + 16):
+        samples = pod.samples(number, drifted(traffic))
+        for place in range(MOST_ENTITIES):
+            pod.direct.closed([replace(one, entity=f"new-{place}") for one in samples], [])
+        pod.direct.closed(samples, [])
+    (told,) = pod.told
+    assert told["payload"]["source"] == ENTITY
+
+
+def test_an_agent_judges_the_first_entities_by_name(traffic: Traffic, pods: list[Pod]) -> None:
+    pod, start = pods[0], traffic.number
+    content = pod.plans.active.baselines[ENTITY]
+    names = [f"entity-{place}" for place in range(MOST_ENTITIES + 1)]
+    pod.plans.active.baselines = dict.fromkeys(reversed(names), content)
+    pod.cut_off()
+    for number in range(start, start + 16):
+        samples = pod.samples(number, {"input.amount": normal(0.7)})
+        for name in reversed(names):
+            pod.direct.closed([replace(one, entity=name) for one in samples], [])
+    assert sorted(one["payload"]["source"] for one in pod.told) == names[:-1]
 
 
 def test_agents_share_the_budget_of_the_entity(traffic: Traffic, pods: list[Pod]) -> None:
