@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from importlib import import_module
 
 from nilometer.alert import Evaluation
 from nilometer.alert.incidents import numbered_incident_key
@@ -38,8 +38,17 @@ Judge = Callable[[Sequence[SummarySample]], None]
 
 
 def can_judge_by_default() -> bool:
-    """Return whether this installation can judge by baselines, which needs scipy."""
-    return find_spec("scipy") is not None
+    """Return whether this installation can judge by baselines, which needs scipy; log if it cannot."""
+    try:
+        import_module("nilometer_agent.direct.default_alerter")
+    except Exception as error:  # a scipy that was built for another numpy may raise anything
+        log.warning(
+            "the default alerter will not judge while the collector is away, scipy cannot be "
+            "loaded: pip install 'nilometer[agent-alerts]'",
+            extra={"reason": str(error)[:200]},
+        )
+        return False
+    return True
 
 
 def _nothing(samples: Sequence[SummarySample]) -> None:
@@ -94,17 +103,10 @@ class DirectAlerts:
     def judge_by_default(self, plans: PlanKeeper) -> None:
         """Tell also what the default alerter finds by the baselines of *plans* while cut off.
 
-        Call it before the first window closes. Without scipy, only a line is logged.
+        Call it before the first window closes, and only if `can_judge_by_default`.
         """
-        try:
-            from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
-        except ImportError as error:
-            log.warning(
-                "the default alerter will not judge while the collector is away, scipy cannot be "
-                "loaded: pip install 'nilometer[agent-alerts]'",
-                extra={"reason": str(error)[:200]},
-            )
-            return
+        from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
+
         alerter = DefaultAlerter(plans, self.tell, self._monotonic)
         self._judge = alerter.closed
         self._unconfirmed = Unconfirmed(self._is_away, alerter.newest_opened, self._monotonic)

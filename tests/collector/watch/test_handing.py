@@ -89,7 +89,8 @@ class Pod:
             self._sent,
             self.clock.monotonic,
         )
-        self.direct.judge_by_default(self.plans)
+        if wants:
+            self.direct.judge_by_default(self.plans)
 
     def _sent(self, request: DirectRequest) -> Outcome:
         self.requests.append(request)
