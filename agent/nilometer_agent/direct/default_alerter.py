@@ -40,6 +40,7 @@ class DefaultAlerter:
         self._tell = tell
         self._monotonic = monotonic
         self._once = OnceAMinute()
+        self._outage = 0  # number of the outage that is judged
         self._judged: dict[str, CutOffEntity | None] = {}  # None if judging it has failed
 
     def closed(self, samples: Sequence[SummarySample]) -> None:
@@ -47,8 +48,11 @@ class DefaultAlerter:
         if not samples:
             return
         window = samples[0].window
-        if not self._plans.is_cut_off((window.end_ns - window.start_ns) / NANOSECONDS):
+        is_cut_off = self._plans.is_cut_off((window.end_ns - window.start_ns) / NANOSECONDS)
+        if not is_cut_off or self._outage != self._plans.outages:
             self._judged.clear()
+            self._outage = self._plans.outages
+        if not is_cut_off:
             return
         name = samples[0].entity
         try:

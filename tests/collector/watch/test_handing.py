@@ -230,8 +230,9 @@ def test_what_is_open_is_not_handed_over(traffic: Traffic, tmp_path: Path) -> No
     assert handed.episode == episode.number + 1
 
 
+@pytest.mark.parametrize("closes_between", [True, False])
 def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
-    traffic: Traffic, pods: list[Pod]
+    traffic: Traffic, pods: list[Pod], closes_between: bool
 ) -> None:
     """One window with evidence never alarms, so two times with one window each do not."""
     pod, start, drift = pods[0], traffic.number, {"input.amount": normal(3.0)}
@@ -242,7 +243,7 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
         pod.close(number + 1, 1, others)
         assert pod.told == []
         pod.come_back()
-        pod.close(number + 2, 1, others)
+        pod.close(number + 2, int(closes_between), others)
     pod.cut_off()
     pod.close(start + 6, 2, drift)
     pod.close(start + 8, 1, others)
