@@ -222,7 +222,7 @@ class Agent:
         name = self.settings.agent_name
         direct = DirectAlerts(channel, name, lambda: self.plans.is_away, self.counters)
         if self.plans.wants_baselines:
-            direct.judge_by_default(self.plans)
+            direct.judge_by_default(self.plans, self.clock)
         ends.callback(direct.stop, STOP_DIRECT_SECONDS)
         return direct
 

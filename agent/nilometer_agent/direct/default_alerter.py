@@ -11,8 +11,9 @@ from heapq import nsmallest
 
 from nilometer.alert import Evaluation
 from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import SummarySample
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.once import OnceAMinute
 from nilometer_agent.direct.cut_off import CutOffEntity, Told
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -32,13 +33,14 @@ class DefaultAlerter:
         plans: Keeper of the handed-over baselines.
         tell: Function that tells the opening of an episode, with the number that its entity's next
             episode gets.
-        monotonic: Monotonic clock, in seconds, for the rate of log lines.
+        clock: Wall time, which no window may pass by more than a base window; monotonic time for the
+            rate of log lines.
     """
 
-    def __init__(self, plans: PlanKeeper, tell: Tell, monotonic: Callable[[], float]) -> None:
+    def __init__(self, plans: PlanKeeper, tell: Tell, clock: Clock) -> None:
         self._plans = plans
         self._tell = tell
-        self._monotonic = monotonic
+        self._clock = clock
         self._once = OnceAMinute()
         self._outage = 0  # number of the outage that is judged
         self._judged: dict[str, CutOffEntity | None] = {}  # None if judging it has failed
@@ -52,7 +54,10 @@ class DefaultAlerter:
         if not is_cut_off or self._outage != self._plans.outages:
             self._judged.clear()
             self._outage = self._plans.outages
-        if not is_cut_off:
+        # A window of a wrong clock would move the judge into the future, and the right ones would be
+        # late from then on.
+        is_of_future = window.start_ns > self._clock.now_ns() + BASE_NS
+        if not is_cut_off or is_of_future:
             return
         name = samples[0].entity
         try:
@@ -65,7 +70,7 @@ class DefaultAlerter:
                 self._open(name, told)
         except Exception:
             self._judged[name] = None
-            if self._once.due(self._monotonic(), name):
+            if self._once.due(self._clock.monotonic(), name):
                 log.exception(
                     "internal error in the default alerter of an agent that is cut off, the entity "
                     "is left to the collector: report this error",

@@ -15,6 +15,7 @@ from nilometer.alert import Evaluation
 from nilometer.alert.incidents import numbered_incident_key
 from nilometer.alert.status import EpisodeState, Transition, advance
 from nilometer.profile import SummarySample
+from nilometer.values.clock import Clock
 from nilometer_agent.direct.posting import Outcome, post
 from nilometer_agent.direct.requests import DirectRequest, key_of, opening, resolving
 from nilometer_agent.direct.unconfirmed import Unconfirmed
@@ -100,14 +101,14 @@ class DirectAlerts:
         """Start the thread."""
         self._thread.start()
 
-    def judge_by_default(self, plans: PlanKeeper) -> None:
+    def judge_by_default(self, plans: PlanKeeper, clock: Clock) -> None:
         """Tell also what the default alerter finds by the baselines of *plans* while cut off.
 
         Call it before the first window closes, and only if `can_judge_by_default`.
         """
         from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
 
-        alerter = DefaultAlerter(plans, self.tell, self._monotonic)
+        alerter = DefaultAlerter(plans, self.tell, clock)
         self._judge = alerter.closed
         self._unconfirmed = Unconfirmed(self._is_away, alerter.newest_opened, self._monotonic)
 

@@ -74,6 +74,7 @@ class Pod:
     def __init__(self, name: str, traffic: Traffic, directory: Path, *, wants: bool = True) -> None:
         self.name, self.traffic = name, traffic
         self.collector, self.clock = Collector(traffic), SteppedClock()
+        self.wall = SteppedClock(wall_ns=traffic.clock.wall_ns)
         self.buffer = Buffer(directory / f"{name}.db")
         self.plans = PlanKeeper(
             self.buffer, self.collector, wants_baselines=wants, agent=name, clock=self.clock
@@ -90,7 +91,7 @@ class Pod:
             self.clock.monotonic,
         )
         if wants:
-            self.direct.judge_by_default(self.plans)
+            self.direct.judge_by_default(self.plans, self.wall)
 
     def _sent(self, request: DirectRequest) -> Outcome:
         self.requests.append(request)
@@ -117,7 +118,9 @@ class Pod:
     def close(self, start: int, windows: int, draws: dict[str, Draw]) -> None:
         """Close *windows* windows from number *start* on, drawn from *draws*."""
         for number in range(start, start + windows):
-            self.direct.closed(self.samples(number, draws), [])
+            samples = self.samples(number, draws)
+            self.wall.wall_ns = samples[0].window.end_ns
+            self.direct.closed(samples, [])
 
     def samples(self, number: int, draws: dict[str, Draw]) -> list[SummarySample]:
         """Return what this pod sees of window *number*: the rows that it ships, too."""
@@ -250,6 +253,18 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
     assert len(pod.told) == 1
 
 
+def test_a_window_of_the_future_leaves_the_entity_judged(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    pod, start, draws = pods[0], traffic.number, drifted(traffic)
+    pod.cut_off()
+    for number in (start, start + 2):
+        pod.direct.closed(pod.samples(number + 300, draws), [])  # of a clock that is wrong
+        pod.close(number, 2, draws)
+    pod.close(start + 4, 12, draws)
+    assert len(pod.told) == 1
+
+
 def test_late_windows_and_those_from_before_the_cut_are_left_out(
     traffic: Traffic, pods: list[Pod]
 ) -> None:
@@ -297,6 +312,7 @@ def test_entities_without_baselines_take_no_place_of_those_that_are_judged(
     pod.cut_off()
     for number in range(start, start + 16):
         samples = pod.samples(number, drifted(traffic))
+        pod.wall.wall_ns = samples[0].window.end_ns
         for place in range(MOST_ENTITIES):
             pod.direct.closed([replace(one, entity=f"new-{place}") for one in samples], [])
         pod.direct.closed(samples, [])
@@ -312,6 +328,7 @@ def test_an_agent_judges_the_first_entities_by_name(traffic: Traffic, pods: list
     pod.cut_off()
     for number in range(start, start + 16):
         samples = pod.samples(number, {"input.amount": normal(0.7)})
+        pod.wall.wall_ns = samples[0].window.end_ns
         for name in reversed(names):
             pod.direct.closed([replace(one, entity=name) for one in samples], [])
     assert sorted(one["payload"]["source"] for one in pod.told) == names[:-1]
