@@ -132,12 +132,14 @@ class DirectAlerts:
 
         Args:
             number: Number that the collector gives to the next episode of the entity.
-            evaluation: Leading part of the episode.
+            evaluation: Leading part of the episode. It replaces one of the same number that waits.
         """
         entity = evaluation.alerter.entity
         key = numbered_incident_key(entity, number)
         with self._lock:
-            if len(self._waiting) < MOST_WAITING:
+            # An older opening of the incident must not replace this one later.
+            self._opened.pop(key, None)
+            if key in self._waiting or len(self._waiting) < MOST_WAITING:
                 self._waiting[key] = evaluation
                 known = self._waiting.keys() | self._opened.keys()
                 self._numbers = {one: at for one, at in self._numbers.items() if one in known}
@@ -194,9 +196,10 @@ class DirectAlerts:
             )
             return self._backoff.fail(outcome.wait_seconds)
         with self._lock:
-            if self._waiting.get(key) is evaluation:
+            numbered = self._numbers.get(key)
+            if self._waiting.get(key) is evaluation:  # else a later opening has replaced it
                 del self._waiting[key]
-            numbered = self._numbers.pop(key, None)
+                self._numbers.pop(key, None)
         self._backoff.succeed()
         if outcome.is_refused:
             self._counters.add(Counter.DIRECT_ALERTS_FAILED)

@@ -253,6 +253,24 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
     assert len(pod.told) == 1
 
 
+@pytest.mark.parametrize("is_reached", [True, False], ids=["reached", "unreached"])
+def test_a_second_episode_of_an_outage_is_told_with_the_first(
+    traffic: Traffic, pods: list[Pod], is_reached: bool
+) -> None:
+    """The receiver joins them by their key, so the newest message has to tell both."""
+    pod, start, draws = pods[0], traffic.number, drifted(traffic)
+    pod.cut_off()
+    pod.close(start, 28, draws)
+    if is_reached:
+        assert len(pod.told) == 1
+    pod.close(start + 28, 8, {**draws, "input.age": normal(9.0)})
+    *before, told = pod.told
+    assert [one["dedup_key"] for one in before] == [told["dedup_key"]] * is_reached
+    assert told["payload"]["severity"] == "critical"
+    assert "of input.age is" in told["payload"]["summary"]
+    assert "; in the same outage: the position of input.amount is" in told["payload"]["summary"]
+
+
 def test_a_window_of_the_future_leaves_the_entity_judged(
     traffic: Traffic, pods: list[Pod]
 ) -> None:
