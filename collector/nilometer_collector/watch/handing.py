@@ -5,6 +5,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from weakref import WeakValueDictionary
 
 from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver, HandedSubject
 from nilometer.alert.calibrated.packing import unpacked
@@ -40,7 +41,8 @@ class Handing:
         self._store = store
         self._clock = clock
         self._given = given
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is kept, and of the locks below
+        self._making: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._once = OnceAMinute()
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._kept_bytes = 0
@@ -65,18 +67,41 @@ class Handing:
         return found
 
     def _of(self, entity: str) -> bytes:
-        """Return the packed form, which is at most `KEPT_SECONDS` old; empty if nothing is judged."""
+        """Return the packed form, which is at most `KEPT_SECONDS` old; empty if nothing is judged.
+
+        A form takes long to make, so only calls for the same entity wait for it.
+        """
+        content = self._found(entity)
+        if content is not None:
+            return content
         with self._lock:
-            at, content = self._kept.pop(entity, NEVER)
-            self._kept_bytes -= len(content)
+            making = self._making.setdefault(entity, threading.Lock())
+        with making:
+            content = self._found(entity)  # another call may have made it
+            if content is None:
+                at = self._clock.monotonic()
+                content = self._made(entity)
+                self._keep(entity, at, content)
+            return content
+
+    def _found(self, entity: str) -> bytes | None:
+        """Return the kept form; None if there is none, or it is too old."""
+        with self._lock:
+            at, content = self._kept.get(entity, NEVER)
             if self._clock.monotonic() - at >= KEPT_SECONDS:
-                at, content = self._clock.monotonic(), self._made(entity)
+                return None
+            self._kept.move_to_end(entity)
+            return content
+
+    def _keep(self, entity: str, at: float, content: bytes) -> None:
+        """Keep a form that was made at *at*, and forget those that were not used for longest."""
+        with self._lock:
+            _, before = self._kept.pop(entity, NEVER)
             self._kept[entity] = (at, content)
-            self._kept_bytes += len(content)
+            self._kept_bytes += len(content) - len(before)
             while self._kept_bytes > MOST_KEPT_BYTES or len(self._kept) > MOST_KEPT:
                 _, (_, oldest) = self._kept.popitem(last=False)
                 self._kept_bytes -= len(oldest)
-            return content
 
     def _made(self, entity: str) -> bytes:
         record = self._store.watching.load(entity)

@@ -1,6 +1,7 @@
 """Baselines that agents get, and what agents find by them while they are cut off."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -37,7 +38,7 @@ from nilometer_collector.access.rights import Access
 from nilometer_collector.channels.sending import incident_key
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
-from nilometer_collector.store import HeardRecord
+from nilometer_collector.store import HeardRecord, WatchRecord
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.handing import SENDING_NS, Handing, sharing
 
@@ -235,7 +236,7 @@ def test_what_is_open_is_not_handed_over(traffic: Traffic, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("closes_between", [True, False])
 def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
-    traffic: Traffic, pods: list[Pod], closes_between: bool
+    traffic: Traffic, pods: list[Pod], *, closes_between: bool
 ) -> None:
     """One window with evidence never alarms, so two times with one window each do not."""
     pod, start, drift = pods[0], traffic.number, {"input.amount": normal(3.0)}
@@ -255,7 +256,7 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
 
 @pytest.mark.parametrize("is_reached", [True, False], ids=["reached", "unreached"])
 def test_a_second_episode_of_an_outage_is_told_with_the_first(
-    traffic: Traffic, pods: list[Pod], is_reached: bool
+    traffic: Traffic, pods: list[Pod], *, is_reached: bool
 ) -> None:
     """The receiver joins them by their key, so the newest message has to tell both."""
     pod, start, draws = pods[0], traffic.number, drifted(traffic)
@@ -271,9 +272,7 @@ def test_a_second_episode_of_an_outage_is_told_with_the_first(
     assert "; in the same outage: the position of input.amount is" in told["payload"]["summary"]
 
 
-def test_a_window_of_the_future_leaves_the_entity_judged(
-    traffic: Traffic, pods: list[Pod]
-) -> None:
+def test_a_window_of_the_future_leaves_the_entity_judged(traffic: Traffic, pods: list[Pod]) -> None:
     pod, start, draws = pods[0], traffic.number, drifted(traffic)
     pod.cut_off()
     for number in (start, start + 2):
@@ -394,6 +393,33 @@ def test_a_plan_without_room_for_baselines_is_sent_without_and_says_so(
     assert handing.all_of([ENTITY], size - 1) == {}
     assert "baselines not handed to an agent" in caplog.text
     assert len(handing.all_of([ENTITY, "unknown"], size)[ENTITY]) == size
+
+
+def test_an_entity_whose_baselines_are_made_holds_up_no_other(
+    traffic: Traffic, pods: list[Pod], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ends = threading.Event(), threading.Event()
+    load = traffic.store.watching.load
+
+    def slow(entity: str) -> WatchRecord | None:
+        if entity == "slow":
+            begun.set()
+            assert ends.wait(30)
+        return load(entity)
+
+    handing = Handing(traffic.store, traffic.clock, ())
+    monkeypatch.setattr(traffic.store.watching, "load", slow)
+    thread = threading.Thread(target=handing.all_of, args=(["slow"], 0), daemon=True)
+    thread.start()
+    assert begun.wait(30)
+    other = threading.Thread(target=handing.all_of, args=([ENTITY], 1 << 20), daemon=True)
+    other.start()
+    other.join(10)
+    held_up = other.is_alive()
+    ends.set()
+    thread.join(30)
+    other.join(30)
+    assert not held_up
 
 
 def test_baselines_that_unpack_to_too_much_are_refused() -> None:
