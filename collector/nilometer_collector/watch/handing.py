@@ -16,14 +16,14 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.judges import subjects_of
-from nilometer_collector.watch.memory import Book, Memory
+from nilometer_collector.watch.memory import DAY_NS, Book, Memory
 from nilometer_collector.watch.rules import current_rules
 
 KEPT_SECONDS = 60.0  # time for which a packed form is used again
 MOST_KEPT = 4096  # entities whose packed form is kept
 MOST_KEPT_BYTES = 64 << 20  # size of these forms
 NEVER = (-math.inf, b"")
-SENDING_NS = 3 * BASE_NS  # wall time without a window until an agent no longer counts
+SENDING_NS = 3 * BASE_NS  # wall time without a window until an agent no longer counts as sending
 
 log = logging.getLogger("nilometer.collector")
 
@@ -122,7 +122,7 @@ class Handing:
             time_zone=rule.time_zone,
             holidays=rule.holidays,
             budget_days=rule.budget_days,
-            agents=sharing(self._store.watching.heard(entity), self._clock.now_ns()),
+            agents=sharing(self._store.watching.heard(entity)),
             episode=memory.next_episode,
             opened=memory.newest_episode,
         )
@@ -159,10 +159,20 @@ def _subjects(book: Book, memory: Memory, rule: WatchRule) -> tuple[HandedSubjec
     )
 
 
-def sharing(heard: Sequence[HeardRecord], now_ns: int) -> int:
-    """Return the number of agents that send now, rounded up to a power of two; at least 1.
+def sharing(heard: Sequence[HeardRecord]) -> int:
+    """Return the number of agents that share the budget, rounded up to a power of two; at least 1.
 
-    It is rounded so that a changed number of pods rarely changes the plan of all agents.
+    Agents count that have sent in the time `SENDING_NS` before the newest window. After an outage, the
+    first agent that is back does not count alone: the agents that fell silent together before count
+    instead if they are more, for a day. The number is rounded so that a changed number of pods rarely
+    changes the plan of all agents.
     """
-    sending = sum(one.agent != TABLES and one.received_ns > now_ns - SENDING_NS for one in heard)
-    return 1 << max(sending - 1, 0).bit_length()
+    times = sorted((one.received_ns for one in heard if one.agent != TABLES), reverse=True)
+    sending = _together(times)
+    silent = [at_ns for at_ns in times[sending:] if at_ns > times[0] - DAY_NS]
+    return 1 << max(sending - 1, _together(silent) - 1, 0).bit_length()
+
+
+def _together(times: Sequence[int]) -> int:
+    """Return how many of *times*, the newest first, are at most `SENDING_NS` before the first."""
+    return sum(at_ns > times[0] - SENDING_NS for at_ns in times)

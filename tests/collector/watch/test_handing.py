@@ -41,6 +41,7 @@ from nilometer_collector.ingest.ingest import Ingest
 from nilometer_collector.store import HeardRecord, WatchRecord
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.handing import SENDING_NS, Handing, sharing
+from nilometer_collector.watch.memory import DAY_NS
 
 PODS = ("pod-1", "pod-2")
 
@@ -310,16 +311,37 @@ def test_an_error_is_logged_once_and_leaves_the_entity_to_the_collector(
     assert "left to the collector" in line
 
 
-@pytest.mark.parametrize(("agents", "expected"), [(0, 1), (1, 1), (3, 4), (4, 4), (5, 8)])
-def test_the_number_of_agents_is_rounded_up_to_a_power_of_two(agents: int, expected: int) -> None:
-    now_ns = 10 * SENDING_NS
+@pytest.mark.parametrize(
+    ("sending", "silent", "silent_ns", "expected"),
+    [
+        (0, 0, 0, 1),
+        (1, 0, 0, 1),
+        (3, 1, SENDING_NS, 4),
+        (4, 4, SENDING_NS, 4),  # a rollout has replaced all pods
+        (5, 1, SENDING_NS, 8),
+        (0, 5, 2 * DAY_NS, 8),  # no agent is back from the outage
+        (1, 4, SENDING_NS, 4),  # the first of five is back
+        (1, 4, DAY_NS, 1),
+    ],
+)
+def test_the_number_of_agents_is_rounded_up_to_a_power_of_two(
+    sending: int, silent: int, silent_ns: int, expected: int
+) -> None:
+    now_ns = 10 * DAY_NS
 
     def heard(agent: str, received_ns: int) -> HeardRecord:
         return HeardRecord(agent=agent, end_ns=0, received_ns=received_ns, lag_ns=0, least_lag_ns=0)
 
-    sending = [heard(f"pod-{number}", now_ns - 1) for number in range(agents)]
-    others = [heard("gone", now_ns - SENDING_NS), heard(TABLES, now_ns)]
-    assert sharing([*sending, *others], now_ns) == expected
+    agents = [heard(f"sending-{number}", now_ns) for number in range(sending)]
+    agents += [heard(f"silent-{number}", now_ns - silent_ns) for number in range(silent)]
+    assert sharing([heard(TABLES, now_ns + 1), *agents]) == expected
+
+
+def test_an_outage_leaves_the_number_of_agents_as_it_was(traffic: Traffic, pods: list[Pod]) -> None:
+    traffic.clock.step(2 * SENDING_NS / NANOSECONDS)
+    assert pods[0].plans.refresh()
+    handed = HandedOver.from_bytes(pods[0].plans.active.baselines[ENTITY])
+    assert handed.agents == len(PODS)
 
 
 def test_entities_without_baselines_take_no_place_of_those_that_are_judged(
