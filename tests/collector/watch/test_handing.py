@@ -273,6 +273,26 @@ def test_a_second_episode_of_an_outage_is_told_with_the_first(
     assert "; in the same outage: the position of input.amount is" in told["payload"]["summary"]
 
 
+def test_a_label_set_that_drifts_alone_is_told_by_its_name(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    pod, start = pods[0], traffic.number
+    handed = HandedOver.from_bytes(pod.plans.active.baselines[ENTITY])
+    (amount,) = (one for one in handed.subjects if one.key.summary == "input.amount")
+    labels = {"version": "v8"}
+    segment = replace(amount, key=PartKey("input.amount", Labels.of(labels)))
+    content = replace(handed, subjects=(*handed.subjects, segment)).to_bytes()
+    pod.plans.active.baselines = {ENTITY: content}
+    pod.cut_off()
+    for number in range(start, start + 16):
+        traffic.labels = {}
+        pod.close(number, 1, {**traffic.columns, "input.amount": normal(-0.7)})
+        traffic.labels = labels
+        pod.close(number, 1, {"input.amount": normal(0.7)})
+    (told,) = pod.told
+    assert "input.amount [version=v8]" in told["payload"]["summary"]
+
+
 def test_a_window_of_the_future_leaves_the_entity_judged(traffic: Traffic, pods: list[Pod]) -> None:
     pod, start, draws = pods[0], traffic.number, drifted(traffic)
     pod.cut_off()
