@@ -26,8 +26,8 @@ from nilometer_agent.direct import DirectAlerts
 from nilometer_agent.direct.cut_off import CutOffEntity
 from nilometer_agent.direct.direct import IDLE_SECONDS
 from nilometer_agent.direct.posting import Outcome
-from nilometer_agent.direct.requests import NOTE, DirectRequest
-from nilometer_agent.direct.unconfirmed import SECONDS
+from nilometer_agent.direct.requests import NOTE, OPENED_AGAIN, DirectRequest
+from nilometer_agent.direct.unconfirmed import LOOK_SECONDS, SECONDS
 from nilometer_agent.direct_channel import DirectChannel
 from nilometer_agent.measure.counters import Counters as AgentCounters
 from nilometer_agent.outbox.buffer import Buffer
@@ -191,6 +191,29 @@ def test_an_incident_without_an_episode_is_resolved_when_the_collector_has_judge
     assert (resolved["event_action"], resolved["dedup_key"]) == ("resolve", opened["dedup_key"])
     pod.clock.step(SECONDS)
     assert len(pod.told) == 2
+
+
+def test_an_incident_that_is_resolved_under_an_episode_is_opened_again(
+    traffic: Traffic, pods: list[Pod]
+) -> None:
+    """The plan of the agent is a minute old, so the agent cannot know of the episode."""
+    pod = pods[0]
+    pod.cut_off()
+    pod.close(traffic.number, 16, drifted(traffic))  # never reaches the collector
+    assert len(pod.told) == 1
+    pod.come_back()
+    assert len(pod.told) == 1
+    traffic.columns = drifted(traffic)
+    traffic.run(12)
+    pod.clock.step(SECONDS)
+    opened, resolved = pod.told
+    assert resolved["event_action"] == "resolve"
+    assert pod.plans.refresh()
+    pod.clock.step(LOOK_SECONDS - 1)
+    *_, again = pod.told
+    assert len(pod.told) == 3
+    assert (again["event_action"], again["dedup_key"]) == ("trigger", opened["dedup_key"])
+    assert again["payload"]["custom_details"]["note"] == OPENED_AGAIN
 
 
 def test_a_connected_agent_and_one_without_drift_tell_nothing(
