@@ -279,21 +279,27 @@ def test_the_evidence_of_an_agent_ends_when_the_collector_answers(
 
 
 @pytest.mark.parametrize("is_reached", [True, False], ids=["reached", "unreached"])
+@pytest.mark.parametrize("is_severe_first", [True, False], ids=["severe first", "severe last"])
 def test_a_second_episode_of_an_outage_is_told_with_the_first(
-    traffic: Traffic, pods: list[Pod], *, is_reached: bool
+    traffic: Traffic, pods: list[Pod], *, is_reached: bool, is_severe_first: bool
 ) -> None:
     """The receiver joins them by their key, so the newest message has to tell both."""
-    pod, start, draws = pods[0], traffic.number, drifted(traffic)
+    pod, start, draws = pods[0], traffic.number, dict(traffic.columns)
+    moved = {"input.amount": normal(0.4), "input.age": normal(9.0)}
+    first, second = reversed(moved) if is_severe_first else moved
     pod.cut_off()
+    draws[first] = moved[first]
     pod.close(start, 28, draws)
     if is_reached:
         assert len(pod.told) == 1
-    pod.close(start + 28, 8, {**draws, "input.age": normal(9.0)})
+    draws[second] = moved[second]
+    pod.close(start + 28, 28, draws)
     *before, told = pod.told
     assert [one["dedup_key"] for one in before] == [told["dedup_key"]] * is_reached
     assert told["payload"]["severity"] == "critical"
-    assert "of input.age is" in told["payload"]["summary"]
-    assert "; in the same outage: the position of input.amount is" in told["payload"]["summary"]
+    assert told["payload"]["component"] == "input.age"
+    _, also = told["payload"]["summary"].split("; in the same outage: ")
+    assert "of input.amount is" in also
 
 
 def test_a_label_set_that_drifts_alone_is_told_by_its_name(
