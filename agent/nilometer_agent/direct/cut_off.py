@@ -27,13 +27,13 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.time_zone import zone_named
 from nilometer.values.window import Window
 
-_ORDER = tuple(Severity)  # the least severe first
 MOST_KEPT_WINDOWS = 288  # base windows whose counts are kept: a day
 MOST_KEPT_BYTES = 4 << 20  # their largest size; the oldest are forgotten first
-
-MOST_JOINED = 3  # episodes of one outage in one message; the most severe, then the newest
+MOST_JOINED = 3  # episodes of one outage in one message: the most severe, then the newest
 
 Counts = Mapping[PartKey, NDArray[np.float32]]
+
+_ORDER = tuple(Severity)  # the least severe first
 
 
 @dataclass(frozen=True, slots=True)
