@@ -153,7 +153,7 @@ class Agent:
             summed=settings.summed,
             agent=settings.agent_name,
             instance=self._instance,
-            wants_baselines=settings.direct_channel is not None and can_judge_by_default(),
+            wants_baselines=self._tells_directly() and can_judge_by_default(),
             clock=self.clock,
         )
 
@@ -210,15 +210,19 @@ class Agent:
         told = _both(self.entities.closed, self.exports.closed)
         return told if self.direct is None else _both(self.direct.closed, told)
 
+    def _tells_directly(self) -> bool:
+        return self.settings.direct_channel is not None and self._dial is not None
+
     def _direct(self, ends: ExitStack) -> DirectAlerts | None:
         """Return what sends the agent's own alerts; None without a receiver or a collector."""
         channel = self.settings.direct_channel
-        if channel is None or self._dial is None:
+        if channel is None or not self._tells_directly():
             return None
         secret_files.warn(log, (self.settings.direct_channel_file,))
         name = self.settings.agent_name
         direct = DirectAlerts(channel, name, lambda: self.plans.is_away, self.counters)
-        direct.judge_by_default(self.plans)
+        if self.plans.wants_baselines:
+            direct.judge_by_default(self.plans, self.clock)
         ends.callback(direct.stop, STOP_DIRECT_SECONDS)
         return direct
 

@@ -29,8 +29,11 @@ from nilometer.values.window import Window
 
 MOST_KEPT_WINDOWS = 288  # base windows whose counts are kept: a day
 MOST_KEPT_BYTES = 4 << 20  # their largest size; the oldest are forgotten first
+MOST_JOINED = 3  # episodes of one outage in one message: the most severe, then the newest
 
 Counts = Mapping[PartKey, NDArray[np.float32]]
+
+_ORDER = tuple(Severity)  # the least severe first
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class Told:
 
     Attributes:
         number: Number that the collector gives to the next episode of the entity.
-        evaluation: Its leading part, with the sentence about all parts.
+        evaluation: Its leading part, with the sentence about all parts. All episodes of one outage
+            join one incident, so the most severe one leads, and the others follow in the sentence.
     """
 
     number: int
@@ -86,6 +90,7 @@ class CutOffEntity:
         self.counting: dict[int, dict[PartKey, list[tuple[float, Floats]]]] = {}
         self._kept: OrderedDict[int, Counts] = OrderedDict()
         self._kept_bytes = 0
+        self._opened: list[Evaluation] = []  # episodes since the cut, the most severe first
 
     def take(self, samples: Sequence[SummarySample]) -> list[Told]:
         """Count the samples of a closed window, and return the episodes that open.
@@ -150,8 +155,12 @@ class CutOffEntity:
         parts = [self._part(one, end_ns) for one in opened if one.key in episode.open_parts]
         lead, *others = sorted(parts, key=lambda part: (-part.size, part.key))
         sentence = opening_sentence(lead.evaluation.evidence, [part.key for part in others])
-        evaluation = replace(lead.evaluation, evidence=sentence)
-        return Told(self._handed.episode, evaluation)
+        self._opened.insert(0, replace(lead.evaluation, evidence=sentence))
+        self._opened.sort(key=lambda one: -_ORDER.index(one.severity))
+        del self._opened[MOST_JOINED:]
+        first, *before = (one.evidence for one in self._opened)
+        joined = f"{first}; in the same outage: {'; '.join(before)}" if before else first
+        return Told(self._handed.episode, replace(self._opened[0], evidence=joined))
 
     def _part(self, event: PartEvent, end_ns: int) -> _Part:
         """Return a part that opens, with its effect since the onset."""

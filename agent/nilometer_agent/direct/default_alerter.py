@@ -7,12 +7,13 @@ again, because the collector judges the stored windows of all agents then.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from heapq import nsmallest
 
 from nilometer.alert import Evaluation
 from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
+from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import SummarySample
-from nilometer.values.clock import NANOSECONDS
+from nilometer.values.clock import NANOSECONDS, Clock
 from nilometer.values.once import OnceAMinute
 from nilometer_agent.direct.cut_off import CutOffEntity, Told
 from nilometer_agent.uplink.plan import PlanKeeper
@@ -20,13 +21,6 @@ from nilometer_agent.uplink.plan import PlanKeeper
 log = logging.getLogger("nilometer.agent")
 
 Tell = Callable[[int, Evaluation], None]
-
-
-@dataclass(slots=True)
-class _Judged:
-    """An entity that is judged; None if there is no baseline, or it failed."""
-
-    entity: CutOffEntity | None
 
 
 class DefaultAlerter:
@@ -39,23 +33,31 @@ class DefaultAlerter:
         plans: Keeper of the handed-over baselines.
         tell: Function that tells the opening of an episode, with the number that its entity's next
             episode gets.
-        monotonic: Monotonic clock, in seconds, for the rate of log lines.
+        clock: Wall time, which no window may pass by more than a base window; monotonic time for the
+            rate of log lines.
     """
 
-    def __init__(self, plans: PlanKeeper, tell: Tell, monotonic: Callable[[], float]) -> None:
+    def __init__(self, plans: PlanKeeper, tell: Tell, clock: Clock) -> None:
         self._plans = plans
         self._tell = tell
-        self._monotonic = monotonic
+        self._clock = clock
         self._once = OnceAMinute()
-        self._judged: dict[str, _Judged] = {}
+        self._outage = 0  # number of the outage that is judged
+        self._judged: dict[str, CutOffEntity | None] = {}  # None if judging it has failed
 
     def closed(self, samples: Sequence[SummarySample]) -> None:
         """Count the samples of a closed window, and judge the base windows that are over."""
         if not samples:
             return
         window = samples[0].window
-        if not self._plans.is_cut_off((window.end_ns - window.start_ns) / NANOSECONDS):
+        is_cut_off = self._plans.is_cut_off((window.end_ns - window.start_ns) / NANOSECONDS)
+        if not is_cut_off or self._outage != self._plans.outages:
             self._judged.clear()
+            self._outage = self._plans.outages
+        # A window of a wrong clock would move the judge into the future, and the right ones would be
+        # late from then on.
+        is_of_future = window.start_ns > self._clock.now_ns() + BASE_NS
+        if not is_cut_off or is_of_future:
             return
         name = samples[0].entity
         try:
@@ -67,8 +69,8 @@ class DefaultAlerter:
             for told in judged.take([sample.suppressed(fewest) for sample in samples]):
                 self._open(name, told)
         except Exception:
-            self._judged[name] = _Judged(None)
-            if self._once.due(self._monotonic(), name):
+            self._judged[name] = None
+            if self._once.due(self._clock.monotonic(), name):
                 log.exception(
                     "internal error in the default alerter of an agent that is cut off, the entity "
                     "is left to the collector: report this error",
@@ -84,15 +86,17 @@ class DefaultAlerter:
             return None
 
     def _of(self, name: str, start_ns: int) -> CutOffEntity | None:
-        """Return the judge of the entity *name*, which begins with a window at *start_ns*."""
-        found = self._judged.get(name)
-        if found is None:
-            content = self._plans.active.baselines.get(name, b"")
-            has_room = len(self._judged) < MOST_ENTITIES
-            found = _Judged(CutOffEntity(name, content, start_ns) if content and has_room else None)
-            if has_room:
-                self._judged[name] = found
-        return found.entity
+        """Return the judge of the entity *name*, which begins with a window at *start_ns*.
+
+        Return None for an entity without baselines, and for one whose judging has failed.
+        """
+        if name not in self._judged:
+            # Only entities with baselines count: an agent may see many that are not judged.
+            baselines = self._plans.active.baselines
+            if name not in nsmallest(MOST_ENTITIES, baselines):
+                return None
+            self._judged[name] = CutOffEntity(name, baselines[name], start_ns)
+        return self._judged[name]
 
     def _open(self, name: str, told: Told) -> None:
         log.warning(

@@ -9,14 +9,21 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
+from importlib import import_module
 
 from nilometer.alert import Evaluation
 from nilometer.alert.incidents import numbered_incident_key
 from nilometer.alert.status import EpisodeState, Transition, advance
 from nilometer.profile import SummarySample
+from nilometer.values.clock import Clock
 from nilometer_agent.direct.posting import Outcome, post
-from nilometer_agent.direct.requests import DirectRequest, key_of, opening, resolving
+from nilometer_agent.direct.requests import (
+    OPENED_AGAIN,
+    DirectRequest,
+    key_of,
+    opening,
+    resolving,
+)
 from nilometer_agent.direct.unconfirmed import Unconfirmed
 from nilometer_agent.direct_channel import DirectChannel
 from nilometer_agent.measure.counters import Counter, Counters
@@ -38,8 +45,17 @@ Judge = Callable[[Sequence[SummarySample]], None]
 
 
 def can_judge_by_default() -> bool:
-    """Return whether this installation can judge by baselines, which needs scipy."""
-    return find_spec("scipy") is not None
+    """Return whether this installation can judge by baselines, which needs scipy; log if it cannot."""
+    try:
+        import_module("nilometer_agent.direct.default_alerter")
+    except Exception as error:  # a scipy that was built for another numpy may raise anything
+        log.warning(
+            "the default alerter will not judge while the collector is away, scipy cannot be "
+            "loaded: pip install 'nilometer[agent-alerts]'",
+            extra={"reason": str(error)[:200]},
+        )
+        return False
+    return True
 
 
 def _nothing(samples: Sequence[SummarySample]) -> None:
@@ -81,7 +97,7 @@ class DirectAlerts:
         self._waiting: dict[str, Evaluation] = {}  # openings to tell
         self._judge: Judge = _nothing
         self._unconfirmed: Unconfirmed | None = None
-        self._numbers: dict[str, tuple[str, int]] = {}  # entity and episode of waiting incidents
+        self._numbers: dict[str, int] = {}  # episodes of waiting incidents
         self._lock = threading.Lock()
         self._awake = threading.Event()
         self._stopping = threading.Event()
@@ -91,21 +107,14 @@ class DirectAlerts:
         """Start the thread."""
         self._thread.start()
 
-    def judge_by_default(self, plans: PlanKeeper) -> None:
+    def judge_by_default(self, plans: PlanKeeper, clock: Clock) -> None:
         """Tell also what the default alerter finds by the baselines of *plans* while cut off.
 
-        Call it before the first window closes. Without scipy, only a line is logged.
+        Call it before the first window closes, and only if `can_judge_by_default`.
         """
-        try:
-            from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
-        except ImportError as error:
-            log.warning(
-                "the default alerter will not judge while the collector is away, scipy cannot be "
-                "loaded: pip install 'nilometer[agent-alerts]'",
-                extra={"reason": str(error)[:200]},
-            )
-            return
-        alerter = DefaultAlerter(plans, self.tell, self._monotonic)
+        from nilometer_agent.direct.default_alerter import DefaultAlerter  # needs scipy
+
+        alerter = DefaultAlerter(plans, self.tell, clock)
         self._judge = alerter.closed
         self._unconfirmed = Unconfirmed(self._is_away, alerter.newest_opened, self._monotonic)
 
@@ -129,16 +138,17 @@ class DirectAlerts:
 
         Args:
             number: Number that the collector gives to the next episode of the entity.
-            evaluation: Leading part of the episode.
+            evaluation: Leading part of the episode. It replaces one of the same number that waits.
         """
-        entity = evaluation.alerter.entity
-        key = numbered_incident_key(entity, number)
+        key = numbered_incident_key(evaluation.alerter.entity, number)
         with self._lock:
-            if len(self._waiting) < MOST_WAITING:
+            # An older opening of the incident must not replace this one later.
+            self._opened.pop(key, None)
+            if key in self._waiting or len(self._waiting) < MOST_WAITING:
                 self._waiting[key] = evaluation
                 known = self._waiting.keys() | self._opened.keys()
                 self._numbers = {one: at for one, at in self._numbers.items() if one in known}
-                self._numbers[key] = (entity, number)
+                self._numbers[key] = number
         self._awake.set()
 
     def _follow(self, evaluation: Evaluation) -> None:
@@ -179,7 +189,8 @@ class DirectAlerts:
             evaluation = None if key is None else self._waiting[key]
         if key is None or evaluation is None:
             self._backoff.succeed()
-            self._resolve_unconfirmed()
+            if self._unconfirmed is not None:
+                self._resolve_unconfirmed(self._unconfirmed)
             return IDLE_SECONDS
         outcome = self._send(opening(self._channel, key, evaluation, self._agent))
         known = {"entity": evaluation.alerter.entity, "alerter": evaluation.alerter.name}
@@ -191,9 +202,10 @@ class DirectAlerts:
             )
             return self._backoff.fail(outcome.wait_seconds)
         with self._lock:
-            if self._waiting.get(key) is evaluation:
+            number = self._numbers.get(key)
+            if self._waiting.get(key) is evaluation:  # else a later opening has replaced it
                 del self._waiting[key]
-            numbered = self._numbers.pop(key, None)
+                self._numbers.pop(key, None)
         self._backoff.succeed()
         if outcome.is_refused:
             self._counters.add(Counter.DIRECT_ALERTS_FAILED)
@@ -202,25 +214,40 @@ class DirectAlerts:
                 extra={**known, "reason": outcome.reason},
             )
         else:
-            if numbered is not None and self._unconfirmed is not None:
-                self._unconfirmed.told(key, *numbered)
+            if number is not None and self._unconfirmed is not None:
+                self._unconfirmed.told(key, evaluation, number)
             self._counters.add(Counter.DIRECT_ALERTS)
             log.info("alert sent directly, the collector does not answer", extra=known)
         return 0.0
 
-    def _resolve_unconfirmed(self) -> None:
-        """Resolve the incidents of the default alerter that no episode of the collector has joined."""
-        for key in self._unconfirmed.due() if self._unconfirmed is not None else ():
-            outcome = self._send(resolving(self._channel, key))
-            if not (outcome.is_told or outcome.is_refused):
-                log.warning(
-                    "incident not resolved, will retry: check the receiver of direct_channel_file",
-                    extra={"incident": key, "reason": outcome.reason},
-                )
+    def _resolve_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
+        """Resolve the incidents of the default alerter that no episode of the collector has joined.
+
+        Open those again that an episode joined just before.
+        """
+        for key, evaluation in unconfirmed.joined():
+            request = opening(self._channel, key, evaluation, self._agent, OPENED_AGAIN)
+            if not self._sent(key, request, "incident not opened again"):
                 return
-            if self._unconfirmed is not None:
-                self._unconfirmed.done(key)
+            unconfirmed.done(key)
+            log.info("incident opened again, an episode had joined it", extra={"incident": key})
+        for key in unconfirmed.due():
+            if not self._sent(key, resolving(self._channel, key), "incident not resolved"):
+                return
+            unconfirmed.resolved(key)
             log.info("incident resolved, the collector finds no drift", extra={"incident": key})
+
+    def _sent(self, key: str, request: DirectRequest, failed: str) -> bool:
+        """Return whether the receiver has taken or refused the request; log *failed* if not."""
+        outcome = self._send(request)
+        if outcome.is_told or outcome.is_refused:
+            return True
+        log.warning(
+            "%s, will retry: check the receiver of direct_channel_file",
+            failed,
+            extra={"incident": key, "reason": outcome.reason},
+        )
+        return False
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -19,6 +19,10 @@ from nilometer_agent.direct_channel import DirectChannel
 
 NOTE = "Told by an agent that cannot reach its collector. It saw the traffic of one pod only."
 
+OPENED_AGAIN = (
+    "Resolved by an agent when the collector had just opened an episode: see the collector."
+)
+
 NOT_CONFIRMED = "The collector answers again, and finds no drift over the traffic of all pods."
 
 
@@ -37,7 +41,9 @@ def key_of(evaluation: Evaluation) -> str:
     return incident_key(alerter.entity, alerter.name, evaluation.summary, evaluation.labels)
 
 
-def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str) -> DirectRequest:
+def opening(
+    channel: DirectChannel, key: str, evaluation: Evaluation, agent: str, note: str = NOTE
+) -> DirectRequest:
     """Return the request that opens the incident *key*, or joins an open one.
 
     Args:
@@ -45,6 +51,7 @@ def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str
         key: Key of the incident.
         evaluation: Breach that opened the episode.
         agent: Name of the agent.
+        note: Why the agent tells it.
     """
     alerter, severity = evaluation.alerter, evaluation.severity
     where = f" [{evaluation.labels}]" if len(evaluation.labels) else ""
@@ -55,7 +62,7 @@ def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str
     headers = {"content-type": "application/json"}
     if channel.kind == "opsgenie":
         headers["authorization"] = f"GenieKey {channel.key}"
-        text = f"{headline}\n{evidence}.\n{NOTE}\nAgent: {agent}"
+        text = f"{headline}\n{evidence}.\n{note}\nAgent: {agent}"
         content: Mapping[str, object] = {
             "message": shortened(headline, MOST_OPSGENIE_MESSAGE),
             "alias": key,
@@ -79,7 +86,7 @@ def opening(channel: DirectChannel, key: str, evaluation: Evaluation, agent: str
             "component": evaluation.summary,
             "group": alerter.entity,
             "class": alerter.condition.measure,
-            "custom_details": {"note": NOTE, "agent": agent, "alerter": alerter.name},
+            "custom_details": {"note": note, "agent": agent, "alerter": alerter.name},
         },
     }
     return DirectRequest(url=f"{channel.base}/v2/enqueue", body=_json(content), headers=headers)

@@ -2,6 +2,7 @@
 
 import heapq
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 
 from nilometer.alert import Evaluation, Verdict
@@ -78,7 +79,9 @@ class Closer:
         self._generation = buffer.generation
         self._retry_at: dict[WindowKey, float] = {}
         self._failures: dict[WindowKey, int] = {}
-        self._stored: list[Judged] = []  # stored windows that are not counted yet
+        # Stored windows that are not counted yet, in the order of their closing: who gets them judges
+        # them in the order of time.
+        self._stored: deque[Judged] = deque()
         self._unsettled = False  # whether stored rows are not released yet
         self._queued = 0  # samples that the current call of `close` has stored
 
@@ -243,10 +246,11 @@ class Closer:
             Error: If neither disk nor memory can store anything.
         """
         store, closings = self._buffer.close_windows, [one.closing for one in judged]
+        stored = deque(judged)
         try:
             # One statement, so that every stored window is counted, even if a later statement
             # raises.
-            self._stored = judged if store(closings, generation) else []
+            self._stored = stored if store(closings, generation) else deque()
         except Exception as error:
             if is_of_disk(error):
                 raise
@@ -261,13 +265,13 @@ class Closer:
         """Count the stored windows; continue where an earlier error stopped this."""
         add = self._counters.add_all
         while self._stored:
-            judged = self._stored[-1]
+            judged = self._stored[0]
             self._unsettled = True
             self._forget(judged.closing.key)
             amounts = _amounts(judged)
             lost_cells = {Counter.CELLS_LOST: _lost_cells(judged)}
             # One statement, so that no window is counted twice, even if a later statement raises.
-            _, judged = add(amounts, lost_cells), self._stored.pop()
+            _, judged = add(amounts, lost_cells), self._stored.popleft()
             self._queued += len(judged.samples)
             self._report(judged)
 

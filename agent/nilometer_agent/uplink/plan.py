@@ -175,6 +175,8 @@ class PlanKeeper:
 
     Attributes:
         wants_baselines: Whether to ask for the baselines of the default alerter.
+        outages: Times that the collector did not answer after it had answered before. It counts the
+            current outage, so what is kept for one outage is not used in the next one.
     """
 
     def __init__(
@@ -194,6 +196,7 @@ class PlanKeeper:
         self._agent, self._instance = agent, instance
         self.wants_baselines = wants_baselines
         self._clock = clock or SystemClock()
+        self.outages = 0
         self._cut_off_at: float | None = None  # monotonic time of the first attempt that failed
         self._declared = declared or {}
         self._buffer = buffer
@@ -253,6 +256,7 @@ class PlanKeeper:
             told = {"reason": str(error)[:200]}
             log.debug("plan not refreshed, keeping the old one: will retry", extra=told)
             if self._cut_off_at is None:
+                self.outages += 1
                 self._cut_off_at = self._clock.monotonic()
             return False
         self._cut_off_at = None

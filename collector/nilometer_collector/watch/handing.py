@@ -5,6 +5,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from weakref import WeakValueDictionary
 
 from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver, HandedSubject
 from nilometer.alert.calibrated.packing import unpacked
@@ -15,14 +16,14 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.judges import subjects_of
-from nilometer_collector.watch.memory import Book, Memory
+from nilometer_collector.watch.memory import DAY_NS, Book, Memory
 from nilometer_collector.watch.rules import current_rules
 
 KEPT_SECONDS = 60.0  # time for which a packed form is used again
 MOST_KEPT = 4096  # entities whose packed form is kept
 MOST_KEPT_BYTES = 64 << 20  # size of these forms
 NEVER = (-math.inf, b"")
-SENDING_NS = 3 * BASE_NS  # wall time without a window until an agent no longer counts
+SENDING_NS = 3 * BASE_NS  # wall time without a window until an agent no longer counts as sending
 
 log = logging.getLogger("nilometer.collector")
 
@@ -40,7 +41,8 @@ class Handing:
         self._store = store
         self._clock = clock
         self._given = given
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of what is kept, and of the locks below
+        self._making: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._once = OnceAMinute()
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._kept_bytes = 0
@@ -65,18 +67,41 @@ class Handing:
         return found
 
     def _of(self, entity: str) -> bytes:
-        """Return the packed form, which is at most `KEPT_SECONDS` old; empty if nothing is judged."""
+        """Return the packed form, which is at most `KEPT_SECONDS` old; empty if nothing is judged.
+
+        A form takes long to make, so only calls for the same entity wait for it.
+        """
+        content = self._found(entity)
+        if content is not None:
+            return content
         with self._lock:
-            at, content = self._kept.pop(entity, NEVER)
-            self._kept_bytes -= len(content)
+            making = self._making.setdefault(entity, threading.Lock())
+        with making:
+            content = self._found(entity)  # another call may have made it
+            if content is None:
+                at = self._clock.monotonic()
+                content = self._made(entity)
+                self._keep(entity, at, content)
+            return content
+
+    def _found(self, entity: str) -> bytes | None:
+        """Return the kept form; None if there is none, or it is too old."""
+        with self._lock:
+            at, content = self._kept.get(entity, NEVER)
             if self._clock.monotonic() - at >= KEPT_SECONDS:
-                at, content = self._clock.monotonic(), self._made(entity)
+                return None
+            self._kept.move_to_end(entity)
+            return content
+
+    def _keep(self, entity: str, at: float, content: bytes) -> None:
+        """Keep a form that was made at *at*, and forget those that were not used for longest."""
+        with self._lock:
+            _, before = self._kept.pop(entity, NEVER)
             self._kept[entity] = (at, content)
-            self._kept_bytes += len(content)
+            self._kept_bytes += len(content) - len(before)
             while self._kept_bytes > MOST_KEPT_BYTES or len(self._kept) > MOST_KEPT:
                 _, (_, oldest) = self._kept.popitem(last=False)
                 self._kept_bytes -= len(oldest)
-            return content
 
     def _made(self, entity: str) -> bytes:
         record = self._store.watching.load(entity)
@@ -97,7 +122,7 @@ class Handing:
             time_zone=rule.time_zone,
             holidays=rule.holidays,
             budget_days=rule.budget_days,
-            agents=sharing(self._store.watching.heard(entity), self._clock.now_ns()),
+            agents=sharing(self._store.watching.heard(entity)),
             episode=memory.next_episode,
             opened=memory.newest_episode,
         )
@@ -134,10 +159,20 @@ def _subjects(book: Book, memory: Memory, rule: WatchRule) -> tuple[HandedSubjec
     )
 
 
-def sharing(heard: Sequence[HeardRecord], now_ns: int) -> int:
-    """Return the number of agents that send now, rounded up to a power of two; at least 1.
+def sharing(heard: Sequence[HeardRecord]) -> int:
+    """Return the number of agents that share the budget, rounded up to a power of two; at least 1.
 
-    It is rounded so that a changed number of pods rarely changes the plan of all agents.
+    Agents count that have sent in the time `SENDING_NS` before the newest window. After an outage, the
+    first agent that is back does not count alone: the agents that fell silent together before count
+    instead if they are more, for a day. The number is rounded so that a changed number of pods rarely
+    changes the plan of all agents.
     """
-    sending = sum(one.agent != TABLES and one.received_ns > now_ns - SENDING_NS for one in heard)
-    return 1 << max(sending - 1, 0).bit_length()
+    times = sorted((one.received_ns for one in heard if one.agent != TABLES), reverse=True)
+    sending = _together(times)
+    silent = [at_ns for at_ns in times[sending:] if at_ns > times[0] - DAY_NS]
+    return 1 << max(sending - 1, _together(silent) - 1, 0).bit_length()
+
+
+def _together(times: Sequence[int]) -> int:
+    """Return how many of *times*, the newest first, are at most `SENDING_NS` before the first."""
+    return sum(at_ns > times[0] - SENDING_NS for at_ns in times)

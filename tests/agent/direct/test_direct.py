@@ -1,9 +1,11 @@
 """Alerts that an agent sends itself while its collector is away: once, and into the same incident."""
 
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +269,32 @@ def test_an_agent_with_the_file_sends_on_a_thread_of_its_own(
         eventually(lambda: agent.status().counters["direct_alerts"] == 1)
     finally:
         agent.stop()
+
+
+class Unloadable(MetaPathFinder):
+    """Fails as a scipy does that was built for another numpy."""
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == "nilometer_agent.direct.default_alerter":
+            raise ValueError("numpy.dtype size changed")
+
+
+def test_a_scipy_that_cannot_be_loaded_leaves_everything_else_working(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delitem(sys.modules, "nilometer_agent.direct.default_alerter", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Unloadable(), *sys.meta_path])
+    file = tmp_path / "direct.toml"
+    file.write_text(f"kind = 'pagerduty'\nkey = '{SECRET}'\n")
+    home = str(tmp_path / "home")
+    agent = Agent(
+        AgentSettings(directory=home, collector="127.0.0.1:1", direct_channel_file=str(file))
+    )
+    agent.stop()
+    assert agent.direct is not None
+    assert not agent.plans.wants_baselines
+    (line,) = [one for one in caplog.messages if "scipy cannot be loaded" in one]
+    assert "agent-alerts" in line
 
 
 def test_an_incident_at_opsgenie_is_resolved_by_its_alias(webhook: Webhook) -> None:

@@ -39,10 +39,12 @@ START_NS = 1_700_000_040 * 10**9
 WINDOW = Window(START_NS, START_NS + 60 * 10**9)
 
 
-def observed(sequence: int, *bodies: object, entity: str = "tested") -> Batch:
+def observed(
+    sequence: int, *bodies: object, entity: str = "tested", at_ns: int = START_NS
+) -> Batch:
     rows = [
         (
-            *(START_NS, 0.01, 200, "ok", "POST", "/predict", 8, 8),
+            *(at_ns, 0.01, 200, "ok", "POST", "/predict", 8, 8),
             *("application/json", "", "application/json", "", b'{"a": 1}'),
             *(msgspec.json.encode(body), ""),
         )
@@ -246,6 +248,19 @@ def test_metrics_that_fail_cost_no_window(tmp_path: Path) -> None:
     assert not rig.open
     assert rig.counters.snapshot()["windows_closed"] == 2
     check_laws(rig)
+    rig.buffer.close()
+
+
+def test_a_backlog_of_windows_is_told_in_the_order_of_time(tmp_path: Path) -> None:
+    ends: list[int] = []
+    rig = Rig(tmp_path, on_closed=lambda samples, _: ends.append(samples[0].window.end_ns))
+    for number in range(3):
+        at_ns = WINDOW.start_ns + number * (WINDOW.end_ns - WINDOW.start_ns)
+        rig.give(observed(number + 1, {"p": 0.5}, at_ns=at_ns))
+    rig.commit()
+    rig.engine._close_all()
+    assert len(ends) == 3
+    assert ends == sorted(ends)
     rig.buffer.close()
 
 

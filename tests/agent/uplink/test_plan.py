@@ -219,12 +219,16 @@ def test_an_agent_is_cut_off_after_three_windows_without_an_answer(tmp_path: Pat
     for _ in range(3):
         assert not plans.refresh()
         assert not plans.is_cut_off(60)
+        assert plans.outages == 1
         clock.step(60)
     assert plans.is_cut_off(60)
     assert not plans.is_cut_off(300)
     collector.is_away = False
     assert plans.refresh()
     assert not plans.is_cut_off(60)
+    collector.is_away = True
+    assert not plans.refresh()
+    assert plans.outages == 2
     buffer.close()
 
 
