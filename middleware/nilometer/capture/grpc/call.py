@@ -32,8 +32,20 @@ PROBES = (  # prefixes of methods that make no predictions
 
 
 class Call:
-    """The state of one call in progress. Each recording method catches its own errors."""
+    """The state of one call in progress. Each recording method catches its own errors.
 
+    Attributes:
+        context: Context of the call in `grpc.aio`, from the start of its handler to its end.
+        task: Task in which `grpc.aio` runs the call, if it is known, until it ends.
+        is_late: Whether the deadline of the client had passed when the handler returned.
+        is_interrupted: Whether `grpc.aio` had cancelled the call when the handler ended.
+        is_unsent: Whether `grpc.aio` could not send the end of the response.
+    """
+
+    # Defaults here cost nothing for each call.
+    context: Any = None
+    task: Any = None
+    is_late = is_interrupted = is_unsent = False
     _finished = True  # until it is counted
 
     def __init__(self, capture: "Capture", details: grpc.HandlerCallDetails) -> None:
@@ -52,7 +64,6 @@ class Call:
         self.stream: Stream | None = None
         self.raised: BaseException | None = None
         self.handled = False  # whether the server has ended the call, with or without an error
-        self.context: Any = None  # that of `grpc.aio`, once its handler has begun
         self.cancels = False  # whether the handler has cancelled the call
         self.worker.in_flight += 1
         self._finished = False
