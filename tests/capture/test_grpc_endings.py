@@ -21,6 +21,7 @@ import pytest
 
 from nilometer.capture.grpc.interceptors import AioCaptureInterceptor, CaptureInterceptor
 from nilometer.testing import MemoryOutlet, eventually
+from nilometer.values.reasons import DropReason
 
 pytestmark = pytest.mark.may_block  # handlers in the thread pool wait for the test
 
@@ -28,6 +29,7 @@ SERVICE = "inference.GRPCInferenceService"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 STREAMED = KINDS[2:]  # kinds whose client sends several messages
 THREADS = "grpc.aio with threads"
+THREADS_OF_A_SERVER = 4
 LEFT = ("client_left", 499)
 # What happens -> outcome and HTTP status. A server that stops cancels its calls as clients do.
 ENDINGS = {
@@ -55,6 +57,7 @@ class Script:
     began: threading.Event = field(default_factory=threading.Event)
     read: threading.Event = field(default_factory=threading.Event)
     goes_on: threading.Event = field(default_factory=threading.Event)
+    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
 
 class Plain:
@@ -76,6 +79,7 @@ class Plain:
             context.cancel()
         if request == b"waits":
             self.script.began.set()
+            self.script.waiting.release()
             self.script.goes_on.wait(30)
         self.script.read.set()
         return request
@@ -155,7 +159,7 @@ Stop = Callable[[float], None]
 
 
 def sync_server(service: Plain, *interceptors: Any) -> tuple[int, Stop]:
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[*interceptors])
+    server = grpc.server(ThreadPoolExecutor(THREADS_OF_A_SERVER), interceptors=[*interceptors])
     server.add_generic_rpc_handlers((handlers_of(service),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -171,7 +175,7 @@ def aio_server(service: Plain, *interceptors: Any) -> tuple[int, Stop]:
     ready = threading.Event()
 
     async def serve() -> None:
-        server = grpc.aio.server(ThreadPoolExecutor(4), interceptors=interceptors)
+        server = grpc.aio.server(ThreadPoolExecutor(THREADS_OF_A_SERVER), interceptors=interceptors)
         server.add_generic_rpc_handlers((handlers_of(service),))
         state.port = server.add_insecure_port("127.0.0.1:0")
         state.loop, state.stop = asyncio.get_running_loop(), asyncio.Event()
@@ -255,10 +259,10 @@ class Observed:
             if self.script.began.is_set():
                 return
 
-    def outcome(self) -> tuple[str, int]:
-        """The outcome and the status of the call, which is not in flight any longer."""
+    def outcome(self, in_flight: int = 0) -> tuple[str, int]:
+        """The outcome and the status of the call, while only *in_flight* others go on."""
         eventually(lambda: len(self.outlet.captured) > 0)
-        eventually(lambda: self.worker.in_flight == 0)
+        eventually(lambda: self.worker.in_flight == in_flight)
         assert self.worker.guard.faults == 0
         assert len(self.outlet.captured) <= self.calls
         (seen,) = {(one.outcome, one.status) for one in self.outlet.captured}
@@ -281,6 +285,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Observed]:
 def observed(running: Observed) -> Iterator[Observed]:
     running.service.script = running.script = Script()
     running.outlet.captured.clear()
+    running.outlet.dropped.clear()
     running.calls = 0
     yield running
     running.script.goes_on.set()
@@ -368,7 +373,26 @@ def test_a_call_whose_handler_never_runs_is_not_in_flight(kind: str, observed: O
         eventually(lambda: observed.worker.in_flight == 0)
         observed.messages.put(None)
         answer.cancel()  # a server of `grpc.aio` never answers a client that sends nothing
+    eventually(lambda: observed.outlet.dropped[DropReason.NEVER_RAN] >= 2)
     assert observed.outlet.captured == []
+
+
+@pytest.mark.parametrize("running", ["grpc", THREADS], indirect=True)
+def test_a_call_whose_client_leaves_before_a_thread_is_free_is_not_silent(
+    observed: Observed,
+) -> None:
+    calls = [
+        observed.call("unary_unary", [b"waits"], ends=True) for _ in range(THREADS_OF_A_SERVER)
+    ]
+    for _ in calls:
+        assert observed.script.waiting.acquire(timeout=60)
+    read("unary_unary", observed.call("unary_unary", [b"sent"], ends=True, timeout=0.05))
+    if isinstance(observed.interceptor, CaptureInterceptor):
+        # Threads of `grpc.server` only meet the call once they are free.
+        observed.script.goes_on.set()
+        eventually(lambda: observed.outlet.dropped[DropReason.NEVER_RAN] >= 1)
+    else:
+        assert observed.outcome(in_flight=len(calls)) == LEFT
 
 
 @pytest.mark.parametrize("server", SERVERS)

@@ -31,7 +31,18 @@ def end_with_task(call: Call) -> None:
     task = asyncio.current_task()
     if task is not None and _is_of_grpc(task):
         call.task = task
-        task.add_done_callback(lambda _: _end(call))
+        task.add_done_callback(partial(_end_after, call))
+
+
+def _end_after(call: Call, task: Task) -> None:
+    """End *call*, whose *task* has ended.
+
+    If its client left while the call waited for a thread, the handler never began.
+    """
+    never_began = call.context is None and not call.response.count
+    if never_began and call.request.count and task.cancelling():
+        call.end(None, asyncio.CancelledError())
+    _end(call)
 
 
 def _is_of_grpc(task: Task) -> bool:

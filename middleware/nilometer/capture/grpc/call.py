@@ -178,14 +178,21 @@ class Call:
             self.worker.note(fault, lost=1)
 
     def abandon(self) -> None:
-        """Forget the call without an observation, unless it has ended."""
+        """Forget the call without an observation, unless it has ended; the caller counts it."""
         if not self._finished:
             self._finished = True
             self.worker.in_flight -= 1
 
-    # gRPC drops a call without a word if its handler never runs: the client left before its only
-    # message, or the server has too many calls.
-    __del__ = abandon
+    def __del__(self) -> None:
+        """Count the call as lost, unless it has ended.
+
+        gRPC drops a call without a word if its handler never runs: its client left while the call
+        waited for a thread or for its only message, or the server has too many calls. The garbage
+        collector may run this anywhere, so it only counts.
+        """
+        if not self._finished:
+            self.abandon()
+            self.worker.never_ran += 1
 
     def _stream_end(self, outcome: str, now: float) -> StreamEnd:
         if outcome == Outcome.OK.value:
