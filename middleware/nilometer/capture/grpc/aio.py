@@ -227,8 +227,14 @@ def _watch_from_thread(call: Call) -> None:
 
 
 def _note_unsent(call: Call, task: Task, waited: "asyncio.Future[object]") -> None:
-    """Note if *waited* was gRPC's attempt to send the end of the response, and failed."""
-    error = None if waited.cancelled() else waited.exception()
-    if error is not None and SENT_BY_SERVERS in str(error):
+    """Note if *waited* was gRPC's attempt to send the end of the response, and failed.
+
+    It is the last that *task* waits for. A server that stops may cancel it; if something else was
+    cancelled, the attempt follows.
+    """
+    if waited.cancelled():
         call.is_unsent = True
+    else:
+        error = waited.exception()
+        call.is_unsent = error is not None and SENT_BY_SERVERS in str(error)
     _watch_sending(call, task)
