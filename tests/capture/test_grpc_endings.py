@@ -21,6 +21,7 @@ import pytest
 
 from nilometer.capture.grpc.interceptors import AioCaptureInterceptor, CaptureInterceptor
 from nilometer.testing import MemoryOutlet, eventually
+from nilometer.values.reasons import DropReason
 
 pytestmark = pytest.mark.may_block  # handlers in the thread pool wait for the test
 
@@ -28,6 +29,7 @@ SERVICE = "inference.GRPCInferenceService"
 KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 STREAMED = KINDS[2:]  # kinds whose client sends several messages
 THREADS = "grpc.aio with threads"
+THREADS_OF_A_SERVER = 4
 LEFT = ("client_left", 499)
 # What happens -> outcome and HTTP status. A server that stops cancels its calls as clients do.
 ENDINGS = {
@@ -55,6 +57,7 @@ class Script:
     began: threading.Event = field(default_factory=threading.Event)
     read: threading.Event = field(default_factory=threading.Event)
     goes_on: threading.Event = field(default_factory=threading.Event)
+    waiting: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
 
 class Plain:
@@ -76,6 +79,7 @@ class Plain:
             context.cancel()
         if request == b"waits":
             self.script.began.set()
+            self.script.waiting.release()
             self.script.goes_on.wait(30)
         self.script.read.set()
         return request
@@ -154,8 +158,8 @@ def handlers_of(service: Plain) -> grpc.GenericRpcHandler:
 Stop = Callable[[float], None]
 
 
-def sync_server(service: Plain, interceptor: Any) -> tuple[int, Stop]:
-    server = grpc.server(ThreadPoolExecutor(4), interceptors=[interceptor])
+def sync_server(service: Plain, *interceptors: Any) -> tuple[int, Stop]:
+    server = grpc.server(ThreadPoolExecutor(THREADS_OF_A_SERVER), interceptors=[*interceptors])
     server.add_generic_rpc_handlers((handlers_of(service),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
@@ -166,12 +170,12 @@ def sync_server(service: Plain, interceptor: Any) -> tuple[int, Stop]:
     return port, stop
 
 
-def aio_server(service: Plain, interceptor: Any) -> tuple[int, Stop]:
+def aio_server(service: Plain, *interceptors: Any) -> tuple[int, Stop]:
     state = SimpleNamespace(grace=0.0)
     ready = threading.Event()
 
     async def serve() -> None:
-        server = grpc.aio.server(ThreadPoolExecutor(4), interceptors=[interceptor])
+        server = grpc.aio.server(ThreadPoolExecutor(THREADS_OF_A_SERVER), interceptors=interceptors)
         server.add_generic_rpc_handlers((handlers_of(service),))
         state.port = server.add_insecure_port("127.0.0.1:0")
         state.loop, state.stop = asyncio.get_running_loop(), asyncio.Event()
@@ -217,7 +221,13 @@ def cases(kinds: Sequence[str], endings: Iterable[str]) -> list[tuple[str, str, 
 class Observed:
     """A server, what its handlers do, and the calls that were observed."""
 
-    def __init__(self, server: str, outlet: MemoryOutlet) -> None:
+    def __init__(
+        self,
+        server: str,
+        outlet: MemoryOutlet,
+        before: Sequence[Any] = (),
+        after: Sequence[Any] = (),
+    ) -> None:
         kind, service, start = SERVERS[server]
         self.outlet = outlet
         self.messages: SimpleQueue[bytes | None] = SimpleQueue()
@@ -226,7 +236,7 @@ class Observed:
         self.interceptor = kind(entity="tested", flush_seconds=0.005)
         self.worker = self.interceptor.capture.worker
         self.service = service(self.script)
-        port, self.stop = start(self.service, self.interceptor)
+        port, self.stop = start(self.service, *before, self.interceptor, *after)
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}")
 
     def call(self, kind: str, sent: list[bytes], *, ends: bool, timeout: float = 60.0) -> Any:
@@ -249,10 +259,10 @@ class Observed:
             if self.script.began.is_set():
                 return
 
-    def outcome(self) -> tuple[str, int]:
-        """The outcome and the status of the call, which is not in flight any longer."""
+    def outcome(self, in_flight: int = 0) -> tuple[str, int]:
+        """The outcome and the status of the call, while only *in_flight* others go on."""
         eventually(lambda: len(self.outlet.captured) > 0)
-        eventually(lambda: self.worker.in_flight == 0)
+        eventually(lambda: self.worker.in_flight == in_flight)
         assert self.worker.guard.faults == 0
         assert len(self.outlet.captured) <= self.calls
         (seen,) = {(one.outcome, one.status) for one in self.outlet.captured}
@@ -275,6 +285,7 @@ def running(request: pytest.FixtureRequest) -> Iterator[Observed]:
 def observed(running: Observed) -> Iterator[Observed]:
     running.service.script = running.script = Script()
     running.outlet.captured.clear()
+    running.outlet.dropped.clear()
     running.calls = 0
     yield running
     running.script.goes_on.set()
@@ -362,7 +373,26 @@ def test_a_call_whose_handler_never_runs_is_not_in_flight(kind: str, observed: O
         eventually(lambda: observed.worker.in_flight == 0)
         observed.messages.put(None)
         answer.cancel()  # a server of `grpc.aio` never answers a client that sends nothing
+    eventually(lambda: observed.outlet.dropped[DropReason.NEVER_RAN] >= 2)
     assert observed.outlet.captured == []
+
+
+@pytest.mark.parametrize("running", ["grpc", THREADS], indirect=True)
+def test_a_call_whose_client_leaves_before_a_thread_is_free_is_not_silent(
+    observed: Observed,
+) -> None:
+    calls = [
+        observed.call("unary_unary", [b"waits"], ends=True) for _ in range(THREADS_OF_A_SERVER)
+    ]
+    for _ in calls:
+        assert observed.script.waiting.acquire(timeout=60)
+    read("unary_unary", observed.call("unary_unary", [b"sent"], ends=True, timeout=0.05))
+    if isinstance(observed.interceptor, CaptureInterceptor):
+        # Threads of `grpc.server` only meet the call once they are free.
+        observed.script.goes_on.set()
+        eventually(lambda: observed.outlet.dropped[DropReason.NEVER_RAN] >= 1)
+    else:
+        assert observed.outcome(in_flight=len(calls)) == LEFT
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -386,3 +416,115 @@ def test_a_server_that_stops(
     stopping.join(60)
     observed.channel.close()
     observed.worker.stop()
+
+
+Inner = Callable[[bytes, Any], Any]
+
+
+async def waits_in_vain(inner: Inner, request: bytes, context: Any) -> Any:
+    answer = await inner(request, context)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(0):
+            await asyncio.sleep(60)
+    return answer
+
+
+async def makes_a_task(inner: Inner, request: bytes, context: Any) -> Any:
+    return await asyncio.wait_for(inner(request, context), 60)
+
+
+async def gives_up(inner: Inner, request: bytes, context: Any) -> Any:
+    try:
+        async with asyncio.timeout(0.01):
+            await inner(b"waits", context)
+    except TimeoutError:
+        return request
+
+
+async def tries_again(inner: Inner, request: bytes, context: Any) -> Any:
+    with suppress(ZeroDivisionError):
+        await inner(b"raises", context)
+    return await inner(request, context)
+
+
+async def takes_the_first(inner: Inner, request: bytes, context: Any) -> Any:
+    first = asyncio.create_task(inner(request, context))
+    second = asyncio.create_task(inner(b"waits", context))
+    answer = await first
+    second.cancel()
+    await asyncio.wait([second])
+    return answer
+
+
+async def leaves_it_behind(inner: Inner, request: bytes, context: Any) -> Any:
+    BEHIND.add(asyncio.create_task(inner(b"waits", context)))
+    await asyncio.sleep(0)
+    return request
+
+
+async def catches_the_end(inner: Inner, request: bytes, context: Any) -> Any:
+    try:
+        return await inner(request, context)
+    except asyncio.CancelledError:
+        await asyncio.sleep(0)
+        return request
+
+
+BEHIND: set[Any] = set()
+AROUND = (waits_in_vain, makes_a_task, tries_again, takes_the_first, catches_the_end)
+
+
+class Other(grpc.aio.ServerInterceptor):
+    """An interceptor of the host, which runs *around* instead of each handler."""
+
+    def __init__(self, around: Callable[..., Any], *, in_task: bool) -> None:
+        self.around = around
+        self.in_task = in_task
+
+    async def intercept_service(self, continuation: Any, details: Any) -> Any:
+        found = continuation(details)
+        handler = await (asyncio.wait_for(found, 60) if self.in_task else found)
+
+        async def behaviour(request: bytes, context: Any) -> Any:
+            return await self.around(handler.unary_unary, request, context)
+
+        return grpc.unary_unary_rpc_method_handler(
+            behaviour, handler.request_deserializer, handler.response_serializer
+        )
+
+
+@pytest.fixture
+def others(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Observed]:
+    """A server of `grpc.aio` with an interceptor before or after that of nilometer."""
+    outlet = MemoryOutlet()
+    monkeypatch.setattr("nilometer.handoff.worker.open_outlet", lambda _: outlet)
+    around, place = request.param
+    other = [Other(around, in_task=place == "before, in a task")]
+    observed = Observed(
+        "grpc.aio", outlet, () if place == "after" else other, other if place == "after" else ()
+    )
+    yield observed
+    observed.channel.close()
+    observed.stop(0)
+    observed.worker.stop()
+
+
+PLACES = ("before", "before, in a task", "after")
+
+
+@pytest.mark.parametrize(
+    "others", [*product((*AROUND, gives_up, leaves_it_behind), PLACES)], indirect=True
+)
+def test_an_answered_call_is_ok_whatever_other_interceptors_do(others: Observed) -> None:
+    for _ in range(2):
+        assert others.call("unary_unary", [b"sent"], ends=True).result(60) == b"sent"
+    eventually(lambda: len(others.outlet.captured) == 2)
+    assert others.outcome() == ("ok", 200)
+
+
+@pytest.mark.parametrize("others", [*product(AROUND, PLACES)], indirect=True)
+def test_a_client_that_leaves_is_seen_whatever_other_interceptors_do(others: Observed) -> None:
+    answer = others.call("unary_unary", [b"waits"], ends=True)
+    others.script.began.wait(60)
+    answer.cancel()
+    assert others.outcome() == LEFT

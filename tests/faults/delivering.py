@@ -68,6 +68,11 @@ def deliver(store: str, agent: str, directory: str, step: int, last: int) -> Non
     opened.close()
 
 
+def wait_for_ever(**_: object) -> None:
+    """Never end, whatever the arguments."""
+    signal.pause()
+
+
 class Steps:
     """Counts steps once it has begun, and kills the process at one of them.
 

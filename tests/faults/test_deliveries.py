@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
-from faults.delivering import CHANGES
+from faults.delivering import CHANGES, MOST_SECONDS
 from faults.zygote import Zygote
 from support.stores import Place, PostgresqlPlace, SqlitePlace
 
@@ -36,6 +36,7 @@ class Killing:
 
     Attributes:
         child: Function of the children.
+        most_seconds: Longest time that the children of a round may take together.
         leased: Table in PostgreSQL whose rows a killed child may hold.
         store: Path or URL of the store.
         webhook: Receiver of all channels.
@@ -45,6 +46,7 @@ class Killing:
     """
 
     child: ClassVar[str] = "delivering.deliver"
+    most_seconds: ClassVar[float] = 2 * MOST_SECONDS
     leased: ClassVar[str] = "deliveries"
 
     zygote: Zygote
@@ -77,8 +79,12 @@ class Killing:
             store.channels.put(channel, "api", START_NS, 10)
 
     def round(self, agents: list[str], steps: list[int]) -> None:
-        """Let a child for each of *agents* change its state, and die at its step; 0 for none."""
-        children = {}
+        """Let a child for each of *agents* change its state, and die at its step; 0 for none.
+
+        Raises:
+            AssertionError: If a child fails, or does not end in time; then all are killed.
+        """
+        children: dict[str, int] = {}
         for agent, step in zip(agents, steps, strict=True):
             self.last[agent] += CHANGES
             children[agent] = self.zygote.start(
@@ -90,7 +96,12 @@ class Killing:
                 last=self.last[agent],
             )
         # In the order of their ends: a survivor waits for what a killed child holds.
+        deadline = time.monotonic() + self.most_seconds
         while children:
+            if time.monotonic() > deadline:
+                for child in children.values():
+                    self.zygote.kill(child)
+                raise AssertionError(f"{[*children]} did not end: {self.zygote.log()[-3000:]}")
             for agent, child in list(children.items()):
                 status = self.zygote.ended(child)
                 if status is None:
@@ -196,6 +207,22 @@ def kills(
             return f"{seen}; a round has {steps} steps"
     finally:
         place.close()
+
+
+class Stuck(Killing):
+    """Children that never end."""
+
+    child = "delivering.wait_for_ever"
+    most_seconds = 0.05
+
+
+def test_a_child_that_never_ends_fails_its_round(zygote: Zygote, tmp_path: Path) -> None:
+    place = SqlitePlace(tmp_path / "s" / "c.db")
+    with listening_webhook() as webhook:
+        it = Stuck(zygote, place, str(place.path), tmp_path, webhook)
+        with pytest.raises(AssertionError, match=r"\['model'\] did not end"):
+            it.round(["model"], [0])
+    place.close()
 
 
 @pytest.mark.parametrize("store", ["sqlite", "postgresql"])

@@ -211,3 +211,60 @@ def test_a_field_that_is_cut_into_frames_of_a_request_does_not_leave() -> None:
     )
     one = redacted(sent, ("ssn",), ())
     assert b"123" not in (one.request_body or b"")
+
+
+def chunk_at(index: int, piece: str) -> bytes:
+    choices = [{"index": index, "delta": {"content": piece}}]
+    return line({"object": "chat.completion.chunk", "choices": choices})
+
+
+def indexed(index: int, piece: str) -> bytes:
+    return line({"token": piece, "index": index})
+
+
+def of_conversation(number: int, piece: str) -> bytes:
+    """A frame of the data of a conversation, whose last fields differ."""
+    return line({"data": {"delta": piece, "session_id": f"c{number}"}, "done": piece.endswith("u")})
+
+
+def with_metadata(number: int, piece: str) -> bytes:
+    return line([{"token": piece, "type": "AIMessageChunk"}, {"langgraph_step": number}])
+
+
+def named_now_and_then(number: int, piece: str) -> bytes:
+    return line({"token": piece, **({"id": "a"} if number else {})})
+
+
+@pytest.mark.parametrize(
+    "made", [chunk_at, indexed, of_conversation, with_metadata, named_now_and_then]
+)
+@pytest.mark.parametrize(
+    ("parts", "rule"),
+    [
+        (("4111 11", "11 1111 1111"), ((), (r"\d{4} \d{4} \d{4} \d{4}",))),
+        (('{"ss', 'n": 12345}'), (("ssn",), ())),
+    ],
+)
+def test_a_secret_that_is_split_in_one_of_two_streams_of_a_request_does_not_leave(
+    made: Callable[[int, str], bytes],
+    parts: tuple[str, str],
+    rule: tuple[Sequence[str], Sequence[str]],
+) -> None:
+    pieces = ((0, parts[0]), (1, "hello"), (0, parts[1]), (1, " you"))
+    body = b"".join(made(number, piece) for number, piece in pieces)
+    sent = msgspec.structs.replace(
+        streamed([b"{}"], "application/json"), request_body=body, request_type=NDJSON
+    )
+    one = redacted(sent, *rule)
+    for secret in (b"4111", b"1111", b"12345", b"hello"):
+        assert secret not in (one.request_body or b"")
+
+
+def test_rows_of_a_request_whose_labels_do_not_alternate_keep_their_text() -> None:
+    rows = [{"token": word, "id": at, "done": at % 2 > 0} for at, word in enumerate(["cash"] * 4)]
+    sent = msgspec.structs.replace(
+        streamed([b"{}"], "application/json"),
+        request_body=b"".join(map(line, rows)),
+        request_type=NDJSON,
+    )
+    assert (redacted(sent, (), ("ssn",)).request_body or b"").count(b"cash") == len(rows)

@@ -6,8 +6,10 @@ one text under a usual key, and nothing else but the bookkeeping of a stream. An
 field is a record.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
+
+from nilometer.bodies.generated import scalars_in
 
 Object: TypeAlias = Mapping[str, Any]
 
@@ -26,6 +28,7 @@ _DONE = frozenset(
     }
 )
 REASONS = ("finish_reason", "stop_reason", "done_reason")  # keys of the reason why a model stopped
+_ENDS = _DONE.union(REASONS)
 _KINDS = ("type", "event")  # keys of the kind of a frame
 _BESIDE = frozenset(
     {
@@ -100,6 +103,35 @@ def is_marked_fragment(value: object) -> bool:
     """Return whether *value* is a frame with text that shows that it is a part of one."""
     found = fragment_in(value)
     return found is not None and bool(found.text) and found.is_marked
+
+
+def are_interleaved(frames: Iterable[tuple[object, str]]) -> bool:
+    """Return whether *frames* may belong to several streams that alternate.
+
+    Then a field besides the text has one value, another one, and the first one again: an index or an
+    id. The end of a stream is no such field.
+
+    Args:
+        frames: Each frame with the type of its event.
+    """
+    latest: dict[str, object] = {}
+    left: set[tuple[str, object]] = set()
+    for frame, kind in frames:
+        beside = [
+            (path, repr(one))
+            for path, one in scalars_in(frame)
+            if path.rpartition(".")[2] not in _ENDS
+        ]
+        paths = "\n".join(sorted({path for path, _ in beside}))
+        for path, one in (*beside, ("\nkind", kind), ("\npaths", paths)):
+            before = latest.setdefault(path, one)
+            if before == one:
+                continue
+            if (path, one) in left:
+                return True
+            left.add((path, before))
+            latest[path] = one
+    return False
 
 
 def _in_object(value: Object, kind: str, depth: int) -> Fragment | None:

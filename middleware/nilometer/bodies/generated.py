@@ -143,6 +143,18 @@ def texts_in(value: object, key: str = "", depth: int = 0) -> Iterator[tuple[str
             yield from texts_in(one, name, depth + 1)
 
 
+def scalars_in(value: object, path: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
+    """Yield each scalar that `masked` keeps, with its path; the place in a list is no part of it."""
+    key = path.rpartition(".")[2]
+    if isinstance(value, dict | list):
+        if depth <= MAX_DEPTH and key not in _ARGUMENTS:
+            inner = value.items() if isinstance(value, dict) else (("", one) for one in value)
+            for name, one in inner:
+                yield from scalars_in(one, f"{path}.{name}" if name else path, depth + 1)
+    elif depth and not (isinstance(value, str) and key in _TEXTS | _ARGUMENTS):
+        yield path, value
+
+
 def _masked(key: str, value: object, depth: int) -> object:
     if key in _ARGUMENTS:
         return MASK * len(value) if isinstance(value, str) else type(value)()

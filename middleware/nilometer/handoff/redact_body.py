@@ -18,7 +18,7 @@ from nilometer.bodies.column_names import MAX_COLUMNS, table_names
 from nilometer.bodies.events import DONE, EMPTY_LINE, Event, events
 from nilometer.bodies.form import fields as form_fields
 from nilometer.bodies.form import is_form
-from nilometer.bodies.fragments import is_fragment, is_marked_fragment
+from nilometer.bodies.fragments import are_interleaved, is_fragment, is_marked_fragment
 from nilometer.bodies.generated import is_frame, masked, texts_in
 from nilometer.bodies.json_text import parsed
 from nilometer.bodies.lines import lines, text_lines
@@ -67,9 +67,10 @@ class Bodies:
     Args:
         documents: Redacts the JSON documents of this side.
         are_responses: Whether the bodies are responses. The text of a stream's frames is masked in
-            responses. The lines and events of a request are rows, even if they look like frames:
-            their text is masked only if a rule finds something that is split over several rows,
-            because some clients send a stream on.
+            responses, and so is that of the frames of a known API in requests: some clients send a
+            stream on. Other lines and events of a request are rows, even if they look like frames.
+            Their text is masked only if a rule finds something that is split over several rows, or
+            if they may belong to several streams that alternate.
     """
 
     def __init__(self, documents: Documents, *, are_responses: bool) -> None:
@@ -177,7 +178,9 @@ class Bodies:
 
     def _stream(self, content: bytes) -> bytes:
         found = [*events(content)]
-        is_stream = self._are_responses or self._is_split(event.data for event in found)
+        is_stream = self._are_responses or self._is_split(
+            (event.data, event.kind.decode()) for event in found
+        )
         return b"".join(self._event(event, is_stream=is_stream) for event in found) or _NO_EVENTS
 
     def _event(self, event: Event, *, is_stream: bool) -> bytes:
@@ -193,7 +196,7 @@ class Bodies:
                     raise Withheld from None
                 data = self._text(data.decode()).encode()
             else:
-                is_part = is_stream and (is_frame(value) or is_fragment(value, kind))
+                is_part = is_frame(value) or (is_stream and is_fragment(value, kind))
                 data = self._documents.encoded(masked(value) if is_part else value)
         named = [b"event: " + kind.encode()] if kind else []
         return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
@@ -205,7 +208,7 @@ class Bodies:
             ValueError: If another line is not JSON, or there are no lines.
         """
         found = lines(content)
-        is_stream = self._are_responses or self._is_split(found)
+        is_stream = self._are_responses or self._is_split((line, "") for line in found)
         clean: list[bytes] = []
         for at, line in enumerate(found):
             if not line:
@@ -218,26 +221,34 @@ class Bodies:
                     raise
                 clean.append(b"{")
                 continue
-            is_part = is_stream and (is_frame(value) or is_marked_fragment(value))
+            is_part = is_frame(value) or (is_stream and is_marked_fragment(value))
             clean.append(self._documents.encoded(masked(value) if is_part else value))
         if not any(clean):
             raise ValueError("no lines of JSON")
         return b"\n".join(clean)
 
-    def _is_split(self, frames: Iterable[bytes]) -> bool:
-        """Return whether a rule finds something in the text of several *frames* together."""
-        texts: dict[str, list[str]] = {}
-        for frame in frames:
+    def _is_split(self, frames: Iterable[tuple[bytes, str]]) -> bool:
+        """Return whether something to redact may be split over several *frames*.
+
+        Args:
+            frames: Data of each frame, and the type of its event.
+        """
+        values: list[tuple[object, str]] = []
+        for data, kind in frames:
             with suppress(ValueError):  # it is not JSON
-                for key, text in texts_in(parsed(frame)):
-                    texts.setdefault(key, []).append(text)
+                values.append((parsed(data), kind))
+        texts: dict[str, list[str]] = {}
+        for value, _ in values:
+            for key, text in texts_in(value):
+                texts.setdefault(key, []).append(text)
         for pieces in texts.values():
             whole = "".join(pieces)
             if self._fields.mentions(whole) or self._text(whole) != "".join(
                 map(self._text, pieces)
             ):
                 return True
-        return False
+        # Joined pieces of other streams hide what is split over those of one.
+        return are_interleaved(one for one in values if is_fragment(*one))
 
     def _multipart(self, content: bytes, content_type: str) -> bytes:
         delimiter = delimiter_of(content, content_type)

@@ -76,6 +76,7 @@ class Worker(Gate):
     Attributes:
         meter: Meter that receives the durations of timed requests.
         packer: Packer of the observations; absent if the settings are invalid.
+        never_ran: Number of gRPC calls without an observation, because their handler never ran.
     """
 
     packer: Packer
@@ -85,6 +86,7 @@ class Worker(Gate):
         self.guard = guard
         self.live = False
         self.in_flight = 0
+        self.never_ran = 0
         self.nested = False
         self.notes = False
         self.due = False
@@ -192,6 +194,7 @@ class Worker(Gate):
         self.live = False
         self._at_exit = False
         self.in_flight = 0
+        self.never_ran = 0
         self.due = False
         self.share = 1.0
         self.meter = _meter(self._settings)
@@ -271,6 +274,7 @@ class Worker(Gate):
         return Counter(
             {
                 DropReason.QUEUE_FULL: self.sink.refused,
+                DropReason.NEVER_RAN: self.never_ran,
                 DropReason.INTERNAL_ERROR: self.guard.lost,
             }
         )
@@ -282,7 +286,7 @@ class Worker(Gate):
             while outlet.has_room():
                 batch = self.sink.take(MAX_BATCH, MAX_BATCH_BYTES)
                 lost: dict[DropReason, int] = {}
-                if self.sink.refused or self.guard.lost:
+                if self.sink.refused or self.guard.lost or self.never_ran:
                     now = self._lost()
                     lost = dict(now - self._booked)
                     self._booked = now

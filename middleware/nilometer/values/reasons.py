@@ -52,6 +52,7 @@ class DropReason(Enum):
     MALFORMED_BATCH = "malformed_batch"  # the agent could not unpack a worker's batch
     REFUSED = "refused"  # the agent refused the batch because it breaks the contract
     POISON = "poison"  # it crashed two processes that profiled it alone
+    NEVER_RAN = "never_ran"  # the handler of a gRPC call never ran
     INTERNAL_ERROR = "internal_error"  # an error in nilometer, logged
 
 

@@ -17,6 +17,8 @@ DROPPED: Mapping[DropReason, str] = {
     "nilometer for server and agent, and check the middleware's labels",
     DropReason.POISON: "profiling this observation crashed the process: the agent's log has its size "
     "and shape; check your profilers and decoders, and please report it",
+    DropReason.NEVER_RAN: "gRPC calls ended before their handler ran: the server is overloaded, so give "
+    "it more threads, or its clients longer deadlines",
     DropReason.INTERNAL_ERROR: "this is a bug of nilometer: please report it with the log",
 }
 UNDECODABLE: Mapping[UndecodableReason, str] = {

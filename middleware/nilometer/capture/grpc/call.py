@@ -32,8 +32,20 @@ PROBES = (  # prefixes of methods that make no predictions
 
 
 class Call:
-    """The state of one call in progress. Each recording method catches its own errors."""
+    """The state of one call in progress. Each recording method catches its own errors.
 
+    Attributes:
+        context: Context of the call in `grpc.aio`, from the start of its handler to its end.
+        task: Task in which `grpc.aio` runs the call, if it is known, until it ends.
+        is_late: Whether the deadline of the client had passed when the handler returned.
+        is_interrupted: Whether `grpc.aio` had cancelled the call when the handler ended.
+        is_unsent: Whether `grpc.aio` could not send the end of the response.
+    """
+
+    # Defaults here cost nothing for each call.
+    context: Any = None
+    task: Any = None
+    is_late = is_interrupted = is_unsent = False
     _finished = True  # until it is counted
 
     def __init__(self, capture: "Capture", details: grpc.HandlerCallDetails) -> None:
@@ -52,7 +64,6 @@ class Call:
         self.stream: Stream | None = None
         self.raised: BaseException | None = None
         self.handled = False  # whether the server has ended the call, with or without an error
-        self.context: Any = None  # that of `grpc.aio`, once its handler has begun
         self.cancels = False  # whether the handler has cancelled the call
         self.worker.in_flight += 1
         self._finished = False
@@ -167,14 +178,21 @@ class Call:
             self.worker.note(fault, lost=1)
 
     def abandon(self) -> None:
-        """Forget the call without an observation, unless it has ended."""
+        """Forget the call without an observation, unless it has ended; the caller counts it."""
         if not self._finished:
             self._finished = True
             self.worker.in_flight -= 1
 
-    # gRPC drops a call without a word if its handler never runs: the client left before its only
-    # message, or the server has too many calls.
-    __del__ = abandon
+    def __del__(self) -> None:
+        """Count the call as lost, unless it has ended.
+
+        gRPC drops a call without a word if its handler never runs: its client left while the call
+        waited for a thread or for its only message, or the server has too many calls. The garbage
+        collector may run this anywhere, so it only counts.
+        """
+        if not self._finished:
+            self.abandon()
+            self.worker.never_ran += 1
 
     def _stream_end(self, outcome: str, now: float) -> StreamEnd:
         if outcome == Outcome.OK.value:
