@@ -175,12 +175,10 @@ FREE_TEXTS: list[tuple[str, dict[str, Any], str]] = [
     ("entities", {"name": "a", "owner": REORDERED}, "owner"),
     ("entities", {"name": "a", "description": f"one\n{REORDERED}"}, "description"),
     ("entities", {"name": "a", "attributes": {"team": REORDERED}}, "attributes.team"),
-    ("summaries", {"entity": ENTITY, "name": f"input.{REORDERED}"}, "name"),
     ("summaries", {"entity": ENTITY, "name": "input.a", "unit": REORDERED}, "unit"),
-    ("alerters", {**LATE, "summary": f"input.{REORDERED}"}, "summary"),
+    ("alerters", {**LATE, "name": REORDERED}, "name"),
     ("references", {"entity": ENTITY, "name": REORDERED, "digest": "ab"}, "name"),
     ("routes", {"name": "a", "channels": ["b"], "owners": [REORDERED]}, "owners[0]"),
-    ("routes", {"name": "a", "channels": ["b"], "labels": {"region": REORDERED}}, "labels.region"),
     (
         "silences",
         {"entity": "a", "name": "b", "from": 1, "until": 2, "reason": REORDERED},
@@ -200,6 +198,20 @@ def test_a_text_that_reorders_the_text_around_it_is_refused(
         assert problem.field == f"{kind}[0].{place}"
         assert "control characters" in problem.detail
     assert untouched.get("changes")["revisions"] == []
+
+
+def test_a_pattern_of_data_may_reorder_text_as_data_may(served: Running) -> None:
+    silence = {"entity": ENTITY, "name": "s", "from": 1, "until": 2, "reason": "r"}
+    matching = {"summaries": [REORDERED], "labels": {"region": REORDERED}}
+    document = {
+        "version": 1,
+        "summaries": [{"entity": ENTITY, "name": f"input.{REORDERED}"}],
+        "alerters": [{**ALERTER, "summary": f"input.{REORDERED}"}],
+        "routes": [{"name": "a", "channels": ["b"], "labels": matching["labels"]}],
+        "silences": [{**silence, **matching}],
+        "performance": [{"entity": ENTITY, "task": "binary", "score": "s", "positive": REORDERED}],
+    }
+    assert len(applied(served, document)["changes"]) == 5
 
 
 def test_a_mark_of_direction_is_a_part_of_text(served: Running) -> None:
