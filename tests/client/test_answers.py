@@ -68,6 +68,20 @@ def test_every_answer_is_compared() -> None:
     assert {one for one in made if one.__module__ == answers.__name__} == {a for a, _ in PAIRS}
 
 
+OLDER_APPLIED = b'{"revision":3,"dry_run":false,"changes":[],"unchanged":0,"warnings":[]}'
+OLDER_CHANGES = b"""{"revisions":[{"revision":3,"author":"ann","origin":"apply","made":1.0,"changes":[]}],
+"next":null}"""
+
+
+def test_what_an_older_collector_changed_is_read() -> None:
+    """Its answer has no field of this version; an error would say that the change was not made."""
+    for applied in (answers.Applied, AppliedView):
+        assert msgspec.json.decode(OLDER_APPLIED, type=applied).based_on == 0
+    for changes in (answers.RevisionList, Changes):
+        (revision,) = msgspec.json.decode(OLDER_CHANGES, type=changes).revisions
+        assert revision.reason == ""
+
+
 @pytest.mark.parametrize(("answer", "view"), PAIRS)
 def test_every_field_is_sent(answer: type[msgspec.Struct], view: type[msgspec.Struct]) -> None:
     sent = {field.name: field for field in msgspec.structs.fields(view)}

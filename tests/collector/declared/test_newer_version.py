@@ -117,7 +117,10 @@ def test_texts_that_an_older_version_accepted_are_read_and_not_set_aside(store: 
     stored: list[tuple[Key, dict[str, object]]] = [
         (Key("silence", "*", "sale"), {"from": 0, "until": 9, "reason": text}),
         (Key("summary", ENTITY, "input.x"), {"tolerance": 2.0, "description": text}),
-        (Key("action", "*", "ask"), {"cure": "retrain", "target": "jobs", "parameters": {"why": text}}),
+        (
+            Key("action", "*", "ask"),
+            {"cure": "retrain", "target": "jobs", "parameters": {"why": text}},
+        ),
     ]
     for key, fields in stored:
         content = json.dumps({"entity": key.entity, "name": key.name, **fields})
@@ -135,8 +138,8 @@ def test_texts_that_an_older_version_accepted_are_read_and_not_set_aside(store: 
     for key, fields in stored:
         plain = {"entity": key.entity, "name": key.name, **fields}
         plural = {"summary": "summaries"}.get(key.kind, f"{key.kind}s")
+        again = document_of({"version": 1, plural: [plain]})
         with pytest.raises(Misdeclared, match="control characters"):
-            again = document_of({"version": 1, plural: [plain]})
             apply(DeclareContext(store), again, By("ann", Origin.APPLY), now_ns)
 
 
