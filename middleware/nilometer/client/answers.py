@@ -235,7 +235,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[ObjectChange]
     unchanged: int  # number of objects that are stored as they are given
     warnings: list[ObjectWarning]
-    based_on: int = 0  # newest revision before it; 0 also before the first, and from older collectors
+    based_on: int = 0  # newest revision before it; 0 before the first and from older collectors
 
 
 class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):

@@ -552,6 +552,24 @@ def test_an_apply_based_on_an_old_revision_is_told_to_read_again(served: Running
     assert again["revision"] == 3
 
 
+def test_an_apply_to_a_set_that_others_changed_is_told_to_read_again(
+    served: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if all objects of the document are as they were; no text of the history is read for it."""
+    both, added = (
+        {"version": 1, "entities": [{"name": one} for one in names]} for names in ("az", "b")
+    )
+    applied(served, both, set="s")
+    applied(served, added, set="s")
+    applied(served, {"version": 1, "entities": [{"name": "c"}]}, set="other")
+    monkeypatch.setattr(applying, "MOST_UNDONE", 0)  # history that a rollback would refuse to read
+    mine = {"version": 1, "entities": [{"name": "a", "owner": "ann"}]}
+    problem = is_problem(apply_over(served, mine, params={"set": "s", "based_on": 1}), 409)
+    assert problem.field == "based_on"
+    assert "set 's' changed in revision 2, after revision 1" in problem.detail
+    assert applied(served, mine, set="s", based_on=2)["revision"] == 4
+
+
 @pytest.mark.parametrize(
     ("based_on", "status"), [("4", 409), ("-1", 422), ("x", 422), ("9" * 20, 422), ("0", 200)]
 )

@@ -46,7 +46,7 @@ class AppliedView(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int | None  # number of the revision; null if nothing was changed
     dry_run: bool
-    based_on: int = 0  # newest revision before it; 0 also before the first, and from older collectors
+    based_on: int = 0  # newest revision before it; 0 before the first and from older collectors
     changes: list[ChangeView]
     unchanged: int  # number of objects that are stored as they are given
     warnings: list[WarningView]

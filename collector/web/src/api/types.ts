@@ -69,7 +69,7 @@ export interface Alive {
 export interface Applied {
   revision: number | null; // number of the revision; null if nothing was changed
   dry_run: boolean;
-  based_on: number; // newest revision before it; 0 also before the first, and from older collectors
+  based_on: number; // newest revision before it; 0 before the first and from older collectors
   changes: Change[];
   unchanged: number; // number of objects that are stored as they are given
   warnings: Warning[];
