@@ -6,9 +6,12 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.errors import Outdated, StoreUnavailable
 
 MOST_SECONDS = 60.0  # longest pause after errors in a row, unless the first one is longer
+OUTDATED = (
+    "a newer collector has changed the database, this one leaves work to it: update this collector"
+)
 
 log = logging.getLogger("nilometer.collector")
 
@@ -62,6 +65,7 @@ class Background:
         self._failed = failed
         self._first = first
         self._in_a_row = 0
+        self._is_outdated = False
         self._beat = time.monotonic()
         self._awake = threading.Event()
         self._stopping = threading.Event()
@@ -118,6 +122,11 @@ class Background:
     def _stepped(self) -> Pause | None:
         try:
             pause = self._step()
+        except Outdated as error:
+            if not self._is_outdated:  # only an update ends it, so one line is enough
+                log.warning(OUTDATED, extra={"work": self.name, "reason": str(error)})
+            self._is_outdated = True
+            return self._after_error
         except StoreUnavailable as error:
             log.warning(self._unavailable, extra={"reason": str(error)})
             return self._after_error
@@ -126,6 +135,7 @@ class Background:
             log.exception(self._failed, extra={"reason": str(error)})
             return self._longer()
         self._in_a_row = 0
+        self._is_outdated = False
         return pause
 
     def _longer(self) -> Pause:

@@ -16,6 +16,10 @@ class StoreUnavailable(NilometerError):
     """The database could not be read or written. The transaction has changed nothing."""
 
 
+class Outdated(StoreUnavailable):
+    """A newer collector has changed the database, and does work that this one leaves to it."""
+
+
 class Refused(NilometerError):
     """A row, a reference or an alerter is not allowed. A retry will fail again."""
 

@@ -68,6 +68,21 @@ def test_every_answer_is_compared() -> None:
     assert {one for one in made if one.__module__ == answers.__name__} == {a for a, _ in PAIRS}
 
 
+OLDER_APPLIED = b'{"revision":3,"dry_run":false,"changes":[],"unchanged":0,"warnings":[]}'
+OLDER_CHANGES = b"""{"revisions":[{"revision":3,"author":"ann","origin":"apply","made":1.0,"changes":[]}],
+"next":null}"""
+
+
+def test_what_an_older_collector_changed_is_read() -> None:
+    """Its answer has no field of this version; an error would say that the change was not made."""
+    assert msgspec.json.decode(OLDER_APPLIED, type=answers.Applied).based_on == 0
+    assert msgspec.json.decode(OLDER_APPLIED, type=AppliedView).based_on == 0
+    (revision,) = msgspec.json.decode(OLDER_CHANGES, type=answers.RevisionList).revisions
+    assert revision.reason == ""
+    (shown,) = msgspec.json.decode(OLDER_CHANGES, type=Changes).revisions
+    assert shown.reason == ""
+
+
 @pytest.mark.parametrize(("answer", "view"), PAIRS)
 def test_every_field_is_sent(answer: type[msgspec.Struct], view: type[msgspec.Struct]) -> None:
     sent = {field.name: field for field in msgspec.structs.fields(view)}

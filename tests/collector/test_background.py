@@ -5,8 +5,8 @@ from contextlib import contextmanager
 import pytest
 
 from nilometer.testing import eventually
-from nilometer_collector.background import Background, Pause
-from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.background import OUTDATED, Background, Pause
+from nilometer_collector.errors import Outdated, StoreUnavailable
 
 LONG = Pause(60.0)
 
@@ -40,6 +40,26 @@ def test_an_error_ends_a_step_and_is_counted(caplog: pytest.LogCaptureFixture) -
         assert done.wait(20)
         assert thread.errors == 1  # an unavailable store is no error of this thread
     assert [one.getMessage() for one in caplog.records] == ["no store: wait", "error: report"]
+
+
+def test_a_thread_that_waits_for_an_update_says_so_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A disk has nothing to do with it."""
+    outcomes: list[Exception | None] = [Outdated("newer"), Outdated("newer"), StoreUnavailable("x")]
+    outcomes += [None, Outdated("newer"), None]
+    done = threading.Event()
+
+    def step() -> Pause:
+        error = outcomes.pop(0)
+        if not outcomes:
+            done.set()
+        if error is not None:
+            raise error
+        return Pause(0.0) if outcomes else LONG
+
+    with running(step):
+        assert done.wait(20)
+    told = [one.getMessage() for one in caplog.records]
+    assert told == [OUTDATED, "no store: wait", OUTDATED]
 
 
 def test_a_wake_ends_a_pause_and_a_stop_ends_a_firm_one() -> None:

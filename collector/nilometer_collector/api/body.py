@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from typing import TypeVar
 
@@ -10,7 +11,7 @@ import msgspec
 from starlette.requests import ClientDisconnect, Request
 
 from nilometer_collector.api.problems import ApiError
-from nilometer_collector.limits.bounds import control_in, has_control
+from nilometer_collector.limits.bounds import OF_DATA, control_in, has_control
 
 MAX_BODY_BYTES = 1 << 20
 MAX_EXACT = 1 << 53  # float64 holds whole numbers below this exactly
@@ -69,13 +70,13 @@ def decoded(body: bytes, kind: type[T]) -> T:
         raise ApiError(400, f"the body: {detail}", field) from error
 
 
-def refuse_controls(value: msgspec.Struct) -> None:
-    """Refuse control characters in the texts and keys of *value*.
+def refuse_controls(value: msgspec.Struct, of_data: Collection[str] = OF_DATA) -> None:
+    """Refuse control characters in the texts and keys of *value*, as `control_in` does.
 
     Raises:
         ApiError: 422 if there is one; the error names the place.
     """
-    place = control_in(value)
+    place = control_in(value, of_data)
     if place is not None:
         raise ApiError(422, f"{place}: must not contain control characters", place)
 

@@ -119,7 +119,12 @@ def apply(
         found.depends_on += [*present, set_key(name), *map(set_key, others)]
         return found
 
-    return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run, based_on=based_on)
+    def check(planned: Plan, newest: int) -> None:
+        if based_on is not None:
+            own_set = None if part_of is None else set_key(part_of.name)
+            _check_based_on(context.store, planned, based_on, newest, own_set)
+
+    return commit_plan(context.store, plan, by, now_ns, is_dry_run=is_dry_run, check=check)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,22 +262,29 @@ def commit_plan(
     now_ns: int,
     *,
     is_dry_run: bool = False,
-    based_on: int | None = None,
+    check: Callable[[Plan, int], None] = lambda *_: None,
 ) -> Applied:
     """Make what *plan* returns, in one transaction.
 
-    If others changed one of its objects meanwhile, it is planned again. With *based_on*, it is refused
-    if others changed one of its objects after that revision.
+    If others changed one of its objects meanwhile, it is planned again.
+
+    Args:
+        store: Store of all objects.
+        plan: Function that returns the changes, from what is stored.
+        by: Author of the changes.
+        now_ns: Wall time.
+        is_dry_run: Whether to find the changes only, and to make none.
+        check: Function that raises an error if a plan may not be made. It gets the plan, and the number
+            of the newest revision that the plan was made from.
 
     Raises:
         Busy: If others changed the same objects during each of `ATTEMPTS`.
-        Conflict: If a change contradicts what is stored, or *based_on* is not stored or too old.
+        Conflict: If a change contradicts what is stored.
     """
     for _ in range(ATTEMPTS):
         newest = store.history.newest
         planned = plan()
-        if based_on is not None:
-            _check_based_on(store, planned, based_on, newest)
+        check(planned, newest)
         if is_dry_run or not planned.commands:
             return Applied(planned, None, newest)
         revision = Revision(
@@ -291,20 +303,23 @@ def commit_plan(
     raise Busy("others are changing the same objects: try again", seconds=1)
 
 
-def _check_based_on(store: Store, plan: Plan, based_on: int, newest: int) -> None:
+def _check_based_on(
+    store: Store, plan: Plan, based_on: int, newest: int, own_set: Key | None
+) -> None:
     """Refuse a plan if one of its objects changed after the revision that its author has read."""
     if based_on > newest:
         raise Conflict(f"there is no revision {based_on}: the newest one is {newest}", "based_on")
     # Other sets are looked at, too; an error must not name one that the author may not know.
-    known = {key for key in plan.depends_on if key.kind != SET}
+    known = {key for key in plan.depends_on if key.kind != SET or key == own_set}
     known |= {change.key for change in plan.changes}
-    for record in _changes_after(store, based_on):
-        if record.change.key in known:
-            raise Conflict(
-                f"{title_of(record.change.key)} changed in revision {record.revision}, after revision "
-                f"{based_on}: read it again, and apply to the newest revision",
-                "based_on",
-            )
+    found = store.history.newest_change(known, based_on)
+    if found is not None:
+        revision, key = found
+        raise Conflict(
+            f"{title_of(key)} changed in revision {revision}, after revision {based_on}: read it "
+            "again, and apply to the newest revision",
+            "based_on",
+        )
 
 
 def _add(plan: Plan, change: tuple[Change, Command] | None) -> None:

@@ -39,7 +39,7 @@ Lines: TypeAlias = Annotated[
     str,
     Meta(
         max_length=MAX_DESCRIPTION_CHARACTERS,
-        pattern=r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$",
+        pattern=r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$",
     ),
 ]
 AttributeKey: TypeAlias = Annotated[str, Meta(pattern=f"^{KEY.pattern}$")]

@@ -27,7 +27,7 @@ class SummaryObjects(StoredKind[SummaryDefinition]):
 
     def checked(self, definition: SummaryDefinition) -> Plain:
         """Return the summary without defaults."""
-        place = control_in(definition)
+        place = control_in(definition, of_data={"name"})  # the name of data
         if place is not None:
             raise Misdeclared(f"{place}: must not contain control characters", place)
         try:

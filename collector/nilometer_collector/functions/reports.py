@@ -12,7 +12,7 @@ from nilometer.values.errors import ConfigError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer_collector.errors import Conflict, Refused
-from nilometer_collector.limits.bounds import has_control, is_plain
+from nilometer_collector.limits.bounds import has_control
 
 _VERDICTS = {
     "OK": (Verdict.FINE, Reason.NOTHING_TO_JUDGE),
@@ -77,7 +77,7 @@ def _evaluation(alerter: Alerter, report: Report, window: Window) -> Evaluation:
         raise Conflict(f"summary: must be given, because the alerter is about {summary!r}")
     if not alerter.watches(summary):
         raise Conflict(f"summary = {summary!r}: the alerter is about {alerter.summary!r}")
-    if has_control(summary) or not is_plain(report.evidence):
+    if has_control(summary) or has_control(report.evidence):
         raise Refused("a report has control characters: remove them")
     if not math.isfinite(report.value):
         raise Refused(f"value = {report.value}: must be a finite number")

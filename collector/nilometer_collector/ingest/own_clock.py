@@ -71,8 +71,7 @@ class OwnClock:
         earliest_ns = max(now_ns - OLDEST_AGREEING_NS, 1)  # 0 is no window
         if earliest_ns <= newest_ns <= now_ns + self._future_ns // 2:
             return ""
-        # Nothing arrived lately, and the agent's clock, which was wrong before, agrees by now.
-        if newest_ns < earliest_ns and abs(evidence.sent_ns - now_ns) <= self._future_ns // 2:
+        if newest_ns < earliest_ns and self._agrees(evidence.sent_ns, now_ns):
             return ""
         known = f"the newest ends at {utc(newest_ns)}" if newest_ns else "there is none"
         reason = (
@@ -81,6 +80,14 @@ class OwnClock:
         )
         self._tell(agent, len(times), reason)
         return reason
+
+    def _agrees(self, sent_ns: int, now_ns: int) -> bool:
+        """Return whether the agent's clock, which was wrong before, confirms the collector's by now.
+
+        An agent on the same machine shares a clock that was never set. An older agent tells no time.
+        """
+        is_known = now_ns >= FIRST_NS and sent_ns > 0
+        return is_known and abs(sent_ns - now_ns) <= self._future_ns // 2
 
     def _tell(self, agent: str, rows: int, reason: str) -> None:
         if self._hourly.is_due():

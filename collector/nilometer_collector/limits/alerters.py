@@ -7,7 +7,7 @@ from nilometer_collector.limits.bounds import (
     LAST_NS,
     MAX_COUNT,
     MAX_NAME_CHARACTERS,
-    check_written,
+    check_characters,
 )
 
 MAX_ALERTER_NAME_CHARACTERS = 128
@@ -26,11 +26,11 @@ def check_alerter(alerter: Alerter) -> None:
         ConfigError: If the name of the entity is not allowed.
     """
     entity_name(alerter.entity)
-    check_written("name", alerter.name, MAX_ALERTER_NAME_CHARACTERS)
-    check_written("summary", alerter.summary, MAX_NAME_CHARACTERS)
+    check_characters("name", alerter.name, MAX_ALERTER_NAME_CHARACTERS)
+    check_characters("summary", alerter.summary, MAX_NAME_CHARACTERS)
     for key, value in alerter.condition.fields().items():
         if isinstance(value, str):
-            check_written(key, value, MAX_NAME_CHARACTERS)
+            check_characters(key, value, MAX_NAME_CHARACTERS)
     if alerter.minimum_count > MAX_COUNT:
         raise Refused(f"minimum_count = {alerter.minimum_count}: must be at most {MAX_COUNT}")
     for key in ("windows_to_open", "windows_to_close"):
@@ -50,6 +50,6 @@ def _check_times(alerter: Alerter) -> None:
     ):
         if len(found) > most:
             raise Refused(f"{key}: must have at most {most} entries, not {len(found)}")
-    check_written("time_zone", alerter.times.time_zone, MAX_NAME_CHARACTERS)
+    check_characters("time_zone", alerter.times.time_zone, MAX_NAME_CHARACTERS)
     if any(one.end_ns > LAST_NS for one in alerter.times.maintenance):
         raise Refused("maintenance.end: must be before the year 2116")

@@ -2,7 +2,7 @@
 
 import math
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 import msgspec
 
@@ -18,11 +18,19 @@ LAST_NS = 1 << 62  # year 2116, so that sums fit int64
 FUTURE_SECONDS = 86_400.0  # default of the setting: more than any error of a time zone
 SPAN_OF_FLOAT64 = 1100  # at least the largest absolute binary exponent of a float64
 PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"  # no control character; in the notation of JSON Schema
-# The rule for what people write, such as names and reasons. Data may have these characters, too.
-PLAIN = r"[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]"
-NO_CONTROL = f"^{PLAIN}*$"
+# Patterns also decode what is stored, so they keep the rule of the versions that stored it. What
+# arrives is checked with `is_plain`, too.
+NO_CONTROL = f"^{PRINTABLE}*$"
 # Requires a character that is neither a space nor a control character.
-SAYS_SOMETHING = rf"^{PLAIN}*[^\u0000-\u0020\u007f-\u00a0\u202a-\u202e\u2066-\u2069]{PLAIN}*$"
+SAYS_SOMETHING = rf"^{PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{PRINTABLE}*$"
+# Fields of declared objects that hold names and values of data, or patterns that match them. Data may
+# have bidirectional controls.
+OF_DATA = frozenset(
+    {
+        *("summaries", "labels", "tolerances", "share_tolerances", "columns"),
+        *("predicted", "score", "scores", "positive", "negative", "classes", "values"),
+    }
+)
 # Bidirectional controls: with them, a text can be shown in another order than it is read by programs.
 _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -42,15 +50,25 @@ def is_plain(text: str) -> bool:
     return text.isprintable() or not (has_control(text) or _REORDERING.intersection(text))
 
 
-def control_in(value: msgspec.Struct) -> str | None:
-    """Return the place of the first text or key of *value* that `is_plain` refuses.
+def control_in(value: msgspec.Struct, of_data: Collection[str] = OF_DATA) -> str | None:
+    """Return the place of the first text or key of *value* that is not allowed.
 
-    Patterns of fields refuse them, too, but Python's patterns accept a newline at the end.
+    Patterns of fields refuse most control characters, but Python's patterns accept a newline at the end.
+
+    Args:
+        value: Object that arrived.
+        of_data: Names of its fields with data, where only `has_control` refuses a text. In all other
+            fields, `is_plain` must allow it.
 
     Returns:
         The place in the notation of msgspec; None without one.
     """
-    return _control_in(msgspec.to_builtins(value), "")
+    fields: dict[str, object] = msgspec.to_builtins(value)
+    found = (
+        _refused_in(item, name, has_control if name in of_data else _is_odd)
+        for name, item in fields.items()
+    )
+    return next((place for place in found if place is not None), None)
 
 
 def check_text(key: str, text: str, most_bytes: int) -> None:
@@ -129,15 +147,19 @@ def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -
     check_counts("histogram", histogram.negative.counts)
 
 
-def _control_in(value: object, place: str) -> str | None:
+def _is_odd(text: str) -> bool:
+    return not is_plain(text)
+
+
+def _refused_in(value: object, place: str, refuses: Callable[[str], bool]) -> str | None:
+    """Return the place of the first text or key in the JSON value that *refuses* is true for."""
     if isinstance(value, str):
-        return None if is_plain(value) else place
+        return place if refuses(value) else None
     found: Iterable[str | None] = ()
     if isinstance(value, dict):
-        if not all(map(is_plain, value)):
+        if any(map(refuses, value)):
             return place
-        fields = ((f"{place}.{key}".lstrip("."), item) for key, item in value.items())
-        found = (_control_in(item, name) for name, item in fields)
+        found = (_refused_in(item, f"{place}.{key}", refuses) for key, item in value.items())
     elif isinstance(value, list):
-        found = (_control_in(item, f"{place}[{at}]") for at, item in enumerate(value))
+        found = (_refused_in(item, f"{place}[{at}]", refuses) for at, item in enumerate(value))
     return next((one for one in found if one is not None), None)

@@ -1,6 +1,6 @@
 """The verbs of the store for changes of declared objects, which `Store.history` implements."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Protocol
 
 from nilometer_collector.errors import Moved
@@ -63,6 +63,18 @@ class History(Protocol):
         self, question: ChangeQuestion = EVERY_CHANGE, limit: int = MOST_CHANGES
     ) -> list[ChangeRecord]:
         """List at most *limit* changes, newest first; within a revision, by kind, entity, name."""
+        ...
+
+    def newest_change(self, keys: Collection[Key], after: int) -> tuple[int, Key] | None:
+        """Return the number and the object of the newest change of *keys* after a revision.
+
+        Args:
+            keys: Objects to look for.
+            after: Number of the revision.
+
+        Returns:
+            Of several objects in one revision, the first by kind, entity, name; None without a change.
+        """
         ...
 
     def objects(self, kind: str) -> Mapping[Key, str]:

@@ -235,7 +235,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     changes: list[ObjectChange]
     unchanged: int  # number of objects that are stored as they are given
     warnings: list[ObjectWarning]
-    based_on: int  # newest revision before it; 0 before the first
+    based_on: int = 0  # newest revision before it; 0 before the first and from older collectors
 
 
 class DeclaredObject(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,7 +262,7 @@ class Revision(msgspec.Struct, frozen=True, kw_only=True):
     origin: str  # apply, api, settings, upload or rollback
     made: float
     changes: list[ObjectChange]
-    reason: str  # why they were made; empty without a reason
+    reason: str = ""  # why they were made; empty without a reason, and from older collectors
 
 
 class RevisionList(msgspec.Struct, frozen=True, kw_only=True):

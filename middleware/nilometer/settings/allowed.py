@@ -6,15 +6,13 @@ import msgspec
 import msgspec.inspect as types
 
 _PRINTABLE = r"[^\u0000-\u001f\u007f-\u009f]"
-_PLAIN = r"[^\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]"
 # Patterns that a reader does not have to decipher.
 _WORDS = {
     f"^{_PRINTABLE}*$": " without control characters",
-    f"^{_PLAIN}*$": " without control characters",
-    r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]*$": (
+    r"^[^\u0000-\u0009\u000b-\u001f\u007f-\u009f]*$": (
         " without control characters other than line breaks"
     ),
-    rf"^{_PLAIN}*[^\u0000-\u0020\u007f-\u00a0\u202a-\u202e\u2066-\u2069]{_PLAIN}*$": (
+    rf"^{_PRINTABLE}*[^\u0000-\u0020\u007f-\u00a0]{_PRINTABLE}*$": (
         " without control characters, and not only spaces"
     ),
 }

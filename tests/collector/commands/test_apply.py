@@ -7,8 +7,18 @@ from typing import TypeAlias
 
 import pytest
 import yaml
+from support.stores import copy_sqlite
 
 from nilometer.commands.cli import main
+from nilometer_collector.store import (
+    Change,
+    DeclareEntity,
+    EntityDeclaration,
+    Key,
+    Origin,
+    Revision,
+    open_store,
+)
 from nilometer_collector.testing import ENTITY, Running, feature_sample, running
 
 Command: TypeAlias = Callable[..., tuple[int, str, str]]
@@ -210,6 +220,33 @@ def test_characters_that_change_a_terminal_are_not_printed_raw(
     assert all("owner" in text and "\u200f" not in text for text in printed)
     (tmp_path / "all.yaml").write_text(printed[2])
     assert command("apply", "-f", tmp_path / "all.yaml")[1] == "nothing to change: 2 unchanged\n"
+
+
+def test_a_reordering_text_of_an_older_version_is_not_printed_raw(
+    database: Path, prepared_sqlite: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is refused now; older versions stored it."""
+    owner = "ris\u202ek"
+    copy_sqlite(prepared_sqlite, database)
+    store = open_store(database, "")
+    definition = f'{{"name":"{ENTITY}","owner":"{owner}"}}'
+    store.history.commit(
+        Revision(
+            author=owner,
+            origin=Origin.APPLY,
+            commands=[DeclareEntity(ENTITY, EntityDeclaration(owner=owner))],
+            changes=[Change(key=Key("entity", ENTITY, ENTITY), before=None, after=definition)],
+            reason=owner,
+        ),
+        1,
+    )
+    store.close()
+    with running(database) as served:
+        for words in ("get", "get -o yaml", f"describe entity {ENTITY}", "changes"):
+            assert main([*words.split(), "--collector", served.collector.http_url]) == 0
+            out = capsys.readouterr().out
+            assert ENTITY in out
+            assert "\u202e" not in out
 
 
 def test_an_object_is_described_deleted_and_brought_back(command: Command, files: Path) -> None:

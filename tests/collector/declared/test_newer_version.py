@@ -11,7 +11,11 @@ from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.declared.applying import By, apply
+from nilometer_collector.declared.context import DeclareContext
+from nilometer_collector.declared.kind import Misdeclared
 from nilometer_collector.declared.listing import UnreadCount
+from nilometer_collector.declared.registered import document_of
 from nilometer_collector.declared.sets import SetObjects
 from nilometer_collector.errors import Conflict
 from nilometer_collector.query.declared_summaries import declared_summaries
@@ -29,8 +33,9 @@ from nilometer_collector.store import (
     Store,
     open_store,
 )
+from nilometer_collector.store.silencing import DeclaredSilences
 from nilometer_collector.store.written import _set_aside
-from nilometer_collector.testing import Running, an_evaluation, feature_sample, running
+from nilometer_collector.testing import ENTITY, Running, an_evaluation, feature_sample, running
 from nilometer_collector.watch.rules import current_rules
 
 TOKEN = "s3cret-token"
@@ -104,6 +109,38 @@ def test_rules_and_summaries_of_this_version_apply_beside_those_of_a_newer_one(
             assert [one.name for one in declared_summaries(store)] == ["input.x"]
     told = [one for one in caplog.records if getattr(one, "kind", "") == "SummaryDefinition"]
     assert len(told) == 1
+
+
+def test_texts_that_an_older_version_accepted_are_read_and_not_set_aside(store: Store) -> None:
+    """It did not refuse bidirectional controls, which a person may not write any more."""
+    text = "a \u202asale\u202c"
+    stored: list[tuple[Key, dict[str, object]]] = [
+        (Key("silence", "*", "sale"), {"from": 0, "until": 9, "reason": text}),
+        (Key("summary", ENTITY, "input.x"), {"tolerance": 2.0, "description": text}),
+        (
+            Key("action", "*", "ask"),
+            {"cure": "retrain", "target": "jobs", "parameters": {"why": text}},
+        ),
+    ]
+    for key, fields in stored:
+        content = json.dumps({"entity": key.entity, "name": key.name, **fields})
+        write(store, SetObject(key, content))
+    route = RouteDefinition(name="all", channels=["team"], owners=[text])
+    write(store, SetRoute(route, Origin.API.value))
+    now_ns = 5 * 10**9
+    (silence,) = DeclaredSilences(
+        [(one, "ann") for one in store.history.objects("silence").values()], now_ns
+    ).ends_ns.values()
+    assert silence == 9 * 10**9
+    assert [one.tolerance for one in declared_summaries(store)] == [2.0]
+    assert store.routes.all() == [route]
+    assert UnreadCount(store).read() == 0
+    for key, fields in stored:
+        plain = {"entity": key.entity, "name": key.name, **fields}
+        plural = {"summary": "summaries"}.get(key.kind, f"{key.kind}s")
+        again = document_of({"version": 1, plural: [plain]})
+        with pytest.raises(Misdeclared, match="control characters"):
+            apply(DeclareContext(store), again, By("ann", Origin.APPLY), now_ns)
 
 
 def test_a_performance_of_a_newer_version_says_so(store: Store) -> None:

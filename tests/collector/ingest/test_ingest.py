@@ -166,7 +166,9 @@ BAD: dict[str, Row] = {
     "no verdict": _reading(lambda row: setattr(row.evaluation, "verdict", 0)),
     "no kind": _reading(lambda row: setattr(row.evaluation.alerter, "kind", 0)),
     "alerter": _reading(lambda row: setattr(row.evaluation.alerter, "threshold", -1.0)),
-    "severity": _reading(lambda row: setattr(row.evaluation.alerter, "severity", "panic")),
+    "windows to open": _reading(
+        lambda row: setattr(row.evaluation.alerter, "windows_to_open", 2**31)
+    ),
     "value": _reading(lambda row: setattr(row.evaluation, "value", math.nan)),
     "alerter name": _reading(lambda row: setattr(row.evaluation.alerter, "name", "a\nb")),
     "evidence": _reading(lambda row: setattr(row.evaluation, "evidence", "x" * 5000)),

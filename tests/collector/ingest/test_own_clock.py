@@ -154,6 +154,13 @@ def test_rows_of_tables_are_rejected_because_their_sender_keeps_them(tmp_path: P
         assert len(reply.rejected) == 1
 
 
-def test_a_clock_that_was_never_set_rejects_nothing(tmp_path: Path) -> None:
-    with running(tmp_path / "c.db", clock=SteppedClock(wall_ns=DAY_NS)) as served:
-        assert is_postponed(served.sender(), at(START_NS))
+@pytest.mark.parametrize("sent_ns", [0, DAY_NS], ids=["older agent", "agent with the same clock"])
+@pytest.mark.parametrize("now_ns", [3600 * 10**9, DAY_NS], ids=["first hour", "second day"])
+def test_a_clock_that_was_never_set_rejects_nothing(
+    tmp_path: Path, now_ns: int, sent_ns: int
+) -> None:
+    """No agent confirms such a clock: neither one that tells no time, nor one that shares it."""
+    with running(tmp_path / "c.db", clock=SteppedClock(wall_ns=now_ns)) as served:
+        sender = served.sender()
+        sender.now_ns = sent_ns
+        assert is_postponed(sender, at(START_NS))

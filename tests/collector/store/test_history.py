@@ -159,6 +159,18 @@ def test_a_revision_stays_possible_while_others_change_other_objects(store: Stor
     assert history.commit(again, 3, based_on=2) == 2
 
 
+def test_the_newest_change_of_some_objects_is_found(store: Store) -> None:
+    history = store.history
+    for names in ("a", "bc", "a", "d"):
+        history.commit(revision(changes=tuple(map(changed, names))), 1)
+    a, b, c, d = (changed(name).key for name in "abcd")
+    assert history.newest_change([a, b], 0) == (3, a)
+    assert history.newest_change([c, b], 1) == (2, b)
+    assert history.newest_change([b, c], 2) is None
+    assert history.newest_change([], 0) is None
+    assert history.newest_change([d._replace(kind="alerter")], 0) is None
+
+
 def test_of_two_revisions_of_an_object_at_once_one_is_refused(store: Store) -> None:
     together, refused = threading.Barrier(2), []
 

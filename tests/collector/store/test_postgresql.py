@@ -27,7 +27,7 @@ from nilometer_collector.access.secret import Secret
 from nilometer_collector.alerting import episodes
 from nilometer_collector.alerting.decisions import Decision, DecisionKind
 from nilometer_collector.demo.postgresql import Server, running_server
-from nilometer_collector.errors import Conflict, StoreUnavailable
+from nilometer_collector.errors import Conflict, Outdated, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Size, Store, open_store
 from nilometer_collector.store.postgresql import collecting, forgetting, reading, samples
 from nilometer_collector.store.postgresql.reading import size
@@ -490,12 +490,15 @@ def test_a_collector_leaves_the_work_to_newer_ones(place: PostgresqlPlace) -> No
     store = place.open()
     ship(store, [numbered(1)])
     later = START_NS + 40 * DAY_NS
+    (stale,) = store.rollups.take(Level.FIVE_MINUTES, later, 10)
+    made = RollUp(stale=stale, rows=[a_sample_row(feature_sample([1.0]))])
     place.change(postgresql="INSERT INTO nilometer_migrations (name) VALUES ('of_tomorrow')")
     for work in (
+        lambda: store.rollups.put([made], later),  # under a lease from before the update
         lambda: store.rollups.take(Level.FIVE_MINUTES, later, 10),
         lambda: store.rollups.retire(later, KEEP_NS),
     ):
-        with pytest.raises(StoreUnavailable, match="update this collector"):
+        with pytest.raises(Outdated, match="update this collector"):
             work()
     assert ship(store, [numbered(2)]).stored == 1
     assert store.rollups.levels()[0].rows == 2

@@ -46,7 +46,7 @@ class AppliedView(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int | None  # number of the revision; null if nothing was changed
     dry_run: bool
-    based_on: int  # newest revision before it; 0 before the first
+    based_on: int = 0  # newest revision before it; 0 before the first and from older collectors
     changes: list[ChangeView]
     unchanged: int  # number of objects that are stored as they are given
     warnings: list[WarningView]
@@ -75,7 +75,7 @@ class RevisionView(msgspec.Struct, frozen=True, kw_only=True):
     author: str
     origin: OriginWord
     made: float
-    reason: str  # why it was made; empty without a reason
+    reason: str = ""  # why it was made; empty without a reason, and from older collectors
     changes: list[ChangeView]
 
 

@@ -115,7 +115,7 @@ def _accepted(call: Call, row: LoggedSample, now_ns: int) -> SampleRow:
         ApiError: 422 if a value is not allowed.
         Forbidden: If the caller may not log for the entity.
     """
-    refuse_controls(row)
+    refuse_controls(row, of_data=row.__struct_encode_fields__)
     call.access.require((row.entity,))
     try:
         sample = sample_of(row, now_ns)

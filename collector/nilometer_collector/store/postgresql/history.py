@@ -1,6 +1,6 @@
 """Changes of declared objects in PostgreSQL, and objects that have no table of their own."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from nilometer_collector.alerting.receivers import MOST_CHANNELS, MOST_ROUTES, ChannelDefinition
@@ -75,6 +75,12 @@ _OBJECT = """
 SELECT content FROM objects WHERE kind = %(kind)s AND entity = %(entity)s AND name = %(name)s
 """
 _MOVED = "SELECT DISTINCT kind, entity, name FROM changes WHERE revision > %(after)s"
+_NEWEST_CHANGE = """
+SELECT revision, kind, entity, name FROM changes
+WHERE revision > %(after)s AND (kind, entity, name) IN
+  (SELECT * FROM unnest(%(kinds)s::text[], %(entities)s::text[], %(names)s::text[]))
+ORDER BY revision DESC, kind, entity, name LIMIT 1
+"""
 
 _OfObject: TypeAlias = (
     SetRoute | RemoveRoute | SetReceiver | RemoveReceiver | SetObject | RemoveObject
@@ -154,6 +160,17 @@ class History:
         }
         rows = self._database.read(lambda session: session.rows(_CHANGES, asked))
         return [change_of(row) for row in rows]
+
+    def newest_change(self, keys: Collection[Key], after: int) -> tuple[int, Key] | None:
+        """Return the number and the object of the newest change of *keys* after a revision."""
+        asked = {
+            "after": after,
+            "kinds": [one.kind for one in keys],
+            "entities": [one.entity for one in keys],
+            "names": [one.name for one in keys],
+        }
+        rows = self._database.read(lambda session: session.rows(_NEWEST_CHANGE, asked))
+        return (int(rows[0][0]), Key(*rows[0][1:])) if rows else None
 
     def objects(self, kind: str) -> Mapping[Key, str]:
         """Return the definitions of all objects of *kind* that have no table of their own."""

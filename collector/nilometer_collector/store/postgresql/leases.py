@@ -6,7 +6,7 @@ rows that it does not know, and remove what depends on them.
 
 import uuid
 
-from nilometer_collector.errors import StoreUnavailable
+from nilometer_collector.errors import Outdated
 from nilometer_collector.store.postgresql.schema import MIGRATIONS
 from nilometer_collector.store.postgresql.session import Session
 
@@ -45,16 +45,25 @@ class Lease:
         Does not wait for a transaction that works under the lease.
 
         Raises:
-            StoreUnavailable: If a newer collector has changed the schema.
+            Outdated: If a newer collector has changed the schema.
         """
-        ((applied,),) = session.rows(_APPLIED)
-        if applied > len(MIGRATIONS):
-            raise StoreUnavailable(
-                "database: a newer collector has changed it, and does this work: update this collector"
-            )
+        _check_schema(session)
         session.execute(_NEW, self._values)
         return session.execute(_HOLD, self._values) == 1
 
     def check(self, session: Session) -> bool:
-        """Return whether this store holds the lease; until the commit, no other can take it."""
+        """Return whether this store holds the lease; until the commit, no other can take it.
+
+        Raises:
+            Outdated: If a newer collector has changed the schema since this store took the lease.
+        """
+        _check_schema(session)
         return session.row(_CHECK, self._values) is not None
+
+
+def _check_schema(session: Session) -> None:
+    ((applied,),) = session.rows(_APPLIED)
+    if applied > len(MIGRATIONS):
+        raise Outdated(
+            "database: a newer collector has changed it, and does this work: update this collector"
+        )

@@ -1,6 +1,7 @@
 """Changes of declared objects in SQLite, and objects that have no table of their own."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from typing import TypeAlias
 
 from nilometer_collector.alerting.receivers import MOST_CHANNELS, MOST_ROUTES, ChannelDefinition
@@ -45,6 +46,12 @@ WHERE (?1 IS NULL OR c.kind = ?1) AND (?2 IS NULL OR c.entity = ?2) AND (?3 IS N
 ORDER BY c.revision DESC, c.kind, c.entity, c.name LIMIT ?6
 """
 _MOVED = "SELECT DISTINCT kind, entity, name FROM changes WHERE revision > ?"
+_NEWEST_CHANGE = """
+SELECT revision, kind, entity, name FROM changes WHERE revision > ? AND (kind, entity, name) IN
+  (SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+   FROM json_each(?))
+ORDER BY revision DESC, kind, entity, name LIMIT 1
+"""
 
 _OfObject: TypeAlias = (
     SetRoute | RemoveRoute | SetReceiver | RemoveReceiver | SetObject | RemoveObject
@@ -110,6 +117,11 @@ class History:
         """List at most *limit* changes, newest first; within a revision, by kind, entity, name."""
         asked = (question.kind, question.entity, question.name, question.after, question.before)
         return [change_of(row) for row in self._database.rows(_CHANGES, (*asked, limit))]
+
+    def newest_change(self, keys: Collection[Key], after: int) -> tuple[int, Key] | None:
+        """Return the number and the object of the newest change of *keys* after a revision."""
+        row = self._database.row(_NEWEST_CHANGE, (after, json.dumps([*keys])))
+        return None if row is None else (int(row[0]), Key(*row[1:]))
 
     def objects(self, kind: str) -> Mapping[Key, str]:
         """Return the definitions of all objects of *kind* that have no table of their own."""

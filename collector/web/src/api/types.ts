@@ -69,7 +69,7 @@ export interface Alive {
 export interface Applied {
   revision: number | null; // number of the revision; null if nothing was changed
   dry_run: boolean;
-  based_on: number; // newest revision before it; 0 before the first
+  based_on: number; // newest revision before it; 0 before the first and from older collectors
   changes: Change[];
   unchanged: number; // number of objects that are stored as they are given
   warnings: Warning[];
@@ -929,7 +929,7 @@ export interface Revision {
   author: string;
   origin: "api" | "apply" | "rollback" | "settings" | "upload";
   made: number;
-  reason: string; // why it was made; empty without a reason
+  reason: string; // why it was made; empty without a reason, and from older collectors
   changes: Change[];
 }
 

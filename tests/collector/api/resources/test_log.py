@@ -166,6 +166,20 @@ def test_a_past_window_is_logged_later_with_its_labels(served: Running) -> None:
     assert [one["value"] for one in logged(served, label="region:eu")] == [1.0]
 
 
+def test_data_may_have_the_controls_of_text_in_two_directions(served: Running) -> None:
+    isolated, embedded = "\u2067\u05d0\u2069", "\u202aeu"
+    rows = [
+        row({"type": "categories", "counts": {isolated: 3}}),
+        row({"type": "string", "value": embedded}, summary=f"logged.{embedded}"),
+        number(1.0, summary="logged.n", labels={"region": embedded}),
+    ]
+    assert post(served, *rows).raise_for_status().json()["stored"] == 3
+    asked = {"entity": ENTITY, "summary": "logged.x"}
+    assert isolated in served.http.get("/api/v1/samples", params=asked).text
+    refused = post(served, number(1.0, summary="logged.n", labels={"region": "eu\n"}))
+    assert refused.status_code == 422
+
+
 def test_a_row_of_a_source_is_stored_once(served: Running) -> None:
     rows = [number(float(at), at) for at in range(3)]
     assert post(served, *rows[:2], source=SOURCE).json() == {"stored": 2, "repeated": 0}
