@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -281,10 +282,8 @@ def test_rows_for_another_workspace_are_refused_and_hold_nothing_up(served: Runn
     rows = [feature_sample(amounts(5), entity=name) for name in ("ranking-eu", "fraud-eu")]
     with pytest.MonkeyPatch.context() as patch:
         ship = served.stub.Ship
-        metadata = (("authorization", "Bearer ada"),)
-        patch.setattr(
-            served.stub, "Ship", lambda request, timeout: ship(request, timeout, metadata)
-        )
+        as_ada = partial(ship, metadata=(("authorization", "Bearer ada"),))
+        patch.setattr(served.stub, "Ship", as_ada)
         reply = sender.ship(*rows)
     assert [(one.sequence, one.forbidden) for one in reply.rejected] == [(1, True)]
     assert "not in the workspace 'payments'" in reply.rejected[0].reason
