@@ -1,6 +1,6 @@
 """Hooks of schemathesis: what JSON Schema cannot say about objects and samples."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -20,9 +20,11 @@ from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.api.body import decoded
 from nilometer_collector.api.logged import LoggedSample, sample_of
 from nilometer_collector.api.problems import ApiError
+from nilometer_collector.declared.references import ReferenceObject
 from nilometer_collector.errors import Refused
 from nilometer_collector.ground_truth.definition import PerformanceDefinition
-from nilometer_collector.limits.bounds import FUTURE_SECONDS
+from nilometer_collector.limits.bounds import FUTURE_SECONDS, has_control, is_plain
+from nilometer_collector.limits.moments import nanoseconds_of
 from nilometer_collector.limits.rows import check_made
 
 
@@ -33,10 +35,13 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
     This is an alerter whose limits or times contradict each other, an incident that ends before it
     starts, a time zone that does not exist, a sample, a performance, a silence or a summary that
     contradicts itself, a sample from the future, an action whose fields do not fit together, a route that leaves its
-    workspace, and a channel or target with a wrong value.
+    workspace, a reference with a wrong time, and a channel or target with a wrong value. A text with
+    bidirectional controls is left out, too, because stored ones have the same schema and may have them.
     """
     del context
     body = case.body
+    if any(map(_is_reordered, _texts([body, case.query]))):
+        return False
     if not isinstance(body, Mapping):
         return True
     rows = body.get("samples")
@@ -60,6 +65,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
 # Kind and check of the objects under each key of a document.
 CHECKS: tuple[tuple[str, type[Any], Callable[[Any], object]], ...] = (
     ("performance", PerformanceDefinition, PerformanceDefinition.check),
+    ("references", ReferenceObject, lambda one: one.expires and nanoseconds_of("", one.expires)),
     ("actions", ActionDefinition, check_action),
     ("routes", RouteDefinition, check_route),
     ("silences", SilenceDefinition, SilenceDefinition.with_plain_times),
@@ -109,6 +115,23 @@ def _can_be_used(body: Mapping[str, Any], kind: type[ChannelDefinition]) -> bool
     if isinstance(secrets, Mapping) and any(isinstance(one, Mapping) for one in secrets.values()):
         return False
     return _passes(body, kind, lambda one: check_channel(one, Allowed()))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield every text and key in *value*."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _texts([key, one])
+    elif isinstance(value, list):
+        for one in value:
+            yield from _texts(one)
+
+
+def _is_reordered(text: str) -> bool:
+    """Whether *text* is refused only for a bidirectional control."""
+    return not is_plain(text) and not has_control(text)
 
 
 def _mappings(body: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
