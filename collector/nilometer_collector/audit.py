@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 
 from nilometer.values.clock import Clock
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer_collector.access.rights import Access
 from nilometer_collector.counters import Counter, Counters
 from nilometer_collector.errors import StoreUnavailable
@@ -96,7 +96,7 @@ class Auditor:
         self._clock = clock
         self._counters = counters
         self._lock = threading.Lock()
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
         self._since = float("-inf")
         self._stored: Counts[tuple[str, bool]] = Counts()
 

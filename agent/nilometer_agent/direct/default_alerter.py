@@ -14,7 +14,7 @@ from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import SummarySample
 from nilometer.values.clock import NANOSECONDS, Clock
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer_agent.direct.cut_off import CutOffEntity, Told
 from nilometer_agent.uplink.plan import PlanKeeper
 
@@ -41,7 +41,7 @@ class DefaultAlerter:
         self._plans = plans
         self._tell = tell
         self._clock = clock
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
         self._outage = 0  # number of the outage that is judged
         self._judged: dict[str, CutOffEntity | None] = {}  # None if judging it has failed
 

@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from nilometer.values.clock import Clock
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer_collector.access.needs import Need, http_methods, http_need
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
@@ -78,7 +78,7 @@ class Authentication:
         self._held: Counter[str] = Counter()
         self._clock = clock
         self._refused = 0
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
         self._secure = secure
         self._public_origin = _origin(public_url)
 

@@ -3,7 +3,7 @@
 import logging
 import uuid
 
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer_collector.access.destinations import Destination
 from nilometer_collector.channels.posting import Outcome, Post, post
 from nilometer_collector.counters import Counter, Counters
@@ -24,7 +24,7 @@ class Heartbeat:
         self._destination = destination
         self._counters = counters
         self._deliver = deliver
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
 
     def beat(self, now: float) -> None:
         """Post once; a failure is counted and logged, and the next beat tries again.

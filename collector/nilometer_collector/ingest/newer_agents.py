@@ -5,9 +5,9 @@ import threading
 from collections import OrderedDict
 
 from nilometer.values.clock import Clock
+from nilometer.values.once import HOUR_SECONDS, OnceEvery
 from nilometer.wire.services import ShipRequest
 from nilometer.wire.unknown_fields import has_unknown_fields
-from nilometer_collector.ingest.hourly import Hourly
 
 EXAMINED_SECONDS = 300.0  # between two examined shipments of an agent; each costs some milliseconds
 MAX_AGENTS = 10_000  # agents that are remembered
@@ -24,7 +24,7 @@ class NewerAgents:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._hourly = Hourly(clock)
+        self._hourly = OnceEvery(HOUR_SECONDS)
         self._lock = threading.Lock()
         self._examined: OrderedDict[str, float] = OrderedDict()  # monotonic time by agent
 
@@ -32,7 +32,7 @@ class NewerAgents:
         """Examine *request* if it is due; return whether it has fields that only a newer version knows."""
         if not self._is_due(request.agent) or not has_unknown_fields(request):
             return False
-        if self._hourly.is_due():
+        if self._hourly.due(self._clock.monotonic()):
             log.warning(
                 "an agent is newer than this collector, which does not use the new parts of its rows: "
                 "update the collector",

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer.values.once import HOUR_SECONDS, OnceEvery
 from nilometer.values.senders import TABLES
-from nilometer_collector.ingest.hourly import Hourly
 from nilometer_collector.store import Store
 
 DAY_NS = 86_400 * NANOSECONDS
@@ -48,7 +48,8 @@ class OwnClock:
     def __init__(self, store: Store, clock: Clock, future_ns: int) -> None:
         self._store = store
         self._future_ns = future_ns
-        self._hourly = Hourly(clock)
+        self._clock = clock
+        self._hourly = OnceEvery(HOUR_SECONDS)
 
     def doubt(self, agent: str, times: Collection[int], evidence: Evidence, now_ns: int) -> str:
         """Return why the collector's clock may be behind; empty if *times* may be rejected.
@@ -90,7 +91,7 @@ class OwnClock:
         return is_known and abs(sent_ns - now_ns) <= self._future_ns // 2
 
     def _tell(self, agent: str, rows: int, reason: str) -> None:
-        if self._hourly.is_due():
+        if self._hourly.due(self._clock.monotonic()):
             log.error(
                 "rows from the future wait at their agent, because the collector's clock may be "
                 "behind: set the collector's clock, or that of the agent's machine",

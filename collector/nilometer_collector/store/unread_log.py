@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 
 log = logging.getLogger("nilometer.collector")
 
@@ -17,7 +17,7 @@ class UnreadLog:
 
     def __init__(self, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
 
     def note(self, kind: str, alerter: str, why: str) -> None:
         """Log that the collector ignores *alerter*, and the reason *why*."""

@@ -11,7 +11,7 @@ from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver, HandedS
 from nilometer.alert.calibrated.packing import unpacked
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.clock import Clock
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
@@ -43,7 +43,7 @@ class Handing:
         self._given = given
         self._lock = threading.Lock()  # of what is kept, and of the locks below
         self._making: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
         self._kept: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
         self._kept_bytes = 0
 

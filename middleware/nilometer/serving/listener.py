@@ -15,7 +15,7 @@ from contextlib import suppress
 from functools import partial
 
 from nilometer.serving.waiting import Waiting
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 
 SWEEP_SECONDS = 0.25
 BACK_OFF_SECONDS = 0.1  # pause after a failed accept
@@ -57,7 +57,7 @@ class Listener:
         self._open: set[socket.socket] = set()
         self._ending: set[socket.socket] = set()  # ended by the server, but still open
         self._tasks: set[asyncio.Task[None]] = set()
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
 
     def start(self, connect: Callable[[socket.socket], Awaitable[object]]) -> None:
         """Start to accept connections.

@@ -21,7 +21,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from nilometer.serving.waiting import Waiting
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 
 POLL_SECONDS = 0.1
 BACKLOG = 1024  # connections that the kernel queues
@@ -105,7 +105,7 @@ class ThreadedServer:
             one.settimeout(0.0)
         self._selector = selectors.DefaultSelector()
         self._stopping = threading.Event()
-        self._once, self._failed_once = OnceAMinute(), OnceAMinute()
+        self._once, self._failed_once = OnceEvery(MINUTE_SECONDS), OnceEvery(MINUTE_SECONDS)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:

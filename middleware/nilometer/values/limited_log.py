@@ -8,7 +8,7 @@ warning or an error, without the logger's name and `extra` values. So each line 
 import logging
 import time
 
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 
 _log = logging.getLogger("nilometer.capture")
 
@@ -19,7 +19,7 @@ class LimitedLog:
     __slots__ = ("_once",)
 
     def __init__(self) -> None:
-        self._once = OnceAMinute()
+        self._once = OnceEvery(MINUTE_SECONDS)
 
     def warning(self, message: str, kind: str = "") -> None:
         """Log a problem that the reader can solve.

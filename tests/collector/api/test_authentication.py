@@ -17,7 +17,7 @@ from nilometer.commands.cli import main
 from nilometer.settings.settings import checked
 from nilometer.testing import SteppedClock
 from nilometer.values.errors import ConfigError
-from nilometer.values.once import SECONDS
+from nilometer.values.once import MINUTE_SECONDS
 from nilometer_collector.api import authentication
 from nilometer_collector.api.authentication import COOKIE, MAX_FORM_BYTES
 from nilometer_collector.api.sessions import SESSION_SECONDS
@@ -159,7 +159,7 @@ def test_log_ins_that_are_refused_do_not_fill_the_log(
     for _ in range(2):
         for _ in range(50):
             assert log_in(guarded, "wrong").status_code == 401
-        clock.step(SECONDS)
+        clock.step(MINUTE_SECONDS)
     said = [one for one in caplog.records if one.message.startswith("log-in refused")]
     assert [one.__dict__["since_start"] for one in said] == [1, 51]
 

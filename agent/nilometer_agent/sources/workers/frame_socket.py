@@ -13,7 +13,7 @@ from pathlib import Path
 from nilometer.handoff.peer import ForeignPeer, check_peer
 from nilometer.values.clock import Clock
 from nilometer.values.errors import ConfigError
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer.wire.frames import Refused, Why, frame_of
 from nilometer_agent.engine.engine import Engine
 from nilometer_agent.measure.counters import Counter, Counters
@@ -74,7 +74,7 @@ class FrameSocket:
         self._connections: set[Connection] = set()
         self._in_need: dict[Connection, None] = {}  # oldest need first
         self._acknowledged: deque[Connection] = deque()  # filled by the engine's thread
-        self._once = OnceAMinute()  # logs each reason once a minute
+        self._once = OnceEvery(MINUTE_SECONDS)  # logs each reason once a minute
         self._accept_again_at: float | None = None
         self._expire_at = 0.0
         self._stop_at: float | None = None

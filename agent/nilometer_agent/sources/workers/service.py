@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 
-from nilometer.values.once import OnceAMinute
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer.wire.frames import Batch
 from nilometer.wire.services import (
     AgentServiceServicer,
@@ -119,7 +119,7 @@ class WorkerService(AgentServiceServicer):
         self._workers = workers
         self._slots = threading.BoundedSemaphore(MAX_STREAMS)
         self._status = status
-        self._once = OnceAMinute()  # logs each reason once a minute
+        self._once = OnceEvery(MINUTE_SECONDS)  # logs each reason once a minute
 
     def Capture(  # noqa: N802  the contract's name
         self, request_iterator: Iterator[Batch | Refusal], context: grpc.ServicerContext
