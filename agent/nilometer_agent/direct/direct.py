@@ -15,7 +15,8 @@ from nilometer.alert import Evaluation
 from nilometer.alert.incidents import numbered_incident_key
 from nilometer.alert.status import EpisodeState, Transition, advance
 from nilometer.profile import SummarySample
-from nilometer.values.clock import Clock
+from nilometer.values.clock import NANOSECONDS, Clock
+from nilometer_agent.direct.openings import Openings
 from nilometer_agent.direct.posting import Outcome, post
 from nilometer_agent.direct.requests import (
     OPENED_AGAIN,
@@ -31,12 +32,7 @@ from nilometer_agent.uplink.backoff import Backoff
 from nilometer_agent.uplink.plan import PlanKeeper
 
 MOST_STATES = 10_000  # alerters times summaries and label sets; further ones are not told
-MOST_WAITING = 1000  # alerts that wait for the receiver; further ones are left to the collector
 IDLE_SECONDS = 60.0
-# An episode that opened at most this long before the collector was missed may have reached nobody, so
-# the agent tells it. The agent asks for its plan every 10 s and waits 5 s, so it misses a collector
-# well within this time.
-KNOWN_SECONDS = 60.0
 
 log = logging.getLogger("nilometer.agent")
 
@@ -69,7 +65,8 @@ class DirectAlerts:
     Args:
         channel: Receiver.
         agent: Name of the agent.
-        is_away: Function that returns whether the collector did not answer the last request.
+        away_since: Function that returns since when the collector does not answer, in monotonic
+            seconds; None if it answered the last request.
         counters: Counters of the agent.
         send: Function that sends a request.
         monotonic: Monotonic clock, in seconds.
@@ -79,26 +76,22 @@ class DirectAlerts:
         self,
         channel: DirectChannel,
         agent: str,
-        is_away: Callable[[], bool],
+        away_since: Callable[[], float | None],
         counters: Counters,
         send: Post = post,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channel = channel
         self._agent = agent
-        self._is_away = is_away
+        self._away_since = away_since
         self._counters = counters
         self._send = send
         self._monotonic = monotonic
         self._backoff = Backoff()
         self._states: dict[str, EpisodeState] = {}
-        # Openings that the collector may not know, and when they were seen.
-        self._opened: dict[str, tuple[Evaluation, float]] = {}
-        self._waiting: dict[str, Evaluation] = {}  # openings to tell
+        self._openings = Openings(away_since, monotonic)
         self._judge: Judge = _nothing
         self._unconfirmed: Unconfirmed | None = None
-        self._numbers: dict[str, int] = {}  # episodes of waiting incidents
-        self._lock = threading.Lock()
         self._awake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="nilometer-direct", daemon=True)
@@ -116,7 +109,7 @@ class DirectAlerts:
 
         alerter = DefaultAlerter(plans, self.tell, clock)
         self._judge = alerter.closed
-        self._unconfirmed = Unconfirmed(self._is_away, alerter.newest_opened, self._monotonic)
+        self._unconfirmed = Unconfirmed(self._away_since, alerter.newest_opened, self._monotonic)
 
     def stop(self, timeout: float) -> None:
         """End after the current attempt. May be called before `start`, and twice."""
@@ -130,8 +123,7 @@ class DirectAlerts:
         self._judge(samples)
         for evaluation in evaluations:
             self._follow(evaluation)
-        if self._waiting:
-            self._awake.set()
+        self._awake.set()
 
     def tell(self, number: int, evaluation: Evaluation) -> None:
         """Tell an opening of the default alerter. Never waits for the receiver.
@@ -141,14 +133,7 @@ class DirectAlerts:
             evaluation: Leading part of the episode. It replaces one of the same number that waits.
         """
         key = numbered_incident_key(evaluation.alerter.entity, number)
-        with self._lock:
-            # An older opening of the incident must not replace this one later.
-            self._opened.pop(key, None)
-            if key in self._waiting or len(self._waiting) < MOST_WAITING:
-                self._waiting[key] = evaluation
-                known = self._waiting.keys() | self._opened.keys()
-                self._numbers = {one: at for one, at in self._numbers.items() if one in known}
-                self._numbers[key] = number
+        self._openings.add(key, evaluation, number=number)
         self._awake.set()
 
     def _follow(self, evaluation: Evaluation) -> None:
@@ -157,25 +142,12 @@ class DirectAlerts:
         if before is None and len(self._states) >= MOST_STATES:
             return
         self._states[key], transition = advance(before or EpisodeState(), evaluation)
-        with self._lock:
-            self._leave_known()
-            if transition is Transition.OPENED:
-                self._opened[key] = (evaluation, self._monotonic())
-            elif transition is Transition.CLOSED:
-                self._opened.pop(key, None)  # one that waits is told: somebody should know
-            if evaluation.edge:
-                for opened in list(self._opened)[: MOST_WAITING - len(self._waiting)]:
-                    self._waiting[opened], _ = self._opened.pop(opened)
-
-    def _leave_known(self) -> None:
-        """Leave to a collector that answers what it knows by now, and perhaps what waits."""
-        if self._is_away():
-            return
-        now = self._monotonic()
-        self._opened = {
-            key: one for key, one in self._opened.items() if now - one[1] < KNOWN_SECONDS
-        } | {key: (one, now) for key, one in self._waiting.items()}
-        self._waiting = {}
+        if transition is Transition.OPENED:
+            window = evaluation.window
+            seconds = (window.end_ns - window.start_ns) / NANOSECONDS
+            self._openings.add(key, evaluation, window_seconds=seconds)
+        elif transition is Transition.CLOSED:
+            self._openings.closed(key)
 
     def tell_next(self) -> float:
         """Tell the oldest alert that waits; return the seconds until the next attempt.
@@ -183,15 +155,14 @@ class DirectAlerts:
         When the collector answers again, what still waits is left to it, unless it is missed once
         more within `KNOWN_SECONDS`.
         """
-        with self._lock:
-            self._leave_known()
-            key = next(iter(self._waiting), None)
-            evaluation = None if key is None else self._waiting[key]
-        if key is None or evaluation is None:
+        first = self._openings.first()
+        if first is None:
             self._backoff.succeed()
             if self._unconfirmed is not None:
                 self._resolve_unconfirmed(self._unconfirmed)
             return IDLE_SECONDS
+        key, opened = first
+        evaluation = opened.evaluation
         outcome = self._send(opening(self._channel, key, evaluation, self._agent))
         known = {"entity": evaluation.alerter.entity, "alerter": evaluation.alerter.name}
         if not (outcome.is_told or outcome.is_refused):
@@ -201,11 +172,7 @@ class DirectAlerts:
                 extra={**known, "reason": outcome.reason},
             )
             return self._backoff.fail(outcome.wait_seconds)
-        with self._lock:
-            number = self._numbers.get(key)
-            if self._waiting.get(key) is evaluation:  # else a later opening has replaced it
-                del self._waiting[key]
-                self._numbers.pop(key, None)
+        self._openings.told(key, opened)
         self._backoff.succeed()
         if outcome.is_refused:
             self._counters.add(Counter.DIRECT_ALERTS_FAILED)
@@ -214,8 +181,8 @@ class DirectAlerts:
                 extra={**known, "reason": outcome.reason},
             )
         else:
-            if number is not None and self._unconfirmed is not None:
-                self._unconfirmed.told(key, evaluation, number)
+            if opened.number is not None and self._unconfirmed is not None:
+                self._unconfirmed.told(key, evaluation, opened.number)
             self._counters.add(Counter.DIRECT_ALERTS)
             log.info("alert sent directly, the collector does not answer", extra=known)
         return 0.0

@@ -33,7 +33,8 @@ class Unconfirmed:
     """Follows the incidents. Only the thread of the direct alerts may call.
 
     Args:
-        is_away: Function that returns whether the collector did not answer the last request.
+        away_since: Function that returns since when the collector does not answer, in monotonic
+            seconds; None if it answered the last request.
         newest_opened: Function from an entity to the number of the newest episode that the collector
             has opened; None if it is unknown.
         monotonic: Monotonic clock, in seconds.
@@ -41,11 +42,11 @@ class Unconfirmed:
 
     def __init__(
         self,
-        is_away: Callable[[], bool],
+        away_since: Callable[[], float | None],
         newest_opened: NewestOpened,
         monotonic: Callable[[], float],
     ) -> None:
-        self._is_away = is_away
+        self._away_since = away_since
         self._newest_opened = newest_opened
         self._monotonic = monotonic
         self._incidents: dict[str, _Incident] = {}
@@ -62,7 +63,7 @@ class Unconfirmed:
     def due(self) -> list[str]:
         """Return the keys of the incidents to resolve. Call it once a minute or more often."""
         now = self._monotonic()
-        if not self._incidents or self._is_away():
+        if not self._incidents or self._away_since() is not None:
             self._answered_at = None
             return []
         if self._answered_at is None:

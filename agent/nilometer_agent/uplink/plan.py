@@ -177,6 +177,8 @@ class PlanKeeper:
         wants_baselines: Whether to ask for the baselines of the default alerter.
         outages: Times that the collector did not answer after it had answered before. It counts the
             current outage, so what is kept for one outage is not used in the next one.
+        away_since: Time of the first attempt since the last answer that failed, in monotonic seconds;
+            None if the collector answered the last request.
     """
 
     def __init__(
@@ -197,7 +199,7 @@ class PlanKeeper:
         self.wants_baselines = wants_baselines
         self._clock = clock or SystemClock()
         self.outages = 0
-        self._cut_off_at: float | None = None  # monotonic time of the first attempt that failed
+        self.away_since: float | None = None
         self._declared = declared or {}
         self._buffer = buffer
         self._stub = stub
@@ -226,14 +228,9 @@ class PlanKeeper:
             self.entities = self.entities | {entity}
             self.wanted.set()
 
-    @property
-    def is_away(self) -> bool:
-        """Whether the collector did not answer the last request."""
-        return self._cut_off_at is not None
-
     def is_cut_off(self, window_seconds: float) -> bool:
         """Return whether the collector has not answered for `CUT_OFF_WINDOWS` of *window_seconds*."""
-        since = self._cut_off_at
+        since = self.away_since
         if since is None:
             return False
         return self._clock.monotonic() - since >= CUT_OFF_WINDOWS * window_seconds
@@ -255,11 +252,11 @@ class PlanKeeper:
         except (grpc.RpcError, OSError) as error:
             told = {"reason": str(error)[:200]}
             log.debug("plan not refreshed, keeping the old one: will retry", extra=told)
-            if self._cut_off_at is None:
+            if self.away_since is None:
                 self.outages += 1
-                self._cut_off_at = self._clock.monotonic()
+                self.away_since = self._clock.monotonic()
             return False
-        self._cut_off_at = None
+        self.away_since = None
         self._tell_forbidden(plan.forbidden_entities)
         if not plan.unchanged and self._take(plan):
             self._buffer.keep_plan(plan.SerializeToString())

@@ -15,7 +15,8 @@ from nilometer.alert import Evaluation
 from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_agent.direct import DirectAlerts, posting
-from nilometer_agent.direct.direct import IDLE_SECONDS, KNOWN_SECONDS
+from nilometer_agent.direct.direct import IDLE_SECONDS
+from nilometer_agent.direct.openings import KNOWN_SECONDS
 from nilometer_agent.direct.requests import NOT_CONFIRMED, resolving
 from nilometer_agent.direct_channel import DirectChannel, read_channel
 from nilometer_agent.measure.counters import Counter, Counters
@@ -33,15 +34,31 @@ SECRET = "canary-of-the-agent"
 LABELS = {"version": "v8"}
 
 
+LONG = 1000.0  # seconds without an answer after which each alert is told
+
+
 class Away:
-    """Whether the collector is away, and what time it is."""
+    """Since when the collector is away, and what time it is."""
 
     def __init__(self) -> None:
-        self.is_away = True
-        self.now = 0.0  # monotonic time
+        self.since: float | None = 0.0
+        self.now = LONG  # monotonic time
 
-    def __call__(self) -> bool:
-        return self.is_away
+    def __call__(self) -> float | None:
+        return self.since
+
+    def begins(self) -> None:
+        """Begin an outage now."""
+        self.since = self.now
+
+    def lasts(self) -> None:
+        """Let the outage last for so long that each alert is told."""
+        assert self.since is not None
+        self.now = self.since + LONG
+
+    def ends(self) -> None:
+        """Let the collector answer."""
+        self.since = None
 
 
 @pytest.fixture
@@ -110,12 +127,11 @@ def test_what_a_collector_that_answers_has_got_is_left_to_it(
     webhook: Webhook, away: Away, after: float, told: int
 ) -> None:
     direct = alerts(webhook, away)
-    away.is_away = False
+    away.ends()
     direct.closed([], [seen(0.5, 1, edge=False)])
     away.now += after
-    direct.closed([], [seen(0.5, 1, edge=False)])
-    away.is_away = True
-    direct.closed([], [seen(0.5, 2)])
+    away.begins()
+    away.lasts()
     drained(direct)
     assert len(webhook.posted) == told
 
@@ -125,11 +141,13 @@ def test_an_answer_between_two_outages_forgets_nothing_that_nobody_was_told(
 ) -> None:
     direct = alerts(webhook, away)
     direct.closed([], [seen(0.5, 1)])
-    away.is_away = False
+    away.ends()
     drained(direct)
     assert webhook.posted == []
-    away.is_away = True
-    direct.closed([], [seen(0.5, 2)])
+    away.begins()
+    drained(direct)
+    assert webhook.posted == []
+    away.lasts()
     drained(direct)
     assert len(webhook.posted) == 1
 
@@ -138,10 +156,11 @@ def test_what_opened_in_the_first_windows_of_an_outage_is_told_once_it_is_one(
     webhook: Webhook, away: Away
 ) -> None:
     direct = alerts(webhook, away)
+    away.begins()
     direct.closed([], [seen(0.5, 1, edge=False)])
     drained(direct)
     assert webhook.posted == []
-    direct.closed([], [seen(0.5, 2)])
+    away.lasts()  # and no further window closes
     drained(direct)
     direct.closed([], [seen(0.5, 3)])
     drained(direct)
@@ -150,7 +169,9 @@ def test_what_opened_in_the_first_windows_of_an_outage_is_told_once_it_is_one(
 
 def test_what_closed_before_it_was_an_outage_is_not_told(webhook: Webhook, away: Away) -> None:
     direct = alerts(webhook, away)
+    away.begins()
     direct.closed([], [seen(0.5, 1, edge=False), seen(0.1, 2, edge=False), seen(0.1, 3)])
+    away.lasts()
     drained(direct)
     assert webhook.posted == []
 
@@ -176,7 +197,7 @@ def test_a_failed_alert_is_retried_and_left_to_the_collector_when_it_is_back(
     direct.closed([], [seen(0.5, 1)])
     assert direct.tell_next() >= 7.0
     assert direct.tell_next() >= 7.0
-    away.is_away = False
+    away.ends()
     assert direct.tell_next() == IDLE_SECONDS
     assert (len(webhook.posted), webhook.accepted) == (2, [])
     assert counters.snapshot()[Counter.DIRECT_ALERTS_FAILED.value] == 2
@@ -212,7 +233,7 @@ def test_a_receiver_that_drips_holds_an_attempt_for_a_time_only(
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
         channel = DirectChannel(kind="pagerduty", key=SECRET, url=url)
-        direct = DirectAlerts(channel, "pod-1", away, Counters())
+        direct = DirectAlerts(channel, "pod-1", away, Counters(), monotonic=lambda: away.now)
         direct.closed([], [seen(0.5, 1)])
         assert direct.tell_next() < IDLE_SECONDS
         thread.join(10)
@@ -263,7 +284,8 @@ def test_an_agent_with_the_file_sends_on_a_thread_of_its_own(
         assert agent.direct is not None
         assert agent.plans.wants_baselines
         agent.plans.see("fraud-scorer")
-        eventually(lambda: agent.plans.is_away)
+        eventually(lambda: agent.plans.away_since is not None)
+        agent.plans.away_since = agent.clock.monotonic() - LONG
         agent.direct.closed([], [seen(0.5, 1)])
         eventually(lambda: len(webhook.accepted) == 1)
         eventually(lambda: agent.status().counters["direct_alerts"] == 1)

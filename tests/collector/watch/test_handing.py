@@ -87,7 +87,7 @@ class Pod:
         self.direct = DirectAlerts(
             DirectChannel(kind="pagerduty", key="key"),
             name,
-            lambda: self.plans.is_away,
+            lambda: self.plans.away_since,
             AgentCounters(),
             self._sent,
             self.clock.monotonic,
