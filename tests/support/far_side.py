@@ -7,6 +7,7 @@ import grpc
 from nilometer.alert import Alerter
 from nilometer.profile import Reference, SummarySample
 from nilometer.wire.alerts import evaluation_from_wire, plan_to_wire
+from nilometer.wire.references import reference_to_wire
 from nilometer.wire.samples import sample_from_wire
 from nilometer.wire.services import (
     CollectorServiceServicer,
@@ -57,7 +58,7 @@ class FarSide(CollectorServiceServicer):
         return ShipReply()
 
     def GetPlan(self, request: GetPlanRequest, context: grpc.ServicerContext) -> Plan:
-        plan = plan_to_wire(self.references, self.alerters)
+        plan = plan_to_wire([*map(reference_to_wire, self.references)], self.alerters)
         plan.judges = False  # like an older collector, so that agents send their evaluations
         if plan.version != request.version:
             return plan

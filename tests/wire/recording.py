@@ -151,7 +151,7 @@ def reply() -> ShipReply:
 def recorded() -> dict[str, bytes]:
     """What is written, by file name."""
     plan = plan_to_wire(
-        [golden.reference()],
+        [reference_to_wire(golden.reference())],
         [golden.FIXED, golden.RANGE, golden.DRIFT],
         b"key",
         Disclosure(Privacy.POD, 5),

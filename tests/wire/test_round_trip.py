@@ -170,8 +170,9 @@ def test_an_evaluation_comes_back_as_it_went(evaluation: Evaluation) -> None:
 @given(tables, st.lists(strategies.alerters, max_size=3))
 def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -> None:
     known = [references.with_digest(reference_of(columns))]
-    plan = alerts.plan_to_wire(known, alerters)
-    assert alerts.plan_to_wire(known, alerters).version == plan.version
+    messages = [references.reference_to_wire(one) for one in known]
+    plan = alerts.plan_to_wire(messages, alerters)
+    assert alerts.plan_to_wire(messages, alerters).version == plan.version
     back = alerts.plan_from_wire(plan)
     assert back.collector_judges
     assert not back.unread
@@ -179,10 +180,10 @@ def test_a_plan_is_named_by_its_content(columns: Any, alerters: list[Alerter]) -
     assert back.alerters == alerters
     assert back.disclosure == LAXEST
     assert [reference.digest for reference in back.references] == [known[0].digest]
-    asking = alerts.plan_to_wire(known, alerters, prediction_sums=True)
+    asking = alerts.plan_to_wire(messages, alerters, prediction_sums=True)
     assert alerts.plan_from_wire(asking).prediction_sums
     assert asking.version != plan.version
-    assert alerts.plan_to_wire(known, alerters[1:]).version != plan.version or not alerters
+    assert alerts.plan_to_wire(messages, alerters[1:]).version != plan.version or not alerters
 
 
 def test_the_order_of_keys_does_not_change_the_bytes() -> None:

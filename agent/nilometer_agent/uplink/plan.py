@@ -18,7 +18,7 @@ from nilometer.sketch.binned import edges_id
 from nilometer.values.clock import Clock, SystemClock
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import BY_DEFAULT, Disclosure
-from nilometer.wire.alerts import NO_BASELINES, plan_from_wire
+from nilometer.wire.alerts import MAX_PLAN_ENTITIES, NO_BASELINES, plan_from_wire
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
@@ -26,7 +26,6 @@ from nilometer_agent.uplink.ship import Collector
 
 DEADLINE_SECONDS = 5.0
 CUT_OFF_WINDOWS = 3  # windows without an answer until an agent sends its own evaluations
-MAX_ENTITIES = 2000  # entities whose alerters are requested
 
 log = logging.getLogger("nilometer.agent")
 
@@ -224,7 +223,7 @@ class PlanKeeper:
 
     def see(self, entity: str) -> None:
         """Include *entity* in every later request for the plan."""
-        if entity not in self.entities and len(self.entities) < MAX_ENTITIES:
+        if entity not in self.entities and len(self.entities) < MAX_PLAN_ENTITIES:
             self.entities = self.entities | {entity}
             self.wanted.set()
 

@@ -8,18 +8,15 @@ reason for a rejection contains no values of a payload, except the first charact
 import logging
 import threading
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import Any
 
 import grpc
 
-from nilometer.alert.conditions import Reported
-from nilometer.profile import Reference
 from nilometer.serving.calls import CallRefused
 from nilometer.values.clock import Clock, nanoseconds
 from nilometer.values.errors import NilometerError
 from nilometer.values.privacy import LAXEST, Disclosure
-from nilometer.wire.alerts import plan_to_wire
+from nilometer.wire.alerts import MAX_PLAN_ENTITIES
 from nilometer.wire.references import reference_from_wire, with_digest
 from nilometer.wire.services import (
     GetPlanRequest,
@@ -41,6 +38,7 @@ from nilometer_collector.errors import Busy, StoreUnavailable
 from nilometer_collector.ingest.method import Method
 from nilometer_collector.ingest.newer_agents import NewerAgents
 from nilometer_collector.ingest.own_clock import Evidence, OwnClock, utc
+from nilometer_collector.ingest.plans import Plans
 from nilometer_collector.ingest.rows import MAX_SEQUENCE, checked_rows, reason_of
 from nilometer_collector.ingest.shipped_truth import join_shipped
 from nilometer_collector.limits.bounds import FUTURE_SECONDS, MAX_NAME_BYTES, has_control
@@ -54,8 +52,6 @@ from nilometer_collector.store import (
 from nilometer_collector.watch.handing import Handing
 
 MAX_ROWS = 16_384  # most rows in one call
-MAX_ENTITIES = 1000  # most entities in one plan
-MOST_PLAN_BYTES = 3 << 20  # baselines are left out beyond this; an agent receives at most 4 MiB
 EPOCH_BYTES = 16
 SERVICE_NAME = "nilometer.v1.CollectorService"
 
@@ -102,10 +98,9 @@ class Ingest:
         self._clock = clock
         self._counters = counters
         self._wake = wake
-        self._disclosure = disclosure
-        self._prediction_sums = prediction_sums
         self._future_ns = nanoseconds(future_seconds)
-        self._handing = Handing(store, clock, watch_rules)
+        handing = Handing(store, clock, watch_rules)
+        self._plans = Plans(store, clock, disclosure, handing, prediction_sums=prediction_sums)
         self._newer_agents = NewerAgents(clock)
         self._own_clock = OwnClock(store, clock, self._future_ns)
 
@@ -222,71 +217,22 @@ class Ingest:
         Entities that the agent may not ship are left out, and are listed.
         """
         self._is_duplicate(access, request.agent[:MAX_NAME_BYTES], request.instance)
-        if len(request.entities) > MAX_ENTITIES:
+        if len(request.entities) > MAX_PLAN_ENTITIES:
             raise CallRefused(
-                grpc.StatusCode.INVALID_ARGUMENT, f"a plan covers at most {MAX_ENTITIES} entities"
+                grpc.StatusCode.INVALID_ARGUMENT,
+                f"a plan covers at most {MAX_PLAN_ENTITIES} entities",
             )
+        entities = sorted(set(request.entities))
+        allowed = [one for one in entities if not has_control(one) and access.may(one)]
         try:
-            references: list[Reference] = []
-            alerters = []
-            for entity in sorted(set(request.entities)):
-                if has_control(entity) or not access.may(entity):
-                    continue
-                records = self._store.references.records(entity)
-                found = map(self._store.references.read, records)
-                references += [reference for reference in found if reference is not None]
-                now_ns = self._clock.now_ns()
-                expired = {one.name for one in records if one.has_expired(now_ns)}
-                alerters += [
-                    one
-                    for one in self._store.alerts.alerters(entity)
-                    if not isinstance(one.condition, Reported)
-                    and one.condition.reference not in expired
-                ]
-            names_key = self._store.names_key
+            plan = self._plans.made(allowed, baselines=request.wants_baselines)
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        make = partial(
-            plan_to_wire,
-            references,
-            alerters,
-            names_key,
-            self._disclosure,
-            prediction_sums=self._prediction_sums,
-        )
-        plan = make()
-        if baselines := self._baselines(request, access, MOST_PLAN_BYTES - plan.ByteSize()):
-            plan = make(baselines=baselines)
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()
-        plan.forbidden_entities.extend(
-            entity for entity in sorted(set(request.entities)) if not access.may(entity)
-        )
+        plan.forbidden_entities.extend(entity for entity in entities if not access.may(entity))
         return plan
-
-    def _baselines(self, request: GetPlanRequest, access: Access, room: int) -> dict[str, bytes]:
-        """Return the packed baselines of the requested entities, at most *room* bytes.
-
-        An error is logged; the agent then gets its plan without baselines.
-        """
-        if not request.wants_baselines:
-            return {}
-        allowed = [
-            entity
-            for entity in sorted(set(request.entities))
-            if not has_control(entity) and access.may(entity)
-        ]
-        try:
-            return self._handing.all_of(allowed, room)
-        except StoreUnavailable as error:
-            raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
-        except Exception:
-            log.exception(
-                "internal error, baselines not handed to an agent: report this error",
-                extra={"agent": request.agent[:MAX_NAME_BYTES]},
-            )
-            return {}
 
     def put_reference(self, request: WireReference, access: Access) -> PutReferenceReply:
         """Store a version of a reference and make it the current version of its name."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from nilometer.alert.alerter import Alerter, Severity
@@ -35,10 +35,11 @@ from nilometer.wire.alerter_times import (
     times_to_wire,
 )
 from nilometer.wire.parse import parsed
-from nilometer.wire.references import reference_from_wire, reference_to_wire
+from nilometer.wire.references import reference_from_wire
 
 HANDED_FORMAT = 1  # format of packed baselines that agents and collectors of this version know
 NO_BASELINES: Mapping[str, bytes] = {}
+MAX_PLAN_ENTITIES = 2000  # most entities in one request for a plan
 MAX_PARAMETERS = 16  # most parameters in each map of an alerter
 MAX_PARAMETER_CHARACTERS = 256  # longest name and longest text of a parameter
 
@@ -245,8 +246,8 @@ def evaluation_to_bytes(evaluation: Evaluation) -> bytes:
 
 
 def plan_to_wire(
-    references: list[Reference],
-    alerters: list[Alerter],
+    references: Sequence[pb.Reference],
+    alerters: Sequence[Alerter],
     names_key: bytes = b"",
     disclosure: Disclosure = LAXEST,
     *,
@@ -256,7 +257,7 @@ def plan_to_wire(
     """Return a plan of a collector that judges, with its hash.
 
     Args:
-        references: References of the requested entities.
+        references: Messages of the references of the requested entities.
         alerters: Alerters of the requested entities.
         names_key: Key of pseudonyms.
         disclosure: Largest disclosure that the collector allows.
@@ -264,7 +265,7 @@ def plan_to_wire(
         baselines: Packed baselines of the default alerter by entity; see `calibrated.handed`.
     """
     plan = collector_pb2.Plan(
-        references=[reference_to_wire(reference) for reference in references],
+        references=references,
         alerters=[alerter_to_wire(alerter) for alerter in alerters],
         names_key=names_key,
         # Defaults are left out, so that the version of older plans does not change.

@@ -8,12 +8,12 @@ from nilometer.profile.schema import Schema
 from nilometer.profile.summed_outputs import SummedOutputs, Wish
 from nilometer.testing import SteppedClock, registered
 from nilometer.values.privacy import BY_DEFAULT, MAX_SUPPRESS_BELOW, Disclosure, Privacy
-from nilometer.wire.alerts import plan_to_wire
-from nilometer.wire.references import with_digest
+from nilometer.wire.alerts import MAX_PLAN_ENTITIES, plan_to_wire
+from nilometer.wire.references import reference_to_wire, with_digest
 from nilometer.wire.services import GetPlanRequest, Plan
 from nilometer_agent.outbox.buffer import Buffer
 from nilometer_agent.uplink.dial import Reach
-from nilometer_agent.uplink.plan import MAX_ENTITIES, ActivePlan, PlanKeeper
+from nilometer_agent.uplink.plan import ActivePlan, PlanKeeper
 from nilometer_collector.testing import ENTITY, a_reference, an_alerter
 
 
@@ -31,9 +31,9 @@ def test_a_keeper_without_a_collector_does_not_stay_wanted(tmp_path: Path) -> No
 def test_rules_are_asked_for_so_many_entities_and_no_more(tmp_path: Path) -> None:
     buffer = Buffer(tmp_path / "agent.db")
     plans = PlanKeeper(buffer, None)
-    for at in range(MAX_ENTITIES + 10):
+    for at in range(MAX_PLAN_ENTITIES + 10):
         plans.see(f"e{at}")
-    assert len(plans.entities) == MAX_ENTITIES
+    assert len(plans.entities) == MAX_PLAN_ENTITIES
     buffer.close()
 
 
@@ -75,7 +75,7 @@ def test_an_alerter_that_the_agent_does_not_know_costs_no_other(
     """Nor does one without a parameter that its condition needs."""
     reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
     with registered(OUTSIDE):
-        plan = plan_to_wire([reference], [MOST, an_alerter()])
+        plan = plan_to_wire([reference_to_wire(reference)], [MOST, an_alerter()])
     buffer = Buffer(tmp_path / "agent.db")
     plans = PlanKeeper(buffer, OnePlan(plan))
     plans.see(ENTITY)
@@ -145,7 +145,9 @@ def test_summaries_of_references_and_of_the_declared_schema_are_declared(tmp_pat
     reference = with_digest(a_reference({"input.amount": [1.0, 2.0]}))
     buffer = Buffer(tmp_path / "agent.db")
     declared = {ENTITY: Schema.declared({"input.country": "string"})}
-    plans = PlanKeeper(buffer, OnePlan(plan_to_wire([reference], [])), declared=declared)
+    plans = PlanKeeper(
+        buffer, OnePlan(plan_to_wire([reference_to_wire(reference)], [])), declared=declared
+    )
     assert plans.active.declared(ENTITY) == {"input.country"}
     plans.see(ENTITY)
     assert plans.refresh()
@@ -163,7 +165,7 @@ def summed_by(
         "output.bonus": [10.0, 20.0, 30.0],
         "output.score": [0.25, 0.5, 0.75],
     }
-    plan = plan_to_wire([with_digest(a_reference(columns))], [], prediction_sums=asked)
+    plan = plan_to_wire([reference_to_wire(a_reference(columns))], [], prediction_sums=asked)
     buffer = Buffer(directory / "agent.db")
     plans = PlanKeeper(
         buffer, OnePlan(plan), disclosure=disclosure, summed=SummedOutputs(wish=wish)
