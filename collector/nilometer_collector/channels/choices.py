@@ -1,6 +1,6 @@
-"""The signed links of a message, with which its readers decide about the episode.
+"""The signed links of a message, with which its readers decide about its episodes.
 
-A message about one open episode has them. Each opens a form; opening it decides nothing.
+A message about open episodes of one entity has them. Each opens a form; opening it decides nothing.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from nilometer_collector.alerting.decisions import DecisionKind
 from nilometer_collector.store import Level, Notice
 
 LASTING_DAYS = 7
+MOST_DECIDED = 3  # episodes of a message that have links; receivers allow a few buttons only
 MAX_LINK_CHARACTERS = 2000  # Slack takes 3,000 of a button
 
 
@@ -39,7 +40,7 @@ TEXTS = {
 def choices_of(
     notice: Notice, channel: str, key: bytes, page_url: str, now_ns: int
 ) -> Sequence[Choice]:
-    """Return what the readers of the message of *notice* can decide by link.
+    """Return what the readers of a message can decide by link about the episode of *notice*.
 
     A link expires `LASTING_DAYS` after the next midnight (UTC), so that a message that is sent again
     on the same day has the same links.

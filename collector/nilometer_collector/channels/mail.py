@@ -163,7 +163,7 @@ def _body(message: Message) -> str:
         )
         for row in message.rows
     ]
-    links = [lines[-1], *(f"{one.text}: {one.url}" for one in message.choices)]
+    links = [lines[-1], *(printable(f"{one.text}: {one.url}") for one in message.choices)]
     return "\n\n".join([*lines[:-1], "\n".join(table), *links]) + "\n"
 
 

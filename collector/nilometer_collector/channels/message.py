@@ -16,7 +16,7 @@ from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import role_of, stored_summary
 from nilometer.values.labels import Labels
 from nilometer.values.times import time_text
-from nilometer_collector.channels.choices import MAX_LINK_CHARACTERS, Choice
+from nilometer_collector.channels.choices import MAX_LINK_CHARACTERS, MOST_DECIDED, Choice
 from nilometer_collector.channels.surroundings import Surroundings
 from nilometer_collector.store import EpisodeRecord, Notice, PartRecord, TransitionRecord
 from nilometer_collector.store.composing import FLAPPING_OPENINGS
@@ -76,6 +76,7 @@ class Told:
         rows: Things that moved, earliest first.
         evidence: One sentence.
         link: URL of its page.
+        choices: Signed links with which readers decide about it.
     """
 
     notice: Notice
@@ -83,11 +84,17 @@ class Told:
     rows: Sequence[Row]
     evidence: str
     link: str
+    choices: Sequence[Choice] = ()
 
     @property
     def episode(self) -> EpisodeRecord:
         """The episode."""
         return self.notice.episode
+
+    @property
+    def name(self) -> str:
+        """Name of the episode among others of its entity."""
+        return f"{self.episode.summary}{_labels(self.episode)}, {self.episode.alerter.name}"
 
     @property
     def severity(self) -> Severity:
@@ -114,7 +121,6 @@ class Message:
         note: That the episode is flapping, or that a silence has ended; empty otherwise.
         link: URL of the page, or of the form that approves an action.
         link_text: What the link does.
-        choices: Signed links with which readers decide about the episode.
     """
 
     key: str
@@ -128,7 +134,6 @@ class Message:
     note: str = ""
     link: str
     link_text: str = "Open the page"
-    choices: Sequence[Choice] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -139,6 +144,17 @@ class Message:
     def is_digest(self) -> bool:
         """Whether it tells about several entities."""
         return len({one.episode.alerter.entity for one in self.told}) > 1
+
+    @property
+    def choices(self) -> list[Choice]:
+        """The signed links of all its episodes; those of several episodes name them."""
+        if len(self.told) == 1:
+            return [*self.told[0].choices]
+        return [
+            replace(choice, text=f"{choice.text}: {one.name}")
+            for one in self.told
+            for choice in one.choices
+        ]
 
     @property
     def since_ns(self) -> int:
@@ -185,6 +201,7 @@ def message_of(notice: Notice, surroundings: Surroundings) -> Message:
             headline=_digest_headline(told, entities, severity),
             link=surroundings.page_url + "/",
         )
+    told = _with_choices(told, surroundings)
     lead = told[0]
     is_over = stage is Stage.CLOSED
     return Message(
@@ -198,8 +215,18 @@ def message_of(notice: Notice, surroundings: Surroundings) -> Message:
         remedy="" if is_over else REMEDY,
         note=_note(lead.notice),
         link=lead.link,
-        choices=surroundings.choices(lead.notice) if len(told) == 1 else (),
     )
+
+
+def _with_choices(told: Sequence[Told], surroundings: Surroundings) -> list[Told]:
+    """Return *told*, the first of which have signed links of decisions."""
+    found = []
+    room = MOST_DECIDED
+    for one in told:
+        choices = surroundings.choices(one.notice) if room else ()
+        room -= bool(choices)
+        found.append(replace(one, choices=choices))
+    return found
 
 
 def page_of(page_url: str, episode: EpisodeRecord, at_ns: int) -> str:
@@ -317,11 +344,14 @@ def _headline(told: Sequence[Told], stage: Stage, severity: Severity) -> str:
         Stage.ACKNOWLEDGED: "ACKNOWLEDGED",
         Stage.CLOSED: "CLEARED",
     }[stage]
-    where = f" [{episode.labels}]" if len(episode.labels) else ""
     summaries = list(dict.fromkeys(row.summary for one in told for row in one.rows))
     others = len(summaries) - 1
     more = f" and {others} more" if others else ""
-    return f"{word}: {episode.alerter.entity} / {episode.summary}{where}{more}"
+    return f"{word}: {episode.alerter.entity} / {episode.summary}{_labels(episode)}{more}"
+
+
+def _labels(episode: EpisodeRecord) -> str:
+    return f" [{episode.labels}]" if len(episode.labels) else ""
 
 
 def _digest_headline(told: Sequence[Told], entities: Sequence[str], severity: Severity) -> str:

@@ -11,6 +11,7 @@ from nilometer_collector.channels.message import MOST_ROWS, Message, Row, Stage
 
 MAX_HEADER_CHARACTERS = 150  # Slack's own limit
 MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
+MAX_BUTTON_CHARACTERS = 75  # Slack's own limit; a block takes 25 buttons
 
 Block = dict[str, object]
 
@@ -45,7 +46,14 @@ def slack_content(message: Message) -> dict[str, object]:
     if message.remedy:
         blocks.append({"type": "context", "elements": [_markdown(_escaped(message.remedy))]})
     links = [(message.link_text, message.link), *((one.text, one.url) for one in message.choices)]
-    buttons = [{"type": "button", "text": _plain(text), "url": url} for text, url in links]
+    buttons = [
+        {
+            "type": "button",
+            "text": _plain(shortened(printable(text), MAX_BUTTON_CHARACTERS)),
+            "url": url,
+        }
+        for text, url in links
+    ]
     blocks.append({"type": "actions", "elements": buttons})
     return {"text": shortened(_escaped(text), MAX_SECTION_CHARACTERS), "blocks": blocks}
 

@@ -2,10 +2,12 @@
 
 Source: Microsoft, "Create incoming webhooks with Workflows for Microsoft Teams": a message has at most
 28 KB. A message that would be longer has fewer rows and shorter texts. Text blocks read a part of
-Markdown, so its characters are escaped.
+Markdown, so its characters are escaped. A set of buttons shows six; so each of several episodes has its
+own.
 """
 
 import re
+from typing import TypeAlias
 
 from nilometer.values.plain_text import printable, shortened
 from nilometer_collector.channels.message import MOST_ROWS, Message
@@ -14,6 +16,8 @@ from nilometer_collector.channels.sending import Sending
 
 MAX_BYTES = 28_000
 MAX_TEXT_CHARACTERS = 1500
+
+Element: TypeAlias = dict[str, object]
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+!|<>~-])")
 
@@ -45,7 +49,7 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
     def text_of(text: str) -> str:
         return _MARKDOWN.sub(r"\\\1", shortened(printable(text), most_characters))
 
-    def block(text: str) -> dict[str, object]:
+    def block(text: str) -> Element:
         return {"type": "TextBlock", "text": text_of(text), "wrap": True}
 
     facts = _facts(message)
@@ -53,6 +57,14 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
     texts = [told.evidence for told in message.told[:3]]
     texts += [message.note, message.cause, message.health, message.remedy]
     texts += [f"{more} more are on the page."] * (more > 0)
+    buttons = [[_button(one.text, one.url) for one in told.choices] for told in message.told]
+    is_one = len(message.told) == 1
+    decisions = [
+        element
+        for told, some in zip(message.told, buttons, strict=True)
+        if some and not is_one
+        for element in (block(told.name), {"type": "ActionSet", "actions": some})
+    ]
     card = {
         "type": "AdaptiveCard",
         "$schema": "http://adaptivecards.io/schemas/adaptive-card.json",
@@ -67,17 +79,16 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
                 ],
             },
             *(block(text) for text in texts if text),
+            *decisions,
         ],
-        "actions": [
-            {"type": "Action.OpenUrl", "title": text, "url": url}
-            for text, url in (
-                (message.link_text, message.link),
-                *((one.text, one.url) for one in message.choices),
-            )
-        ],
+        "actions": [_button(message.link_text, message.link), *(buttons[0] if is_one else ())],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _button(title: str, url: str) -> Element:
+    return {"type": "Action.OpenUrl", "title": title, "url": url}
 
 
 def _facts(message: Message) -> list[tuple[str, str]]:

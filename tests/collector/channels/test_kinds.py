@@ -157,7 +157,7 @@ def test_slack_and_teams_stay_within_their_limits(entities: int) -> None:
     assert len(json.dumps(teams_content(message))) <= TEAMS_BYTES
 
 
-def long_message(character: str, rows: int, entities: int) -> Message:
+def long_message(character: str, rows: int, entities: int, episodes: int) -> Message:
     """A message whose names, labels and texts have the largest size that the collector stores."""
     names = [f"{number:04}" + character * (252 // len(character.encode())) for number in range(32)]
     labels = Labels.of({f"l{number:02}": name for number, name in enumerate(names)})
@@ -165,7 +165,7 @@ def long_message(character: str, rows: int, entities: int) -> Message:
     notices = [
         a_notice(
             number,
-            alerter=an_alerter(entity=f"{number:04}" + "e" * 124),
+            alerter=an_alerter(entity=f"{number // episodes:04}" + "e" * 124),
             labels=labels,
             evidence=evidence,
             parts=[
@@ -173,26 +173,34 @@ def long_message(character: str, rows: int, entities: int) -> Message:
                 for row in range(rows)
             ],
         )
-        for number in range(entities)
+        for number in range(entities * episodes)
     ]
     return a_message(*notices)
 
 
-@pytest.mark.parametrize(("rows", "entities"), [(0, 1), (50, 1), (3, 3), (0, 200)])
+@pytest.mark.parametrize(
+    ("rows", "entities", "episodes"),
+    [(0, 1, 1), (50, 1, 1), (0, 1, 5), (3, 1, 5), (3, 3, 1), (0, 200, 1)],
+)
 @pytest.mark.parametrize(
     "character", ["x", "\N{LATIN SMALL LETTER U WITH DIAERESIS}", "\u65e5", "*", "<"]
 )
 def test_the_longest_texts_stay_within_the_limits_of_the_receivers(
-    character: str, rows: int, entities: int
+    character: str, rows: int, entities: int, episodes: int
 ) -> None:
-    message = long_message(character, rows, entities)
+    message = long_message(character, rows, entities, episodes)
     blocks: Any = slack_content(message)["blocks"]
     assert len(blocks[0]["text"]["text"]) <= 150
     assert all(len(one["text"]["text"]) <= 3000 for one in blocks if "text" in one)
     buttons = blocks[-1]["elements"]
-    assert len(buttons) == (4 if entities == 1 else 1)
+    assert len(buttons) == (1 + 3 * min(episodes, 3) if entities == 1 else 1)
     assert all(len(one["url"]) <= 3000 and len(one["text"]["text"]) <= 75 for one in buttons)
-    assert len(json.dumps(teams_content(message))) <= TEAMS_BYTES
+    teams: Any = teams_content(message)
+    assert len(json.dumps(teams)) <= TEAMS_BYTES
+    card = teams["attachments"][0]["content"]
+    sets = [card["actions"], *(one["actions"] for one in card["body"] if "actions" in one)]
+    assert all(len(some) <= 6 for some in sets)
+    assert sum(map(len, sets)) == len(buttons)
     sending = Sending(
         channel=ChannelDefinition(name="c", kind="pagerduty", secrets={"routing_key": SECRET}),
         message=message,

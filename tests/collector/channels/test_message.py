@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from urllib.parse import parse_qs, urlsplit
 
 from support.shipping import a_sample_row, ship
 from support.told import CAUSE, HEALTH, a_message, a_notice, a_part, a_storm
@@ -124,3 +125,23 @@ def test_bars_span_from_the_smallest_to_the_largest_value() -> None:
     assert bars_of([1.0, None, 3.0, 2.0]) == "▁ █▅"
     assert bars_of([5.0, 5.0]) == "▁▁"
     assert bars_of([5.0, None]) == bars_of([]) == ""
+
+
+def test_each_of_several_episodes_has_links_of_its_own_until_there_are_too_many() -> None:
+    notices = [
+        a_notice(number, labels=Labels.of(version=f"v{number}"), closed=number == 2)
+        for number in range(1, 7)
+    ]
+    message = a_message(*notices)
+    decided = [(one.text, parse_qs(urlsplit(one.url).query)) for one in message.choices]
+    assert [text for text, _ in decided[::3]] == [
+        f"Acknowledge: input.amount [version=v{number}], drift" for number in (1, 3, 4)
+    ]
+    assert [asked["episode"] for _, asked in decided[::3]] == [["1"], ["3"], ["4"]]
+    assert [asked["message"] for _, asked in decided[::3]] == [["key-1"], ["key-3"], ["key-4"]]
+    assert [one.text for one in a_message().choices] == [
+        "Acknowledge",
+        "Silence",
+        "Accept as normal",
+    ]
+    assert not a_storm(3).choices
