@@ -7,18 +7,15 @@ many entities. Its texts are plain: each channel escapes them for its own receiv
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from functools import singledispatch
 from urllib.parse import quote, urlencode
 
-from nilometer.alert import AlertStatus, Condition, Fixed, Range, Severity
-from nilometer.alert.calibrated.effects import Unit
+from nilometer.alert import AlertStatus, Severity
 from nilometer.values.clock import NANOSECONDS
-from nilometer.values.entity import role_of, stored_summary
-from nilometer.values.labels import Labels
-from nilometer.values.times import time_text
+from nilometer.values.entity import stored_summary
 from nilometer_collector.channels.choices import MAX_LINK_CHARACTERS, MOST_DECIDED, Choice
+from nilometer_collector.channels.rows import Row, row_of_episode, row_of_part
 from nilometer_collector.channels.surroundings import Surroundings
-from nilometer_collector.store import EpisodeRecord, Notice, PartRecord, TransitionRecord
+from nilometer_collector.store import EpisodeRecord, Notice
 from nilometer_collector.store.composing import FLAPPING_OPENINGS
 
 OWN_SUMMARIES = "nilometer."  # start of the summaries of episodes about the monitoring itself
@@ -29,7 +26,6 @@ REMEDY = (
 )
 
 _ORDER = tuple(Severity)
-_UNITS = {Unit.DEVIATIONS.value: "sd", Unit.SHAPE.value: "chi-square a row"}
 
 
 class Stage(Enum):
@@ -40,30 +36,6 @@ class Stage(Enum):
     CLOSED = "closed"
     ACTION = "action"  # an action for the episode has changed its state
     MIXED = "mixed"  # a digest with openings and closings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One thing that moved: a row of the message's table.
-
-    Attributes:
-        where: Segment and stage, such as ``version=v8, input``.
-        summary: Name of the summary.
-        moved: How far it moved, against what noise or limit.
-        since_ns: Estimated start.
-        trend: The last two hours as bars; empty if unknown.
-    """
-
-    where: str
-    summary: str
-    moved: str
-    since_ns: int
-    trend: str = ""
-
-    @property
-    def since(self) -> str:
-        """The start, as text."""
-        return time_text(self.since_ns)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,7 +233,7 @@ def told_of(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> 
     else:
         stage = Stage.CLOSED
     parts = sorted(episode.parts, key=lambda part: part.onset_ns)
-    rows = [_row_of_part(part) for part in parts] or [_row_of_episode(notice)]
+    rows = [row_of_part(part) for part in parts] or [row_of_episode(notice)]
     if has_trends:
         moved = [(part.labels, part.component) for part in parts] or [(episode.labels, "")]
         trends = [
@@ -282,58 +254,6 @@ def told_of(notice: Notice, surroundings: Surroundings, *, has_trends: bool) -> 
 
 def _with_trend(row: Row, trend: str) -> Row:
     return replace(row, trend=trend)
-
-
-def _row_of_part(part: PartRecord) -> Row:
-    unit = part.unit
-    side = "above" if part.direction > 0 else "below"
-    moved = (
-        f"{part.component} {_amount(part.effect, unit)} {side} normal (at least "
-        f"{_amount(part.bound, unit)}, noise and tolerance {_amount(part.tolerance, unit)})"
-    )
-    return Row(
-        where=_where(part.labels, part.summary),
-        summary=part.summary,
-        moved=moved,
-        since_ns=part.onset_ns,
-    )
-
-
-def _row_of_episode(notice: Notice) -> Row:
-    episode, condition = notice.episode, notice.transition.alerter.condition
-    return Row(
-        where=_where(episode.labels, episode.summary),
-        summary=episode.summary,
-        moved=f"{_figure(episode, notice.transition)} ({_limit(condition)})",
-        since_ns=episode.since_ns,
-    )
-
-
-def _figure(episode: EpisodeRecord, transition: TransitionRecord) -> str:
-    """Return the value of *transition* with the end of its window, and the worst one of a closing.
-
-    A closing without a judged window, such as that of a deleted alerter, has only the worst one.
-    """
-    condition = transition.alerter.condition
-    value = f"{condition.measure} = {_number(condition, transition.value)}"
-    worst_at = "" if episode.worst_ns is None else f" at {time_text(episode.worst_ns)}"
-    if transition.status == AlertStatus.ALERTING.value:
-        return f"{value} at {time_text(transition.at_ns)}"
-    if transition.status != AlertStatus.OK.value:
-        return f"worst {value}{worst_at}"
-    worst = f", worst {_number(condition, episode.worst)}{worst_at}" if worst_at else ""
-    return f"{value} at {time_text(transition.at_ns)}{worst}"
-
-
-def _number(condition: Condition, value: float) -> str:
-    return f"{value:.4g} {condition.unit}".rstrip()
-
-
-def _where(labels: Labels, summary: str) -> str:
-    """Return the segment and the stage, in this order."""
-    role = role_of(summary)
-    stage = summary.partition(".")[0] if role is None else role.value.replace("_", " ")
-    return f"{labels}, {stage}" if len(labels) else stage
 
 
 def _headline(told: Sequence[Told], stage: Stage, severity: Severity) -> str:
@@ -374,26 +294,3 @@ def _note(notice: Notice) -> str:
     if notice.after_silence:
         return "The silence has ended, and the episode is still open."
     return ""
-
-
-@singledispatch
-def _limit(condition: Condition) -> str:
-    """Return the limit of *condition*, in words."""
-    return condition.limit_text
-
-
-@_limit.register
-def _(condition: Fixed) -> str:
-    return f"alerts when {condition.side.value} {condition.threshold:g}"
-
-
-@_limit.register
-def _(condition: Range) -> str:
-    return f"fine in {condition.low:g} to {condition.high:g}"
-
-
-def _amount(value: float, unit: str) -> str:
-    """Return *value* with its *unit*, which an older or newer version may have stored."""
-    if unit == Unit.SHARE.value:
-        return f"{100 * value:.2g} %"
-    return f"{value:.2g} {_UNITS.get(unit, unit)}"

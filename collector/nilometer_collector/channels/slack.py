@@ -7,7 +7,8 @@ Source: Slack, "Sending messages using incoming webhooks" and "Formatting text f
 from collections.abc import Sequence
 
 from nilometer.values.plain_text import printable, shortened
-from nilometer_collector.channels.message import MOST_ROWS, Message, Row, Stage
+from nilometer_collector.channels.message import MOST_ROWS, Message, Stage
+from nilometer_collector.channels.rows import Row
 
 MAX_HEADER_CHARACTERS = 150  # Slack's own limit
 MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
