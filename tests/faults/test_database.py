@@ -32,6 +32,9 @@ RESUMED_SECONDS = 5.0
 ROWS_BETWEEN = 40  # acknowledged rows before the next fault
 FAILED_CALLS = 4  # failed calls that show that a fault is felt
 DEADLOCKS = 3
+# A verdict waits for the backlog of notifications, one a second. Agents that are silent for ten minutes
+# in the meantime count as gone, which closes their episodes.
+ROUNDS_A_VERDICT = 4
 MOST_TRIES = 200  # attempts to make these deadlocks
 # A shipment locks its stream, then the count of its arrivals; a client that takes them the other way
 # round waits for it, and it waits for the client.
@@ -172,8 +175,41 @@ FAULTS: tuple[Callable[[Rig], None], ...] = (
 
 
 def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, rounds: int) -> str:
-    """Cause each fault in each of *rounds*; return what was seen."""
+    """Cause each fault in each of *rounds*; return what was seen.
+
+    After each `ROUNDS_A_VERDICT` rounds, all is judged, a line says so, and an empty database follows.
+    """
     longest: dict[str, float] = {}
+    done, seen, times = 0, "", ""
+    while done < rounds:
+        more = min(ROUNDS_A_VERDICT, rounds - done)
+        seen = _judged_outages(zygote, directory, server, seed + done, more, longest)
+        done += more
+        times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest.items())
+        print(f"holds so far: {done} of each fault; the last {more}: {seen}; {times}", flush=True)
+    slow = {name: seconds for name, seconds in longest.items() if seconds > RESUMED_SECONDS}
+    assert not slow, f"resumed after more than {RESUMED_SECONDS:g} s: {slow}"
+    return f"{done} of each fault, the last with {seen}; longest time to resume: {times}"
+
+
+def _judged_outages(
+    zygote: Zygote,
+    directory: Path,
+    server: Server,
+    seed: int,
+    rounds: int,
+    longest: dict[str, float],
+) -> str:
+    """Cause each fault in each of *rounds* on one database, and judge it.
+
+    Args:
+        zygote: Process that starts collectors.
+        directory: Directory of their files.
+        server: Server of the database.
+        seed: Seed of the agents.
+        rounds: Number of rounds.
+        longest: Longest time to resume by fault, seconds; this adds to it.
+    """
     with (
         _small_log(server) as log,
         _tablespace(server) as disk,
@@ -185,7 +221,9 @@ def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, round
             "channels": [pager(webhook)],
             "webhook_allow": ["127.0.0.1"],
         }
-        collectors = Collectors(zygote, directory, told)
+        files = directory / f"outages-{seed}"
+        files.mkdir()
+        collectors = Collectors(zygote, files, told)
         try:
             for _ in range(COLLECTORS):
                 collectors.start()
@@ -206,13 +244,10 @@ def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, round
                 assert not agent.is_alive()
             found = judged(place, agents, webhook, rounds * len(FAULTS) * COLLECTORS)
             _check_sums(place)
+            return found
         finally:
             collectors.kill_all()
             place.close()
-    slow = {name: seconds for name, seconds in longest.items() if seconds > RESUMED_SECONDS}
-    assert not slow, f"resumed after more than {RESUMED_SECONDS:g} s: {slow}"
-    times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest.items())
-    return f"{rounds} of each fault, {found}; longest time to resume: {times}"
 
 
 @contextmanager
