@@ -13,6 +13,7 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
+_LOGGING = {"agent", "collector", "run"}  # commands whose output is a log
 # Module and function that add each command of the library, in the order of the help.
 _OWN = {
     "profile": ("nilometer.commands.profile", "add"),
@@ -76,6 +77,9 @@ def command_line(first: str = "") -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Parse the arguments and run the command; print an error of nilometer as one line."""
     words = sys.argv[1:] if argv is None else argv
+    if not _LOGGING.intersection(words[:1]):
+        # Set before gRPC is imported. Its own log would be between the lines of a command.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     arguments = command_line(words[0] if words else "").parse_args(words)
     try:
         status = int(arguments.run(arguments))
