@@ -1,6 +1,7 @@
 """Changes declared objects: all objects of a document at once, one object, or back to a revision."""
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -36,6 +37,8 @@ _RESTORED = {kind.name for kind in KINDS}  # a decision about an episode cannot 
 
 ATTEMPTS = 10  # attempts of one change; each one fails only if another change has succeeded
 MOST_UNDONE = 100_000  # most changes that one rollback undoes
+
+_PLACE = re.compile(r"\b([a-z_]+)\[([0-9]+)\]")  # number of an object in a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,11 +381,33 @@ def _plan_back(
 ) -> Plan:
     """Return the changes to the definitions *then*."""
     raw: dict[str, object] = {"version": FORMAT}
+    keys: dict[str, list[Key]] = {}
     for kind in KINDS:
-        texts = [text for key, text in then.items() if key.kind == kind.name and text is not None]
-        raw[kind.plural] = [msgspec.json.decode(text) for text in texts]
+        texts = {
+            key: text for key, text in then.items() if key.kind == kind.name and text is not None
+        }
+        raw[kind.plural] = [msgspec.json.decode(text) for text in texts.values()]
+        keys[kind.plural] = [*texts]
     gone = [key for key, text in then.items() if text is None]
     try:
         return plan_of(context, msgspec.convert(raw, Document), gone)
     except (Misdeclared, msgspec.ValidationError) as error:
-        raise Conflict(f"revision {revision} cannot be restored: {error}") from error
+        raise Conflict(
+            f"revision {revision} cannot be restored: {_with_title(str(error), keys)}: this version of "
+            "the collector does not accept the object as it was. Roll back the others by kind, entity "
+            "or name, and apply this one anew"
+        ) from error
+
+
+def _with_title(error: str, keys: Mapping[str, Sequence[Key]]) -> str:
+    """Return *error* with the object that it is about, in place of the object's number.
+
+    Args:
+        error: Sentence that begins with a place, such as ``silences[0].reason``, or ends with it.
+        keys: Keys of all objects by kind, in the order of their numbers.
+    """
+    place = _PLACE.search(error)
+    if place is None or int(place[2]) >= len(keys.get(place[1], ())):
+        return error
+    title = title_of(keys[place[1]][int(place[2])])
+    return f"{title}: {error.removeprefix(place[0]).lstrip('.: ')}"
