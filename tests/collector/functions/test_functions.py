@@ -173,6 +173,8 @@ def test_an_alerter_whose_code_falls_silent_has_no_data(
         assert status() == ("NO_DATA", "no_window")
         later = [Report(status="ALERTING", evidence="90 are open", value=90)]
         assert client.report(ENTITY, "claims", later).statuses == ["ALERTING"]
+    (found,) = served.get("alerters/statuses", entity=ENTITY)["statuses"]
+    assert found["openings"] == 1
 
 
 def test_a_report_that_is_not_allowed_is_refused_with_its_reason(served: Running) -> None:

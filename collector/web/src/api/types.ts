@@ -17,6 +17,7 @@ export interface AlerterStatus {
   judged: number | null; // end of the newest window that it judged, or could not judge
   value: number | null; // newest measured value
   measured: number | null; // end of the window in which it was measured
+  openings: number; // episodes that the alerter has opened in the last 30 days, over all summaries
   measure: string; // comparator or statistic
   unit: string;
 }
