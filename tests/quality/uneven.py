@@ -32,7 +32,7 @@ WEEK_STARTS = START_NS + np.arange(7 * 24, dtype=np.int64) * 3600 * NS_PER_SECON
 def of_heavy_users(world: World, windows: int, seed: int, rows: int = 500) -> list[Floats]:
     """Return counts of windows in which forty users send all rows, each of its own kind.
 
-    The number of cells of each user is known, as with a subject field.
+    The number of cells of each user is known to the judge. Agents do not send it yet.
     """
     rng = np.random.default_rng(seed)
     values = np.zeros((USERS, world.features, windows))
@@ -58,7 +58,7 @@ def of_heavy_users(world: World, windows: int, seed: int, rows: int = 500) -> li
 
 
 def without_subjects(counts: list[Floats]) -> list[Floats]:
-    """Return *counts* as they are without a subject field."""
+    """Return *counts* as they are where nothing says which rows are of one user."""
     for one in counts:
         one[:, one.shape[1] - len(Total) + Total.SQUARES] = 0.0
     return counts
@@ -152,9 +152,9 @@ def _lines(world: World, days: int, seeds: int) -> Iterator[str]:
     windows, span = LEARN + days * DAY, days * seeds
     users = [of_heavy_users(world, windows, 3000 + 100 * seed) for seed in range(seeds)]
     found = sum(episodes(world, counts) for counts in users)
-    yield f"{'heavy users, subject field':<34}{span:>12}{found:>10}{2:>9}"
+    yield f"{'heavy users, known':<34}{span:>12}{found:>10}{2:>9}"
     found = sum(episodes(world, without_subjects(counts)) for counts in users)
-    yield f"{'heavy users, none':<34}{span:>12}{found:>10}{'-':>9}"
+    yield f"{'heavy users, unknown':<34}{span:>12}{found:>10}{'-':>9}"
     del users
     large = (of_large_requests(world, windows, 4000 + 10 * seed) for seed in range(seeds))
     found = sum(episodes(world, counts) for counts in large)
