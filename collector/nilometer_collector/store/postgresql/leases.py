@@ -2,7 +2,7 @@
 
 During an update, only collectors that know the newest schema get one: an older one might pass over
 rows that it does not know, and remove what depends on them. A transaction under a lease and a migration
-exclude each other, so none of both sees half of the other.
+exclude each other, so neither sees half of the other.
 """
 
 import uuid
@@ -78,9 +78,8 @@ def _is_current(session: Session) -> bool:
     ((is_shared,),) = session.rows(_SHARE, {"key": LOCK})
     if not is_shared:
         return False
-    ((applied,),) = session.rows(
-        _APPLIED
-    )  # a statement of its own, so it sees what others committed
+    # A statement of its own sees what was committed before the lock was taken.
+    ((applied,),) = session.rows(_APPLIED)
     if applied > len(MIGRATIONS):
         raise Outdated(
             "database: a newer collector has changed it, and does this work: update this collector"
