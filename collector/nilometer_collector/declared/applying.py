@@ -1,7 +1,6 @@
 """Changes declared objects: all objects of a document at once, one object, or back to a revision."""
 
-import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
@@ -10,7 +9,14 @@ import msgspec
 
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, title_of
-from nilometer_collector.declared.planning import Plan, change_of, check_names, keys_in, plan_of
+from nilometer_collector.declared.planning import (
+    Plan,
+    change_of,
+    check_names,
+    keys_in,
+    plan_of,
+    with_title,
+)
 from nilometer_collector.declared.registered import FORMAT, KINDS, Document
 from nilometer_collector.declared.sets import KIND as SET
 from nilometer_collector.declared.sets import (
@@ -37,8 +43,6 @@ _RESTORED = {kind.name for kind in KINDS}  # a decision about an episode cannot 
 
 ATTEMPTS = 10  # attempts of one change; each one fails only if another change has succeeded
 MOST_UNDONE = 100_000  # most changes that one rollback undoes
-
-_PLACE = re.compile(r"\b([a-z_]+)\[([0-9]+)\]")  # number of an object in a document
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,40 +378,22 @@ def _removed_set(
     return found if isinstance(found, SetDefinition) else None
 
 
-def _plan_back(
-    context: DeclareContext,
-    then: dict[Key, str | None],
-    revision: int,
-) -> Plan:
+def _plan_back(context: DeclareContext, then: dict[Key, str | None], revision: int) -> Plan:
     """Return the changes to the definitions *then*."""
     raw: dict[str, object] = {"version": FORMAT}
-    keys: dict[str, list[Key]] = {}
-    for kind in KINDS:
-        texts = {
-            key: text for key, text in then.items() if key.kind == kind.name and text is not None
-        }
-        raw[kind.plural] = [msgspec.json.decode(text) for text in texts.values()]
-        keys[kind.plural] = [*texts]
+    keys = {
+        kind.plural: [
+            key for key, text in then.items() if key.kind == kind.name and text is not None
+        ]
+        for kind in KINDS
+    }
+    for plural, some in keys.items():
+        raw[plural] = [msgspec.json.decode(then[key] or "") for key in some]
     gone = [key for key, text in then.items() if text is None]
     try:
         return plan_of(context, msgspec.convert(raw, Document), gone)
     except (Misdeclared, msgspec.ValidationError) as error:
+        why = f"revision {revision} cannot be restored: {with_title(str(error), keys)}"
         raise Conflict(
-            f"revision {revision} cannot be restored: {_with_title(str(error), keys)}: this version of "
-            "the collector does not accept the object as it was. Roll back the others by kind, entity "
-            "or name, and apply this one anew"
+            f"{why}: roll back others by kind, entity or name, and apply it anew"
         ) from error
-
-
-def _with_title(error: str, keys: Mapping[str, Sequence[Key]]) -> str:
-    """Return *error* with the object that it is about, in place of the object's number.
-
-    Args:
-        error: Sentence that begins with a place, such as ``silences[0].reason``, or ends with it.
-        keys: Keys of all objects by kind, in the order of their numbers.
-    """
-    place = _PLACE.search(error)
-    if place is None or int(place[2]) >= len(keys.get(place[1], ())):
-        return error
-    title = title_of(keys[place[1]][int(place[2])])
-    return f"{title}: {error.removeprefix(place[0]).lstrip('.: ')}"
