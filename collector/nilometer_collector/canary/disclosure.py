@@ -21,8 +21,10 @@ class Disclosure:
 
 
 def disclosure_of(contents: Iterable[Content]) -> Disclosure | None:
-    """Return the form of the names in *contents*; None if they have no names."""
-    features = [one for one in contents if isinstance(one, FeatureProfile) and one.categories.total]
+    """Return the form of the names in *contents*; None without strings: booleans are always readable."""
+    features = [
+        one for one in contents if isinstance(one, FeatureProfile) and "string" in one.types
+    ]
     if not features:
         return None
     return Disclosure(

@@ -188,6 +188,19 @@ def test_names_under_another_privacy_are_no_difference(store: Store, spec: Featu
     assert (kind.reason, kind.counts) == (Reason.OTHER_PRIVACY, True)
 
 
+def test_booleans_that_become_strings_differ(store: Store) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    for _ in range(6):
+        for side, cells in ((stable, [True, False]), (candidate, ["yes", "no"])):
+            side.send()
+            recorder = FeatureRecorder(FeatureSpec(key=KEY))
+            recorder.observe(cells * (ROWS // 2))
+            side.send_content("input.flag", recorder.profile())
+    found = verdict(candidate)
+    assert (found.outcome, found.summaries[0].summary) == (Outcome.FAIL, "input.flag")
+
+
 def test_few_rows_are_joined_to_longer_windows_or_hold(store: Store) -> None:
     stable = traffic(store, {"version": "1"}, "pod-1")
     candidate = traffic(store, {"version": "2"}, "pod-2")
