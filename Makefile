@@ -169,6 +169,7 @@ quality: $(VENV)/.installed-bench ## Accuracy of the sketches, alarms, random ex
 	PYTHONPATH=tests $(BIN)/python -m quality.agents
 	PYTHONPATH=tests $(BIN)/python -m quality.language_models
 	PYTHONPATH=tests $(BIN)/python -m quality.traffic
+	PYTHONPATH=tests $(BIN)/python -m quality.uneven
 	PYTHONPATH=tests $(BIN)/python -m quality.car_loan
 	PYTHONPATH=tests $(BIN)/python -m quality.canary
 	PYTHONPATH=tests $(BIN)/python -m quality.flights

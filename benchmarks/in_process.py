@@ -23,7 +23,7 @@ from wsgiref.util import FileWrapper
 
 import nilometer
 from benchmarks.variants import ROW, VARIANTS, WSGI
-from nilometer.handoff import profile_outlet
+from nilometer.handoff import budget, profile_outlet
 
 BODY = json.dumps(ROW).encode()
 PATH = "/predict"
@@ -160,7 +160,9 @@ def traced(variant: str, app: Any) -> dict[str, int]:
 
 def main(variant: str, requests: int, *, count_bytecodes: bool) -> None:
     app = VARIANTS[variant][0]()
-    profile_outlet.DELTA_SECONDS *= float(os.environ.get(SLOWED, "1"))
+    slowed = float(os.environ.get(SLOWED, "1"))
+    profile_outlet.DELTA_SECONDS *= slowed
+    budget.BETWEEN_TIMED_SECONDS *= slowed
     serve(variant, app, FIRST_USE)
     if count_bytecodes:
         print(json.dumps(bytecodes(variant, app)))

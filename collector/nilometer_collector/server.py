@@ -22,7 +22,8 @@ from nilometer_collector.access.server_files import ServerFiles
 from nilometer_collector.actions.actor import Actor
 from nilometer_collector.actions.targets import Targets
 from nilometer_collector.alerting.definitions import alerter_of
-from nilometer_collector.api import connections, make_app
+from nilometer_collector.api import connections
+from nilometer_collector.api.app import make_app
 from nilometer_collector.api.serving import HttpServer
 from nilometer_collector.background import Background
 from nilometer_collector.causes.causes import Causes

@@ -1,8 +1,10 @@
 """An export has the history with its sketches, and an import stores it once."""
 
+import math
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +14,14 @@ import pyarrow.parquet
 import pytest
 
 from nilometer import Client
+from nilometer.alert.statistic import STATISTICS, statistic_of
 from nilometer.batch import export as export_module
 from nilometer.batch.export import export
 from nilometer.batch.exported import batch_of, merge_rows, schema, spark_schema
 from nilometer.client.spans import Span
 from nilometer.commands.cli import main
+from nilometer.profile import FeatureProfile
+from nilometer.sketch.tdigest import TDigest
 from nilometer.values.window import Window
 from nilometer.wire.samples import sample_from_bytes, sample_to_bytes
 from nilometer_collector.query import pages
@@ -262,3 +267,25 @@ def test_a_summary_with_too_many_label_keys_is_named(tmp_path: Path) -> None:
             main(["export", str(tmp_path / "a"), "--entity", ENTITY, "--collector", client.url])
             == 2
         )
+
+
+def test_the_statistics_of_a_row_are_those_of_its_sample() -> None:
+    """They are read for many rows together, whatever the types, the shares and the compressions."""
+    coarse = feature_sample([1.0, 2.0, 9.0])
+    assert isinstance(coarse.content, FeatureProfile)
+    coarse.content.numbers.digest = TDigest.of([1.0, 2.0, 9.0], compression=50)
+    samples = [
+        feature_sample(VALUES[0].tolist()),
+        replace(feature_sample(VALUES[1].tolist()), sample=0.5),
+        feature_sample([]),
+        feature_sample([1.0, "x", math.nan, math.inf, None]),
+        service_sample([0.1, 0.2]),
+        replace(coarse, sample=0.25),
+        replace(feature_sample([4.0]), sample=0.25),
+    ]
+    packed = [sample_to_bytes(one) for one in samples]
+    for row, one in zip(batch_of(packed).to_pylist(), packed, strict=True):
+        read = sample_from_bytes(one)
+        found = {name: statistic_of(read.content, name) for name in STATISTICS}
+        assert {name: row[name] for name in found} == found
+        assert (row["share"], row["sample"]) == (read.sample, one)

@@ -224,3 +224,22 @@ def test_a_command_imports_no_other_command() -> None:
     imported = set(ran.stdout.splitlines())
     assert "nilometer.commands.top.cli" in imported
     assert not imported & {"nilometer.commands.config", "nilometer_collector", "numpy"}
+
+
+def test_an_error_of_a_file_is_found_without_the_collector(tmp_path: Path) -> None:
+    """The commands of declared objects ask a server, and do not import one."""
+    program = (
+        "import sys; from nilometer.commands.cli import main\n"
+        f"status = main(['apply', '-f', {str(tmp_path / 'missing.yaml')!r}])\n"
+        "import os; print(status, os.environ['GRPC_VERBOSITY'], *sys.modules, sep='\\n')"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={key: text for key, text in os.environ.items() if key != "GRPC_VERBOSITY"},
+    )
+    status, verbosity, *imported = ran.stdout.splitlines()
+    assert (status, verbosity) == ("2", "NONE")
+    assert not {"nilometer_collector.api.app", "scipy", "starlette"}.intersection(imported)

@@ -281,3 +281,35 @@ def test_an_entity_without_alerters_is_named(
     assert main(["alerters", "--config", str(file), "--entity", "E"]) == 0
     (line,) = capsys.readouterr().err.splitlines()
     assert "entity = 'E': has no alerter; did you mean 'e'? (entities with alerters: e)" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["rollback", "x"], "nilometer rollback: argument REVISION: invalid int value: 'x'"),
+        (["apply"], "nilometer apply: the following arguments are required: -f/--file"),
+        (["get", "--nope\x1b[2J"], "nilometer: unrecognized arguments: --nope"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(words)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(told)
+    assert line.endswith("--help")
+    assert "\x1b" not in line
+
+
+def test_output_to_a_full_disk_is_told_in_one_line() -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-m", "nilometer", "config", "print"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert ran.stderr == "nilometer: the output cannot be written: No space left on device\n"
+    assert ran.returncode == 1

@@ -43,6 +43,27 @@ CALLS: list[tuple[str, Any]] = [
     ("/v1/vector_stores", {}),
     ("/v1/vector_stores/v1/search", {"query": "refund", "max_num_results": 3}),
     ("/v1/containers", {"name": "c", "expires_after": {"minutes": 20}}),
+    ("/models/load", {"model": "llama"}),
+    ("/model/new", {"model_name": "m", "litellm_params": {"model": "openai/m"}}),
+    ("/model/delete", {"id": "m1"}),
+    ("/key/generate", {"models": ["m"], "duration": "20m", "max_budget": 3.5}),
+    ("/key/delete", {"keys": ["sk-1"]}),
+    ("/user/new", {"user_email": "a@example.com", "max_budget": 3}),
+    ("/team/update/", {"team_alias": "core", "models": ["m"]}),
+    (
+        "/api/v1.0/feedback",
+        {"request": {"data": {"ndarray": [[1]]}}, "response": {}, "reward": 1.0},
+    ),
+    ("/predictions/p1/cancel", {}),
+    ("/abort_request", {"rid": "r1", "abort_all": False}),
+    ("/open_session", {"capacity_of_str_len": 1000}),
+    ("/close_session", {"session_id": "s1"}),
+    ("/slots/0", {"filename": "cache.bin"}),
+    ("/sleep", {"tags": ["weights"]}),
+    ("/update_weights_from_disk", {"model_path": "/models/m", "flush_cache": True}),
+    ("/collective_rpc", {"method": "reset", "args": [1]}),
+    ("/scale_elastic_ep", {"new_data_parallel_size": 2}),
+    ("/start_profile", {"num_steps": 5, "activities": ["CPU"]}),
 ]
 # Bodies of models of users, on the same paths.
 ROWS: list[tuple[str, Any]] = [
@@ -70,6 +91,19 @@ ROWS: list[tuple[str, Any]] = [
     ("/v1/containers", {"weight": 3.5, "port": "HAM"}),
     ("/lora-adapters", [{"id": 0, "scale": 0.5, "rank": 8}]),
     ("/v1/load_lora_adapter", {"load": 0.5}),
+    ("/models/load", {"model": "crane", "load": 12.5}),
+    ("/model/new", {"id": "A-1", "price": 3.5}),
+    ("/key/update", {"pitch": 3, "tempo": 120}),
+    ("/user/new", {"user_id": "u1", "age": 30}),
+    ("/team/new", {"team_ids": [3, 4]}),
+    ("/send-feedback", {"reward": "high", "stars": 3}),
+    ("/api/v1/feedback", {"response": {"text": "fine"}, "stars": 3}),
+    ("/predictions/p1/cancel", {"days_left": 3}),
+    ("/abort_request", {"rid": "r1", "amount": 3}),
+    ("/slots/3", {"filename": "a", "width": 3}),
+    ("/sleep", {"hours": 6.5, "age": 30}),
+    ("/scale_elastic_ep", {"new_data_parallel_size": True}),
+    ("/start_profile", {"num_steps": 9000, "pulse": 71}),
 ]
 
 
@@ -114,6 +148,11 @@ def test_a_list_of_an_api_is_told_by_its_query(path: str, query: str) -> None:
     own = f"{query}&amount=3"
     decode_exchange(*(b"", "", "", Role.INPUT, side), method="GET", path=path, query=own)
     assert side.rows
+
+
+def test_a_list_of_models_is_told_by_its_query() -> None:
+    assert managed("GET", "/models/m/1.0", b"", "", "customized=true") == "manages models"
+    assert not managed("GET", "/models/churn", b"", "", "age=30")
 
 
 def test_a_model_is_deleted_with_a_body() -> None:

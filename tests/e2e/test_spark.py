@@ -3,6 +3,7 @@
 import os
 import re
 import runpy
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,8 @@ TONE = Profiler(name="tone", version="1", columns=("input.prompt",), function=to
 
 @pytest.fixture(scope="module")
 def spark() -> Iterator[Any]:
+    # Otherwise Spark's workers are the `python3` of PATH, which need not have nilometer.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     session = (
         pyspark_sql.SparkSession.builder.master("local[2]")
         .config("spark.ui.enabled", "false")

@@ -72,6 +72,10 @@ READ: list[tuple[Any, int]] = [
     ("2025-11-29T15:30:00+01:00[Europe/Paris][u-ca=hebrew]", AT * SECOND),
     ("2025-11-29T14:30:00Z[u-ca=hebrew]", AT * SECOND),
     ("2025-11-28T24:00:00.000Z", (AT - 52_200) * SECOND),
+    # Weeks: the first and the last of a year begin or end in another one.
+    ("2025-W48-6", (AT - 52_200) * SECOND),
+    ("2025W486T143000Z", AT * SECOND),
+    ("2020-W53-5T00:00:00Z", 1_609_459_200 * SECOND),
     # What Arrow, Parquet and MessagePack have.
     (date(2025, 11, 29), (AT - 52_200) * SECOND),
     (datetime(2025, 11, 29, 14, 30, tzinfo=UTC), AT * SECOND),
@@ -86,6 +90,7 @@ UNREAD: list[Any] = [
     *("2025-11-29T14:30,5Z", "2025-11-29T14.5Z", "2025-11-29T14:30:00[Europe/Paris"),
     *("2025-11-29T14:30:00[Mars/Base]", "2025-11-29T14:30:00[../etc]", "[Europe/Paris]"),
     *("2025-11-29T14:30:00Z[!u-ca=hebrew]", "2025-11-29T14:30:00Z[Europe/Paris][UTC]"),
+    *("2025-11-29T14:30:00.Z", "2025-11-29T14:30:00Z\0", "2025-11-29T14:30:00+2"),
     *("2025-11-28T24:00:00.5Z", "2025-11-28T24:00:00,01", "2025-11-28T24:00:60Z"),
     *(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
 ]
@@ -127,6 +132,33 @@ def test_a_time_without_an_offset_is_in_the_zone_of_the_setting() -> None:
     assert berlin.unix_ns(datetime(2025, 11, 29, 15, 30)) == AT * SECOND  # noqa: DTZ001  naive
     summer_begins = berlin.unix_ns("2025-03-31T00:00:00")  # after a day of 23 hours
     assert berlin.unix_ns("2025-03-30T24:00:00") == summer_begins == 1_743_372_000 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [
+        (10**11, 10**17),
+        (10**14, 10**17),
+        (10**17, 10**17),
+        ("1e11", 10**17),
+        (4_611_686_018, 4_611_686_018 * SECOND),
+        (4_611_686_019, None),
+        ((1 << 62) - 1, (1 << 62) - 1),
+        (1 << 62, None),
+        (10**11 - 1, None),
+    ],
+)
+def test_the_unit_changes_at_its_borders(number: Any, expected: int | None) -> None:
+    assert EventTimes().unix_ns(number) == expected
+
+
+def test_a_clock_that_is_set_forward_has_an_hour_that_never_was() -> None:
+    berlin = EventTimes.of("", "", "Europe/Berlin")
+    assert berlin.unix_ns("2024-03-31T02:30:00") == 1_711_848_600 * SECOND
+    assert berlin.unix_ns("2024-03-31T03:30:00") == 1_711_848_600 * SECOND
+    later = datetime(2024, 10, 27, 2, 30, fold=1)  # noqa: DTZ001  naive
+    assert berlin.unix_ns(later) == 1_729_992_600 * SECOND
+    assert berlin.unix_ns("1970-01-01T00:30:00") is None
 
 
 def test_an_unknown_unit_or_zone_of_a_worker_counts_as_the_default() -> None:

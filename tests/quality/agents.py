@@ -8,7 +8,7 @@ these baselines, and its share of the budget. The collector's delays stand besid
 
 import argparse
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from quality.alarms import (
@@ -21,10 +21,11 @@ from quality.alarms import (
 )
 from support.judged_windows import DAY, Seen, World, judge_of, replayed
 
-from nilometer.alert.calibrated.columns import Floats
+from nilometer.alert.calibrated.columns import Column, Floats
 from nilometer.alert.calibrated.counting import SummaryColumn
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.handed import HandedOver, HandedSubject
+from nilometer.alert.calibrated.judge import Judge
 
 SHOWN = ("mean + .25 sd", "mean + .5 sd", "missing + 5 %", "share 5 to 8 %")
 
@@ -49,7 +50,8 @@ def _parts(world: World, kind: str, rows: tuple[int, int], span: int, seed: int)
 def false_episodes(world: World, kind: str, rows: int, agents: int, days: int, seed: int) -> int:
     """Episodes that one of *agents* agents tells in *days* days without drift."""
     counts = _parts(world, kind, (rows, rows // agents), days * DAY, seed)
-    return replayed(world, judge_of(world, counts, LEARN, agents=agents), counts, LEARN).episodes
+    judge = handed_over(world, judge_of(world, counts, LEARN), agents).judge()
+    return replayed(world, judge, counts, LEARN).episodes
 
 
 def waits(world: World, drift: str, rows: int, agents: int, seed: int = 7) -> list[float]:
@@ -59,44 +61,48 @@ def waits(world: World, drift: str, rows: int, agents: int, seed: int = 7) -> li
         DRIFTS[drift](truth)
     learned, own = (world.counts(truth, seed + 1 + i) for i, truth in enumerate(truths))
     counts = [np.concatenate([a[:LEARN], b[LEARN:]]) for a, b in zip(learned, own, strict=True)]
-    seen: Seen = replayed(world, judge_of(world, counts, LEARN, agents=agents), counts, LEARN)
+    judge = judge_of(world, counts, LEARN)
+    if agents > 1:
+        judge = handed_over(world, judge, agents).judge()
+    seen: Seen = replayed(world, judge, counts, LEARN)
     before = DRIFT_AT - LEARN
     opened = {name: at - before for name, at in seen.opened.items() if at > before}
     return [opened.get(name, np.inf) for name in judged_features(drift)]
+
+
+def handed_over(
+    world: World, judge: Judge, agents: int, columns: Sequence[Column] = ()
+) -> HandedOver:
+    """What agents get of *judge*, as it is after the way through their plan, for some columns or all."""
+    handed = HandedOver(
+        subjects=tuple(
+            HandedSubject(
+                key=key,
+                counted=SummaryColumn(column=column),
+                baseline=judge.judged(key).baseline,
+                tolerance=judge.judged(key).tolerance,
+                factor=judge.judged(key).factor,
+                length=judge.lengths[key],
+                share=1 / len(world.columns),
+            )
+            for column in columns or world.columns
+            for key in [PartKey(column.summary)]
+        ),
+        time_zone="UTC",
+        holidays=(),
+        budget_days=30,
+        agents=agents,
+        episode=1,
+    )
+    return HandedOver.from_bytes(handed.to_bytes())
 
 
 def handed_size(world: World, rows: int) -> tuple[int, int]:
     """Packed size of the baselines of all features in bytes, and that of the largest feature."""
     truth = world.truth(LEARN, rows, seasonal=0.3, overdispersed=0.05, seed=3)
     judge = judge_of(world, world.counts(truth, 4), LEARN)
-    subjects = []
-    for column in world.columns:
-        key = PartKey(column.summary)
-        judged = judge.judged(key)
-        subjects.append(
-            HandedSubject(
-                key=key,
-                counted=SummaryColumn(column=column),
-                baseline=judged.baseline,
-                tolerance=judged.tolerance,
-                factor=judged.factor,
-                length=judge.lengths[key],
-                share=1 / len(world.columns),
-            )
-        )
-
-    def size(some: list[HandedSubject]) -> int:
-        handed = HandedOver(
-            subjects=tuple(some),
-            time_zone="UTC",
-            holidays=(),
-            budget_days=30,
-            agents=4,
-            episode=1,
-        )
-        return len(handed.to_bytes())
-
-    return size(subjects), max(size([one]) for one in subjects)
+    each = (len(handed_over(world, judge, 4, [one]).to_bytes()) for one in world.columns)
+    return len(handed_over(world, judge, 4).to_bytes()), max(each)
 
 
 def _lines(world: World, rows: list[int], agents: int, days: int, seeds: int) -> Iterator[str]:

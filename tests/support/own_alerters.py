@@ -1,7 +1,10 @@
 """Functions of a user that a collector runs in the tests."""
 
 import os
+import sys
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 from nilometer.client.samples import NoSamples
 from nilometer.functions import Interval, Report
@@ -62,3 +65,25 @@ def secrets(_: Interval) -> Report:
     """Report the names of the variables that might hold secrets."""
     names = sorted(name for name in os.environ if name.startswith("NILOMETER"))
     return Report(status="OK", evidence=f"variables: {names}")
+
+
+def leaving_quietly(_: Interval) -> Report:
+    """End the process as if all were well."""
+    os._exit(0)
+
+
+def endless(_: Interval) -> Iterator[Report]:
+    """Report for ever."""
+    while True:
+        yield Report(status="OK", evidence="again")
+
+
+def unspeakable(_: Interval) -> Report:
+    """Raise an error with characters that no database may hold."""
+    raise ValueError("\0 \ud800 \u202e")
+
+
+def forging(_: Interval) -> Report:
+    """Write an answer of its own, and end."""
+    Path(sys.argv[1]).write_text('{"reports": [{"status": "ON FIRE"}]}')
+    os._exit(0)

@@ -137,7 +137,6 @@ class Traffic:
 
     def send_service(self, latencies: NDArray[np.float64], failed: int) -> None:
         """Send the requests of the newest window."""
-        window = self.window(-1)
         fine = len(latencies) - failed
         content = ServiceProfile.of(
             outcomes={"ok": fine, "server_error": failed},
@@ -146,7 +145,11 @@ class Traffic:
             request_sizes=[],
             response_sizes=[],
         )
-        self._ship(self.agents[0], [self._arrival("service", window, content)])
+        self.send_content("service", content)
+
+    def send_content(self, summary: str, content: Content) -> None:
+        """Send *content* as that of *summary* in the newest window."""
+        self._ship(self.agents[0], [self._arrival(summary, self.window(-1), content)])
 
     def send_logged(self, window: Window, labels: Mapping[str, str]) -> None:
         """Send a number that a user logs for *window*."""
@@ -161,10 +164,7 @@ class Traffic:
             rng = np.random.default_rng([7, self.number])
             recorder = FeatureRecorder(FeatureSpec(key=KEY))
             recorder.observe([names[i] for i in rng.choice(len(names), ROWS, p=share)])
-            self._ship(
-                self.agents[0],
-                [self._arrival("input.kind", self.window(-1), recorder.profile())],
-            )
+            self.send_content("input.kind", recorder.profile())
             if place % 36 == 0 or windows < DAY:
                 self.watch.advance()
         self.watch.advance()

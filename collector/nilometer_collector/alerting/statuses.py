@@ -31,6 +31,7 @@ _OF_OPEN = frozenset({Reason.BREACH, Reason.NOT_YET_CLOSED})
 NO_WINDOW_YET = "no window has arrived since the alerter was set"
 NO_REPORT_YET = "its code has reported nothing since the alerter was set"
 NO_WINDOW = "no window arrives any more"
+OPENINGS_DAYS = 30  # days of the openings that a status counts
 ACCEPTED = "a person accepted a new normal, and no window was within the limit since"
 
 
@@ -49,6 +50,8 @@ class AlerterStatus:
         judged_ns: End of the newest evaluated window, Unix nanoseconds; 0 before the first.
         value: Newest measured value, in the unit of the alerter; None before the first.
         value_ns: End of the window in which it was measured; 0 before the first.
+        openings: Episodes that the alerter has opened in the last `OPENINGS_DAYS`, over all its
+            summaries and label sets.
     """
 
     entity: str
@@ -61,6 +64,7 @@ class AlerterStatus:
     judged_ns: int = 0
     value: float | None = None
     value_ns: int = 0
+    openings: int = 0
 
     def silent(self) -> "AlerterStatus":
         """Return the status if no window arrives any more; an open episode stays ALERTING."""

@@ -1,5 +1,1 @@
-"""The HTTP server: the API, its OpenAPI document, and the pages."""
-
-from nilometer_collector.api.app import make_app
-
-__all__ = ["make_app"]
+"""The HTTP server: the API, its OpenAPI document, and the pages. `api.app.make_app` makes it."""

@@ -74,11 +74,11 @@ def refuse_controls(value: msgspec.Struct, of_data: Collection[str] = OF_DATA) -
     """Refuse control characters in the texts and keys of *value*, as `control_in` does.
 
     Raises:
-        ApiError: 422 if there is one; the error names the place.
+        ApiError: 422 if there is one; the error has the place and the character.
     """
-    place = control_in(value, of_data)
-    if place is not None:
-        raise ApiError(422, f"{place}: must not contain control characters", place)
+    found = control_in(value, of_data)
+    if found is not None:
+        raise ApiError(422, found.sentence, found.place)
 
 
 def _with_whole_numbers(value: object) -> object:

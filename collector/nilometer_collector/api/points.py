@@ -6,8 +6,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from nilometer.profile import Content, FeatureProfile, SummarySample
-from nilometer.wire.samples import sample_to_bytes
+from nilometer.profile import Content, FeatureProfile
 from nilometer_collector.api.coverage import CoverageView, coverage_view
 from nilometer_collector.api.fields import seconds
 from nilometer_collector.contents.feature import CategoryView
@@ -113,13 +112,12 @@ def _series_view(series: Series, question: SeriesQuestion) -> SeriesView:
     return SeriesView(
         summary=series.summary,
         labels=series.labels.as_dict(),
-        points=[_point_view(point, series, question, shares, values) for point in series.points],
+        points=[_point_view(point, question, shares, values) for point in series.points],
     )
 
 
 def _point_view(
     point: Point,
-    series: Series,
     question: SeriesQuestion,
     shares: Sequence[str],
     values: Sequence[str],
@@ -128,7 +126,6 @@ def _point_view(
 
     Args:
         point: Point to show.
-        series: Series of the point.
         question: Question that it answers.
         shares: Names of the quantiles.
         values: Names of the numbers at which the distribution function is returned.
@@ -154,24 +151,8 @@ def _point_view(
         distances=dict(point.distances or {}) if question.reference else unset,
         other_distances=dict(point.other_distances or {}) if question.other else unset,
         other_count=unset if point.other_count is None else point.other_count,
-        sample=_sample(point, series, question.selection.entity) if measures.sample else unset,
+        sample=unset if point.packed is None else point.packed,
     )
-
-
-def _sample(point: Point, series: Series, entity: str) -> bytes | msgspec.UnsetType:
-    """Return the encoded sample of a point; unset if its content was not read."""
-    if point.content is None or point.coverage is None:
-        return msgspec.UNSET
-    sample = SummarySample(
-        entity=entity,
-        summary=series.summary,
-        labels=series.labels,
-        window=point.window,
-        coverage=point.coverage,
-        content=point.content,
-        sample=point.share,
-    )
-    return sample_to_bytes(sample)
 
 
 def _by_name(names: Sequence[str], values: Sequence[float]) -> dict[str, float | None]:

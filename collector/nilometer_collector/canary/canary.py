@@ -14,6 +14,7 @@ from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.calibrated.two_samples import Outcome, Pair, compared
 from nilometer.values.clock import Clock
 from nilometer_collector.alerting.watch_rules import WatchRule
+from nilometer_collector.canary.disclosure import disclosure_of
 from nilometer_collector.canary.records import Question, Reason, SummaryVerdict, Verdict
 from nilometer_collector.canary.sentences import sentence_of
 from nilometer_collector.canary.sides import Sides, label_sets, sides_of
@@ -29,6 +30,13 @@ MOST_DAYS = 7  # most days to compare, up to now
 MOST_SAMPLES = 200_000  # most samples of both sides to read, estimated
 
 _ORDER = (Outcome.FAIL, Outcome.HOLD, Outcome.PASS)
+_ALONE = {
+    Reason.NO_STABLE_DATA: "only the candidate has sent {}: nothing to compare it with",
+    Reason.OTHER_PRIVACY: (
+        "both sides disclose the names of {} differently, so they cannot be compared: set the same "
+        "privacy for both"
+    ),
+}
 _WORDS = {
     Reason.NO_CANDIDATE_DATA: "the candidate has sent nothing yet",
     Reason.NO_STABLE_DATA: "the stable side has no data: nothing to compare with",
@@ -83,7 +91,13 @@ class Canaries:
         other = question.candidate_entity or question.entity
         stable = self._counts(question.entity, sides.stable, columns, span)
         candidate = self._counts(other, sides.candidate, columns, span)
+        if not stable:  # its series are of another time
+            return _without(Reason.NO_STABLE_DATA, sides, start_ns)
+        if not self._size(sides.candidate, span):
+            return _without(Reason.NO_CANDIDATE_DATA, sides, start_ns)
         shared = [summary for summary in sorted(known) if summary in stable]
+        names = [name for name in shared if known[name].counted.names]
+        apart = {name for name in names if self._differ_in_privacy(question, sides, name, end_ns)}
         found = [
             _compared(
                 summary,
@@ -95,7 +109,10 @@ class Canaries:
                 1 / len(shared),
             )
             for summary in shared
+            if summary not in apart
         ]
+        found += [_not_compared(name, Reason.OTHER_PRIVACY, counts=True) for name in sorted(apart)]
+        found += self._alone(sides, span)
         found.sort(key=lambda one: (_ORDER.index(one.outcome), one.summary))
         return _joined(found, sides, span)
 
@@ -172,6 +189,39 @@ class Canaries:
                     own[place] = vector
         return found
 
+    def _alone(self, sides: Sides, span: tuple[int, int]) -> list[SummaryVerdict]:
+        """Return a verdict on each summary that only the candidate has sent in *span*."""
+        found = []
+        for name in sorted({one.summary for one in sides.candidate}):
+            stable = [one for one in sides.stable if one.summary == name]
+            candidate = [one for one in sides.candidate if one.summary == name]
+            if not self._size(stable, span) and self._size(candidate, span):
+                found.append(_not_compared(name, Reason.NO_STABLE_DATA, counts=False))
+        return found
+
+    def _size(self, series: Sequence[SeriesRecord], span: tuple[int, int]) -> int:
+        """Return 1 if *series* have a sample in *span*, otherwise 0."""
+        return self._store.samples.size(series, *span, 1).samples
+
+    def _differ_in_privacy(
+        self, question: Question, sides: Sides, summary: str, end_ns: int
+    ) -> bool:
+        """Return whether the newest names of *summary* are disclosed differently on both sides.
+
+        Names and their pseudonyms never agree, and a level that withholds rare names moves their
+        rows to all other names. Neither is a difference of the models.
+        """
+        forms = []
+        for entity, side in (
+            (question.entity, sides.stable),
+            (question.candidate_entity or question.entity, sides.candidate),
+        ):
+            own = [one for one in side if one.summary == summary]
+            newest_ns = min(max((one.last_end_ns for one in own), default=0), end_ns)
+            found = self._reader(entity).contents(own, newest_ns - 12 * BASE_NS, newest_ns)
+            forms.append(disclosure_of(found))
+        return None not in forms and forms[0] != forms[1]
+
     def _reader(self, entity: str) -> Reader:
         return Reader(self._store.samples, self._edges.of(entity), Level.FIVE_MINUTES)
 
@@ -222,6 +272,21 @@ def _compared(
         candidate_rows=int(rows.sum()),
         stable_rows=int(stable_rows.sum()),
         learned=known.baseline is not None,
+    )
+
+
+def _not_compared(summary: str, reason: Reason, *, counts: bool) -> SummaryVerdict:
+    return SummaryVerdict(
+        summary=summary,
+        outcome=Outcome.HOLD,
+        reason=reason,
+        sentence=_ALONE[reason].format(summary),
+        counts=counts,
+        difference=None,
+        window_ns=BASE_NS,
+        candidate_rows=0,
+        stable_rows=0,
+        learned=False,
     )
 
 

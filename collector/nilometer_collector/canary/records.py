@@ -20,6 +20,7 @@ class Reason(Enum):
     NO_CANDIDATE_DATA = "no_candidate_data"
     NO_STABLE_DATA = "no_stable_data"
     NO_WINDOW_YET = "no_window_yet"
+    OTHER_PRIVACY = "other_privacy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

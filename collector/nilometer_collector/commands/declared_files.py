@@ -193,7 +193,9 @@ def _read(file: Path, found: DeclaredFiles) -> None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        raise ConfigError(f"{file}{line}: is not YAML: {error.problem or error.context}") from error
+        is_tab = mark and text.split("\n")[mark.line][mark.column : mark.column + 1] == "\t"
+        problem = "a tab: indent with spaces" if is_tab else error.problem or error.context
+        raise ConfigError(f"{file}{line}: is not YAML: {problem}") from error
     except yaml.reader.ReaderError as error:
         at = text.count("\n", 0, error.position) + 1
         raise ConfigError(

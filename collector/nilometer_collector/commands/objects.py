@@ -94,7 +94,7 @@ def get(arguments: argparse.Namespace) -> int:
         case "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         case _:
-            for line in [*_table(found), *_warnings(found)]:
+            for line in [*_table(found), *_warnings(found)] if found else ["no such objects"]:
                 print(line)
     return 0
 

@@ -10,14 +10,14 @@ from nilometer_collector.alerting.actions import KIND, ActionDefinition, check_a
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import (
-    Misdeclared,
     Plain,
     StoredKind,
     named_first,
+    refuse_controls,
     without_defaults,
 )
 from nilometer_collector.errors import Conflict
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written, control_in
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Key
 
@@ -38,9 +38,7 @@ class ActionObjects(StoredKind[ActionDefinition]):
         """Return the action without defaults."""
         check_action(definition)
         check_written("entity", definition.entity, MAX_NAME_CHARACTERS)
-        place = control_in(definition)
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition)
         return named_first(without_defaults(definition))
 
     def check_together(

@@ -12,8 +12,13 @@ from nilometer_collector.alerting.definitions import (
 )
 from nilometer_collector.alerting.function_limits import is_allowed, refusal
 from nilometer_collector.declared.context import DeclareContext
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
-from nilometer_collector.limits.bounds import control_in
+from nilometer_collector.declared.kind import (
+    Kind,
+    Misdeclared,
+    Plain,
+    refuse_controls,
+    without_defaults,
+)
 from nilometer_collector.query.missing_names import KnownNames, missing_names
 from nilometer_collector.store import (
     API_ORIGIN,
@@ -39,9 +44,7 @@ class AlerterObjects(Kind[AlerterDefinition]):
 
     def checked(self, definition: AlerterDefinition) -> Plain:
         """Return the alerter as JSON values, in the form that the store gives back."""
-        place = control_in(definition, of_data={"summary", "parameters"})
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition, of_data={"summary", "parameters"})
         return plain_alerter(alerter_of(definition))
 
     def completed(

@@ -9,7 +9,14 @@ import msgspec
 
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, title_of
-from nilometer_collector.declared.planning import Plan, change_of, check_names, keys_in, plan_of
+from nilometer_collector.declared.planning import (
+    Plan,
+    change_of,
+    check_names,
+    keys_in,
+    plan_of,
+    with_title,
+)
 from nilometer_collector.declared.registered import FORMAT, KINDS, Document
 from nilometer_collector.declared.sets import KIND as SET
 from nilometer_collector.declared.sets import (
@@ -371,18 +378,22 @@ def _removed_set(
     return found if isinstance(found, SetDefinition) else None
 
 
-def _plan_back(
-    context: DeclareContext,
-    then: dict[Key, str | None],
-    revision: int,
-) -> Plan:
+def _plan_back(context: DeclareContext, then: dict[Key, str | None], revision: int) -> Plan:
     """Return the changes to the definitions *then*."""
     raw: dict[str, object] = {"version": FORMAT}
-    for kind in KINDS:
-        texts = [text for key, text in then.items() if key.kind == kind.name and text is not None]
-        raw[kind.plural] = [msgspec.json.decode(text) for text in texts]
+    keys = {
+        kind.plural: [
+            key for key, text in then.items() if key.kind == kind.name and text is not None
+        ]
+        for kind in KINDS
+    }
+    for plural, some in keys.items():
+        raw[plural] = [msgspec.json.decode(then[key] or "") for key in some]
     gone = [key for key, text in then.items() if text is None]
     try:
         return plan_of(context, msgspec.convert(raw, Document), gone)
     except (Misdeclared, msgspec.ValidationError) as error:
-        raise Conflict(f"revision {revision} cannot be restored: {error}") from error
+        why = f"revision {revision} cannot be restored: {with_title(str(error), keys)}"
+        raise Conflict(
+            f"{why}: roll back others by kind, entity or name, and apply it anew"
+        ) from error

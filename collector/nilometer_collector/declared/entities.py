@@ -11,9 +11,15 @@ from nilometer.values.labels import KEY
 from nilometer.values.nearest import did_you_mean
 from nilometer.values.time_zone import zone_names
 from nilometer_collector.declared.context import DeclareContext
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, without_defaults
+from nilometer_collector.declared.kind import (
+    Kind,
+    Misdeclared,
+    Plain,
+    refuse_controls,
+    without_defaults,
+)
 from nilometer_collector.errors import Conflict
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL, control_in
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, NO_CONTROL
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import (
     Command,
@@ -92,9 +98,7 @@ def declaration_of(definition: EntityDefinition | EntityObject) -> EntityDeclara
             f"time_zone: is not an IANA name that this collector knows{hint}", "time_zone"
         )
     one_line = definition.description.replace("\n", " ")
-    place = control_in(msgspec.structs.replace(definition, description=one_line))
-    if place is not None:
-        raise Misdeclared(f"{place}: must not contain control characters", place)
+    refuse_controls(msgspec.structs.replace(definition, description=one_line))
     if len(set(definition.reads_from)) < len(definition.reads_from):
         raise Misdeclared("reads_from: names an entity twice", "reads_from")
     return EntityDeclaration(

@@ -9,6 +9,7 @@ import msgspec
 
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.errors import Refused
+from nilometer_collector.limits.bounds import OF_DATA, control_in
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Command, Key, RemoveObject, SetObject, Store
 from nilometer_collector.store.written import Unread, fields_of, read_content
@@ -156,6 +157,17 @@ class StoredKind(Kind[D]):
     def remove(self, key: Key) -> Command:
         """Return the command that removes the definition."""
         return RemoveObject(key)
+
+
+def refuse_controls(definition: msgspec.Struct, of_data: Collection[str] = OF_DATA) -> None:
+    """Refuse control characters in the texts and keys of *definition*, as `control_in` does.
+
+    Raises:
+        Misdeclared: If there is one; the error has the place and the character.
+    """
+    found = control_in(definition, of_data)
+    if found is not None:
+        raise Misdeclared(found.sentence, found.place)
 
 
 def as_stored(key: Key, content: str) -> Plain:

@@ -6,10 +6,10 @@ from nilometer_collector.declared.kind import (
     Plain,
     StoredKind,
     named_first,
+    refuse_controls,
     without_defaults,
 )
 from nilometer_collector.ground_truth.definition import KIND, PerformanceDefinition
-from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Key
 
@@ -33,9 +33,7 @@ class PerformanceObjects(StoredKind[PerformanceDefinition]):
 
     def checked(self, definition: PerformanceDefinition) -> Plain:
         """Return the definition without defaults."""
-        place = control_in(definition)
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition)
         try:
             definition.check()
         except ConfigError as error:

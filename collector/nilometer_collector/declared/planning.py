@@ -18,6 +18,7 @@ from nilometer_collector.store import Change, Command, Key
 
 # The key in ``key = value: must be ...``, and in ``FIXED needs the parameter 'threshold'``.
 _KEY = re.compile(r"(?:^|: )([a-z][a-z_]*)\b|parameter '(\w+)'")
+_PLACE = re.compile(r"\b([a-z_]+)\[([0-9]+)\]")  # number of an object in a document
 _MARKUP = re.compile(r"<[A-Za-z/!?]")
 _NAMED = ("channel", "target")  # kinds that other objects name
 
@@ -204,3 +205,17 @@ def _check_together(
     except Conflict as error:
         place = f"{kind.plural}{error.field}"
         raise Conflict(f"{place}: {error}", place) from error
+
+
+def with_title(error: str, keys: Mapping[str, Sequence[Key]]) -> str:
+    """Return *error* with the object that it is about, in place of the object's number.
+
+    Args:
+        error: Sentence that begins with a place, such as ``silences[0].reason``, or ends with it.
+        keys: Keys of all objects by kind, in the order of their numbers.
+    """
+    place = _PLACE.search(error)
+    if place is None or int(place[2]) >= len(keys.get(place[1], ())):
+        return error
+    title = title_of(keys[place[1]][int(place[2])])
+    return f"{title}: {error.removeprefix(place[0]).lstrip('.: ')}"

@@ -19,8 +19,14 @@ from nilometer_collector.alerting.receivers import (
 from nilometer_collector.alerting.routes import Patterns
 from nilometer_collector.alerting.targets import TargetDefinition, check_entry_point
 from nilometer_collector.declared.context import DeclareContext
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, as_stored, without_defaults
-from nilometer_collector.limits.bounds import control_in
+from nilometer_collector.declared.kind import (
+    Kind,
+    Misdeclared,
+    Plain,
+    as_stored,
+    refuse_controls,
+    without_defaults,
+)
 from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveReceiver, SetReceiver, Store
 from nilometer_collector.store.written import Unread, read_content
 
@@ -112,9 +118,7 @@ class ReceiverObjects(Kind[ReceiverObject]):
 
     def completed(self, definition: ReceiverObject, context: DeclareContext) -> ReceiverObject:
         """Return the definition with its stored secrets; refuse what this collector does not allow."""
-        place = control_in(msgspec.structs.replace(definition, settings={}, secrets={}))
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(msgspec.structs.replace(definition, settings={}, secrets={}))
         key = context.store.links_key
         is_kept = any(not isinstance(one, str) for one in definition.secrets.values())
         is_asked = is_kept or context.is_dry_run

@@ -13,9 +13,9 @@ from nilometer_collector.alerting.definitions import alerter_of
 from nilometer_collector.declared.alerters import AlerterObjects, alerter_key
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.entities import Name
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain
+from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, refuse_controls
 from nilometer_collector.errors import Conflict
-from nilometer_collector.limits.bounds import NO_CONTROL, control_in
+from nilometer_collector.limits.bounds import NO_CONTROL
 from nilometer_collector.limits.moments import Time, nanoseconds_of
 from nilometer_collector.limits.references import MAX_REFERENCE_NAME_BYTES
 from nilometer_collector.query.missing_names import KnownNames, expired_sentence
@@ -64,9 +64,7 @@ class ReferenceObjects(Kind[ReferenceObject]):
 
     def checked(self, definition: ReferenceObject) -> Plain:
         """Return the definition as JSON values."""
-        place = control_in(definition)
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition)
         if definition.name == LEARNED:
             raise Misdeclared(
                 f"name = {LEARNED!r}: is reserved for the reference that the collector learns",

@@ -3,8 +3,13 @@
 import msgspec
 
 from nilometer_collector.alerting.routes import RouteDefinition, check_route
-from nilometer_collector.declared.kind import Kind, Misdeclared, Plain, as_stored, without_defaults
-from nilometer_collector.limits.bounds import control_in
+from nilometer_collector.declared.kind import (
+    Kind,
+    Plain,
+    as_stored,
+    refuse_controls,
+    without_defaults,
+)
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import API_ORIGIN, Command, Key, RemoveRoute, SetRoute, Store
 from nilometer_collector.store.written import Unread, read_content
@@ -29,9 +34,7 @@ class RouteObjects(Kind[RouteDefinition]):
 
     def checked(self, definition: RouteDefinition) -> Plain:
         """Return the route as JSON values, without defaults."""
-        place = control_in(definition)
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition)
         check_route(definition)
         return without_defaults(definition)
 

@@ -10,9 +10,10 @@ from nilometer_collector.declared.kind import (
     Plain,
     StoredKind,
     named_first,
+    refuse_controls,
     without_defaults,
 )
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written, control_in
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written
 from nilometer_collector.limits.moments import nanoseconds_of
 from nilometer_collector.query.missing_names import KnownNames, matching_nothing
 from nilometer_collector.store import Key
@@ -33,9 +34,7 @@ class SilenceObjects(StoredKind[SilenceDefinition]):
     def checked(self, definition: SilenceDefinition) -> Plain:
         """Return the silence without defaults, with both times in UTC."""
         check_written("entity", definition.entity, MAX_NAME_CHARACTERS)
-        place = control_in(definition)
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition)
         try:
             plain = definition.with_plain_times()
         except ConfigError as error:

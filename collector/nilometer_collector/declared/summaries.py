@@ -7,9 +7,9 @@ from nilometer_collector.declared.kind import (
     Plain,
     StoredKind,
     named_first,
+    refuse_controls,
     without_defaults,
 )
-from nilometer_collector.limits.bounds import control_in
 from nilometer_collector.query.missing_names import KnownNames
 from nilometer_collector.store import Key
 
@@ -27,9 +27,7 @@ class SummaryObjects(StoredKind[SummaryDefinition]):
 
     def checked(self, definition: SummaryDefinition) -> Plain:
         """Return the summary without defaults."""
-        place = control_in(definition, of_data={"name"})  # the name of data
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition, of_data={"name"})  # the name of data
         try:
             definition.check()
         except ConfigError as error:

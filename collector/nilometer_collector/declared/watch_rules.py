@@ -4,13 +4,13 @@ import msgspec
 
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.declared.kind import (
-    Misdeclared,
     Plain,
     StoredKind,
     named_first,
+    refuse_controls,
     without_defaults,
 )
-from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written, control_in
+from nilometer_collector.limits.bounds import MAX_NAME_CHARACTERS, check_written
 from nilometer_collector.query.missing_names import KnownNames, matching_nothing
 from nilometer_collector.store import Key
 from nilometer_collector.watch.rules import KIND
@@ -38,9 +38,7 @@ class WatchRuleObjects(StoredKind[WatchRule]):
         """Return the rule without defaults."""
         _ = definition.zone  # raises for an unknown time zone
         check_written("entity", definition.entity, MAX_NAME_CHARACTERS)
-        place = control_in(definition)
-        if place is not None:
-            raise Misdeclared(f"{place}: must not contain control characters", place)
+        refuse_controls(definition)
         return named_first({"entity": definition.entity, **without_defaults(definition)})
 
     def warnings(self, plain: Plain, known: KnownNames) -> list[str]:

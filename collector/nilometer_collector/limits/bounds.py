@@ -3,6 +3,7 @@
 import math
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,9 +38,7 @@ _REORDERING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
 def has_control(text: str) -> bool:
     """Return whether *text* contains a control character, such as NUL, or a lone surrogate."""
-    if text.isprintable():  # then no character is a control character
-        return False
-    return any(unicodedata.category(character) in {"Cc", "Cs"} for character in text)
+    return _control_of(text) is not None
 
 
 def is_plain(text: str) -> bool:
@@ -47,11 +46,28 @@ def is_plain(text: str) -> bool:
 
     Such a text has neither a character of `has_control` nor a bidirectional control.
     """
-    return text.isprintable() or not (has_control(text) or _REORDERING.intersection(text))
+    return _odd_of(text) is None
 
 
-def control_in(value: msgspec.Struct, of_data: Collection[str] = OF_DATA) -> str | None:
-    """Return the place of the first text or key of *value* that is not allowed.
+class Control(NamedTuple):
+    """A character that a text must not contain.
+
+    Attributes:
+        place: Place of the text, in the notation of msgspec.
+        character: The character.
+    """
+
+    place: str
+    character: str
+
+    @property
+    def sentence(self) -> str:
+        """Sentence that names the place and the character, which most terminals do not show."""
+        return f"{self.place}: {_refusal(self.character)}"
+
+
+def control_in(value: msgspec.Struct, of_data: Collection[str] = OF_DATA) -> Control | None:
+    """Return the first character of a text or key of *value* that is not allowed.
 
     Patterns of fields refuse most control characters, but Python's patterns accept a newline at the end.
 
@@ -61,22 +77,23 @@ def control_in(value: msgspec.Struct, of_data: Collection[str] = OF_DATA) -> str
             fields, `is_plain` must allow it.
 
     Returns:
-        The place in the notation of msgspec; None without one.
+        The character and its place; None without one.
     """
     fields: dict[str, object] = msgspec.to_builtins(value)
     found = (
-        _refused_in(item, name, has_control if name in of_data else _is_odd)
+        _first_in(item, name, _control_of if name in of_data else _odd_of)
         for name, item in fields.items()
     )
-    return next((place for place in found if place is not None), None)
+    return next((one for one in found if one is not None), None)
 
 
 def check_text(key: str, text: str, most_bytes: int) -> None:
     """Refuse a text of more than *most_bytes*, or with a control character."""
     if len(text.encode("utf-8", "replace")) > most_bytes:
         raise Refused(f"{key} must be at most {most_bytes} bytes")
-    if has_control(text):
-        raise Refused(f"{key} {text[:64]!r} must not contain control characters")
+    control = _control_of(text)
+    if control is not None:
+        raise Refused(f"{key} {text[:64]!r} {_refusal(control)}")
 
 
 def check_characters(key: str, text: str, most: int) -> None:
@@ -94,8 +111,9 @@ def check_written(key: str, text: str, most: int) -> None:
 
 def check_plain(key: str, text: str) -> None:
     """Refuse a text that people may not write."""
-    if not is_plain(text):
-        raise Refused(f"{key} {text[:64]!r} must not contain control characters")
+    odd = _odd_of(text)
+    if odd is not None:
+        raise Refused(f"{key} {text[:64]!r} {_refusal(odd)}")
 
 
 def check_summary(name: str) -> None:
@@ -147,19 +165,37 @@ def check_histogram(histogram: ExponentialHistogram, limit: int = MAX_BUCKETS) -
     check_counts("histogram", histogram.negative.counts)
 
 
-def _is_odd(text: str) -> bool:
-    return not is_plain(text)
+def _control_of(text: str) -> str | None:
+    """Return the first character of *text* for which `has_control` is true."""
+    if text.isprintable():  # then no character is a control character
+        return None
+    return next((one for one in text if unicodedata.category(one) in {"Cc", "Cs"}), None)
 
 
-def _refused_in(value: object, place: str, refuses: Callable[[str], bool]) -> str | None:
-    """Return the place of the first text or key in the JSON value that *refuses* is true for."""
+def _odd_of(text: str) -> str | None:
+    """Return the first character of *text* that people may not write."""
+    if text.isprintable():
+        return None
+    reordering = (one for one in text if one in _REORDERING)
+    return _control_of(text) or next(reordering, None)
+
+
+def _refusal(character: str) -> str:
+    kind = "bidirectional controls" if character in _REORDERING else "control characters"
+    return f"must not contain {kind}, and has U+{ord(character):04X}"
+
+
+def _first_in(value: object, place: str, refused_of: Callable[[str], str | None]) -> Control | None:
+    """Return the first character in the texts and keys of the JSON value that *refused_of* returns."""
     if isinstance(value, str):
-        return place if refuses(value) else None
-    found: Iterable[str | None] = ()
+        character = refused_of(value)
+        return None if character is None else Control(place, character)
+    found: Iterable[Control | None] = ()
     if isinstance(value, dict):
-        if any(map(refuses, value)):
-            return place
-        found = (_refused_in(item, f"{place}.{key}", refuses) for key, item in value.items())
+        of_keys = next((one for one in map(refused_of, value) if one is not None), None)
+        if of_keys is not None:
+            return Control(place, of_keys)
+        found = (_first_in(item, f"{place}.{key}", refused_of) for key, item in value.items())
     elif isinstance(value, list):
-        found = (_refused_in(item, f"{place}[{at}]", refuses) for at, item in enumerate(value))
+        found = (_first_in(item, f"{place}[{at}]", refused_of) for at, item in enumerate(value))
     return next((one for one in found if one is not None), None)

@@ -1,5 +1,7 @@
 """The status of every alerter that users set, also of those that have judged nothing."""
 
+from dataclasses import replace
+
 from nilometer.alert import Alerter, AlertStatus, Reason
 from nilometer.alert.conditions import Reported
 from nilometer.values.clock import NANOSECONDS
@@ -7,8 +9,15 @@ from nilometer.values.labels import Labels
 from nilometer.values.nearest import did_you_mean
 from nilometer.values.window import Window
 from nilometer_collector.alerting.episodes import heard_since_ns
-from nilometer_collector.alerting.statuses import NO_REPORT_YET, NO_WINDOW_YET, AlerterStatus
+from nilometer_collector.alerting.statuses import (
+    NO_REPORT_YET,
+    NO_WINDOW_YET,
+    OPENINGS_DAYS,
+    AlerterStatus,
+)
 from nilometer_collector.store import SeriesRecord, Store
+
+DAY_NS = 86_400 * NANOSECONDS
 
 
 def alerter_statuses(store: Store, entity: str, now_ns: int) -> list[AlerterStatus]:
@@ -36,6 +45,8 @@ def alerter_statuses(store: Store, entity: str, now_ns: int) -> list[AlerterStat
         found += known.get(alerter.name) or [_without_state(alerter, series)]
     for alerter, why in store.alerts.unread_alerters(entity):
         found.append(_not_watched(alerter, Reason.UNREADABLE, why))
+    openings = store.alerts.openings(entity, now_ns - OPENINGS_DAYS * DAY_NS)
+    found = [replace(one, openings=openings.get(one.alerter, 0)) for one in found]
     return sorted(found, key=lambda one: (one.alerter, one.summary, str(one.labels)))
 
 

@@ -14,11 +14,12 @@ from nilometer.profile import (
     ServiceProfile,
     SummarySample,
 )
+from nilometer.values.errors import NilometerError
 from nilometer.values.labels import Labels
 from nilometer.values.window import Window
 from nilometer.wire.contents.codec import EdgesOf
 from nilometer.wire.numbers import numbers_from_bytes
-from nilometer.wire.samples import Together
+from nilometer.wire.samples import Alone, Together, each_alone, each_to_bytes
 from nilometer_collector.query.merging import merged_each
 from nilometer_collector.query.series_records import Measures, Point
 from nilometer_collector.store import Level
@@ -52,6 +53,8 @@ def points_of(
         edges_of: Function that finds the edges of the entity's references.
         whole: Whether every point needs its full content, for a comparison.
     """
+    if measures.only_sample and not whole:
+        return _packed_points(cells, measures, edges_of)
     if whole or not measures.only_numbers:
         return _whole_points(cells, measures, edges_of)
     together = _number_points(cells, measures)
@@ -90,20 +93,52 @@ def _number_points(cells: Sequence[Cell], measures: Measures) -> list[Point | No
     return found
 
 
+def _packed_points(
+    cells: Sequence[Cell], measures: Measures, edges_of: EdgesOf
+) -> list[Point | None]:
+    """Return points with the bytes of their samples; a sample that is alone is not decoded."""
+    is_alone = [len(cell.payloads) == 1 for cell in cells]
+    alone = [cell for cell, single in zip(cells, is_alone, strict=True) if single]
+    try:
+        moved = each_alone(_together(alone, edges_of))
+    except (ValueError, NilometerError):  # merging logs the damaged sample, and leaves it out
+        return _whole_points(cells, measures, edges_of)
+    others = [cell for cell, single in zip(cells, is_alone, strict=True) if not single]
+    merged = iter(_whole_points(others, measures, edges_of))
+    found = iter([_packed_point(cell, one) for cell, one in zip(alone, moved, strict=True)])
+    return [next(found) if single else next(merged) for single in is_alone]
+
+
+def _packed_point(cell: Cell, alone: Alone) -> Point:
+    point = _point(cell, alone.count)
+    point.packed = alone.packed
+    return point
+
+
 def _whole_points(
     cells: Sequence[Cell], measures: Measures, edges_of: EdgesOf
 ) -> list[Point | None]:
-    groups = [Together(cell.payloads, cell.window, cell.labels, edges_of) for cell in cells]
-    return [
+    samples = merged_each(_together(cells, edges_of))
+    points = [
         None if sample is None else _whole_point(cell, sample, measures)
-        for cell, sample in zip(cells, merged_each(groups), strict=True)
+        for cell, sample in zip(cells, samples, strict=True)
     ]
+    if measures.sample:
+        packed = each_to_bytes([sample for sample in samples if sample is not None])
+        kept = (point for point in points if point is not None)
+        for point, one in zip(kept, packed, strict=True):
+            point.packed = one
+    return points
+
+
+def _together(cells: Sequence[Cell], edges_of: EdgesOf) -> list[Together]:
+    return [Together(cell.payloads, cell.window, cell.labels, edges_of) for cell in cells]
 
 
 def _whole_point(cell: Cell, sample: SummarySample, measures: Measures) -> Point:
     content = sample.content
     point = _point(cell, content.count)
-    point.content, point.coverage, point.share = content, sample.coverage, sample.sample
+    point.content, point.coverage = content, sample.coverage
     point.quantiles = [math.nan] * len(measures.quantiles)
     point.cdf = [math.nan] * len(measures.cdf)
     fill = _FILLED_BY.get(type(content))

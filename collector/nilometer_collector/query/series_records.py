@@ -64,6 +64,13 @@ class Measures:
         whole = (self.edges, self.top, self.statistics, self.rates, self.coverage, self.sample)
         return not any(whole)
 
+    @property
+    def only_sample(self) -> bool:
+        """Whether the merged samples suffice, so that one that is alone need not be decoded."""
+        numbers = (self.quantiles, self.cdf, self.moments)
+        others = (self.edges, self.top, self.statistics, self.rates, self.coverage)
+        return self.sample and not any((*numbers, *others))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
@@ -135,7 +142,7 @@ class Point:
         maximum: Largest number; None if there is none.
         content: Full content, if a measure needs it.
         coverage: Coverage, if the content was read.
-        share: Share of the observations that were profiled, if the content was read.
+        packed: Bytes of the merged sample, if it was requested.
         distances: Distance from the reference by comparator, None if a distance does not exist;
             None without a reference.
         other_distances: Distance from the other side by comparator, None if it does not exist; None
@@ -156,7 +163,7 @@ class Point:
     maximum: float | None = None
     content: Content | None = None
     coverage: Coverage | None = None
-    share: float = 1.0
+    packed: bytes | None = None
     distances: Mapping[str, float | None] | None = None
     other_distances: Mapping[str, float | None] | None = None
     other_count: int | None = None

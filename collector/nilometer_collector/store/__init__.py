@@ -59,7 +59,6 @@ from nilometer_collector.store.prediction_records import (
 from nilometer_collector.store.prediction_verbs import MOST_READ, MOST_SOUGHT, Predictions
 from nilometer_collector.store.protocol import (
     MOST_GROUPS,
-    Pins,
     References,
     Samples,
     Store,
@@ -151,7 +150,6 @@ __all__ = [
     "Origin",
     "Outcome",
     "PartRecord",
-    "Pins",
     "Predicted",
     "PredictionPage",
     "PredictionRows",

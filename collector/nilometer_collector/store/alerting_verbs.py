@@ -92,6 +92,10 @@ class Alerts(Protocol):
         """
         ...
 
+    def openings(self, entity: str, since_ns: int) -> dict[str, int]:
+        """Count the episodes of *entity* that opened since *since_ns*, by name of their alerter."""
+        ...
+
     def episode(self, entity: str, number: int) -> EpisodeRecord | None:
         """Return one episode of *entity* with its history, however old; None if there is none."""
         ...

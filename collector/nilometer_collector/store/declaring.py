@@ -51,8 +51,5 @@ class Entities(Protocol):
         The samples are removed in transactions of limited size, so other writers do not wait long.
         Samples that arrive meanwhile are removed, too. After a failure, a second call removes the
         rest.
-
-        Raises:
-            Conflict: If windows of it are pinned.
         """
         ...

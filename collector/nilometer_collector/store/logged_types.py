@@ -127,17 +127,3 @@ def logged_type_of(columns: Sequence[str]) -> LoggedType:
     """Return the type in the columns of `logged_columns`."""
     data_type, aggregation, unit, shape = columns
     return LoggedType(data_type, aggregation, unit, msgspec.json.decode(shape, type=Shape))
-
-
-def check_not_pinned(summary: str, pin: Sequence[str] | None) -> None:
-    """Refuse to remove a summary from whose windows a baseline in use was learned.
-
-    Args:
-        summary: Name of the summary.
-        pin: Name of the pin in a row; None if nothing is pinned.
-
-    Raises:
-        Conflict: If there is a pin.
-    """
-    if pin is not None:
-        raise Conflict(f"summary: windows of {summary} are pinned by {pin[0]}", "summary")

@@ -29,7 +29,6 @@ from nilometer_collector.store.records import (
     LevelRecord,
     ReferenceRecord,
     RollUp,
-    SampleRecord,
     SeriesRecord,
     Size,
     StalePart,
@@ -170,9 +169,9 @@ class RollUps(Protocol):
     def retire(self, now_ns: int, keep_ns: Mapping[Level, int]) -> int:
         """Remove samples and roll-ups by the age of their arrival, a limited number at a time.
 
-        Nothing is removed before it is rolled up to the next level, or while it is pinned. Data
-        that a call decides to remove is no longer read; later calls free its space. Whole days are
-        removed, so a row may be kept for up to one day longer.
+        Nothing is removed before it is rolled up to the next level. Data that a call decides to
+        remove is no longer read; later calls free its space. Whole days are removed, so a row may
+        be kept for up to one day longer.
 
         Args:
             now_ns: Wall time, Unix nanoseconds.
@@ -186,48 +185,6 @@ class RollUps(Protocol):
 
     def levels(self) -> list[LevelRecord]:
         """Return the content of each level, finest first."""
-        ...
-
-
-class Pins(Protocol):
-    """Named spans of series, whose roll-ups are kept beyond their retention."""
-
-    def put(
-        self,
-        name: str,
-        series: Sequence[SeriesRecord],
-        start_ns: int,
-        end_ns: int,
-        level: Level = Level.FIVE_MINUTES,
-    ) -> None:
-        """Keep the windows of *level* that overlap [start, end) until `remove` is called.
-
-        Windows that retention has already removed do not return. An earlier span with the same name
-        is replaced.
-
-        Args:
-            name: Name of the span, such as that of a baseline learned from it.
-            series: Series to keep.
-            start_ns: Start of the span.
-            end_ns: End of the span.
-            level: Level of the windows, a roll-up, because samples as shipped cannot be kept
-                longer.
-
-        Raises:
-            ValueError: If *level* is `SHIPPED`.
-        """
-        ...
-
-    def remove(self, name: str) -> bool:
-        """Apply retention to the span again; return False if the name does not exist."""
-        ...
-
-    def names(self) -> list[str]:
-        """List all names, ascending."""
-        ...
-
-    def read(self, name: str, limit: int) -> list[SampleRecord]:
-        """Read at most *limit* samples of the span, at its level if they are rolled up."""
         ...
 
 
@@ -284,11 +241,6 @@ class Store(Protocol):
     @property
     def rollups(self) -> RollUps:
         """Roll-ups of samples."""
-        ...
-
-    @property
-    def pins(self) -> Pins:
-        """Spans that are kept beyond their retention."""
         ...
 
     @property

@@ -11,7 +11,7 @@ from nilometer_collector.access.workspaces import Workspaces, owner_of
 from nilometer_collector.alerting.receivers import KINDS, Kind
 from nilometer_collector.alerting.routes import RouteDefinition, Subject, check_route, routed
 from nilometer_collector.store.composing import FLAPPING_NS, FLAPPING_OPENINGS
-from nilometer_collector.store.written import Unread, fields_of, read_content, read_part
+from nilometer_collector.store.written import Unread, fields_of, read_content
 
 
 def due_by_channel(
@@ -84,18 +84,12 @@ def awaits_route(channel: str, routes: Mapping[str, str]) -> bool:
     """
     is_unknown = False
     for name, content in routes.items():
-        found = read_part(content, _Routing)
-        if isinstance(found, Unread):
-            is_unknown |= owner_of(name) in {"", owner_of(channel)}
-        elif channel in found.channels:
+        channels = _as_far_as_known(name, content).channels
+        if channel in channels:
             return False
+        if not channels:
+            is_unknown |= owner_of(name) in {"", owner_of(channel)}
     return is_unknown
-
-
-class _Routing(msgspec.Struct):
-    """The channels of a route; other fields are not read."""
-
-    channels: list[str]
 
 
 def _as_far_as_known(name: str, content: str) -> RouteDefinition:
@@ -122,15 +116,12 @@ def _as_far_as_known(name: str, content: str) -> RouteDefinition:
     return route
 
 
-class _Kinded(msgspec.Struct):
-    """The kind of a channel; other fields are not read, so a newer version may have added some."""
-
-    kind: str = ""
-
-
 def _kinds(channels: Mapping[str, str]) -> Iterator[tuple[str, Kind]]:
-    """Yield the name of each channel with its kind, if this version knows the kind."""
+    """Yield the name of each channel with its kind, if this version knows the kind.
+
+    Other fields do not matter, so a newer version may have added some.
+    """
     for name, content in channels.items():
-        found = read_part(content, _Kinded)
-        if not isinstance(found, Unread) and found.kind in KINDS:
-            yield name, KINDS[found.kind]
+        kind = KINDS.get(str(fields_of(content).get("kind", "")))
+        if kind is not None:
+            yield name, kind

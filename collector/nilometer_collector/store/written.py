@@ -36,18 +36,10 @@ class Unread:
 
 def read_content(content: str, kind: type[T]) -> T | Unread:
     """Return the object in *content*, or why it cannot be read; the reason is logged once."""
-    found = read_part(content, kind)
-    if isinstance(found, Unread):
-        return _set_aside(kind.__name__, _title(content), found.reason)
-    return found
-
-
-def read_part(content: str, kind: type[T]) -> T | Unread:
-    """Return the fields of *kind* in *content*, or why they cannot be read, without a line in the log."""
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, ValueError) as error:
-        return Unread(str(error))
+        return _set_aside(kind.__name__, _title(content), str(error))
 
 
 def readable_of(contents: Iterable[str], kind: type[T]) -> list[T]:

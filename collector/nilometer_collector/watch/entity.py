@@ -26,7 +26,7 @@ from nilometer_collector.store import NormalRecord
 from nilometer_collector.store.levels import Level
 from nilometer_collector.watch.fitting import Fitter
 from nilometer_collector.watch.kept_windows import KeptWindows
-from nilometer_collector.watch.late import CHECK_NS, check, span_of
+from nilometer_collector.watch.late import CHECK_NS, Looked, check, span_of
 from nilometer_collector.watch.memory import DAY_NS, Memory
 from nilometer_collector.watch.normals import accepted_parts, anew, lapses
 from nilometer_collector.watch.notes import Measured, Notes
@@ -79,6 +79,7 @@ class EntityWatch:
         self._fitter = fitter
         self._state = StoredState(entity, rule, store)
         self._kept = KeptWindows(entity, store)
+        self._looked = Looked()
         self._performance = PerformanceWatch(self._state, store, edges)
         self._past_ns = 0
 
@@ -175,7 +176,7 @@ class EntityWatch:
         reader = Reader(self._store.samples, self._edges.of(self._entity), Level.FIVE_MINUTES)
         judged = dict(self._kept.rows(*span, changes.windows))
         book = self._state.book
-        found = check(self._entity, reader, series, book, judged, memory.late, span)
+        found = check(self._entity, reader, series, book, judged, self._looked, memory.late, span)
         changes.windows += [(end, packed_window(row)) for end, row in sorted(found.windows.items())]
         return replace(memory, late=found.late)
 

@@ -5,6 +5,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from weakref import WeakValueDictionary
 
 from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver, HandedSubject
@@ -56,8 +57,9 @@ class Handing:
                 out, and so are those after it.
         """
         found: dict[str, bytes] = {}
+        rules = _Rules(self._store, self._given)
         for entity in entities:
-            content = self._of(entity)
+            content = self._of(entity, rules)
             if len(content) > room or (content and len(found) == MOST_ENTITIES):
                 self._warn(entity)
                 break
@@ -66,7 +68,7 @@ class Handing:
                 room -= len(content)
         return found
 
-    def _of(self, entity: str) -> bytes:
+    def _of(self, entity: str, rules: "_Rules") -> bytes:
         """Return the packed form, which is at most `KEPT_SECONDS` old; empty if nothing is judged.
 
         A form takes long to make, so only calls for the same entity wait for it.
@@ -80,7 +82,7 @@ class Handing:
             content = self._found(entity)  # another call may have made it
             if content is None:
                 at = self._clock.monotonic()
-                content = self._made(entity)
+                content = self._made(entity, rules)
                 self._keep(entity, at, content)
             return content
 
@@ -103,13 +105,11 @@ class Handing:
                 _, (_, oldest) = self._kept.popitem(last=False)
                 self._kept_bytes -= len(oldest)
 
-    def _made(self, entity: str) -> bytes:
+    def _made(self, entity: str, rules: "_Rules") -> bytes:
         record = self._store.watching.load(entity)
         if record is None or not record.baselines:
             return b""
-        declared = {one.name: one.declaration for one in self._store.entities.all()}
-        zone = declared.get(entity, UNDECLARED).time_zone
-        rule = rule_of(current_rules(self._store, self._given), entity).declared(zone)
+        rule = rules.of(entity)
         book = unpacked(record.baselines, Book)
         if not rule.watch or book.in_other_zone(rule.time_zone):
             return b""
@@ -138,6 +138,26 @@ class Handing:
                 "off: the plan would be too large; let each agent see fewer entities or summaries",
                 extra={"entity": entity},
             )
+
+
+class _Rules:
+    """The rules of all entities, read from *store* at most once, when one is first asked for."""
+
+    def __init__(self, store: Store, given: Sequence[WatchRule]) -> None:
+        self._store = store
+        self._given = given
+
+    def of(self, entity: str) -> WatchRule:
+        """Return the rule of *entity*, with its declared time zone."""
+        return rule_of(self._rules, entity).declared(self._zones.get(entity, UNDECLARED.time_zone))
+
+    @cached_property
+    def _rules(self) -> tuple[WatchRule, ...]:
+        return current_rules(self._store, self._given)
+
+    @cached_property
+    def _zones(self) -> dict[str, str]:
+        return {one.name: one.declaration.time_zone for one in self._store.entities.all()}
 
 
 def _subjects(book: Book, memory: Memory, rule: WatchRule) -> tuple[HandedSubject, ...]:

@@ -1,18 +1,19 @@
 """Rows that arrived after their window was judged.
 
-Late rows change no evidence. A check finds them: it counts the windows of one summary again. The
-next fit learns from the new counts.
+Late rows change no evidence. A check finds them: it counts the windows of one summary again, if their
+samples have changed since the check before. The next fit learns from the new counts.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from nilometer.alert.calibrated.columns import Floats, Total
-from nilometer.alert.calibrated.counting import is_pooled
+from nilometer.alert.calibrated.counting import SummaryColumn, is_pooled
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.entity import stored_summary
 from nilometer_collector.store import SeriesRecord
+from nilometer_collector.watch.columns import is_same
 from nilometer_collector.watch.memory import DAY_NS, Book, Late, Memory, Watched
 from nilometer_collector.watch.reading import Reader
 from nilometer_collector.watch.usual import HOUR_NS
@@ -40,6 +41,33 @@ class Found:
     windows: Mapping[int, Mapping[int, Floats]]
 
 
+class Looked:
+    """Keeps the rows of one summary in base windows, so that a check decodes only new samples.
+
+    It takes about 200 bytes a window. After a restart it is empty, and the next check decodes all.
+    """
+
+    def __init__(self) -> None:
+        self._of: SummaryColumn | None = None
+        self._rows: dict[int, tuple[int, float]] = {}  # hash of the samples, and rows, by ends
+
+    def rows(
+        self, reader: Reader, series: Sequence[SeriesRecord], lead: Watched, span: tuple[int, int]
+    ) -> Iterator[tuple[int, float]]:
+        """Yield the rows of *lead* in each base window of *span* with samples, in order."""
+        before = self._rows if self._of is not None and is_same(self._of, lead.counted) else {}
+        self._of, self._rows = lead.counted, {}
+        columns = {lead.key.summary: lead.counted}
+        for end_ns, payloads in reader.payloads(series, *span):
+            digest = hash(tuple(payloads))
+            known, rows = before.get(end_ns, (None, 0.0))
+            if known != digest:
+                vector = reader.counts(payloads, columns).get(lead.key)
+                rows = 0.0 if vector is None else float(vector[_CELLS])
+            self._rows[end_ns] = (digest, rows)
+            yield end_ns, rows
+
+
 def span_of(memory: Memory, past_ns: int) -> tuple[int, int]:
     """Return the span to check: judged windows only, so none before *past_ns*."""
     begun_ns = max(memory.end_ns - SPAN_NS, past_ns, memory.begun_ns + DAY_NS)
@@ -52,6 +80,7 @@ def check(
     series: Sequence[SeriesRecord],
     book: Book,
     kept: Mapping[int, Mapping[int, Floats]],
+    looked: Looked,
     before: Late,
     span: tuple[int, int],
 ) -> Found:
@@ -63,6 +92,7 @@ def check(
         series: Series of the entity.
         book: Subjects of the entity.
         kept: Counts of the base windows as they were judged, by their ends and slots.
+        looked: Rows that earlier checks have counted.
         before: Result of the last check.
         span: Windows to check: they end in ``(start_ns, end_ns]``.
     """
@@ -71,15 +101,12 @@ def check(
     if lead is None:
         return Found(Late(checked_ns=span[1], found=known), {})
     own = [one for one in series if one.summary == stored_summary(lead.key.summary)]
-    columns = {lead.key.summary: lead.counted}
     ends, rows = [], 0.0
-    for window in reader.base_windows(own, columns, *span):
-        vector = window.counts.get(lead.key)
-        old = kept.get(window.end_ns, {}).get(lead.slot)
-        more = 0.0 if vector is None else float(vector[_CELLS])
-        more -= 0.0 if old is None else float(old[_CELLS])
+    for end_ns, now in looked.rows(reader, own, lead, span):
+        old = kept.get(end_ns, {}).get(lead.slot)
+        more = now - (0.0 if old is None else float(old[_CELLS]))
         if more > _LEAST:
-            ends.append(window.end_ns)
+            ends.append(end_ns)
             rows += more
     windows = {}
     every = {one.key.summary: one.counted for one in book.watched}

@@ -69,7 +69,7 @@ class Reader:
     ) -> Iterator[Content]:
         """Read the contents of one summary that end in ``(start_ns, end_ns]``, merged in parts."""
         waiting: list[bytes] = []
-        for _, payloads in self._windows(series, start_ns, end_ns):
+        for _, payloads in self.payloads(series, start_ns, end_ns):
             waiting += payloads
             if len(waiting) >= MERGED_AT_ONCE:
                 yield from self._merged(waiting, start_ns, end_ns)
@@ -99,20 +99,26 @@ class Reader:
         end_ns: int,
     ) -> Iterator[BaseWindow]:
         """Count the cells of each base window of ``(start_ns, end_ns]`` that has data, in order."""
-        for window_end_ns, payloads in self._windows(series, start_ns, end_ns):
-            parts: dict[PartKey, list[tuple[float, Floats]]] = {}
-            for payload in payloads:
-                for one in self._counted(payload, columns):
-                    for key in {PartKey(one.summary), PartKey(one.summary, one.labels)}:
-                        parts.setdefault(key, []).append((one.share, one.vector))
-            counts = {key: added(vectors) for key, vectors in parts.items()}
+        for window_end_ns, payloads in self.payloads(series, start_ns, end_ns):
+            counts = self.counts(payloads, columns)
             yield BaseWindow(window_end_ns, counts, has_data=True)
+
+    def counts(
+        self, payloads: Sequence[bytes], columns: Mapping[str, SummaryColumn]
+    ) -> dict[PartKey, Floats]:
+        """Return the counts of each subject in the samples of a base window, given by `payloads`."""
+        parts: dict[PartKey, list[tuple[float, Floats]]] = {}
+        for payload in payloads:
+            for one in self._counted(payload, columns):
+                for key in {PartKey(one.summary), PartKey(one.summary, one.labels)}:
+                    parts.setdefault(key, []).append((one.share, one.vector))
+        return {key: added(vectors) for key, vectors in parts.items()}
 
     def samples(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
     ) -> Iterator[tuple[int, list[SummarySample]]]:
         """Read the samples that end in ``(start_ns, end_ns]``, by the end of their base window."""
-        for window_end_ns, payloads in self._windows(series, start_ns, end_ns):
+        for window_end_ns, payloads in self.payloads(series, start_ns, end_ns):
             found = (self._sample(payload, digest=True) for payload in payloads)
             yield window_end_ns, [sample for sample in found if sample is not None]
 
@@ -129,10 +135,13 @@ class Reader:
             start_ns, step = until, 2 * step
         return end_ns
 
-    def _windows(
+    def payloads(
         self, series: Sequence[SeriesRecord], start_ns: int, end_ns: int
     ) -> Iterator[tuple[int, list[bytes]]]:
-        """Read base windows with their samples, sorted by bytes so that results are repeatable."""
+        """Read the samples that end in ``(start_ns, end_ns]``, by the end of their base window.
+
+        They are sorted by their bytes, so that results are repeatable.
+        """
         step = 12 * BASE_NS
         while start_ns < end_ns:
             until = min(start_ns + step, end_ns)

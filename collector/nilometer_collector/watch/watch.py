@@ -17,7 +17,7 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.query.arrivals import Laggards
+from nilometer_collector.query.arrivals import AHEAD_NS, Laggards, plausible
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.entity import EntityWatch
@@ -184,6 +184,9 @@ class Watch:
 def closed_until(heard: Sequence[HeardRecord], judged_ns: int, now_ns: int, started_ns: int) -> int:
     """Return the time up to which the windows of an entity are closed, Unix nanoseconds.
 
+    It is never far in the future: evidence only goes forward, so an agent whose clock is ahead would
+    make the windows of all others late. Such windows are judged when their time has come.
+
     Args:
         heard: How far the windows of each agent have arrived.
         judged_ns: End of the newest window that was judged.
@@ -193,9 +196,14 @@ def closed_until(heard: Sequence[HeardRecord], judged_ns: int, now_ns: int, star
     tables = [one for one in heard if one.agent == TABLES]
     if any(one.received_ns > now_ns - UPLOAD_NS for one in tables):
         return judged_ns
-    agents = [one for one in heard if one.agent != TABLES]
+    agents = plausible(heard, now_ns)
     if not agents:
         return max(past_until(heard), judged_ns)
+    return max(min(_arrived(agents, judged_ns, now_ns, started_ns), now_ns + AHEAD_NS), judged_ns)
+
+
+def _arrived(agents: Sequence[HeardRecord], judged_ns: int, now_ns: int, started_ns: int) -> int:
+    """Return the time up to which all windows of *agents* have arrived; see `closed_until`."""
     newest_ns = max(one.end_ns for one in agents)
     silent_since_ns = now_ns - SILENT_NS
     sending = [one for one in agents if one.received_ns > silent_since_ns]

@@ -1,5 +1,6 @@
 """Exports the history of an entity from a collector to a Parquet file, a page at a time."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
@@ -66,7 +67,8 @@ def export(
                     rows += len(packed)
         part.rename(path)
     except (OSError, pyarrow.ArrowException) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        number = getattr(error, "errno", None)  # Arrow's own text names a temporary file
+        raise ConfigError(f"{path}: {os.strerror(number) if number else error}") from error
     finally:
         with suppress(OSError):
             part.unlink(missing_ok=True)

@@ -55,7 +55,8 @@ class Exchange(ExchangeState):
 
     async def receive(self) -> Message:
         """Return the server's next message after recording it."""
-        message = await self.app_receive()
+        app_receive = self.app_receive  # read before the call, see `NilometerMiddleware.__call__`
+        message = await app_receive()
         try:
             if message["type"] == "http.request":
                 body = message.get("body")
@@ -111,7 +112,8 @@ class Exchange(ExchangeState):
                 self._note_end(unfinished=message.get("more_body", False))
         except Exception as error:  # monitoring must never fail a prediction
             message = self._noted_otherwise(message, error)
-        return self.app_send(message)
+        app_send = self.app_send
+        return app_send(message)
 
     def _noted_otherwise(self, message: Message, error: Exception) -> Message:
         """Return the message to send after the recording of *message* raised *error*."""

@@ -87,10 +87,11 @@ class NilometerWSGIMiddleware(Observer):
                 self._gives_way(environ, _full(environ), start_response)  # nothing observes it
         except Exception as error:  # monitoring must never fail a prediction
             worker.note(error, lost=1)
+        app = self.app  # read before the call, see `NilometerMiddleware.__call__`
         if exchange is None:
-            return self.app(environ, start_response)
+            return app(environ, start_response)
         try:
-            result = self.app(environ, exchange.start)
+            result = app(environ, exchange.start)
         except BaseException as error:
             exchange.end(error)
             raise

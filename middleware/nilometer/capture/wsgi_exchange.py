@@ -88,10 +88,11 @@ class WsgiExchange(Exchange):
         passed = headers
         if self.more is not None and self.more.new_id is not None:
             passed = self._passed_headers(headers, self.more.new_id)
+        app_start = self.app_start  # read before the call, see `NilometerMiddleware.__call__`
         if exc_info is None:
-            write = self.app_start(status, passed)
+            write = app_start(status, passed)
         else:
-            write = self.app_start(status, passed, exc_info)
+            write = app_start(status, passed, exc_info)
         try:  # now the server has accepted the status and the headers
             self.status = statuses[status]
             self.length = -1

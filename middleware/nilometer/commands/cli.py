@@ -4,15 +4,19 @@ Exit codes: 0 success, 1 a negative result, 2 wrong usage or configuration.
 """
 
 import argparse
+import errno
 import importlib
 import os
 import sys
+from typing import NoReturn
 
 import nilometer
 from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
+_FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk that standard output goes to
+_LOGGING = {"agent", "collector", "run"}  # commands whose output is a log
 # Module and function that add each command of the library, in the order of the help.
 _OWN = {
     "profile": ("nilometer.commands.profile", "add"),
@@ -55,13 +59,23 @@ EXTRAS = {
 }
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that says in one line what is wrong. Those of the commands are of this class, too."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print *message*, and end with `EXIT_WRONG_USE`."""
+        from nilometer.commands.query import printable
+
+        self.exit(EXIT_WRONG_USE, f"{self.prog}: {printable(message)}: see {self.prog} --help\n")
+
+
 def command_line(first: str = "") -> argparse.ArgumentParser:
     """Return the parser of the command *first*; of all commands if there is none of that name.
 
     Only the command in use is imported, because all of them together take most of a second. The commands
     of the agent and of the collector are included if these are installed.
     """
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog="nilometer", description="Watch a served model against its reference."
     )
     parser.add_argument("--version", action="version", version=f"nilometer {nilometer.__version__}")
@@ -76,13 +90,22 @@ def command_line(first: str = "") -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Parse the arguments and run the command; print an error of nilometer as one line."""
     words = sys.argv[1:] if argv is None else argv
+    if not _LOGGING.intersection(words[:1]):
+        # Set before gRPC is imported. Its own log would be between the lines of a command.
+        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     arguments = command_line(words[0] if words else "").parse_args(words)
     try:
         status = int(arguments.run(arguments))
         sys.stdout.flush()  # flush now, so that a closed pipe raises here and not at exit
     except BrokenPipeError:
         # The reader, such as `head`, closed the pipe, so no more output is needed.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
+        return EXIT_NO
+    except OSError as error:
+        if error.errno not in _FULL or error.filename is not None:
+            raise
+        _drop_output()
+        print(f"nilometer: the output cannot be written: {error.strerror}", file=sys.stderr)
         return EXIT_NO
     except ConfigError as error:
         print(f"nilometer: {_shown(error)}", file=sys.stderr)
@@ -102,6 +125,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"nilometer: {_shown(error)}", file=sys.stderr)
         return EXIT_NO
     return status
+
+
+def _drop_output() -> None:
+    """Write what is still buffered nowhere, so that Python does not fail at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _add_command(

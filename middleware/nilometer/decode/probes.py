@@ -6,7 +6,9 @@ from functools import lru_cache
 BODYLESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 _PROBES = re.compile(
     r"(?:/ping|/health|/healthz|/livez|/readyz|/metrics|/version|/info|/openapi\.json|/docs|/v2"
-    r"|/v[12]/health/(?:live|ready)"
+    r"|/v[12]/health/(?:live|ready)|/health/(?:live|liveliness|liveness|ready|readiness|startup)"
+    r"|/health-?check|/api/(?:tags|ps|version)"
+    r"|/v1/models/[^/:]+(?:/(?:versions|labels)/[^/:]+)?/metadata"
     r"|/v[12]/models(?:/[^/:]+(?:/versions/[^/]+)?(?:/ready|/config|/stats)?)?"
     r"|/v2/repository/.*"
     r"|/inference\.GRPCInferenceService/(?!Model(?:Stream)?Infer$).*"

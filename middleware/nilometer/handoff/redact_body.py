@@ -41,6 +41,7 @@ from nilometer.values.streams import Ends
 _DELIMITERS = (",", "\t", ";", "|")
 _GRPC = "application/grpc"
 _NO_EVENTS = b":\n\n"  # a comment
+_NO_JSON = object()
 _QUOTABLE = re.compile(r'(?:[^"\\\r\n]|\\[^\r\n])+')
 _MEDIA = re.compile(r"(?:application|audio|image|message|text|video)/[\w.+-]+")
 
@@ -177,27 +178,28 @@ class Bodies:
         return urlencode(kept, safe="[]")
 
     def _stream(self, content: bytes) -> bytes:
-        found = [*events(content)]
-        is_stream = self._are_responses or self._is_split(
-            (event.data, event.kind.decode()) for event in found
-        )
-        return b"".join(self._event(event, is_stream=is_stream) for event in found) or _NO_EVENTS
+        read: Iterable[tuple[Event, object]]
+        read = ((event, _value_of(event.data)) for event in events(content))
+        is_stream = self._are_responses
+        if not is_stream:
+            read = [*read]
+            is_stream = self._is_split((value, event.kind.decode()) for event, value in read)
+        clean = (self._event(event, value, is_stream=is_stream) for event, value in read)
+        return b"".join(clean) or _NO_EVENTS
 
-    def _event(self, event: Event, *, is_stream: bool) -> bytes:
+    def _event(self, event: Event, value: object, *, is_stream: bool) -> bytes:
         kind = self._text(event.kind.decode())
         if self._fields.mentions(kind):
             raise Withheld
         data = event.data
         if data != DONE:
-            try:
-                value = parsed(data)
-            except ValueError:
-                if self._fields:  # a field may be split over several events
-                    raise Withheld from None
-                data = self._text(data.decode()).encode()
-            else:
+            if value is not _NO_JSON:
                 is_part = is_frame(value) or (is_stream and is_fragment(value, kind))
                 data = self._documents.encoded(masked(value) if is_part else value)
+            elif self._fields:  # a field may be split over several events
+                raise Withheld
+            else:
+                data = self._text(data.decode()).encode()
         named = [b"event: " + kind.encode()] if kind else []
         return b"\n".join([*named, *(b"data: " + line for line in data.split(b"\n"))]) + b"\n\n"
 
@@ -208,17 +210,19 @@ class Bodies:
             ValueError: If another line is not JSON, or there are no lines.
         """
         found = lines(content)
-        is_stream = self._are_responses or self._is_split((line, "") for line in found)
+        values: Iterable[object] = map(_value_of, found)
+        is_stream = self._are_responses
+        if not is_stream:
+            values = [*values]
+            is_stream = self._is_split((value, "") for value in values)
         clean: list[bytes] = []
-        for at, line in enumerate(found):
+        for at, (line, value) in enumerate(zip(found, values, strict=True)):
             if not line:
                 clean.append(line)
                 continue
-            try:
-                value = parsed(line)
-            except ValueError:
+            if value is _NO_JSON:
                 if at < len(found) - 1 or not any(clean) or not line.startswith(b"{"):
-                    raise
+                    raise ValueError("a line is not JSON")
                 clean.append(b"{")
                 continue
             is_part = is_frame(value) or (is_stream and is_marked_fragment(value))
@@ -227,16 +231,13 @@ class Bodies:
             raise ValueError("no lines of JSON")
         return b"\n".join(clean)
 
-    def _is_split(self, frames: Iterable[tuple[bytes, str]]) -> bool:
+    def _is_split(self, frames: Iterable[tuple[object, str]]) -> bool:
         """Return whether something to redact may be split over several *frames*.
 
         Args:
-            frames: Data of each frame, and the type of its event.
+            frames: Value of each frame, see `_value_of`, and the type of its event.
         """
-        values: list[tuple[object, str]] = []
-        for data, kind in frames:
-            with suppress(ValueError):  # it is not JSON
-                values.append((parsed(data), kind))
+        values = [(value, kind) for value, kind in frames if value is not _NO_JSON]
         texts: dict[str, list[str]] = {}
         for value, _ in values:
             for key, text in texts_in(value):
@@ -339,6 +340,14 @@ class Bodies:
         writer.writerow([columns[at] if any(row[at] for row in rows) else "" for at in kept])
         writer.writerows([row[at] for at in kept] for row in rows[1:])
         return with_delimiter(written.getvalue(), content_type, table.delimiter)
+
+
+def _value_of(frame: bytes) -> object:
+    """Return the JSON value of an event's data or of a line; `_NO_JSON` if it is not JSON."""
+    try:
+        return parsed(frame)
+    except ValueError:
+        return _NO_JSON
 
 
 def _is_no_name(text: str) -> bool:

@@ -22,6 +22,8 @@ from nilometer.sketch.distinct import Distinct
 Cell = object  # one value of a column, as the decoder returned it
 
 NUMBER, STRING, BOOLEAN = "number", "string", "boolean"
+QUANTILES = {"p01": 0.01, "p05": 0.05, "p50": 0.5, "p95": 0.95, "p99": 0.99}  # by statistic
+LOWEST, HIGHEST = "min", "max"  # statistics that are read from the t-digest, as the quantiles are
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,13 +256,9 @@ def _of_cells(feature: FeatureProfile, part: int) -> float | None:
 _STATISTICS: Mapping[str, Callable[[FeatureProfile], float | None]] = {
     "count": lambda feature: float(feature.count),
     "mean": _mean,
-    "min": lambda feature: feature.numbers.digest.min,
-    "max": lambda feature: feature.numbers.digest.max,
-    "p01": _quantile(0.01),
-    "p05": _quantile(0.05),
-    "p50": _quantile(0.5),
-    "p95": _quantile(0.95),
-    "p99": _quantile(0.99),
+    LOWEST: lambda feature: feature.numbers.digest.min,
+    HIGHEST: lambda feature: feature.numbers.digest.max,
+    **{name: _quantile(q) for name, q in QUANTILES.items()},
     "missing_ratio": lambda feature: _of_cells(feature, feature.missing),
     "non_finite_ratio": lambda feature: _of_cells(feature, feature.non_finite),
     "null_like_ratio": lambda feature: _of_cells(feature, feature.null_like),

@@ -1,6 +1,7 @@
 """Converts summary samples to protobuf and back, one or many at once."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -193,6 +194,46 @@ def merged_samples_from_bytes(groups: Sequence[Together]) -> list[SummarySample]
         if digests is not None:
             digests.merge(contents, parts)
     return merged
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """A sample that is the only one of its group.
+
+    Attributes:
+        count: Count of its content.
+        packed: Its bytes, with the window and the labels of the group.
+    """
+
+    count: int
+    packed: bytes
+
+
+def each_alone(groups: Sequence[Together]) -> list[Alone]:
+    """Return the only sample of each group, without reading its sketches.
+
+    The samples were checked before they were stored, so only their t-digests are checked again.
+
+    Raises:
+        ValueError: If the bytes of a group are not exactly one sample, or a content is unknown.
+    """
+    messages = []
+    for group in groups:
+        (packed,) = group.packed
+        messages.append(parsed(pb.SummarySample, packed))
+    if not have_sound_digests(messages):
+        raise ValueError("a t-digest cannot be read")
+    found = []
+    for message, (_, window, labels, edges_of) in zip(messages, groups, strict=True):
+        codec = codec_for(message)
+        fast = codec.digests
+        count = codec.read(message, edges_of).count if fast is None else fast.count(message)
+        message.window_start_unix_nano = window.start_ns
+        message.window_end_unix_nano = window.end_ns
+        message.labels.clear()
+        message.labels.update(labels.as_dict())
+        found.append(Alone(count, message.SerializeToString(deterministic=True)))
+    return found
 
 
 def _folded(

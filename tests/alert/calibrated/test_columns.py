@@ -2,12 +2,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nilometer.alert.calibrated.columns import Column, Total
 from nilometer.batch import reference_of
-from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.feature import FeatureProfile, FeatureSpec
+from nilometer.profile.numeric import Bounds
 from nilometer.profile.recorder import FeatureRecorder
 from nilometer.profile.reference import Reference
 
@@ -46,6 +48,20 @@ def test_a_value_between_two_known_ones_is_new() -> None:
 def test_values_outside_of_the_reference_are_counted() -> None:
     assert rate("amount", [1e9, 0.0, -1e9, -1e9], "below the reference") == 2
     assert rate("amount", [1e9, 0.0, -1e9, -1e9], "above the reference") == 1
+
+
+def test_values_outside_are_estimated_where_another_reference_counted_them() -> None:
+    column = COLUMNS["amount"]
+    assert column.low is not None
+    assert column.high is not None
+    values = np.linspace(column.low - 0.5, column.high + 0.25, 1001)
+    for spec in (FeatureSpec(), FeatureSpec(bounds=Bounds(edges=(0.0,), low=-99.0, high=99.0))):
+        recorder = FeatureRecorder(spec)
+        recorder.observe_numbers(values)
+        vector = column.vector(recorder.profile())
+        below, above = vector[column.bins + 2 : column.bins + 4]
+        assert below == pytest.approx((values < column.low).sum(), abs=5)
+        assert above == pytest.approx((values > column.high).sum(), abs=5)
 
 
 def test_missing_and_unusable_cells_are_counted() -> None:

@@ -23,7 +23,7 @@ from nilometer.wire.services import GetPlanRequest, Row, ShipRequest
 from nilometer_collector.access.needs import GRPC, HTTP, Need, http_need
 from nilometer_collector.access.principals import Principal
 from nilometer_collector.access.rights import Access, Forbidden, Gate, Unauthenticated
-from nilometer_collector.api import make_app
+from nilometer_collector.api.app import make_app
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.counters import Counters
 from nilometer_collector.query.query import Query

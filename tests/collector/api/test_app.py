@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from support.problems import is_problem
 
 from nilometer.testing import SteppedClock
-from nilometer_collector.api import make_app
+from nilometer_collector.api.app import make_app
 from nilometer_collector.causes.causes import Causes
 from nilometer_collector.counters import Counters
 from nilometer_collector.errors import StoreUnavailable

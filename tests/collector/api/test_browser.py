@@ -246,6 +246,24 @@ def test_the_page_of_declared_objects_shows_changes_and_names_that_point_nowhere
     page.get_by_text(warning).wait_for()
 
 
+def test_windows_that_were_counted_on_other_edges_are_marked(served: Running, page: Page) -> None:
+    amounts = [float(one) for one in range(200)]
+    reference = a_reference({"input.amount": amounts})
+    put_reference(reference, served.collector.grpc_target)
+    edges = reference.columns["input.amount"].edges
+    served.sender().ship(
+        feature_sample(amounts),
+        feature_sample(amounts, window=minute(1)),
+        feature_sample(amounts, window=minute(2), edges=edges),
+    )
+    page.goto(f"{served.collector.http_url}/#/entity/{ENTITY}/summary/input.amount")
+    page.get_by_text("estimated, re-binned").first.wait_for(timeout=10_000)
+    told = page.get_by_text("counted on other edges than the reference")
+    assert told.count() == 0  # the newest window has the edges of the reference
+    page.get_by_role("button", name="Earlier").click()
+    told.wait_for(timeout=10_000)
+
+
 def test_a_version_of_a_reference_is_frozen_approved_compared_rolled_back_and_removed(
     alerting: Running, page: Page
 ) -> None:

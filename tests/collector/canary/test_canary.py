@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.watched_traffic import MONDAY_NS, Traffic, normal
+from support.watched_traffic import KEY, MONDAY_NS, Traffic, normal
 
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.calibrated.two_samples import Outcome
+from nilometer.profile import FeatureRecorder, FeatureSpec
 from nilometer.values.labels import LabelFilter
 from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.canary.canary import Canaries
@@ -143,6 +144,61 @@ def test_a_summary_that_the_candidate_lacks_holds(store: Store) -> None:
     found = verdict(candidate)
     assert (found.outcome, found.reason) == (Outcome.HOLD, Reason.NO_CANDIDATE_DATA)
     assert found.sentence == "the candidate has sent nothing of input.age"
+
+
+def test_a_summary_that_only_the_candidate_has_is_shown_and_does_not_count(store: Store) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    candidate.columns["input.new"] = normal(0.0, ROWS)
+    for _ in range(24):
+        stable.send()
+        candidate.send()
+    found = verdict(candidate)
+    assert found.outcome is Outcome.PASS
+    (alone,) = [one for one in found.summaries if one.summary == "input.new"]
+    assert (alone.reason, alone.counts) == (Reason.NO_STABLE_DATA, False)
+    assert alone.sentence == "only the candidate has sent input.new: nothing to compare it with"
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_a_version_whose_traffic_ended_before_is_told(store: Store, version: str) -> None:
+    going = traffic(store, {"version": {"1": "2", "2": "1"}[version]}, "pod-1")
+    ended = traffic(store, {"version": version}, "pod-2")
+    ended.send_all(3)
+    going.send_all(12)
+    start_ns = going.window(-6).start_ns
+    found = verdict(going, start_ns=start_ns, candidate=LabelFilter.of([("version", "2")]))
+    side = Reason.NO_STABLE_DATA if version == "1" else Reason.NO_CANDIDATE_DATA
+    assert (found.outcome, found.reason, found.start_ns) == (Outcome.HOLD, side, start_ns)
+
+
+@pytest.mark.parametrize("spec", [FeatureSpec(readable=True), FeatureSpec(key=KEY, distinct=False)])
+def test_names_under_another_privacy_are_no_difference(store: Store, spec: FeatureSpec) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    for _ in range(6):
+        for side, own in ((stable, FeatureSpec(key=KEY)), (candidate, spec)):
+            side.send()
+            recorder = FeatureRecorder(own)
+            recorder.observe(["north", "south"] * (ROWS // 2))
+            side.send_content("input.kind", recorder.profile())
+    found = verdict(candidate)
+    assert found.outcome is Outcome.HOLD
+    (kind,) = [one for one in found.summaries if one.summary == "input.kind"]
+    assert (kind.reason, kind.counts) == (Reason.OTHER_PRIVACY, True)
+
+
+def test_booleans_that_become_strings_differ(store: Store) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    for _ in range(6):
+        for side, cells in ((stable, [True, False]), (candidate, ["yes", "no"])):
+            side.send()
+            recorder = FeatureRecorder(FeatureSpec(key=KEY))
+            recorder.observe(cells * (ROWS // 2))
+            side.send_content("input.flag", recorder.profile())
+    found = verdict(candidate)
+    assert (found.outcome, found.summaries[0].summary) == (Outcome.FAIL, "input.flag")
 
 
 def test_few_rows_are_joined_to_longer_windows_or_hold(store: Store) -> None:

@@ -130,6 +130,7 @@ def test_a_warning_is_printed_every_time(command: Command, files: Path, served: 
             "tags (tag:yaml.org,2002:python/name:os.system) are",
         ),
         (ALERTERS.replace("threshold: 2", "threshold: [2"), 10, "is not YAML"),
+        (ALERTERS.replace("  - ", "\t- "), 3, "is not YAML: a tab: indent with spaces"),
         (ALERTERS.replace("threshold: 2", "? {a: 1}\n    : 2"), 9, "a key must be a text"),
         ("- a\n", 1, "the top level must be keys"),
         (

@@ -196,7 +196,9 @@ def test_a_text_that_reorders_the_text_around_it_is_refused(
         document = {"version": 1, kind: [msgspec.json.decode(text)]}
         problem = is_problem(apply_over(untouched, document), 422)
         assert problem.field == f"{kind}[0].{place}"
-        assert "control characters" in problem.detail
+        assert (
+            f"must not contain bidirectional controls, and has U+{ord(sign):04X}" in problem.detail
+        )
     assert untouched.get("changes")["revisions"] == []
 
 

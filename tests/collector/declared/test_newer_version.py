@@ -11,11 +11,11 @@ from nilometer_collector.alerting.receivers import ChannelDefinition
 from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.alerting.watch_rules import WatchRule
-from nilometer_collector.declared.applying import By, apply
+from nilometer_collector.declared.applying import By, Part, apply, remove_one, roll_back
 from nilometer_collector.declared.context import DeclareContext
 from nilometer_collector.declared.kind import Misdeclared
 from nilometer_collector.declared.listing import UnreadCount
-from nilometer_collector.declared.registered import document_of
+from nilometer_collector.declared.registered import document_of, kind_named
 from nilometer_collector.declared.sets import SetObjects
 from nilometer_collector.errors import Conflict
 from nilometer_collector.query.declared_summaries import declared_summaries
@@ -25,6 +25,7 @@ from nilometer_collector.store import (
     Command,
     Key,
     Origin,
+    RemoveObject,
     RemoveReceiver,
     Revision,
     SetObject,
@@ -139,8 +140,28 @@ def test_texts_that_an_older_version_accepted_are_read_and_not_set_aside(store: 
         plain = {"entity": key.entity, "name": key.name, **fields}
         plural = {"summary": "summaries"}.get(key.kind, f"{key.kind}s")
         again = document_of({"version": 1, plural: [plain]})
-        with pytest.raises(Misdeclared, match="control characters"):
+        with pytest.raises(Misdeclared, match=r"bidirectional controls, and has U\+202A"):
             apply(DeclareContext(store), again, By("ann", Origin.APPLY), now_ns)
+
+
+def test_a_rollback_names_the_object_that_only_an_older_version_accepted(store: Store) -> None:
+    silences = {"late": "plain", "sale": "a \u202asale\u202c"}
+    for name, reason in silences.items():
+        plain = {"entity": "*", "name": name, "from": 0, "until": 9, "reason": reason}
+        write(store, SetObject(Key("silence", "*", name), json.dumps(plain)))
+    revision, by = store.history.newest, By("ann", Origin.APPLY)
+    for name in silences:
+        key = Key("silence", "*", name)
+        assert remove_one(
+            DeclareContext(store), kind_named("silence"), key, RemoveObject(key), by, 5
+        )
+    refused = (
+        r"^revision [0-9]+ cannot be restored: silence 'sale' of \*: reason: .*U\+202A: .* anew$"
+    )
+    with pytest.raises(Conflict, match=refused):
+        roll_back(DeclareContext(store), revision, by, 6)
+    part = Part(name="late")
+    assert len(roll_back(DeclareContext(store), revision, by, 7, part=part).plan.changes) == 1
 
 
 def test_a_performance_of_a_newer_version_says_so(store: Store) -> None:

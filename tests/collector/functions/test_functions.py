@@ -111,13 +111,17 @@ def judged(served: Running, clock: SteppedClock) -> dict[str, Any]:
         ("talking", "it raised TypeError: it must return a nilometer.functions.Report"),
         ("shouting", "it printed or wrote more than 1 MiB into one file"),
         ("unmeasured", "it raised ValueError: value = nan: must be a finite number"),
+        ("leaving_quietly", "its process ended with 0 and no answer"),
+        ("forging", "its answer cannot be read: Invalid enum value 'ON FIRE'"),
+        ("unspeakable", "its process ended with 1 and no answer"),
+        ("endless", "it took longer than 1 s"),
         ("missing", "it raised AttributeError: module 'support.own_alerters' has no attribute"),
     ],
 )
 def test_a_function_that_fails_says_so_and_never_alarms(
     function: str, why: str, runs: Runs
 ) -> None:
-    if function == "hanging":
+    if function in {"hanging", "endless"}:
         runs.limits = replace(LIMITS, seconds=1)
         runs.made()
     runs.put(function)
@@ -169,6 +173,8 @@ def test_an_alerter_whose_code_falls_silent_has_no_data(
         assert status() == ("NO_DATA", "no_window")
         later = [Report(status="ALERTING", evidence="90 are open", value=90)]
         assert client.report(ENTITY, "claims", later).statuses == ["ALERTING"]
+    (found,) = served.get("alerters/statuses", entity=ENTITY)["statuses"]
+    assert found["openings"] == 1
 
 
 def test_a_report_that_is_not_allowed_is_refused_with_its_reason(served: Running) -> None:

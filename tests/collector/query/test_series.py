@@ -1,5 +1,6 @@
 """Many series in one question: each point is that of all its data, whatever the page or the order."""
 
+from base64 import b64decode
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -8,11 +9,19 @@ import numpy as np
 import pytest
 
 from nilometer.batch.reference_upload import put_reference
+from nilometer.profile import FeatureProfile
 from nilometer.profile.logged.amounts import Aggregation, Head
 from nilometer.profile.logged.matrix import Matrix
+from nilometer.sketch.tdigest import TDigest
 from nilometer.testing import amounts
+from nilometer.values.labels import Labels
+from nilometer.wire.contents.codec import no_edges
+from nilometer.wire.samples import sample_from_bytes, sample_to_wire
 from nilometer_collector.query import cells, pages
 from nilometer_collector.query.cells import MAX_SAMPLES
+from nilometer_collector.query.measuring import Cell, points_of
+from nilometer_collector.query.series_records import Measures
+from nilometer_collector.store import Level
 from nilometer_collector.testing import (
     ENTITY,
     START_NS,
@@ -295,3 +304,52 @@ def test_what_does_not_exist_is_named(
     refused = served.http.get("/api/v1/query", params=asked)
     assert refused.status_code == 404
     assert reason.replace("\\", "") in refused.json()["detail"]
+
+
+def test_a_sample_that_is_alone_gets_the_window_and_the_labels_of_its_point(
+    served: Running,
+) -> None:
+    values = amounts(300, 1)
+    labels = {"pod": "a", "country": "de"}
+    served.sender().ship(
+        feature_sample(values, window=minute(1), labels=labels),
+        replace(service_sample([0.1, 0.2], window=minute(1)), labels=Labels.of(labels)),
+    )
+    for summary in ("input.amount", "service"):
+        asked = {"summary": summary, "show": ["sample"], "step": 300, "by": "country"}
+        (alone,) = points(served, **asked)
+        (whole,) = points(served, **asked, statistic="count")
+        one, merged = (sample_from_bytes(b64decode(point["sample"])) for point in (alone, whole))
+        assert (one.window, one.labels, one.coverage) == (
+            merged.window,
+            merged.labels,
+            merged.coverage,
+        )
+        assert one.labels == Labels.of({"country": "de"})
+        assert one.window.end_ns - one.window.start_ns == 300 * 10**9
+        assert (alone["count"], one.content.count) == (whole["count"], merged.content.count)
+    quantile = one_digest(served).quantile(0.5)
+    assert quantile == pytest.approx(np.median(values), rel=0.02)
+
+
+def one_digest(served: Running) -> TDigest:
+    (point,) = points(served, show=["sample"])
+    content = sample_from_bytes(b64decode(point["sample"])).content
+    assert isinstance(content, FeatureProfile)
+    return content.numbers.digest
+
+
+def test_a_damaged_sample_that_is_alone_is_left_out() -> None:
+    """Its t-digest is checked, although it is not decoded."""
+    message = sample_to_wire(feature_sample([1.0, 2.0]))
+    sound = message.SerializeToString()
+    message.feature.numeric.digest.means = b"\xff"
+    window = minute(0)
+    cells = [
+        Cell("input.amount", Labels(), window.start_ns, window.end_ns, [one], Level.SHIPPED)
+        for one in (message.SerializeToString(), sound)
+    ]
+    damaged, found = points_of(cells, Measures(sample=True), no_edges)
+    assert damaged is None
+    assert found is not None
+    assert (found.count, sample_from_bytes(found.packed or b"").content.count) == (2, 2)

@@ -175,6 +175,19 @@ def test_episodes_are_listed_newest_first_by_entity_and_by_state(agents: Agents)
     assert agents.store.alerts.entities() == {"churn", ENTITY}
 
 
+def test_openings_are_counted_by_alerter_since_a_time(agents: Agents) -> None:
+    own, other = an_alerter(name="own"), an_alerter(name="other")
+    for number, value in enumerate([0.5, 0.1, 0.5, 0.1]):
+        agents.say("pod-1", value, number, alerter=own)
+    agents.say("pod-1", 0.5, 0, alerter=other, labels={"version": "7"})
+    agents.say("pod-1", 0.5, 0, alerter=other, summary="input.age")
+    openings = agents.store.alerts.openings
+    assert openings(ENTITY, 0) == {"own": 2, "other": 2}
+    newest_ns = max(one.opened_ns for one in agents.store.alerts.episodes())
+    assert openings(ENTITY, newest_ns) == {"own": 1}
+    assert openings(ENTITY, newest_ns + 1) == openings("nobody", 0) == {}
+
+
 def test_one_episode_is_read_however_old(agents: Agents, monkeypatch: pytest.MonkeyPatch) -> None:
     agents.say("pod-1", 0.5, 1)
     agents.say("pod-1", 0.1, 2)

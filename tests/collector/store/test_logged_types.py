@@ -14,7 +14,6 @@ from nilometer.profile.logged.number import Number
 from nilometer.profile.logged.table import Table, Value
 from nilometer.profile.logged.text import Text
 from nilometer.values.labels import Labels
-from nilometer_collector.errors import Conflict
 from nilometer_collector.store import Arrival, Level, LoggedType, Shipped, Store
 from nilometer_collector.store.postgresql import forgetting as postgresql_forgetting
 from nilometer_collector.store.sqlite import forgetting as sqlite_forgetting
@@ -195,19 +194,6 @@ def test_a_forgotten_summary_loses_all_of_its_samples_and_nothing_else(
     assert ship(store, [row(2, NUMBER)], now_ns=day).repeated == 1
     assert len(store.samples.series(ENTITY)) == 1
     assert ship(store, [row(9, Text("v", 1))], now_ns=day).stored == 1
-
-
-def test_a_summary_with_pinned_windows_is_not_forgotten(store: Store) -> None:
-    ship(store, [row(1, NUMBER)])
-    Rolling(store).roll_up_all(START_NS + DAY_NS)
-    series = store.samples.series(ENTITY, X)
-    store.pins.put("a-baseline", series, START_NS, START_NS + DAY_NS)
-    with pytest.raises(Conflict, match=r"windows of logged\.x are pinned by a-baseline") as caught:
-        store.entities.forget(ENTITY, X)
-    assert caught.value.field == "summary"
-    assert len(store.samples.read(series, 0, 1 << 62, 9)) == 1
-    assert store.pins.remove("a-baseline")
-    assert store.entities.forget(ENTITY, X)
 
 
 def test_a_forgotten_summary_is_stored_and_rolled_up_anew(store: Store) -> None:

@@ -30,6 +30,8 @@ from nilometer_collector.demo.postgresql import Server, running_server
 from nilometer_collector.errors import Conflict, Outdated, StoreUnavailable
 from nilometer_collector.store import Arrival, Level, RollUp, Size, Store, open_store
 from nilometer_collector.store.postgresql import collecting, forgetting, reading, samples
+from nilometer_collector.store.postgresql.leases import Lease
+from nilometer_collector.store.postgresql.migrations import LOCK
 from nilometer_collector.store.postgresql.reading import size
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.store import PostgresqlStore
@@ -502,6 +504,29 @@ def test_a_collector_leaves_the_work_to_newer_ones(place: PostgresqlPlace) -> No
             work()
     assert ship(store, [numbered(2)]).stored == 1
     assert store.rollups.levels()[0].rows == 2
+
+
+def test_no_migration_commits_between_the_check_of_a_lease_and_its_commit(
+    place: PostgresqlPlace,
+) -> None:
+    import psycopg
+
+    store = place.open()
+    ship(store, [numbered(1)])
+    later = START_NS + 40 * DAY_NS
+    (stale,) = store.rollups.take(Level.FIVE_MINUTES, later, 10)
+    made = RollUp(stale=stale, rows=[a_sample_row(feature_sample([1.0]))])
+    with holding(place, f"SELECT pg_advisory_xact_lock({LOCK})"):  # a migration that is being made
+        assert store.rollups.put([made], later) == 0
+        assert store.rollups.take(Level.FIVE_MINUTES, later, 10) == []
+        assert store.rollups.retire(later, KEEP_NS) == 0
+    migrating = f"SELECT pg_try_advisory_xact_lock({LOCK})"
+    with psycopg.connect(place.url) as worker:
+        Lease("rollups", 30.0).hold(Session(worker))
+        assert query(place, migrating) is False
+        worker.commit()
+        assert query(place, migrating) is True
+    assert store.rollups.put([made], later) == 1
 
 
 def test_a_collector_does_not_wait_for_the_one_that_works_under_the_lease(

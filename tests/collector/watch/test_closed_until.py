@@ -4,6 +4,7 @@ import pytest
 
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.values.senders import TABLES
+from nilometer_collector.query.arrivals import AHEAD_NS
 from nilometer_collector.store import HeardRecord
 from nilometer_collector.watch.memory import DAY_NS
 from nilometer_collector.watch.watch import closed_until, past_until
@@ -32,6 +33,12 @@ def heard(name: str, end: int, *, ago: int = 0) -> HeardRecord:
         ([heard("a", 1), heard(TABLES, 8)], JUDGED),
         ([heard(TABLES, 8, ago=1)], NOW - 8 * BASE_NS),
         ([heard(TABLES, 12, ago=1)], JUDGED),
+        ([heard("a", 1), heard("clock ahead", -200)], NOW - 2 * BASE_NS),
+        ([heard("gone", 4, ago=3), heard("clock ahead", -200)], NOW - 4 * BASE_NS),
+        ([heard("gone", 4, ago=3), heard("clock ahead", -200, ago=3)], NOW - 4 * BASE_NS),
+        ([heard("clock ahead", -200)], NOW + AHEAD_NS),
+        ([heard("buffered", 11), heard("a", 1)], JUDGED),
+        ([heard("buffered for longer", 30), heard("a", 1)], NOW - 2 * BASE_NS),
     ],
 )
 def test_agents_that_still_send_are_awaited(agents: list[HeardRecord], expected: int) -> None:

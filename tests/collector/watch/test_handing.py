@@ -14,7 +14,7 @@ from support.watched_traffic import Draw, Traffic, normal
 from nilometer.alert.calibrated import handed as handed_over
 from nilometer.alert.calibrated.episodes import PartKey
 from nilometer.alert.calibrated.handed import MOST_ENTITIES, HandedOver
-from nilometer.alert.calibrated.packing import packed, unpacked
+from nilometer.alert.calibrated.packing import AT_ONCE, packed, small, unpacked
 from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.profile import SummarySample
 from nilometer.testing import SteppedClock
@@ -38,7 +38,7 @@ from nilometer_collector.access.rights import Access
 from nilometer_collector.channels.sending import incident_key
 from nilometer_collector.counters import Counters
 from nilometer_collector.ingest.ingest import Ingest
-from nilometer_collector.store import HeardRecord, WatchRecord
+from nilometer_collector.store import DeclaredEntity, HeardRecord, WatchRecord
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.handing import SENDING_NS, Handing, sharing
 from nilometer_collector.watch.memory import DAY_NS
@@ -466,6 +466,23 @@ def test_a_plan_without_room_for_baselines_is_sent_without_and_says_so(
     assert len(handing.all_of([ENTITY, "unknown"], size)[ENTITY]) == size
 
 
+def test_rules_are_read_once_for_all_entities_of_a_request(
+    traffic: Traffic, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = []
+    every, record = traffic.store.entities.all, traffic.store.watching.load(ENTITY)
+
+    def counted() -> list[DeclaredEntity]:
+        reads.append(ENTITY)
+        return every()
+
+    monkeypatch.setattr(traffic.store.entities, "all", counted)
+    monkeypatch.setattr(traffic.store.watching, "load", lambda _: record)
+    handing = Handing(traffic.store, traffic.clock, ())
+    assert len(handing.all_of(["one", "two", "three"], 1 << 20)) == 3
+    assert len(reads) == 1
+
+
 def test_an_entity_whose_baselines_are_made_holds_up_no_other(
     traffic: Traffic, pods: list[Pod], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -491,6 +508,14 @@ def test_an_entity_whose_baselines_are_made_holds_up_no_other(
     thread.join(30)
     other.join(30)
     assert not held_up
+
+
+def test_a_value_has_at_most_the_asked_size() -> None:
+    value = list(range(100_000))
+    size = len(small(value, 1 << 20))
+    assert unpacked(small(value, size), list[int]) == value
+    assert small(value, size - 1) == b""
+    assert small(value, AT_ONCE // 4) == b""
 
 
 def test_baselines_that_unpack_to_too_much_are_refused() -> None:

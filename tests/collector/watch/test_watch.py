@@ -211,6 +211,20 @@ def test_a_late_window_never_moves_evidence(traffic: Traffic) -> None:
     assert traffic.store.watching.load(ENTITY) == before
 
 
+def test_a_clock_that_is_ahead_makes_no_window_of_others_late(traffic: Traffic) -> None:
+    number = traffic.number
+    traffic.agents, traffic.number = ("ahead",), number + 100
+    traffic.send()
+    traffic.agents, traffic.number = ("pod-1",), number
+    traffic.clock.wall_ns = traffic.window(4).end_ns
+    traffic.watch.advance()  # no agent has sent for so long that nothing is awaited
+    assert (traffic.report.judged_ns or 0) <= traffic.clock.now_ns() + BASE_NS
+    traffic.number += 8
+    traffic.columns = {"input.amount": normal(0.7), "input.age": normal(5.0)}
+    traffic.run(8)
+    assert traffic.report.status.name == "ALERTING"
+
+
 def test_late_rows_are_counted_and_told_and_learned(traffic: Traffic) -> None:
     traffic.run(48)
     number = traffic.number

@@ -51,6 +51,7 @@ class AlerterStatusView(msgspec.Struct, frozen=True, kw_only=True):
     judged: float | None  # end of the newest window that it judged, or could not judge
     value: float | None  # newest measured value
     measured: float | None  # end of the window in which it was measured
+    openings: int  # episodes that the alerter has opened in the last 30 days, over all summaries
     measure: str  # comparator or statistic
     unit: str
 
@@ -114,6 +115,7 @@ def _status_view(one: AlerterStatus, alerter: Alerter | None) -> AlerterStatusVi
         judged=seconds(one.judged_ns) if one.judged_ns else None,
         value=one.value,
         measured=seconds(one.value_ns) if one.value_ns else None,
+        openings=one.openings,
         measure="" if condition is None else condition.measure,
         unit="" if condition is None else condition.unit,
     )

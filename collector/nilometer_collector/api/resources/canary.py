@@ -38,6 +38,7 @@ CanaryReason: TypeAlias = Literal[
     "no_candidate_data",
     "no_stable_data",
     "no_window_yet",
+    "other_privacy",
 ]
 
 LEAST_WINDOWS = 4  # default for the fewest windows that a pass needs

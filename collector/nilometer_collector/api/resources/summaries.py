@@ -111,7 +111,6 @@ async def forget_summary(call: Call) -> None:
 
     Raises:
         Unknown: If users do not log such a summary.
-        Conflict: If windows of it are pinned.
     """
     entity, summary = call.parameters.value(ENTITY), call.parameters.value(SUMMARY)
     entities = call.context.store.entities
@@ -138,6 +137,6 @@ OPERATIONS = (
         handler=forget_summary,
         answer=None,
         parameters=(ENTITY, SUMMARY),
-        errors=(404, 409, 422),
+        errors=(404, 422),
     ),
 )

@@ -11,7 +11,7 @@ from nilometer.wire.alerts import alerter_to_bytes
 from nilometer_collector.alerting.episodes import heard_since_ns
 from nilometer_collector.alerting.statuses import AlerterStatus
 from nilometer_collector.store.postgresql.database import Database
-from nilometer_collector.store.postgresql.episodes import read_episodes
+from nilometer_collector.store.postgresql.episodes import count_openings, read_episodes
 from nilometer_collector.store.postgresql.judging import Judging
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.postgresql.turns import Turns
@@ -222,6 +222,10 @@ class Alerts:
                 session, entity, is_open=is_open, episode=None, among=among, labels=labels
             )
         )
+
+    def openings(self, entity: str, since_ns: int) -> dict[str, int]:
+        """Count the episodes of *entity* that opened since *since_ns*, by name of their alerter."""
+        return self._database.read(lambda session: count_openings(session, entity, since_ns))
 
     def episode(self, entity: str, number: int) -> EpisodeRecord | None:
         """Return one episode of *entity* with its history, however old; None if there is none."""

@@ -29,6 +29,10 @@ WHERE (%(entity)s::text IS NULL OR e.entity = %(entity)s)
      AND {_HAS_LABELS.format(labels="p.labels_text")}))
 ORDER BY e.opened_ns DESC, e.id DESC LIMIT %(limit)s
 """  # noqa: S608
+_OPENINGS = """
+SELECT j.alerter, count(*) FROM episodes e JOIN judged j ON j.entity = e.entity AND j.id = e.judged
+WHERE e.entity = %(entity)s AND e.opened_ns >= %(since)s GROUP BY j.alerter
+"""
 _TRANSITIONS = """
 SELECT episode, status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest,
        alerter_payload
@@ -90,6 +94,12 @@ def read_episodes(
         )
         for row in rows
     ]
+
+
+def count_openings(session: Session, entity: str, since_ns: int) -> dict[str, int]:
+    """Count the episodes of *entity* that opened since *since_ns*, by name of their alerter."""
+    rows = session.rows(_OPENINGS, {"entity": entity, "since": since_ns})
+    return {str(name): int(found) for name, found in rows}
 
 
 def read_decisions(session: Session, entity: str, episode: int) -> list[Decision]:

@@ -4,7 +4,6 @@ from collections import Counter
 from functools import partial
 from typing import LiteralString
 
-from nilometer_collector.store.logged_types import check_not_pinned
 from nilometer_collector.store.postgresql.collecting import LOCK, shipped_taken
 from nilometer_collector.store.postgresql.database import Database
 from nilometer_collector.store.postgresql.session import Session
@@ -19,7 +18,6 @@ SELECT 1 FROM logged_summaries WHERE entity = %(entity)s AND summary = %(summary
 _LOCK_ROLLUPS = "SELECT 1 FROM work_leases WHERE name = 'rollups' FOR UPDATE"
 _OWN = "SELECT id FROM series WHERE entity = %(entity)s AND summary = %(summary)s"
 _IDS = f"SELECT COALESCE(array_agg(id), '{{}}') FROM ({_OWN}) AS own"  # noqa: S608
-_PINNED = "SELECT name FROM pins WHERE series = ANY(%(ids)s) LIMIT 1"
 # A position is unique in one partition only. The ids let the index find the rows a second time.
 _REMOVE_SAMPLES = """
 DELETE FROM samples USING (
@@ -70,9 +68,6 @@ def forget(database: Database, entity: str, summary: str) -> bool:
 
     Other writers get their turn between two transactions. Samples that arrive meanwhile are removed,
     too. After a crash, the summary has lost a part of its samples, and a second call removes the rest.
-
-    Raises:
-        Conflict: If windows of it are pinned.
     """
     step = partial(_forget_some, entity=entity, summary=summary)
     done = database.write(step)
@@ -89,7 +84,6 @@ def _forget_some(session: Session, *, entity: str, summary: str) -> bool | None:
     session.rows(_LOCK_ROLLUPS)
     session.rows(LOCK)
     ((asked["ids"],),) = session.rows(_IDS, asked)
-    check_not_pinned(summary, session.row(_PINNED, asked))
     samples = session.rows(_REMOVE_SAMPLES, asked)
     _count_arrivals(session, samples)
     rollups = session.rows(_REMOVE_ROLLUPS, asked)

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from nilometer_collector.store.postgresql.session import Session
 from nilometer_collector.store.versions import written_by_newer
 
-_LOCK = 0x6E696C6F  # key of the advisory lock that migrations hold
+LOCK = 0x6E696C6F  # key of the advisory lock that migrations hold
 
 Migration: TypeAlias = Callable[[Session], None]
 
@@ -40,7 +40,7 @@ def migrate(session: Session, migrations: Migrations, database: str) -> None:
         try:
             session.execute("SET LOCAL lock_timeout = '60s'")
             session.execute("SET LOCAL statement_timeout = 0")
-            session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": _LOCK})
+            session.rows("SELECT pg_advisory_xact_lock(%(key)s)", {"key": LOCK})
             applied = _applied(session, migrations, database)
             if name not in applied:
                 change(session)

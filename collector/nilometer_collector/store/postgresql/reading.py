@@ -107,7 +107,7 @@ def size(
 ) -> Size:
     """Return the number and bytes of the samples of *series* that the question asks for."""
     samples = held = 0
-    for selection in _selections(session, series, question, level, pinned=False):
+    for selection in _selections(session, series, question, level):
         statement = _COUNT.format(selected=selection.statement(_SIZES))
         asked = {**selection.values, "limit": question.limit - samples}
         ((more, added),) = session.rows(statement, asked)
@@ -121,8 +121,6 @@ def stretches(
     series: Sequence[SeriesRecord],
     question: Question,
     level: Level,
-    *,
-    pinned: bool,
 ) -> list[Stretch]:
     """Return the samples of *series* that the question asks for; leave out corrupt ones.
 
@@ -131,11 +129,10 @@ def stretches(
         series: Series to read.
         question: Span and limit.
         level: Coarsest level to read where all levels hold the span.
-        pinned: Whether *level* holds the whole span, because it is pinned.
     """
     found: list[Stretch] = []
     left = question.limit
-    for selection in _selections(session, series, question, level, pinned=pinned):
+    for selection in _selections(session, series, question, level):
         asked = {**selection.values, "limit": left}
         rows = session.rows(selection.statement(_SAMPLES), asked)
         found += stretches_of(rows, table_of(selection.level), selection.level)
@@ -176,17 +173,15 @@ def _selections(
     series: Sequence[SeriesRecord],
     question: Question,
     level: Level,
-    *,
-    pinned: bool,
 ) -> Iterator[_Selection]:
     """Yield what to read of each level."""
     held = held_from(session)
     replaced = parts_to_replace(_stale(session, series, question, level), level)
-    days = (0 if pinned else held[level], LAST_DAY)
+    days = (held[level], LAST_DAY)
     yield _of_series(series, question, level, days, replaced.get(level, frozenset()))
     for coarser in LEVELS[LEVELS.index(level) + 1 :]:
         days = (held[coarser], held[coarser.finer])
-        if days[0] < days[1] and not pinned:
+        if days[0] < days[1]:
             yield _of_series(series, question, coarser, days, frozenset())
     for at, parts in replaced.items():
         if parts:

@@ -89,10 +89,7 @@ _CANONICAL: LiteralString = (
 )
 _REMOVE = """
 DELETE FROM rollups WHERE level_ns = %(level)s AND ctid = ANY(ARRAY(
-  SELECT ctid FROM rollups r WHERE level_ns = %(level)s AND arrival_day < %(day)s AND NOT EXISTS (
-    SELECT FROM pins WHERE pins.entity = r.entity AND pins.series = r.series
-      AND pins.level_ns = r.level_ns AND pins.start_ns < r.window_end_ns
-      AND pins.end_ns > r.window_start_ns) LIMIT %(limit)s))
+  SELECT ctid FROM rollups WHERE level_ns = %(level)s AND arrival_day < %(day)s LIMIT %(limit)s))
 RETURNING octet_length(payload)
 """
 _WAITING = """

@@ -168,9 +168,7 @@ class Samples:
     ) -> list[Stretch]:
         """Read samples that overlap [start, end), in any order; log corrupt ones and skip them."""
         question = Question(start_ns, end_ns, limit)
-        return self._database.snapshot(
-            lambda session: stretches(session, series, question, level, pinned=False)
-        )
+        return self._database.snapshot(lambda session: stretches(session, series, question, level))
 
     def read_all(
         self,
@@ -187,6 +185,6 @@ class Samples:
             found = size(session, series, question, level)
             if not found.fits(most):
                 raise TooLarge(found)
-            return stretches(session, series, question, level, pinned=False)
+            return stretches(session, series, question, level)
 
         return self._database.snapshot(work)

@@ -362,3 +362,9 @@ MIGRATIONS(rename_leases)
 def add_reasons_of_revisions(session: Session) -> None:
     """Add why the author changed declared objects; empty without a reason."""
     session.execute("ALTER TABLE revisions ADD COLUMN reason text NOT NULL DEFAULT ''")
+
+
+@MIGRATIONS
+def drop_pins(session: Session) -> None:
+    """Drop the spans that were kept longer than the retention; nothing ever set one."""
+    session.execute("DROP TABLE pins")

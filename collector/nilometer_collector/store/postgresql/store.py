@@ -18,7 +18,6 @@ from nilometer_collector.store.postgresql.entities import Entities
 from nilometer_collector.store.postgresql.history import History
 from nilometer_collector.store.postgresql.objects import Objects
 from nilometer_collector.store.postgresql.partitions import Partitions
-from nilometer_collector.store.postgresql.pins import Pins
 from nilometer_collector.store.postgresql.predictions import Predictions
 from nilometer_collector.store.postgresql.queueing import Queue
 from nilometer_collector.store.postgresql.references import References
@@ -83,7 +82,6 @@ class PostgresqlStore:
         self.workspaces = workspaces
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database, self._partitions)
-        self.pins = Pins(self._database)
         self.predictions = Predictions(self._database)
         revisions = Revisions(self.samples)
         self.truths = Truths(self._database, self._partitions, self.predictions, revisions)

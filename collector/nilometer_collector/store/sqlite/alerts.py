@@ -35,7 +35,7 @@ from nilometer_collector.store.records import (
 )
 from nilometer_collector.store.rows import open_episode_of, statuses_of
 from nilometer_collector.store.sqlite.database import Database
-from nilometer_collector.store.sqlite.episodes import read_episodes
+from nilometer_collector.store.sqlite.episodes import count_openings, read_episodes
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.states import Key, States
 from nilometer_collector.store.texts import storable
@@ -267,6 +267,10 @@ class Alerts:
     ) -> list[EpisodeRecord]:
         """List episodes with their history, newest first, at most `MOST_EPISODES`."""
         return read_episodes(self._database, entity, is_open=is_open, among=among, labels=labels)
+
+    def openings(self, entity: str, since_ns: int) -> dict[str, int]:
+        """Count the episodes of *entity* that opened since *since_ns*, by name of their alerter."""
+        return count_openings(self._database, entity, since_ns)
 
     def episode(self, entity: str, number: int) -> EpisodeRecord | None:
         """Return one episode of *entity* with its history, however old; None if there is none."""

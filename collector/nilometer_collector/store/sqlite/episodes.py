@@ -26,6 +26,9 @@ FROM episodes WHERE (?1 IS NULL OR entity = ?1) AND (?2 IS NULL OR (closed_ns IS
      AND {_HAS_LABELS.format(labels="p.labels")}))
 ORDER BY opened_ns DESC, id DESC LIMIT ?4
 """  # noqa: S608
+_OPENINGS = (
+    "SELECT alerter, count(*) FROM episodes WHERE entity = ? AND opened_ns >= ? GROUP BY alerter"
+)
 _TRANSITIONS = (
     "SELECT status, at_ns, window_start_ns, recorded_ns, value, evidence, reference_digest, "
     "alerter_payload FROM transitions WHERE "
@@ -63,6 +66,11 @@ def read_episodes(
         )
         for row in database.rows(_EPISODES, asked)
     ]
+
+
+def count_openings(database: Database, entity: str, since_ns: int) -> dict[str, int]:
+    """Count the episodes of *entity* that opened since *since_ns*, by name of their alerter."""
+    return {str(name): int(found) for name, found in database.rows(_OPENINGS, (entity, since_ns))}
 
 
 def read_decisions(database: Database, episode: int) -> list[Decision]:

@@ -1,6 +1,5 @@
 """Removes a summary that users log from SQLite, with its samples, in transactions of limited size."""
 
-from nilometer_collector.store.logged_types import check_not_pinned
 from nilometer_collector.store.sqlite.database import Database
 
 MOST_REMOVED = 5000  # rows of each table in one transaction
@@ -9,7 +8,6 @@ _TYPE = "SELECT 1 FROM logged_summaries WHERE entity = ? AND summary = ?"
 _REMOVE_TYPE = "DELETE FROM logged_summaries WHERE entity = ? AND summary = ?"
 _REMOVE_SERIES = "DELETE FROM series WHERE entity = ? AND summary = ?"
 _OWN = "SELECT id FROM series WHERE entity = ?1 AND summary = ?2"
-_PINNED = f"SELECT name FROM pins WHERE series IN ({_OWN}) LIMIT 1"  # noqa: S608
 _REMOVE_SAMPLES = f"""
 DELETE FROM samples WHERE id IN (SELECT id FROM samples WHERE series IN ({_OWN}) LIMIT ?3)
 RETURNING 0, length(payload)
@@ -33,9 +31,6 @@ def forget(database: Database, entity: str, summary: str) -> bool:
 
     Other writers get their turn between two transactions. Samples that arrive meanwhile are removed,
     too. After a crash, the summary has lost a part of its samples, and a second call removes the rest.
-
-    Raises:
-        Conflict: If windows of it are pinned.
     """
     while True:
         with database.write():
@@ -47,7 +42,6 @@ def forget(database: Database, entity: str, summary: str) -> bool:
 
 def _forget_some(database: Database, entity: str, summary: str) -> bool:
     """Remove some rows of a summary, inside a transaction; return whether nothing is left of it."""
-    check_not_pinned(summary, database.row(_PINNED, (entity, summary)))
     asked = (entity, summary, MOST_REMOVED)
     sizes = [*database.rows(_REMOVE_SAMPLES, asked), *database.rows(_REMOVE_ROLLUPS, asked)]
     database.execute_many(_COUNT, [(size, level) for level, size in sizes])

@@ -89,7 +89,7 @@ class Reading:
     def size(self, series: Sequence[SeriesRecord], question: Question, level: Level) -> Size:
         """Return the number and bytes of the samples of *series* that the question asks for."""
         samples = size = 0
-        for selection in self._selections(series, question, level, pinned=False):
+        for selection in self._selections(series, question, level):
             ((more, added),) = self._database.rows(
                 "SELECT count(*), coalesce(sum(size), 0) FROM ("  # noqa: S608
                 f"SELECT length(payload) AS size {selection.rest} LIMIT ?8)",
@@ -105,7 +105,6 @@ class Reading:
         question: Question,
         level: Level,
         *,
-        pinned: bool = False,
         most: Size | None = None,
     ) -> list[Stretch]:
         """Return the samples of *series* that the question asks for; leave out corrupt ones.
@@ -114,7 +113,6 @@ class Reading:
             series: Series to read.
             question: Span and limit.
             level: Coarsest level to read where all levels hold the span.
-            pinned: Whether *level* holds the whole span, because it is pinned.
             most: Largest number of samples and of their bytes; None if only the limit holds.
 
         Raises:
@@ -130,7 +128,7 @@ class Reading:
             if most is not None and not size.fits(most):
                 raise TooLarge(size)
 
-        for selection in self._selections(series, question, level, pinned=pinned):
+        for selection in self._selections(series, question, level):
             rows = self._database.rows_in_parts(
                 "SELECT stored.series, window_start_ns, window_end_ns, payload, crc "
                 f"{selection.rest} LIMIT ?8",
@@ -156,16 +154,16 @@ class Reading:
         )
 
     def _selections(
-        self, series: Sequence[SeriesRecord], question: Question, level: Level, *, pinned: bool
+        self, series: Sequence[SeriesRecord], question: Question, level: Level
     ) -> Iterator[_Selection]:
         """Yield what to read of each level."""
         held = self.held_from()
         replaced = parts_to_replace(self._stale(series, question, level), level)
-        days = (0 if pinned else held[level], LAST_DAY)
+        days = (held[level], LAST_DAY)
         yield _of_series(series, question, level, days, replaced.get(level, frozenset()))
         for coarser in LEVELS[LEVELS.index(level) + 1 :]:
             days = (held[coarser], held[coarser.finer])
-            if days[0] < days[1] and not pinned:
+            if days[0] < days[1]:
                 yield _of_series(series, question, coarser, days, frozenset())
         for at, parts in replaced.items():
             if parts:

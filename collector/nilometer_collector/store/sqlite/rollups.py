@@ -57,9 +57,7 @@ RETURNING length(payload)
 """
 _REMOVE_ROLLED_UP = """
 DELETE FROM rollups WHERE id IN (
-  SELECT id FROM rollups r WHERE level_ns = ? AND arrival_day < ? AND NOT EXISTS (
-    SELECT 1 FROM pins WHERE pins.series = r.series AND pins.level_ns = r.level_ns
-      AND pins.start_ns < r.window_end_ns AND pins.end_ns > r.window_start_ns) LIMIT ?)
+  SELECT id FROM rollups WHERE level_ns = ? AND arrival_day < ? LIMIT ?)
 RETURNING length(payload)
 """
 

@@ -339,3 +339,9 @@ def add_expiry_of_references(db: Database) -> None:
 def add_reasons_of_revisions(db: Database) -> None:
     """Add why the author changed declared objects; empty without a reason."""
     db.execute("ALTER TABLE revisions ADD COLUMN reason TEXT NOT NULL DEFAULT ''")
+
+
+@migrations()
+def drop_pins(db: Database) -> None:
+    """Drop the spans that were kept longer than the retention; nothing ever set one."""
+    db.execute("DROP TABLE pins")

@@ -27,7 +27,6 @@ from nilometer_collector.store.sqlite.deliveries import Deliveries
 from nilometer_collector.store.sqlite.entities import Entities
 from nilometer_collector.store.sqlite.history import History
 from nilometer_collector.store.sqlite.objects import Objects
-from nilometer_collector.store.sqlite.pins import Pins
 from nilometer_collector.store.sqlite.predictions import Predictions
 from nilometer_collector.store.sqlite.queueing import Queue
 from nilometer_collector.store.sqlite.references import References
@@ -60,7 +59,6 @@ class SqliteStore:
         self.workspaces = workspaces
         self.samples = Samples(self._database)
         self.rollups = RollUps(self._database)
-        self.pins = Pins(self._database)
         self.predictions = Predictions(self._database)
         revisions = Revisions(self._database, self.samples, self.rollups)
         self.truths = Truths(self._database, self.predictions, revisions)

@@ -17,6 +17,7 @@ export interface AlerterStatus {
   judged: number | null; // end of the newest window that it judged, or could not judge
   value: number | null; // newest measured value
   measured: number | null; // end of the window in which it was measured
+  openings: number; // episodes that the alerter has opened in the last 30 days, over all summaries
   measure: string; // comparator or statistic
   unit: string;
 }
@@ -128,7 +129,7 @@ export interface BinSums {
 export interface CanarySummary {
   summary: string;
   verdict: "fail" | "hold" | "pass";
-  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
+  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "other_privacy" | "too_few" | "undecided";
   sentence: string; // reason in words
   counts: boolean; // whether the verdict depends on it; false if neither side has enough rows
   component: string; // component that differs, or is least certain; empty without a judged window
@@ -148,7 +149,7 @@ export interface Canary {
   entity: string;
   verdict: "fail" | "hold" | "pass";
   value: number; // 1 for pass, 0 for hold, -1 for fail
-  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "too_few" | "undecided";
+  reason: "alike" | "different" | "no_candidate_data" | "no_stable_data" | "no_window_yet" | "other_privacy" | "too_few" | "undecided";
   sentence: string; // reason in words
   start: number; // start of the compared time, which is the candidate's first window
   end: number; // end of the newest complete window

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nilometer.compare.bins import OTHER, UNSEEN, expected_unseen
 from nilometer.profile.feature import FeatureProfile
+from nilometer.profile.numeric import NumericProfile
 from nilometer.profile.reference import ReferenceColumn
 
 Floats = NDArray[np.float64]
@@ -65,6 +66,9 @@ class Column:
         dictionary: Id of the reference's dictionary; empty for numbers.
         expected: Type of most cells of the reference; empty if unknown.
         own_totals: Number of further denominators, such as the rows of each true class.
+        low: Smallest number of the reference; None if unknown, as in columns that older versions have
+            stored.
+        high: Largest number of the reference.
     """
 
     summary: str
@@ -76,6 +80,8 @@ class Column:
     dictionary: str = ""
     expected: str = ""
     own_totals: int = 0
+    low: float | None = None
+    high: float | None = None
 
     @property
     def bins(self) -> int:
@@ -128,6 +134,8 @@ class Column:
             edges=reference.edges,
             held=held,
             expected=reference.expected,
+            low=None if reference.bounds is None else reference.bounds.low,
+            high=None if reference.bounds is None else reference.bounds.high,
         )
 
     @classmethod
@@ -177,8 +185,9 @@ class Column:
         shared: list[float] = [profile.missing, unusable]
         numbers, categories = profile.numbers, profile.categories
         if self.edges or self.bins:
-            counts = np.asarray(numbers.counts_on(self.edges)[0])
-            rates = [*shared, numbers.below_reference, numbers.above_reference]
+            found, is_estimated = numbers.counts_on(self.edges)
+            counts = np.asarray(found)
+            rates = [*shared, *self._outside(numbers, is_estimated=is_estimated)]
             if len(self.rates) > len(rates):
                 rates.append(float(counts[self._between].sum()))
             total = [cells, float(counts.sum()), 0, requests, squares]
@@ -189,3 +198,14 @@ class Column:
             return np.array([*shared, *padding, cells, 0, 0, requests, squares], np.float64)
         rates = [*shared, *known.counts, known.other, known.unseen]
         return np.array([*rates, cells, 0, known.total, requests, squares], np.float64)
+
+    def _outside(self, numbers: NumericProfile, *, is_estimated: bool) -> tuple[float, float]:
+        """Return how many of *numbers* are below and above those of the reference.
+
+        Numbers that were counted for another reference have counts of what is outside of that one,
+        so these are estimated, too.
+        """
+        if not is_estimated or self.low is None or self.high is None:
+            return numbers.below_reference, numbers.above_reference
+        below, up_to = numbers.digest.rank([np.nextafter(self.low, -np.inf), self.high])
+        return float(below) * numbers.count, float(1 - up_to) * numbers.count

@@ -70,10 +70,7 @@ class HandedOver:
 
         Label sets are left out if all subjects together are too large.
         """
-        content = small(self)
-        if len(content) > MOST_BYTES:
-            content = small(self.without_label_sets())
-        return content if len(content) <= MOST_BYTES else b""
+        return small(self, MOST_BYTES) or small(self.without_label_sets(), MOST_BYTES)
 
     def without_label_sets(self) -> "HandedOver":
         """Return a copy in which only all traffic of each summary is judged."""

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+AT_ONCE = 1 << 16  # bytes that are compressed before the size is looked at
 LEVEL = 1  # level of compression; higher levels take longer and save little
 
 T = TypeVar("T")
@@ -17,12 +18,25 @@ def packed(value: object) -> bytes:
     return zlib.compress(msgspec.msgpack.encode(value, enc_hook=_from_array), LEVEL)
 
 
-def small(value: object) -> bytes:
+def small(value: object, most: int) -> bytes:
     """Return *value* as bytes for `unpacked`, less than half as many as those of `packed`.
 
     Arrays of numbers keep seven digits. Numbers outside of arrays stay exact.
+
+    Args:
+        value: The value, as for `packed`.
+        most: Largest size of the result in bytes. It is empty if it would be larger; this is found
+            before all is compressed.
     """
-    return zlib.compress(msgspec.msgpack.encode(value, enc_hook=_from_array_rounded))
+    plain = memoryview(msgspec.msgpack.encode(value, enc_hook=_from_array_rounded))
+    squeezing = zlib.compressobj()
+    found = bytearray()
+    for start in range(0, len(plain), AT_ONCE):
+        found += squeezing.compress(plain[start : start + AT_ONCE])
+        if len(found) > most:
+            return b""
+    found += squeezing.flush()
+    return bytes(found) if len(found) <= most else b""
 
 
 def unpacked(content: bytes, kind: type[T], most: int = 0) -> T:

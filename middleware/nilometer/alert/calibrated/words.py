@@ -134,8 +134,13 @@ def points(share: float) -> str:
 def amount(value: float, unit: Unit) -> str:
     """Return *value* with its unit; shares as percent."""
     if unit is Unit.SHARE:
-        return f"{100 * value:.2g} %"
-    return f"{value:.2g} {UNITS[unit]}"
+        return f"{_figure(100 * value)} %"
+    return f"{_figure(value)} {UNITS[unit]}"
+
+
+def _figure(value: float) -> str:
+    """Return two digits of *value*, and all of those before the point: 100, not 1e+02."""
+    return f"{value:.2g}" if abs(value) < 99.5 else f"{value:.0f}"
 
 
 def where(labels: str) -> str:

@@ -81,8 +81,6 @@ def _seconds(text: str) -> float:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    # Set before gRPC is imported, because gRPC's log would overwrite the screen.
-    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     from nilometer.commands.top.agent_source import agent_address
     from nilometer.commands.top.collector_source import CollectorSource
     from nilometer.commands.top.sources import Sources

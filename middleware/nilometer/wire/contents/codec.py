@@ -34,6 +34,7 @@ class DigestCodec(Generic[C]):
         merge: Function that gives merged contents the merged t-digests of the messages of each.
         are_sound: Function that returns whether the t-digests of all messages can be read and have
             the default compression; False if only reading one by one can tell.
+        count: Function that returns the `count` of the content in a message, without reading it.
     """
 
     of: Callable[[C], TDigest]
@@ -41,6 +42,7 @@ class DigestCodec(Generic[C]):
     read: Callable[[pb.SummarySample, EdgesOf], C]
     merge: Callable[[Sequence[C], Sequence[Sequence[pb.SummarySample]]], None]
     are_sound: Callable[[Sequence[pb.SummarySample]], bool]
+    count: Callable[[pb.SummarySample], int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,6 +196,11 @@ def _are_sound(messages: Sequence[pb.SummarySample]) -> bool:
     return are_sound_digests(held)
 
 
+def _count(message: pb.SummarySample) -> int:
+    feature = message.feature
+    return feature.numeric.moments.count + feature.categories.total
+
+
 FEATURE_CODEC = Codec(
     kind=FeatureProfile.kind,
     field="feature",
@@ -207,5 +212,6 @@ FEATURE_CODEC = Codec(
         read=_read_without_digest,
         merge=_merge_digests,
         are_sound=_are_sound,
+        count=_count,
     ),
 )

@@ -12,6 +12,12 @@ function tooFew({ distances }: Sample): string[] {
   return all.filter(({ reason }) => reason === "too_few").map(({ why }) => why);
 }
 
+/** The names of the distances of a window that was counted on other edges than the reference. */
+export function rebinnedIn({ distances }: Sample): string[] {
+  const shown = Object.entries(distances ?? {}).filter(([, each]) => each.value !== null && each.rebinned);
+  return shown.map(([name]) => format.named(name));
+}
+
 /** A feature in one window: its distances, its distribution and all figures. */
 export function FeatureFigures({
   sample,
@@ -26,6 +32,7 @@ export function FeatureFigures({
 }) {
   const categories = feature.top.length > 0 || (reference?.top.length ?? 0) > 0;
   const numbers = feature.histogram !== null || feature.mean !== null;
+  const rebinned = rebinnedIn(sample);
   return (
     <>
       {reference && (
@@ -41,6 +48,12 @@ export function FeatureFigures({
           {why}
         </p>
       ))}
+      {rebinned.length > 0 && (
+        <p class="faint small">
+          Estimated: {rebinned.join(", ")}. This window was counted on other edges than the reference, and
+          re-binned from its t-digest.
+        </p>
+      )}
       {feature.histogram && (
         <Distribution
           current={feature.histogram}

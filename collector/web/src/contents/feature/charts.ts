@@ -17,6 +17,7 @@ export function featureCharts(features: Features, { samples, reference }: Sample
       which,
       samples.map((each) => each[which]),
       samples.map((each) => each.distances?.[which]?.noise ?? null),
+      samples.map((each) => each.distances?.[which]?.rebinned ?? false),
     );
   const charts = [
     distance("Population stability index, nats", "psi"),
@@ -34,11 +35,16 @@ function distanceChart(
   which: "psi" | "ks",
   values: readonly (number | null)[],
   noise: readonly (number | null)[],
+  rebinned: readonly boolean[],
 ): Chart | null {
   if (values.every((each) => each === null)) return null;
   const lines: Line[] = [{ name: which.toUpperCase(), values, tone: "flow" }];
   if (noise.some(Boolean)) {
     lines.push({ name: "without drift", values: noise, tone: "line-2", dash: [8, 3] });
+  }
+  if (rebinned.some(Boolean)) {
+    const marked = values.map((each, i) => (rebinned[i] ? each : null));
+    lines.push({ name: "estimated, re-binned", values: marked, tone: "flow", hollow: rebinned });
   }
   return {
     title,
