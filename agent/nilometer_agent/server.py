@@ -220,7 +220,7 @@ class Agent:
             return None
         secret_files.warn(log, (self.settings.direct_channel_file,))
         name = self.settings.agent_name
-        direct = DirectAlerts(channel, name, lambda: self.plans.away_since, self.counters)
+        direct = DirectAlerts(channel, name, lambda: self.plans.contact, self.counters)
         if self.plans.wants_baselines:
             direct.judge_by_default(self.plans, self.clock)
         ends.callback(direct.stop, STOP_DIRECT_SECONDS)

@@ -20,7 +20,7 @@ from nilometer_agent.uplink.plan import PlanKeeper
 
 log = logging.getLogger("nilometer.agent")
 
-Tell = Callable[[int, Evaluation], None]
+Tell = Callable[[int, Evaluation, float], None]
 
 
 class DefaultAlerter:
@@ -31,8 +31,8 @@ class DefaultAlerter:
 
     Args:
         plans: Keeper of the handed-over baselines.
-        tell: Function that tells the opening of an episode, with the number that its entity's next
-            episode gets.
+        tell: Function that tells the opening of an episode. It gets the number that the next episode
+            of the entity has, the leading part, and the length of the agent's windows in seconds.
         clock: Wall time, which no window may pass by more than a base window; monotonic time for the
             rate of log lines.
     """
@@ -50,7 +50,8 @@ class DefaultAlerter:
         if not samples:
             return
         window = samples[0].window
-        is_cut_off = self._plans.is_cut_off((window.end_ns - window.start_ns) / NANOSECONDS)
+        window_seconds = (window.end_ns - window.start_ns) / NANOSECONDS
+        is_cut_off = self._plans.is_cut_off(window_seconds)
         if not is_cut_off or self._outage != self._plans.outages:
             self._judged.clear()
             self._outage = self._plans.outages
@@ -67,7 +68,7 @@ class DefaultAlerter:
             # The collector has learned from what agents ship, so the same is counted here.
             fewest = self._plans.active.disclosure.fewest_of_a_pseudonym
             for told in judged.take([sample.suppressed(fewest) for sample in samples]):
-                self._open(name, told)
+                self._open(name, told, window_seconds)
         except Exception:
             self._judged[name] = None
             if self._once.due(self._clock.monotonic(), name):
@@ -98,10 +99,10 @@ class DefaultAlerter:
             self._judged[name] = CutOffEntity(name, baselines[name], start_ns)
         return self._judged[name]
 
-    def _open(self, name: str, told: Told) -> None:
+    def _open(self, name: str, told: Told, window_seconds: float) -> None:
         log.warning(
             "drift found in the windows of this agent, the collector does not answer: it is told "
             "directly",
             extra={"entity": name, "summary": told.evaluation.summary},
         )
-        self._tell(told.number, told.evaluation)
+        self._tell(told.number, told.evaluation, window_seconds)

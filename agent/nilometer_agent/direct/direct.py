@@ -16,7 +16,8 @@ from nilometer.alert.incidents import numbered_incident_key
 from nilometer.alert.status import EpisodeState, Transition, advance
 from nilometer.profile import SummarySample
 from nilometer.values.clock import NANOSECONDS, Clock
-from nilometer_agent.direct.openings import Openings
+from nilometer.values.once import MINUTE_SECONDS, OnceEvery
+from nilometer_agent.direct.openings import Opening, Openings
 from nilometer_agent.direct.posting import Outcome, post
 from nilometer_agent.direct.requests import (
     OPENED_AGAIN,
@@ -29,7 +30,7 @@ from nilometer_agent.direct.unconfirmed import Unconfirmed
 from nilometer_agent.direct_channel import DirectChannel
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.uplink.backoff import Backoff
-from nilometer_agent.uplink.plan import PlanKeeper
+from nilometer_agent.uplink.plan import Contact, PlanKeeper
 
 MOST_STATES = 10_000  # alerters times summaries and label sets; further ones are not told
 IDLE_SECONDS = 60.0
@@ -65,8 +66,7 @@ class DirectAlerts:
     Args:
         channel: Receiver.
         agent: Name of the agent.
-        away_since: Function that returns since when the collector does not answer, in monotonic
-            seconds; None if it answered the last request.
+        contact: Function that returns when the collector last answered.
         counters: Counters of the agent.
         send: Function that sends a request.
         monotonic: Monotonic clock, in seconds.
@@ -76,20 +76,21 @@ class DirectAlerts:
         self,
         channel: DirectChannel,
         agent: str,
-        away_since: Callable[[], float | None],
+        contact: Callable[[], Contact],
         counters: Counters,
         send: Post = post,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._channel = channel
         self._agent = agent
-        self._away_since = away_since
+        self._contact = contact
         self._counters = counters
         self._send = send
         self._monotonic = monotonic
         self._backoff = Backoff()
         self._states: dict[str, EpisodeState] = {}
-        self._openings = Openings(away_since, monotonic)
+        self._openings = Openings(contact, monotonic)
+        self._once = OnceEvery(MINUTE_SECONDS)
         self._judge: Judge = _nothing
         self._unconfirmed: Unconfirmed | None = None
         self._awake = threading.Event()
@@ -109,7 +110,7 @@ class DirectAlerts:
 
         alerter = DefaultAlerter(plans, self.tell, clock)
         self._judge = alerter.closed
-        self._unconfirmed = Unconfirmed(self._away_since, alerter.newest_opened, self._monotonic)
+        self._unconfirmed = Unconfirmed(self._contact, alerter.newest_opened, self._monotonic)
 
     def stop(self, timeout: float) -> None:
         """End after the current attempt. May be called before `start`, and twice."""
@@ -123,17 +124,19 @@ class DirectAlerts:
         self._judge(samples)
         for evaluation in evaluations:
             self._follow(evaluation)
-        self._awake.set()
+        if self._openings:
+            self._awake.set()
 
-    def tell(self, number: int, evaluation: Evaluation) -> None:
+    def tell(self, number: int, evaluation: Evaluation, window_seconds: float) -> None:
         """Tell an opening of the default alerter. Never waits for the receiver.
 
         Args:
             number: Number that the collector gives to the next episode of the entity.
             evaluation: Leading part of the episode. It replaces one of the same number that waits.
+            window_seconds: Length of the windows of the agent.
         """
         key = numbered_incident_key(evaluation.alerter.entity, number)
-        self._openings.add(key, evaluation, number=number)
+        self._add(key, Opening(evaluation, self._monotonic(), window_seconds, number))
         self._awake.set()
 
     def _follow(self, evaluation: Evaluation) -> None:
@@ -145,9 +148,16 @@ class DirectAlerts:
         if transition is Transition.OPENED:
             window = evaluation.window
             seconds = (window.end_ns - window.start_ns) / NANOSECONDS
-            self._openings.add(key, evaluation, window_seconds=seconds)
+            self._add(key, Opening(evaluation, self._monotonic(), seconds))
         elif transition is Transition.CLOSED:
             self._openings.closed(key)
+
+    def _add(self, key: str, opening: Opening) -> None:
+        if not self._openings.add(key, opening) and self._once.due(self._monotonic()):
+            log.warning(
+                "too many alerts at once, the further ones are left to the collector",
+                extra={"entity": opening.evaluation.alerter.entity},
+            )
 
     def tell_next(self) -> float:
         """Tell the oldest alert that waits; return the seconds until the next attempt.
@@ -157,15 +167,12 @@ class DirectAlerts:
         """
         first = self._openings.first()
         if first is None:
-            self._backoff.succeed()
-            if self._unconfirmed is not None:
-                self._resolve_unconfirmed(self._unconfirmed)
-            return IDLE_SECONDS
+            return self._resolve_unconfirmed()
         key, opened = first
         evaluation = opened.evaluation
         outcome = self._send(opening(self._channel, key, evaluation, self._agent))
         known = {"entity": evaluation.alerter.entity, "alerter": evaluation.alerter.name}
-        if not (outcome.is_told or outcome.is_refused):
+        if outcome.must_retry:
             self._counters.add(Counter.DIRECT_ALERTS_FAILED)
             log.warning(
                 "alert not sent, will retry: check the receiver of direct_channel_file",
@@ -187,34 +194,37 @@ class DirectAlerts:
             log.info("alert sent directly, the collector does not answer", extra=known)
         return 0.0
 
-    def _resolve_unconfirmed(self, unconfirmed: Unconfirmed) -> None:
+    def _resolve_unconfirmed(self) -> float:
         """Resolve the incidents of the default alerter that no episode of the collector has joined.
 
-        Open those again that an episode joined just before.
+        Open those again that an episode joined just before. Return the seconds until the next attempt.
         """
-        for key, evaluation in unconfirmed.joined():
-            request = opening(self._channel, key, evaluation, self._agent, OPENED_AGAIN)
-            if not self._sent(key, request, "incident not opened again"):
-                return
-            unconfirmed.done(key)
-            log.info("incident opened again, an episode had joined it", extra={"incident": key})
-        for key in unconfirmed.due():
-            if not self._sent(key, resolving(self._channel, key), "incident not resolved"):
-                return
-            unconfirmed.resolved(key)
-            log.info("incident resolved, the collector finds no drift", extra={"incident": key})
+        unconfirmed = self._unconfirmed
+        if unconfirmed is not None:
+            for key, evaluation in unconfirmed.joined():
+                request = opening(self._channel, key, evaluation, self._agent, OPENED_AGAIN)
+                outcome = self._send(request)
+                if outcome.must_retry:
+                    return self._retry(key, outcome, "incident not opened again")
+                unconfirmed.done(key)
+                log.info("incident opened again, an episode had joined it", extra={"incident": key})
+            for key in unconfirmed.due():
+                outcome = self._send(resolving(self._channel, key))
+                if outcome.must_retry:
+                    return self._retry(key, outcome, "incident not resolved")
+                unconfirmed.resolved(key)
+                log.info("incident resolved, the collector finds no drift", extra={"incident": key})
+        self._backoff.succeed()
+        return IDLE_SECONDS
 
-    def _sent(self, key: str, request: DirectRequest, failed: str) -> bool:
-        """Return whether the receiver has taken or refused the request; log *failed* if not."""
-        outcome = self._send(request)
-        if outcome.is_told or outcome.is_refused:
-            return True
+    def _retry(self, key: str, outcome: Outcome, failed: str) -> float:
+        """Log *failed*, and return the seconds until the next attempt."""
         log.warning(
             "%s, will retry: check the receiver of direct_channel_file",
             failed,
             extra={"incident": key, "reason": outcome.reason},
         )
-        return False
+        return self._backoff.fail(outcome.wait_seconds)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -32,6 +32,11 @@ class Outcome(NamedTuple):
     reason: str = ""
     wait_seconds: float = 0.0
 
+    @property
+    def must_retry(self) -> bool:
+        """Whether it has done neither, so that the request is sent again."""
+        return not (self.is_told or self.is_refused)
+
 
 def post(request: DirectRequest) -> Outcome:
     """Send *request*. Never raises for what a receiver or the network does."""

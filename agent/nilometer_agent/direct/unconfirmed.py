@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nilometer.alert import Evaluation
+from nilometer_agent.uplink.plan import Contact
 
 SECONDS = 7200.0  # time with answers of the collector, in which it judges what was stored
 FORGET_SECONDS = 86_400.0  # time after which an incident is left to people
@@ -33,8 +34,7 @@ class Unconfirmed:
     """Follows the incidents. Only the thread of the direct alerts may call.
 
     Args:
-        away_since: Function that returns since when the collector does not answer, in monotonic
-            seconds; None if it answered the last request.
+        contact: Function that returns when the collector last answered.
         newest_opened: Function from an entity to the number of the newest episode that the collector
             has opened; None if it is unknown.
         monotonic: Monotonic clock, in seconds.
@@ -42,11 +42,11 @@ class Unconfirmed:
 
     def __init__(
         self,
-        away_since: Callable[[], float | None],
+        contact: Callable[[], Contact],
         newest_opened: NewestOpened,
         monotonic: Callable[[], float],
     ) -> None:
-        self._away_since = away_since
+        self._contact = contact
         self._newest_opened = newest_opened
         self._monotonic = monotonic
         self._incidents: dict[str, _Incident] = {}
@@ -63,7 +63,7 @@ class Unconfirmed:
     def due(self) -> list[str]:
         """Return the keys of the incidents to resolve. Call it once a minute or more often."""
         now = self._monotonic()
-        if not self._incidents or self._away_since() is not None:
+        if not self._incidents or self._contact().until is not None:
             self._answered_at = None
             return []
         if self._answered_at is None:

@@ -5,6 +5,7 @@ import logging
 import threading
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
+from typing import NamedTuple
 
 import grpc
 
@@ -28,6 +29,18 @@ DEADLINE_SECONDS = 5.0
 CUT_OFF_WINDOWS = 3  # windows without an answer until an agent sends its own evaluations
 
 log = logging.getLogger("nilometer.agent")
+
+
+class Contact(NamedTuple):
+    """The last time in which the collector answered, in monotonic seconds.
+
+    Attributes:
+        since: First answer after an outage; the start of the agent before the first outage.
+        until: First attempt after it that failed; None if the collector answered the last request.
+    """
+
+    since: float
+    until: float | None = None
 
 
 class ActivePlan:
@@ -176,8 +189,7 @@ class PlanKeeper:
         wants_baselines: Whether to ask for the baselines of the default alerter.
         outages: Times that the collector did not answer after it had answered before. It counts the
             current outage, so what is kept for one outage is not used in the next one.
-        away_since: Time of the first attempt since the last answer that failed, in monotonic seconds;
-            None if the collector answered the last request.
+        contact: When the collector last answered.
     """
 
     def __init__(
@@ -198,7 +210,7 @@ class PlanKeeper:
         self.wants_baselines = wants_baselines
         self._clock = clock or SystemClock()
         self.outages = 0
-        self.away_since: float | None = None
+        self.contact = Contact(self._clock.monotonic())
         self._declared = declared or {}
         self._buffer = buffer
         self._stub = stub
@@ -229,10 +241,10 @@ class PlanKeeper:
 
     def is_cut_off(self, window_seconds: float) -> bool:
         """Return whether the collector has not answered for `CUT_OFF_WINDOWS` of *window_seconds*."""
-        since = self.away_since
-        if since is None:
+        until = self.contact.until
+        if until is None:
             return False
-        return self._clock.monotonic() - since >= CUT_OFF_WINDOWS * window_seconds
+        return self._clock.monotonic() - until >= CUT_OFF_WINDOWS * window_seconds
 
     def refresh(self) -> bool:
         """Ask the collector once; return whether it answered."""
@@ -251,11 +263,12 @@ class PlanKeeper:
         except (grpc.RpcError, OSError) as error:
             told = {"reason": str(error)[:200]}
             log.debug("plan not refreshed, keeping the old one: will retry", extra=told)
-            if self.away_since is None:
+            if self.contact.until is None:
                 self.outages += 1
-                self.away_since = self._clock.monotonic()
+                self.contact = self.contact._replace(until=self._clock.monotonic())
             return False
-        self.away_since = None
+        if self.contact.until is not None:
+            self.contact = Contact(self._clock.monotonic())
         self._tell_forbidden(plan.forbidden_entities)
         if not plan.unchanged and self._take(plan):
             self._buffer.keep_plan(plan.SerializeToString())

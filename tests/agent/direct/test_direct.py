@@ -4,7 +4,6 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,13 @@ from nilometer.testing import eventually
 from nilometer.values.errors import ConfigError
 from nilometer_agent.direct import DirectAlerts, posting
 from nilometer_agent.direct.direct import IDLE_SECONDS
-from nilometer_agent.direct.openings import KNOWN_SECONDS
+from nilometer_agent.direct.openings import KNOWN_SECONDS, MOST
 from nilometer_agent.direct.requests import NOT_CONFIRMED, resolving
 from nilometer_agent.direct_channel import DirectChannel, read_channel
 from nilometer_agent.measure.counters import Counter, Counters
 from nilometer_agent.server import Agent
 from nilometer_agent.settings import AgentSettings
+from nilometer_agent.uplink.plan import Contact
 from nilometer_collector.testing import (
     Webhook,
     an_alerter,
@@ -38,27 +38,26 @@ LONG = 1000.0  # seconds without an answer after which each alert is told
 
 
 class Away:
-    """Since when the collector is away, and what time it is."""
+    """When the collector last answered, and what time it is."""
 
     def __init__(self) -> None:
-        self.since: float | None = 0.0
+        self.contact = Contact(0.0, 0.0)
         self.now = LONG  # monotonic time
 
-    def __call__(self) -> float | None:
-        return self.since
+    def __call__(self) -> Contact:
+        return self.contact
 
     def begins(self) -> None:
         """Begin an outage now."""
-        self.since = self.now
+        self.contact = self.contact._replace(until=self.now)
 
     def lasts(self) -> None:
         """Let the outage last for so long that each alert is told."""
-        assert self.since is not None
-        self.now = self.since + LONG
+        self.now += LONG
 
     def ends(self) -> None:
         """Let the collector answer."""
-        self.since = None
+        self.contact = Contact(self.now)
 
 
 @pytest.fixture
@@ -80,8 +79,8 @@ def alerts(
     return DirectAlerts(channel, "pod-1", away, counters or Counters(), monotonic=lambda: away.now)
 
 
-def seen(value: float, number: int, *, edge: bool = True, **changes: Any) -> Evaluation:
-    return replace(an_evaluation(value, number, labels=LABELS, **changes), edge=edge)
+def seen(value: float, number: int, **changes: Any) -> Evaluation:
+    return an_evaluation(value, number, **{"labels": LABELS, **changes})
 
 
 def drained(direct: DirectAlerts) -> None:
@@ -128,7 +127,7 @@ def test_what_a_collector_that_answers_has_got_is_left_to_it(
 ) -> None:
     direct = alerts(webhook, away)
     away.ends()
-    direct.closed([], [seen(0.5, 1, edge=False)])
+    direct.closed([], [seen(0.5, 1)])
     away.now += after
     away.begins()
     away.lasts()
@@ -136,20 +135,44 @@ def test_what_a_collector_that_answers_has_got_is_left_to_it(
     assert len(webhook.posted) == told
 
 
-def test_an_answer_between_two_outages_forgets_nothing_that_nobody_was_told(
-    webhook: Webhook, away: Away
+@pytest.mark.parametrize(
+    ("answered", "told"),
+    [(KNOWN_SECONDS - 1, 1), (KNOWN_SECONDS, 0)],
+    ids=["a short answer", "a long one"],
+)
+@pytest.mark.parametrize("status", [200, 503], ids=["not tried before", "refused before"])
+def test_a_short_answer_between_two_outages_forgets_nothing_that_nobody_was_told(
+    webhook: Webhook, away: Away, status: int, answered: float, told: int
 ) -> None:
     direct = alerts(webhook, away)
     direct.closed([], [seen(0.5, 1)])
+    if status != 200:
+        webhook.statuses = [status]
+        direct.tell_next()
+    before = len(webhook.posted)
+    away.lasts()  # and nothing looks at the openings in the meantime
     away.ends()
-    drained(direct)
-    assert webhook.posted == []
+    away.now += answered
     away.begins()
     drained(direct)
-    assert webhook.posted == []
+    assert len(webhook.posted) == before
     away.lasts()
     drained(direct)
-    assert len(webhook.posted) == 1
+    assert len(webhook.posted) == before + told
+
+
+def test_openings_beyond_a_bound_are_left_to_the_collector_and_logged_once(
+    webhook: Webhook, away: Away, caplog: pytest.LogCaptureFixture
+) -> None:
+    direct = alerts(webhook, away)
+    direct.closed([], [seen(0.5, 1, labels={"pod": str(n)}) for n in range(MOST + 20)])
+    (line,) = [one for one in caplog.messages if "too many alerts" in one]
+    assert "left to the collector" in line
+    webhook.statuses = [400] * MOST
+    direct.tell(7, seen(0.5, 1), 60.0)
+    drained(direct)
+    assert len(webhook.posted) == MOST + 1
+    assert webhook.accepted[0].content["dedup_key"].endswith("-7")
 
 
 def test_what_opened_in_the_first_windows_of_an_outage_is_told_once_it_is_one(
@@ -157,7 +180,7 @@ def test_what_opened_in_the_first_windows_of_an_outage_is_told_once_it_is_one(
 ) -> None:
     direct = alerts(webhook, away)
     away.begins()
-    direct.closed([], [seen(0.5, 1, edge=False)])
+    direct.closed([], [seen(0.5, 1)])
     drained(direct)
     assert webhook.posted == []
     away.lasts()  # and no further window closes
@@ -170,7 +193,7 @@ def test_what_opened_in_the_first_windows_of_an_outage_is_told_once_it_is_one(
 def test_what_closed_before_it_was_an_outage_is_not_told(webhook: Webhook, away: Away) -> None:
     direct = alerts(webhook, away)
     away.begins()
-    direct.closed([], [seen(0.5, 1, edge=False), seen(0.1, 2, edge=False), seen(0.1, 3)])
+    direct.closed([], [seen(0.5, 1), seen(0.1, 2), seen(0.1, 3)])
     away.lasts()
     drained(direct)
     assert webhook.posted == []
@@ -284,8 +307,8 @@ def test_an_agent_with_the_file_sends_on_a_thread_of_its_own(
         assert agent.direct is not None
         assert agent.plans.wants_baselines
         agent.plans.see("fraud-scorer")
-        eventually(lambda: agent.plans.away_since is not None)
-        agent.plans.away_since = agent.clock.monotonic() - LONG
+        eventually(lambda: agent.plans.contact.until is not None)
+        agent.plans.contact = Contact(0.0, agent.clock.monotonic() - LONG)
         agent.direct.closed([], [seen(0.5, 1)])
         eventually(lambda: len(webhook.accepted) == 1)
         eventually(lambda: agent.status().counters["direct_alerts"] == 1)

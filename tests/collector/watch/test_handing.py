@@ -87,7 +87,7 @@ class Pod:
         self.direct = DirectAlerts(
             DirectChannel(kind="pagerduty", key="key"),
             name,
-            lambda: self.plans.away_since,
+            lambda: self.plans.contact,
             AgentCounters(),
             self._sent,
             self.clock.monotonic,
