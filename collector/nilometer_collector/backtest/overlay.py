@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from nilometer.profile import Reference
 from nilometer.profile.reference import LEARNED
+from nilometer.wire.references import reference_to_bytes
 from nilometer_collector.store import (
     EntityTotals,
     EpisodeStep,
@@ -122,6 +123,10 @@ class _References:
     def read(self, record: ReferenceRecord) -> Reference | None:
         learned = self._learned.get(record.entity) if record.name == LEARNED else None
         return learned or self._stored.read(record)
+
+    def packed(self, record: ReferenceRecord) -> bytes | None:
+        reference = self.read(record)
+        return None if reference is None else reference_to_bytes(reference)
 
 
 @dataclass

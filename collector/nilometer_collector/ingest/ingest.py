@@ -7,7 +7,7 @@ reason for a rejection contains no values of a payload, except the first charact
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import grpc
@@ -224,14 +224,17 @@ class Ingest:
             )
         entities = sorted(set(request.entities))
         allowed = [one for one in entities if not has_control(one) and access.may(one)]
+        forbidden = [one for one in entities if not access.may(one)]
         try:
-            plan = self._plans.made(allowed, baselines=request.wants_baselines)
+            plan = self._plans.made(
+                allowed, baselines=request.wants_baselines, taken=_packed_bytes(forbidden)
+            )
         except StoreUnavailable as error:
             raise _refused(grpc.StatusCode.UNAVAILABLE, error) from error
         if plan.version == request.version:
             plan = Plan(version=plan.version, unchanged=True)
         plan.now_unix_nano = self._clock.now_ns()
-        plan.forbidden_entities.extend(entity for entity in entities if not access.may(entity))
+        plan.forbidden_entities.extend(forbidden)
         return plan
 
     def put_reference(self, request: WireReference, access: Access) -> PutReferenceReply:
@@ -262,6 +265,11 @@ class Ingest:
             },
         )
         return PutReferenceReply(digest=reference.digest, expires_unix_nano=expires_ns or 0)
+
+
+def _packed_bytes(texts: Sequence[str]) -> int:
+    """Return the size of a repeated text field, in bytes: a tag, the length and the text of each."""
+    return sum(len(text.encode()) + 4 for text in texts)
 
 
 def _log_rejected(

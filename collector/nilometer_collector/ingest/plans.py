@@ -1,24 +1,24 @@
 """Plans for agents: the references, alerters and baselines of the entities that they see."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from nilometer.alert import Alerter
 from nilometer.alert.conditions import Reported
-from nilometer.profile import Reference
 from nilometer.profile.reference import LEARNED
 from nilometer.values.clock import Clock
 from nilometer.values.once import MINUTE_SECONDS, OnceEvery
 from nilometer.values.privacy import Disclosure
-from nilometer.wire.alerts import NO_BASELINES, plan_to_wire
-from nilometer.wire.references import reference_to_wire
+from nilometer.wire.alerts import NO_BASELINES, add_baselines, name_by_content, plan_to_wire
+from nilometer.wire.references import reference_message
 from nilometer.wire.services import Plan
 from nilometer.wire.services import Reference as WireReference
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.store import Store
+from nilometer_collector.store import ReferenceRecord, Store
 from nilometer_collector.watch.handing import Handing
 
 MOST_BYTES = 3 << 20  # size of a plan; an agent receives at most 4 MiB
+FRAME_BYTES = 8  # most that a plan adds to the bytes of a reference
 
 log = logging.getLogger("nilometer.collector")
 
@@ -50,72 +50,96 @@ class Plans:
         self._prediction_sums = prediction_sums
         self._once = OnceEvery(MINUTE_SECONDS)
 
-    def made(self, entities: Sequence[str], *, baselines: bool) -> Plan:
-        """Return the plan of *entities*, of at most `MOST_BYTES` without its alerters.
+    def made(self, entities: Sequence[str], *, baselines: bool, taken: int = 0) -> Plan:
+        """Return the plan of *entities*, of at most `MOST_BYTES`.
 
-        References that do not fit are left out: at first those that neither an alerter names nor the
-        default alerter has learned. Baselines get the room that is left.
+        What does not fit is left out: at first baselines, then references that neither an alerter names
+        nor the default alerter has learned, then other references, then alerters.
 
         Args:
             entities: Names of the entities, sorted, each once.
             baselines: Whether to include the baselines of the default alerter.
+            taken: Size of what the caller adds, in bytes.
 
         Raises:
             StoreUnavailable: If the database cannot be read.
         """
-        references: list[Reference] = []
+        records: list[ReferenceRecord] = []
         alerters: list[Alerter] = []
         for entity in entities:
-            records = self._store.references.records(entity)
-            found = map(self._store.references.read, records)
-            references += [reference for reference in found if reference is not None]
+            found = self._store.references.records(entity)
+            records += found
             now_ns = self._clock.now_ns()
-            expired = {one.name for one in records if one.has_expired(now_ns)}
+            expired = {one.name for one in found if one.has_expired(now_ns)}
             alerters += [
                 one
                 for one in self._store.alerts.alerters(entity)
                 if not isinstance(one.condition, Reported)
                 and one.condition.reference not in expired
             ]
-        messages = self._fitting(references, alerters)
-        room = MOST_BYTES - sum(one.ByteSize() for one in messages)
-        return plan_to_wire(
-            messages,
+        plan = plan_to_wire(
+            (),
             alerters,
             self._store.names_key,
             self._disclosure,
             prediction_sums=self._prediction_sums,
-            baselines=self._baselines(entities, room) if baselines else NO_BASELINES,
         )
+        room = self._left(plan, taken)
+        used = {(one.entity, one.condition.reference) for one in alerters}
+        plan.references.extend(self._fitting(records, used, room))
+        if baselines:
+            add_baselines(plan, self._baselines(entities, MOST_BYTES - taken - plan.ByteSize()))
+        name_by_content(plan)
+        return plan
+
+    def _left(self, plan: Plan, taken: int) -> int:
+        """Return the room for references, in bytes; leave out alerters that are too many."""
+        size = plan.ByteSize() + taken
+        if size > MOST_BYTES:
+            fitting = len(plan.alerters) * max(MOST_BYTES - taken, 0) // size
+            self._warn(alerters=len(plan.alerters) - fitting)
+            del plan.alerters[fitting:]
+        return max(MOST_BYTES - taken - plan.ByteSize(), 0)
 
     def _fitting(
-        self, references: Sequence[Reference], alerters: Sequence[Alerter]
+        self, records: Sequence[ReferenceRecord], used: Collection[tuple[str, str]], room: int
     ) -> list[WireReference]:
-        """Return the messages of the references that fit into a plan, in the order of *references*."""
-        messages = [reference_to_wire(reference) for reference in references]
-        sizes = [message.ByteSize() for message in messages]
-        if sum(sizes) <= MOST_BYTES:
-            return messages
-        used = {(one.entity, one.condition.reference) for one in alerters}
+        """Return the messages of the references that fit, in the order of *records*.
+
+        Args:
+            records: References.
+            used: Entity and name of those that alerters name.
+            room: Largest sum of their sizes, in bytes.
+        """
 
         def is_spare(at: int) -> bool:
-            reference = references[at]
-            return reference.name != LEARNED and (reference.entity, reference.name) not in used
+            return (
+                records[at].name != LEARNED and (records[at].entity, records[at].name) not in used
+            )
 
-        room = MOST_BYTES
-        fitting = set()
-        for at in sorted(range(len(messages)), key=is_spare):
-            if sizes[at] <= room:
-                room -= sizes[at]
-                fitting.add(at)
-            elif self._once.due(self._clock.monotonic(), references[at].entity):
-                log.warning(
-                    "a reference is not handed to an agent, which counts without its bin edges: the "
-                    "plan would be too large; let each agent see fewer entities, or make the "
-                    "reference of fewer columns",
-                    extra={"entity": references[at].entity, "reference": references[at].name},
-                )
-        return [message for at, message in enumerate(messages) if at in fitting]
+        found: dict[int, bytes] = {}
+        left_out = 0
+        for at in sorted(range(len(records)), key=is_spare):
+            packed = self._store.references.packed(records[at])
+            if packed is None:
+                continue
+            if len(packed) + FRAME_BYTES <= room:
+                room -= len(packed) + FRAME_BYTES
+                found[at] = packed
+            else:
+                left_out += 1
+        if left_out:
+            self._warn(references=left_out)
+        return [reference_message(found[at]) for at in sorted(found)]
+
+    def _warn(self, **left_out: int) -> None:
+        if self._once.due(self._clock.monotonic()):
+            log.warning(
+                "a plan is too large, and an agent gets it without some alerters or references, so that "
+                "it counts without their bin edges: let each agent see fewer entities, or make "
+                "references of fewer columns",
+                extra=left_out,
+            )
 
     def _baselines(self, entities: Sequence[str], room: int) -> Mapping[str, bytes]:
         """Return the packed baselines of *entities*, at most *room* bytes.

@@ -224,6 +224,10 @@ class References(Protocol):
         """Read the whole reference; return None if its checksum does not match."""
         ...
 
+    def packed(self, record: ReferenceRecord) -> bytes | None:
+        """Return the whole reference as `reference_to_bytes` packs it, like `read`."""
+        ...
+
 
 class Store(Protocol):
     """All persistent data of the collector."""

@@ -252,7 +252,6 @@ def plan_to_wire(
     disclosure: Disclosure = LAXEST,
     *,
     prediction_sums: bool = False,
-    baselines: Mapping[str, bytes] = NO_BASELINES,
 ) -> collector_pb2.Plan:
     """Return a plan of a collector that judges, with its hash.
 
@@ -262,7 +261,6 @@ def plan_to_wire(
         names_key: Key of pseudonyms.
         disclosure: Largest disclosure that the collector allows.
         prediction_sums: Whether the collector asks for sums of predictions by bin of each input.
-        baselines: Packed baselines of the default alerter by entity; see `calibrated.handed`.
     """
     plan = collector_pb2.Plan(
         references=references,
@@ -273,14 +271,24 @@ def plan_to_wire(
         suppress_below=disclosure.suppress_below,
         judges=True,
         prediction_sums=prediction_sums,
-        baselines=[
-            collector_pb2.Baselines(monitored_entity=entity, format=HANDED_FORMAT, content=content)
-            for entity, content in sorted(baselines.items())
-        ],
     )
+    name_by_content(plan)
+    return plan
+
+
+def add_baselines(plan: collector_pb2.Plan, baselines: Mapping[str, bytes]) -> None:
+    """Add the packed baselines of the default alerter by entity; see `calibrated.handed`."""
+    plan.baselines.extend(
+        collector_pb2.Baselines(monitored_entity=entity, format=HANDED_FORMAT, content=content)
+        for entity, content in sorted(baselines.items())
+    )
+
+
+def name_by_content(plan: collector_pb2.Plan) -> None:
+    """Set the version of *plan* to a hash of all else that it has."""
+    plan.ClearField("version")
     content = plan.SerializeToString(deterministic=True)
     plan.version = hashlib.blake2b(content, digest_size=8).hexdigest()
-    return plan
 
 
 class PlanContent(NamedTuple):

@@ -112,9 +112,14 @@ def reference_to_bytes(reference: Reference) -> bytes:
     return reference_to_wire(reference).SerializeToString(deterministic=True)
 
 
+def reference_message(packed: bytes) -> pb.Reference:
+    """Return the message in the bytes of `reference_to_bytes`."""
+    return parsed(pb.Reference, packed)
+
+
 def reference_from_bytes(packed: bytes) -> Reference:
     """Return the reference in the bytes of `reference_to_bytes`."""
-    return reference_from_wire(parsed(pb.Reference, packed))
+    return reference_from_wire(reference_message(packed))
 
 
 def with_digest(reference: Reference) -> Reference:

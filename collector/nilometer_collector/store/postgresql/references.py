@@ -143,6 +143,11 @@ class References:
 
     def read(self, record: ReferenceRecord) -> Reference | None:
         """Read the whole reference; return None if its checksum does not match."""
+        packed = self.packed(record)
+        return None if packed is None else reference_from_bytes(packed)
+
+    def packed(self, record: ReferenceRecord) -> bytes | None:
+        """Return the whole reference as `reference_to_bytes` packs it, like `read`."""
         found = self._database.read(
             lambda session: session.row(
                 "SELECT payload, crc FROM reference_versions "
@@ -152,4 +157,4 @@ class References:
         )
         if found is None or not intact("reference_versions", record.id, *found):
             return None
-        return reference_from_bytes(found[0])
+        return bytes(found[0])
