@@ -22,7 +22,7 @@ from nilometer.handoff.link import AgentLink
 from nilometer.handoff.settings import CaptureSettings, frame_socket
 from nilometer.profiling.observation import pack
 from nilometer.testing import SteppedClock, eventually
-from nilometer.values import once
+from nilometer.values.once import OnceEvery
 from nilometer.wire.frames import (
     MAX_FRAME_BYTES,
     Acknowledged,
@@ -224,7 +224,7 @@ def test_reasons_that_take_turns_are_logged_once_each(
         poll_until(link, lambda: link.reconnects == 12)
     refused = f"nilometer: the agent at {home / 'agent.sock'} refused this process: "
     assert sorted(told(caplog, home)) == [refused + why for why in ("bad", "full", "tomorrow")]
-    monkeypatch.setattr(once, "SECONDS", 0.0)
+    link._log._once = OnceEvery(0.0)
     with suppress(FileNotFoundError):
         frame_socket(home / "agent.sock").unlink()
     link._retry_at = 0.0

@@ -37,7 +37,7 @@ REDACT = "nilometer.handoff.redact"
 
 # name -> (module, attribute); failures show the name.
 OF_ASGI = {
-    "exchange made": (ASGI, "NilometerMiddleware._kind"),
+    "exchange made": (ASGI, "Exchange"),
     "wall clock": (ASGI, "time_ns"),
     "monotonic clock": (ASGI, "perf_counter"),
     "request found for log": (ASGI, "current.set"),
