@@ -35,6 +35,9 @@ def decode(data: bytes) -> Text:
     return Text(data.decode())  # raises for bytes that are no text
 
 
+is_patient = threading.Event()  # set by a handler that waits for its client to leave
+
+
 def infer(request: Text, context: Any) -> Text:
     nilometer.log(length=len(request))
     if request == "abort":
@@ -44,6 +47,7 @@ def infer(request: Text, context: Any) -> Text:
     if request == "patient":
         released = threading.Event()
         context.add_callback(released.set)
+        is_patient.set()
         released.wait(60)
     if request == "raise":
         raise ZeroDivisionError("model")
@@ -79,6 +83,7 @@ async def aio_infer(request: Text, context: Any) -> Text:
     if request == "late":
         await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the database is slow")
     if request == "patient":
+        is_patient.set()
         with suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
         return Text("nobody reads this")
@@ -316,8 +321,9 @@ def test_a_client_that_leaves_a_stream(served: Served) -> None:
 
 def test_a_client_that_leaves_a_handler_that_goes_on(served: Served) -> None:
     """gRPC discards what such a handler returns. For a deadline, see `test_grpc_endings`."""
+    is_patient.clear()
     call = served.call("ModelInfer").future(b"patient")
-    eventually(lambda: served.interceptor.capture.worker.in_flight == 1)
+    assert is_patient.wait(60)
     call.cancel()
     seen = one(served)
     assert (seen.outcome, seen.status, seen.request_body) == ("client_left", 499, b"patient")
