@@ -188,6 +188,31 @@ def test_names_under_another_privacy_are_no_difference(store: Store, spec: Featu
     assert (kind.reason, kind.counts) == (Reason.OTHER_PRIVACY, True)
 
 
+@pytest.mark.parametrize(
+    ("rows", "own", "outcome", "reason"),
+    [
+        (ROWS, "garbage", Outcome.FAIL, Reason.DIFFERENT),
+        (ROWS // 10, "name", Outcome.HOLD, Reason.TOO_FEW),
+    ],
+)
+def test_a_candidate_without_names_differs_unless_it_has_too_few_rows(
+    store: Store, rows: int, own: str, outcome: Outcome, reason: Reason
+) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    for _ in range(6):
+        for side, cells in (
+            (stable, [f"name {at % 15}" for at in range(ROWS)]),
+            (candidate, [f"{own} {at % (15 if own == 'name' else ROWS)}" for at in range(rows)]),
+        ):
+            side.send()
+            recorder = FeatureRecorder(FeatureSpec(key=KEY))
+            recorder.observe(cells)
+            side.send_content("input.kind", recorder.profile().suppressed(5))
+    found = verdict(candidate, summary="input.kind")
+    assert (found.outcome, found.reason) == (outcome, reason)
+
+
 def test_booleans_that_become_strings_differ(store: Store) -> None:
     stable = traffic(store, {"version": "1"}, "pod-1")
     candidate = traffic(store, {"version": "2"}, "pod-2")
