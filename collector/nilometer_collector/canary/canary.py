@@ -116,7 +116,7 @@ class Canaries:
             if apart.get(summary) is None
         ]
         found += [_not_compared(name, why, counts=True) for name, why in apart.items() if why]
-        found += self._alone(sides, span)
+        found += self._alone(sides, stable, span)
         found.sort(key=lambda one: (_ORDER.index(one.outcome), one.summary))
         return _joined(found, sides, span)
 
@@ -193,10 +193,18 @@ class Canaries:
                     own[place] = vector
         return found
 
-    def _alone(self, sides: Sides, span: tuple[int, int]) -> list[SummaryVerdict]:
-        """Return a verdict on each summary that only the candidate has sent in *span*."""
+    def _alone(
+        self, sides: Sides, counted: Mapping[str, Floats], span: tuple[int, int]
+    ) -> list[SummaryVerdict]:
+        """Return a verdict on each summary that only the candidate has sent in *span*.
+
+        Args:
+            sides: Series of both sides.
+            counted: Counts of the stable side in *span*, by summary. Nothing is read for these.
+            span: Time to compare.
+        """
         found = []
-        for name in sorted({one.summary for one in sides.candidate}):
+        for name in sorted({one.summary for one in sides.candidate} - counted.keys()):
             stable = [one for one in sides.stable if one.summary == name]
             candidate = [one for one in sides.candidate if one.summary == name]
             if not self._size(stable, span) and self._size(candidate, span):
@@ -205,7 +213,7 @@ class Canaries:
 
     def _size(self, series: Sequence[SeriesRecord], span: tuple[int, int]) -> int:
         """Return 1 if *series* have a sample in *span*, otherwise 0."""
-        return self._store.samples.size(series, *span, 1).samples
+        return self._store.samples.size(series, *span, 1).samples if series else 0
 
     def _why_not_comparable(
         self, question: Question, sides: Sides, summary: str, end_ns: int

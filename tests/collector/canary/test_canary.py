@@ -1,6 +1,6 @@
 """A candidate is compared with the stable side from its first window on, over stored windows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.canary.canary import Canaries
 from nilometer_collector.canary.records import Question, Reason, Verdict
 from nilometer_collector.errors import TooMuch, Unknown
-from nilometer_collector.store import Store
+from nilometer_collector.store import SeriesRecord, Size, Store
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.memory import DAY_NS
 
@@ -158,6 +158,28 @@ def test_a_summary_that_only_the_candidate_has_is_shown_and_does_not_count(store
     (alone,) = [one for one in found.summaries if one.summary == "input.new"]
     assert (alone.reason, alone.counts) == (Reason.NO_STABLE_DATA, False)
     assert alone.sentence == "only the candidate has sent input.new: nothing to compare it with"
+
+
+def test_only_summaries_that_the_stable_side_lacks_are_looked_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    candidate.columns["input.new"] = normal(0.0, ROWS)
+    for _ in range(3):
+        stable.send()
+        candidate.send()
+    asked: list[set[str]] = []
+    samples = type(store.samples)
+    size = samples.size
+
+    def counted(self: Any, series: Sequence[SeriesRecord], *rest: Any) -> Size:
+        asked.append({one.summary for one in series})
+        return size(self, series, *rest)
+
+    monkeypatch.setattr(samples, "size", counted)
+    assert len(verdict(candidate).summaries) == 3
+    assert asked == [{"input.age", "input.amount", "input.new"}, {"input.new"}]
 
 
 @pytest.mark.parametrize("version", ["1", "2"])
