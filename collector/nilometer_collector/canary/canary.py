@@ -14,7 +14,7 @@ from nilometer.alert.calibrated.slots import BASE_NS
 from nilometer.alert.calibrated.two_samples import Outcome, Pair, compared
 from nilometer.values.clock import Clock
 from nilometer_collector.alerting.watch_rules import WatchRule
-from nilometer_collector.canary.disclosure import disclosure_of
+from nilometer_collector.canary.disclosure import disclosure_of, why_not_comparable
 from nilometer_collector.canary.records import Question, Reason, SummaryVerdict, Verdict
 from nilometer_collector.canary.sentences import sentence_of
 from nilometer_collector.canary.sides import Sides, label_sets, sides_of
@@ -35,6 +35,10 @@ _ALONE = {
     Reason.OTHER_PRIVACY: (
         "both sides disclose the names of {} differently, so they cannot be compared: set the same "
         "privacy for both"
+    ),
+    Reason.TOO_FEW: (
+        "one side has sent no names of {}, because it has too few rows in a window of its agents: "
+        "send it more traffic, or set a longer window"
     ),
 }
 _WORDS = {
@@ -97,7 +101,7 @@ class Canaries:
             return _without(Reason.NO_CANDIDATE_DATA, sides, start_ns)
         shared = [summary for summary in sorted(known) if summary in stable]
         names = [name for name in shared if known[name].counted.names]
-        apart = {name for name in names if self._differ_in_privacy(question, sides, name, end_ns)}
+        apart = {name: self._why_not_comparable(question, sides, name, end_ns) for name in names}
         found = [
             _compared(
                 summary,
@@ -109,10 +113,10 @@ class Canaries:
                 1 / len(shared),
             )
             for summary in shared
-            if summary not in apart
+            if apart.get(summary) is None
         ]
-        found += [_not_compared(name, Reason.OTHER_PRIVACY, counts=True) for name in sorted(apart)]
-        found += self._alone(sides, span)
+        found += [_not_compared(name, why, counts=True) for name, why in apart.items() if why]
+        found += self._alone(sides, stable, span)
         found.sort(key=lambda one: (_ORDER.index(one.outcome), one.summary))
         return _joined(found, sides, span)
 
@@ -189,10 +193,18 @@ class Canaries:
                     own[place] = vector
         return found
 
-    def _alone(self, sides: Sides, span: tuple[int, int]) -> list[SummaryVerdict]:
-        """Return a verdict on each summary that only the candidate has sent in *span*."""
+    def _alone(
+        self, sides: Sides, counted: Mapping[str, Floats], span: tuple[int, int]
+    ) -> list[SummaryVerdict]:
+        """Return a verdict on each summary that only the candidate has sent in *span*.
+
+        Args:
+            sides: Series of both sides.
+            counted: Counts of the stable side in *span*, by summary. Nothing is read for these.
+            span: Time to compare.
+        """
         found = []
-        for name in sorted({one.summary for one in sides.candidate}):
+        for name in sorted({one.summary for one in sides.candidate} - counted.keys()):
             stable = [one for one in sides.stable if one.summary == name]
             candidate = [one for one in sides.candidate if one.summary == name]
             if not self._size(stable, span) and self._size(candidate, span):
@@ -201,16 +213,12 @@ class Canaries:
 
     def _size(self, series: Sequence[SeriesRecord], span: tuple[int, int]) -> int:
         """Return 1 if *series* have a sample in *span*, otherwise 0."""
-        return self._store.samples.size(series, *span, 1).samples
+        return self._store.samples.size(series, *span, 1).samples if series else 0
 
-    def _differ_in_privacy(
+    def _why_not_comparable(
         self, question: Question, sides: Sides, summary: str, end_ns: int
-    ) -> bool:
-        """Return whether the newest names of *summary* are disclosed differently on both sides.
-
-        Names and their pseudonyms never agree, and a level that withholds rare names moves their
-        rows to all other names. Neither is a difference of the models.
-        """
+    ) -> Reason | None:
+        """Return why the newest names of *summary* on both sides cannot be compared, or None."""
         forms = []
         for entity, side in (
             (question.entity, sides.stable),
@@ -219,8 +227,8 @@ class Canaries:
             own = [one for one in side if one.summary == summary]
             newest_ns = min(max((one.last_end_ns for one in own), default=0), end_ns)
             found = self._reader(entity).contents(own, newest_ns - 12 * BASE_NS, newest_ns)
-            forms.append(disclosure_of(found))
-        return None not in forms and forms[0] != forms[1]
+            forms.append(disclosure_of(found, own))
+        return why_not_comparable(*forms)
 
     def _reader(self, entity: str) -> Reader:
         return Reader(self._store.samples, self._edges.of(entity), Level.FIVE_MINUTES)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.senders import TABLES
@@ -39,7 +40,7 @@ class Laggards:
             now_ns: Wall time now.
         """
         patience = patience_ns(window_ns)
-        newest_ns = max((one.end_ns for one in plausible(heard, now_ns)), default=0)
+        newest_ns = max((one.end_ns for one in believed(heard, now_ns, patience)), default=0)
         known = self._since.get(entity, {})
         since = {
             one.agent: known.get(one.agent, now_ns)
@@ -75,7 +76,8 @@ def closed_until(heard: Sequence[HeardRecord], window_ns: int, now_ns: int, star
     Without an awaited agent, every window that has arrived is closed. `awaited_ends` explains the
     arguments.
     """
-    newest_ns = max((one.end_ns for one in plausible(heard, now_ns)), default=0)
+    known = believed(heard, now_ns, patience_ns(window_ns))
+    newest_ns = max((one.end_ns for one in known), default=0)
     return min(awaited_ends(heard, window_ns, now_ns, started_ns), default=newest_ns)
 
 
@@ -85,7 +87,8 @@ def awaited_ends(
     """Return the end of the newest window of each awaited agent, Unix nanoseconds.
 
     An agent is awaited while its last window arrived at most `PATIENCE_WINDOWS` windows ago. Windows
-    of the future, which an agent with a wrong clock sends, do not count before their time.
+    of the future, which an agent with a wrong clock sends, do not count before their time (see
+    `believed`).
 
     Args:
         heard: How far the windows of each agent have arrived.
@@ -93,9 +96,10 @@ def awaited_ends(
         now_ns: Wall time now.
         started_ns: Wall time since which this collector listens.
     """
-    known = plausible(heard, now_ns)
+    patience = patience_ns(window_ns)
+    known = believed(heard, now_ns, patience)
     newest_ns = max((one.end_ns for one in known), default=0)
-    since_ns = now_ns - patience_ns(window_ns)
+    since_ns = now_ns - patience
     return [
         one.end_ns
         for one in known
@@ -109,7 +113,26 @@ def patience_ns(window_ns: int) -> int:
     return max(PATIENCE_WINDOWS * window_ns, PATIENCE_NS)
 
 
-def plausible(heard: Sequence[HeardRecord], now_ns: int) -> list[HeardRecord]:
-    """Return the agents whose newest window is not in the future; all if there is no such agent."""
+def believed(heard: Sequence[HeardRecord], now_ns: int, silent_ns: int) -> list[HeardRecord]:
+    """Return the agents whose windows tell how far time has gone on, without tables.
+
+    An agent is ahead if its newest window ends more than `AHEAD_NS` after now. It counts only if no
+    agent with windows near the present still sends, such as after a deployment. Then its newest
+    window counts as one that ends now, so that agents with the right time can return. If all agents
+    are ahead, they are returned as they are.
+
+    Args:
+        heard: How far the windows of each agent, and of tables, have arrived.
+        now_ns: Wall time now.
+        silent_ns: Wall time without an arrival until an agent no longer sends.
+    """
     agents = [one for one in heard if one.agent != TABLES]
-    return [one for one in agents if one.end_ns <= now_ns + AHEAD_NS] or agents
+    latest_ns = now_ns + AHEAD_NS
+    timely = [one for one in agents if one.end_ns <= latest_ns]
+    if not timely:
+        return agents
+    near_ns = now_ns - max(FARTHEST_BEHIND_NS, silent_ns)
+    near = (one.received_ns for one in timely if one.end_ns > near_ns)
+    stopped_ns = max(near, default=0) + silent_ns
+    ahead = [one for one in agents if one.end_ns > latest_ns and one.received_ns > stopped_ns]
+    return timely + [replace(one, end_ns=now_ns) for one in ahead]

@@ -17,7 +17,7 @@ from nilometer.values.senders import TABLES
 from nilometer_collector.alerting.watch_rules import WatchRule, rule_of
 from nilometer_collector.background import Background, Pause
 from nilometer_collector.errors import StoreUnavailable
-from nilometer_collector.query.arrivals import AHEAD_NS, Laggards, plausible
+from nilometer_collector.query.arrivals import AHEAD_NS, Laggards, believed
 from nilometer_collector.query.edges import ReferenceEdges
 from nilometer_collector.store import UNDECLARED, HeardRecord, Store
 from nilometer_collector.watch.entity import EntityWatch
@@ -196,7 +196,7 @@ def closed_until(heard: Sequence[HeardRecord], judged_ns: int, now_ns: int, star
     tables = [one for one in heard if one.agent == TABLES]
     if any(one.received_ns > now_ns - UPLOAD_NS for one in tables):
         return judged_ns
-    agents = plausible(heard, now_ns)
+    agents = believed(heard, now_ns, SILENT_NS)
     if not agents:
         return max(past_until(heard), judged_ns)
     return max(min(_arrived(agents, judged_ns, now_ns, started_ns), now_ns + AHEAD_NS), judged_ns)

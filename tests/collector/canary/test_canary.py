@@ -1,6 +1,6 @@
 """A candidate is compared with the stable side from its first window on, over stored windows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from nilometer_collector.alerting.watch_rules import WatchRule
 from nilometer_collector.canary.canary import Canaries
 from nilometer_collector.canary.records import Question, Reason, Verdict
 from nilometer_collector.errors import TooMuch, Unknown
-from nilometer_collector.store import Store
+from nilometer_collector.store import SeriesRecord, Size, Store
 from nilometer_collector.testing import ENTITY
 from nilometer_collector.watch.memory import DAY_NS
 
@@ -160,6 +160,28 @@ def test_a_summary_that_only_the_candidate_has_is_shown_and_does_not_count(store
     assert alone.sentence == "only the candidate has sent input.new: nothing to compare it with"
 
 
+def test_only_summaries_that_the_stable_side_lacks_are_looked_up(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    candidate.columns["input.new"] = normal(0.0, ROWS)
+    for _ in range(3):
+        stable.send()
+        candidate.send()
+    asked: list[set[str]] = []
+    samples = type(store.samples)
+    size = samples.size
+
+    def counted(self: Any, series: Sequence[SeriesRecord], *rest: Any) -> Size:
+        asked.append({one.summary for one in series})
+        return size(self, series, *rest)
+
+    monkeypatch.setattr(samples, "size", counted)
+    assert len(verdict(candidate).summaries) == 3
+    assert asked == [{"input.age", "input.amount", "input.new"}, {"input.new"}]
+
+
 @pytest.mark.parametrize("version", ["1", "2"])
 def test_a_version_whose_traffic_ended_before_is_told(store: Store, version: str) -> None:
     going = traffic(store, {"version": {"1": "2", "2": "1"}[version]}, "pod-1")
@@ -186,6 +208,31 @@ def test_names_under_another_privacy_are_no_difference(store: Store, spec: Featu
     assert found.outcome is Outcome.HOLD
     (kind,) = [one for one in found.summaries if one.summary == "input.kind"]
     assert (kind.reason, kind.counts) == (Reason.OTHER_PRIVACY, True)
+
+
+@pytest.mark.parametrize(
+    ("rows", "own", "outcome", "reason"),
+    [
+        (ROWS, "garbage", Outcome.FAIL, Reason.DIFFERENT),
+        (ROWS // 10, "name", Outcome.HOLD, Reason.TOO_FEW),
+    ],
+)
+def test_a_candidate_without_names_differs_unless_it_has_too_few_rows(
+    store: Store, rows: int, own: str, outcome: Outcome, reason: Reason
+) -> None:
+    stable = traffic(store, {"version": "1"}, "pod-1")
+    candidate = traffic(store, {"version": "2"}, "pod-2")
+    for _ in range(6):
+        for side, cells in (
+            (stable, [f"name {at % 15}" for at in range(ROWS)]),
+            (candidate, [f"{own} {at % (15 if own == 'name' else ROWS)}" for at in range(rows)]),
+        ):
+            side.send()
+            recorder = FeatureRecorder(FeatureSpec(key=KEY))
+            recorder.observe(cells)
+            side.send_content("input.kind", recorder.profile().suppressed(5))
+    found = verdict(candidate, summary="input.kind")
+    assert (found.outcome, found.reason) == (outcome, reason)
 
 
 def test_booleans_that_become_strings_differ(store: Store) -> None:

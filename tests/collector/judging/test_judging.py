@@ -209,6 +209,19 @@ def test_an_agent_with_a_wrong_clock_does_not_close_windows(pods: Pods) -> None:
     assert pods.history == [["ALERTING"]]
 
 
+def test_the_only_agents_that_send_are_judged_although_their_clocks_are_ahead(pods: Pods) -> None:
+    put(pods, HIGH)
+    pods.minutes([0.0])
+    for number in range(1, 20):  # it replaces the agent of before
+        pods.send("ahead", number + 15, [5.0] * 100)
+        pods.judge()
+    assert pods.history == [["ALERTING"]]
+    pods.send("pod-1", 20, [0.0] * 900)  # the right time: it is not late, and counts in the window
+    pods.judge()
+    pods.judge()
+    assert pods.history == [["ALERTING", "OK"]]
+
+
 def test_an_agent_that_lags_does_not_delay_alarms_for_long(
     pods: Pods, caplog: pytest.LogCaptureFixture
 ) -> None:

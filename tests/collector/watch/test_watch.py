@@ -225,6 +225,19 @@ def test_a_clock_that_is_ahead_makes_no_window_of_others_late(traffic: Traffic) 
     assert traffic.report.status.name == "ALERTING"
 
 
+def test_the_only_agents_that_send_are_judged_although_their_clocks_are_ahead(
+    traffic: Traffic,
+) -> None:
+    traffic.run(1)
+    traffic.agents = ("pod-2",)  # replaces the agent of before
+    traffic.columns = {"input.amount": normal(0.7), "input.age": normal(5.0)}
+    for _ in range(12):
+        traffic.send()
+        traffic.clock.wall_ns -= 3 * BASE_NS
+        traffic.watch.advance()
+    assert traffic.report.status.name == "ALERTING"
+
+
 def test_late_rows_are_counted_and_told_and_learned(traffic: Traffic) -> None:
     traffic.run(48)
     number = traffic.number
