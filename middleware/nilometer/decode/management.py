@@ -13,7 +13,8 @@ from nilometer.bodies.form import fields
 from nilometer.bodies.json_text import parsed
 from nilometer.bodies.media import in_utf8, media_type
 from nilometer.bodies.multipart import parts
-from nilometer.decode.management_calls import CALLS, Call
+from nilometer.decode.management_call import Call
+from nilometer.decode.management_calls import CALLS
 from nilometer.decode.probes import BODYLESS
 from nilometer.values.errors import Undecodable
 
