@@ -46,6 +46,11 @@ CALLS: list[tuple[str, Any]] = [
     ("/models/load", {"model": "llama"}),
     ("/model/new", {"model_name": "m", "litellm_params": {"model": "openai/m"}}),
     ("/model/delete", {"id": "m1"}),
+    ("/model/new", {"model_name": "m", "litellm_params": {"model": "x"}, "team_id": "t"}),
+    ("/models/load", {"model": "llama", "extra_args": ["-c", "4096"]}),
+    ("/team/member_add", {"team_id": "t", "member": {"role": "user", "user_id": "u"}}),
+    ("/pause_generation", {"mode": "abort"}),
+    ("/start_profile", {"output_dir": None, "num_steps": None}),
     ("/key/generate", {"models": ["m"], "duration": "20m", "max_budget": 3.5}),
     ("/key/delete", {"keys": ["sk-1"]}),
     ("/key/block", {"key": "0123456789abcdef" * 4}),
@@ -98,6 +103,10 @@ ROWS: list[tuple[str, Any]] = [
     ("/lora-adapters", [{"id": 0, "scale": 0.5, "rank": 8}]),
     ("/v1/load_lora_adapter", {"load": 0.5}),
     ("/models/load", {"model": "crane", "load": 12.5}),
+    ("/models", {"url": "https://example.com"}),
+    ("/team/member_add", {"team_id": "t", "goals": 3}),
+    ("/pause_generation", {"mode": "wind", "speed": 3.5}),
+    ("/start_profile", {"num_steps": None, "pulse": None}),
     ("/model/new", {"id": "A-1", "price": 3.5}),
     ("/key/update", {"pitch": 3, "tempo": 120}),
     ("/key/update", {"key": "Am", "tempo": 120}),
@@ -173,6 +182,30 @@ def test_a_list_of_models_is_told_by_its_query() -> None:
     assert not managed("GET", "/models", b"", "", "customized=true")
     for query in ("age=30", "limit=5000", "customized=deep", "customized=true&age=30"):
         assert not managed("GET", "/models/churn", b"", "", query)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("POST", "/models", "url=x.mar&initial_workers=1"),
+        ("PUT", "/models/m/2.0", "min_worker=3&synchronous=true"),
+        ("GET", "/key/info", "key=sk-1"),
+        ("GET", "/key/list", "page=1&size=10"),
+        ("GET", "/user/info", "user_id=u1"),
+        ("GET", "/team/list", "user_id=u1"),
+        ("GET", "/spend/logs", "start_date=2025-01-01&end_date=2025-02-01"),
+        ("GET", "/v1/model/info", "litellm_model_id=1"),
+        ("GET", "/health/services", "service=slack"),
+    ],
+)
+def test_a_query_tells_a_call_without_a_body(method: str, path: str, query: str) -> None:
+    assert managed(method, path, b"", "", query)
+    with pytest.raises(Undecodable, match="not_inference"):
+        decode_exchange(*(b"", "", "", Role.INPUT, Side()), method=method, path=path, query=query)
+    for own in (f"{query}&amount=3", "amount=3"):
+        side = Side()
+        decode_exchange(*(b"", "", "", Role.INPUT, side), method=method, path=path, query=own)
+        assert side.rows
 
 
 def test_a_model_is_deleted_with_a_body() -> None:

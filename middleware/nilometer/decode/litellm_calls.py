@@ -10,6 +10,7 @@ from nilometer.decode.management_call import (
     is_text,
     is_texts,
     one_of,
+    with_any,
 )
 
 _ID = r"[^/]+"
@@ -54,6 +55,7 @@ LITELLM = (
         r"/model/(?:new|update|delete)",
         {"litellm_params": is_object, "model_info": is_object, "id": is_text},
         only="model_name litellm_params model_info id",
+        marks={"litellm_params": is_object},
     ),
     Call(
         "manages keys",
@@ -87,6 +89,16 @@ LITELLM = (
         "enforced_file_expires_after",
     ),
     Call(
+        "manages teams",
+        r"/(?:team|organization)/member_(?:add|update|delete)",
+        {
+            **dict.fromkeys(("team_id", "organization_id"), is_text),
+            "member": lambda one: is_object(one) or with_any("role")(one),
+        },
+        only="team_id organization_id member user_id user_email role max_budget_in_team "
+        "max_budget_in_organization budget_duration allowed_models tpm_limit rpm_limit",
+    ),
+    Call(
         "manages organizations",
         r"/organization/(?:new|update|delete)",
         {**_HAS_LIMITS, "organization_alias": is_text, "organization_ids": is_texts},
@@ -98,5 +110,52 @@ LITELLM = (
         r"/budget/(?:new|update|delete)",
         {**_HAS_LIMITS, "budget_id": is_text},
         only=f"{_LIMITS} budget_id budget_reset_at",
+    ),
+    # Queries of its lists and accounts.
+    Call(
+        "manages keys",
+        r"/key/(?:info|list)",
+        {
+            "key": _is_key,
+            **dict.fromkeys(
+                ("page", "size", "user_id", "team_id", "organization_id", "key_hash", "key_alias"),
+                is_text,
+            ),
+        },
+        only="key page size user_id team_id organization_id project_id key_hash key_alias "
+        "return_full_object include_team_keys include_created_by_keys sort_by sort_order expand "
+        "status",
+        method="GET",
+    ),
+    Call(
+        "manages users",
+        r"/(?:user|team|organization)/(?:info|list)",
+        dict.fromkeys(
+            ("user_id", "team_id", "organization_id", "page", "page_size", "user_email"), is_text
+        ),
+        only="user_id team_id organization_id page page_size user_ids user_email sso_user_ids role "
+        "team sort_by sort_order team_alias org_alias status",
+        method="GET",
+    ),
+    Call(
+        "reads the spend",
+        r"/spend/logs",
+        dict.fromkeys(("api_key", "user_id", "request_id", "start_date", "end_date"), is_text),
+        only="api_key user_id request_id start_date end_date summarize",
+        method="GET",
+    ),
+    Call(
+        "manages models",
+        r"(?:/v[12])?/model/info",
+        {"litellm_model_id": is_text},
+        only="litellm_model_id",
+        method="GET",
+    ),
+    Call(
+        "checks the server",
+        r"/health/services",
+        {"service": is_text},
+        only="service",
+        method="GET",
     ),
 )

@@ -195,7 +195,28 @@ CALLS = (
         only="customized",
         method="GET",
     ),
-    Call("manages models", r"/models/(?:un)?load", {"model": is_text}, only="model"),
+    Call(
+        "manages models",
+        r"/models",
+        {"url": is_text},
+        only="url model_name handler runtime batch_size max_batch_delay initial_workers "
+        "synchronous response_timeout startup_timeout s3_sse_kms",
+        in_query=True,
+    ),
+    Call(
+        "scales the server",
+        rf"/models(?:/{_ID}){{1,2}}",
+        dict.fromkeys(("min_worker", "max_worker"), is_text),
+        only="min_worker max_worker number_gpu synchronous timeout",
+        method="PUT",
+        in_query=True,
+    ),
+    Call(
+        "manages models",
+        r"/models/(?:un)?load",
+        {"model": is_text},
+        only="model extra_args",
+    ),
     Call(
         "sends feedback",
         r"/api/v[0-9]+(?:\.[0-9]+)?/feedback|/send-feedback",
@@ -208,6 +229,15 @@ CALLS = (
         r"/abort_request",
         {"rid": is_texts, "abort_all": lambda one: isinstance(one, bool)},
         only="rid abort_all finished_reason abort_message",
+    ),
+    Call(
+        "pauses the server",
+        r"/(?:pause|continue)_generation",
+        {
+            "mode": one_of("abort", "retract", "in_place"),
+            "torch_empty_cache": lambda one: isinstance(one, bool),
+        },
+        only="mode torch_empty_cache",
     ),
     Call(
         "manages sessions",
