@@ -115,6 +115,7 @@ ROWS: list[tuple[str, Any]] = [
     ("/user/new", {"user_email": "a@example.com", "age": 31, "income": 3.2}),
     ("/user/update", {"user_id": "7", "user_role": "nurse", "hours": 60}),
     ("/user/update", {"user_id": "7", "user_role": "nurse"}),
+    ("/user/update", {"user_id": "7", "user_role": "customer"}),
     ("/team/new", {"team_alias": "Lions", "wins": 3}),
     ("/organization/update", {"organization_alias": "o", "staff": 40}),
     ("/budget/update", {"budget_id": "b7", "spend": 3.2, "clicks": 9}),

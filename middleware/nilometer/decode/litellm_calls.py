@@ -27,10 +27,7 @@ def _is_keys(value: object) -> bool:
     return isinstance(value, list) and all(map(_is_key, value))
 
 
-_is_role = one_of(
-    "proxy_admin", "proxy_admin_viewer", "org_admin", "internal_user", "internal_user_viewer",
-    "team", "customer",
-)  # fmt: skip
+_is_role = one_of("proxy_admin", "proxy_admin_viewer", "internal_user", "internal_user_viewer")
 _HAS_LIMITS = {
     **dict.fromkeys(("max_budget", "soft_budget", "tpm_limit", "rpm_limit"), is_number),
     "budget_duration": is_text,
