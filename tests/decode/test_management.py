@@ -46,8 +46,19 @@ CALLS: list[tuple[str, Any]] = [
     ("/models/load", {"model": "llama"}),
     ("/model/new", {"model_name": "m", "litellm_params": {"model": "openai/m"}}),
     ("/model/delete", {"id": "m1"}),
+    ("/model/new", {"model_name": "m", "litellm_params": {"model": "x"}, "team_id": "t"}),
+    ("/models/load", {"model": "llama", "extra_args": ["-c", "4096"]}),
+    ("/team/member_add", {"team_id": "t", "member": {"role": "user", "user_id": "u"}}),
+    ("/pause_generation", {"mode": "abort"}),
+    ("/start_profile", {"output_dir": None, "num_steps": None}),
     ("/key/generate", {"models": ["m"], "duration": "20m", "max_budget": 3.5}),
     ("/key/delete", {"keys": ["sk-1"]}),
+    ("/key/block", {"key": "0123456789abcdef" * 4}),
+    ("/key/update", {"key": "sk-1", "tags": ["a"], "temp_budget_increase": 5}),
+    ("/user/update", {"user_id": "u1", "user_role": "internal_user"}),
+    ("/user/update", {"user_id": "u1", "max_budget": 3.5}),
+    ("/organization/new", {"organization_alias": "o", "models": ["m"]}),
+    ("/budget/new", {"budget_id": "b", "max_budget": 3.5}),
     ("/user/new", {"user_email": "a@example.com", "max_budget": 3}),
     ("/team/update/", {"team_alias": "core", "models": ["m"]}),
     (
@@ -92,16 +103,32 @@ ROWS: list[tuple[str, Any]] = [
     ("/lora-adapters", [{"id": 0, "scale": 0.5, "rank": 8}]),
     ("/v1/load_lora_adapter", {"load": 0.5}),
     ("/models/load", {"model": "crane", "load": 12.5}),
+    ("/models", {"url": "https://example.com"}),
+    ("/team/member_add", {"team_id": "t", "goals": 3}),
+    ("/pause_generation", {"mode": "wind", "speed": 3.5}),
+    ("/start_profile", {"num_steps": None, "pulse": None}),
     ("/model/new", {"id": "A-1", "price": 3.5}),
     ("/key/update", {"pitch": 3, "tempo": 120}),
+    ("/key/update", {"key": "Am", "tempo": 120}),
+    ("/key/update", {"key": "Am"}),
+    ("/key/generate", {"duration": "long", "pitch": 3}),
+    ("/user/new", {"user_email": "a@example.com", "age": 31, "income": 3.2}),
+    ("/user/update", {"user_id": "7", "user_role": "nurse", "hours": 60}),
+    ("/user/update", {"user_id": "7", "user_role": "nurse"}),
+    ("/user/update", {"user_id": "7", "user_role": "customer"}),
+    ("/team/new", {"team_alias": "Lions", "wins": 3}),
+    ("/organization/update", {"organization_alias": "o", "staff": 40}),
+    ("/budget/update", {"budget_id": "b7", "spend": 3.2, "clicks": 9}),
     ("/user/new", {"user_id": "u1", "age": 30}),
     ("/team/new", {"team_ids": [3, 4]}),
     ("/send-feedback", {"reward": "high", "stars": 3}),
     ("/api/v1/feedback", {"response": {"text": "fine"}, "stars": 3}),
     ("/predictions/p1/cancel", {"days_left": 3}),
     ("/abort_request", {"rid": "r1", "amount": 3}),
+    ("/api/v1/feedback", {"response": {"text": "bad"}}),
     ("/slots/3", {"filename": "a", "width": 3}),
     ("/sleep", {"hours": 6.5, "age": 30}),
+    ("/sleep", {"tags": ["snoring", "late"]}),
     ("/scale_elastic_ep", {"new_data_parallel_size": True}),
     ("/start_profile", {"num_steps": 9000, "pulse": 71}),
 ]
@@ -152,7 +179,34 @@ def test_a_list_of_an_api_is_told_by_its_query(path: str, query: str) -> None:
 
 def test_a_list_of_models_is_told_by_its_query() -> None:
     assert managed("GET", "/models/m/1.0", b"", "", "customized=true") == "manages models"
-    assert not managed("GET", "/models/churn", b"", "", "age=30")
+    assert managed("GET", "/models", b"", "", "limit=5&next_page_token=2") == "manages models"
+    assert not managed("GET", "/models", b"", "", "customized=true")
+    for query in ("age=30", "limit=5000", "customized=deep", "customized=true&age=30"):
+        assert not managed("GET", "/models/churn", b"", "", query)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "query"),
+    [
+        ("POST", "/models", "url=x.mar&initial_workers=1"),
+        ("PUT", "/models/m/2.0", "min_worker=3&synchronous=true"),
+        ("GET", "/key/info", "key=sk-1"),
+        ("GET", "/key/list", "page=1&size=10"),
+        ("GET", "/user/info", "user_id=u1"),
+        ("GET", "/team/list", "user_id=u1"),
+        ("GET", "/spend/logs", "start_date=2025-01-01&end_date=2025-02-01"),
+        ("GET", "/v1/model/info", "litellm_model_id=1"),
+        ("GET", "/health/services", "service=slack"),
+    ],
+)
+def test_a_query_tells_a_call_without_a_body(method: str, path: str, query: str) -> None:
+    assert managed(method, path, b"", "", query)
+    with pytest.raises(Undecodable, match="not_inference"):
+        decode_exchange(*(b"", "", "", Role.INPUT, Side()), method=method, path=path, query=query)
+    for own in (f"{query}&amount=3", "amount=3"):
+        side = Side()
+        decode_exchange(*(b"", "", "", Role.INPUT, side), method=method, path=path, query=own)
+        assert side.rows
 
 
 def test_a_model_is_deleted_with_a_body() -> None:

@@ -41,6 +41,8 @@ READ: list[tuple[Any, int]] = [
     ("2025-11-29T14:30:00Z", AT * SECOND),
     ("2025-11-29t14:30:00z", AT * SECOND),
     ("2025-11-29 14:30:00Z", AT * SECOND),
+    ("2025-11-29_14:30:00Z", AT * SECOND),
+    ("20251129 143000Z", AT * SECOND),
     ("2025-11-29T14:30:00.5Z", AT * SECOND + SECOND // 2),
     ("2025-11-29T14:30:00.123456789Z", AT * SECOND + 123_456_789),
     ("2025-11-29T14:30:00.1234567899999Z", AT * SECOND + 123_456_789),
@@ -75,6 +77,7 @@ READ: list[tuple[Any, int]] = [
     # Weeks: the first and the last of a year begin or end in another one.
     ("2025-W48-6", (AT - 52_200) * SECOND),
     ("2025W486T143000Z", AT * SECOND),
+    ("2025-W48-6 14:30", AT * SECOND),
     ("2020-W53-5T00:00:00Z", 1_609_459_200 * SECOND),
     # What Arrow, Parquet and MessagePack have.
     (date(2025, 11, 29), (AT - 52_200) * SECOND),
@@ -92,6 +95,10 @@ UNREAD: list[Any] = [
     *("2025-11-29T14:30:00Z[!u-ca=hebrew]", "2025-11-29T14:30:00Z[Europe/Paris][UTC]"),
     *("2025-11-29T14:30:00.Z", "2025-11-29T14:30:00Z\0", "2025-11-29T14:30:00+2"),
     *("2025-11-28T24:00:00.5Z", "2025-11-28T24:00:00,01", "2025-11-28T24:00:60Z"),
+    # Another separator than RFC 3339 shows, and a date of XML with its zone.
+    *("2025-11-29X14:30:00Z", "20251129X143000Z", "2025-W48-6X14:30", "2025-11-29\t14:30:00Z"),
+    *("2025-11-29\u00a014:30:00Z", "2025-11-29014:30:00", "2025-11-29:14:30:00Z"),
+    *("2025-11-29+01:00", "2025-11-29-05:00", "2025-11-29+14:00"),
     *(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)),
 ]
 

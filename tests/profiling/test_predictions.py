@@ -280,6 +280,8 @@ def test_a_body_that_is_not_known_belongs_to_the_predictions_of_its_route() -> N
     [
         observation("POST", "/tokenize", {"prompt": "hello"}, {"risk": 0.5}),
         observation("GET", "/v1/files", None, {"risk": 0.5}, query="limit=20"),
+        observation("GET", "/key/info", None, {"spend": 3.5}, query="key=sk-1"),
+        observation("POST", "/models", None, {"risk": 0.5}, query="url=x.mar"),
     ],
     ids=lambda one: one.method,
 )

@@ -28,9 +28,9 @@ from nilometer.decode.files import (
 from nilometer.decode.json_body import from_json
 from nilometer.decode.known import NOTHING_KNOWN, Known
 from nilometer.decode.lists import Lists
-from nilometer.decode.management import managed
+from nilometer.decode.management import managed, told_by_query
 from nilometer.decode.oip_v2 import KEYS
-from nilometer.decode.probes import BODYLESS, is_probe
+from nilometer.decode.probes import is_probe
 from nilometer.decode.protocol import Body
 from nilometer.decode.said import names_model
 from nilometer.profile.feature import Cell
@@ -126,7 +126,7 @@ def _check_call(method: str, path: str, body: bytes, content_type: str, role: Ro
 
 def _decode_query(method: str, path: str, query: str, side: Side) -> Facts:
     """Decode the query of a request without a body, unless it manages a known server."""
-    if path and method in BODYLESS and managed(method, path, b"", "", query):
+    if path and told_by_query(method, path) and managed(method, path, b"", "", query):
         raise Undecodable(UndecodableReason.NOT_INFERENCE.value)
     return form.decode(query, Protocol.QUERY, side)
 

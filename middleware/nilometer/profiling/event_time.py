@@ -37,6 +37,11 @@ _ANNOTATED = re.compile(
 _MIDNIGHT = re.compile(r"(?<=[Tt_ ])24(?=(?::?00){1,2}(?!:?[0-9]|[.,]0*[1-9]))")
 # Fractions of an hour and of a minute, which Python reads as fractions of a second.
 _NO_SECONDS = re.compile(r".*[Tt_ ][0-9]{2}(?::?[0-9]{2})?[.,].*")
+# A date of ISO 8601, alone or before a time. Python takes any character between them, so it would
+# read the zone of a date of XML (2025-11-29+01:00) as a time.
+_DATED = re.compile(
+    r"(?:[0-9]{4}-[0-9]{2}-[0-9]{2}|[0-9]{8}|[0-9]{4}-?W[0-9]{2}(?:-?[0-9])?)(?:[Tt_ ].*)?"
+)
 # What Python reads, but no standard allows: other characters, and a point without digits after it.
 _MALFORMED = re.compile(r"[^0-9A-Za-z:.,+_ -]|[.,](?![0-9])")
 _DAY = timedelta(days=1)
@@ -148,7 +153,7 @@ class EventTimes:
         days = midnights * _DAY  # added to the time on the clock, as a day may have 23 hours
         found = _RFC_3339.fullmatch(text)
         if found is None:
-            if _MALFORMED.search(text) or _NO_SECONDS.fullmatch(text):
+            if not _DATED.fullmatch(text) or _MALFORMED.search(text) or _NO_SECONDS.fullmatch(text):
                 raise ValueError("not of ISO 8601, or a fraction of an hour or of a minute")
             return self._since_1970(datetime.fromisoformat(text) + days, zone)
         day, minute, second, fraction, offset = found.groups()

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from nilometer.decode import Side
 from nilometer.decode.known import NOTHING_KNOWN
-from nilometer.decode.management import may_manage
+from nilometer.decode.management import may_manage, told_by_query
 from nilometer.decode.probes import BODYLESS, is_inference, is_probe
 from nilometer.profiling.observation import CALL, Observation
 from nilometer.profiling.sides import NOT_INFERENCE, PREDICTED, Decoded, decode_request
@@ -97,7 +97,7 @@ class Predictions:
         method, path = observation.method, observation.path
         if not may_manage(method, path):
             return False
-        if observation.request_body or (observation.query and method in BODYLESS):
+        if observation.request_body or (observation.query and told_by_query(method, path)):
             if decoded is not None and observation.outcome in PREDICTED:
                 return decoded.lost_input == NOT_INFERENCE
             # Sampling left it out, or it failed.
