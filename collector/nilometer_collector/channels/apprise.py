@@ -32,8 +32,8 @@ def send_apprise(sending: Sending) -> Answer:
     if importlib.util.find_spec("apprise") is None:
         return refused("apprise is not installed: install nilometer[apprise]")
     message, allowed = sending.message, sending.allowed
-    choices = message.choices if len(message.told) == 1 else ()
-    lines = [*message.lines()[1:], *(f"{one.text}: {one.url}" for one in choices)]
+    links = [f"{one.text}: {one.url}" for one in message.sole_choices]
+    lines = [*message.lines()[1:], *links]
     content = {
         "url": sending.secret("url"),
         "title": printable(message.headline),
