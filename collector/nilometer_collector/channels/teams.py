@@ -32,10 +32,15 @@ def send_teams(sending: Sending) -> Answer:
 
 
 def teams_content(message: Message) -> dict[str, object]:
-    """Return *message* as an adaptive card of at most `MAX_BYTES`."""
+    """Return *message* as an adaptive card of at most `MAX_BYTES`.
+
+    Only links of about that size could make it larger.
+    """
     rows, characters = MOST_ROWS, MAX_TEXT_CHARACTERS
-    while len(as_json(content := _content(message, rows, characters))) > MAX_BYTES:
+    content = _content(message, rows, characters)
+    while len(as_json(content)) > MAX_BYTES and characters > 1:
         rows, characters = max(rows // 2, 1), characters // 2
+        content = _content(message, rows, characters)
     return content
 
 

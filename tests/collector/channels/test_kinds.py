@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -239,6 +240,16 @@ def test_the_name_of_each_of_several_episodes_is_above_its_buttons() -> None:
         assert [one["url"] for one in slack["elements"]] == urls
         assert [one["url"] for one in teams["actions"]] == urls
     assert len(blocks[-1]["elements"]) == 1
+
+
+def test_a_card_with_too_large_a_link_is_cut_to_the_end() -> None:
+    message = a_message(a_notice(1), a_notice(2, labels=Labels.of(version="v2")))
+    large = replace(message, link="https://h.example/" + "x" * TEAMS_BYTES)
+    card: Any = teams_content(large)["attachments"]
+    assert {one["text"] for one in card[0]["content"]["body"] if "text" in one} == {
+        "\N{HORIZONTAL ELLIPSIS}"
+    }
+    assert "ActionSet" not in json.dumps(card)
 
 
 def test_episodes_whose_names_are_the_same_after_a_cut_have_no_buttons() -> None:
