@@ -8,7 +8,8 @@ import errno
 import importlib
 import os
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from typing import Any, NoReturn, TextIO, cast
 
 import nilometer
@@ -16,8 +17,8 @@ from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
+_GRPC_LOG = "GRPC_VERBOSITY"
 _FULL = {errno.ENOSPC, errno.EDQUOT}
-_LOGGING = {"agent", "collector", "run"}  # commands whose output is a log
 # Module and function that add each command of the library, in the order of the help.
 _OWN = {
     "profile": ("nilometer.commands.profile", "add"),
@@ -153,12 +154,10 @@ def main(argv: list[str] | None = None) -> int:
 
 def _run(words: list[str]) -> int:
     """Run the command that *words* name; return its exit code."""
-    if not _LOGGING.intersection(words[:1]):
-        # Set before gRPC is imported. Its own log would be between the lines of a command.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     arguments = command_line(words[0] if words else "").parse_args(words)
     try:
-        return int(arguments.run(arguments))
+        with _grpc_log(is_quiet=getattr(arguments, "is_grpc_quiet", False)):
+            return int(arguments.run(arguments))
     except ConfigError as error:
         print(f"nilometer: {_shown(error)}", file=sys.stderr)
         return EXIT_WRONG_USE
@@ -176,6 +175,26 @@ def _run(words: list[str]) -> int:
     except NilometerError as error:
         print(f"nilometer: {_shown(error)}", file=sys.stderr)
         return EXIT_NO
+
+
+@contextmanager
+def _grpc_log(*, is_quiet: bool) -> Iterator[None]:
+    """Keep gRPC's own log, which would be between the lines of a command, out of its output.
+
+    gRPC reads the variable when a command first imports it. Child processes of later commands do not
+    inherit it.
+
+    Args:
+        is_quiet: Whether the command set `is_grpc_quiet` where it was added.
+    """
+    is_set = is_quiet and _GRPC_LOG not in os.environ
+    if is_set:
+        os.environ[_GRPC_LOG] = "NONE"
+    try:
+        yield
+    finally:
+        if is_set:
+            os.environ.pop(_GRPC_LOG, None)
 
 
 def _drop_output() -> None:
