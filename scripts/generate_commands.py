@@ -14,7 +14,8 @@ OTHER_FORM = (3, 13)  # Python whose help is in another form, so that only older
 HEAD = """# Commands
 
 Generated from the code by `make commands`. This page is what `--help` of each command prints. The text of a command says
-what it reads, writes and calls. Exit codes: 0 for success, 1 for a negative result, 2 for wrong usage or configuration.
+what it reads, writes and calls. Exit codes: 0 for success, 1 for a negative result, 2 for wrong usage or configuration,
+or a full disk.
 
 """
 

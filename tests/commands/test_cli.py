@@ -1,3 +1,4 @@
+import argparse
 import json
 import os
 import subprocess
@@ -9,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from nilometer.batch import collector_calls
+from nilometer.commands import cli
 from nilometer.commands.cli import main
 
 TABLE = pyarrow.table(
@@ -231,15 +233,41 @@ def test_an_error_of_a_file_is_found_without_the_collector(tmp_path: Path) -> No
     program = (
         "import sys; from nilometer.commands.cli import main\n"
         f"status = main(['apply', '-f', {str(tmp_path / 'missing.yaml')!r}])\n"
-        "import os; print(status, os.environ['GRPC_VERBOSITY'], *sys.modules, sep='\\n')"
+        "print(status, *sys.modules, sep='\\n')"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={key: text for key, text in os.environ.items() if key != "GRPC_VERBOSITY"},
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
-    status, verbosity, *imported = ran.stdout.splitlines()
-    assert (status, verbosity) == ("2", "NONE")
+    status, *imported = ran.stdout.splitlines()
+    assert status == "2"
     assert not {"nilometer_collector.api.app", "scipy", "starlette"}.intersection(imported)
+
+
+@pytest.mark.parametrize(
+    ("words", "verbosity"),
+    [
+        (["top"], "NONE"),
+        (["import", "f"], "NONE"),
+        (["profile", "f", "--entity", "e"], "NONE"),
+        (["doctor"], "NONE"),
+        (["demo"], None),  # its collector, agent and server inherit its variables
+        (["collector"], None),
+        (["agent"], None),
+        (["get"], None),
+    ],
+)
+def test_only_commands_that_ask_for_it_keep_the_log_of_grpc_quiet(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], verbosity: str | None
+) -> None:
+    def run(arguments: argparse.Namespace) -> int:
+        found.append(os.environ.get("GRPC_VERBOSITY"))
+        return 0
+
+    found: list[str | None] = []
+    parsed = cli.command_line(words[0]).parse_args(words)
+    parsed.run = run
+    monkeypatch.setattr(argparse.ArgumentParser, "parse_args", lambda *_: parsed)
+    monkeypatch.delenv("GRPC_VERBOSITY", raising=False)
+    assert cli.main(words) == 0
+    assert found == [verbosity]
+    assert "GRPC_VERBOSITY" not in os.environ

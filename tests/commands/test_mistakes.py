@@ -1,5 +1,6 @@
 """Typical mistakes: each is answered by one line with the key, the value and what is allowed."""
 
+import argparse
 import logging
 import os
 import subprocess
@@ -302,14 +303,28 @@ def test_wrong_use_is_told_in_one_line(
     assert "\x1b" not in line
 
 
-def test_output_to_a_full_disk_is_told_in_one_line() -> None:
+@pytest.mark.parametrize("words", [["config", "print"], ["--help"]])
+def test_output_to_a_full_disk_is_told_in_one_line(words: list[str]) -> None:
     with Path("/dev/full").open("w") as full:
         ran = subprocess.run(
-            [sys.executable, "-m", "nilometer", "config", "print"],
+            [sys.executable, "-m", "nilometer", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
             check=False,
         )
     assert ran.stderr == "nilometer: the output cannot be written: No space left on device\n"
-    assert ran.returncode == 1
+    assert ran.returncode == 2
+
+
+def test_a_full_disk_of_another_file_is_no_failure_of_the_output(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def write(arguments: argparse.Namespace) -> int:
+        with Path("/dev/full").open("w") as full:
+            full.write("x")
+        return 0
+
+    monkeypatch.setattr("nilometer.commands.config._print", write)
+    with pytest.raises(OSError, match="No space left"):
+        main(["config", "print"])

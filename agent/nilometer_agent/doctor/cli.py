@@ -25,7 +25,7 @@ def add(subparsers: "argparse._SubParsersAction[Any]") -> None:
     )
     add_settings(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, is_grpc_quiet=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

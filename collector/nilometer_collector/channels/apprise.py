@@ -3,6 +3,8 @@
 The library opens its connections itself. So the process checks each address before it connects, unless
 a channel of the settings switches that off, and it has no proxy, little memory and a time limit. The
 library says only whether a receiver has accepted a message, so a message that failed may have arrived.
+Some receivers, such as Discord, refuse a message of more than 2,000 characters. So only a message about
+one episode has the signed links.
 """
 
 import importlib.util
@@ -30,7 +32,8 @@ def send_apprise(sending: Sending) -> Answer:
     if importlib.util.find_spec("apprise") is None:
         return refused("apprise is not installed: install nilometer[apprise]")
     message, allowed = sending.message, sending.allowed
-    lines = [*message.lines()[1:], *(f"{one.text}: {one.url}" for one in message.choices)]
+    links = [f"{one.text}: {one.url}" for one in message.sole_choices]
+    lines = [*message.lines()[1:], *links]
     content = {
         "url": sending.secret("url"),
         "title": printable(message.headline),

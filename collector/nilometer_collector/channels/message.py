@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 from nilometer.alert import AlertStatus, Severity
 from nilometer.values.clock import NANOSECONDS
 from nilometer.values.entity import stored_summary
+from nilometer.values.plain_text import printable, shortened
 from nilometer_collector.channels.choices import MAX_LINK_CHARACTERS, MOST_DECIDED, Choice
 from nilometer_collector.channels.rows import Row, row_of_episode, row_of_part
 from nilometer_collector.channels.surroundings import Surroundings
@@ -118,15 +119,36 @@ class Message:
         return len({one.episode.alerter.entity for one in self.told}) > 1
 
     @property
+    def sole_choices(self) -> Sequence[Choice]:
+        """The signed links of its only episode; none if it tells several."""
+        return self.told[0].choices if len(self.told) == 1 else ()
+
+    @property
     def choices(self) -> list[Choice]:
         """The signed links of all its episodes; those of several episodes name them."""
-        if len(self.told) == 1:
-            return [*self.told[0].choices]
-        return [
+        return [*self.sole_choices] or [
             replace(choice, text=f"{choice.text}: {one.name}")
             for one in self.told
             for choice in one.choices
         ]
+
+    def decided(self, most_characters: int) -> list[tuple[str, Sequence[Choice]]]:
+        """Return the name and the links of each of several episodes that has links.
+
+        There are none if two open episodes have the same name after the cut. A reader could accept the
+        wrong one as normal.
+
+        Args:
+            most_characters: Most characters of a name.
+        """
+        names = {
+            one.episode.id: shortened(printable(one.name), most_characters)
+            for one in self.told
+            if one.stage is not Stage.CLOSED
+        }
+        if len(self.told) == 1 or len(set(names.values())) < len(names):
+            return []
+        return [(names[one.episode.id], one.choices) for one in self.told if one.choices]
 
     @property
     def since_ns(self) -> int:

@@ -1,18 +1,21 @@
 """Slack messages: one line of text, and the same content as blocks.
 
 Source: Slack, "Sending messages using incoming webhooks" and "Formatting text for app surfaces":
-``&``, ``<`` and ``>`` are escaped, so that no name can become a link or mention a channel.
+``&``, ``<`` and ``>`` are escaped, so that no name can become a link or mention a channel. A button has few
+characters, so each of several episodes has a block with its name above its buttons.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from nilometer.values.plain_text import printable, shortened
+from nilometer_collector.channels.choices import Choice
 from nilometer_collector.channels.message import MOST_ROWS, Message, Stage
 from nilometer_collector.channels.rows import Row
 
 MAX_HEADER_CHARACTERS = 150  # Slack's own limit
 MAX_SECTION_CHARACTERS = 2900  # Slack's limit is 3000
-MAX_BUTTON_CHARACTERS = 75  # Slack's own limit; a block takes 25 buttons
+MAX_NAME_CHARACTERS = (MAX_SECTION_CHARACTERS - 2) // 5  # "&" becomes five, and two make it bold
+MAX_BUTTON_CHARACTERS = 75  # Slack's own limit; a block takes 25 buttons, and a message 50 blocks
 
 Block = dict[str, object]
 
@@ -46,16 +49,10 @@ def slack_content(message: Message) -> dict[str, object]:
     ]
     if message.remedy:
         blocks.append({"type": "context", "elements": [_markdown(_escaped(message.remedy))]})
-    links = [(message.link_text, message.link), *((one.text, one.url) for one in message.choices)]
-    buttons = [
-        {
-            "type": "button",
-            "text": _plain(shortened(printable(text), MAX_BUTTON_CHARACTERS)),
-            "url": url,
-        }
-        for text, url in links
-    ]
-    blocks.append({"type": "actions", "elements": buttons})
+    for name, choices in message.decided(MAX_NAME_CHARACTERS):
+        blocks += [_section(f"*{_escaped(name)}*"), _actions(map(_choice_button, choices))]
+    page = _button(message.link_text, message.link)
+    blocks.append(_actions([page, *map(_choice_button, message.sole_choices)]))
     return {"text": shortened(_escaped(text), MAX_SECTION_CHARACTERS), "blocks": blocks}
 
 
@@ -83,6 +80,19 @@ def _row_lines(rows: Sequence[Row]) -> list[str]:
 
 def _section(text: str) -> Block:
     return {"type": "section", "text": _markdown(text)}
+
+
+def _actions(buttons: Iterable[Block]) -> Block:
+    return {"type": "actions", "elements": [*buttons]}
+
+
+def _choice_button(choice: Choice) -> Block:
+    return _button(choice.text, choice.url)
+
+
+def _button(text: str, url: str) -> Block:
+    shown = _plain(shortened(printable(text), MAX_BUTTON_CHARACTERS))
+    return {"type": "button", "text": shown, "url": url}
 
 
 def _markdown(text: str) -> Block:

@@ -7,9 +7,11 @@ own.
 """
 
 import re
+from collections.abc import Sequence
 from typing import TypeAlias
 
 from nilometer.values.plain_text import printable, shortened
+from nilometer_collector.channels.choices import Choice
 from nilometer_collector.channels.message import MOST_ROWS, Message
 from nilometer_collector.channels.posting import Answer, Request, as_json, send
 from nilometer_collector.channels.sending import Sending
@@ -30,10 +32,15 @@ def send_teams(sending: Sending) -> Answer:
 
 
 def teams_content(message: Message) -> dict[str, object]:
-    """Return *message* as an adaptive card of at most `MAX_BYTES`."""
+    """Return *message* as an adaptive card of at most `MAX_BYTES`.
+
+    Only links of about that size could make it larger.
+    """
     rows, characters = MOST_ROWS, MAX_TEXT_CHARACTERS
-    while len(as_json(content := _content(message, rows, characters))) > MAX_BYTES:
+    content = _content(message, rows, characters)
+    while len(as_json(content)) > MAX_BYTES and characters > 1:
         rows, characters = max(rows // 2, 1), characters // 2
+        content = _content(message, rows, characters)
     return content
 
 
@@ -43,7 +50,8 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
     Args:
         message: The message.
         most_rows: Most rows of the table; further ones are counted.
-        most_characters: Most characters of each text, before its Markdown is escaped.
+        most_characters: Most characters of each text, before its Markdown is escaped. Episodes whose
+            names are the same after this cut have no buttons.
     """
 
     def text_of(text: str) -> str:
@@ -57,13 +65,10 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
     texts = [told.evidence for told in message.told[:3]]
     texts += [message.note, message.cause, message.health, message.remedy]
     texts += [f"{more} more are on the page."] * (more > 0)
-    buttons = [[_button(one.text, one.url) for one in told.choices] for told in message.told]
-    is_one = len(message.told) == 1
     decisions = [
         element
-        for told, some in zip(message.told, buttons, strict=True)
-        if some and not is_one
-        for element in (block(told.name), {"type": "ActionSet", "actions": some})
+        for name, choices in message.decided(most_characters)
+        for element in (block(name), {"type": "ActionSet", "actions": _buttons(choices)})
     ]
     card = {
         "type": "AdaptiveCard",
@@ -81,10 +86,17 @@ def _content(message: Message, most_rows: int, most_characters: int) -> dict[str
             *(block(text) for text in texts if text),
             *decisions,
         ],
-        "actions": [_button(message.link_text, message.link), *(buttons[0] if is_one else ())],
+        "actions": [
+            _button(message.link_text, message.link),
+            *_buttons(message.sole_choices),
+        ],
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "content": card}
     return {"type": "message", "attachments": [attachment]}
+
+
+def _buttons(choices: Sequence[Choice]) -> list[Element]:
+    return [_button(one.text, one.url) for one in choices]
 
 
 def _button(title: str, url: str) -> Element:

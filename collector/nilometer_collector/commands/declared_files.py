@@ -178,8 +178,9 @@ def _text_of(file: Path) -> str:
 def _read(file: Path, found: DeclaredFiles) -> None:
     text = _text_of(file)
     try:
-        if file.suffix.lower() == ".json":
-            text = _yaml_of_json(text)
+        is_json = file.suffix.lower() == ".json"
+        # The parser does not count the byte order mark.
+        text = _yaml_of_json(text) if is_json else text.removeprefix("\ufeff")
         is_empty = True
         for node in yaml.compose_all(text, _LOADER):
             _take(file, node, found)
@@ -193,7 +194,8 @@ def _read(file: Path, found: DeclaredFiles) -> None:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f":{mark.line + 1}" if mark else ""
-        is_tab = mark and text.split("\n")[mark.line][mark.column : mark.column + 1] == "\t"
+        # Not by line and column: to YAML, U+2028 and others end a line, too.
+        is_tab = mark and text[mark.index : mark.index + 1] == "\t"
         problem = "a tab: indent with spaces" if is_tab else error.problem or error.context
         raise ConfigError(f"{file}{line}: is not YAML: {problem}") from error
     except yaml.reader.ReaderError as error:

@@ -94,8 +94,10 @@ def get(arguments: argparse.Namespace) -> int:
         case "json":
             print(msgspec.json.format(msgspec.json.encode(found), indent=2).decode())
         case _:
-            for line in [*_table(found), *_warnings(found)] if found else ["no such objects"]:
+            for line in [*_table(found), *_warnings(found)] if found else ():
                 print(line)
+            if not found:
+                print("no such objects", file=sys.stderr)
     return 0
 
 

@@ -84,28 +84,36 @@ def awaits_route(channel: str, routes: Mapping[str, str]) -> bool:
     """
     is_unknown = False
     for name, content in routes.items():
-        channels = _as_far_as_known(name, content).channels
-        if channel in channels:
-            return False
-        if not channels:
+        channels = _channels_of(content)
+        if channels is None:
             is_unknown |= owner_of(name) in {"", owner_of(channel)}
+        elif channel in channels:
+            return False
     return is_unknown
+
+
+def _channels_of(content: str) -> list[str] | None:
+    """Return the channels of a stored route, whatever bounds a newer version has; None if unknown."""
+    try:
+        return msgspec.convert(fields_of(content).get("channels"), list[str])
+    except msgspec.ValidationError:
+        return None
 
 
 def _as_far_as_known(name: str, content: str) -> RouteDefinition:
     """Return the stored route *name*, without what only a newer version knows.
 
     A field that cannot be read has its default, which excludes nothing. The route has no channel if
-    its channels cannot be read: see `awaits_route`.
+    its channels are no list of names: see `awaits_route`.
     """
     found = read_content(content, RouteDefinition)
     if not isinstance(found, Unread):
         return found
     stored = fields_of(content)
-    known: dict[str, Any] = {"channels": []}
+    known: dict[str, Any] = {"channels": _channels_of(content) or []}
     for field in msgspec.structs.fields(RouteDefinition):
         with suppress(msgspec.ValidationError):
-            if field.name in stored:
+            if field.name in stored and field.name not in known:
                 known[field.name] = msgspec.convert(stored[field.name], field.type)
     route = RouteDefinition(**{**known, "name": name})
     try:

@@ -1,6 +1,6 @@
 """`nilometer`: the library's commands; the agent and the collector add their own.
 
-Exit codes: 0 success, 1 a negative result, 2 wrong usage or configuration.
+Exit codes: 0 success, 1 a negative result, 2 wrong usage or configuration, or a full disk.
 """
 
 import argparse
@@ -8,15 +8,17 @@ import errno
 import importlib
 import os
 import sys
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, NoReturn, TextIO, cast
 
 import nilometer
 from nilometer.values.errors import ConfigError, NilometerError
 
 EXIT_NO = 1
 EXIT_WRONG_USE = 2
-_FULL = {errno.ENOSPC, errno.EDQUOT}  # of a disk that standard output goes to
-_LOGGING = {"agent", "collector", "run"}  # commands whose output is a log
+_GRPC_LOG = "GRPC_VERBOSITY"
+_FULL = {errno.ENOSPC, errno.EDQUOT}
 # Module and function that add each command of the library, in the order of the help.
 _OWN = {
     "profile": ("nilometer.commands.profile", "add"),
@@ -68,6 +70,47 @@ class _Parser(argparse.ArgumentParser):
 
         self.exit(EXIT_WRONG_USE, f"{self.prog}: {printable(message)}: see {self.prog} --help\n")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or the version; do not hide a failure of the output, as argparse does."""
+        if file is sys.stdout and message:
+            file.write(message)
+        else:
+            super()._print_message(message, file)
+
+
+class _Output:
+    """Standard output that remembers its own failure.
+
+    An error of a full disk does not say which file was written.
+
+    Attributes:
+        failure: Last error of a write; None without one.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """Write *text*."""
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def flush(self) -> None:
+        """Write what is buffered."""
+        try:
+            self._stream.flush()
+        except OSError as error:
+            self.failure = error
+            raise
+
+    def __getattr__(self, name: str) -> Any:
+        """Return anything else of the stream."""
+        return getattr(self._stream, name)
+
 
 def command_line(first: str = "") -> argparse.ArgumentParser:
     """Return the parser of the command *first*; of all commands if there is none of that name.
@@ -90,23 +133,31 @@ def command_line(first: str = "") -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Parse the arguments and run the command; print an error of nilometer as one line."""
     words = sys.argv[1:] if argv is None else argv
-    if not _LOGGING.intersection(words[:1]):
-        # Set before gRPC is imported. Its own log would be between the lines of a command.
-        os.environ.setdefault("GRPC_VERBOSITY", "NONE")
-    arguments = command_line(words[0] if words else "").parse_args(words)
+    output = _Output(sys.stdout)
     try:
-        status = int(arguments.run(arguments))
-        sys.stdout.flush()  # flush now, so that a closed pipe raises here and not at exit
+        with redirect_stdout(cast("TextIO", output)):
+            try:
+                return _run(words)
+            finally:
+                output.flush()  # flush now, so that a failure raises here and not at exit
     except BrokenPipeError:
         # The reader, such as `head`, closed the pipe, so no more output is needed.
         _drop_output()
         return EXIT_NO
     except OSError as error:
-        if error.errno not in _FULL or error.filename is not None:
+        if error is not output.failure or error.errno not in _FULL:
             raise
         _drop_output()
         print(f"nilometer: the output cannot be written: {error.strerror}", file=sys.stderr)
-        return EXIT_NO
+        return EXIT_WRONG_USE
+
+
+def _run(words: list[str]) -> int:
+    """Run the command that *words* name; return its exit code."""
+    arguments = command_line(words[0] if words else "").parse_args(words)
+    try:
+        with _grpc_log(is_quiet=getattr(arguments, "is_grpc_quiet", False)):
+            return int(arguments.run(arguments))
     except ConfigError as error:
         print(f"nilometer: {_shown(error)}", file=sys.stderr)
         return EXIT_WRONG_USE
@@ -124,7 +175,26 @@ def main(argv: list[str] | None = None) -> int:
     except NilometerError as error:
         print(f"nilometer: {_shown(error)}", file=sys.stderr)
         return EXIT_NO
-    return status
+
+
+@contextmanager
+def _grpc_log(*, is_quiet: bool) -> Iterator[None]:
+    """Keep gRPC's own log, which would be between the lines of a command, out of its output.
+
+    gRPC reads the variable when a command first imports it. Child processes of later commands do not
+    inherit it.
+
+    Args:
+        is_quiet: Whether the command set `is_grpc_quiet` where it was added.
+    """
+    is_set = is_quiet and _GRPC_LOG not in os.environ
+    if is_set:
+        os.environ[_GRPC_LOG] = "NONE"
+    try:
+        yield
+    finally:
+        if is_set:
+            os.environ.pop(_GRPC_LOG, None)
 
 
 def _drop_output() -> None:

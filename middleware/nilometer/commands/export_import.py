@@ -64,7 +64,7 @@ def add_import(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         "it still has them",
     )
     add_credential_options(parser)
-    parser.set_defaults(run=run_import)
+    parser.set_defaults(run=run_import, is_grpc_quiet=True)
 
 
 def run_export(arguments: argparse.Namespace) -> int:

@@ -57,7 +57,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     _add_past_windows(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, is_grpc_quiet=True)
 
 
 def _add_past_windows(parser: argparse.ArgumentParser) -> None:

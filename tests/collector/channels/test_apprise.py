@@ -23,6 +23,7 @@ from nilometer_collector.access.called_apprise import (
 from nilometer_collector.access.destinations import Allowed
 from nilometer_collector.alerting.receivers import ChannelDefinition, check_channel
 from nilometer_collector.channels.apprise import answer_of, send_apprise
+from nilometer_collector.channels.message import Message
 from nilometer_collector.channels.posting import Answer, Outcome
 from nilometer_collector.channels.sending import Sending
 from nilometer_collector.processes import Ended
@@ -41,11 +42,18 @@ def url_of(webhook: Webhook, scheme: str = "json") -> str:
     return webhook.url.replace("http://", f"{scheme}://")
 
 
-def send(url: str, allowed: Allowed, *, is_guarded: bool = True, **settings: str) -> Answer:
+def send(
+    url: str,
+    allowed: Allowed,
+    message: Message | None = None,
+    *,
+    is_guarded: bool = True,
+    **settings: str,
+) -> Answer:
     return send_apprise(
         Sending(
             channel=a_channel(url, **settings),
-            message=a_message(a_notice(evidence="<b>moved\x1b[31m")),
+            message=message or a_message(a_notice(evidence="<b>moved\x1b[31m")),
             allowed=allowed,
             now_ns=START_NS,
             is_guarded=is_guarded,
@@ -64,6 +72,17 @@ def test_a_message_arrives_and_a_refused_one_may_have_arrived(webhook: Webhook) 
     failed = send(url_of(webhook), LOOPBACK)
     assert (failed.outcome, failed.may_have_arrived) == (Outcome.FAILED, True)
     assert "s3cret" not in failed.reason
+
+
+def test_a_message_of_several_episodes_has_no_links_of_decisions(webhook: Webhook) -> None:
+    """Discord takes 2,000 characters, and refuses a longer message."""
+    message = a_message(*(a_notice(number) for number in (1, 2, 3)))
+    assert message.choices
+    assert send(url_of(webhook), LOOPBACK, message).outcome is Outcome.DELIVERED
+    (posted,) = webhook.posted
+    assert "Acknowledge: " not in posted.content["message"]
+    assert posted.content["message"].endswith(message.link)
+    assert len(posted.content["message"]) < 2000
 
 
 def test_a_forbidden_address_is_refused_unless_the_guard_is_off(webhook: Webhook) -> None:

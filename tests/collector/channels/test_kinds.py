@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -160,16 +161,23 @@ def test_slack_and_teams_stay_within_their_limits(entities: int) -> None:
 def long_message(character: str, rows: int, entities: int, episodes: int) -> Message:
     """A message whose names, labels and texts have the largest size that the collector stores."""
     names = [f"{number:04}" + character * (252 // len(character.encode())) for number in range(32)]
-    labels = Labels.of({f"l{number:02}": name for number, name in enumerate(names)})
+    labels = [
+        Labels.of({f"l{at:02}": f"{number:04}{name[4:]}" for at, name in enumerate(names)})
+        for number in range(entities * episodes)
+    ]
     evidence = character * 1000
     notices = [
         a_notice(
             number,
             alerter=an_alerter(entity=f"{number // episodes:04}" + "e" * 124),
-            labels=labels,
+            labels=labels[number],
             evidence=evidence,
             parts=[
-                a_part(f"input.{row:04}{names[0][:240]}", labels=labels, evidence=evidence)
+                a_part(
+                    f"input.{number:02}{row:04}{names[0][:238]}",
+                    labels=labels[number],
+                    evidence=evidence,
+                )
                 for row in range(rows)
             ],
         )
@@ -192,7 +200,8 @@ def test_the_longest_texts_stay_within_the_limits_of_the_receivers(
     blocks: Any = slack_content(message)["blocks"]
     assert len(blocks[0]["text"]["text"]) <= 150
     assert all(len(one["text"]["text"]) <= 3000 for one in blocks if "text" in one)
-    buttons = blocks[-1]["elements"]
+    assert len(blocks) <= 50
+    buttons = [one for block in blocks if block["type"] == "actions" for one in block["elements"]]
     assert len(buttons) == (1 + 3 * min(episodes, 3) if entities == 1 else 1)
     assert all(len(one["url"]) <= 3000 and len(one["text"]["text"]) <= 75 for one in buttons)
     teams: Any = teams_content(message)
@@ -214,6 +223,44 @@ def test_the_longest_texts_stay_within_the_limits_of_the_receivers(
     alert: Any = opsgenie_request(message)[1]
     assert len(alert["alias"]) <= 512
     assert sum(len(name) + len(text) for name, text in alert["details"].items()) <= 8000
+
+
+def test_the_name_of_each_of_several_episodes_is_above_its_buttons() -> None:
+    shared = {"region": "eu-west-1", "version": "2025-11-29-build-" + "0" * 60}
+    labels = [Labels.of({**shared, "zone": zone}) for zone in "abc"]
+    message = a_message(*(a_notice(n, labels=one) for n, one in enumerate(labels, start=1)))
+    names = [f"input.amount [{one}], drift" for one in labels]
+    blocks: Any = slack_content(message)["blocks"][-7:]
+    assert [one["text"]["text"] for one in blocks[:-1:2]] == [f"*{name}*" for name in names]
+    card: Any = teams_content(message)["attachments"]
+    body = card[0]["content"]["body"][-6:]
+    assert [one["text"].replace("\\", "") for one in body[::2]] == names
+    for told, slack, teams in zip(message.told, blocks[1:-1:2], body[1::2], strict=True):
+        urls = [one.url for one in told.choices]
+        assert [one["url"] for one in slack["elements"]] == urls
+        assert [one["url"] for one in teams["actions"]] == urls
+    assert len(blocks[-1]["elements"]) == 1
+
+
+def test_a_card_with_too_large_a_link_is_cut_to_the_end() -> None:
+    message = a_message(a_notice(1), a_notice(2, labels=Labels.of(version="v2")))
+    large = replace(message, link="https://h.example/" + "x" * TEAMS_BYTES)
+    card: Any = teams_content(large)["attachments"]
+    assert {one["text"] for one in card[0]["content"]["body"] if "text" in one} == {
+        "\N{HORIZONTAL ELLIPSIS}"
+    }
+    assert "ActionSet" not in json.dumps(card)
+
+
+def test_episodes_whose_names_are_the_same_after_a_cut_have_no_buttons() -> None:
+    same = {f"a{number}": "x" * 256 for number in range(7)}
+    labels = [Labels.of({**same, "b": b}) for b in "12"]
+    message = a_message(a_notice(1, labels=labels[0]), a_notice(2, labels=labels[1]))
+    blocks: Any = slack_content(message)["blocks"]
+    assert [len(one["elements"]) for one in blocks if one["type"] == "actions"] == [1]
+    assert "ActionSet" not in json.dumps(teams_content(message))
+    ended = a_message(a_notice(1, labels=labels[0]), a_notice(2, labels=labels[1], closed=True))
+    assert [len(choices) for _, choices in ended.decided(most_characters=9)] == [3]
 
 
 def test_no_label_replaces_what_an_alert_of_opsgenie_says() -> None:

@@ -202,6 +202,8 @@ def test_the_list_as_yaml_is_a_document_that_changes_nothing(
     assert command("apply", "-f", tmp_path / "all.yaml")[1] == "nothing to change: 2 unchanged\n"
     _, out, _ = command("get", "alerters", "--entity", ENTITY)
     assert out.splitlines()[1].split() == ["alerter", ENTITY, "late", "-"]
+    none = command("get", "alerters", "--entity", "nobody")
+    assert none == (0, "", "no such objects\n")  # so that `wc -l` counts 0
     code, _, error = command("get", "alarm")
     assert (code, "alerter" in error.partition("must be one of")[2]) == (2, True)
 

@@ -72,6 +72,8 @@ def test_tags_are_refused(tmp_path: Path, item: str) -> None:
         ("a.json", "", ":1: is not JSON"),
         ("a.yaml", "# rendered to nothing\n", ": contains no document"),
         ("a.yaml", "version: 1\nentities:\n  - {<<: {name: a}}", ":3: merge keys (<<) are not"),
+        ("a.yaml", 'a: "x\u2028y"\nentities: [\n  - {', " is not YAML: "),  # three lines to YAML
+        ("a.yaml", '\ufeffa: "\u2028"\nb:\n\t- c', " is not YAML: a tab: indent with spaces"),
         ("a.yaml", "version: 1\nentities: " + "[" * 900 + "]" * 900, ": is nested too deeply"),
         ("a.yaml", f"version: 1\nentities:\n  - a: {1 << 53}", ":3: entities[0].a = 90071992547"),
     ],

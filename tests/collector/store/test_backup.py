@@ -1,5 +1,7 @@
 """A backup has all that was acknowledged before it; a restored one is a store like any other."""
 
+import errno
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -171,6 +173,23 @@ def test_an_interrupted_copy_leaves_nothing_and_does_not_block_the_next(
     target.with_name("backup.part").write_bytes(b"half of a copy, by a process that was killed")
     back_up_store(database, target, no_pause)
     assert names_in(target.parent) == ["backup"]
+
+
+@pytest.mark.parametrize("is_of_sqlite", [True, False])
+def test_a_full_disk_is_a_mistake_like_that_of_an_export(
+    live: Store, database: Path, tmp_path: Path, *, is_of_sqlite: bool
+) -> None:
+    def fill() -> None:
+        if is_of_sqlite:
+            with closing(sqlite3.connect(":memory:")) as small:
+                small.execute("PRAGMA max_page_count = 1")
+                small.execute("CREATE TABLE t (a)")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    target = tmp_path / "to" / "backup"
+    with pytest.raises(ConfigError, match=r"to/backup: No space left on device$"):
+        back_up_store(database, target, fill)
+    assert names_in(target.parent) == []
 
 
 def test_two_copies_to_one_file_are_refused(live: Store, database: Path, tmp_path: Path) -> None:

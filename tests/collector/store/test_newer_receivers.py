@@ -10,6 +10,7 @@ from nilometer_collector.alerting.routes import RouteDefinition
 from nilometer_collector.alerting.targets import TargetDefinition
 from nilometer_collector.channels.posting import Outcome
 from nilometer_collector.store import Command, Origin, Revision, SetReceiver, SetRoute, Store
+from nilometer_collector.store.routing import awaits_route
 from nilometer_collector.testing import START_NS
 
 
@@ -69,6 +70,23 @@ def test_the_known_fields_of_a_route_of_a_newer_version_hold(store: Store) -> No
     agents.say("pod-1", 0.5, 1)
     told = {name for name in names if store.deliveries.take(name, agents.now_ns) is not None}
     assert told == {"eu", "later"}
+
+
+def test_a_route_of_a_newer_version_may_name_more_channels_or_none(store: Store) -> None:
+    names = ["eu", "us", "all"]
+    many = ["eu", *(f"more-{number}" for number in range(16))]
+    write(
+        store,
+        *(SetReceiver(ChannelDefinition(name=name, kind="webhook"), "api") for name in names),
+        SetRoute(NewRoute(name="a", channels=many, entities=["ranking-*"]), "api"),
+        SetRoute(NewRoute(name="b", channels=["us"]), "api"),
+        SetRoute(NewRoute(name="c", channels=[]), "api"),
+    )
+    agents = Agents(store)
+    agents.say("pod-1", 0.5, 1)
+    told = {name for name in names if store.deliveries.take(name, agents.now_ns) is not None}
+    assert told == {"us", "all"}
+    assert not any(awaits_route(name, store.routes.contents()) for name in [*many, "all"])
 
 
 def test_a_run_waits_as_long_as_its_target_cannot_be_read(store: Store) -> None:

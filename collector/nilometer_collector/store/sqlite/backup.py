@@ -6,6 +6,7 @@ until the backup ends. A copy is written to a private file beside its target, ch
 and then renamed, so an interrupted copy never looks like a complete one.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -38,7 +39,8 @@ def back_up(database: Path, target: Path, pause: Pause) -> int:
         Size of the backup in bytes.
 
     Raises:
-        ConfigError: If *target* exists, or *database* is not a store of this or an older version.
+        ConfigError: If *target* exists, *database* is not a store of this or an older version, or the
+            disk is full.
         StoreUnavailable: If the copy fails; *target* does not exist then.
     """
     if target.exists():
@@ -61,8 +63,8 @@ def restore(backup: Path, database: Path, pause: Pause, *, replace: bool) -> int
         Size of the store in bytes.
 
     Raises:
-        ConfigError: If *database* is in use, or exists and may not be replaced, or *backup* is not
-            a store of this or an older version.
+        ConfigError: If *database* is in use, or exists and may not be replaced, *backup* is not a store
+            of this or an older version, or the disk is full.
         StoreUnavailable: If the copy fails; *database* is unchanged then.
     """
     with ExitStack() as held:
@@ -165,8 +167,17 @@ def _copy(source: sqlite3.Connection, part: Path, target: Path, pause: Pause) ->
         part.rename(target)
         _sync(target.parent)
     except (OSError, sqlite3.DatabaseError) as error:
+        if _is_full(error):
+            raise ConfigError(f"{target}: {os.strerror(errno.ENOSPC)}") from error
         raise StoreUnavailable(f"{target}: {error}") from error
     return size
+
+
+def _is_full(error: OSError | sqlite3.Error) -> bool:
+    """Return whether *error* says that there is no space left on the disk."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
 
 
 def _remove_logs(target: Path) -> None:

@@ -70,7 +70,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     )
     parser.add_argument("--once", action="store_true", help="print one table and exit")
     parser.add_argument("--json", action="store_true", help="print JSON, one object per line")
-    parser.set_defaults(run=_run)
+    parser.set_defaults(run=_run, is_grpc_quiet=True)
 
 
 def _seconds(text: str) -> float:
