@@ -230,7 +230,8 @@ def test_the_name_of_each_of_several_episodes_is_above_its_buttons() -> None:
     labels = [Labels.of({**shared, "zone": zone}) for zone in "abc"]
     message = a_message(*(a_notice(n, labels=one) for n, one in enumerate(labels, start=1)))
     names = [f"input.amount [{one}], drift" for one in labels]
-    blocks: Any = slack_content(message)["blocks"][-7:]
+    content: Any = slack_content(message)
+    blocks = content["blocks"][-7:]
     assert [one["text"]["text"] for one in blocks[:-1:2]] == [f"*{name}*" for name in names]
     card: Any = teams_content(message)["attachments"]
     body = card[0]["content"]["body"][-6:]
