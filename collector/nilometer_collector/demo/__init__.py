@@ -32,7 +32,7 @@ def add(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         help="store of the collector: 'postgresql' starts a server of this machine's PostgreSQL in a "
         "temporary directory, and postgresql://... uses an empty database; default: a SQLite file",
     )
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, is_grpc_quiet=True)
 
 
 def run(arguments: argparse.Namespace) -> int:

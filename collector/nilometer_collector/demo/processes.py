@@ -206,7 +206,12 @@ class Processes:
         os.close(self._guarded)
 
     def _start(self, name: str, command: list[str], environment: Mapping[str, str]) -> None:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("NILOMETER_")}
+        # gRPC is quiet in this command only: the logs of the processes have its lines.
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("NILOMETER_") and (name, value) != ("GRPC_VERBOSITY", "NONE")
+        }
         with (self.directory / f"{name}.log").open("ab") as output:
             process = subprocess.Popen(
                 command,
