@@ -250,7 +250,7 @@ def test_an_error_of_a_file_is_found_without_the_collector(tmp_path: Path) -> No
         (["import", "f"], "NONE"),
         (["profile", "f", "--entity", "e"], "NONE"),
         (["doctor"], "NONE"),
-        (["demo"], None),  # its collector, agent and server inherit its variables
+        (["demo"], "NONE"),
         (["collector"], None),
         (["agent"], None),
         (["get"], None),

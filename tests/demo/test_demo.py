@@ -1,5 +1,6 @@
 """The parts of the demo; `make e2e` runs all of it."""
 
+import os
 import re
 import signal
 import subprocess
@@ -149,10 +150,14 @@ print(*(one.pid for one in processes._running), processes._guard.pid, flush=True
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
 def test_the_processes_of_a_demo_that_is_killed_end(number: signal.Signals, tmp_path: Path) -> None:
     command = [sys.executable, "-c", f"{START}sys.stdin.read()", str(tmp_path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as demo:
+    quiet = {**os.environ, "GRPC_VERBOSITY": "NONE"}  # as the command sets it for itself
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=quiet
+    ) as demo:
         assert demo.stdout is not None
         started = [psutil.Process(int(pid)) for pid in demo.stdout.readline().split()]
         assert len(started) == 3
+        assert not any("GRPC_VERBOSITY" in one.environ() for one in started[:2])
         demo.send_signal(number)
     eventually(lambda: not any(map(is_running, started)))
 
