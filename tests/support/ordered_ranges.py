@@ -34,9 +34,10 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
 
     This is an alerter whose limits or times contradict each other, an incident that ends before it
     starts, a time zone that does not exist, a sample, a performance, a silence or a summary that
-    contradicts itself, a sample from the future, an action whose fields do not fit together, a route that leaves its
-    workspace, a reference with a wrong time, and a channel or target with a wrong value. A text with
-    bidirectional controls is left out, too, because stored ones have the same schema and may have them.
+    contradicts itself, a sample from the future, an action whose fields do not fit together, a route
+    that leaves its workspace, a reference with a wrong time, a proposed reference that expires, and a
+    channel or target with a wrong value. A text with bidirectional controls is left out, too, because
+    stored ones have the same schema and may have them.
     """
     del context
     body = case.body
@@ -57,6 +58,7 @@ def filter_case(context: schemathesis.HookContext, case: schemathesis.Case[Any])
         and all(_is_ordered(one, "start", "end", strictly=True) for one in incidents)
         and all(one.get("time_zone", "UTC") == "UTC" for one in rules)
         and (case.path != "/api/v1/routes" or _passes(body, RouteDefinition, check_route))
+        and not (body.get("current") is False and body.get("expires") is not None)
         and all(_can_be_used(one, ChannelDefinition) for one in _mappings(body, "channels"))
         and all(_can_be_used(one, TargetDefinition) for one in _mappings(body, "targets"))
     )
