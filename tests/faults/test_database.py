@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import psycopg
 from faults.test_collectors import AGENTS, COLLECTORS, Agent, Collectors, judged, pager
@@ -181,21 +182,35 @@ def outages(zygote: Zygote, directory: Path, server: Server, *, seed: int, round
     """
     longest: dict[str, float] = {}
     done, seen, times = 0, "", ""
-    while done < rounds:
-        more = min(ROUNDS_A_VERDICT, rounds - done)
-        seen = _judged_outages(zygote, directory, server, seed + done, more, longest)
-        done += more
-        times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest.items())
-        print(f"holds so far: {done} of each fault; the last {more}: {seen}; {times}", flush=True)
+    with _small_log(server) as log, _tablespace(server) as disk:
+        while done < rounds:
+            more = min(ROUNDS_A_VERDICT, rounds - done)
+            files = directory / f"outages-{done}"
+            files.mkdir()
+            disks = Disks(server, disk, log)
+            seen = _judged_outages(zygote, files, disks, seed + done, more, longest)
+            done += more
+            times = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in longest.items())
+            print(
+                f"holds so far: {done} of each fault; the last {more}: {seen}; {times}", flush=True
+            )
     slow = {name: seconds for name, seconds in longest.items() if seconds > RESUMED_SECONDS}
     assert not slow, f"resumed after more than {RESUMED_SECONDS:g} s: {slow}"
     return f"{done} of each fault, the last with {seen}; longest time to resume: {times}"
 
 
+class Disks(NamedTuple):
+    """A server, and the small disks of its tables and of its log."""
+
+    server: Server
+    tables: Path
+    log: Path
+
+
 def _judged_outages(
     zygote: Zygote,
     directory: Path,
-    server: Server,
+    disks: Disks,
     seed: int,
     rounds: int,
     longest: dict[str, float],
@@ -205,30 +220,25 @@ def _judged_outages(
     Args:
         zygote: Process that starts collectors.
         directory: Directory of their files.
-        server: Server of the database.
+        disks: Server of the database, and its disks.
         seed: Seed of the agents.
         rounds: Number of rounds.
         longest: Longest time to resume by fault, seconds; this adds to it.
     """
-    with (
-        _small_log(server) as log,
-        _tablespace(server) as disk,
-        listening_webhook() as webhook,
-    ):
+    server = disks.server
+    with listening_webhook() as webhook:
         place = PostgresqlPlace(server, server.create_database("small"))
         told: dict[str, object] = {
             "store": place.url,
             "channels": [pager(webhook)],
             "webhook_allow": ["127.0.0.1"],
         }
-        files = directory / f"outages-{seed}"
-        files.mkdir()
-        collectors = Collectors(zygote, files, told)
+        collectors = Collectors(zygote, directory, told)
         try:
             for _ in range(COLLECTORS):
                 collectors.start()
             agents = [Agent(number, seed, collectors) for number in range(AGENTS)]
-            rig = Rig(server, place, disk, log, agents)
+            rig = Rig(server, place, disks.tables, disks.log, agents)
             for agent in agents:
                 agent.start()
             for _ in range(rounds):
